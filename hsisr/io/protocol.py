@@ -1,0 +1,181 @@
+"""What every reader and every writer offers.
+
+A reader turns a file, whatever its layout, into windows of (bands, rows, cols) float32 with a
+mask; a writer takes finished numbers, block by block, and makes the file appear whole or not at
+all. Both speak of a file through `SceneMetadata`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from hsisr.scene.cube import Cube
+from hsisr.scene.metadata import SceneMetadata
+from hsisr.tiling.windows import Window
+
+
+class Scene(ABC):
+    """A file as delivered, opened for reading by windows; close it, or use it in `with`."""
+
+    path: Path
+    """What the user named."""
+    format: str
+    """Short name of the layout: GTiff, ENVI, MAT5, MAT73, TIFF stack, image folder, ..."""
+    metadata: SceneMetadata
+
+    @abstractmethod
+    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
+        """Numbers as stored, native byte order, shape (bands, rows, cols).
+
+        Args:
+            window: Pixels to read; lies inside the scene.
+            bands: 0-based band indices, any order.
+
+        Raises:
+            InputDataError: The file cannot be read there.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the file; a second call does nothing."""
+
+    def read_mask(self, window: Window) -> npt.NDArray[np.bool_] | None:  # noqa: ARG002
+        """True where the file's own mask or alpha says data, shape (rows, cols); None: no mask."""
+        return None
+
+    def nodata_of(self, band: int) -> float | None:  # noqa: ARG002
+        """The number that means "no data" in one band; differs from band to band in few formats."""
+        return self.metadata.stored.nodata
+
+    def read(self, window: Window | None = None, bands: Sequence[int] | None = None) -> Cube:
+        """The values and the mask of a window, all of the scene by default.
+
+        A number is invalid where it equals nodata, is not finite, or lies outside the file's own
+        mask.
+        """
+        meta = self.metadata
+        window = window or Window(0, 0, meta.rows, meta.cols)
+        bands = range(meta.bands) if bands is None else bands
+        numbers = self.read_stored(window, bands)
+        return Cube(
+            values=numbers.astype(np.float32, copy=False),
+            valid=self._valid(numbers, window, bands),
+            spectral_axis=meta.spectral_axis.subset(bands),
+            georeference=meta.georeference.shifted(window.row, window.col),
+        )
+
+    def _valid(
+        self, numbers: npt.NDArray[Any], window: Window, bands: Sequence[int]
+    ) -> npt.NDArray[np.bool_]:
+        """Mask of the numbers; a broadcast of one True where all is data."""
+        nodata = [self.nodata_of(b) for b in bands]
+        named = any(n is not None and not np.isnan(n) for n in nodata)
+        mask = self.read_mask(window)
+        valid: npt.NDArray[np.bool_] = np.broadcast_to(np.True_, numbers.shape)
+        if numbers.dtype.kind == "f":
+            valid = np.isfinite(numbers)
+        if named:
+            wall = np.array([np.nan if n is None else n for n in nodata], np.float64)
+            if numbers.dtype.kind == "f":  # nodata is text or float64 in headers
+                wall = wall.astype(numbers.dtype)
+            valid = valid & (numbers != wall[:, None, None])
+        if mask is not None:
+            valid = valid & mask
+        return valid
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetOptions:
+    """How to write a scene; what to write is its metadata."""
+
+    format: str | None = None
+    """GTiff, COG, ENVI or MAT; None: by the suffix of the path."""
+    creation_options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """GDAL creation options (or `INTERLEAVE` for ENVI) that override the defaults."""
+    overviews: bool = False
+    """Add reduced-resolution copies for quick display; a COG always has them."""
+    overwrite: bool = False
+    """Replace an existing file."""
+    masked: bool = False
+    """Pixels may be invalid although no nodata is named: the file gets a mask of its own."""
+    threads: int = 1
+    """Threads that compress."""
+
+
+class SceneWriter(ABC):
+    """A scene being written to a temporary place beside its target.
+
+    Use it in `with`: leaving normally commits (the file appears, complete, in one rename), leaving
+    by an exception discards and nothing is left behind.
+    """
+
+    path: Path
+    """The target; for ENVI the header, which stands for the pair."""
+    metadata: SceneMetadata
+    block_rows: int
+    """Writes should begin at multiples of this and cover whole multiples, save at the end."""
+    block_cols: int
+    """The same for columns."""
+
+    @abstractmethod
+    def write(
+        self,
+        numbers: npt.NDArray[Any],
+        *,
+        row: int,
+        col: int,
+        band: int,
+        mask: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Write stored numbers, shape (bands, rows, cols), at a 0-based place.
+
+        Args:
+            numbers: In the target's data type, nodata filled in.
+            row: First row.
+            col: First column.
+            band: First band.
+            mask: Shape (rows, cols), True where pixels are data; used only with `masked`, and
+                to be given once per place (with band 0).
+
+        Raises:
+            ResourceError: The target cannot take it (no space, no permission, ...).
+        """
+
+    @abstractmethod
+    def commit(self) -> Path:
+        """Finish, check and rename into place; returns the path the user should open."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Remove everything written so far."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.commit()
+        else:
+            self.discard()

@@ -1,0 +1,139 @@
+"""Stored numbers and values: data type, nodata, scale and offset, rounding.
+
+Numbers never change silently: they are rounded to the nearest stored number, kept inside the
+data type, kept apart from nodata, and every one that had to be moved is counted.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hsisr.errors import InputDataError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredNumbers:
+    """How a file stores the values of a cube.
+
+    Raises:
+        InputDataError: The data type is not a real number.
+    """
+
+    dtype: np.dtype[Any]
+    """Data type in the file (native byte order; the reader swaps)."""
+    nodata: float | None = None
+    """The stored number that means "no data", NaN allowed; None if the file names none."""
+    scales: tuple[float, ...] | None = None
+    """Per band: physical value = stored number * scale + offset; None if the file has none."""
+    offsets: tuple[float, ...] | None = None
+    """Per band, see `scales`."""
+    units: tuple[str, ...] | None = None
+    """Per band: physical unit of the value, as the file gives it."""
+
+    def __post_init__(self) -> None:
+        if self.dtype.kind not in "iuf":
+            raise InputDataError(
+                f"found numbers of type {self.dtype}, expected integers or floats; "
+                "complex and text data cannot be upscaled"
+            )
+
+    @property
+    def exact_in_float32(self) -> bool:
+        """True if float32, which all computation uses, holds every number of this type."""
+        return bool(np.can_cast(self.dtype, np.float32))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Quantised:
+    """Numbers ready to be stored."""
+
+    numbers: npt.NDArray[Any]
+    """In the target's data type, nodata where the values were invalid."""
+    moved: int
+    """Valid values that had to be changed by more than rounding."""
+
+
+def storable_range(stored: StoredNumbers) -> tuple[float, float]:
+    """Smallest and largest number that means data in this type.
+
+    >>> storable_range(StoredNumbers(dtype=np.dtype("uint8"), nodata=0))
+    (1.0, 255.0)
+    >>> storable_range(StoredNumbers(dtype=np.dtype("float32")))
+    (-inf, inf)
+    """
+    if stored.dtype.kind == "f":
+        return -np.inf, np.inf
+    info = np.iinfo(stored.dtype)
+    low, high = float(info.min), float(info.max)
+    if stored.nodata == low:
+        low += 1
+    if stored.nodata == high:
+        high -= 1
+    return low, high
+
+
+def quantise(
+    values: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_], stored: StoredNumbers
+) -> Quantised:
+    """Round to the nearest stored number that means data; write nodata elsewhere.
+
+    Args:
+        values: Any shape; left as it is. Ignored where `valid` is False.
+        valid: Same shape (or broadcastable): True where the value is data.
+        stored: The target. Where it names no nodata, invalid floats become NaN and invalid
+            integers 0, to be told apart by the file's mask.
+
+    >>> target = StoredNumbers(dtype=np.dtype("int16"), nodata=-1)
+    >>> quantise(np.float32([1.6, -1.2, 4e4]), np.array([True, True, False]), target)
+    Quantised(numbers=array([ 2, -2, -1], dtype=int16), moved=1)
+    """
+    if stored.dtype.kind == "f":
+        return _quantise_float(values, valid, stored)
+    all_valid = bool(valid.all())
+    low, high = storable_range(stored)
+    rounded = np.rint(values, dtype=np.float64 if stored.dtype.itemsize > 2 else np.float32)
+    outside = (rounded < low) | (rounded > high)
+    moved = int(np.count_nonzero(outside if all_valid else outside & valid))
+    if outside.any():
+        np.clip(rounded, low, high, out=rounded)
+    if stored.nodata is not None and low < stored.nodata < high:
+        hits = (rounded == stored.nodata) & valid
+        moved += int(np.count_nonzero(hits))
+        rounded[hits] += np.where(values[hits] < stored.nodata, -1, 1)
+    if not all_valid:
+        rounded[~np.broadcast_to(valid, rounded.shape)] = stored.nodata or 0
+    return Quantised(_as_integers(rounded, stored.dtype), moved)
+
+
+def _quantise_float(
+    values: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_], stored: StoredNumbers
+) -> Quantised:
+    with np.errstate(over="ignore"):  # float16 overflow is counted below, not warned about
+        numbers = values.astype(stored.dtype, copy=True)
+    overflow = np.isinf(numbers) & np.isfinite(values)
+    moved = int(np.count_nonzero(overflow & valid))
+    if moved:
+        limit = np.finfo(stored.dtype).max
+        np.clip(numbers, -limit, limit, out=numbers)
+    if stored.nodata is not None and np.isfinite(stored.nodata):
+        nodata = stored.dtype.type(stored.nodata)
+        hits = (numbers == nodata) & valid
+        moved += int(np.count_nonzero(hits))
+        numbers[hits] = np.nextafter(nodata, stored.dtype.type(np.inf))
+    if not valid.all():
+        empty = np.nan if stored.nodata is None else stored.nodata
+        numbers[~np.broadcast_to(valid, numbers.shape)] = empty
+    return Quantised(numbers, moved)
+
+
+def _as_integers(rounded: npt.NDArray[np.floating[Any]], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Cast whole numbers; the type's largest number is not a float in 64 bits, so guard it."""
+    if dtype.itemsize < 8:
+        return rounded.astype(dtype)
+    info = np.iinfo(dtype)
+    top = rounded >= float(info.max)
+    whole = np.where(top, 0, rounded).astype(dtype)
+    whole[top] = info.max
+    return whole

@@ -1,0 +1,156 @@
+"""The spectral axis: band centres and widths in nanometres, names, bad-band list."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
+
+from hsisr.errors import InputDataError
+
+_T = TypeVar("_T")
+
+NM_PER_UNIT: Final = {
+    "nanometers": 1.0,
+    "nanometer": 1.0,
+    "nanometres": 1.0,
+    "nm": 1.0,
+    "micrometers": 1e3,
+    "micrometer": 1e3,
+    "micrometres": 1e3,
+    "microns": 1e3,
+    "um": 1e3,
+    "µm": 1e3,
+    "μm": 1e3,
+    "millimeters": 1e6,
+    "mm": 1e6,
+    "centimeters": 1e7,
+    "cm": 1e7,
+    "meters": 1e9,
+    "m": 1e9,
+    "angstroms": 0.1,
+}
+"""Nanometres in one unit of length, by the names (lower case) that headers use."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpectralAxis:
+    """What is known about the bands of a cube, in file order.
+
+    Raises:
+        InputDataError: A field has another length than `count`, or a wavelength or width is not
+            a positive, finite number.
+    """
+
+    count: int
+    """Number of bands."""
+    wavelengths_nm: tuple[float, ...] | None = None
+    """Band centres in nanometres, in band order (not always rising), or None if unknown."""
+    fwhm_nm: tuple[float, ...] | None = None
+    """Full widths at half maximum in nanometres, or None if unknown."""
+    good: tuple[bool, ...] | None = None
+    """ENVI's bad-band list: True where the band is good; None if the file has none."""
+    names: tuple[str, ...] | None = None
+    """Band names as the file gives them, or None."""
+    unit: str = "Nanometers"
+    """The unit that the file wrote wavelengths in, kept for writing it back."""
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise InputDataError(f"found {self.count} bands, expected at least 1")
+        for what in ("wavelengths_nm", "fwhm_nm", "good", "names"):
+            values = getattr(self, what)
+            if values is not None and len(values) != self.count:
+                raise InputDataError(
+                    f"found {len(values)} {_PLAIN[what]} for {self.count} bands; "
+                    "correct the header so that there is one per band"
+                )
+        for what in ("wavelengths_nm", "fwhm_nm"):
+            _require_positive(getattr(self, what) or (), _PLAIN[what], zero_ok=what == "fwhm_nm")
+        if self.unit.lower() not in NM_PER_UNIT:
+            raise InputDataError(
+                f"unknown wavelength unit {self.unit!r}; expected Nanometers or Micrometers"
+            )
+
+    @classmethod
+    def from_unit(  # the one place where other units become nanometres
+        cls,
+        count: int,
+        *,
+        unit: str,
+        wavelengths: Sequence[float] | None,
+        fwhm: Sequence[float] | None = None,
+        good: Sequence[bool] | None = None,
+        names: Sequence[str] | None = None,
+    ) -> "SpectralAxis":
+        """Build an axis from wavelengths and widths given in `unit`.
+
+        Raises:
+            InputDataError: The unit is not one of length, or a field is refused by the axis.
+
+        >>> SpectralAxis.from_unit(1, unit="Micrometers", wavelengths=[0.40942]).wavelengths_nm
+        (409.42,)
+        """
+        factor = NM_PER_UNIT.get(unit.lower())
+        if factor is None:
+            raise InputDataError(
+                f"unknown wavelength unit {unit!r}; expected Nanometers or Micrometers"
+            )
+        return cls(
+            count=count,
+            wavelengths_nm=None if wavelengths is None else _times(wavelengths, factor),
+            fwhm_nm=None if fwhm is None else _times(fwhm, factor),
+            good=None if good is None else tuple(bool(g) for g in good),
+            names=None if names is None else tuple(names),
+            unit=unit,
+        )
+
+    def in_file_unit(self, values_nm: Sequence[float]) -> tuple[float, ...]:
+        """Nanometres turned back into the unit the file used.
+
+        >>> SpectralAxis(count=1, unit="Micrometers").in_file_unit([409.42])
+        (0.40942,)
+        """
+        return _times(values_nm, 1 / NM_PER_UNIT[self.unit.lower()])
+
+    def subset(self, bands: Sequence[int]) -> "SpectralAxis":
+        """The axis of the bands named by their 0-based indices, in that order.
+
+        >>> SpectralAxis(count=3, names=("a", "b", "c")).subset([2, 0]).names
+        ('c', 'a')
+        """
+        return replace(
+            self,
+            count=len(bands),
+            wavelengths_nm=_pick(self.wavelengths_nm, bands),
+            fwhm_nm=_pick(self.fwhm_nm, bands),
+            good=_pick(self.good, bands),
+            names=_pick(self.names, bands),
+        )
+
+
+_PLAIN: Final = {
+    "wavelengths_nm": "wavelengths",
+    "fwhm_nm": "FWHM values",
+    "good": "bad-band flags",
+    "names": "band names",
+}
+
+
+def _pick(values: tuple[_T, ...] | None, bands: Sequence[int]) -> tuple[_T, ...] | None:
+    return None if values is None else tuple(values[b] for b in bands)
+
+
+def _times(values: Sequence[float], factor: float) -> tuple[float, ...]:
+    """Products with 12 significant digits, so that unit changes leave no binary dust."""
+    if factor == 1.0:
+        return tuple(float(v) for v in values)
+    return tuple(float(f"{float(v) * factor:.12g}") for v in values)
+
+
+def _require_positive(values: Sequence[float], what: str, *, zero_ok: bool) -> None:
+    for number, value in enumerate(values, start=1):
+        if not math.isfinite(value) or value < 0 or (value == 0 and not zero_ok):
+            raise InputDataError(
+                f"{what}: band {number} has {value:g}, expected a positive number; "
+                "correct the header, or remove the field if the values are unknown"
+            )

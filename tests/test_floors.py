@@ -1,0 +1,64 @@
+"""The house's floors: imports go down, and never round."""
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import hsisr
+
+ROOT = Path(hsisr.__file__).parent
+FLOORS = (
+    {"errors"},
+    {"scene", "tiling", "degradation", "metrics"},
+    {"io", "models"},
+    {"weights", "datasets", "training", "inference"},
+    {"commands"},
+    {"cli", "__main__"},
+)
+
+
+def modules() -> dict[str, Path]:
+    return {
+        ".".join(("hsisr", *path.relative_to(ROOT).with_suffix("").parts)): path
+        for path in ROOT.rglob("*.py")
+        if path.name != "__init__.py"
+    }
+
+
+def imported(path: Path) -> set[str]:
+    """Modules of the house that a file names in any import, type-only and late ones included."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("hsisr"):
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found & modules().keys()
+
+
+def rooms() -> dict[str, set[str]]:
+    return {name: imported(path) for name, path in modules().items()}
+
+
+def floor(module: str) -> int:
+    """Number of the floor a module lives on, the ground being 0."""
+    return next(n for n, names in enumerate(FLOORS) if module.split(".")[1] in names)
+
+
+def test_imports_go_down() -> None:
+    up = [(a, b) for a, used in rooms().items() for b in used if floor(b) > floor(a)]
+    assert up == []
+
+
+def test_imports_never_go_round() -> None:
+    TopologicalSorter(rooms()).prepare()  # raises CycleError, naming the rooms
+
+
+def test_readers_and_writers_know_no_torch() -> None:
+    for path in (ROOT / "io").glob("*.py"):
+        assert "import torch" not in path.read_text(encoding="utf-8"), path
+
+
+def test_no_file_outgrows_its_idea() -> None:
+    long = {str(p): n for p in ROOT.rglob("*.py") if (n := len(p.read_text().splitlines())) > 320}
+    assert long == {}
