@@ -1,0 +1,114 @@
+"""What the command line says, and where: results on stdout, talk on stderr, verdict in the code."""
+
+import json
+import logging
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
+
+import typer
+
+from hsisr.errors import HsisrError, HsisrWarning, ResourceError
+
+QUIET, NORMAL, VERBOSE, DEBUG = -1, 0, 1, 2
+INTERRUPTED, TERMINATED = 130, 143
+
+
+def say(message: str, *, color: str | None = None) -> None:
+    """One line of talk on stderr; colours only on a terminal that wants them."""
+    plain = "NO_COLOR" in os.environ or not sys.stderr.isatty()
+    typer.secho(message, fg=None if plain else color, err=True, color=None)
+
+
+def print_json(result: Mapping[str, Any]) -> None:
+    """One JSON object on stdout; what is not JSON (infinities, NaN) has to be handled before."""
+    typer.echo(json.dumps(result, indent=2, allow_nan=False, default=str))
+
+
+@contextmanager
+def expected_errors(verbosity: int = NORMAL) -> Iterator[None]:
+    """Turn every error into one line on stderr and its exit code.
+
+    Deliberate errors keep their message; an unforeseen one is named as a bug, with its traceback
+    from `-vv` on. Warnings become lines, unless quiet. SIGTERM unwinds like Ctrl-C, so that
+    nothing half-written stays behind.
+    """
+    with _warnings_as_lines(verbosity), _log_level(verbosity), _sigterm_unwinds():
+        try:
+            yield
+        except typer.Exit:
+            raise
+        except HsisrError as error:
+            _fail(str(error), error.exit_code, error)
+        except KeyboardInterrupt as error:
+            _fail("interrupted; nothing was left behind", INTERRUPTED, error)
+        except MemoryError as error:
+            advice = "out of memory; try a smaller --tile or --batch-size"
+            _fail(advice, ResourceError.exit_code, error)
+        except Exception as error:
+            if verbosity >= DEBUG:
+                raise
+            what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            _fail(f"this is a bug in hsisr: {what} (-vv shows where)", 1, error)
+
+
+def _fail(message: str, code: int, error: BaseException) -> NoReturn:
+    say(f"error: {' '.join(message.split())}", color="red")
+    raise typer.Exit(code) from error
+
+
+@contextmanager
+def _warnings_as_lines(verbosity: int) -> Iterator[None]:
+    """Show hsisr's own warnings as `warning: ...`, and those of libraries only when debugging."""
+
+    def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        ours = issubclass(category, HsisrWarning)
+        if (ours and verbosity > QUIET) or verbosity >= DEBUG:
+            say(f"warning: {message}", color="yellow")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = show
+        yield
+
+
+@contextmanager
+def _log_level(verbosity: int) -> Iterator[None]:
+    """Let the `hsisr` loggers speak on stderr from `-v` on; GDAL's complaints stay in errors."""
+    logger = logging.getLogger("hsisr")
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    before = logger.level
+    logger.setLevel(logging.DEBUG if verbosity >= VERBOSE else logging.WARNING)
+    logger.addHandler(handler)
+    logging.getLogger("rasterio").addHandler(logging.NullHandler())
+    logging.getLogger("rasterio").propagate = verbosity >= DEBUG
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+
+@contextmanager
+def _sigterm_unwinds() -> Iterator[None]:
+    """Make SIGTERM raise, once, so that `with` blocks clean up; the exit code is 143."""
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        say("error: terminated; nothing was left behind", color="red")
+        raise SystemExit(TERMINATED)
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not the main thread: a program that calls us has its own handlers
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

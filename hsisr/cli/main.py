@@ -1,0 +1,47 @@
+"""The `hsisr` program: one Typer application, one file per command.
+
+Nothing here or in the command files imports torch or rasterio; a command loads what it needs when
+it runs.
+"""
+
+from typing import Annotated
+
+import typer
+
+from hsisr.cli.info import info
+from hsisr.cli.sample import sample
+from hsisr.cli.upscale import upscale
+
+app = typer.Typer(
+    name="hsisr",
+    help="Super-resolution of hyperspectral scenes: finer pixels, same spectra, same ground.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(*, wanted: bool) -> None:
+    if wanted:
+        from hsisr import __version__
+
+        typer.echo(f"hsisr {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[  # noqa: ARG001
+        bool,
+        typer.Option(
+            "--version", callback=lambda v: _version(wanted=v), is_eager=True, help="Show version."
+        ),
+    ] = False,
+) -> None:
+    """Super-resolution of hyperspectral scenes: finer pixels, same spectra, same ground."""
+
+
+app.command()(upscale)
+app.command()(info)
+app.command()(sample)
