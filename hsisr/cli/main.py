@@ -32,7 +32,7 @@ def _version(*, wanted: bool) -> None:
 
 @app.callback()
 def main(
-    version: Annotated[  # noqa: ARG001
+    version: Annotated[
         bool,
         typer.Option(
             "--version", callback=lambda v: _version(wanted=v), is_eager=True, help="Show version."

@@ -1,0 +1,206 @@
+"""Agreement with the observed scene: the area average over each LR pixel equals that pixel.
+
+Three steps, each exact where the one before is only close. Back-projection (Irani and Peleg,
+"Improving resolution by image registration", CVGIP 53(3), 1991) adds the interpolated difference
+between the observed and the averaged result, a few rounds long. A constant per LR pixel then
+removes what is left. For integer outputs, rounding is steered so that even the sums of the stored
+numbers agree.
+
+Averaging after interpolating acts on the LR grid alone, as one small symmetric filter per axis, so
+all rounds of back-projection are done there and interpolated once.
+"""
+
+import torch
+
+from hsisr.models.interpolation import (
+    Kernel,
+    Trim,
+    interpolate,
+    phase_weights,
+    replicate,
+    weighted_sum,
+)
+
+ROUNDS = 5
+"""Rounds of back-projection."""
+
+
+def context_lr_px(kernel: Kernel, rounds: int = ROUNDS) -> int:
+    """LR pixels around a pixel that decide on it: the interpolation's own and each round's."""
+    return kernel.radius * (rounds + 1)
+
+
+def area_average(hr: torch.Tensor, scale: int) -> torch.Tensor:
+    """Mean over each block of `scale` x `scale` pixels, shape (..., rows, cols).
+
+    Raises:
+        RuntimeError: A side is not a multiple of `scale` (a caller's bug).
+    """
+    *front, rows, cols = hr.shape
+    return hr.reshape(*front, rows // scale, scale, cols // scale, scale).mean(dim=(-3, -1))
+
+
+def repeat_pixels(lr: torch.Tensor, scale: int) -> torch.Tensor:
+    """Each pixel as a block of `scale` x `scale` equal ones."""
+    return lr.repeat_interleave(scale, dim=-2).repeat_interleave(scale, dim=-1)
+
+
+def back_projected(lr: torch.Tensor, kernel: Kernel, scale: int, rounds: int) -> torch.Tensor:
+    """LR values whose interpolation agrees with `lr`, up to what `rounds` rounds leave.
+
+    With D the area average and U the interpolation, x[k+1] = x[k] + U(lr - D x[k]) from
+    x[0] = U lr gives x[rounds] = U z with z the sum of (I - D U)^k lr for k = 0 ... rounds.
+
+    Args:
+        lr: Shape (..., rows, cols).
+        kernel: The interpolation U.
+        scale: HR pixels per LR pixel along a side.
+        rounds: Rounds of back-projection; 0 returns `lr`.
+    """
+    phases = phase_weights(kernel, scale)
+    mean_weights = tuple(sum(taps) / scale for taps in zip(*phases, strict=True))
+    left = lr.reshape(-1, 1, *lr.shape[-2:])
+    total = left
+    for _ in range(rounds):
+        seen = left
+        for axis in (-1, -2):
+            padded = replicate(seen, axis, kernel.radius)
+            seen = weighted_sum(padded, axis, mean_weights, 0, seen.shape[axis])
+        left = left - seen
+        total = total + left
+    return total.reshape(lr.shape)
+
+
+def interpolate_consistently(
+    lr: torch.Tensor, kernel: Kernel, scale: int, trim: Trim | None = None, rounds: int = ROUNDS
+) -> torch.Tensor:
+    """Interpolation with `rounds` rounds of back-projection, see `interpolate`."""
+    agreeing = back_projected(lr, kernel, scale, rounds)
+    trim = trim or Trim()
+    sides = (trim.top, trim.bottom, trim.left, trim.right)
+    far = [max(0, side - kernel.radius) for side in sides]  # of use to back-projection only
+    rows, cols = lr.shape[-2:]
+    near = agreeing[..., far[0] : rows - far[1], far[2] : cols - far[3]]
+    rest = Trim(*(side - cut for side, cut in zip(sides, far, strict=True)))
+    return interpolate(near, kernel, scale, rest)
+
+
+def draw_towards(
+    hr: torch.Tensor, observed: torch.Tensor, kernel: Kernel, scale: int, rounds: int = ROUNDS
+) -> torch.Tensor:
+    """Back-project any result: smooth, and close to agreement.
+
+    Args:
+        hr: A result, shape (..., rows * scale, cols * scale).
+        observed: What it must agree with, shape (..., rows, cols).
+        kernel: How differences are interpolated.
+        scale: HR pixels per LR pixel along a side.
+        rounds: Rounds of back-projection.
+    """
+    difference = observed - area_average(hr, scale)
+    return hr + interpolate_consistently(difference, kernel, scale, rounds=rounds - 1)
+
+
+def agree(
+    hr: torch.Tensor,
+    observed: torch.Tensor,
+    scale: int,
+    *,
+    limits: tuple[float, float] = (-torch.inf, torch.inf),
+    whole: bool = False,
+) -> tuple[torch.Tensor, int]:
+    """Add a constant per LR pixel so that block means equal `observed`.
+
+    Values stay inside `limits`: where the constant alone would leave them, the block becomes the
+    nearest one (in squares) that keeps both its mean and the limits, min(max(hr + c, low), high).
+
+    With `whole`, everything is then rounded to the nearest whole number; where the sum over a
+    block would change, just enough numbers of it are rounded the other way, near halves first.
+    No value moves by 1 or more.
+
+    Args:
+        hr: A result, shape (bands, rows * scale, cols * scale).
+        observed: What it must agree with, shape (bands, rows, cols).
+        scale: HR pixels per LR pixel along a side.
+        limits: Smallest and largest number that can be stored.
+        whole: The result will be stored as integers.
+
+    Returns:
+        The agreeing result and how many values had to be held at a limit.
+    """
+    result, held = torch.empty_like(hr), 0
+    for band, (values, seen) in enumerate(zip(hr, observed, strict=True)):  # one fits the cache
+        result[band], moved = _agree_band(values, seen, scale, limits, whole=whole)
+        held += moved
+    return result, held
+
+
+def _agree_band(
+    hr: torch.Tensor,
+    observed: torch.Tensor,
+    scale: int,
+    limits: tuple[float, float],
+    *,
+    whole: bool,
+) -> tuple[torch.Tensor, int]:
+    low, high = limits
+    wanted = observed.clamp(low, high)
+    planes = _planes(hr, scale)
+    planes += wanted - planes.mean(dim=0)
+    outside = (planes < low) | (planes > high)
+    held = int(outside.sum())
+    if held:
+        some = outside.any(dim=0)
+        planes[:, some] = _bounded(planes[:, some], wanted[some], low, high)
+    if whole:
+        planes = _rounded(planes, wanted, limits)
+    return _unplanes(planes, scale), held
+
+
+def _planes(hr: torch.Tensor, scale: int) -> torch.Tensor:
+    """The pixels of every block as planes of their own, shape (scale * scale, rows, cols)."""
+    rows, cols = hr.shape
+    blocks = hr.reshape(rows // scale, scale, cols // scale, scale).permute(1, 3, 0, 2)
+    return blocks.reshape(scale * scale, rows // scale, cols // scale).clone()
+
+
+def _unplanes(planes: torch.Tensor, scale: int) -> torch.Tensor:
+    """The inverse of `_planes`."""
+    _, rows, cols = planes.shape
+    blocks = planes.reshape(scale, scale, rows, cols).permute(2, 0, 3, 1)
+    return blocks.reshape(rows * scale, cols * scale)
+
+
+def _bounded(planes: torch.Tensor, mean: torch.Tensor, low: float, high: float) -> torch.Tensor:
+    """Blocks (pixels, n) moved by a constant each and clamped, so that their means are `mean`."""
+    shift = torch.zeros_like(mean)
+    tolerance = 1e-6 * max(1.0, float(mean.abs().max()))
+    for _ in range(32):  # Newton on a rising, piecewise linear function
+        now = (planes + shift).clamp(low, high)
+        gap = mean - now.mean(dim=0)
+        if float(gap.abs().max()) <= tolerance:
+            break
+        free = ((now > low) & (now < high)).to(planes.dtype).mean(dim=0)
+        shift = shift + gap / free.clamp_min(1 / len(planes))
+    return (planes + shift).clamp(low, high)
+
+
+def _rounded(planes: torch.Tensor, mean: torch.Tensor, limits: tuple[float, float]) -> torch.Tensor:
+    """Whole numbers whose sums over blocks are those of the values, rounded once."""
+    rounded = planes.round()
+    missing = (mean * len(planes)).round() - rounded.sum(dim=0)
+    if not bool(missing.any()):
+        return rounded
+    step = missing.sign()
+    left = missing.abs()
+    lean = (planes - rounded) * step  # above 0: the value lies towards the step
+    for least in (0.25, 0.0, -1.0):
+        for number, towards in enumerate(lean):
+            stepped = rounded[number] + step
+            take = (towards > least) & (left > 0) & (stepped >= limits[0]) & (stepped <= limits[1])
+            rounded[number] = torch.where(take, stepped, rounded[number])
+            left -= take.to(left.dtype)
+            towards[take] = -2.0
+        if not bool(left.any()):
+            break
+    return rounded

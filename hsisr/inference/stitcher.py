@@ -1,0 +1,263 @@
+"""From a scene to finished blocks: read, fill, upscale, blend, agree, mask, quantise, hand on.
+
+Nothing here holds more than one row of tiles of one panel.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hsisr.inference.consistency import agree
+from hsisr.inference.filling import fill_invalid
+from hsisr.inference.planning import BandGroup, Panel, Plan, Segment
+from hsisr.inference.strips import BlockWriter
+from hsisr.io.protocol import Scene, SceneWriter
+from hsisr.models.interpolation import Trim
+from hsisr.scene.quantisation import StoredNumbers, quantise, storable_range
+from hsisr.tiling.windows import Window
+
+_FILL_ROUNDS = 8
+"""Rings to fill around valid pixels where the model's margin asks for fewer."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observed:
+    """The LR pixels around a row of tiles, filled, and which of them are data."""
+
+    window: Window
+    values: npt.NDArray[np.float32]
+    valid: npt.NDArray[np.bool_]
+
+    def cut(self, window: Window) -> tuple[slice, slice]:
+        """Where a window of the scene lies in these arrays."""
+        row, col = window.row - self.window.row, window.col - self.window.col
+        return slice(row, row + window.rows), slice(col, col + window.cols)
+
+
+@dataclass(frozen=True, slots=True)
+class Stitched:
+    """What happened on the way."""
+
+    moved: int
+    """Valid numbers that did not fit the data type, or met nodata, and were moved."""
+
+
+def stitch(
+    scene: Scene,
+    bands: tuple[int, ...],
+    writer: SceneWriter,
+    plan: Plan,
+    *,
+    consistent: bool,
+    masked: bool,
+    advance: Callable[[int], None],
+) -> Stitched:
+    """Upscale `bands` of a scene into a writer, as planned.
+
+    Args:
+        scene: What to read.
+        bands: 0-based bands of the scene, in output order; the plan counts within these.
+        writer: Takes the finished blocks; its metadata say how numbers are stored.
+        plan: The work.
+        consistent: Make block means equal the observed pixels.
+        masked: Hand the pixel mask to the writer.
+        advance: Called with the number of tiles just finished.
+    """
+    moved = 0
+    for panel in plan.panels:
+        finisher = _PanelFinisher(writer, plan, panel, consistent=consistent, masked=masked)
+        for number, segment in enumerate(plan.rows):
+            observed = _observe(scene, bands, plan, panel, segment)
+            after = plan.rows[number + 1].start if number + 1 < len(plan.rows) else segment.end
+            for positions, values in _blended_groups(plan, panel, segment, observed, advance):
+                finisher.add(positions, values, segment, after, observed)
+            finisher.end_row_of_tiles(after)
+        moved += finisher.moved
+    return Stitched(moved)
+
+
+def _observe(
+    scene: Scene, bands: tuple[int, ...], plan: Plan, panel: Panel, rows: Segment
+) -> Observed:
+    """Read what a row of tiles needs; around invalid pixels also what they are filled from."""
+    _, height, width = scene.metadata.shape
+    left = min(segment.start for segment in panel.segments)
+    right = max(segment.end for segment in panel.segments)
+    core = Window(rows.start, left, rows.size, right - left)
+    near = core.grown(plan.halo, height, width)
+    cube = scene.read(near, bands)
+    if bool(cube.valid.all()):
+        return Observed(near, cube.values, cube.valid)
+    rounds = max(plan.halo, _FILL_ROUNDS)
+    far = near.grown(rounds, height, width)
+    cube = scene.read(far, bands)
+    filled = fill_invalid(cube.values, cube.valid, rounds)
+    inside = Observed(far, filled, cube.valid).cut(near)
+    return Observed(near, filled[:, *inside], cube.valid[:, *inside])
+
+
+def _blended_groups(
+    plan: Plan, panel: Panel, rows: Segment, observed: Observed, advance: Callable[[int], None]
+) -> Iterator[tuple[tuple[int, ...], torch.Tensor]]:
+    """Bands (and their HR rows of this row of tiles) as soon as no later group adds to them."""
+    partial: dict[int, torch.Tensor] = {}
+    for number, group in enumerate(plan.groups):
+        values = _blended_tiles(plan, panel, rows, group, observed, advance)
+        if group.weights is not None:
+            values *= torch.from_numpy(group.weights)[:, None, None]
+        later = {band for other in plan.groups[number + 1 :] for band in other.bands}
+        for band, plane in zip(group.bands, values, strict=True):
+            partial[band] = partial[band].add_(plane) if band in partial else plane
+        done = tuple(band for band in sorted(partial) if band not in later)
+        for run in _runs(done):
+            yield run, torch.stack([partial.pop(band) for band in run])
+
+
+def _runs(bands: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Bands cut into runs of consecutive ones.
+
+    >>> list(_runs((1, 2, 5)))
+    [(1, 2), (5,)]
+    """
+    start = 0
+    for end in range(1, len(bands) + 1):
+        if end == len(bands) or bands[end] != bands[end - 1] + 1:
+            yield bands[start:end]
+            start = end
+
+
+def _blended_tiles(
+    plan: Plan,
+    panel: Panel,
+    rows: Segment,
+    group: BandGroup,
+    observed: Observed,
+    advance: Callable[[int], None],
+) -> torch.Tensor:
+    """One band group of a row of tiles: shape (bands, rows * scale, panel cols * scale)."""
+    s = plan.scale
+    total = torch.zeros(len(group.bands), rows.size * s, panel.size * s)
+    for batch in _batches(panel.segments, plan.batch_size, observed, group.upscaler.margin_lr_px):
+        tiles, trim = _tiles(batch, rows, group, observed)
+        fine = group.upscaler.run(tiles, group.bands, trim)
+        for segment, tile in zip(batch, fine, strict=True):
+            _add_tile(total, tile, segment, rows, panel, s)
+        advance(len(batch))
+    return total
+
+
+def _batches(
+    segments: tuple[Segment, ...], size: int, observed: Observed, margin: int
+) -> Iterator[tuple[Segment, ...]]:
+    """Neighbouring tiles whose context is cut alike, `size` at a time."""
+    batch: list[Segment] = []
+    for segment in segments:
+        if batch and (
+            len(batch) == size
+            or _shape_of(segment, observed, margin) != _shape_of(batch[0], observed, margin)
+        ):
+            yield tuple(batch)
+            batch = []
+        batch.append(segment)
+    yield tuple(batch)
+
+
+def _shape_of(segment: Segment, observed: Observed, margin: int) -> tuple[int, int, int]:
+    """Context to the left, size, context to the right."""
+    left = min(margin, segment.start - observed.window.col)
+    return left, segment.size, min(margin, observed.window.col_end - segment.end)
+
+
+def _tiles(
+    batch: tuple[Segment, ...], rows: Segment, group: BandGroup, observed: Observed
+) -> tuple[torch.Tensor, Trim]:
+    """LR tiles with their context, shape (n, bands, rows, cols), and the context to trim."""
+    margin = group.upscaler.margin_lr_px
+    left, _, right = _shape_of(batch[0], observed, margin)
+    top = min(margin, rows.start - observed.window.row)
+    bottom = min(margin, observed.window.row_end - rows.end)
+    windows = [
+        Window(rows.start - top, c.start - left, top + rows.size + bottom, left + c.size + right)
+        for c in batch
+    ]
+    first, last = group.bands[0], group.bands[-1]
+    own: slice | list[int] = list(group.bands)
+    if last - first + 1 == len(group.bands):
+        own = slice(first, last + 1)
+    parts = [observed.values[own][:, *observed.cut(window)] for window in windows]
+    return torch.from_numpy(np.stack(parts)), Trim(top, bottom, left, right)
+
+
+def _add_tile(
+    total: torch.Tensor, tile: torch.Tensor, segment: Segment, rows: Segment, panel: Panel, s: int
+) -> None:
+    """Add a tile, weighted, where it lies in the panel; what lies outside is dropped."""
+    start, end = max(segment.start, panel.start), min(segment.end, panel.start + panel.size)
+    own = slice((start - segment.start) * s, (end - segment.start) * s)
+    if segment.weights is not None:
+        tile = tile * torch.from_numpy(segment.weights)
+    if rows.weights is not None:
+        tile = tile * torch.from_numpy(rows.weights)[:, None]
+    total[..., (start - panel.start) * s : (end - panel.start) * s] += tile[..., own]
+
+
+class _PanelFinisher:
+    """Rows of one panel: adds the tiles above, and finishes what no later tile adds to."""
+
+    def __init__(
+        self, writer: SceneWriter, plan: Plan, panel: Panel, *, consistent: bool, masked: bool
+    ) -> None:
+        self.moved = 0
+        self._blocks = BlockWriter(writer, panel.start * plan.scale, panel.size * plan.scale)
+        self._stored: StoredNumbers = writer.metadata.stored
+        self._limits = storable_range(self._stored)
+        self._plan, self._panel = plan, panel
+        self._consistent, self._masked = consistent, masked
+        self._waiting: dict[int, torch.Tensor] = {}
+
+    def add(
+        self,
+        bands: tuple[int, ...],
+        values: torch.Tensor,
+        rows: Segment,
+        after: int,
+        observed: Observed,
+    ) -> None:
+        """Take blended bands of a row of tiles; LR rows before `after` become final."""
+        done = (after - rows.start) * self._plan.scale
+        for band, plane in zip(bands, values, strict=True):
+            if (above := self._waiting.pop(band, None)) is not None:
+                plane[: len(above)] += above
+            if done < len(plane):
+                self._waiting[band] = plane[done:].clone()
+        final = Window(rows.start, self._panel.start, after - rows.start, self._panel.size)
+        self._finish(bands, values[:, :done], final, observed)
+
+    def end_row_of_tiles(self, after: int) -> None:
+        """All bands have their rows before LR row `after`."""
+        self._blocks.flush(after * self._plan.scale)
+
+    def _finish(
+        self, bands: tuple[int, ...], values: torch.Tensor, lr: Window, observed: Observed
+    ) -> None:
+        inside = observed.cut(lr)
+        own = slice(bands[0], bands[-1] + 1)
+        s = self._plan.scale
+        whole = self._stored.dtype.kind != "f"
+        if self._consistent:
+            seen = torch.from_numpy(np.ascontiguousarray(observed.values[own][:, *inside]))
+            wide = self._stored.dtype.itemsize > 2 and whole
+            exact = values.double() if wide else values
+            values, _ = agree(exact, seen.to(exact.dtype), s, limits=self._limits, whole=whole)
+        valid = observed.valid[own][:, *inside]
+        if not bool(valid.all()):
+            valid = valid.repeat(s, axis=1).repeat(s, axis=2)
+        else:
+            valid = np.broadcast_to(np.True_, values.shape)
+        quantised = quantise(values.numpy(), valid, self._stored)
+        self.moved += quantised.moved
+        mask = valid.any(axis=0) if self._masked and bands[0] == 0 else None
+        self._blocks.put(quantised.numbers, band=bands[0], row=lr.row * s, mask=mask)
