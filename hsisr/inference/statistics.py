@@ -24,7 +24,7 @@ class BandStatistics:
     @property
     def constant(self) -> npt.NDArray[np.bool_]:
         """True for bands that hold nothing to sharpen: no valid sample, or one value only."""
-        return (self.count == 0) | (self.minimum == self.maximum)
+        return np.asarray((self.count == 0) | (self.minimum == self.maximum), np.bool_)
 
     @property
     def deviation(self) -> npt.NDArray[np.float64]:

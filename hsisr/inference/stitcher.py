@@ -259,5 +259,5 @@ class _PanelFinisher:
             valid = np.broadcast_to(np.True_, values.shape)
         quantised = quantise(values.numpy(), valid, self._stored)
         self.moved += quantised.moved
-        mask = valid.any(axis=0) if self._masked and bands[0] == 0 else None
+        mask = np.asarray(valid.any(axis=0)) if self._masked and bands[0] == 0 else None
         self._blocks.put(quantised.numbers, band=bands[0], row=lr.row * s, mask=mask)
