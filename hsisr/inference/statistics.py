@@ -1,6 +1,7 @@
 """Mean, variance and range of every band of a scene, in one pass over its windows."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,11 @@ class BandStatistics:
     variance: npt.NDArray[np.float64]
     minimum: npt.NDArray[np.float64]
     maximum: npt.NDArray[np.float64]
+
+    def subset(self, bands: Sequence[int]) -> "BandStatistics":
+        """Statistics of the bands named by their 0-based indices, in that order."""
+        chosen = list(bands)
+        return BandStatistics(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
     @property
     def constant(self) -> npt.NDArray[np.bool_]:

@@ -103,10 +103,9 @@ class NetworkUpscaler(Upscaler):
                 ) from error
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        half = len(tiles) // 2
-        return torch.cat(
-            [self.run(part, bands, trim) for part in tiles.split((half, len(tiles) - half))]
-        )
+        middle = len(tiles) // 2
+        halves = (tiles[:middle], tiles[middle:])
+        return torch.cat([self.run(half, bands, trim) for half in halves])
 
     @torch.inference_mode()
     def _run(self, tiles: torch.Tensor, bands: tuple[int, ...], trim: Trim) -> torch.Tensor:

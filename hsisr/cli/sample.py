@@ -1,0 +1,25 @@
+"""The `hsisr sample` command."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hsisr.cli.console import expected_errors, say
+from hsisr.cli.options import Overwrite, Quiet, verbosity
+
+
+def sample(
+    output: Annotated[
+        Path, typer.Argument(help="Header to write, or a folder. [default: indian-pines.hdr here]")
+    ] = Path(),
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a small real scene to try things on: AVIRIS, Indian Pines, as ENVI."""
+    with expected_errors(verbosity(0, quiet=quiet)):
+        from hsisr.commands.sample import CREDIT, write_sample
+
+        typer.echo(write_sample(output, overwrite=overwrite))
+        if not quiet:
+            say(CREDIT)

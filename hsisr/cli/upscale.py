@@ -1,0 +1,179 @@
+"""The `hsisr upscale` command."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hsisr.cli.console import QUIET, expected_errors, print_json, say
+from hsisr.cli.options import (
+    Axes,
+    Device,
+    Json,
+    Overwrite,
+    Precision,
+    Quiet,
+    Scale,
+    Threads,
+    Variable,
+    Verbose,
+    verbosity,
+)
+from hsisr.cli.progress import progress_bars
+
+if TYPE_CHECKING:
+    from hsisr.commands.batch import Failure, UpscaleResult
+
+
+def upscale(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(metavar="SCENE...", help="Scene files, folders of scenes or of images."),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="Output file; a folder for several scenes."),
+    ],
+    scale: Scale = 4,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="bicubic, nearest, lanczos, released weights by name, or a .safetensors file. "
+            "[default: the released any-sensor weights of that scale]",
+        ),
+    ] = None,
+    format: Annotated[  # noqa: A002
+        str | None,
+        typer.Option("--format", "-f", help="GTiff, COG, ENVI or MAT. [default: by suffix]"),
+    ] = None,
+    cog: Annotated[bool, typer.Option("--cog", help="Cloud-optimised GeoTIFF.")] = False,
+    dtype: Annotated[
+        str | None,
+        typer.Option("--dtype", "-t", help="Output data type. [default: the input's]"),
+    ] = None,
+    creation_options: Annotated[
+        list[str] | None,
+        typer.Option("--co", metavar="KEY=VALUE", help="GDAL creation option; repeatable."),
+    ] = None,
+    overviews: Annotated[bool, typer.Option("--overviews", help="Add overviews.")] = False,
+    quicklook: Annotated[
+        Path | None,
+        typer.Option(help="PNG with input and output side by side (a folder for several)."),
+    ] = None,
+    bad_bands: Annotated[
+        str,
+        typer.Option(help="Bands marked bad, empty or constant: interpolate, keep or drop."),
+    ] = "interpolate",
+    consistency: Annotated[
+        bool, typer.Option(help="Make the area average of the output equal the input.")
+    ] = True,
+    tile: Annotated[int | None, typer.Option(help="Tile side in LR pixels.")] = None,
+    overlap: Annotated[int | None, typer.Option(help="Blended tile border, LR pixels.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Tiles computed at once.")] = None,
+    device: Device = "auto",
+    precision: Precision = "float32",
+    threads: Threads = None,
+    variable: Variable = None,
+    axes: Axes = None,
+    overwrite: Overwrite = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave out scenes whose output is there.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan; write nothing.")
+    ] = False,
+    json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Make finer pixels: same ground, same bands, same metadata, SCALE times the resolution."""
+    level = verbosity(verbose, quiet=quiet)
+    with expected_errors(level):
+        from hsisr.commands.batch import outputs_for, upscale_all
+        from hsisr.commands.options import UpscaleOptions
+
+        options = UpscaleOptions(
+            scale=scale,
+            model=model,
+            bad_bands=bad_bands,  # type: ignore[arg-type]  # checked at birth
+            consistency=consistency,
+            tile=tile,
+            overlap=overlap,
+            batch_size=batch_size,
+            device=device,
+            precision=precision,
+            threads=threads,
+            dtype=dtype,
+            format="COG" if cog else format,
+            creation_options=_pairs(creation_options or []),
+            overviews=overviews,
+            overwrite=overwrite,
+            variable=variable,
+            axes=axes,
+            quicklook=quicklook,
+        )
+        pairs = outputs_for(sources, output, options)
+        todo = [pair for pair in pairs if not (skip_existing and pair[1].exists())]
+        with progress_bars(enabled=level > QUIET and not dry_run) as bar:
+            outcomes = list(upscale_all(todo, options, dry_run=dry_run, progress=bar))
+        _report(outcomes, len(pairs) - len(todo), json=json)
+        _judge(outcomes)
+
+
+def _report(outcomes: "list[UpscaleResult | Failure]", skipped: int, *, json: bool) -> None:
+    """Outputs on stdout: paths, plans, or one JSON object."""
+    results = [outcome for outcome in outcomes if not hasattr(outcome, "error")]
+    failures = [outcome for outcome in outcomes if hasattr(outcome, "error")]
+    if json:
+        print_json(
+            {
+                "results": [result.as_dict() for result in results],
+                "failed": [{"source": str(f.source), "error": str(f.error)} for f in failures],
+                "skipped": skipped,
+            }
+        )
+        return
+    for result in results:
+        typer.echo(str(result.output) if result.written else _plan_text(result))
+
+
+def _judge(outcomes: "list[UpscaleResult | Failure]") -> None:
+    """One line per failure; the code of the only scene's error, or 1 if some of many failed."""
+    failures = [outcome for outcome in outcomes if hasattr(outcome, "error")]
+    if len(outcomes) == 1 and failures:
+        raise failures[0].error
+    for failure in failures:
+        say(f"error: {failure.error}", color="red")
+    if failures:
+        say(f"{len(failures)} of {len(outcomes)} scenes failed")
+        raise typer.Exit(1)
+
+
+def _plan_text(plan: "UpscaleResult") -> str:
+    """What would be made, one fact a line."""
+    size = "{} bands, {} rows, {} columns"
+    rows = [
+        ("output", f"{plan.output} ({plan.format}, {plan.dtype})"),
+        ("size", f"{size.format(*plan.input_shape)} -> {size.format(*plan.output_shape)}"),
+        ("model", f"{plan.model} x{plan.scale}"),
+        ("work", f"{plan.tiles} tiles in {plan.groups} band groups"),
+        ("bad bands", ", ".join(map(str, plan.bad_bands)) or "none"),
+        ("output size", f"{plan.output_bytes / 1e6:,.1f} MB before compression"),
+        ("peak memory", f"about {plan.peak_memory_bytes / 1e6:,.0f} MB"),
+    ]
+    return "\n".join([str(plan.source), *(f"  {name:<13}{value}" for name, value in rows)])
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    """Creation options from KEY=VALUE texts."""
+    from hsisr.errors import UsageError
+
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--co {text}: expected KEY=VALUE")
+        pairs[key.upper()] = value
+    return pairs

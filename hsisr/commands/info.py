@@ -1,0 +1,76 @@
+"""What hsisr sees in a scene."""
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hsisr.io.opening import open_scene
+from hsisr.scene.georeference import Georeference
+from hsisr.scene.metadata import SceneMetadata
+
+
+@dataclass(frozen=True, slots=True)
+class SceneInfo:
+    """A scene's metadata, and what upscaling it by 4 would take."""
+
+    path: Path
+    format: str
+    metadata: SceneMetadata
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; unknown ones are null."""
+        meta, axis, stored = self.metadata, self.metadata.spectral_axis, self.metadata.stored
+        good = axis.good
+        return {
+            "path": str(self.path),
+            "format": self.format,
+            "bands": meta.bands,
+            "rows": meta.rows,
+            "cols": meta.cols,
+            "dtype": str(stored.dtype),
+            "nodata": _plain(stored.nodata),
+            "scales": stored.scales,
+            "offsets": stored.offsets,
+            "wavelengths_nm": axis.wavelengths_nm,
+            "fwhm_nm": axis.fwhm_nm,
+            "band_names": axis.names,
+            "bad_bands": None if good is None else [b + 1 for b, ok in enumerate(good) if not ok],
+            "georeference": _place(meta.georeference),
+            "header": dict(meta.header),
+            "upscaled_x4": self.cost(4),
+        }
+
+    def cost(self, scale: int) -> dict[str, Any]:
+        """Size of the output at a scale, before compression."""
+        bands, rows, cols = self.metadata.finer(scale).shape
+        itemsize = self.metadata.stored.dtype.itemsize
+        return {"shape": [bands, rows, cols], "bytes": bands * rows * cols * itemsize}
+
+
+def describe(path: Path, *, variable: str | None = None, axes: str | None = None) -> SceneInfo:
+    """Open a scene and say what is in it.
+
+    Raises:
+        InputDataError: It cannot be read.
+    """
+    with closing(open_scene(path, variable=variable, axes=axes)) as scene:
+        return SceneInfo(path, scene.format, scene.metadata)
+
+
+def _plain(number: float | None) -> float | str | None:
+    return "NaN" if number is not None and np.isnan(number) else number
+
+
+def _place(place: Georeference) -> dict[str, Any] | None:
+    if not place.exists:
+        return None
+    affine = place.transform
+    return {
+        "crs": place.crs_wkt or place.gcps_crs_wkt,
+        "transform": affine and list(affine)[:6],
+        "gcps": len(place.gcps),
+        "rpcs": bool(place.rpcs),
+    }

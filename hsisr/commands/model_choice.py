@@ -1,0 +1,126 @@
+"""From the name of a model to something that upscales."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from hsisr.commands.options import UpscaleOptions
+from hsisr.errors import HsisrWarning, WeightsError
+from hsisr.inference.devices import device_named, precision_named
+from hsisr.inference.planning import (
+    BandGroup,
+    Layout,
+    Plan,
+    interpolated_groups,
+    network_groups,
+    plan_interpolation,
+    plan_network,
+)
+from hsisr.inference.statistics import BandStatistics
+from hsisr.inference.upscaler import InterpolationUpscaler, NetworkUpscaler
+from hsisr.models.interpolation import KERNELS
+from hsisr.weights import LoadedWeights, default_for, load_weights, resolve
+
+_GPU_BATCH = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChosenModel:
+    """An interpolation, or a network with its weights."""
+
+    name: str
+    weights: LoadedWeights | None = None
+
+    @property
+    def sha256(self) -> str | None:
+        """Hash of the weights file; None for interpolation."""
+        return self.weights and self.weights.sha256
+
+
+def choose_model(options: UpscaleOptions) -> ChosenModel:
+    """Find what the options name and load it.
+
+    Raises:
+        WeightsError: No such model, or one of another scale, or a file that is not weights.
+    """
+    if options.model in KERNELS:
+        return ChosenModel(options.model)
+    if options.model is None:
+        entry = default_for(options.scale)
+        if entry is None:
+            warnings.warn(
+                f"no weights are released for scale {options.scale} yet; using bicubic "
+                "interpolation (--model bicubic asks for it)",
+                HsisrWarning,
+                stacklevel=2,
+            )
+            return ChosenModel("bicubic")
+        return ChosenModel(entry.name, load_weights(resolve(entry.name, options.scale)))
+    try:
+        weights = load_weights(resolve(options.model, options.scale))
+    except WeightsError as error:
+        raise WeightsError(f"{error} (interpolations: {', '.join(KERNELS)})") from error
+    if weights.descriptor.scale != options.scale:
+        raise WeightsError(
+            f"{options.model} is for scale {weights.descriptor.scale}, found --scale "
+            f"{options.scale}; give the one scale or other weights"
+        )
+    return ChosenModel(weights.name, weights)
+
+
+def plan_work(
+    model: ChosenModel,
+    options: UpscaleOptions,
+    layout: Layout,
+    statistics: BandStatistics | None,
+    bad: Sequence[int],
+) -> Plan:
+    """The plan for a scene: tiles, panels and band groups.
+
+    Args:
+        model: What upscales.
+        options: Tile, overlap, batch size, device, precision.
+        layout: The output's bands, rows and columns (on the LR grid), blocks and memory.
+        statistics: Of the bands in output order; networks need them.
+        bad: Positions of the bands to be interpolated beside the network.
+    """
+    plain = InterpolationUpscaler(KERNELS["bicubic"], options.scale, options.consistency)
+    if model.weights is None:
+        kernel = KERNELS[model.name]
+        upscaler = InterpolationUpscaler(kernel, options.scale, options.consistency)
+        return plan_interpolation(upscaler, layout, tile=options.tile)
+    descriptor = model.weights.descriptor
+    device = device_named(options.device)
+    network = NetworkUpscaler(
+        network=model.weights.network.to(device),
+        descriptor=descriptor,
+        device=device,
+        precision=precision_named(options.precision, device),
+        consistent=options.consistency,
+        statistics=statistics,
+    )
+    good = [band for band in range(layout.bands) if band not in set(bad)]
+    groups: tuple[BandGroup, ...] = (
+        *network_groups(good, network, size=descriptor.group_size, overlap=descriptor.group_overlap),
+        *interpolated_groups(sorted(bad), plain),
+    )
+    tile = options.tile or descriptor.tile_lr_px
+    overlap = descriptor.overlap_lr_px if options.overlap is None else options.overlap
+    return plan_network(
+        network,
+        groups,
+        layout,
+        tile=tile,
+        overlap=min(overlap, tile - 1),
+        batch_size=options.batch_size or (_GPU_BATCH if device.type == "cuda" else 1),
+    )
+
+
+def set_threads(threads: int | None) -> None:
+    """Let torch use that many processor threads."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+
+

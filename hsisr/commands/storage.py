@@ -1,0 +1,79 @@
+"""How the output stores its numbers: data type, nodata, mask."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+
+from hsisr.errors import HsisrWarning, UsageError
+from hsisr.io.protocol import Scene
+from hsisr.scene.quantisation import StoredNumbers
+from hsisr.tiling.windows import Window
+
+
+def output_numbers(
+    scene: Scene, stored: StoredNumbers, *, dtype: str | None, mask_possible: bool
+) -> tuple[StoredNumbers, bool]:
+    """The output's numbers, and whether it needs a mask of its own.
+
+    Invalid pixels stay invalid by the means at hand, in this order: the input's nodata, NaN in
+    floats, a mask in the file, a nodata value chosen here and announced.
+
+    Args:
+        scene: The input.
+        stored: Its numbers, for the bands that go out.
+        dtype: Another data type, if wanted.
+        mask_possible: The output's format can hold a mask.
+
+    Raises:
+        UsageError: The input's nodata does not fit the wanted data type.
+    """
+    target = replace(stored, dtype=np.dtype(dtype or stored.dtype).newbyteorder("="))
+    if not stored.exact_in_float32:
+        warnings.warn(
+            f"{scene.path.name}: {stored.dtype} numbers are computed in float32, which keeps "
+            "24 bits; larger ones lose their last digits",
+            HsisrWarning,
+            stacklevel=2,
+        )
+    if target.nodata is not None:
+        return _with_fitting_nodata(scene, target), False
+    if target.dtype.kind == "f":
+        return target, False
+    may_be_invalid = stored.dtype.kind == "f" or _has_mask(scene)
+    if not may_be_invalid:
+        return target, False
+    if mask_possible and stored.dtype.kind != "f":
+        return target, True
+    chosen = _spare_number(target.dtype)
+    warnings.warn(
+        f"{scene.path.name} names no nodata; {chosen:g} marks invalid pixels in the output",
+        HsisrWarning,
+        stacklevel=2,
+    )
+    return replace(target, nodata=chosen), False
+
+
+def _with_fitting_nodata(scene: Scene, target: StoredNumbers) -> StoredNumbers:
+    nodata = target.nodata
+    if nodata is None or target.dtype.kind == "f":
+        return target
+    info = np.iinfo(target.dtype)
+    if np.isnan(nodata):
+        return replace(target, nodata=_spare_number(target.dtype))
+    if nodata != int(nodata) or not info.min <= nodata <= info.max:
+        raise UsageError(
+            f"{scene.path.name}: nodata {nodata:g} does not fit {target.dtype}; "
+            "choose a --dtype that holds it"
+        )
+    return target
+
+
+def _has_mask(scene: Scene) -> bool:
+    return scene.read_mask(Window(0, 0, 1, 1)) is not None
+
+
+def _spare_number(dtype: np.dtype[np.generic]) -> float:
+    """The number least likely to be data: the lowest of signed types, else the highest."""
+    info = np.iinfo(dtype)
+    return float(info.min if dtype.kind == "i" else info.max)
