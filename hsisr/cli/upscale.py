@@ -22,7 +22,8 @@ from hsisr.cli.options import (
 from hsisr.cli.progress import progress_bars
 
 if TYPE_CHECKING:
-    from hsisr.commands.batch import Failure, UpscaleResult
+    from hsisr.commands.batch import Failure
+    from hsisr.commands.upscale import UpscaleResult
 
 
 def upscale(

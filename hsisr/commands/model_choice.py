@@ -4,8 +4,6 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
 from hsisr.commands.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, WeightsError
 from hsisr.inference.devices import device_named, precision_named
@@ -103,7 +101,9 @@ def plan_work(
     )
     good = [band for band in range(layout.bands) if band not in set(bad)]
     groups: tuple[BandGroup, ...] = (
-        *network_groups(good, network, size=descriptor.group_size, overlap=descriptor.group_overlap),
+        *network_groups(
+            good, network, size=descriptor.group_size, overlap=descriptor.group_overlap
+        ),
         *interpolated_groups(sorted(bad), plain),
     )
     tile = options.tile or descriptor.tile_lr_px
@@ -116,11 +116,3 @@ def plan_work(
         overlap=min(overlap, tile - 1),
         batch_size=options.batch_size or (_GPU_BATCH if device.type == "cuda" else 1),
     )
-
-
-def set_threads(threads: int | None) -> None:
-    """Let torch use that many processor threads."""
-    if threads is not None:
-        torch.set_num_threads(threads)
-
-

@@ -9,9 +9,9 @@ from typing import Literal, get_args
 import numpy as np
 
 from hsisr.errors import UsageError
+from hsisr.models.descriptor import SCALES
 
 BadBands = Literal["interpolate", "keep", "drop"]
-SCALES = (2, 4, 8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +82,7 @@ class UpscaleOptions:
                 ),
                 (
                     self.dtype is not None and _unknown_dtype(self.dtype),
-                    f"dtype {self.dtype!r}: expected uint8, int16, uint16, int32, uint32, "
-                    "float32 or float64",
+                    f"dtype {self.dtype!r}: expected a number type such as int16 or float32",
                 ),
             )
             if wrong

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from hsisr.commands.model_choice import ChosenModel, choose_model, plan_work, set_threads
+from hsisr.commands.model_choice import ChosenModel, choose_model, plan_work
 from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.provenance import provenance_tags
 from hsisr.commands.storage import output_numbers
 from hsisr.errors import InputDataError, MovedValuesWarning, UsageError
+from hsisr.inference.devices import set_threads
 from hsisr.inference.planning import Layout, Plan
 from hsisr.inference.statistics import BandStatistics, scene_statistics
 from hsisr.inference.stitcher import stitch
@@ -184,9 +185,7 @@ class _Job:
             block_cols=block_cols,
         )
         positions = () if options.bad_bands != "interpolate" else bad
-        plan = plan_work(
-            model, options, layout, statistics and statistics.subset(bands), positions
-        )
+        plan = plan_work(model, options, layout, statistics and statistics.subset(bands), positions)
         return cls(
             scene=scene,
             output=output,

@@ -48,3 +48,9 @@ def precision_named(name: str, device: torch.device) -> torch.dtype:
     if dtype is torch.float16 and device.type == "cpu":
         raise UsageError("float16 needs a GPU; on the processor use bfloat16 or float32")
     return dtype
+
+
+def set_threads(threads: int | None) -> None:
+    """Let torch use that many processor threads; None leaves its own choice, all cores."""
+    if threads is not None:
+        torch.set_num_threads(threads)

@@ -1,0 +1,80 @@
+"""A scene and a writer that live in memory, for testing what lies between files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hsisr.io.protocol import Scene, SceneWriter
+from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.quantisation import StoredNumbers
+from hsisr.scene.spectral_axis import SpectralAxis
+from hsisr.tiling.windows import Window
+
+
+def metadata_of(cube: npt.NDArray[Any], nodata: float | None = None) -> SceneMetadata:
+    bands, rows, cols = cube.shape
+    return SceneMetadata(
+        rows=rows,
+        cols=cols,
+        stored=StoredNumbers(dtype=cube.dtype, nodata=nodata),
+        spectral_axis=SpectralAxis(count=bands),
+    )
+
+
+class MemoryScene(Scene):
+    """An array (bands, rows, cols) that reads like a file; counts what was read."""
+
+    def __init__(self, cube: npt.NDArray[Any], nodata: float | None = None) -> None:
+        self.path = Path("memory.tif")
+        self.format = "memory"
+        self.metadata = metadata_of(cube, nodata)
+        self.cube = cube
+
+    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
+        return self.cube[
+            list(bands), window.row : window.row_end, window.col : window.col_end
+        ].copy()
+
+    def close(self) -> None:
+        pass
+
+
+class MemoryWriter(SceneWriter):
+    """Gathers what is written; refuses to write a number twice or across blocks."""
+
+    def __init__(self, metadata: SceneMetadata, block: tuple[int, int] = (1, 1)) -> None:
+        self.path = Path("memory-out.tif")
+        self.metadata = metadata
+        self.block_rows, self.block_cols = block
+        self.cube = np.zeros(metadata.shape, metadata.stored.dtype)
+        self.times = np.zeros(metadata.shape, np.uint8)
+
+    def write(
+        self,
+        numbers: npt.NDArray[Any],
+        *,
+        row: int,
+        col: int,
+        band: int,
+        mask: npt.NDArray[np.bool_] | None = None,  # noqa: ARG002
+    ) -> None:
+        assert numbers.dtype == self.metadata.stored.dtype
+        bands, rows, cols = numbers.shape
+        for first, size, block, end in (
+            (row, rows, self.block_rows, self.metadata.rows),
+            (col, cols, self.block_cols, self.metadata.cols),
+        ):
+            assert first % block == 0
+            assert (first + size) % block == 0 or first + size == end
+        place = slice(band, band + bands), slice(row, row + rows), slice(col, col + cols)
+        self.cube[place] = numbers
+        self.times[place] += 1
+
+    def commit(self) -> Path:
+        return self.path
+
+    def discard(self) -> None:
+        pass
