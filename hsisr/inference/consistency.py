@@ -108,6 +108,7 @@ def agree(
     *,
     limits: tuple[float, float] = (-torch.inf, torch.inf),
     whole: bool = False,
+    valid: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, int]:
     """Add a constant per LR pixel so that block means equal `observed`.
 
@@ -124,14 +125,15 @@ def agree(
         scale: HR pixels per LR pixel along a side.
         limits: Smallest and largest number that can be stored.
         whole: The result will be stored as integers.
+        valid: Where `observed` is data, same shape; others are not counted. None: everywhere.
 
     Returns:
         The agreeing result and how many values had to be held at a limit.
     """
     result, held = torch.empty_like(hr), 0
     for band, (values, seen) in enumerate(zip(hr, observed, strict=True)):  # one fits the cache
-        result[band], moved = _agree_band(values, seen, scale, limits, whole=whole)
-        held += moved
+        result[band], outside = _agree_band(values, seen, scale, limits, whole=whole)
+        held += int((outside if valid is None else outside * valid[band]).sum())
     return result, held
 
 
@@ -142,15 +144,16 @@ def _agree_band(
     limits: tuple[float, float],
     *,
     whole: bool,
-) -> tuple[torch.Tensor, int]:
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """One band, and how many values of each of its blocks had to be held at a limit."""
     low, high = limits
     wanted = observed.clamp(low, high)
     planes = _planes(hr, scale)
     planes += wanted - planes.mean(dim=0)
     outside = (planes < low) | (planes > high)
-    held = int(outside.sum())
-    if held:
-        some = outside.any(dim=0)
+    held = outside.sum(dim=0)
+    some = held > 0
+    if bool(some.any()):
         planes[:, some] = _bounded(planes[:, some], wanted[some], low, high)
     if whole:
         planes = _rounded(planes, wanted, limits)

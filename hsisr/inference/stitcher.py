@@ -245,19 +245,44 @@ class _PanelFinisher:
     ) -> None:
         inside = observed.cut(lr)
         own = slice(bands[0], bands[-1] + 1)
-        s = self._plan.scale
-        whole = self._stored.dtype.kind != "f"
-        if self._consistent:
-            seen = torch.from_numpy(np.ascontiguousarray(observed.values[own][:, *inside]))
-            wide = self._stored.dtype.itemsize > 2 and whole
-            exact = values.double() if wide else values
-            values, _ = agree(exact, seen.to(exact.dtype), s, limits=self._limits, whole=whole)
+        seen = observed.values[own][:, *inside]
         valid = observed.valid[own][:, *inside]
-        if not bool(valid.all()):
-            valid = valid.repeat(s, axis=1).repeat(s, axis=2)
-        else:
-            valid = np.broadcast_to(np.True_, values.shape)
-        quantised = quantise(values.numpy(), valid, self._stored)
+        if self._consistent:
+            values = self._agreed(values, seen, valid)
+        quantised = quantise(values.numpy(), _repeated(valid, self._plan.scale), self._stored)
         self.moved += quantised.moved
-        mask = np.asarray(valid.any(axis=0)) if self._masked and bands[0] == 0 else None
-        self._blocks.put(quantised.numbers, band=bands[0], row=lr.row * s, mask=mask)
+        mask = valid.any(axis=0).repeat(self._plan.scale, axis=0).repeat(self._plan.scale, axis=1)
+        self._blocks.put(
+            quantised.numbers,
+            band=bands[0],
+            row=lr.row * self._plan.scale,
+            mask=mask if self._masked and bands[0] == 0 else None,
+        )
+
+    def _agreed(
+        self,
+        values: torch.Tensor,
+        seen: npt.NDArray[np.float32],
+        valid: npt.NDArray[np.bool_],
+    ) -> torch.Tensor:
+        """Values whose block means are the observed pixels, whole where integers are stored."""
+        whole = self._stored.dtype.kind != "f"
+        precision = torch.float64 if whole and self._stored.dtype.itemsize > 2 else torch.float32
+        agreed, held = agree(
+            values.to(precision),
+            torch.from_numpy(np.ascontiguousarray(seen)).to(precision),
+            self._plan.scale,
+            limits=self._limits,
+            whole=whole,
+            valid=torch.from_numpy(np.ascontiguousarray(valid)),
+        )
+        self.moved += held
+        return agreed
+
+
+def _repeated(valid: npt.NDArray[np.bool_], scale: int) -> npt.NDArray[np.bool_]:
+    """A mask of LR pixels on the HR grid; a broadcast where all is valid."""
+    bands, rows, cols = valid.shape
+    if bool(valid.all()):
+        return np.broadcast_to(np.True_, (bands, rows * scale, cols * scale))
+    return valid.repeat(scale, axis=1).repeat(scale, axis=2)
