@@ -1,0 +1,186 @@
+"""Scores as a value, and as JSON, CSV or a table.
+
+An infinite PSNR (a perfect band) is the text "inf" in JSON and CSV, and a figure that is undefined
+is null with its reason beside it: JSON itself knows neither infinity nor NaN.
+"""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+from hsisr.errors import UsageError
+
+PER_BAND: Final = ("psnr", "ssim", "cc", "rmse", "uiqi")
+"""Figures that exist for a single band."""
+
+UNITS: Final = {"mpsnr": "dB", "sam": "deg", "psnr": "dB", "lr_sam": "deg"}
+"""Units of the figures that have one of their own."""
+
+_NO_NAMES: Mapping[str, float] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class BandScores:
+    """Figures of one band; NaN where one is undefined."""
+
+    band: int
+    """0-based; shown 1-based, as GDAL counts."""
+    psnr: float
+    ssim: float
+    cc: float
+    rmse: float
+    uiqi: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """What an estimate is worth, with everything needed to understand the numbers."""
+
+    values: Mapping[str, float]
+    """Figure -> value; NaN where undefined."""
+    undefined: Mapping[str, str]
+    """Figure -> why it is undefined."""
+    definitions: Mapping[str, str]
+    """Figure -> what exactly it is."""
+    bands: tuple[BandScores, ...]
+    excluded: Mapping[int, str]
+    """0-based band -> why it was not scored."""
+    pixels: int
+    """Pixels that are valid in all scored bands of both images."""
+    zero_spectra: int
+    """Of these, left out of the spectral angle because a spectrum is zero."""
+    lost: int
+    """Values that are valid in the reference but not in the estimate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A limit that a figure must keep."""
+
+    figure: str
+    limit: float
+    kind: str
+    """`min` or `max`."""
+
+    def holds(self, values: Mapping[str, float]) -> bool:
+        """Whether the figure keeps the limit; an undefined figure keeps none."""
+        value = values.get(self.figure, math.nan)
+        return value >= self.limit if self.kind == "min" else value <= self.limit
+
+    def __str__(self) -> str:
+        return f"{self.figure} {'>=' if self.kind == 'min' else '<='} {self.limit:g}"
+
+
+def parse_threshold(text: str, kind: str, known: Iterable[str]) -> Threshold:
+    """Read `mpsnr=30`.
+
+    Raises:
+        UsageError: Not of that form, or a figure that does not exist.
+
+    >>> parse_threshold("sam=5", "max", ["sam"])
+    Threshold(figure='sam', limit=5.0, kind='max')
+    """
+    known = list(known)
+    name, _, number = text.partition("=")
+    try:
+        limit = float(number)
+    except ValueError:
+        limit = math.nan
+    if math.isnan(limit):
+        raise UsageError(f"found --{kind} {text}, expected FIGURE=NUMBER such as mpsnr=30")
+    if name not in known:
+        raise UsageError(f"no figure {name!r} here; --{kind} takes one of {', '.join(known)}")
+    return Threshold(name, limit, kind)
+
+
+def jsonable(value: float) -> float | str | None:
+    """A number that JSON can hold: infinity as "inf" or "-inf", NaN as null.
+
+    >>> jsonable(float("inf")), jsonable(float("nan")), jsonable(2.5)
+    ('inf', None, 2.5)
+    """
+    if math.isnan(value):
+        return None
+    return value if math.isfinite(value) else ("inf" if value > 0 else "-inf")
+
+
+def scores_as_json(scores: Scores, *, per_band: bool = False) -> dict[str, Any]:
+    """All of the scores as a JSON object; per band only if asked."""
+    found: dict[str, Any] = {
+        "scores": {name: jsonable(value) for name, value in scores.values.items()},
+        "undefined": dict(scores.undefined),
+        "definitions": dict(scores.definitions),
+        "bands_scored": len(scores.bands),
+        "bands_excluded": {str(band + 1): why for band, why in scores.excluded.items()},
+        "valid_pixels": scores.pixels,
+        "zero_spectra": scores.zero_spectra,
+        "values_lost": scores.lost,
+    }
+    if per_band:
+        found["per_band"] = band_rows(scores)
+    return found
+
+
+def band_rows(scores: Scores) -> list[dict[str, Any]]:
+    """One object per scored band, bands counted from 1."""
+    return [
+        {"band": b.band + 1} | {name: jsonable(getattr(b, name)) for name in PER_BAND}
+        for b in scores.bands
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Figures of one estimate, for a table of several."""
+
+    title: str
+    values: Mapping[str, float] = field(default_factory=lambda: _NO_NAMES)
+
+
+def table(columns: Iterable[Column]) -> str:
+    """Figures as aligned text, one line per figure, one column per estimate.
+
+    >>> print(table([Column("a.tif", {"sam": 1.25})]))
+    figure  unit     a.tif
+    sam     deg   1.250000
+    """
+    columns = list(columns)
+    rows = [["figure", "unit", *(c.title for c in columns)]]
+    for name in columns[0].values:
+        numbers = [_text(c.values.get(name, math.nan)) for c in columns]
+        rows.append([name, UNITS.get(name, ""), *numbers])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if i < 2 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+def band_table(scores: Scores) -> str:
+    """The figures of every scored band as aligned text."""
+    rows = [["band", *PER_BAND]]
+    rows += [[str(b.band + 1), *(_text(getattr(b, n)) for n in PER_BAND)] for b in scores.bands]
+    return "\n".join("  ".join(cell.rjust(12) for cell in row) for row in rows)
+
+
+def as_csv(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """Comma-separated text with a header line; undefined values are empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue().rstrip("\n")
+
+
+def _text(value: float) -> str:
+    """Six digits after the point suit figures of order 1; small and large ones keep theirs."""
+    if math.isnan(value):
+        return "-"
+    return f"{value:.6f}" if value == 0 or 1e-4 <= abs(value) < 1e7 else f"{value:.6g}"

@@ -1,0 +1,148 @@
+"""Figures that compare two images band by band: PSNR, RMSE, correlation, ERGAS.
+
+All of them follow from a handful of sums per band, so a scene of any size is scored strip by strip
+in constant memory. Sums are float64 and taken around a value near the band's mean.
+"""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+Float = npt.NDArray[np.floating]
+Bool = npt.NDArray[np.bool_]
+Float64 = npt.NDArray[np.float64]
+
+
+class BandMoments:
+    """Sums of first and second order of two images, per band, over valid values only.
+
+    >>> m = BandMoments(np.zeros(1))
+    >>> m.add(np.float32([[[1, 2]]]), np.float32([[[1, 4]]]), np.ones((1, 1, 2), bool))
+    >>> m.mse.tolist(), m.reference_mean.tolist()
+    ([2.0], [1.5])
+    """
+
+    def __init__(self, centre: Float64) -> None:
+        """Start from nothing; `centre`, shape (bands,), is any value near each band's mean."""
+        self.centre = centre
+        self.count = np.zeros(len(centre), np.int64)
+        self._sums = np.zeros((len(centre), 5))  # x, y, xx, yy, xy around the centre
+        self._squared_error = np.zeros(len(centre))
+
+    def add(self, reference: Float, predicted: Float, valid: Bool) -> None:
+        """Count in a strip; all three of shape (bands, rows, cols)."""
+        for band in range(len(self.centre)):
+            x, y = reference[band].ravel(), predicted[band].ravel()
+            counted = valid[band].ravel()
+            if not counted.all():
+                x, y = x[counted], y[counted]
+            x = x.astype(np.float64) - self.centre[band]
+            y = y.astype(np.float64) - self.centre[band]
+            self.count[band] += x.size
+            self._sums[band] += (x.sum(), y.sum(), x @ x, y @ y, x @ y)
+            y -= x
+            self._squared_error[band] += y @ y
+
+    @property
+    def mse(self) -> Float64:
+        """Mean squared error per band; NaN where nothing was counted."""
+        return _divided(self._squared_error, self.count)
+
+    @property
+    def rmse(self) -> Float64:
+        """Root mean squared error per band, in the unit of the values."""
+        return np.sqrt(self.mse)
+
+    @property
+    def reference_mean(self) -> Float64:
+        """Mean of the reference per band."""
+        return self.centre + _divided(self._sums[:, 0], self.count)
+
+    @property
+    def cube_mse(self) -> float:
+        """Mean squared error over all values of all bands."""
+        total = int(self.count.sum())
+        return float(self._squared_error.sum()) / total if total else math.nan
+
+    @property
+    def correlation(self) -> Float64:
+        """Pearson's coefficient per band; NaN where an image is constant."""
+        xx, yy, xy = self._centred()
+        return _pearson(xx, yy, xy)
+
+    @property
+    def cube_correlation(self) -> float:
+        """Pearson's coefficient of all values of all bands taken as one list."""
+        xx, yy, xy = (part.sum() for part in self._centred())
+        n = self.count.astype(np.float64)
+        total = n.sum()
+        if not total:
+            return math.nan
+        x_mean = self.reference_mean
+        y_mean = self.centre + _divided(self._sums[:, 1], self.count)
+        seen = self.count > 0
+        n, dx, dy = n[seen], x_mean[seen], y_mean[seen]
+        dx = dx - (n @ dx) / total
+        dy = dy - (n @ dy) / total
+        between = (n @ (dx * dx), n @ (dy * dy), n @ (dx * dy))
+        xx, yy, xy = xx + between[0], yy + between[1], xy + between[2]
+        return float(_pearson(np.array([xx]), np.array([yy]), np.array([xy]))[0])
+
+    def _centred(self) -> tuple[Float64, Float64, Float64]:
+        """Sums of squares and products about the bands' own means."""
+        x, y, xx, yy, xy = self._sums.T
+        n = np.maximum(self.count, 1)
+        return (
+            np.maximum(xx - x * x / n, 0.0),
+            np.maximum(yy - y * y / n, 0.0),
+            np.asarray(xy - x * y / n),
+        )
+
+
+def psnr_db(mse: Float64, peak: float, dtype: npt.DTypeLike = np.float64) -> Float:
+    """Peak signal-to-noise ratio in decibels, 20 log10(peak / sqrt(mse)).
+
+    Infinite where the error is zero, NaN where the peak is not above zero.
+
+    Args:
+        mse: Mean squared errors, any shape.
+        peak: The signal's peak, in the unit of the values.
+        dtype: Precision of every step; float32 is what published code often uses.
+
+    >>> psnr_db(np.array([1.0, 0.0]), 10.0).tolist()
+    [20.0, inf]
+    """
+    if not peak > 0:
+        return np.full(mse.shape, np.nan)
+    with np.errstate(divide="ignore"):
+        ratio = np.asarray(peak, dtype) / np.sqrt(mse.astype(dtype))
+        return np.asarray(20 * np.log10(ratio))
+
+
+def ergas(rmse: Float64, reference_mean: Float64, scale: float) -> float:
+    """Relative dimensionless global error, 100 / scale * sqrt(mean((rmse_b / mean_b)^2)).
+
+    Wald, Data Fusion (2002): 1 / scale is the ratio of the pixel lengths, fine over coarse.
+    Bands whose mean is exactly zero have no relative error and are left out.
+
+    >>> ergas(np.array([2.0]), np.array([10.0]), scale=4)
+    5.0
+    """
+    counted = (reference_mean != 0) & np.isfinite(rmse)
+    if not counted.any():
+        return math.nan
+    relative = rmse[counted] / reference_mean[counted]
+    return 100.0 / scale * math.sqrt(float(np.mean(relative**2)))
+
+
+def _divided(sums: Float64, count: npt.NDArray[np.int64]) -> Float64:
+    quotient: Float64 = np.divide(sums, count, out=np.full(len(count), np.nan), where=count > 0)
+    return quotient
+
+
+def _pearson(xx: Float64, yy: Float64, xy: Float64) -> Float64:
+    norm = np.sqrt(xx) * np.sqrt(yy)
+    r = np.divide(xy, norm, out=np.full(len(norm), np.nan), where=norm > 0)
+    clipped: Float64 = np.clip(r, -1.0, 1.0)
+    return clipped

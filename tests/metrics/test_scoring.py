@@ -1,0 +1,236 @@
+"""Scores: laws of every convention, then the values of published code."""
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skimage import metrics as skimage_metrics
+
+from hsisr.errors import InputDataError
+from hsisr.metrics.conventions import CONVENTIONS, FIGURES
+from tests.metrics.pairs import formula_pair, random_pair, score
+
+NAMES = sorted(CONVENTIONS)
+SKIMAGE: Any = skimage_metrics  # its functions have no types
+
+# the published evaluation functions (TensorFlow, scikit-image) on the formula-made pair
+PUBLISHED = {
+    "dacn": {
+        "mpsnr": 34.46026865641276,
+        "mssim": 0.9647479852040609,
+        "sam": 2.1119869550069175,
+        "cc": 0.9933957681725061,
+        "ergas": 0.9375152389208475,
+        "rmse": 0.018949010719855625,
+    },
+    "dacn-whole": {
+        "mpsnr": 34.78361892700195,
+        "mssim": 0.9645268321037292,
+        "sam": 2.0612106323242188,
+        "cc": 0.9952655967295481,
+        "ergas": 0.9964224100112915,
+        "rmse": 0.018231363967061043,
+    },
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_perfect_prediction_scores_perfectly(name: str) -> None:
+    reference, _ = random_pair(5, 20, 18)
+    found = score(reference, reference.copy(), convention=name).values
+    assert found["mpsnr"] == math.inf
+    assert found["mssim"] == pytest.approx(1, abs=1e-12)
+    assert found["uiqi"] == pytest.approx(1, abs=1e-12)
+    assert found["cc"] == pytest.approx(1, abs=1e-12)
+    assert found["ergas"] == found["rmse"] == 0
+    single = CONVENTIONS[name].single_precision
+    assert found["sam"] == pytest.approx(0, abs=0.03 if single else 1e-5)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    name=st.sampled_from(NAMES),
+    rows=st.integers(12, 40),
+    cols=st.integers(12, 20),
+    bands=st.integers(1, 4),
+    strip=st.integers(1, 13),
+    holes=st.booleans(),
+)
+def test_strips_of_any_height_give_the_same_scores(
+    name: str, rows: int, cols: int, bands: int, strip: int, holes: bool
+) -> None:
+    reference, predicted = random_pair(bands, rows, cols, seed=rows)
+    valid = np.ones(reference.shape, np.bool_)
+    if holes:
+        valid[:, rows // 2, cols // 2] = False
+    whole = score(reference, predicted, valid, convention=name)
+    cut = score(reference, predicted, valid, convention=name, strip=strip)
+    assert cut.values == pytest.approx(whole.values, rel=1e-6, nan_ok=True)
+    assert cut.pixels == whole.pixels
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_invalid_numbers_have_no_say(name: str) -> None:
+    reference, predicted = random_pair(4, 24, 20)
+    valid = np.random.default_rng(1).random(reference.shape) > 0.005
+    spoiled_reference, spoiled = reference.copy(), predicted.copy()
+    spoiled_reference[~valid] = -32768
+    spoiled[~valid] = np.nan
+    there = score(reference, predicted, valid, convention=name)
+    here = score(spoiled_reference, spoiled, valid, convention=name)
+    assert here.values == pytest.approx(there.values, rel=1e-12)
+    assert here.pixels == int(valid.all(axis=0).sum())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_empty_band_changes_no_mean(name: str) -> None:
+    reference, predicted = random_pair(3, 16, 16)
+    there = score(reference, predicted, convention=name)
+    with_dead = [np.insert(a, 1, 0, axis=0) for a in (reference, predicted)]
+    valid = np.ones(with_dead[0].shape, np.bool_)
+    valid[1] = False
+    here = score(with_dead[0], with_dead[1], valid, convention=name)
+    assert here.values == pytest.approx(there.values, rel=1e-6)
+    assert here.excluded == {1: "no valid pixel in the reference"}
+    assert [b.band for b in here.bands] == [0, 2, 3]
+
+
+@pytest.mark.parametrize("name", ["hsisr", "sspsr", "mcnet"])
+def test_gain_of_both_images_changes_only_figures_with_a_unit(name: str) -> None:
+    reference, predicted = random_pair(3, 16, 16)
+    there = score(reference, predicted, convention=name).values
+    here = score(reference * 4, predicted * 4, convention=name).values
+    for figure in FIGURES:
+        gain = 4 if figure == "rmse" and name == "hsisr" else 1
+        assert here[figure] == pytest.approx(gain * there[figure], rel=1e-6), figure
+
+
+def test_gain_of_the_estimate_does_not_turn_spectra() -> None:
+    reference, _ = random_pair(6, 16, 16)
+    assert score(reference, reference * 2).values["sam"] == pytest.approx(0, abs=2e-6)
+
+
+@pytest.mark.parametrize("name", sorted(PUBLISHED))
+def test_the_values_of_the_published_functions_are_met(name: str) -> None:
+    reference, predicted = formula_pair()
+    found = score(reference, predicted, convention=name, scale=4, strip=17).values
+    for figure, value in PUBLISHED[name].items():
+        assert found[figure] == pytest.approx(value, rel=0, abs=1e-6), figure
+
+
+def test_psnr_and_ssim_equal_scikit_image() -> None:
+    reference, predicted = random_pair(3, 30, 23)
+    x, y = reference.astype(np.float64), predicted.astype(np.float64)
+    found = score(reference, predicted)
+    for band in found.bands:
+        a, b = x[band.band], y[band.band]
+        psnr = SKIMAGE.peak_signal_noise_ratio(a, b, data_range=x.max())
+        ssim = SKIMAGE.structural_similarity(a, b, data_range=x.max() - x.min())
+        assert band.psnr == pytest.approx(psnr, rel=1e-12)
+        assert band.ssim == pytest.approx(ssim, rel=1e-12)
+    assert found.values["mssim"] == pytest.approx(np.mean([b.ssim for b in found.bands]))
+
+
+def test_mcnet_equals_its_published_arithmetic() -> None:
+    from scipy.signal import convolve2d
+
+    reference, predicted = random_pair(3, 20, 17)
+    x = reference.astype(np.float64) / reference.max()
+    y = np.clip(predicted.astype(np.float64) / reference.max(), 0, 1)
+    found = score(reference, predicted, convention="mcnet").values
+    assert found["mpsnr"] == pytest.approx(20 * np.log10(1 / np.sqrt(np.mean((x - y) ** 2))))
+    offsets = np.arange(-5, 6)
+    window = np.exp(-(offsets[:, None] ** 2 + offsets**2) / (2 * 1.5**2))
+    window /= window.sum()
+
+    def mean(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.asarray(convolve2d(values, window, mode="valid"))
+
+    maps = []
+    for a, b in zip(x, y, strict=True):
+        ma, mb = mean(a), mean(b)
+        va, vb, cov = mean(a * a) - ma**2, mean(b * b) - mb**2, mean(a * b) - ma * mb
+        upper = (2 * ma * mb + 1e-4) * (2 * cov + 9e-4)
+        maps.append(upper / ((ma**2 + mb**2 + 1e-4) * (va + vb + 9e-4)))
+    assert found["mssim"] == pytest.approx(np.mean(maps), rel=1e-9)
+    angle = np.arccos((x * y).sum(0) / np.sqrt((x * x).sum(0) * (y * y).sum(0)))
+    assert found["sam"] == pytest.approx(np.degrees(angle.mean()), rel=1e-9)
+
+
+def test_sspsr_equals_its_published_arithmetic() -> None:
+    reference, predicted = random_pair(3, 20, 17)
+    x, y = (a.astype(np.float64) / reference.max() for a in (reference, predicted))
+    mse = ((x - y) ** 2).mean(axis=(1, 2))
+    found = score(reference, predicted, convention="sspsr", scale=4).values
+    ssim = [SKIMAGE.structural_similarity(a, b, data_range=1) for a, b in zip(x, y, strict=True)]
+    assert found["mpsnr"] == pytest.approx(np.mean(-10 * np.log10(mse)))
+    assert found["mssim"] == pytest.approx(np.mean(ssim))
+    assert found["rmse"] == pytest.approx(np.sqrt(((x - y) ** 2).mean()))
+    cc = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(x, y, strict=True)]
+    assert found["cc"] == pytest.approx(np.mean(cc))
+    ergas = 25 * np.sqrt((mse / x.mean(axis=(1, 2)) ** 2).mean())
+    assert found["ergas"] == pytest.approx(ergas)
+
+
+def test_constant_bands_are_left_out_by_hsisr_and_counted_by_others() -> None:
+    reference, predicted = random_pair(3, 16, 16)
+    reference[1] = predicted[1] = 42.0
+    ours, theirs = score(reference, predicted), score(reference, predicted, convention="sspsr")
+    assert ours.excluded == {1: "constant in the reference"}
+    assert math.isfinite(ours.values["mpsnr"])
+    assert theirs.excluded == {}
+    assert theirs.values["mpsnr"] == math.inf
+
+
+def test_zero_spectra_are_counted_and_left_out() -> None:
+    reference, predicted = random_pair(3, 16, 16)
+    there = score(reference[:, 1:], predicted[:, 1:])
+    reference[:, 0] = 0
+    found = score(reference, predicted)
+    assert found.zero_spectra == 16
+    assert found.pixels == 256
+    assert found.values["sam"] == pytest.approx(there.values["sam"], rel=1e-9)
+
+
+def test_bands_outside_the_groups_are_named() -> None:
+    reference, predicted = random_pair(60, 8, 8)
+    found = score(reference, predicted, convention="dacn")
+    assert sorted(found.excluded) == [56, 57, 58, 59]
+    assert set(found.excluded.values()) == {"outside the band groups of the convention"}
+
+
+def test_without_a_scale_ergas_is_undefined_and_says_why() -> None:
+    found = score(*random_pair(3, 16, 16), scale=None)
+    assert math.isnan(found.values["ergas"])
+    assert found.undefined == {
+        "ergas": "the ratio of the pixel sizes is not known; give --scale",
+    }
+
+
+def test_an_image_smaller_than_the_windows_has_no_local_figures() -> None:
+    found = score(*random_pair(3, 6, 9))
+    assert sorted(found.undefined) == ["mssim", "uiqi"]
+    assert math.isfinite(found.values["mpsnr"])
+
+
+def test_a_reference_below_zero_has_no_psnr() -> None:
+    reference, predicted = random_pair(2, 12, 12)
+    found = score(reference - 1e5, predicted - 1e5)
+    assert list(found.undefined) == ["mpsnr"]
+
+
+@pytest.mark.parametrize("name", ["sspsr", "mcnet"])
+def test_a_reference_below_zero_cannot_be_normalised(name: str) -> None:
+    reference, predicted = random_pair(2, 12, 12)
+    with pytest.raises(InputDataError, match="expected one above 0; the convention"):
+        score(reference - 1e5, predicted - 1e5, convention=name)
+
+
+def test_a_pair_without_live_bands_is_refused() -> None:
+    flat = np.ones((2, 12, 12), np.float32)
+    with pytest.raises(InputDataError, match=r"no band to score \(constant in the reference\)"):
+        score(flat, flat)
