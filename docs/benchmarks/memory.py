@@ -1,0 +1,62 @@
+"""Peak memory of `hsisr upscale` on scenes of growing size.
+
+Run it with the sizes wanted; every size is upscaled in a process of its own, and the highest
+resident memory of that process, as the operating system counts it, is printed as a table row.
+
+    python docs/benchmarks/memory.py --model bicubic --scale 2 --bands 200 2000x2000 4000x4000
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from scenes import write_scene
+
+
+def measured(command: list[str]) -> tuple[float, float]:
+    """Seconds, and peak resident memory in GB, of a command that must succeed."""
+    started = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status != 0:
+        raise SystemExit(f"failed: {' '.join(command)}")
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return time.monotonic() - started, usage.ru_maxrss * unit / 1e9
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sizes", nargs="+", metavar="ROWSxCOLS")
+    parser.add_argument("--bands", type=int, default=200)
+    parser.add_argument("--scale", type=int, default=2)
+    parser.add_argument("--model", default="bicubic")
+    parser.add_argument("--folder", default=None, help="where scenes go; needs the space")
+    arguments = parser.parse_args()
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, ", end="")
+    print(f"Python {platform.python_version()}\n")
+    print(f"| scene (uint16) | input | x{arguments.scale} output | seconds | peak memory |")
+    print("| --- | --- | --- | --- | --- |")
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        for size in arguments.sizes:
+            rows, cols = map(int, size.split("x"))
+            scene, output = Path(folder, "scene.tif"), Path(folder, "finer.tif")
+            write_scene(scene, rows, cols, arguments.bands)
+            command = [sys.executable, "-m", "hsisr", "upscale", str(scene), "-q"]
+            command += ["--scale", str(arguments.scale), "--model", arguments.model]
+            seconds, peak = measured([*command, "-o", str(output), "--overwrite"])
+            raw = rows * cols * arguments.bands * 2 / 1e9
+            print(
+                f"| {rows} x {cols} x {arguments.bands} | {raw:.1f} GB "
+                f"| {raw * arguments.scale**2:.1f} GB | {seconds:.0f} | {peak:.2f} GB |",
+                flush=True,
+            )
+            output.unlink()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""`hsisr upscale --model bicubic` against GDAL's own cubic warp, side by side.
+
+Both are whole processes that read the same scene and write the same tiled, compressed GeoTIFF with
+two threads; they take turns, and the ratio is taken pair by pair.
+
+    python docs/benchmarks/speed.py --size 1000x1000 --bands 100 --scale 2 --pairs 5
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from scenes import write_scene
+
+WARP = """
+import sys
+import rasterio
+from rasterio.warp import Resampling, reproject
+from affine import Affine
+
+source, target, scale = sys.argv[1], sys.argv[2], int(sys.argv[3])
+with rasterio.Env(GDAL_CACHEMAX=64), rasterio.open(source) as lr:
+    profile = dict(
+        driver="GTiff", height=lr.height * scale, width=lr.width * scale, count=lr.count,
+        dtype=lr.dtypes[0], crs=lr.crs, transform=lr.transform @ Affine.scale(1 / scale),
+        tiled=True, blockxsize=256, blockysize=256, interleave="band", compress="zstd",
+        predictor=2, num_threads=2, bigtiff="if_safer",
+    )
+    bands = list(range(1, lr.count + 1))
+    with rasterio.open(target, "w", **profile) as hr:
+        reproject(
+            rasterio.band(lr, bands), rasterio.band(hr, bands), resampling=Resampling.cubic,
+            num_threads=2, warp_mem_limit=256,
+        )
+"""
+
+
+def seconds_of(command: list[str]) -> float:
+    """Wall-clock seconds of a command that must succeed."""
+    started = time.monotonic()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return time.monotonic() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", default="1000x1000", metavar="ROWSxCOLS")
+    parser.add_argument("--bands", type=int, default=100)
+    parser.add_argument("--scale", type=int, nargs="+", default=[2, 4])
+    parser.add_argument("--pairs", type=int, default=5)
+    arguments = parser.parse_args()
+    rows, cols = map(int, arguments.size.split("x"))
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, ", end="")
+    print(f"Python {platform.python_version()}\n")
+    print("| scene | scale | hsisr bicubic, s | GDAL cubic warp, s | ratio (median, min to max) |")
+    print("| --- | --- | --- | --- | --- |")
+    with tempfile.TemporaryDirectory() as folder:
+        scene, ours, theirs = (Path(folder, name) for name in ("lr.tif", "ours.tif", "gdal.tif"))
+        write_scene(scene, rows, cols, arguments.bands)
+        for scale in arguments.scale:
+            hsisr = [sys.executable, "-m", "hsisr", "upscale", str(scene), "-q", "--overwrite"]
+            hsisr += ["--model", "bicubic", "--scale", str(scale), "-o", str(ours)]
+            gdal = [sys.executable, "-c", WARP, str(scene), str(theirs), str(scale)]
+            pairs = [(seconds_of(hsisr), seconds_of(gdal)) for _ in range(arguments.pairs + 1)][1:]
+            ratios = [a / b for a, b in pairs]
+            mine, gdals = (statistics.median(p[i] for p in pairs) for i in (0, 1))
+            print(
+                f"| {rows} x {cols} x {arguments.bands} uint16 | {scale} | {mine:.1f} "
+                f"| {gdals:.1f} | {statistics.median(ratios):.2f} "
+                f"({min(ratios):.2f} to {max(ratios):.2f}) |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
