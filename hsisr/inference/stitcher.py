@@ -141,12 +141,24 @@ def _blended_tiles(
     s = plan.scale
     total = torch.zeros(len(group.bands), rows.size * s, panel.size * s)
     for batch in _batches(panel.segments, plan.batch_size, observed, group.upscaler.margin_lr_px):
+        if not _has_data(batch, rows, group, observed):  # masked afterwards, whatever it holds
+            advance(len(batch))
+            continue
         tiles, trim = _tiles(batch, rows, group, observed)
         fine = group.upscaler.run(tiles, group.bands, trim)
         for segment, tile in zip(batch, fine, strict=True):
             _add_tile(total, tile, segment, rows, panel, s)
         advance(len(batch))
     return total
+
+
+def _has_data(
+    batch: tuple[Segment, ...], rows: Segment, group: BandGroup, observed: Observed
+) -> bool:
+    """True if any sample of these tiles is valid."""
+    first, last = batch[0], batch[-1]
+    inside = observed.cut(Window(rows.start, first.start, rows.size, last.end - first.start))
+    return bool(observed.valid[list(group.bands)][:, *inside].any())
 
 
 def _batches(
@@ -249,15 +261,12 @@ class _PanelFinisher:
         valid = observed.valid[own][:, *inside]
         if self._consistent:
             values = self._agreed(values, seen, valid)
-        quantised = quantise(values.numpy(), _repeated(valid, self._plan.scale), self._stored)
+        fine_valid = _repeated(valid, self._plan.scale)
+        quantised = quantise(values.numpy(), fine_valid, self._stored)
         self.moved += quantised.moved
-        mask = valid.any(axis=0).repeat(self._plan.scale, axis=0).repeat(self._plan.scale, axis=1)
-        self._blocks.put(
-            quantised.numbers,
-            band=bands[0],
-            row=lr.row * self._plan.scale,
-            mask=mask if self._masked and bands[0] == 0 else None,
-        )
+        mask = fine_valid.any(axis=0) if self._masked and bands[0] == 0 else None
+        row = lr.row * self._plan.scale
+        self._blocks.put(quantised.numbers, band=bands[0], row=row, mask=mask)
 
     def _agreed(
         self,
