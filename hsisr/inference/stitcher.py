@@ -264,7 +264,7 @@ class _PanelFinisher:
         fine_valid = _repeated(valid, self._plan.scale)
         quantised = quantise(values.numpy(), fine_valid, self._stored)
         self.moved += quantised.moved
-        mask = fine_valid.any(axis=0) if self._masked and bands[0] == 0 else None
+        mask = np.asarray(fine_valid.any(axis=0)) if self._masked and bands[0] == 0 else None
         row = lr.row * self._plan.scale
         self._blocks.put(quantised.numbers, band=bands[0], row=row, mask=mask)
 

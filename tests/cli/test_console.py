@@ -1,0 +1,123 @@
+"""Results on stdout, talk on stderr, verdict in the exit code."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import warnings
+
+import pytest
+import typer
+
+from hsisr.cli.console import DEBUG, QUIET, expected_errors, print_json, say
+from hsisr.errors import (
+    HsisrError,
+    HsisrWarning,
+    InputDataError,
+    OutputExistsError,
+    ResourceError,
+    UsageError,
+    WeightsError,
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (HsisrError("x"), 1),
+        (OutputExistsError("x"), 1),
+        (UsageError("x"), 2),
+        (InputDataError("x"), 3),
+        (WeightsError("x"), 4),
+        (ResourceError("x"), 5),
+        (KeyboardInterrupt(), 130),
+        (MemoryError(), 5),
+        (ZeroDivisionError("oh"), 1),
+    ],
+)
+def test_every_error_is_one_line_and_its_code(
+    error: BaseException, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as caught, expected_errors():
+        raise error
+    assert caught.value.exit_code == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+
+
+def test_a_message_of_several_lines_becomes_one(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit), expected_errors():
+        raise InputDataError("one\n  two")
+    assert capsys.readouterr().err == "error: one two\n"
+
+
+def test_a_bug_keeps_its_traceback_when_debugging() -> None:
+    with pytest.raises(ZeroDivisionError, match="oh"), expected_errors(DEBUG):
+        raise ZeroDivisionError("oh")
+
+
+@pytest.mark.parametrize(("level", "shown"), [(0, True), (QUIET, False)])
+def test_warnings_are_lines_unless_quiet(
+    level: int, shown: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with expected_errors(level):
+        warnings.warn("careful", HsisrWarning, stacklevel=1)
+        warnings.warn("of a library", UserWarning, stacklevel=1)
+    assert capsys.readouterr().err == ("warning: careful\n" if shown else "")
+
+
+def test_json_on_stdout_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"a": (1, 2.5), "b": None})
+    assert json.loads(capsys.readouterr().out) == {"a": [1, 2.5], "b": None}
+
+
+def test_talk_has_no_colour_off_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    say("hello", color="red")
+    assert capsys.readouterr().err == "hello\n"
+
+
+def test_sigterm_unwinds_and_exits_143() -> None:
+    program = (
+        "import os, signal\n"
+        "from hsisr.cli.console import expected_errors\n"
+        "with expected_errors():\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        signal.pause()\n"
+        "    finally:\n"
+        "        print('cleaned up')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 143
+    assert done.stdout == "cleaned up\n"
+    assert done.stderr == "error: terminated; nothing was left behind\n"
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_help_loads_neither_torch_nor_rasterio() -> None:
+    program = (
+        "import sys\n"
+        "sys.argv = ['hsisr', '--help']\n"
+        "from hsisr.cli.main import app\n"
+        "try:\n"
+        "    app()\n"
+        "finally:\n"
+        "    heavy = {'torch', 'rasterio', 'scipy', 'h5py', 'numpy'} & sys.modules.keys()\n"
+        "    print('loaded:', sorted(heavy))\n"
+    )
+    environment = {**os.environ, "COLUMNS": "100"}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+        timeout=60,
+    )
+    assert "upscale" in done.stdout
+    assert done.stdout.endswith("loaded: []\n")
