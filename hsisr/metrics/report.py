@@ -133,6 +133,21 @@ def band_rows(scores: Scores) -> list[dict[str, Any]]:
     ]
 
 
+def verdicts_as_json(
+    thresholds: Iterable[Threshold], values: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """One object per limit: figure, limit, value, and whether it holds."""
+    return [
+        {
+            "figure": limit.figure,
+            limit.kind: limit.limit,
+            "value": jsonable(values.get(limit.figure, math.nan)),
+            "holds": limit.holds(values),
+        }
+        for limit in thresholds
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """Figures of one estimate, for a table of several."""
@@ -168,6 +183,11 @@ def band_table(scores: Scores) -> str:
     rows = [["band", *PER_BAND]]
     rows += [[str(b.band + 1), *(_text(getattr(b, n)) for n in PER_BAND)] for b in scores.bands]
     return "\n".join("  ".join(cell.rjust(12) for cell in row) for row in rows)
+
+
+def bands_as_csv(scores: Scores) -> str:
+    """The figures of every scored band as comma-separated text."""
+    return as_csv(("band", *PER_BAND), (row.values() for row in band_rows(scores)))
 
 
 def as_csv(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:

@@ -1,0 +1,80 @@
+"""The `hsisr degrade` command."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hsisr.cli.console import expected_errors, print_json
+from hsisr.cli.options import Axes, Json, Overwrite, Quiet, Variable, Verbose, verbosity
+
+
+def degrade(
+    scene: Annotated[Path, typer.Argument(help="A scene in any supported format.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Output file.")],
+    scale: Annotated[
+        int, typer.Option("--scale", "-s", help="HR pixels per LR pixel along a side.")
+    ] = 4,
+    method: Annotated[str, typer.Option(help="area, gaussian, mtf or bicubic.")] = "area",
+    gain: Annotated[
+        float | None,
+        typer.Option(help="With mtf: gain at the LR Nyquist frequency. [default: 0.3]"),
+    ] = None,
+    crop: Annotated[
+        bool,
+        typer.Option("--crop", help="Leave out last rows and columns that fill no LR pixel."),
+    ] = False,
+    dtype: Annotated[
+        str | None,
+        typer.Option("--dtype", "-t", help="Output data type. [default: the input's]"),
+    ] = None,
+    format: Annotated[  # noqa: A002
+        str | None,
+        typer.Option("--format", "-f", help="GTiff, COG, ENVI or MAT. [default: by suffix]"),
+    ] = None,
+    creation_options: Annotated[
+        list[str] | None,
+        typer.Option("--co", metavar="KEY=VALUE", help="GDAL creation option; repeatable."),
+    ] = None,
+    variable: Variable = None,
+    axes: Axes = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Make coarser pixels, centred: the LR scene that a sensor would have seen."""
+    with expected_errors(verbosity(verbose, quiet=quiet)):
+        from hsisr.commands.degrade import DegradeOptions
+        from hsisr.commands.degrade import degrade as make
+
+        options = DegradeOptions(
+            scale=scale,
+            method=method,
+            gain=gain,
+            crop=crop,
+            dtype=dtype,
+            format=format,
+            creation_options=_pairs(creation_options or []),
+            overwrite=overwrite,
+            variable=variable,
+            axes=axes,
+        )
+        result = make(scene, output, options)
+        if json:
+            print_json(result.as_dict())
+        else:
+            typer.echo(str(result.output))
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    """Creation options from KEY=VALUE texts."""
+    from hsisr.errors import UsageError
+
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UsageError(f"found --co {text}, expected KEY=VALUE such as COMPRESS=LZW")
+        pairs[key.upper()] = value
+    return pairs

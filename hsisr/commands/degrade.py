@@ -1,0 +1,252 @@
+"""Make a coarser scene file from a scene file: the LR scene that a sensor would have seen."""
+
+import json
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hsisr.commands.provenance import PREFIX
+from hsisr.commands.storage import output_numbers
+from hsisr.degradation import Degradation, degradation_named
+from hsisr.errors import InputDataError, MovedValuesWarning, UsageError
+from hsisr.io.cropped import cropped_to_multiple
+from hsisr.io.opening import open_scene
+from hsisr.io.protocol import Scene, SceneWriter, TargetOptions
+from hsisr.io.writer import check_target, create_writer, guess_format
+from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.quantisation import quantise
+from hsisr.tiling.windows import Window
+
+Bool = npt.NDArray[np.bool_]
+
+CHUNK_BYTES = 64 * 2**20
+"""Size of the HR values, in float32, that are held at a time; bands are taken in chunks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DegradeOptions:
+    """How to degrade; what to degrade is an argument of `degrade`.
+
+    Raises:
+        UsageError: An option has an impossible value.
+    """
+
+    scale: int = 4
+    """HR pixels per LR pixel along a side, any whole number from 2 on."""
+    method: str = "area"
+    """A name of `hsisr.degradation.DEGRADATIONS`."""
+    gain: float | None = None
+    """Gain at the LR Nyquist frequency, for `mtf`; None: 0.3."""
+    crop: bool = False
+    """Leave out the last rows and columns where the sides do not divide by the scale."""
+    dtype: str | None = None
+    """Data type of the output; None: that of the input."""
+    format: str | None = None
+    """GTiff, COG, ENVI or MAT; None: by the suffix of the output."""
+    creation_options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """GDAL creation options of the output."""
+    overwrite: bool = False
+    variable: str | None = None
+    """Variable of a .mat file."""
+    axes: str | None = None
+    """Axis order of a .mat, .npy or stack."""
+
+    def __post_init__(self) -> None:
+        if self.scale < 2:
+            raise UsageError(f"found --scale {self.scale}, expected a whole number of at least 2")
+        degradation_named(self.method, self.gain)
+        if self.dtype is not None and _kind(self.dtype) not in "iuf":
+            raise UsageError(
+                f"found --dtype {self.dtype}, expected uint8, int16, uint16, int32, uint32, "
+                "float32 or float64"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DegradeResult:
+    """What was made."""
+
+    source: Path
+    output: Path
+    method: str
+    definition: str
+    """The method in words."""
+    scale: int
+    input_shape: tuple[int, int, int]
+    """(bands, rows, cols), before any cropping."""
+    output_shape: tuple[int, int, int]
+    cropped: tuple[int, int]
+    """Rows and columns of the input that were left out."""
+    dtype: str
+    moved_values: int
+    """Valid numbers that did not fit the data type, or met nodata, and were moved."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
+
+
+def degrade(
+    source: str | Path, output: str | Path, options: DegradeOptions | None = None
+) -> DegradeResult:
+    """Make a scene with `scale` times larger pixels; the output appears whole or not at all.
+
+    The ground stays where it is, and wavelengths and every other field are carried over. An LR
+    pixel is valid where all HR pixels of its block are.
+
+    Args:
+        source: A scene in any supported format.
+        output: The file to make; its suffix names the format.
+        options: How; the defaults without it.
+
+    Raises:
+        InputDataError: The scene cannot be read, or its sides do not divide by the scale.
+        OutputExistsError: The output exists and `overwrite` is off.
+        ResourceError: The output cannot be written.
+        UsageError: The options contradict the scene.
+    """
+    source, output, options = Path(source), Path(output), options or DegradeOptions()
+    target = TargetOptions(
+        format=options.format,
+        creation_options=options.creation_options,
+        overwrite=options.overwrite,
+        threads=2,
+    )
+    if source.exists() and output.exists() and source.samefile(output):
+        raise UsageError(f"{output} is the input itself; name another output")
+    check_target(output, target)
+    with closing(open_scene(source, variable=options.variable, axes=options.axes)) as scene:
+        part = _dividing_part(scene, options)
+        metadata, masked = _output_metadata(part, output, options)
+        with create_writer(output, metadata, replace(target, masked=masked)) as writer:
+            moved = _run(part, writer, options)
+    if moved:
+        warnings.warn(
+            f"{output.name}: {moved} values did not fit {metadata.stored.dtype} and were moved "
+            "to the nearest storable number; --dtype float32 keeps them",
+            MovedValuesWarning,
+            stacklevel=2,
+        )
+    whole = scene.metadata
+    return DegradeResult(
+        source=source,
+        output=output,
+        method=options.method,
+        definition=degradation_named(options.method, options.gain).definition,
+        scale=options.scale,
+        input_shape=whole.shape,
+        output_shape=metadata.shape,
+        cropped=(whole.rows - part.metadata.rows, whole.cols - part.metadata.cols),
+        dtype=str(metadata.stored.dtype),
+        moved_values=moved,
+    )
+
+
+def _dividing_part(scene: Scene, options: DegradeOptions) -> Scene:
+    """The scene, or the upper left part of it whose sides divide by the scale."""
+    rows, cols, scale = scene.metadata.rows, scene.metadata.cols, options.scale
+    if rows < scale or cols < scale:
+        raise InputDataError(
+            f"{scene.path}: found {rows} x {cols} pixels, expected at least {scale} x {scale}; "
+            "choose a smaller --scale"
+        )
+    part = cropped_to_multiple(scene, scale)
+    if part is scene or options.crop:
+        return part
+    kept = part.metadata
+    raise InputDataError(
+        f"{scene.path}: found {rows} x {cols} pixels, expected sides that divide by {scale}; "
+        f"--crop keeps the first {kept.rows} x {kept.cols}"
+    )
+
+
+def _output_metadata(
+    scene: Scene, output: Path, options: DegradeOptions
+) -> tuple[SceneMetadata, bool]:
+    """Metadata of the output, and whether it needs a mask of its own."""
+    from hsisr import __version__
+
+    stored, masked = output_numbers(
+        scene,
+        scene.metadata.stored,
+        dtype=options.dtype,
+        mask_possible=guess_format(output, options.format) in ("GTiff", "COG", "MAT"),
+    )
+    how = {"scale": options.scale, "method": options.method, "gain": options.gain}
+    tags = {
+        f"{PREFIX}VERSION": __version__,
+        f"{PREFIX}SOURCE": scene.path.name,
+        f"{PREFIX}DEGRADATION": json.dumps({k: v for k, v in how.items() if v is not None}),
+    }
+    coarser = scene.metadata.coarser(options.scale)
+    return replace(coarser, stored=stored, tags={**coarser.tags, **tags}), masked
+
+
+def _run(scene: Scene, writer: SceneWriter, options: DegradeOptions) -> int:
+    """Degrade strip by strip, in chunks of bands; returns how many values had to be moved."""
+    model, scale, moved = degradation_named(options.method, options.gain), options.scale, 0
+    lr = writer.metadata
+    for row in range(0, lr.rows, writer.block_rows):
+        strip = Window(row, 0, min(writer.block_rows, lr.rows - row), lr.cols)
+        mask = _mask(scene, strip, scale) if _writes_mask(writer, scene) else None
+        for bands in _chunks(scene, strip, scale):
+            values, valid = _degraded(scene, strip, bands, model, scale)
+            stored = quantise(values, valid, lr.stored)
+            moved += stored.moved
+            writer.write(
+                stored.numbers,
+                row=row,
+                col=0,
+                band=bands.start,
+                mask=mask if bands.start == 0 else None,
+            )
+    return moved
+
+
+def _chunks(scene: Scene, strip: Window, scale: int) -> Iterator[range]:
+    """Runs of bands whose HR values of this strip fit the budget."""
+    count = scene.metadata.bands
+    size = max(1, CHUNK_BYTES // (strip.rows * strip.cols * scale**2 * 4))
+    for first in range(0, count, size):
+        yield range(first, min(count, first + size))
+
+
+def _degraded(
+    scene: Scene, strip: Window, bands: range, model: Degradation, scale: int
+) -> tuple[npt.NDArray[np.float32], Bool]:
+    """LR values and their mask in one strip, seen with the context that the model needs."""
+    meta, margin, hr = scene.metadata, model.margin(scale), strip.scaled(scale)
+    above, below = min(margin, hr.row), min(margin, meta.rows - hr.row_end)
+    window = Window(hr.row - above, 0, hr.rows + above + below, hr.cols)
+    cube = scene.read(window, bands)
+    return model.strip(cube.values, cube.valid, scale, above=above, below=below)
+
+
+def _writes_mask(writer: SceneWriter, scene: Scene) -> bool:
+    return writer.metadata.stored.nodata is None and scene.read_mask(_CORNER) is not None
+
+
+_CORNER = Window(0, 0, 1, 1)
+
+
+def _mask(scene: Scene, strip: Window, scale: int) -> Bool | None:
+    """The file's own mask on the LR grid: True where the whole block is."""
+    mask = scene.read_mask(strip.scaled(scale))
+    if mask is None:
+        return None
+    blocks = mask.reshape(strip.rows, scale, strip.cols, scale)
+    return np.asarray(blocks.all(axis=(1, 3)))
+
+
+def _kind(dtype: str) -> str:
+    try:
+        return np.dtype(dtype).kind
+    except TypeError:
+        return "?"

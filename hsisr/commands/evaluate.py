@@ -1,0 +1,246 @@
+"""Judge an estimate: against a reference, against the scene it was made from, or both."""
+
+import warnings
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hsisr.commands.agreement import FIGURES as LR_FIGURES
+from hsisr.commands.agreement import Agreement, measure_agreement
+from hsisr.commands.pairing import paired_strips, require_same_grid, same_unit
+from hsisr.errors import HsisrWarning, UsageError
+from hsisr.io.opening import open_scene
+from hsisr.io.protocol import Scene
+from hsisr.metrics.conventions import FIGURES, convention_named
+from hsisr.metrics.report import (
+    UNITS,
+    Column,
+    Scores,
+    Threshold,
+    as_csv,
+    band_table,
+    bands_as_csv,
+    jsonable,
+    parse_threshold,
+    scores_as_json,
+    table,
+    verdicts_as_json,
+)
+from hsisr.metrics.scoring import ScoreAccumulator
+from hsisr.metrics.statistics import PairStatistics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateOptions:
+    """How to judge.
+
+    Raises:
+        UsageError: An option has an impossible value.
+    """
+
+    convention: str = "hsisr"
+    """A name of `hsisr.metrics.conventions.CONVENTIONS`."""
+    scale: int | None = None
+    """Ratio of the pixel sizes, for ERGAS; None: from `observed`, else ERGAS stays undefined."""
+    observed: Path | None = None
+    """The scene that the estimate was made from."""
+    minimum: tuple[str, ...] = ()
+    """Limits such as `mpsnr=30`."""
+    maximum: tuple[str, ...] = ()
+    """Limits such as `sam=5`."""
+    picture: Path | None = None
+    """Where to put a PNG with error map, angle map and spectra."""
+    overwrite: bool = False
+    """Replace an existing picture."""
+    variable: str | None = None
+    """Variable of a .mat reference."""
+    axes: str | None = None
+    """Axis order of a .mat, .npy or stack reference."""
+    thresholds: tuple[Threshold, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        convention_named(self.convention)
+        if self.scale is not None and self.scale < 1:
+            raise UsageError(f"found --scale {self.scale}, expected at least 1")
+        known = (*FIGURES, *LR_FIGURES)
+        limits = [parse_threshold(text, "min", known) for text in self.minimum]
+        limits += [parse_threshold(text, "max", known) for text in self.maximum]
+        object.__setattr__(self, "thresholds", tuple(limits))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The verdict on an estimate."""
+
+    estimate: Path
+    reference: Path | None
+    observed: Path | None
+    convention: str
+    scale: int | None
+    numbers: str
+    """What was compared: stored numbers or physical values."""
+    scores: Scores | None
+    """Against the reference."""
+    agreement: Agreement | None
+    """With the observed scene."""
+    thresholds: tuple[Threshold, ...]
+
+    @property
+    def values(self) -> dict[str, float]:
+        """All figures by name; NaN where undefined."""
+        return {
+            **(self.scores.values if self.scores else {}),
+            **(self.agreement.figures if self.agreement else {}),
+        }
+
+    @property
+    def failed(self) -> tuple[Threshold, ...]:
+        """The limits that a figure does not keep."""
+        return tuple(limit for limit in self.thresholds if not limit.holds(self.values))
+
+    def as_dict(self, *, per_band: bool = False) -> dict[str, Any]:
+        """Plain values for JSON; infinities are "inf", undefined figures null."""
+        found: dict[str, Any] = {
+            "reference": self.reference and str(self.reference),
+            "estimate": str(self.estimate),
+            "observed": self.observed and str(self.observed),
+            "convention": self.convention,
+            "source": convention_named(self.convention).source,
+            "scale": self.scale,
+            "numbers": self.numbers,
+        }
+        if self.scores:
+            found |= scores_as_json(self.scores, per_band=per_band)
+        if self.agreement:
+            found["agreement"] = self.agreement.as_dict()
+        found["thresholds"] = verdicts_as_json(self.thresholds, self.values)
+        return found
+
+    def as_table(self, *, per_band: bool = False) -> str:
+        """The figures as aligned text."""
+        text = table([Column(self.estimate.name, self.values)])
+        if per_band and self.scores:
+            text += f"\n\n{band_table(self.scores)}"
+        return text
+
+    def as_csv(self, *, per_band: bool = False) -> str:
+        """The figures, or those of every band, as comma-separated text."""
+        if per_band and self.scores:
+            return bands_as_csv(self.scores)
+        return as_csv(
+            ("figure", "unit", "value"),
+            ((n, UNITS.get(n, ""), jsonable(v)) for n, v in self.values.items()),
+        )
+
+
+def evaluate(
+    reference: str | Path | None, estimate: str | Path, options: EvaluateOptions | None = None
+) -> Report:
+    """Judge the estimate by all that is given.
+
+    Reads both files twice, strip by strip: once for ranges and valid bands, once for the scores.
+
+    Args:
+        reference: The truth on the estimate's grid; None if `options.observed` is all there is.
+        estimate: What is to be judged.
+        options: How; the defaults without it.
+
+    Raises:
+        InputDataError: A file cannot be read, or the grids do not fit.
+        UsageError: There is nothing to judge by, or a limit names a figure that is not measured.
+        OutputExistsError: The picture exists and `overwrite` is off.
+    """
+    options = options or EvaluateOptions()
+    truth = None if reference is None else Path(reference)
+    _require_something_to_judge_by(truth, options)
+    if options.picture is not None:
+        from hsisr.commands.picture import check_picture
+
+        check_picture(options.picture, overwrite=options.overwrite)
+    with ExitStack() as stack:
+        guess = stack.enter_context(closing(open_scene(Path(estimate))))
+        observed = _opened(stack, options.observed, options)
+        known = _opened(stack, truth, options)
+        agreement = None if observed is None else measure_agreement(observed, guess)
+        scale = options.scale or (agreement.scale if agreement else None)
+        scores = None
+        if known is not None:
+            scores = score_pair(known, guess, convention=options.convention, scale=scale)
+            _draw(options.picture, known, guess, scores)
+        against = known or observed or guess
+        return Report(
+            estimate=Path(estimate),
+            reference=truth,
+            observed=options.observed,
+            convention=options.convention,
+            scale=scale,
+            numbers="stored numbers" if same_unit(against, guess) else "physical values",
+            scores=scores,
+            agreement=agreement,
+            thresholds=options.thresholds,
+        )
+
+
+def score_pair(
+    reference: Scene, estimate: Scene, *, convention: str = "hsisr", scale: int | None = None
+) -> Scores:
+    """Score one opened scene against another on the same grid.
+
+    Raises:
+        InputDataError: The grids differ, or no band can be scored.
+    """
+    require_same_grid(reference, estimate)
+    statistics = PairStatistics(reference.metadata.bands)
+    for strip in paired_strips(reference, estimate):
+        statistics.add(strip.reference, strip.reference_valid, strip.predicted_valid)
+    _warn_about_lost(statistics, estimate)
+    scoring = ScoreAccumulator(
+        convention_named(convention),
+        statistics,
+        scale=scale,
+        good=reference.metadata.spectral_axis.good,
+    )
+    for strip in paired_strips(reference, estimate):
+        scoring.add(strip.reference, strip.predicted, strip.valid)
+    return scoring.scores()
+
+
+def _draw(picture: Path | None, reference: Scene, estimate: Scene, scores: Scores) -> None:
+    if picture is not None:
+        from hsisr.commands.picture import write_picture
+
+        write_picture(picture, reference, estimate, scores)
+
+
+def _opened(stack: ExitStack, path: Path | None, options: EvaluateOptions) -> Scene | None:
+    if path is None:
+        return None
+    scene = open_scene(path, variable=options.variable, axes=options.axes)
+    return stack.enter_context(closing(scene))
+
+
+def _require_something_to_judge_by(reference: Path | None, options: EvaluateOptions) -> None:
+    measured = {*(FIGURES if reference else ()), *(LR_FIGURES if options.observed else ())}
+    if not measured:
+        raise UsageError(
+            "found one scene only, expected something to judge it by: "
+            "name a REFERENCE before it, or the observed scene with --lr"
+        )
+    for limit in options.thresholds:
+        if limit.figure not in measured:
+            need = "--lr OBSERVED" if limit.figure in LR_FIGURES else "a REFERENCE"
+            raise UsageError(f"the limit {limit} needs {need}, which is not given")
+    if options.picture is not None and reference is None:
+        raise UsageError("--picture shows errors against a REFERENCE, which is not given")
+
+
+def _warn_about_lost(statistics: PairStatistics, estimate: Scene) -> None:
+    if statistics.lost:
+        part = statistics.lost / max(1, int(statistics.reference_count.sum()))
+        warnings.warn(
+            f"{estimate.path.name} has no data for {statistics.lost} values ({part:.2%}) that "
+            "the reference has; they are not scored",
+            HsisrWarning,
+            stacklevel=3,
+        )

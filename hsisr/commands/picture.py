@@ -1,0 +1,157 @@
+"""A picture of an estimate's errors: where they are, and what they do to spectra."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from hsisr.commands.pairing import in_physical_unit, paired_strips, same_unit
+from hsisr.errors import OutputExistsError, ResourceError, UsageError
+from hsisr.io.protocol import Scene
+from hsisr.metrics.report import Scores
+from hsisr.metrics.spectral import angles_deg
+from hsisr.tiling.windows import Window
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Float64 = npt.NDArray[np.float64]
+
+LONGEST_PX: Final = 1000
+"""Larger maps show every k-th pixel, so that memory does not grow with the scene."""
+CHOSEN: Final = ("best", "median", "worst")
+_COLORS: Final = ("tab:green", "tab:orange", "tab:red")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ErrorMaps:
+    """Errors of every `step`-th pixel; NaN where a pixel is not valid in all scored bands."""
+
+    rmse: Float64
+    """Over the scored bands, in the unit of the values."""
+    angle_deg: Float64
+    step: int
+
+    def pixel(self, which: str) -> tuple[int, int] | None:
+        """Row and column, in the scene, of the pixel with the best, median or worst angle."""
+        order = np.argsort(self.angle_deg, axis=None)  # NaN comes last
+        count = int(np.isfinite(self.angle_deg).sum())
+        if not count:
+            return None
+        rank = {"best": 0, "median": (count - 1) // 2, "worst": count - 1}[which]
+        row, col = np.unravel_index(int(order[rank]), self.angle_deg.shape)
+        return int(row) * self.step, int(col) * self.step
+
+
+def check_picture(path: Path, *, overwrite: bool) -> None:
+    """Complain before the work is done, not after it.
+
+    Raises:
+        OutputExistsError: It is there already.
+        UsageError: Not a PNG.
+        ResourceError: Its folder is missing.
+    """
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"found --picture {path}, expected a name that ends in .png")
+    if not path.parent.is_dir():
+        raise ResourceError(f"{path.parent}: no such folder for the picture; make it first")
+    if path.exists() and not overwrite:
+        raise OutputExistsError(f"{path} exists; --overwrite replaces it")
+
+
+def error_maps(reference: Scene, estimate: Scene, bands: list[int]) -> ErrorMaps:
+    """Errors of every k-th pixel over some 0-based bands."""
+    meta = reference.metadata
+    step = -(-max(meta.rows, meta.cols) // LONGEST_PX)
+    rmse, angles, first = [], [], 0
+    for strip in paired_strips(reference, estimate):
+        rows = np.s_[-first % step :: step]
+        first += strip.reference.shape[1]
+        x, y, valid = (
+            a[bands][:, rows, ::step].astype(np.float64)
+            for a in (strip.reference, strip.predicted, strip.valid)
+        )
+        whole = valid.all(axis=0)
+        x[:, ~whole] = y[:, ~whole] = np.nan
+        rmse.append(np.sqrt(np.mean((x - y) ** 2, axis=0)))
+        angles.append(np.where(whole, angles_deg(x, y), np.nan))
+    return ErrorMaps(np.concatenate(rmse), np.concatenate(angles), step)
+
+
+def write_picture(path: Path, reference: Scene, estimate: Scene, scores: Scores) -> None:
+    """Draw error map, angle map and three spectra; the PNG appears whole or not at all.
+
+    Raises:
+        ResourceError: It cannot be written.
+    """
+    bands = [band.band for band in scores.bands]
+    maps = error_maps(reference, estimate, bands)
+    figure = _drawn(reference, estimate, maps, bands)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".hsisr-", dir=path.parent) as folder:
+            made = Path(folder) / path.name
+            figure.savefig(made, dpi=120)
+            made.replace(path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ResourceError(
+            f"{path}: the picture cannot be written ({reason}); choose another place"
+        ) from error
+
+
+def _drawn(reference: Scene, estimate: Scene, maps: ErrorMaps, bands: list[int]) -> "Figure":
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(15, 4.6), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
+    sampled = f", every {maps.step}th pixel" if maps.step > 1 else ""
+    _map(figure, left, maps.rmse, f"RMSE over {len(bands)} bands{sampled}", "unit of the values")
+    _map(figure, middle, maps.angle_deg, f"spectral angle{sampled}", "degrees")
+    for which, color in zip(CHOSEN, _COLORS, strict=True):
+        place = maps.pixel(which)
+        if place is None:
+            continue
+        row, col = place
+        _spectra(right, reference, estimate, Window(row, col, 1, 1), bands, which, color)
+        middle.plot(col / maps.step, row / maps.step, "o", mfc="none", mec=color)
+    wavelengths = reference.metadata.spectral_axis.wavelengths_nm
+    right.set(title="spectra (lines: reference, dots: estimate)")
+    right.set_xlabel("wavelength in nm" if wavelengths else "band")
+    if right.has_data():
+        right.legend()
+    figure.suptitle(f"{estimate.path.name} against {reference.path.name}")
+    return figure
+
+
+def _map(figure: "Figure", axes: "Axes", values: Float64, title: str, unit: str) -> None:
+    """One map; the colours end at the 99th percentile, so that one bad pixel hides nothing."""
+    finite = values[np.isfinite(values)]
+    top = float(np.percentile(finite, 99)) if finite.size else 1.0
+    image = axes.imshow(values, vmin=0, vmax=top or 1.0, cmap="magma", interpolation="nearest")
+    axes.set(title=title, xticks=[], yticks=[])
+    figure.colorbar(image, ax=axes, label=unit, extend="max")
+
+
+def _spectra(
+    axes: "Axes",
+    reference: Scene,
+    estimate: Scene,
+    pixel: Window,
+    bands: list[int],
+    which: str,
+    color: str,
+) -> None:
+    known = reference.metadata.spectral_axis.wavelengths_nm
+    x = np.array(known)[bands] if known else np.array(bands) + 1
+    pair = [scene.read(pixel, bands).values for scene in (reference, estimate)]
+    if not same_unit(reference, estimate):
+        whole = [(scene, scene.read(pixel).values) for scene in (reference, estimate)]
+        pair = [in_physical_unit(values, scene)[bands] for scene, values in whole]
+    order = np.argsort(x)
+    truth, guess = (spectrum[order, 0, 0] for spectrum in pair)
+    axes.plot(x[order], truth, color=color, lw=1, label=f"{which}: row {pixel.row}, {pixel.col}")
+    axes.plot(x[order], guess, ".", color=color, ms=3)

@@ -1,0 +1,218 @@
+"""Wald's protocol: degrade a scene, super-resolve it back, compare with the scene itself.
+
+Wald, Ranchin and Mangolini, PE&RS 63 (1997). The scene is its own truth, so no finer one is
+needed; what holds at the coarser scale is taken to hold at the scene's own.
+"""
+
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hsisr.commands.degrade import DegradeOptions, degrade
+from hsisr.commands.evaluate import score_pair
+from hsisr.degradation import degradation_named
+from hsisr.errors import InputDataError, UsageError
+from hsisr.io.cropped import cropped_to_multiple
+from hsisr.io.opening import open_scene
+from hsisr.io.protocol import Scene
+from hsisr.metrics.conventions import FIGURES, convention_named
+from hsisr.metrics.report import (
+    UNITS,
+    Column,
+    Scores,
+    Threshold,
+    as_csv,
+    band_table,
+    bands_as_csv,
+    jsonable,
+    parse_threshold,
+    scores_as_json,
+    table,
+    verdicts_as_json,
+)
+
+PLAIN = "bicubic"
+"""The interpolation that every model is shown beside, without agreement with the LR scene."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaldOptions:
+    """How to judge a model on a scene.
+
+    Raises:
+        UsageError: An option has an impossible value.
+    """
+
+    scale: int = 4
+    """2, 4 or 8."""
+    model: str | None = None
+    """As `UpscaleOptions.model`."""
+    method: str = "area"
+    """How the scene is degraded: a name of `hsisr.degradation.DEGRADATIONS`."""
+    convention: str = "hsisr"
+    minimum: tuple[str, ...] = ()
+    """Limits on the model's figures, such as `mpsnr=30`."""
+    maximum: tuple[str, ...] = ()
+    device: str = "auto"
+    variable: str | None = None
+    """Variable of a .mat scene."""
+    axes: str | None = None
+    """Axis order of a .mat, .npy or stack scene."""
+    thresholds: tuple[Threshold, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.scale not in (2, 4, 8):
+            raise UsageError(f"found --scale {self.scale}, expected 2, 4 or 8")
+        convention_named(self.convention)
+        degradation_named(self.method)
+        limits = [parse_threshold(text, "min", FIGURES) for text in self.minimum]
+        limits += [parse_threshold(text, "max", FIGURES) for text in self.maximum]
+        object.__setattr__(self, "thresholds", tuple(limits))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaldReport:
+    """A model's figures on a scene, beside plain bicubic's."""
+
+    scene: Path
+    scale: int
+    method: str
+    convention: str
+    model: str
+    cropped_to: tuple[int, int]
+    """Rows and columns that were scored; the scene's last ones are left out if they do not fit."""
+    scores: Scores
+    plain: Scores
+    thresholds: tuple[Threshold, ...]
+
+    @property
+    def gain(self) -> dict[str, float]:
+        """Model minus bicubic, figure by figure."""
+        return {name: self.scores.values[name] - self.plain.values[name] for name in FIGURES}
+
+    @property
+    def values(self) -> Mapping[str, float]:
+        """The model's figures."""
+        return self.scores.values
+
+    @property
+    def failed(self) -> tuple[Threshold, ...]:
+        """The limits that the model's figures do not keep."""
+        return tuple(limit for limit in self.thresholds if not limit.holds(self.scores.values))
+
+    def as_dict(self, *, per_band: bool = False) -> dict[str, Any]:
+        """Plain values for JSON; infinities are "inf", undefined figures null."""
+        found = scores_as_json(self.scores, per_band=per_band)
+        return {
+            "scene": str(self.scene),
+            "protocol": "Wald: degrade, super-resolve, compare with the scene itself",
+            "degradation": degradation_named(self.method).definition,
+            "scale": self.scale,
+            "convention": self.convention,
+            "source": convention_named(self.convention).source,
+            "rows": self.cropped_to[0],
+            "cols": self.cropped_to[1],
+            "model": self.model,
+            **found,
+            PLAIN: scores_as_json(self.plain, per_band=per_band)["scores"],
+            "gain": {name: jsonable(value) for name, value in self.gain.items()},
+            "thresholds": verdicts_as_json(self.thresholds, self.values),
+        }
+
+    def as_table(self, *, per_band: bool = False) -> str:
+        """Model, plain bicubic and the gain as aligned text."""
+        text = table(
+            [
+                Column(self.model, self.scores.values),
+                Column(f"plain {PLAIN}", self.plain.values),
+                Column("gain", self.gain),
+            ]
+        )
+        return f"{text}\n\n{band_table(self.scores)}" if per_band else text
+
+    def as_csv(self, *, per_band: bool = False) -> str:
+        """The same, or the model's figures of every band, as comma-separated text."""
+        if per_band:
+            return bands_as_csv(self.scores)
+        columns = (self.scores.values, self.plain.values, self.gain)
+        return as_csv(
+            ("figure", "unit", self.model, f"plain {PLAIN}", "gain"),
+            ((n, UNITS.get(n, ""), *(jsonable(c[n]) for c in columns)) for n in FIGURES),
+        )
+
+
+def evaluate_by_wald(source: str | Path, options: WaldOptions | None = None) -> WaldReport:
+    """Judge a model on a scene that is its own truth.
+
+    Works in a temporary folder, in float32, so that no rounding stands between the models.
+
+    Args:
+        source: A scene in any supported format.
+        options: How; the defaults without it.
+
+    Raises:
+        InputDataError: The scene cannot be read, or is smaller than two LR pixels.
+        WeightsError: The model cannot be found or used.
+        ResourceError: The machine lacks space, memory or a device.
+    """
+    source, options = Path(source), options or WaldOptions()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hsisr-wald-")))
+        opened = open_scene(source, variable=options.variable, axes=options.axes)
+        truth = _truth(stack.enter_context(closing(opened)), options.scale)
+        how = DegradeOptions(
+            scale=options.scale,
+            method=options.method,
+            crop=True,
+            dtype="float32",
+            variable=options.variable,
+            axes=options.axes,
+        )
+        degrade(source, folder / "lr.tif", how)
+        model, scores = _scored(truth, folder, options, options.model, consistency=True)
+        _, plain = _scored(truth, folder, options, PLAIN, consistency=False)
+        return WaldReport(
+            scene=source,
+            scale=options.scale,
+            method=options.method,
+            convention=options.convention,
+            model=model,
+            cropped_to=(truth.metadata.rows, truth.metadata.cols),
+            scores=scores,
+            plain=plain,
+            thresholds=options.thresholds,
+        )
+
+
+def _truth(scene: Scene, scale: int) -> Scene:
+    """The part of the scene that can be degraded and scored."""
+    rows, cols = scene.metadata.rows, scene.metadata.cols
+    if min(rows, cols) < 2 * scale:
+        raise InputDataError(
+            f"{scene.path}: found {rows} x {cols} pixels, expected at least "
+            f"{2 * scale} x {2 * scale} for scale {scale}; choose a smaller --scale"
+        )
+    return cropped_to_multiple(scene, scale)
+
+
+def _scored(
+    truth: Scene, folder: Path, options: WaldOptions, model: str | None, *, consistency: bool
+) -> tuple[str, Scores]:
+    """Upscale the degraded scene and score it; returns the model's resolved name too."""
+    from hsisr.commands.options import UpscaleOptions
+    from hsisr.commands.upscale import upscale  # torch loads only here
+
+    chosen = UpscaleOptions(
+        scale=options.scale,
+        model=model,
+        consistency=consistency,
+        device=options.device,
+        overwrite=True,
+    )
+    result = upscale(folder / "lr.tif", folder / "hr.tif", chosen)
+    with closing(open_scene(result.output)) as estimate:
+        scores = score_pair(truth, estimate, convention=options.convention, scale=options.scale)
+    return result.model, scores
