@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from hsisr.cli.degrade import degrade
+from hsisr.cli.evaluate import evaluate
 from hsisr.cli.info import info
 from hsisr.cli.sample import sample
 from hsisr.cli.upscale import upscale
@@ -44,4 +46,6 @@ def main(
 
 app.command()(upscale)
 app.command()(info)
+app.command()(evaluate)
+app.command()(degrade)
 app.command()(sample)
