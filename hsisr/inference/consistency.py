@@ -146,17 +146,18 @@ def _agree_band(
     whole: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """One band, and how many values of each of its blocks had to be held at a limit."""
-    low, high = limits
-    wanted = observed.clamp(low, high)
+    wanted = observed.clamp(*limits)
     planes = _planes(hr, scale)
     planes += wanted - planes.mean(dim=0)
-    outside = (planes < low) | (planes > high)
-    held = outside.sum(dim=0)
-    some = held > 0
-    if bool(some.any()):
-        planes[:, some] = _bounded(planes[:, some], wanted[some], low, high)
+    low, high = planes.aminmax()
+    held = torch.zeros_like(observed)
+    if low < limits[0] or high > limits[1]:
+        held = ((planes < limits[0]) | (planes > limits[1])).sum(dim=0, dtype=observed.dtype)
+        some = held > 0
+        planes[:, some] = _bounded(planes[:, some], wanted[some], *limits)
     if whole:
-        planes = _rounded(planes, wanted, limits)
+        near = low - 1 < limits[0] or high + 1 > limits[1]
+        planes = _rounded(planes, wanted, limits if near else None)
     return _unplanes(planes, scale), held
 
 
@@ -188,22 +189,25 @@ def _bounded(planes: torch.Tensor, mean: torch.Tensor, low: float, high: float) 
     return (planes + shift).clamp(low, high)
 
 
-def _rounded(planes: torch.Tensor, mean: torch.Tensor, limits: tuple[float, float]) -> torch.Tensor:
-    """Whole numbers whose sums over blocks are those of the values, rounded once."""
+def _rounded(
+    planes: torch.Tensor, mean: torch.Tensor, limits: tuple[float, float] | None
+) -> torch.Tensor:
+    """Whole numbers whose sums over blocks are those of the values, rounded once.
+
+    Where rounding to nearest misses the sum, pixels take a step towards it until it is met: first
+    those that lie at least a quarter towards it, then at least at all, then any.
+    """
     rounded = planes.round()
     missing = (mean * len(planes)).round() - rounded.sum(dim=0)
-    if not bool(missing.any()):
-        return rounded
-    step = missing.sign()
-    left = missing.abs()
-    lean = (planes - rounded) * step  # above 0: the value lies towards the step
-    for least in (0.25, 0.0, -1.0):
-        for number, towards in enumerate(lean):
-            stepped = rounded[number] + step
-            take = (towards > least) & (left > 0) & (stepped >= limits[0]) & (stepped <= limits[1])
-            rounded[number] = torch.where(take, stepped, rounded[number])
-            left -= take.to(left.dtype)
-            towards[take] = -2.0
+    step, left = missing.sign(), missing.abs()
+    for least, most in ((0.25, torch.inf), (0.0, 0.25), (-0.5, 0.0)):
         if not bool(left.any()):
             break
+        for value, number in zip(planes, rounded, strict=True):
+            lean = (value - number) * step
+            take = (lean > least) & (lean <= most) & (left > 0)
+            if limits is not None:
+                take &= (number + step >= limits[0]) & (number + step <= limits[1])
+            number.add_(step * take)
+            left -= take.to(left.dtype)
     return rounded

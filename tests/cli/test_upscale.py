@@ -1,0 +1,225 @@
+"""`hsisr upscale`, `info` and `sample` as their user meets them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from typer.testing import CliRunner, Result
+
+from hsisr.cli.main import app
+
+runner = CliRunner()
+
+
+def hsisr(*arguments: object) -> Result:
+    return runner.invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    path = tmp_path / "scene.tif"
+    cube = np.random.default_rng(0).integers(1, 4000, (5, 21, 17)).astype(np.uint16)
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        count=5,
+        height=21,
+        width=17,
+        dtype="uint16",
+        crs="EPSG:32633",
+        transform=Affine(30, 0, 364095, 0, -30, 5809965),
+        nodata=0,
+    ) as target:
+        target.write(cube)
+        for band in range(1, 6):
+            target.update_tags(band, wavelength=str(400 + 10 * band), wavelength_units="nm")
+    return path
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder
+
+
+def test_the_path_is_on_stdout_and_nothing_else(scene: Path, out: Path) -> None:
+    done = hsisr("upscale", scene, "--scale", 2, "--model", "bicubic", "-o", out / "a.tif")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout == f"{out / 'a.tif'}\n"
+    assert [p.name for p in out.iterdir()] == ["a.tif"]
+
+
+def test_without_released_weights_bicubic_is_taken_and_said(scene: Path, out: Path) -> None:
+    done = hsisr("upscale", scene, "-o", out / "a.tif")
+    assert done.exit_code == 0
+    assert "warning: no weights are released for scale 4 yet; using bicubic" in done.stderr
+    assert "warning" not in hsisr("upscale", scene, "-q", "-o", out / "b.tif").stderr
+
+
+def test_json_tells_what_was_made(scene: Path, out: Path) -> None:
+    done = hsisr("upscale", scene, "-s", 2, "-m", "nearest", "--json", "-o", out / "a.tif")
+    report = json.loads(done.stdout)
+    (result,) = report["results"]
+    assert result["output"] == str(out / "a.tif")
+    assert result["model"] == "nearest"
+    assert result["output_shape"] == [5, 42, 34]
+    assert report["failed"] == []
+
+
+def test_a_dry_run_plans_and_writes_nothing(scene: Path, out: Path) -> None:
+    done = hsisr("upscale", scene, "-m", "bicubic", "--dry-run", "-o", out / "a.tif")
+    assert done.exit_code == 0
+    assert "5 bands, 21 rows, 17 columns -> 5 bands, 84 rows, 68 columns" in done.stdout
+    assert "peak memory" in done.stdout
+    assert list(out.iterdir()) == []
+    planned = hsisr("upscale", scene, "--dry-run", "--json", "-o", out / "a.tif")
+    assert json.loads(planned.stdout)["results"][0]["written"] is False
+
+
+def test_an_existing_output_is_kept_unless_overwrite_is_given(scene: Path, out: Path) -> None:
+    target = out / "a.tif"
+    target.write_text("precious")
+    done = hsisr("upscale", scene, "-m", "bicubic", "-o", target)
+    assert done.exit_code == 1
+    assert "exists" in done.stderr
+    assert target.read_text() == "precious"
+    done = hsisr("upscale", scene, "-m", "bicubic", "-o", target, "--overwrite")
+    assert done.exit_code == 0
+    with rasterio.open(target) as hr:
+        assert hr.shape == (84, 68)
+
+
+def test_several_scenes_go_to_a_folder_and_a_broken_one_fails_the_run(
+    scene: Path, out: Path
+) -> None:
+    other = scene.with_name("other.tif")
+    other.write_bytes(scene.read_bytes())
+    broken = scene.with_name("broken.tif")
+    broken.write_bytes(b"no TIFF at all")
+    done = hsisr("upscale", scene, broken, other, "-m", "nearest", "-s", 2, "-o", out)
+    assert done.exit_code == 1
+    assert sorted(p.name for p in out.iterdir()) == ["other_x2.tif", "scene_x2.tif"]
+    assert "broken.tif" in done.stderr
+    assert "1 of 3 scenes failed" in done.stderr
+    assert len(done.stdout.splitlines()) == 2
+
+
+def test_a_folder_is_upscaled_and_finished_scenes_are_skipped(scene: Path, out: Path) -> None:
+    again = ("upscale", scene.parent, "-m", "nearest", "-s", 2, "-o", out, "--skip-existing")
+    assert hsisr(*again).exit_code == 0
+    first = (out / "scene_x2.tif").stat().st_mtime_ns
+    done = hsisr(*again, "--json")
+    assert json.loads(done.stdout)["skipped"] == 1
+    assert (out / "scene_x2.tif").stat().st_mtime_ns == first
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.hdr", "a.mat", "a.bil"])
+def test_the_suffix_names_the_format(scene: Path, out: Path, name: str) -> None:
+    done = hsisr("upscale", scene, "-m", "bicubic", "-s", 2, "-o", out / name)
+    assert done.exit_code == 0, done.stderr
+    seen = json.loads(hsisr("info", out / name, "--json").stdout)
+    assert (seen["bands"], seen["rows"], seen["cols"]) == (5, 42, 34)
+    assert seen["wavelengths_nm"] == [410, 420, 430, 440, 450]
+
+
+def test_a_cog_has_overviews_tags_and_provenance(scene: Path, out: Path) -> None:
+    done = hsisr("upscale", scene, "-m", "bicubic", "--cog", "-o", out / "a.tif")
+    assert done.exit_code == 0, done.stderr
+    with rasterio.open(out / "a.tif") as hr:
+        assert hr.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert hr.tags(2)["wavelength"] == "420.0"
+        assert hr.tags()["HSISR_MODEL"] == "bicubic"
+        assert json.loads(hr.tags()["HSISR_OPTIONS"])["scale"] == 4
+
+
+def test_another_data_type_and_creation_options(scene: Path, out: Path) -> None:
+    done = hsisr(
+        "upscale",
+        scene,
+        "-m",
+        "bicubic",
+        "-t",
+        "float32",
+        "--co",
+        "COMPRESS=LZW",
+        "-o",
+        out / "a.tif",
+    )
+    assert done.exit_code == 0, done.stderr
+    with rasterio.open(out / "a.tif") as hr:
+        assert hr.dtypes[0] == "float32"
+        assert hr.compression.name == "lzw"
+
+
+def test_values_that_do_not_fit_are_counted_aloud(scene: Path, out: Path) -> None:
+    done = hsisr("upscale", scene, "-m", "bicubic", "-t", "uint8", "-o", out / "a.tif")
+    assert done.exit_code == 0
+    assert "values did not fit uint8" in done.stderr
+
+
+def test_a_quicklook_is_a_picture(scene: Path, out: Path) -> None:
+    done = hsisr(
+        "upscale", scene, "-m", "bicubic", "--quicklook", out / "a.png", "-o", out / "a.tif"
+    )
+    assert done.exit_code == 0, done.stderr
+    assert (out / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--scale", 3], 2, "scale 3: expected 2, 4 or 8"),
+        (["--tile", 4, "--overlap", 4], 2, "overlap 4: expected less than tile 4"),
+        (["--bad-bands", "eat"], 2, "bad-bands 'eat'"),
+        (["--dtype", "complex64"], 2, "dtype 'complex64'"),
+        (["--co", "COMPRESS"], 2, "expected KEY=VALUE"),
+        (["--co", "NO_SUCH=1"], 2, "NO_SUCH"),
+        (["--model", "swinir"], 4, "swinir"),
+        (["--device", "abacus", "--model", "bicubic"], 2, "abacus"),
+        (["--format", "PNG"], 2, "PNG"),
+    ],
+)
+def test_wrong_options_are_one_line_and_leave_nothing(
+    scene: Path, out: Path, arguments: list[object], code: int, words: str
+) -> None:
+    done = hsisr("upscale", scene, "-o", out / "a.tif", "-q", *arguments)
+    assert (done.exit_code, done.stdout) == (code, "")
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert list(out.iterdir()) == []
+
+
+def test_the_input_is_never_its_own_output(scene: Path) -> None:
+    before = scene.read_bytes()
+    done = hsisr("upscale", scene, "-m", "bicubic", "-o", scene, "--overwrite")
+    assert done.exit_code == 2
+    assert "is the input itself" in done.stderr
+    assert scene.read_bytes() == before
+
+
+def test_the_sample_comes_with_wavelengths_and_credit(out: Path) -> None:
+    done = hsisr("sample", out)
+    assert done.exit_code == 0
+    assert done.stdout == f"{out / 'indian-pines.hdr'}\n"
+    assert "10.4231/R7RX991C" in done.stderr
+    seen = json.loads(hsisr("info", out / "indian-pines.hdr", "--json").stdout)
+    assert (seen["bands"], seen["rows"], seen["cols"]) == (200, 60, 60)
+    assert seen["wavelengths_nm"][0] == 400.02
+    assert hsisr("sample", out).exit_code == 1
+    assert hsisr("sample", out, "--overwrite").exit_code == 0
+
+
+def test_info_says_what_it_sees(scene: Path) -> None:
+    done = hsisr("info", scene)
+    assert done.exit_code == 0
+    for words in ("5 bands, 21 rows, 17 columns", "410 to 450 nm", "UTM zone 33N", "uint16"):
+        assert words in done.stdout
+
+
+def test_the_version_is_printed() -> None:
+    assert hsisr("--version").stdout.startswith("hsisr 0.")

@@ -1,0 +1,172 @@
+"""The promises on every real scene: grid, spectra, agreement, invalid pixels (marker `shared`)."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import rasterio
+import torch
+from hsisr.io.opening import open_scene
+from hsisr.models.dacn import dacn_descriptor
+from hsisr.models.registry import build
+from hsisr.weights import save_weights
+
+from hsisr.commands.options import UpscaleOptions
+from hsisr.commands.upscale import upscale
+from hsisr.io.protocol import Scene
+
+pytestmark = [
+    pytest.mark.shared,
+    pytest.mark.filterwarnings("ignore::hsisr.errors.HsisrWarning"),
+]
+
+SCENES = (
+    "dev/abu-airport-1.mat",
+    "dev/abu-urban-3.mat",
+    "dev/cave-flowers.tif",
+    "dev/enmap-potsdam.tif",
+    "dev/hydice-urban.mat",
+    "dev/pavia-centre-crop.mat",
+    "formats/enmap-potsdam-bil.hdr",
+    "formats/emit20250324t221005_jpl_unmix_ex.hdr",
+    "formats/salton_sea_roi.mat",
+    "formats/muufl-gulfport-wavelengths.mat",
+    "formats/pavia-centre-crop-v73.mat",
+)
+VARIABLES = {"formats/pavia-centre-crop-v73.mat": "data"}
+
+
+@pytest.fixture(scope="session")
+def random_dacn(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """Exact `dacn` networks with random weights, one file per scale."""
+    folder = tmp_path_factory.mktemp("weights")
+    paths = {}
+    for scale in (2, 4, 8):
+        torch.manual_seed(scale)
+        descriptor = dacn_descriptor(scale)
+        paths[scale] = folder / f"dacn-x{scale}.safetensors"
+        save_weights(paths[scale], build(descriptor), descriptor)
+    return paths
+
+
+def opened(path: Path, name: str = "") -> Scene:
+    return open_scene(path, variable=VARIABLES.get(name))
+
+
+def assert_promises(lr_path: Path, name: str, hr_path: Path, scale: int) -> None:
+    with closing(opened(lr_path, name)) as lr, closing(open_scene(hr_path)) as hr:
+        bands, rows, cols = lr.metadata.shape
+        assert hr.metadata.shape == (bands, rows * scale, cols * scale)
+        assert hr.metadata.stored.dtype == lr.metadata.stored.dtype
+        assert_same_axis(lr, hr)
+        assert_same_ground(lr, hr, scale)
+        observed, result = lr.read(), hr.read()
+        fine = observed.valid.repeat(scale, axis=1).repeat(scale, axis=2)
+        np.testing.assert_array_equal(result.valid, fine)
+        assert_block_means(observed.values, observed.valid, result.values, scale)
+
+
+def assert_same_axis(lr: Scene, hr: Scene) -> None:
+    before, after = lr.metadata.spectral_axis, hr.metadata.spectral_axis
+    for field in ("wavelengths_nm", "fwhm_nm"):
+        old, new = getattr(before, field), getattr(after, field)
+        assert (old is None) == (new is None)
+        if old is not None:
+            np.testing.assert_allclose(new, old, rtol=1e-9)
+    assert after.good == before.good
+    if before.names is not None:
+        assert after.names == before.names
+
+
+def assert_same_ground(lr: Scene, hr: Scene, scale: int) -> None:
+    before, after = lr.metadata.georeference, hr.metadata.georeference
+    assert after.exists == before.exists
+    if before.transform is None:
+        assert after.transform is None
+        return
+    assert after.transform is not None
+    assert before.crs_wkt is not None
+    assert after.crs_wkt is not None
+    assert rasterio.crs.CRS.from_wkt(after.crs_wkt) == rasterio.crs.CRS.from_wkt(before.crs_wkt)
+    _, rows, cols = lr.metadata.shape
+    for row, col in ((0, 0), (rows, 0), (0, cols), (rows, cols)):
+        np.testing.assert_allclose(
+            after.transform @ (col * scale, row * scale), before.transform @ (col, row), rtol=1e-12
+        )
+
+
+def assert_block_means(
+    observed: npt.NDArray[Any], valid: npt.NDArray[np.bool_], result: npt.NDArray[Any], scale: int
+) -> None:
+    bands, rows, cols = observed.shape
+    blocks = result.reshape(bands, rows, scale, cols, scale).astype(np.float64)
+    means = blocks.mean(axis=(2, 4))
+    reach = np.abs(blocks).max(axis=(2, 4))  # of float32 sums
+    error = np.abs(means - observed)[valid]
+    allowed = 1e-3 * np.abs(observed) + 1e-6 * reach
+    assert (error <= allowed[valid]).all()
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize("name", SCENES)
+def test_bicubic_keeps_the_promises_on(
+    name: str, scale: int, shared_data: Path, tmp_path: Path
+) -> None:
+    source, output = shared_data / name, tmp_path / "out.tif"
+    options = UpscaleOptions(scale=scale, model="bicubic", variable=VARIABLES.get(name))
+    upscale(source, output, options)
+    assert_promises(source, name, output, scale)
+
+
+@pytest.mark.parametrize("name", [n for n in SCENES if "cave" not in n])
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_the_exact_network_keeps_the_promises_on_a_corner_of(
+    name: str,
+    scale: int,
+    shared_data: Path,
+    tmp_path: Path,
+    random_dacn: dict[int, Path],
+) -> None:
+    """Random weights: agreement, masks and metadata must hold whatever a network returns."""
+    source, output = shared_data / name, tmp_path / "out.tif"
+    options = UpscaleOptions(
+        scale=scale, model=str(random_dacn[scale]), variable=VARIABLES.get(name)
+    )
+    upscale(source, output, options)
+    assert_promises(source, name, output, scale)
+
+
+def test_enmap_x4_as_gdal_sees_it(shared_data: Path, tmp_path: Path) -> None:
+    source, output = shared_data / "dev/enmap-potsdam.tif", tmp_path / "out.tif"
+    upscale(source, output, UpscaleOptions(scale=4, model="bicubic"))
+    with rasterio.open(source) as lr, rasterio.open(output) as hr:
+        assert (hr.width, hr.height, hr.count) == (512, 256, 224)
+        assert hr.crs == lr.crs
+        assert hr.bounds == lr.bounds
+        assert hr.res == (7.5, 7.5)
+        assert hr.nodata == lr.nodata
+        dead = 0
+        for band in range(1, 225):
+            before, after = lr.tags(band), hr.tags(band)
+            for key in ("wavelength", "fwhm", "bbl", "wavelength_units"):
+                assert after[key] == before[key]
+            assert hr.descriptions[band - 1] == lr.descriptions[band - 1]
+            if (lr.read(band) == lr.nodata).all():
+                dead += 1
+                assert (hr.read(band) == hr.nodata).all()
+        assert dead == 6
+
+
+def test_envi_to_envi_and_back(shared_data: Path, tmp_path: Path) -> None:
+    source = shared_data / "formats/enmap-potsdam-bil.hdr"
+    for name in ("out.hdr", "out.tif", "out.mat", "out.bil"):
+        output = tmp_path / name
+        upscale(source, output, UpscaleOptions(scale=2, model="bicubic"))
+        assert_promises(source, "", output, 2)
+    with rasterio.open(tmp_path / "out.img") as hr:
+        assert hr.res == (15, 15)
+        assert hr.crs.to_epsg() == 32633
+        assert hr.tags(ns="ENVI")["acquisition_time"]
