@@ -12,14 +12,14 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import InputDataError, UsageError
 
-Float = npt.NDArray[np.floating]
+Numbers = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Bool = npt.NDArray[np.bool_]
@@ -46,7 +46,7 @@ class Degradation:
         """HR pixels beyond the block of an LR pixel that its value depends on, on each side."""
         return (len(self.taps(scale)) - scale) // 2
 
-    def __call__(self, hr: Float, scale: int) -> Float32:
+    def __call__(self, hr: Numbers, scale: int) -> Float32:
         """Degrade a whole cube without invalid values.
 
         Args:
@@ -63,7 +63,7 @@ class Degradation:
         return self.strip(hr, np.broadcast_to(np.True_, hr.shape), scale)[0]
 
     def strip(
-        self, hr: Float, valid: Bool, scale: int, *, above: int = 0, below: int = 0
+        self, hr: Numbers, valid: Bool, scale: int, *, above: int = 0, below: int = 0
     ) -> tuple[Float32, Bool]:
         """Degrade some rows of a cube, which may hold invalid values.
 

@@ -1,7 +1,7 @@
 """The `hsisr evaluate` command."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,14 +15,11 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    images: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            metavar="[REFERENCE] [ESTIMATE]",
-            help="The truth, then what is judged; with --lr the estimate alone will do.",
-            show_default=False,
-        ),
+    reference: Annotated[
+        Path | None,
+        typer.Argument(help="The truth on the estimate's grid; left out with --lr alone."),
     ] = None,
+    estimate: Annotated[Path | None, typer.Argument(help="What is judged.")] = None,
     lr: Annotated[
         Path | None,
         typer.Option(metavar="OBSERVED", help="The LR scene that the estimate must agree with."),
@@ -72,65 +69,68 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Judge an estimate: MPSNR, MSSIM, SAM, CC, ERGAS, RMSE, UIQI; exit 1 if a limit fails."""
+    images = [path for path in (reference, estimate) if path is not None]
     with expected_errors(verbosity(verbose, quiet=quiet)):
-        limits = {"minimum": tuple(minimum or ()), "maximum": tuple(maximum or ())}
-        common = {"convention": convention, "variable": variable, "axes": axes, **limits}
+        _require_sense(
+            images,
+            lr=lr,
+            wald=wald,
+            with_wald_only={"--model": model, "--method": method},
+            without_wald_only={"--picture": picture},
+            formats=(csv, json),
+        )
+        common: dict[str, Any] = {
+            "convention": convention,
+            "minimum": tuple(minimum or ()),
+            "maximum": tuple(maximum or ()),
+            "variable": variable,
+            "axes": axes,
+        }
+        more: dict[str, Any]
         report: Report | WaldReport
-        _require_one_format(csv=csv, json=json)
         if wald is not None:
             from hsisr.commands.wald import WaldOptions, evaluate_by_wald
 
-            _refuse({"images": images, "--lr": lr, "--picture": picture}, "--wald")
             more = {"scale": scale or 4, "model": model, "method": method or "area"}
-            report = evaluate_by_wald(
-                wald,
-                WaldOptions(**common, **more, device=device),  # type: ignore[arg-type]  # checked at birth
-            )
+            report = evaluate_by_wald(wald, WaldOptions(**common, **more, device=device))
         else:
             from hsisr.commands.evaluate import EvaluateOptions
             from hsisr.commands.evaluate import evaluate as judge
 
-            if not (lr and images and len(images) == 1):
-                _require_two(images)
-            _refuse({"--model": model, "--method": method}, "judging without --wald")
-            pair = [None, *(images or [])][-2:]
-            options = EvaluateOptions(
-                **common,  # type: ignore[arg-type]  # checked at birth
-                scale=scale,
-                observed=lr,
-                picture=picture,
-                overwrite=overwrite,
-            )
-            report = judge(pair[0], pair[1] or Path(), options)
+            more = {"scale": scale, "observed": lr, "picture": picture, "overwrite": overwrite}
+            truth = images[0] if len(images) == 2 else None
+            report = judge(truth, images[-1], EvaluateOptions(**common, **more))
         _show(report, per_band=per_band, csv=csv, json=json)
         _judge(report.failed, report)
 
 
-def _require_one_format(*, csv: bool, json: bool) -> None:
+def _require_sense(
+    images: list[Path],
+    *,
+    lr: Path | None,
+    wald: Path | None,
+    with_wald_only: dict[str, object],
+    without_wald_only: dict[str, object],
+    formats: tuple[bool, bool],
+) -> None:
+    """Refuse too few or too many scenes, and options that would be ignored."""
     from hsisr.errors import UsageError
 
-    if csv and json:
+    if all(formats):
         raise UsageError("found --csv and --json, expected one of them")
-
-
-def _require_two(images: list[Path] | None) -> None:
-    from hsisr.errors import UsageError
-
-    if not images or len(images) != 2:
+    if wald is None and len(images) != 2 and not (lr and images):
         raise UsageError(
-            f"found {len(images or [])} scenes, expected REFERENCE and ESTIMATE "
+            f"found {len(images)} scenes, expected REFERENCE and ESTIMATE "
             "(or --lr OBSERVED and ESTIMATE, or --wald SCENE)"
         )
-
-
-def _refuse(given: dict[str, object], mode: str) -> None:
-    """Options that would be ignored are refused instead."""
-    from hsisr.errors import UsageError
-
-    for name, value in given.items():
-        if value:
-            what = "REFERENCE and ESTIMATE" if name == "images" else name
-            raise UsageError(f"{what} cannot be combined with {mode}; leave one of them out")
+    if wald is None:
+        ignored = [name for name, value in with_wald_only.items() if value]
+    else:
+        useless = {"REFERENCE": images, "--lr": lr, **without_wald_only}
+        ignored = [name for name, value in useless.items() if value]
+    if ignored:
+        mode = "belongs to --wald" if wald is None else "cannot be combined with --wald"
+        raise UsageError(f"{ignored[0]} {mode}; leave it out")
 
 
 def _show(report: "Report | WaldReport", *, per_band: bool, csv: bool, json: bool) -> None:

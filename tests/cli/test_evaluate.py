@@ -1,0 +1,147 @@
+"""`hsisr evaluate` and `hsisr degrade` as their user meets them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from hsisr.cli.main import app
+from tests.commands.files import counts, write_tif
+
+runner = CliRunner()
+
+
+def hsisr(*arguments: object) -> Result:
+    return runner.invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    return (
+        write_tif(tmp_path / "x.tif", counts(3, 24, 16)),
+        write_tif(tmp_path / "y.tif", counts(3, 24, 16, seed=1)),
+    )
+
+
+def test_a_table_is_on_stdout_and_nothing_else(files: tuple[Path, Path]) -> None:
+    done = hsisr("evaluate", *files, "--scale", 4)
+    assert (done.exit_code, done.stderr) == (0, "")
+    figures = [line.split()[0] for line in done.stdout.splitlines()]
+    assert figures == ["figure", "mpsnr", "mssim", "sam", "cc", "ergas", "rmse", "uiqi"]
+
+
+def test_json_is_one_object_with_every_definition(files: tuple[Path, Path]) -> None:
+    done = hsisr("evaluate", *files, "--json", "--per-band", "--convention", "sspsr")
+    found = json.loads(done.stdout)
+    assert found["convention"] == "sspsr"
+    assert set(found["scores"]) == set(found["definitions"])
+    assert len(found["per_band"]) == 3
+
+
+def test_a_perfect_estimate_is_infinite_in_json(files: tuple[Path, Path]) -> None:
+    done = hsisr("evaluate", files[0], files[0], "--json", "--min", "mpsnr=90")
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["scores"]["mpsnr"] == "inf"
+
+
+def test_csv_is_plain_text(files: tuple[Path, Path]) -> None:
+    done = hsisr("evaluate", *files, "--csv", "--scale", 2)
+    assert [line.split(",")[0] for line in done.stdout.splitlines()][:2] == ["figure", "mpsnr"]
+
+
+def test_a_limit_that_fails_is_said_and_exits_1(files: tuple[Path, Path]) -> None:
+    done = hsisr("evaluate", *files, "--min", "mpsnr=90", "--max", "sam=90")
+    assert done.exit_code == 1
+    assert done.stderr.startswith("error: mpsnr is ")
+    assert done.stderr.endswith(", expected mpsnr >= 90\n")
+    assert "mpsnr" in done.stdout
+
+
+def test_an_undefined_figure_fails_its_limit(files: tuple[Path, Path]) -> None:
+    assert hsisr("evaluate", *files, "--max", "ergas=99").exit_code == 1
+
+
+def test_degrading_then_comparing_with_the_source_agrees(files: tuple[Path, Path]) -> None:
+    lr = files[0].with_name("lr.tif")
+    made = hsisr("degrade", files[0], "--scale", 2, "-o", lr, "--dtype", "float32")
+    assert (made.exit_code, made.stdout, made.stderr) == (0, f"{lr}\n", "")
+    done = hsisr("evaluate", "--lr", lr, files[0], "--max", "lr_max=1e-3", "--json")
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["agreement"]["scale"] == 2
+
+
+def test_degrade_prints_one_json_object(files: tuple[Path, Path], tmp_path: Path) -> None:
+    done = hsisr(
+        "degrade", files[0], "-o", tmp_path / "lr.img", "--method", "mtf", "--gain", 0.2, "--json"
+    )
+    found = json.loads(done.stdout)
+    assert found["output_shape"] == [3, 6, 4]
+    assert found["definition"].startswith("Gaussian with gain 0.2 at the LR Nyquist frequency")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "found 0 scenes, expected REFERENCE and ESTIMATE"),
+        (("x.tif",), "found 1 scenes, expected REFERENCE and ESTIMATE"),
+        (("x.tif", "y.tif", "--json", "--csv"), "found --csv and --json, expected one of them"),
+        (("x.tif", "y.tif", "--model", "bicubic"), "--model belongs to --wald; leave it out"),
+        (("x.tif", "--wald", "y.tif"), "REFERENCE cannot be combined with --wald"),
+        (("--wald", "y.tif", "--picture", "a.png"), "--picture cannot be combined with --wald"),
+        (("--wald", "y.tif", "--scale", "3"), "found --scale 3, expected 2, 4 or 8"),
+        (("x.tif", "y.tif", "--min", "mpsnr"), "expected FIGURE=NUMBER such as mpsnr=30"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_2(arguments: tuple[str, ...], words: str) -> None:
+    done = hsisr("evaluate", *arguments)
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_bad_data_is_one_line_and_exit_3(files: tuple[Path, Path], tmp_path: Path) -> None:
+    other = write_tif(tmp_path / "other.tif", counts(4, 24, 16))
+    broken = tmp_path / "broken.tif"
+    broken.write_bytes(files[0].read_bytes()[:300])
+    for wrong in (other, broken, tmp_path / "missing.tif"):
+        done = hsisr("evaluate", files[0], wrong)
+        assert (done.exit_code, done.stdout) == (3, "")
+        assert wrong.name in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_degrade_refuses_what_does_not_divide_with_exit_3(files: tuple[Path, Path]) -> None:
+    done = hsisr("degrade", files[0], "--scale", 5, "-o", files[0].with_name("lr.tif"))
+    assert done.exit_code == 3
+    assert "--crop keeps the first 20 x 15" in done.stderr
+
+
+def test_wald_scores_a_model_beside_plain_bicubic(files: tuple[Path, Path]) -> None:
+    done = hsisr("evaluate", "--wald", files[0], "--model", "bicubic", "--scale", 2, "--json")
+    assert done.exit_code == 0
+    found = json.loads(done.stdout)
+    assert found["model"] == "bicubic"
+    assert set(found["bicubic"]) == set(found["scores"]) == set(found["gain"])
+    assert found["scores"]["rmse"] < found["bicubic"]["rmse"]  # agreement pays
+
+
+def test_wald_prints_three_columns(files: tuple[Path, Path]) -> None:
+    done = hsisr("evaluate", "--wald", files[0], "--model", "nearest", "--scale", 2)
+    assert done.stdout.splitlines()[0].split() == [
+        "figure", "unit", "nearest", "plain", "bicubic", "gain",
+    ]  # fmt: skip
+
+
+def test_evaluate_and_degrade_load_no_torch(files: tuple[Path, Path], tmp_path: Path) -> None:
+    script = (
+        "import sys; from hsisr.commands.evaluate import evaluate; "
+        "from hsisr.commands.degrade import degrade; "
+        f"evaluate({str(files[0])!r}, {str(files[1])!r}); "
+        f"degrade({str(files[0])!r}, {str(tmp_path / 'lr.tif')!r}); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

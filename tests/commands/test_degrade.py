@@ -1,0 +1,118 @@
+"""`degrade` on files: values, grid and spectra; invalid pixels; what does not divide."""
+
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from hsisr.commands import degrade as room
+from hsisr.commands.degrade import DegradeOptions, degrade
+from hsisr.degradation import DEGRADATIONS
+from hsisr.errors import InputDataError, MovedValuesWarning, OutputExistsError, UsageError
+from hsisr.io.opening import open_scene
+from tests.commands.files import counts, write_tif
+
+
+@pytest.mark.parametrize("method", sorted(DEGRADATIONS))
+@pytest.mark.parametrize("chunk", [1, 2**26])
+def test_the_file_holds_the_degraded_array(
+    tmp_path: Path, method: str, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "CHUNK_BYTES", chunk)
+    hr = counts(3, 48, 40)
+    source = write_tif(tmp_path / "hr.tif", hr)
+    result = degrade(source, tmp_path / "lr.tif", DegradeOptions(scale=4, method=method))
+    expected = DEGRADATIONS[method](hr, 4)
+    with rasterio.open(result.output) as lr:
+        np.testing.assert_array_equal(lr.read(), np.rint(expected))
+        assert lr.dtypes == ("uint16",) * 3
+    assert result.output_shape == (3, 12, 10)
+    assert result.moved_values == 0
+
+
+def test_tall_scenes_are_degraded_strip_by_strip_without_seams(tmp_path: Path) -> None:
+    hr = counts(1, 2 * 600, 8).astype(np.float32)
+    source = write_tif(tmp_path / "hr.tif", hr)
+    for method in ("mtf", "bicubic"):
+        options = DegradeOptions(scale=2, method=method, overwrite=True)
+        degrade(source, tmp_path / "lr.tif", options)
+        with rasterio.open(tmp_path / "lr.tif") as lr:
+            np.testing.assert_allclose(lr.read(), DEGRADATIONS[method](hr, 2), rtol=1e-6)
+
+
+def test_ground_and_spectra_are_kept(tmp_path: Path) -> None:
+    source = write_tif(tmp_path / "hr.tif", counts(3, 24, 16), nodata=0, bad=(1,))
+    degrade(source, tmp_path / "lr.tif", DegradeOptions(scale=8))
+    with closing(open_scene(source)) as hr, closing(open_scene(tmp_path / "lr.tif")) as lr:
+        assert lr.metadata.spectral_axis == hr.metadata.spectral_axis
+        assert lr.metadata.stored == hr.metadata.stored
+    with rasterio.open(source) as hr, rasterio.open(tmp_path / "lr.tif") as lr:
+        assert lr.crs == hr.crs
+        assert lr.bounds == hr.bounds
+        assert lr.res == (240, 240)
+        assert lr.tags()["HSISR_DEGRADATION"] == '{"scale": 8, "method": "area"}'
+
+
+def test_a_pixel_is_valid_where_its_whole_block_is(tmp_path: Path) -> None:
+    hr = counts(2, 8, 8)
+    hr[0, 1, 5] = 0
+    source = write_tif(tmp_path / "hr.tif", hr, nodata=0)
+    degrade(source, tmp_path / "lr.tif", DegradeOptions(scale=4, method="bicubic"))
+    with rasterio.open(tmp_path / "lr.tif") as lr:
+        assert (lr.read() == 0).tolist() == [
+            [[False, True], [False, False]],
+            [[False, False], [False, False]],
+        ]
+
+
+def test_numbers_that_do_not_fit_are_counted_and_said(tmp_path: Path) -> None:
+    source = write_tif(tmp_path / "hr.tif", counts(1, 8, 8))
+    options = DegradeOptions(scale=4, dtype="uint8")
+    with pytest.warns(MovedValuesWarning, match=r"lr\.tif: 4 values did not fit uint8"):
+        assert degrade(source, tmp_path / "lr.tif", options).moved_values == 4
+
+
+def test_sides_that_do_not_divide_are_refused_or_cropped(tmp_path: Path) -> None:
+    hr = counts(1, 21, 18)
+    source, output = write_tif(tmp_path / "hr.tif", hr), tmp_path / "lr.tif"
+    with pytest.raises(InputDataError, match=r"found 21 x 18 pixels.*--crop keeps the first 20 x"):
+        degrade(source, output)
+    assert not output.exists()
+    result = degrade(source, output, DegradeOptions(crop=True))
+    assert result.cropped == (1, 2)
+    with rasterio.open(output) as lr, rasterio.open(source) as whole:
+        np.testing.assert_array_equal(lr.read(), np.rint(DEGRADATIONS["area"](hr[:, :20, :16], 4)))
+        assert (lr.transform.c, lr.transform.f) == (whole.transform.c, whole.transform.f)
+
+
+def test_a_scene_smaller_than_one_pixel_is_refused(tmp_path: Path) -> None:
+    source = write_tif(tmp_path / "hr.tif", counts(1, 5, 9))
+    with pytest.raises(InputDataError, match="found 5 x 9 pixels, expected at least 8 x 8"):
+        degrade(source, tmp_path / "lr.tif", DegradeOptions(scale=8, crop=True))
+
+
+def test_an_existing_output_is_kept(tmp_path: Path) -> None:
+    source = write_tif(tmp_path / "hr.tif", counts(1, 8, 8))
+    (tmp_path / "lr.tif").write_text("mine")
+    with pytest.raises(OutputExistsError, match=r"lr\.tif"):
+        degrade(source, tmp_path / "lr.tif")
+    assert (tmp_path / "lr.tif").read_text() == "mine"
+    with pytest.raises(UsageError, match="is the input itself"):
+        degrade(source, source, DegradeOptions(overwrite=True))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"scale": 1}, "found --scale 1, expected a whole number of at least 2"),
+        ({"method": "blur"}, "no degradation 'blur'"),
+        ({"gain": 0.3}, "--gain belongs to --method mtf, not to area"),
+        ({"dtype": "complex64"}, "found --dtype complex64, expected uint8"),
+        ({"dtype": "decimal"}, "found --dtype decimal, expected uint8"),
+    ],
+)
+def test_impossible_options_are_refused(options: dict[str, object], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        DegradeOptions(**options)  # type: ignore[arg-type]

@@ -1,0 +1,136 @@
+"""`evaluate` on files: with a reference, with an observed scene, with limits."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hsisr.commands.evaluate import EvaluateOptions, evaluate
+from hsisr.degradation import DEGRADATIONS
+from hsisr.errors import HsisrWarning, InputDataError, UsageError
+from tests.commands.files import NORTH_UP, counts, write_tif
+from tests.metrics.pairs import formula_pair, score
+from tests.metrics.test_scoring import PUBLISHED
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Path, Path]:
+    """A reference of 5 bands, one of them marked bad, and an estimate."""
+    x = counts(5, 24, 20)
+    reference = write_tif(tmp_path / "reference.tif", x, bad=(2,))
+    estimate = write_tif(tmp_path / "estimate.tif", counts(5, 24, 20, seed=1))
+    return reference, estimate
+
+
+def test_files_score_like_the_arrays_in_them(pair: tuple[Path, Path]) -> None:
+    live = [0, 1, 3, 4]
+    x, y = (counts(5, 24, 20, seed)[live].astype(np.float32) for seed in (0, 1))
+    report = evaluate(*pair, EvaluateOptions(scale=4))
+    assert report.values == pytest.approx(score(x, y, scale=4).values)
+    assert report.scores is not None
+    assert report.scores.excluded == {2: "bad by the bad-band list"}
+
+
+@pytest.mark.parametrize("convention", sorted(PUBLISHED))
+def test_files_meet_the_published_values(tmp_path: Path, convention: str) -> None:
+    x, y = formula_pair()
+    files = write_tif(tmp_path / "x.tif", x), write_tif(tmp_path / "y.tif", y)
+    found = evaluate(*files, EvaluateOptions(convention=convention, scale=4)).values
+    for figure, value in PUBLISHED[convention].items():
+        assert found[figure] == pytest.approx(value, rel=0, abs=1e-6), figure
+
+
+def test_invalid_pixels_of_either_file_are_left_out(tmp_path: Path) -> None:
+    x, y = counts(3, 20, 20), counts(3, 20, 20, seed=1)
+    x[:, :2], y[:, :, :3] = 0, 0
+    files = (
+        write_tif(tmp_path / "x.tif", x, nodata=0),
+        write_tif(tmp_path / "y.tif", y, nodata=0),
+    )
+    with pytest.warns(HsisrWarning, match=r"y\.tif has no data for 162 values \(15\.00%\)"):
+        report = evaluate(*files)
+    assert report.scores is not None
+    assert report.scores.pixels == 18 * 17
+    assert report.scores.lost == 3 * 18 * 3
+    inner = np.s_[:, 2:, 3:]
+    expected = score(x[inner].astype(np.float32), y[inner].astype(np.float32), scale=None)
+    assert report.values == pytest.approx(expected.values, nan_ok=True)
+
+
+def test_scaled_integers_and_reflectances_are_compared_as_physical_values(tmp_path: Path) -> None:
+    stored = counts(3, 16, 16)
+    reference = write_tif(tmp_path / "x.tif", stored, scale=1e-4)
+    estimate = write_tif(tmp_path / "y.tif", (stored * 1e-4).astype(np.float32))
+    report = evaluate(reference, estimate)
+    assert report.numbers == "physical values"
+    assert report.values["rmse"] < 1e-7
+
+
+def test_an_observed_scene_gives_the_scale_and_the_agreement(tmp_path: Path) -> None:
+    hr = counts(3, 24, 24).astype(np.float32)
+    estimate = write_tif(tmp_path / "hr.tif", hr)
+    lr = DEGRADATIONS["area"](hr, 4)
+    observed = write_tif(tmp_path / "lr.tif", lr, transform=NORTH_UP @ NORTH_UP.scale(4))
+    alone = evaluate(None, estimate, EvaluateOptions(observed=observed))
+    assert alone.values["lr_max"] == 0
+    assert alone.scores is None
+    both = evaluate(estimate, estimate, EvaluateOptions(observed=observed))
+    assert both.scale == 4
+    assert both.values["ergas"] == 0
+
+
+def test_limits_are_judged(pair: tuple[Path, Path]) -> None:
+    options = EvaluateOptions(minimum=("mpsnr=30", "mssim=1"), maximum=("sam=5", "ergas=1"))
+    report = evaluate(*pair, options)
+    assert [str(limit) for limit in report.failed] == ["mssim >= 1", "ergas <= 1"]
+    table = {row["figure"]: row["holds"] for row in report.as_dict()["thresholds"]}
+    assert table == {"mpsnr": True, "mssim": False, "sam": True, "ergas": False}
+
+
+def test_the_report_is_whole_in_json_and_csv(pair: tuple[Path, Path]) -> None:
+    report = evaluate(*pair)
+    found = report.as_dict(per_band=True)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert set(found["scores"]) == set(found["definitions"])
+    assert found["scores"]["ergas"] is None
+    assert "give --scale" in found["undefined"]["ergas"]
+    assert [row["band"] for row in found["per_band"]] == [1, 2, 4, 5]
+    assert report.as_csv().splitlines()[0] == "figure,unit,value"
+    assert report.as_csv(per_band=True).splitlines()[0] == "band,psnr,ssim,cc,rmse,uiqi"
+    assert len(report.as_csv(per_band=True).splitlines()) == 5
+    assert report.as_table(per_band=True).splitlines()[0].split()[-1] == "estimate.tif"
+
+
+def test_a_picture_is_drawn_on_request(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    evaluate(*pair, EvaluateOptions(picture=tmp_path / "map.png"))
+    assert (tmp_path / "map.png").stat().st_size > 10_000
+
+
+def test_another_grid_is_refused(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    moved = write_tif(
+        tmp_path / "moved.tif", counts(5, 24, 20), transform=NORTH_UP.translation(0, 30) @ NORTH_UP
+    )
+    with pytest.raises(InputDataError, match=r"reference\.tif has 5 bands.*moved\.tif has 5"):
+        evaluate(pair[0], moved)
+
+
+def test_limits_need_what_they_speak_of(pair: tuple[Path, Path]) -> None:
+    with pytest.raises(UsageError, match="the limit lr_max <= 1 needs --lr OBSERVED"):
+        evaluate(*pair, EvaluateOptions(maximum=("lr_max=1",)))
+    with pytest.raises(UsageError, match="the limit mpsnr >= 1 needs a REFERENCE"):
+        evaluate(None, pair[1], EvaluateOptions(observed=pair[0], minimum=("mpsnr=1",)))
+    with pytest.raises(UsageError, match="--picture shows errors against a REFERENCE"):
+        evaluate(None, pair[1], EvaluateOptions(observed=pair[0], picture=Path("map.png")))
+
+
+def test_one_scene_alone_cannot_be_judged(pair: tuple[Path, Path]) -> None:
+    with pytest.raises(UsageError, match="found one scene only"):
+        evaluate(None, pair[1])
+
+
+def test_impossible_options_are_refused() -> None:
+    with pytest.raises(UsageError, match="found --scale 0, expected at least 1"):
+        EvaluateOptions(scale=0)
+    with pytest.raises(UsageError, match="no convention 'best'"):
+        EvaluateOptions(convention="best")
