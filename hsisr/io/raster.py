@@ -1,0 +1,147 @@
+"""Rasters whose bands lie in one GDAL dataset: GeoTIFF, COG, BigTIFF and their like."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import RasterioError
+from rasterio.windows import Window as RasterWindow
+
+from hsisr.errors import InputDataError
+from hsisr.io.gdal_env import gdal_env
+from hsisr.io.gdal_metadata import metadata_of
+from hsisr.io.protocol import Scene
+from hsisr.tiling.windows import Window
+
+
+class RasterScene(Scene):
+    """A GDAL dataset, opened; an alpha band is its mask and no spectral band."""
+
+    def __init__(self, path: Path, dataset: Any) -> None:
+        self.path, self._dataset = path, dataset
+        self.format = dataset.driver
+        self._alpha = _alpha_index(dataset)
+        self._indexes = [i for i in dataset.indexes if i != self._alpha]
+        self.metadata = metadata_of(dataset, self._indexes)
+        self._nodata: list[float | None] = [dataset.nodatavals[i - 1] for i in self._indexes]
+        self._masked = [i for i in self._indexes if self._has_mask(i)]
+        if len(set(self._masked)) > 1 and self._one_mask_for_all():
+            self._masked = self._masked[:1]
+
+    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
+        """See `Scene.read_stored`; all bands in one call, so no block is unpacked twice."""
+        indexes = [self._indexes[band] for band in bands]
+        return self._read(self._dataset.read, indexes, window)
+
+    def read_mask(self, window: Window) -> npt.NDArray[np.bool_] | None:
+        """See `Scene.read_mask`; where each band has a mask of its own, all must say data."""
+        if not self._masked:
+            return None
+        masks = [self._read(self._dataset.read_masks, i, window) > 0 for i in self._masked]
+        return np.asarray(np.all(masks, axis=0))
+
+    def nodata_of(self, band: int) -> float | None:
+        """See `Scene.nodata_of`."""
+        return self._nodata[band]
+
+    def close(self) -> None:
+        """See `Scene.close`."""
+        self._dataset.close()
+
+    def _read(self, read: Any, indexes: Any, window: Window) -> npt.NDArray[Any]:
+        place = RasterWindow(window.col, window.row, window.cols, window.rows)
+        try:
+            with gdal_env():
+                numbers: npt.NDArray[Any] = read(indexes, window=place)
+        except RasterioError as error:
+            raise InputDataError(
+                f"{self.path}: rows {window.row} to {window.row_end} cannot be read; the file is "
+                f"truncated or damaged ({reason(error)})"
+            ) from error
+        return numbers
+
+    def _has_mask(self, index: int) -> bool:
+        """True if a mask or alpha band counts: GDAL names one, and nodata does not go first."""
+        flags = self._dataset.mask_flag_enums[index - 1]
+        if MaskFlags.all_valid in flags or MaskFlags.nodata in flags:
+            return False
+        return MaskFlags.alpha not in flags or self._alpha is not None
+
+    def _one_mask_for_all(self) -> bool:
+        flags = self._dataset.mask_flag_enums
+        return all(MaskFlags.per_dataset in flags[i - 1] for i in self._masked)
+
+
+def open_raster(path: Path) -> RasterScene:
+    """Open anything that GDAL shows as one dataset with bands.
+
+    Raises:
+        InputDataError: GDAL cannot read it, or finds no bands, several subdatasets, or colours
+            from a table instead of measurements.
+    """
+    dataset = open_dataset(str(path))
+    try:
+        if dataset.count == 0 and len(dataset.subdatasets) == 1:
+            only = dataset.subdatasets[0]
+            dataset.close()
+            dataset = open_dataset(only)
+        refuse_unusable(dataset)
+        with gdal_env():
+            return RasterScene(path, dataset)
+    except BaseException:
+        dataset.close()
+        raise
+
+
+def open_dataset(name: str) -> Any:
+    """Open a GDAL dataset for reading, not shared with any other user of the same file.
+
+    Raises:
+        InputDataError: GDAL cannot read it.
+    """
+    try:
+        with gdal_env():
+            return rasterio.open(name, sharing=False)
+    except RasterioError as error:
+        raise InputDataError(
+            "not an image that can be read, expected GeoTIFF, ENVI, MATLAB, a TIFF stack or a "
+            f"folder of single-band images ({reason(error)})"
+        ) from error
+
+
+def refuse_unusable(dataset: Any) -> None:
+    """Refuse a dataset without bands or with a colour table.
+
+    Raises:
+        InputDataError: It is one of these.
+    """
+    if dataset.count == 0:
+        inside = f" but {len(dataset.subdatasets)} subdatasets" if dataset.subdatasets else ""
+        raise InputDataError(f"found no bands{inside}; convert the wanted one to GeoTIFF first")
+    if ColorInterp.palette in dataset.colorinterp:
+        raise InputDataError("found a colour table, expected measurements; not a spectral scene")
+
+
+def reason(error: BaseException) -> str:
+    """What a library said, on one line; GDAL's own words where rasterio wraps them."""
+    text = str(error.__cause__ or error)
+    return " ".join(text.split())
+
+
+def _alpha_index(dataset: Any) -> int | None:
+    """1-based index of the alpha band, if there is one beside other bands.
+
+    GDAL calls the last of four 8-bit bands alpha unless it was told otherwise; a band with a
+    wavelength is none.
+    """
+    with suppress(ValueError):
+        index = int(dataset.colorinterp.index(ColorInterp.alpha)) + 1
+        named = {key.lower() for key in dataset.tags(index)}
+        if dataset.count > 1 and "wavelength" not in named:
+            return index
+    return None
