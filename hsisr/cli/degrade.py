@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hsisr.cli.console import expected_errors, print_json
-from hsisr.cli.options import Axes, Json, Overwrite, Quiet, Variable, Verbose, verbosity
+from hsisr.cli.options import Axes, Json, Overwrite, Quiet, Variable, Verbose, key_values, verbosity
 
 
 def degrade(
@@ -55,7 +55,7 @@ def degrade(
             crop=crop,
             dtype=dtype,
             format=format,
-            creation_options=_pairs(creation_options or []),
+            creation_options=key_values(creation_options or []),
             overwrite=overwrite,
             variable=variable,
             axes=axes,
@@ -65,16 +65,3 @@ def degrade(
             print_json(result.as_dict())
         else:
             typer.echo(str(result.output))
-
-
-def _pairs(texts: list[str]) -> dict[str, str]:
-    """Creation options from KEY=VALUE texts."""
-    from hsisr.errors import UsageError
-
-    pairs = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise UsageError(f"found --co {text}, expected KEY=VALUE such as COMPRESS=LZW")
-        pairs[key.upper()] = value
-    return pairs

@@ -41,3 +41,20 @@ Threads = Annotated[
 def verbosity(verbose: int, *, quiet: bool) -> int:
     """One number for how much to say: -1 quiet, 0 normal, 1 verbose, 2 debug."""
     return -1 if quiet else verbose
+
+
+def key_values(texts: list[str]) -> dict[str, str]:
+    """Creation options from KEY=VALUE texts.
+
+    Raises:
+        UsageError: A text is not of that form.
+    """
+    from hsisr.errors import UsageError
+
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--co {text}: expected KEY=VALUE")
+        pairs[key.upper()] = value
+    return pairs

@@ -17,6 +17,7 @@ from hsisr.cli.options import (
     Threads,
     Variable,
     Verbose,
+    key_values,
     verbosity,
 )
 from hsisr.cli.progress import progress_bars
@@ -108,7 +109,7 @@ def upscale(
             threads=threads,
             dtype=dtype,
             format="COG" if cog else format,
-            creation_options=_pairs(creation_options or []),
+            creation_options=key_values(creation_options or []),
             overviews=overviews,
             overwrite=overwrite,
             variable=variable,
@@ -165,16 +166,3 @@ def _plan_text(plan: "UpscaleResult") -> str:
         ("peak memory", f"about {plan.peak_memory_bytes / 1e6:,.0f} MB"),
     ]
     return "\n".join([str(plan.source), *(f"  {name:<13}{value}" for name, value in rows)])
-
-
-def _pairs(texts: list[str]) -> dict[str, str]:
-    """Creation options from KEY=VALUE texts."""
-    from hsisr.errors import UsageError
-
-    pairs = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise UsageError(f"--co {text}: expected KEY=VALUE")
-        pairs[key.upper()] = value
-    return pairs

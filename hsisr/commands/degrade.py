@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.commands.provenance import PREFIX
-from hsisr.commands.storage import output_numbers
+from hsisr.commands.storage import output_numbers, refuse_same_file
 from hsisr.degradation import Degradation, degradation_named
 from hsisr.errors import InputDataError, MovedValuesWarning, UsageError
 from hsisr.io.cropped import cropped_to_multiple
@@ -119,8 +119,7 @@ def degrade(
         overwrite=options.overwrite,
         threads=2,
     )
-    if source.exists() and output.exists() and source.samefile(output):
-        raise UsageError(f"{output} is the input itself; name another output")
+    refuse_same_file(source, output)
     check_target(output, target)
     with closing(open_scene(source, variable=options.variable, axes=options.axes)) as scene:
         part = _dividing_part(scene, options)

@@ -152,6 +152,15 @@ def _spectra(
         whole = [(scene, scene.read(pixel).values) for scene in (reference, estimate)]
         pair = [in_physical_unit(values, scene)[bands] for scene, values in whole]
     order = np.argsort(x)
-    truth, guess = (spectrum[order, 0, 0] for spectrum in pair)
-    axes.plot(x[order], truth, color=color, lw=1, label=f"{which}: row {pixel.row}, {pixel.col}")
-    axes.plot(x[order], guess, ".", color=color, ms=3)
+    x, truth, guess = x[order], pair[0][order, 0, 0], pair[1][order, 0, 0]
+    gaps = _gaps(x)
+    label = f"{which}: row {pixel.row}, column {pixel.col}"
+    line = np.insert(x.astype(float), gaps, np.nan), np.insert(truth.astype(float), gaps, np.nan)
+    axes.plot(*line, color=color, lw=1, label=label)
+    axes.plot(x, guess, ".", color=color, ms=3)
+
+
+def _gaps(x: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
+    """Where a line must break: before bands far beyond the usual distance, as after water."""
+    steps = np.diff(x)
+    return np.flatnonzero(steps > 5 * np.median(steps)) + 1 if len(steps) else np.zeros(0, np.intp)

@@ -1,7 +1,8 @@
-"""How the output stores its numbers: data type, nodata, mask."""
+"""How the output stores its numbers: data type, nodata, mask; and that it is not the input."""
 
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -52,6 +53,20 @@ def output_numbers(
         stacklevel=2,
     )
     return replace(target, nodata=chosen), False
+
+
+def refuse_same_file(source: Path, output: Path) -> None:
+    """An input is never its own output, overwrite or not; an ENVI pair counts as one file.
+
+    Raises:
+        UsageError: They are the same.
+    """
+    same = source.exists() and output.exists() and source.samefile(output)
+    pair = {".hdr", ".img", ".dat", ".raw", ".bsq", ".bil", ".bip", ""}
+    if not same and {source.suffix.lower(), output.suffix.lower()} <= pair:
+        same = source.with_suffix("").resolve() == output.with_suffix("").resolve()
+    if same:
+        raise UsageError(f"{output} is the input itself; name another output")
 
 
 def _with_fitting_nodata(scene: Scene, target: StoredNumbers) -> StoredNumbers:

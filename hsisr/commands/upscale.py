@@ -13,8 +13,8 @@ import numpy as np
 from hsisr.commands.model_choice import ChosenModel, choose_model, plan_work
 from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.provenance import provenance_tags
-from hsisr.commands.storage import output_numbers
-from hsisr.errors import InputDataError, MovedValuesWarning, UsageError
+from hsisr.commands.storage import output_numbers, refuse_same_file
+from hsisr.errors import InputDataError, MovedValuesWarning
 from hsisr.inference.devices import set_threads
 from hsisr.inference.planning import Layout, Plan
 from hsisr.inference.statistics import BandStatistics, scene_statistics
@@ -108,7 +108,7 @@ def _upscale(
         overwrite=options.overwrite,
         threads=options.threads or 2,
     )
-    _refuse_same_file(source, output)
+    refuse_same_file(source, output)
     check_target(output, target)
     model = choose_model(options)
     set_threads(options.threads)
@@ -264,16 +264,6 @@ def _bad_bands(
     if statistics is not None:
         bad |= statistics.constant
     return tuple(int(band) for band in np.flatnonzero(bad))
-
-
-def _refuse_same_file(source: Path, output: Path) -> None:
-    """An input is never its own output, overwrite or not; an ENVI pair counts as one file."""
-    same = source.exists() and output.exists() and source.samefile(output)
-    pair = {".hdr", ".img", ".dat", ".raw", ".bsq", ".bil", ".bip", ""}
-    if not same and {source.suffix.lower(), output.suffix.lower()} <= pair:
-        same = source.with_suffix("").resolve() == output.with_suffix("").resolve()
-    if same:
-        raise UsageError(f"{output} is the input itself; name another output")
 
 
 def _write_quicklook(job: _Job, options: UpscaleOptions) -> None:
