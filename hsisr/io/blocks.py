@@ -1,0 +1,59 @@
+"""How large the blocks of an output file are."""
+
+from collections.abc import Mapping
+
+from hsisr.errors import UsageError
+from hsisr.scene.metadata import SceneMetadata
+
+_SIDE = 256
+_SMALLEST = 64
+_GRAIN = 16
+"""TIFF tiles have sides that are multiples of this."""
+_STRIP_BYTES = 128 * 2**20
+"""A row of blocks through all bands should stay below this."""
+
+
+def block_size(
+    metadata: SceneMetadata, file_format: str, creation_options: Mapping[str, str] | None = None
+) -> tuple[int, int]:
+    """Rows and columns of a block, the unit in which a file is best written.
+
+    Blocks are 256 pixels square, less where a row of them through all bands would not fit into
+    128 MiB or where the scene is smaller. An ENVI file has no blocks: any row will do.
+
+    Args:
+        metadata: What will be written.
+        file_format: GTiff, COG, ENVI or MAT.
+        creation_options: `BLOCKXSIZE`, `BLOCKYSIZE` and `TILED` are obeyed for GTiff.
+
+    Raises:
+        UsageError: A block size asked for is not a positive multiple of 16.
+    """
+    if file_format == "ENVI":
+        return 1, 1
+    side, bands = _SIDE, metadata.bands
+    row_bytes = metadata.cols * bands * metadata.stored.dtype.itemsize
+    while side > _SMALLEST and side * row_bytes > _STRIP_BYTES:
+        side //= 2
+    options = {key.upper(): value for key, value in (creation_options or {}).items()}
+    rows, cols = _fitting(side, metadata.rows), _fitting(side, metadata.cols)
+    if file_format == "GTiff":
+        rows = _asked(options, "BLOCKYSIZE", rows)
+        cols = _asked(options, "BLOCKXSIZE", cols)
+        if options.get("TILED", "YES").upper() in ("NO", "FALSE", "OFF"):
+            cols = metadata.cols
+    return rows, cols
+
+
+def _fitting(side: int, length: int) -> int:
+    """A block no larger than the scene needs."""
+    return min(side, -(-length // _GRAIN) * _GRAIN)
+
+
+def _asked(options: Mapping[str, str], key: str, default: int) -> int:
+    text = options.get(key)
+    if text is None:
+        return default
+    if not text.isdecimal() or int(text) % _GRAIN or int(text) == 0:
+        raise UsageError(f"{key}={text}: expected a multiple of {_GRAIN}, for example {key}=256")
+    return int(text)

@@ -1,0 +1,224 @@
+"""Whole or nothing: files grow in a folder beside their target and are renamed into place.
+
+The folder is hidden, named after the target, and ends in `.part`; it lies on the target's file
+system, so that a rename is one step.
+"""
+
+import errno
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from hsisr.errors import HsisrError, OutputExistsError, ResourceError, UsageError
+
+_REASONS = {
+    errno.ENOSPC: "no space left on the device; free some, or write elsewhere",
+    errno.EDQUOT: "the disk quota is used up; free some space, or write elsewhere",
+    errno.EFBIG: "the file would be larger than this system allows; raise the limit, or write "
+    "elsewhere",
+    errno.EACCES: "no permission to write there; choose another folder",
+    errno.EPERM: "no permission to write there; choose another folder",
+    errno.EROFS: "the file system is read-only; choose another folder",
+    errno.ENOENT: "its folder does not exist; create it first",
+    errno.ENOTDIR: "what should be its folder is a file; choose another folder",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+}
+
+
+@contextmanager
+def resource_errors(target: Path) -> Iterator[None]:
+    """Turn what the system refuses into one line that names the target.
+
+    Raises:
+        ResourceError: The system refused to create, write or rename a file.
+    """
+    try:
+        yield
+    except HsisrError:
+        raise
+    except OSError as error:
+        reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+        raise ResourceError(f"cannot write {target}: {reason}") from error
+
+
+def require_room(folder: Path, target: Path, needed: int, size: int = 0) -> None:
+    """Refuse before a write that the device cannot take.
+
+    Args:
+        folder: Where the bytes go.
+        target: What to name in the message.
+        needed: Bytes about to be written.
+        size: Bytes that the file has already, to be compared with the limit on file sizes.
+
+    Raises:
+        ResourceError: There is less space, or a lower limit.
+    """
+    with resource_errors(target):
+        free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise ResourceError(
+            f"cannot write {target}: no space left on the device, {needed} bytes needed and "
+            f"{free} free; free some, or write elsewhere"
+        )
+    limit = _file_size_limit()
+    if limit is not None and size + needed > limit:
+        raise ResourceError(
+            f"cannot write {target}: the file would reach {size + needed} bytes, larger than the "
+            f"{limit} that this system allows; raise the limit (ulimit -f), or write elsewhere"
+        )
+
+
+def _file_size_limit() -> int | None:
+    """The largest file this process may write; None: any."""
+    try:
+        import resource
+    except ImportError:  # pragma: no cover - Windows has no such limits
+        return None
+    soft = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return None if soft == resource.RLIM_INFINITY else int(soft)
+
+
+def refuse_existing(targets: Sequence[Path], *, overwrite: bool) -> None:
+    """Check that files may be made (or replaced) under these names.
+
+    Raises:
+        OutputExistsError: One is there, and `overwrite` is off.
+        UsageError: One is a folder.
+        ResourceError: The folder does not exist or cannot be written.
+    """
+    for target in targets:
+        with resource_errors(target):
+            found = os.path.lexists(target)
+            if target.is_dir():
+                raise UsageError(f"{target} is a folder; give the output a file name")
+            if not stat.S_ISDIR(target.parent.stat().st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, "not a folder")
+            if not os.access(target.parent, os.W_OK):
+                raise PermissionError(errno.EACCES, "not writable")
+        if found and not overwrite:
+            raise OutputExistsError(
+                f"{target} exists and is kept; give another name, or --overwrite to replace it"
+            )
+
+
+class TemporaryPlace:
+    """A folder beside `target` in which its files grow.
+
+    Args:
+        target: What the user named.
+        overwrite: Replace what is there.
+        sidecars: Files that readers would take for a part of the target; those of a replaced
+            target go with it.
+
+    Raises:
+        OutputExistsError: The target or a sidecar is there, and `overwrite` is off.
+        ResourceError: The folder cannot be written.
+    """
+
+    def __init__(self, target: Path, *, overwrite: bool, sidecars: Sequence[Path] = ()) -> None:
+        self.target = target
+        self._overwrite = overwrite
+        self._sidecars = tuple(sidecars)
+        refuse_existing((target,), overwrite=overwrite)
+        if self._leftovers() and not overwrite:
+            raise OutputExistsError(
+                f"{self._leftovers()[0]} is there and would be read as a part of {target.name}; "
+                "remove it, give another name, or --overwrite to replace it"
+            )
+        with resource_errors(target):
+            prefix = f".{target.name[:180]}."
+            self.folder = Path(tempfile.mkdtemp(".part", prefix, target.parent)).absolute()
+
+    def file(self, name: str) -> Path:
+        """Where a file of this name may grow."""
+        return self.folder / name
+
+    def commit(self, files: Sequence[tuple[Path, Path]]) -> None:
+        """Move grown files to their targets, in order, or leave everything as it was.
+
+        Args:
+            files: Pairs of a path in this place and its target; the last one is the file that
+                makes the others readable.
+
+        Raises:
+            OutputExistsError: A target appeared in the meantime, and `overwrite` is off.
+            ResourceError: The system refuses; what was there before is there still.
+        """
+        try:
+            with resource_errors(self.target):
+                for grown, _ in files:
+                    _to_disk(grown)
+                self._move(files)
+                _to_disk(self.target.parent)
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Remove the folder and what is in it; a second call does nothing."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _leftovers(self) -> list[Path]:
+        return [path for path in self._sidecars if path.is_file()]
+
+    def _move(self, files: Sequence[tuple[Path, Path]]) -> None:
+        if self._overwrite and len(files) == 1 and not self._leftovers():
+            grown, target = files[0]
+            grown.replace(target)  # in one step, so there is always an old or a new one
+            return
+        placed: list[Path] = []
+        replaced = self._set_aside([target for _, target in files]) if self._overwrite else []
+        try:
+            for grown, target in files:
+                _move_to_free_name(grown, target)
+                placed.append(target)
+        except BaseException:
+            for target in placed:
+                target.unlink(missing_ok=True)
+            for kept, target in replaced:
+                kept.replace(target)
+            raise
+
+    def _set_aside(self, targets: Sequence[Path]) -> list[tuple[Path, Path]]:
+        """Move what will be replaced into this place, headers first, so that it can come back."""
+        moved = []
+        for number, path in enumerate((*reversed(targets), *self._leftovers())):
+            if os.path.lexists(path):
+                kept = self.file(f"replaced.{number}")
+                path.replace(kept)
+                moved.append((kept, path))
+        return moved
+
+
+def _move_to_free_name(grown: Path, target: Path) -> None:
+    """Rename, but never over another file: whoever came first keeps the name."""
+    try:
+        os.link(grown, target)
+    except FileExistsError as error:
+        raise OutputExistsError(
+            f"{target} appeared while it was being made, and is kept; give another name, or "
+            "--overwrite to replace it"
+        ) from error
+    except OSError:  # a file system without hard links: claim the name, then rename over it
+        try:
+            target.touch(exist_ok=False)
+        except FileExistsError as error:
+            raise OutputExistsError(f"{target} appeared while it was being made") from error
+        grown.replace(target)
+
+
+def _to_disk(path: Path) -> None:
+    """Ask the system to keep a file, or the names in a folder, even if the power fails."""
+    if os.name == "nt":  # pragma: no cover - needs a handle that may write, and no folders
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):  # not a plain disk
+            raise
+    finally:
+        os.close(handle)

@@ -1,0 +1,98 @@
+"""Choosing how to write a scene: the one door to all writers."""
+
+from pathlib import Path
+from typing import Final
+
+from hsisr.errors import UsageError
+from hsisr.io.blocks import block_size
+from hsisr.io.protocol import SceneWriter, TargetOptions
+from hsisr.io.temporary import refuse_existing
+from hsisr.scene.metadata import SceneMetadata
+
+__all__ = ["FORMATS", "block_size", "check_target", "create_writer", "guess_format"]
+
+FORMATS: Final = ("GTiff", "COG", "ENVI", "MAT")
+"""Every format that can be written, by the names that `--format` takes."""
+
+_BY_SUFFIX: Final = {
+    ".tif": "GTiff",
+    ".tiff": "GTiff",
+    ".gtif": "GTiff",
+    ".gtiff": "GTiff",
+    ".hdr": "ENVI",
+    ".img": "ENVI",
+    ".dat": "ENVI",
+    ".raw": "ENVI",
+    ".bsq": "ENVI",
+    ".bil": "ENVI",
+    ".bip": "ENVI",
+    ".mat": "MAT",
+}
+
+
+def guess_format(path: Path, file_format: str | None = None) -> str:
+    """Name of the format that a path will be written in.
+
+    Args:
+        path: The target.
+        file_format: A name of the format, in any case; None: by the suffix.
+
+    Raises:
+        UsageError: The name is unknown, or the suffix says nothing.
+
+    >>> guess_format(Path("scene.TIF")), guess_format(Path("scene"), "envi")
+    ('GTiff', 'ENVI')
+    """
+    if file_format is not None:
+        known = {name.lower(): name for name in FORMATS}
+        if file_format.lower() not in known:
+            raise UsageError(
+                f"unknown format {file_format!r}; expected one of {', '.join(FORMATS)}"
+            )
+        return known[file_format.lower()]
+    found = _BY_SUFFIX.get(path.suffix.lower())
+    if found is None:
+        raise UsageError(
+            f"{path.name}: found the suffix {path.suffix!r}, expected .tif, .hdr, .img, .dat, "
+            f".bsq, .bil, .bip or .mat; change it, or name one of {', '.join(FORMATS)} as format"
+        )
+    return found
+
+
+def check_target(path: Path, options: TargetOptions) -> None:
+    """Say early whether a scene could be written there; writes nothing.
+
+    Raises:
+        UsageError: The format is unknown, or the path is a folder.
+        OutputExistsError: The file (either file of an ENVI pair) exists without `overwrite`.
+        ResourceError: The folder does not exist, or cannot be written.
+    """
+    if guess_format(path, options.format) == "ENVI":
+        from hsisr.io.envi_writer import refuse_existing_pair
+
+        refuse_existing_pair(path, overwrite=options.overwrite)
+    else:
+        refuse_existing((path,), overwrite=options.overwrite)
+
+
+def create_writer(path: Path, metadata: SceneMetadata, options: TargetOptions) -> SceneWriter:
+    """Begin to write a scene, in the format that the suffix or `options.format` names.
+
+    Raises:
+        UsageError: The format, a creation option or the data type cannot be written.
+        OutputExistsError: The target exists and `options.overwrite` is off.
+        ResourceError: There is no room, or no permission.
+    """
+    file_format = guess_format(path, options.format)
+    blocks = block_size(metadata, file_format, options.creation_options)
+    if file_format == "ENVI":
+        from hsisr.io.envi_writer import EnviWriter
+
+        return EnviWriter(path, metadata, options)
+    if file_format == "MAT":
+        from hsisr.io.mat_writer import create_mat_writer
+
+        return create_mat_writer(path, metadata, options, blocks)
+    from hsisr.io.geotiff_writer import GeoTiffWriter
+
+    return GeoTiffWriter(path, metadata, options, blocks, cog=file_format == "COG")
