@@ -63,6 +63,9 @@ def evaluate(
     csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated text.")] = False,
     json: Json = False,
     variable: Variable = None,
+    estimate_variable: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The same for a .mat estimate.")
+    ] = None,
     axes: Axes = None,
     overwrite: Overwrite = False,
     verbose: Verbose = 0,
@@ -76,7 +79,7 @@ def evaluate(
             lr=lr,
             wald=wald,
             with_wald_only={"--model": model, "--method": method},
-            without_wald_only={"--picture": picture},
+            without_wald_only={"--picture": picture, "--estimate-variable": estimate_variable},
             formats=(csv, json),
         )
         common: dict[str, Any] = {
@@ -97,7 +100,13 @@ def evaluate(
             from hsisr.commands.evaluate import EvaluateOptions
             from hsisr.commands.evaluate import evaluate as judge
 
-            more = {"scale": scale, "observed": lr, "picture": picture, "overwrite": overwrite}
+            more = {
+                "scale": scale,
+                "observed": lr,
+                "picture": picture,
+                "overwrite": overwrite,
+                "estimate_variable": estimate_variable,
+            }
             truth = images[0] if len(images) == 2 else None
             report = judge(truth, images[-1], EvaluateOptions(**common, **more))
         _show(report, per_band=per_band, csv=csv, json=json)

@@ -192,8 +192,9 @@ def _run(scene: Scene, writer: SceneWriter, options: DegradeOptions) -> int:
     """Degrade strip by strip, in chunks of bands; returns how many values had to be moved."""
     model, scale, moved = degradation_named(options.method, options.gain), options.scale, 0
     lr = writer.metadata
-    for row in range(0, lr.rows, writer.block_rows):
-        strip = Window(row, 0, min(writer.block_rows, lr.rows - row), lr.cols)
+    step = _strip_rows(lr, writer.block_rows, scale)
+    for row in range(0, lr.rows, step):
+        strip = Window(row, 0, min(step, lr.rows - row), lr.cols)
         mask = _mask(scene, strip, scale) if _writes_mask(writer, scene) else None
         for bands in _chunks(scene, strip, scale):
             values, valid = _degraded(scene, strip, bands, model, scale)
@@ -207,6 +208,12 @@ def _run(scene: Scene, writer: SceneWriter, options: DegradeOptions) -> int:
                 mask=mask if bands.start == 0 else None,
             )
     return moved
+
+
+def _strip_rows(lr: SceneMetadata, block_rows: int, scale: int) -> int:
+    """LR rows at a time: as many whole blocks as fit the budget with all bands, at least one."""
+    block_bytes = block_rows * lr.cols * lr.bands * scale**2 * 4
+    return block_rows * max(1, CHUNK_BYTES // block_bytes)
 
 
 def _chunks(scene: Scene, strip: Window, scale: int) -> Iterator[range]:

@@ -54,9 +54,11 @@ class EvaluateOptions:
     overwrite: bool = False
     """Replace an existing picture."""
     variable: str | None = None
-    """Variable of a .mat reference."""
+    """Variable of the .mat files among reference and observed scene."""
+    estimate_variable: str | None = None
+    """Variable of a .mat estimate."""
     axes: str | None = None
-    """Axis order of a .mat, .npy or stack reference."""
+    """Axis order of the .mat and .npy files among reference and observed scene."""
     thresholds: tuple[Threshold, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -159,9 +161,11 @@ def evaluate(
 
         check_picture(options.picture, overwrite=options.overwrite)
     with ExitStack() as stack:
-        guess = stack.enter_context(closing(open_scene(Path(estimate))))
-        observed = _opened(stack, options.observed, options)
-        known = _opened(stack, truth, options)
+        guess = open_scene(Path(estimate), variable=options.estimate_variable)
+        stack.enter_context(closing(guess))
+        alone = truth is None or options.observed is None
+        observed = _opened(stack, options.observed, options, alone=alone)
+        known = _opened(stack, truth, options, alone=alone)
         agreement = None if observed is None else measure_agreement(observed, guess)
         scale = options.scale or (agreement.scale if agreement else None)
         scores = None
@@ -213,10 +217,18 @@ def _draw(picture: Path | None, reference: Scene, estimate: Scene, scores: Score
         write_picture(picture, reference, estimate, scores)
 
 
-def _opened(stack: ExitStack, path: Path | None, options: EvaluateOptions) -> Scene | None:
+def _opened(
+    stack: ExitStack, path: Path | None, options: EvaluateOptions, *, alone: bool
+) -> Scene | None:
+    """Open a known file; of two, only those whose kind takes `variable` and `axes` get them."""
     if path is None:
         return None
-    scene = open_scene(path, variable=options.variable, axes=options.axes)
+    kind = path.suffix.lower()
+    scene = open_scene(
+        path,
+        variable=options.variable if alone or kind == ".mat" else None,
+        axes=options.axes if alone or kind in (".mat", ".npy") else None,
+    )
     return stack.enter_context(closing(scene))
 
 

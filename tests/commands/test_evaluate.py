@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.io import savemat
 
 from hsisr.commands.evaluate import EvaluateOptions, evaluate
 from hsisr.degradation import DEGRADATIONS
@@ -78,6 +79,21 @@ def test_an_observed_scene_gives_the_scale_and_the_agreement(tmp_path: Path) -> 
     both = evaluate(estimate, estimate, EvaluateOptions(observed=observed))
     assert both.scale == 4
     assert both.values["ergas"] == 0
+
+
+def test_a_variable_goes_to_the_files_that_take_one(tmp_path: Path) -> None:
+    hr = counts(3, 24, 24).astype(np.float32)
+    lr = DEGRADATIONS["area"](hr, 4)
+    two = {"cube": hr.transpose(1, 2, 0), "other": hr.transpose(1, 2, 0)}
+    savemat(tmp_path / "hr.mat", two)
+    observed = write_tif(tmp_path / "lr.tif", lr)
+    estimate = write_tif(tmp_path / "hr.tif", hr)
+    options = EvaluateOptions(observed=observed, variable="cube")
+    assert evaluate(tmp_path / "hr.mat", estimate, options).values["lr_max"] == 0
+    options = EvaluateOptions(estimate_variable="other")
+    assert evaluate(estimate, tmp_path / "hr.mat", options).values["rmse"] == 0
+    with pytest.raises(InputDataError, match=r"hr\.mat: found 2 cubes"):
+        evaluate(estimate, tmp_path / "hr.mat")
 
 
 def test_limits_are_judged(pair: tuple[Path, Path]) -> None:
