@@ -1,0 +1,126 @@
+"""`dacn` against the published code: parameter counts, and outputs for weights made by formulas."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hsisr.errors import WeightsError
+from hsisr.models.dacn import Dacn, build_dacn, dacn_descriptor
+from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.layers import Pooling
+from tests.models.formulas import fill, formula, formula_input, keras_weights
+
+
+def filled(scale: int, pooling: Pooling) -> Dacn:
+    network = build_dacn(dacn_descriptor(scale, pooling)).eval()
+    fill(network, scale)
+    return network
+
+
+@pytest.mark.parametrize("pooling", ["paper", "notebook"])
+@pytest.mark.parametrize(
+    ("scale", "trainable", "moving"),
+    [(2, 2_570_800, 960), (4, 4_594_736, 1_216), (8, 4_661_360, 1_248)],
+)
+def test_parameters_are_as_many_as_published(
+    scale: int, trainable: int, moving: int, pooling: Pooling
+) -> None:
+    network = build_dacn(dacn_descriptor(scale, pooling))
+    assert sum(p.numel() for p in network.parameters()) == trainable
+    statistics = [b for k, b in network.named_buffers() if "running" in k]
+    assert sum(b.numel() for b in statistics) == moving
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("scale", [4, 8])
+def test_the_notebook_variant_reproduces_the_published_code(scale: int, shared_data: Path) -> None:
+    folder = shared_data.parent / "reference"
+    reference = json.loads((folder / f"dacn_x{scale}.json").read_text(encoding="utf-8"))
+    shapes = [tuple(weight["shape"]) for weight in reference["weights"]]
+    assert [weight.shape for weight in keras_weights(scale)] == shapes
+    rows, cols, _ = reference["input_shape_rows_cols_bands"]
+    with torch.inference_mode():
+        hr = filled(scale, "notebook")(formula_input(rows, cols))[0].permute(1, 2, 0)
+    expected = np.load(folder / f"dacn_x{scale}_output.npy")
+    np.testing.assert_allclose(hr[::6, ::6].numpy(), expected, rtol=0, atol=1e-5)
+
+
+NOTEBOOK = {
+    2: (-0.189896, 0.222855, 0.14384, -0.018554, 0.003381, 0.219878),
+    4: (0.005193, 0.435831, 0.01238, 0.286884, -0.016069, 0.206719),
+    8: (0.092798, -0.005336, 0.051202, -0.169382, 0.032414, 0.3451),
+}
+PAPER = {
+    2: (-0.243853, 0.18599, 0.13941, 0.034051, 0.006163, 0.231871),
+    4: (0.005733, 0.345657, 0.031652, 0.283715, -0.016556, 0.216263),
+    8: (0.087569, 0.088385, 0.028624, -0.162972, 0.031604, 0.364615),
+}
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize(("pooling", "expected"), [("notebook", NOTEBOOK), ("paper", PAPER)])
+def test_a_small_input_gives_the_numbers_it_always_gave(
+    pooling: Pooling, expected: dict[int, tuple[float, ...]], scale: int
+) -> None:
+    """Four pixels, mean and standard deviation of the output for a 5 x 4 input.
+
+    Written down from this implementation (torch 2.13, float32, processor) once its notebook
+    variant had reproduced the published Keras code's x4 and x8 outputs to 2e-6.
+    """
+    with torch.inference_mode():
+        hr = filled(scale, pooling)(formula_input(5, 4))[0]
+    pixels = (hr[0, 0, 0], hr[7, 3, 5], hr[31, -1, -1], hr[16, -1, 2], hr.mean(), hr.std())
+    np.testing.assert_allclose([float(p) for p in pixels], expected[scale], rtol=0, atol=1e-5)
+
+
+def test_the_formulas_make_weights_of_unit_gain() -> None:
+    kernel = formula(0, keras_weights(4)[0])
+    assert kernel.std() == pytest.approx(1 / np.sqrt(3 * 3 * 32), rel=0.05)
+
+
+@pytest.mark.parametrize("size", [16, 48])
+def test_groups_of_another_size_go_through(size: int) -> None:
+    descriptor = ModelDescriptor(
+        arch="dacn", scale=2, group_size=size, group_overlap=8, tile_lr_px=8, overlap_lr_px=2
+    )
+    assert build_dacn(descriptor)(torch.zeros(1, size, 3, 2)).shape == (1, size, 6, 4)
+
+
+@pytest.mark.parametrize(
+    ("hparams", "complaint"),
+    [
+        ({"pooling": "maximum"}, "no pooling 'maximum'; expected paper or notebook"),
+        ({"pooling": ["paper"]}, "no pooling"),
+        ({"heads": 8}, "no parameter 'heads'"),
+    ],
+)
+def test_parameters_it_does_not_have_are_refused(
+    hparams: dict[str, object], complaint: str
+) -> None:
+    descriptor = ModelDescriptor(
+        arch="dacn",
+        scale=2,
+        group_size=32,
+        group_overlap=8,
+        tile_lr_px=8,
+        overlap_lr_px=2,
+        hparams=hparams,
+    )
+    with pytest.raises(WeightsError, match=complaint):
+        build_dacn(descriptor)
+
+
+@pytest.mark.parametrize(("scale", "tile", "overlap"), [(2, 72, 18), (4, 36, 9), (8, 18, 4)])
+def test_tiles_are_the_patches_of_the_paper(scale: int, tile: int, overlap: int) -> None:
+    descriptor = dacn_descriptor(scale)
+    assert (descriptor.tile_lr_px, descriptor.overlap_lr_px) == (tile, overlap)
+    assert (descriptor.group_size, descriptor.group_overlap) == (32, 8)
+
+
+@pytest.mark.parametrize("scale", [0, 1, 3, -4])
+def test_other_scales_are_refused(scale: int) -> None:
+    with pytest.raises(WeightsError, match=f"scale {scale}, expected one of"):
+        dacn_descriptor(scale)
