@@ -5,7 +5,7 @@ already read do not pile up in memory.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from hsisr.io.boxes import cut
 from hsisr.io.envi_georeference import envi_georeference
 from hsisr.io.envi_header import carried_fields, listed, read_header, spectral_source
 from hsisr.io.protocol import Scene
+from hsisr.io.raster import open_raster
 from hsisr.io.spectral_fields import merged_axis
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
@@ -64,6 +65,8 @@ class EnviScene(Scene):
     def __init__(self, path: Path, data: Path, layout: Layout, metadata: SceneMetadata) -> None:
         self.path, self.metadata = path, metadata
         self._data, self._layout = data, layout
+        mask = data.with_name(data.name + ".msk")
+        self._mask = open_raster(mask) if mask.is_file() else None
 
     def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
         """See `Scene.read_stored`."""
@@ -74,8 +77,16 @@ class EnviScene(Scene):
             raise InputDataError(f"{self._data}: cannot be read any more ({error})") from error
         return cut(numbers, at.axes, window, bands)
 
+    def read_mask(self, window: Window) -> npt.NDArray[np.bool_] | None:
+        """See `Scene.read_mask`; a `.msk` beside the data file is GDAL's external mask."""
+        if self._mask is None:
+            return None
+        return np.asarray(self._mask.read_stored(window, [0])[0] != 0)
+
     def close(self) -> None:
-        """Nothing stays open between windows."""
+        """See `Scene.close`."""
+        if self._mask is not None:
+            self._mask.close()
 
 
 def open_envi(path: Path) -> EnviScene:
@@ -100,7 +111,9 @@ def open_envi(path: Path) -> EnviScene:
             f"x {layout.cols} samples of {layout.dtype.itemsize} bytes after {layout.offset}), "
             f"but {data.name} holds {size}; the file is truncated or the header is wrong"
         )
-    return EnviScene(path, data, layout, _metadata(fields, layout))
+    sidecar = data.with_name(data.name + ".aux.xml")
+    place = envi_georeference(fields, sidecar if sidecar.is_file() else None)
+    return EnviScene(path, data, layout, replace(_metadata(fields, layout), georeference=place))
 
 
 def header_beside(data: Path) -> Path | None:
@@ -197,11 +210,17 @@ def _metadata(fields: Mapping[str, str], layout: Layout) -> SceneMetadata:
             nodata=(_floats(fields, "data ignore value") or (None,))[0],
             scales=_floats(fields, "data gain values"),
             offsets=_floats(fields, "data offset values"),
+            units=_units(fields, layout.bands),
         ),
         spectral_axis=merged_axis(layout.bands, [spectral_source(fields)], names or None),
-        georeference=envi_georeference(fields),
         header=carried_fields(fields),
     )
+
+
+def _units(fields: Mapping[str, str], bands: int) -> tuple[str, ...] | None:
+    """`data units`: one text for all bands, as ENVI has it, or a list."""
+    units = listed(fields.get("data units", ""))
+    return tuple(units * bands if len(units) == 1 else units) or None
 
 
 def _floats(fields: Mapping[str, str], key: str) -> tuple[float, ...] | None:

@@ -5,7 +5,9 @@ memory, that has the same geographic fields.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, Final
 from uuid import uuid4
 
 from rasterio.errors import RasterioError
@@ -26,14 +28,19 @@ _ONE_PIXEL: Final = (
 )
 
 
-def envi_georeference(fields: Mapping[str, str]) -> Georeference:
+def envi_georeference(fields: Mapping[str, str], sidecar: Path | None = None) -> Georeference:
     """The georeference that the fields of a header describe; nothing if they describe none.
+
+    Args:
+        fields: The header.
+        sidecar: GDAL's `.aux.xml` beside the data file, if there is one; GDAL lets it say more
+            than the header.
 
     Raises:
         InputDataError: GDAL cannot make sense of the geographic fields.
     """
     kept = [f"{key} = {fields[key]}" for key in _GEOGRAPHIC if key in fields]
-    if not kept:
+    if not kept and sidecar is None:
         return Georeference()
     header = "\n".join([*_ONE_PIXEL, *kept, ""]).encode()
     place = {"dirname": f"hsisr-{uuid4().hex}"}
@@ -42,6 +49,7 @@ def envi_georeference(fields: Mapping[str, str]) -> Georeference:
             gdal_env(),
             MemoryFile(bytes(64), filename="scene.img", **place) as image,
             MemoryFile(header, filename="scene.hdr", **place),
+            _in_memory(sidecar, place),
             image.open(driver="ENVI") as dataset,
         ):
             return georeference_of(dataset)
@@ -49,3 +57,12 @@ def envi_georeference(fields: Mapping[str, str]) -> Georeference:
         raise InputDataError(
             f"the header's map info cannot be understood ({error}); correct or remove it"
         ) from error
+
+
+def _in_memory(sidecar: Path | None, place: Mapping[str, str]) -> AbstractContextManager[Any]:
+    if sidecar is None:
+        return nullcontext()
+    copy: AbstractContextManager[Any] = MemoryFile(
+        sidecar.read_bytes(), filename="scene.img.aux.xml", **place
+    )
+    return copy

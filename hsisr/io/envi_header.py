@@ -25,7 +25,9 @@ _GRID: Final = frozenset(
     | {"x start", "y start"}
 )
 _SPECTRAL: Final = frozenset({"wavelength", "wavelength units", "fwhm", "bbl", "band names"})
-_NUMBERS: Final = frozenset({"data ignore value", "data gain values", "data offset values"})
+_NUMBERS: Final = frozenset(
+    {"data ignore value", "data gain values", "data offset values", "data units"}
+)
 
 
 def read_header(path: Path) -> dict[str, str]:

@@ -1,74 +1,72 @@
 """Scenes in MATLAB files: which variable is the cube, how its axes lie, what lies beside it.
 
-The cube is the only 3-D variable of numbers, or the one that is named. Its axes are (rows, cols,
-bands), MATLAB's habit, unless the wavelengths beside it are as many as exactly one other axis is
-long; `axes` overrules both. Wavelengths, widths and bad bands are taken from variables beside the
+The cube is the only 3-D variable of numbers, or the only one that has a band for each of the
+wavelengths beside it, or the one that is named. Its axes are (rows, cols, bands), MATLAB's habit,
+unless the wavelengths beside it are as many as exactly one other axis is long; `axes` overrules
+both. Wavelengths, widths and bad bands are taken from variables beside the
 cube that have one of their usual names.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from affine import Affine
 
 from hsisr.errors import InputDataError, UsageError
 from hsisr.io.boxes import checked_axes, cut, sizes
+from hsisr.io.mat_fields import MatFields
 from hsisr.io.mat_file import Mat5, Mat73, MatFile, Variable, reading
 from hsisr.io.protocol import Scene
-from hsisr.io.spectral_fields import SpectralSource, merged_axis
-from hsisr.scene.georeference import Georeference
-from hsisr.scene.metadata import SceneMetadata
-from hsisr.scene.quantisation import StoredNumbers
-from hsisr.scene.spectral_axis import SpectralAxis
 from hsisr.tiling.windows import Window
 
-_NAMES: Final = {
-    "wavelengths": ("wavelengths", "wavelength", "wl", "wvl", "lambda", "wavelengths_nm"),
-    "fwhm": ("fwhm", "fwhms", "fwhm_nm"),
-    "bbl": ("bbl", "bad_bands_list", "good_wavelengths"),
-    "unit": ("wavelength_units", "wavelength_unit"),
-    "names": ("band_names", "bandnames"),
-}
-"""Names, in lower case, that variables beside a cube go by."""
+_ADVICE: Final = (
+    "Pixels by bands, as unmixing files keep them, must become a cube first, in MATLAB: "
+    "cube = reshape(Y', rows, cols, bands)"
+)
 
 
 class MatScene(Scene):
     """A cube in a MATLAB file."""
 
-    def __init__(self, path: Path, file: MatFile, name: str, axes: str | None) -> None:
+    def __init__(self, path: Path, file: MatFile, fields: MatFields, name: str, axes: str) -> None:
+        """`axes` is the order of the cube's axes in MATLAB."""
         self.path, self.format, self._file = path, file.format, file
-        beside = _Beside(file)
-        shape = file.variables[name].shape
-        order = checked_axes(axes) if axes else _axes(shape, beside.spectral.wavelengths)
+        shape = sizes(file.variables[name].shape, axes)
         self._array, reverse = file.array(name)
-        self._axes = order[::-1] if reverse else order
-        bands, rows, cols = sizes(shape, order)
-        if not (bands and rows and cols):
-            raise InputDataError(f"variable {name} is empty: {shape}; expected pixels")
-        self.metadata = SceneMetadata(
-            rows=rows,
-            cols=cols,
-            stored=StoredNumbers(
-                dtype=np.dtype(self._array.dtype).newbyteorder("="), nodata=beside.nodata()
-            ),
-            spectral_axis=beside.spectral_axis(bands),
-            georeference=beside.georeference(),
-        )
+        self._axes = axes[::-1] if reverse else axes
+        self.metadata = fields.metadata(shape, np.dtype(self._array.dtype).newbyteorder("="))
+        mask = fields.mask_name(*shape[1:])
+        self._mask: tuple[Any, bool] | None = file.array(mask) if mask else None
 
     def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
         """See `Scene.read_stored`; only version 7.3 leaves the rest of the cube on disk."""
+        with self._reading():
+            return cut(self._array, self._axes, window, bands)
+
+    def read_mask(self, window: Window) -> npt.NDArray[np.bool_] | None:
+        """See `Scene.read_mask`."""
+        if self._mask is None:
+            return None
+        place = (slice(window.row, window.row_end), slice(window.col, window.col_end))
+        array, reverse = self._mask
+        with self._reading():
+            flags = np.asarray(array[place[::-1]]).T if reverse else np.asarray(array[place])
+        return np.asarray(flags != 0)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
         try:
             with reading():
-                return cut(self._array, self._axes, window, bands)
+                yield
         except InputDataError as error:
             raise InputDataError(f"{self.path}: {error}") from error
 
     def close(self) -> None:
         """See `Scene.close`."""
-        self._array = None
+        self._array, self._mask = None, None
         self._file.close()
 
 
@@ -78,7 +76,7 @@ def open_mat(path: Path, *, hdf5: bool, variable: str | None, axes: str | None) 
     Args:
         path: The file.
         hdf5: It is a version 7.3 file.
-        variable: Name of the cube; None: the only 3-D variable of numbers.
+        variable: Name of the cube; None: by the rule above.
         axes: Order of its axes in MATLAB, such as "rcb"; None: by the rule above.
 
     Raises:
@@ -88,19 +86,24 @@ def open_mat(path: Path, *, hdf5: bool, variable: str | None, axes: str | None) 
     """
     file: MatFile = Mat73(path) if hdf5 else Mat5(path)
     try:
-        name = _cube(file.variables, variable)
-        return MatScene(path, file, name, axes)
+        fields = MatFields(file)
+        wavelengths = len(fields.spectral.wavelengths or ())
+        name = _cube(file.variables, variable, wavelengths)
+        shape = file.variables[name].shape
+        order = checked_axes(axes) if axes else _axes(shape, wavelengths)
+        return MatScene(path, file, fields, name, order)
     except BaseException:
         file.close()
         raise
 
 
-def _cube(variables: Mapping[str, Variable], wanted: str | None) -> str:
-    """Name of the cube."""
+def _cube(variables: Mapping[str, Variable], wanted: str | None, wavelengths: int) -> str:
+    """Name of the cube; `wavelengths` is their number, 0 if unknown."""
     if wanted is not None:
         return _wanted_cube(variables, wanted)
     cubes = [n for n, v in variables.items() if v.kind == "numbers" and len(v.shape) == 3]
-    if len(cubes) > 1:
+    fitting = [name for name in cubes if wavelengths > 1 and wavelengths in variables[name].shape]
+    if len(cubes) > 1 and len(fitting) != 1:
         raise InputDataError(
             f"found {len(cubes)} cubes: {_table(variables, cubes)}; choose one with --variable NAME"
         )
@@ -109,18 +112,13 @@ def _cube(variables: Mapping[str, Variable], wanted: str | None) -> str:
             f"found no 3-D variable of numbers among {_table(variables, variables) or 'nothing'}; "
             f"expected (rows, cols, bands). {_ADVICE}"
         )
-    if matrix := _unmixing_matrix(variables, cubes[0]):
+    cube = fitting[0] if fitting else cubes[0]
+    if matrix := _unmixing_matrix(variables, cube):
         raise InputDataError(
-            f"found an unmixing matrix {_table(variables, [matrix])}, and {cubes[0]} beside it "
-            f"looks like its abundance maps. {_ADVICE}; or insist with --variable {cubes[0]}"
+            f"found an unmixing matrix {_table(variables, [matrix])}, and {cube} beside it looks "
+            f"like its abundance maps. {_ADVICE}; or insist with --variable {cube}"
         )
-    return cubes[0]
-
-
-_ADVICE: Final = (
-    "Pixels by bands, as unmixing files keep them, must become a cube first, in MATLAB: "
-    "cube = reshape(Y', rows, cols, bands)"
-)
+    return cube
 
 
 def _wanted_cube(variables: Mapping[str, Variable], wanted: str) -> str:
@@ -156,65 +154,9 @@ def _table(variables: Mapping[str, Variable], names: Sequence[str] | Mapping[str
     return ", ".join(f"{n} {variables[n].shape}" for n in names)
 
 
-def _axes(shape: tuple[int, ...], wavelengths: Sequence[float] | None) -> str:
+def _axes(shape: tuple[int, ...], wavelengths: int) -> str:
     """MATLAB's order, unless the wavelengths point to one other axis."""
-    as_long = [size == len(wavelengths or ()) for size in shape]
+    as_long = [size == wavelengths for size in shape]
     if as_long.count(True) != 1:
         return "rcb"
     return ("brc", "rbc", "rcb")[as_long.index(True)]
-
-
-class _Beside:
-    """The variables beside the cube that speak of it."""
-
-    def __init__(self, file: MatFile) -> None:
-        self._file = file
-        self._names = {name.lower(): name for name in file.variables}
-        flags = self._vector(*_NAMES["bbl"])
-        units = self._texts(*_NAMES["unit"])
-        self.spectral = SpectralSource(
-            wavelengths=self._vector(*_NAMES["wavelengths"]),
-            fwhm=self._vector(*_NAMES["fwhm"]),
-            good=None if flags is None else tuple(flag != 0 for flag in flags),
-            unit=units[0] if units else None,
-        )
-
-    def spectral_axis(self, bands: int) -> SpectralAxis:
-        return merged_axis(bands, [self.spectral], self._texts(*_NAMES["names"]))
-
-    def nodata(self) -> float | None:
-        found = self._numbers("nodata")
-        return float(found[0]) if found is not None and found.size == 1 else None
-
-    def georeference(self) -> Georeference:
-        numbers, wkt = self._numbers("transform"), self._texts("crs_wkt")
-        known = numbers is not None and numbers.size == 6
-        return Georeference(
-            crs_wkt=wkt[0] if wkt and wkt[0] else None,
-            transform=Affine(*map(float, numbers)) if numbers is not None and known else None,
-        )
-
-    def _vector(self, *names: str) -> tuple[float, ...] | None:
-        """The first variable of these names that is a vector; scalars are other things."""
-        for name in names:
-            found = self._numbers(name)
-            if found is not None and found.size > 1:
-                return tuple(map(float, found))
-        return None
-
-    def _numbers(self, name: str) -> npt.NDArray[Any] | None:
-        known = self._names.get(name)
-        if known is None or self._file.variables[known].kind != "numbers":
-            return None
-        shape = self._file.variables[known].shape
-        if sum(side != 1 for side in shape) > 1:
-            return None
-        with reading():
-            return np.ravel(np.asarray(self._file.array(known)[0]))
-
-    def _texts(self, *names: str) -> list[str] | None:
-        for name in names:
-            known = self._names.get(name)
-            if known is not None and self._file.variables[known].kind == "text":
-                return [text.rstrip() for text in self._file.texts(known)] or None
-        return None

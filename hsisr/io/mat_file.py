@@ -20,7 +20,7 @@ import scipy.io
 
 from hsisr.errors import InputDataError, ResourceError
 
-Kind = Literal["numbers", "text", "other"]
+Kind = Literal["numbers", "flags", "text", "other"]
 _CLASSES: Final = frozenset({"double", "single"}) | {
     f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)
 }
@@ -148,6 +148,8 @@ def reading() -> Iterator[None]:
 def _kind(matlab_class: str) -> Kind:
     if matlab_class in _CLASSES:
         return "numbers"
+    if matlab_class == "logical":
+        return "flags"
     return "text" if matlab_class in ("char", "cell") else "other"
 
 

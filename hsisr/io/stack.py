@@ -4,7 +4,9 @@ tifffile knows the axes; GDAL reads the pages by windows, and says where the fir
 stack that is one run of plain numbers is read through a memory map instead.
 """
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +30,8 @@ from hsisr.tiling.windows import Window
 FORMAT: Final = "TIFF stack"
 _DAMAGED: Final = (TiffFileError, OSError, ValueError, LookupError, TypeError)
 """What tifffile raises on files that are no TIFF inside."""
+_BROKEN_CHAIN: Final = ("invalid page", "corrupted", "missing", "truncated")
+"""What it only logs, and then reads the pages up to there."""
 
 
 class PlainStack(Scene):
@@ -62,7 +66,7 @@ def is_tiff_stack(path: Path) -> bool:
     Overviews and masks are pages too, but no bands.
     """
     try:
-        with TiffFile(path) as tiff:
+        with _listening(), TiffFile(path) as tiff:
             return any(_has_planes(series) for series in tiff.series)
     except _DAMAGED:
         return False
@@ -76,20 +80,37 @@ def open_stack(path: Path) -> Scene:
             or GDAL cannot read it.
     """
     try:
-        with TiffFile(path) as tiff:
-            return _scene(path, tiff, _only_stack(tiff))
+        with _listening() as heard, TiffFile(path) as tiff:
+            return _scene(path, tiff, _only_stack(tiff, heard))
     except InputDataError:
         raise
     except _DAMAGED as error:
         raise InputDataError(f"not a TIFF stack that can be read ({error})") from error
 
 
+@contextmanager
+def _listening() -> Iterator[list[str]]:
+    """Hear what tifffile logs, instead of the user."""
+    heard: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("tifffile")
+    logger.addHandler(handler)
+    try:
+        yield heard
+    finally:
+        logger.removeHandler(handler)
+
+
 def _has_planes(series: TiffPageSeries) -> bool:
-    return len(series.pages) > 1 or (series.ndim > 2 and series.keyframe.ndim == 2)
+    page = series.keyframe
+    return len(series.pages) > 1 or page.imagedepth > 1 or (series.ndim > 2 and page.ndim == 2)
 
 
-def _only_stack(tiff: TiffFile) -> TiffPageSeries:
+def _only_stack(tiff: TiffFile, heard: Sequence[str]) -> TiffPageSeries:
     stacks = [series for series in tiff.series if _has_planes(series)]
+    if any(word in line for line in heard for word in _BROKEN_CHAIN):
+        raise InputDataError(f"the list of pages is broken; it is truncated ({heard[0]})")
     if len(stacks) != 1:
         found = ", ".join(f"{series.axes} {series.shape}" for series in stacks)
         raise InputDataError(f"found {len(stacks)} stacks ({found}), expected one; split the file")
