@@ -1,104 +1,11 @@
 """Agreement with the observed scene: the area average over each LR pixel equals that pixel.
 
-Three steps, each exact where the one before is only close. Back-projection (Irani and Peleg,
-"Improving resolution by image registration", CVGIP 53(3), 1991) adds the interpolated difference
-between the observed and the averaged result, a few rounds long. A constant per LR pixel then
-removes what is left. For integer outputs, rounding is steered so that even the sums of the stored
-numbers agree.
-
-Averaging after interpolating acts on the LR grid alone, as one small symmetric filter per axis, so
-all rounds of back-projection are done there and interpolated once.
+Back-projection (`hsisr.models.back_projection`) comes close. A constant per LR pixel then removes
+what is left. For integer outputs, rounding is steered so that even the sums of the stored numbers
+agree.
 """
 
 import torch
-
-from hsisr.models.interpolation import (
-    Kernel,
-    Trim,
-    interpolate,
-    phase_weights,
-    replicate,
-    weighted_sum,
-)
-
-ROUNDS = 5
-"""Rounds of back-projection."""
-
-
-def context_lr_px(kernel: Kernel, rounds: int = ROUNDS) -> int:
-    """LR pixels around a pixel that decide on it: the interpolation's own and each round's."""
-    return kernel.radius * (rounds + 1)
-
-
-def area_average(hr: torch.Tensor, scale: int) -> torch.Tensor:
-    """Mean over each block of `scale` x `scale` pixels, shape (..., rows, cols).
-
-    Raises:
-        RuntimeError: A side is not a multiple of `scale` (a caller's bug).
-    """
-    *front, rows, cols = hr.shape
-    return hr.reshape(*front, rows // scale, scale, cols // scale, scale).mean(dim=(-3, -1))
-
-
-def repeat_pixels(lr: torch.Tensor, scale: int) -> torch.Tensor:
-    """Each pixel as a block of `scale` x `scale` equal ones."""
-    return lr.repeat_interleave(scale, dim=-2).repeat_interleave(scale, dim=-1)
-
-
-def back_projected(lr: torch.Tensor, kernel: Kernel, scale: int, rounds: int) -> torch.Tensor:
-    """LR values whose interpolation agrees with `lr`, up to what `rounds` rounds leave.
-
-    With D the area average and U the interpolation, x[k+1] = x[k] + U(lr - D x[k]) from
-    x[0] = U lr gives x[rounds] = U z with z the sum of (I - D U)^k lr for k = 0 ... rounds.
-
-    Args:
-        lr: Shape (..., rows, cols).
-        kernel: The interpolation U.
-        scale: HR pixels per LR pixel along a side.
-        rounds: Rounds of back-projection; 0 returns `lr`.
-    """
-    phases = phase_weights(kernel, scale)
-    mean_weights = tuple(sum(taps) / scale for taps in zip(*phases, strict=True))
-    left = lr.reshape(-1, 1, *lr.shape[-2:])
-    total = left
-    for _ in range(rounds):
-        seen = left
-        for axis in (-1, -2):
-            padded = replicate(seen, axis, kernel.radius)
-            seen = weighted_sum(padded, axis, mean_weights, 0, seen.shape[axis])
-        left = left - seen
-        total = total + left
-    return total.reshape(lr.shape)
-
-
-def interpolate_consistently(
-    lr: torch.Tensor, kernel: Kernel, scale: int, trim: Trim | None = None, rounds: int = ROUNDS
-) -> torch.Tensor:
-    """Interpolation with `rounds` rounds of back-projection, see `interpolate`."""
-    agreeing = back_projected(lr, kernel, scale, rounds)
-    trim = trim or Trim()
-    sides = (trim.top, trim.bottom, trim.left, trim.right)
-    far = [max(0, side - kernel.radius) for side in sides]  # of use to back-projection only
-    rows, cols = lr.shape[-2:]
-    near = agreeing[..., far[0] : rows - far[1], far[2] : cols - far[3]]
-    rest = Trim(*(side - cut for side, cut in zip(sides, far, strict=True)))
-    return interpolate(near, kernel, scale, rest)
-
-
-def draw_towards(
-    hr: torch.Tensor, observed: torch.Tensor, kernel: Kernel, scale: int, rounds: int = ROUNDS
-) -> torch.Tensor:
-    """Back-project any result: smooth, and close to agreement.
-
-    Args:
-        hr: A result, shape (..., rows * scale, cols * scale).
-        observed: What it must agree with, shape (..., rows, cols).
-        kernel: How differences are interpolated.
-        scale: HR pixels per LR pixel along a side.
-        rounds: Rounds of back-projection.
-    """
-    difference = observed - area_average(hr, scale)
-    return hr + interpolate_consistently(difference, kernel, scale, rounds=rounds - 1)
 
 
 def agree(

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import torch
 
 from hsisr.errors import HsisrWarning, ResourceError, WeightsError
-from hsisr.inference.consistency import (
+from hsisr.inference.statistics import BandStatistics
+from hsisr.models.back_projection import (
     ROUNDS,
     context_lr_px,
     draw_towards,
     interpolate_consistently,
 )
-from hsisr.inference.statistics import BandStatistics
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS, Kernel, Trim
 

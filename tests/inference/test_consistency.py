@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsisr.inference.consistency import (
-    agree,
+from hsisr.inference.consistency import agree
+from hsisr.models.back_projection import (
     area_average,
     back_projected,
     draw_towards,

@@ -10,7 +10,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsisr.inference.consistency import area_average, interpolate_consistently
 from hsisr.inference.filling import fill_invalid
 from hsisr.inference.planning import (
     BandGroup,
@@ -23,6 +22,7 @@ from hsisr.inference.planning import (
 from hsisr.inference.statistics import scene_statistics
 from hsisr.inference.stitcher import stitch
 from hsisr.inference.upscaler import InterpolationUpscaler, NetworkUpscaler
+from hsisr.models.back_projection import area_average, interpolate_consistently
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS, interpolate
 from tests.memory import MemoryScene, MemoryWriter
