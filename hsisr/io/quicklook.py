@@ -1,7 +1,6 @@
 """A picture for the eye: the observed scene beside the finer one, stretched alike."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -99,7 +98,7 @@ def _thinned(
     """Chosen rows and columns of three bands, shape (3, rows, cols); NaN where invalid."""
     picture = np.full((3, len(rows), len(cols)), np.nan, np.float32)
     unique = sorted(set(bands))
-    order = [unique.index(band) for band in bands]
+    order = np.array([unique.index(band) for band in bands])
     height = max(1, _READ_BYTES // (scene.metadata.cols * len(unique) * 8))
     for top in range(0, scene.metadata.rows, height):
         own = (rows >= top) & (rows < top + height)
@@ -122,10 +121,11 @@ def _limits(picture: _Picture) -> npt.NDArray[np.float32]:
     return limits
 
 
-def _stretched(picture: _Picture, limits: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+def _stretched(picture: _Picture, limits: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     """Bytes, shape (rows, cols, 3); what is flat becomes grey."""
     low, high = limits[:, 0, None, None], limits[:, 1, None, None]
     span = np.where(high > low, high - low, 1)
     light = np.where(high > low, (picture - low) / span, 0.5)
     light = np.where(np.isfinite(picture), np.clip(light, 0, 1), 0)
-    return np.rint(light * 255).astype(np.uint8).transpose(1, 2, 0)
+    levels: npt.NDArray[np.uint8] = np.rint(light * 255).astype(np.uint8)
+    return levels.transpose(1, 2, 0)

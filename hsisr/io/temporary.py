@@ -42,6 +42,8 @@ def resource_errors(target: Path) -> Iterator[None]:
         raise
     except OSError as error:
         reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+        if error.errno == errno.ENOENT and target.parent.is_dir():
+            reason = "its folder takes no new files; choose another folder"
         raise ResourceError(f"cannot write {target}: {reason}") from error
 
 

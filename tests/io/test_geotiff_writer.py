@@ -1,0 +1,329 @@
+"""GeoTIFF and COG as GDAL sees them."""
+
+import tempfile
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rasterio.enums import MaskFlags
+
+from hsisr.errors import InputDataError, OutputExistsError, ResourceError, UsageError
+from hsisr.io.gdal_env import gdal_env
+from hsisr.io.geotiff_writer import GeoTiffWriter
+from hsisr.io.protocol import TargetOptions
+from hsisr.io.writer import create_writer
+from hsisr.scene.georeference import Georeference
+from hsisr.scene.metadata import SceneMetadata
+from tests.io.written import (
+    PLACED,
+    POINTS,
+    RPCS,
+    TURNED,
+    UTM,
+    cube_for,
+    metadata_of,
+    rich_metadata,
+    write_in_pieces,
+    write_scene,
+)
+
+BOTH = pytest.mark.parametrize("kind", ["GTiff", "COG"])
+
+
+def looked_at(path: Path) -> dict[str, Any]:
+    """Everything that rasterio says about a file."""
+    with gdal_env(), rasterio.open(path) as d:
+        bands = range(1, d.count + 1)
+        return {
+            "tags": d.tags(),
+            "envi": d.tags(ns="ENVI"),
+            "rpc": d.tags(ns="RPC"),
+            "structure": d.tags(ns="IMAGE_STRUCTURE"),
+            "bands": [d.tags(b) for b in bands],
+            "imagery": [d.tags(b, ns="IMAGERY") for b in bands],
+            "names": d.descriptions,
+            "units": d.units,
+            "scales": d.scales,
+            "offsets": d.offsets,
+            "nodata": d.nodata,
+            "crs": d.crs,
+            "transform": d.transform,
+            "gcps": d.gcps,
+            "overviews": d.overviews(1),
+            "flags": d.mask_flag_enums[0],
+            "colours": [c.name for c in d.colorinterp],
+            "blocks": d.block_shapes[0],
+        }
+
+
+@BOTH
+@pytest.mark.parametrize("unit", ["Nanometers", "Micrometers"])
+def test_every_spectral_field_is_where_gdal_and_enmap_box_look(
+    kind: str, unit: str, tmp_path: Path
+) -> None:
+    metadata = rich_metadata(unit=unit)
+    write_scene(tmp_path / "a.tif", metadata, file_format=kind)
+    found = looked_at(tmp_path / "a.tif")
+    axis = metadata.spectral_axis
+    factor = 1000 if unit == "Micrometers" else 1
+    for number, band in enumerate(found["bands"]):
+        wave, width = axis.wavelengths_nm[number], axis.fwhm_nm[number]  # type: ignore[index]
+        assert float(band["wavelength"]) == pytest.approx(wave / factor, rel=1e-12)
+        assert float(band["fwhm"]) == pytest.approx(width / factor, rel=1e-12)
+        assert band["wavelength_units"] == unit
+        assert band["bbl"] == ("0" if number == 1 else "1")
+        assert band["gain_state"] == f"low{number}"
+        assert float(found["imagery"][number]["CENTRAL_WAVELENGTH_UM"]) == pytest.approx(
+            wave / 1000, rel=1e-12
+        )
+        assert float(found["imagery"][number]["FWHM_UM"]) == pytest.approx(width / 1000, rel=1e-12)
+    assert found["names"] == axis.names
+
+
+@BOTH
+def test_numbers_keep_nodata_scale_offset_and_unit(kind: str, tmp_path: Path) -> None:
+    metadata = rich_metadata()
+    write_scene(tmp_path / "a.tif", metadata, file_format=kind)
+    found, stored = looked_at(tmp_path / "a.tif"), metadata.stored
+    assert found["nodata"] == stored.nodata
+    assert found["scales"] == stored.scales
+    assert found["offsets"] == stored.offsets
+    assert found["units"] == stored.units
+    assert found["tags"]["HSISR_OPTIONS"] == metadata.tags["HSISR_OPTIONS"]
+
+
+def test_the_envi_domain_holds_spectrum_and_header_but_no_old_grid(tmp_path: Path) -> None:
+    write_scene(tmp_path / "a.tif", rich_metadata())
+    envi = looked_at(tmp_path / "a.tif")["envi"]
+    assert envi["wavelength"].startswith("{409.42, 459.42, ")
+    assert envi["bbl"] == "{1, 0, 1, 1, 1}"
+    assert envi["acquisition_time"] == "2022-07-24T10:45:26Z"
+    assert not {"x_start", "pixel_size", "description", "samples"} & envi.keys()
+
+
+def test_a_cog_keeps_header_fields_in_the_default_domain(tmp_path: Path) -> None:
+    write_scene(tmp_path / "a.tif", rich_metadata(), file_format="COG")
+    tags = looked_at(tmp_path / "a.tif")["tags"]
+    assert tags["acquisition_time"] == "2022-07-24T10:45:26Z"
+    assert tags["sensor_type"] == "EnMAP"
+
+
+@BOTH
+@pytest.mark.parametrize("place", [PLACED, TURNED], ids=["straight", "turned"])
+def test_crs_and_transform_are_exact(kind: str, place: Georeference, tmp_path: Path) -> None:
+    write_scene(tmp_path / "a.tif", rich_metadata(place=place), file_format=kind)
+    found = looked_at(tmp_path / "a.tif")
+    assert found["crs"].to_epsg() == 32633
+    assert found["transform"] == place.transform
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.tif"]
+
+
+@BOTH
+def test_ground_control_points_are_exact(kind: str, tmp_path: Path) -> None:
+    write_scene(tmp_path / "a.tif", metadata_of((2, 70, 90), place=POINTS), file_format=kind)
+    points, crs = looked_at(tmp_path / "a.tif")["gcps"]
+    assert crs.to_epsg() == 4326
+    assert [(p.row, p.col, p.x, p.y, p.z) for p in points] == [
+        (p.row, p.col, p.x, p.y, p.z) for p in POINTS.gcps
+    ]
+
+
+@BOTH
+def test_rational_polynomials_are_exact(kind: str, tmp_path: Path) -> None:
+    write_scene(tmp_path / "a.tif", metadata_of((2, 70, 90), place=RPCS), file_format=kind)
+    found = looked_at(tmp_path / "a.tif")["rpc"]
+    for key, text in RPCS.rpcs.items():
+        assert [float(n) for n in found[key].split()] == [float(n) for n in text.split()]
+
+
+@BOTH
+def test_nothing_known_stays_nothing_known(kind: str, tmp_path: Path) -> None:
+    write_scene(tmp_path / "a.tif", metadata_of((4, 40, 40), "uint8"), file_format=kind)
+    found = looked_at(tmp_path / "a.tif")
+    assert found["crs"] is None
+    assert found["transform"] == Affine.identity()
+    assert found["gcps"] == ([], None)
+    assert found["nodata"] is None
+    assert found["envi"] == found["rpc"] == {}
+    assert found["bands"] == [{}] * 4
+    assert found["names"] == (None,) * 4
+    assert found["tags"] == {}
+    assert "alpha" not in found["colours"]
+    assert found["flags"] == [MaskFlags.all_valid]
+
+
+def test_pixels_that_are_points_stay_points_and_do_not_move(tmp_path: Path) -> None:
+    metadata = replace(rich_metadata(), tags={"AREA_OR_POINT": "Point"})
+    write_scene(tmp_path / "a.tif", metadata)
+    found = looked_at(tmp_path / "a.tif")
+    assert found["tags"]["AREA_OR_POINT"] == "Point"
+    assert found["transform"] == PLACED.transform
+
+
+def test_a_geotiff_is_tiled_banded_and_compressed(tmp_path: Path) -> None:
+    write_scene(tmp_path / "a.tif", metadata_of((3, 300, 600), "float32"))
+    found = looked_at(tmp_path / "a.tif")
+    assert found["structure"] == {"COMPRESSION": "ZSTD", "INTERLEAVE": "BAND", "PREDICTOR": "3"}
+    assert found["blocks"] == (256, 256)
+    assert found["overviews"] == []
+
+
+def test_a_cog_is_one_by_gdals_own_word_and_has_overviews(tmp_path: Path) -> None:
+    write_scene(tmp_path / "a.tif", metadata_of((3, 1100, 600)), file_format="COG")
+    found = looked_at(tmp_path / "a.tif")
+    assert found["structure"]["LAYOUT"] == "COG"
+    assert found["structure"]["PREDICTOR"] == "2"
+    assert found["overviews"][0] == 2
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.tif"]
+
+
+def test_creation_options_override_the_defaults_in_any_case(tmp_path: Path) -> None:
+    options = {"compress": "deflate", "BLOCKXSIZE": "64", "blockysize": "32", "ZLEVEL": "1"}
+    write_scene(tmp_path / "a.tif", metadata_of((3, 100, 100)), creation_options=options)
+    found = looked_at(tmp_path / "a.tif")
+    assert found["structure"]["COMPRESSION"] == "DEFLATE"
+    assert found["blocks"] == (32, 64)
+
+
+def test_without_compression_there_is_no_predictor(tmp_path: Path) -> None:
+    options = {"COMPRESS": "NONE", "TILED": "NO"}
+    write_scene(tmp_path / "a.tif", metadata_of((3, 100, 100)), creation_options=options)
+    assert looked_at(tmp_path / "a.tif")["structure"] == {"INTERLEAVE": "BAND"}
+
+
+def test_overviews_average_valid_pixels_only(tmp_path: Path) -> None:
+    metadata = metadata_of((1, 600, 400), "float32", nodata=-9999)
+    cube = np.full(metadata.shape, 10, np.float32)
+    cube[:, ::2, ::2] = -9999
+    write_scene(tmp_path / "a.tif", metadata, cube, overviews=True)
+    assert looked_at(tmp_path / "a.tif")["overviews"] == [2, 4]
+    with gdal_env(), rasterio.open(tmp_path / "a.tif", OVERVIEW_LEVEL=0) as small:
+        assert small.shape == (300, 200)
+        assert set(np.unique(small.read())) == {10}
+
+
+@BOTH
+def test_a_mask_is_kept_inside_the_file(kind: str, tmp_path: Path) -> None:
+    metadata = metadata_of((2, 70, 90))
+    mask = np.random.default_rng(0).random((70, 90)) > 0.3
+    write_scene(tmp_path / "a.tif", metadata, file_format=kind, mask=mask)
+    with gdal_env(), rasterio.open(tmp_path / "a.tif") as dataset:
+        assert dataset.mask_flag_enums[0] == [MaskFlags.per_dataset]
+        np.testing.assert_array_equal(dataset.dataset_mask() > 0, mask)
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.tif"]
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(1, 400), st.integers(1, 300), st.integers(1, 5))
+def test_blocks_written_in_turn_take_no_more_space_than_all_at_once(
+    rows: int, cols: int, bands: int
+) -> None:
+    metadata = metadata_of((6, rows, cols))
+    cube = cube_for(metadata)
+    with tempfile.TemporaryDirectory() as folder:
+        once, turns = Path(folder, "once.tif"), Path(folder, "turns.tif")
+        write_scene(once, metadata, cube)
+        with create_writer(turns, metadata, TargetOptions()) as writer:
+            write_in_pieces(writer, cube, bands=bands)
+        assert turns.stat().st_size <= once.stat().st_size * 1.01 + 100
+
+
+def test_whole_blocks_are_what_the_writer_asks_for(tmp_path: Path) -> None:
+    with create_writer(tmp_path / "a.tif", metadata_of((2, 600, 40)), TargetOptions()) as writer:
+        assert (writer.block_rows, writer.block_cols) == (256, 48)
+        write_in_pieces(writer, cube_for(writer.metadata))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"COMPRESS": "NONSENSE"}, {"PREDICTOR": "9"}, {"ZLEVEL": "99"}, {"INTERLEAVE": "LINE"}],
+    ids=str,
+)
+@BOTH
+def test_options_that_gdal_would_ignore_are_refused_before_any_work(
+    kind: str, options: dict[str, str], tmp_path: Path
+) -> None:
+    asked = TargetOptions(format=kind, creation_options=options)
+    with pytest.raises(UsageError, match=rf"cannot create .*a\.tif: .*{next(iter(options))}"):
+        create_writer(tmp_path / "a.tif", metadata_of((2, 40, 40)), asked)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_nodata_number_outside_the_type_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot create .*a\.tif: .*nodata"):
+        create_writer(
+            tmp_path / "a.tif", metadata_of((1, 4, 4), "uint8", nodata=-1), TargetOptions()
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reference_system_that_is_none_is_refused(tmp_path: Path) -> None:
+    place = Georeference(crs_wkt="PROJCS[nonsense")
+    with pytest.raises(InputDataError, match="PROJ does not understand"):
+        create_writer(tmp_path / "a.tif", metadata_of((1, 4, 4), place=place), TargetOptions())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reference_system_alone_is_kept(tmp_path: Path) -> None:
+    write_scene(tmp_path / "a.tif", metadata_of((1, 4, 4), place=Georeference(crs_wkt=UTM)))
+    assert looked_at(tmp_path / "a.tif")["crs"].to_epsg() == 32633
+
+
+def test_sidecars_of_a_replaced_file_go_with_it(tmp_path: Path) -> None:
+    metadata = metadata_of((1, 4, 4))
+    write_scene(tmp_path / "a.tif", metadata)
+    for suffix in (".aux.xml", ".msk", ".ovr"):
+        (tmp_path / f"a.tif{suffix}").write_text("stale")
+    write_scene(tmp_path / "a.tif", metadata, overwrite=True)
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.tif"]
+
+
+def test_a_sidecar_without_its_file_is_not_taken_over(tmp_path: Path) -> None:
+    (tmp_path / "a.tif.aux.xml").write_text("stale")
+    with pytest.raises(OutputExistsError, match=r"a.tif.aux.xml is there and would be read"):
+        create_writer(tmp_path / "a.tif", metadata_of((1, 4, 4)), TargetOptions())
+    assert (tmp_path / "a.tif.aux.xml").read_text() == "stale"
+
+
+def test_a_file_that_lost_blocks_is_never_delivered(tmp_path: Path) -> None:
+    metadata = metadata_of((2, 100, 100))
+    writer = create_writer(tmp_path / "a.tif", metadata, TargetOptions())
+    assert isinstance(writer, GeoTiffWriter)
+    noise = np.random.default_rng(0).integers(0, 60000, metadata.shape).astype(np.uint16)
+    writer.write(noise, row=0, col=0, band=0)
+    close = writer._dataset.close
+
+    class CutOff:
+        """A dataset whose last bytes do not reach the disk, unnoticed."""
+
+        closed = False
+
+        def close(self) -> None:
+            close()
+            grown = writer._grown  # type: ignore[attr-defined]
+            with grown.open("r+b") as file:
+                file.truncate(grown.stat().st_size - 500)
+
+    writer._dataset = CutOff()
+    with pytest.raises(ResourceError, match=r"a\.tif: .*"), warnings.catch_warnings():
+        writer.commit()
+    assert not (tmp_path / "a.tif").exists()
+
+
+def test_every_type_survives_with_its_largest_number(tmp_path: Path) -> None:
+    for name in ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"):
+        metadata: SceneMetadata = metadata_of((1, 3, 3), name)
+        top = np.full(metadata.shape, np.iinfo(name).max, name)
+        for kind in ("GTiff", "COG"):
+            write_scene(tmp_path / "a.tif", metadata, top, file_format=kind, overwrite=True)
+            with gdal_env(), rasterio.open(tmp_path / "a.tif") as dataset:
+                found = dataset.read()
+            np.testing.assert_array_equal(found, top)
+            assert found.dtype == top.dtype

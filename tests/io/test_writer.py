@@ -1,0 +1,286 @@
+"""Laws that every writer keeps."""
+
+import errno
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import rasterio
+import scipy.io
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from spectral.io import envi
+
+from hsisr.errors import OutputExistsError, ResourceError, UsageError
+from hsisr.io.gdal_env import gdal_env
+from hsisr.io.protocol import TargetOptions
+from hsisr.io.writer import FORMATS, block_size, check_target, create_writer, guess_format
+from tests.io.written import cube_for, metadata_of, rich_metadata, write_in_pieces, write_scene
+
+TARGETS: dict[str, dict[str, Any]] = {
+    "a.tif": {},
+    "cog.tif": {"format": "COG"},
+    "a.hdr": {},
+    "a.bil": {},
+    "a.bip": {},
+    "a.mat": {},
+    "a73.mat": {"creation_options": {"VERSION": "7.3"}},
+}
+EVERY_TARGET = pytest.mark.parametrize("name", TARGETS)
+TYPES = ("uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64")
+
+
+def options_for(name: str, *, overwrite: bool = False, masked: bool = False) -> TargetOptions:
+    return TargetOptions(**TARGETS[name], overwrite=overwrite, masked=masked)
+
+
+def numbers_in(path: Path) -> NDArray[np.generic]:
+    """The cube on file, (bands, rows, cols), by libraries that know nothing of this project."""
+    if path.suffix == ".tif":
+        with gdal_env(), rasterio.open(path) as dataset:
+            return np.asarray(dataset.read())
+    if path.suffix == ".mat":
+        if h5py.is_hdf5(path):
+            with h5py.File(path) as file:
+                return np.asarray(file["data"][:]).transpose(0, 2, 1)
+        return np.asarray(scipy.io.loadmat(path)["data"]).transpose(2, 0, 1)
+    return np.asarray(envi.open(path.with_suffix(".hdr")).open_memmap()).transpose(2, 0, 1)
+
+
+@EVERY_TARGET
+@settings(max_examples=6, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 7), st.integers(1, 90), st.integers(1, 90)),
+    dtype=st.sampled_from(TYPES),
+    piece=st.tuples(st.integers(1, 7), st.integers(1, 90), st.integers(1, 90)),
+)
+def test_what_is_written_piece_by_piece_is_read_back(
+    name: str, shape: tuple[int, int, int], dtype: str, piece: tuple[int, int, int]
+) -> None:
+    metadata = metadata_of(shape, dtype)
+    cube = cube_for(metadata)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, name)
+        with create_writer(path, metadata, options_for(name)) as writer:
+            write_in_pieces(writer, cube, bands=piece[0], rows=piece[1], cols=piece[2])
+        found = numbers_in(path)
+        assert found.dtype.newbyteorder("=") == cube.dtype
+        np.testing.assert_array_equal(found, cube)
+
+
+@EVERY_TARGET
+def test_nothing_but_the_output_is_left_in_the_folder(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    metadata = rich_metadata()
+    with create_writer(path, metadata, options_for(name)) as writer:
+        write_in_pieces(writer, cube_for(metadata))
+        assert not path.exists()
+        assert all(entry.name.endswith(".part") for entry in tmp_path.iterdir())
+    expected = {path.name}
+    if guess_format(path) == "ENVI":
+        expected = {path.with_suffix(".hdr").name, "a.img" if name == "a.hdr" else name}
+    assert {entry.name for entry in tmp_path.iterdir()} == expected
+
+
+@EVERY_TARGET
+def test_after_an_exception_the_folder_is_as_it_was(name: str, tmp_path: Path) -> None:
+    metadata = metadata_of((3, 20, 20))
+
+    def interrupted() -> None:
+        with create_writer(tmp_path / name, metadata, options_for(name, masked=True)) as writer:
+            writer.write(cube_for(metadata), row=0, col=0, band=0)
+            raise KeyboardInterrupt("stop")
+
+    with pytest.raises(KeyboardInterrupt, match="stop"):
+        interrupted()
+    assert list(tmp_path.iterdir()) == []
+
+
+@EVERY_TARGET
+def test_an_existing_output_is_kept(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text("precious")
+    with pytest.raises(OutputExistsError, match=r"exists and is kept; .*--overwrite"):
+        check_target(path, options_for(name))
+    with pytest.raises(OutputExistsError, match="exists and is kept"):
+        create_writer(path, metadata_of((1, 4, 4)), options_for(name))
+    assert path.read_text() == "precious"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@EVERY_TARGET
+def test_an_output_that_appears_meanwhile_is_kept(name: str, tmp_path: Path) -> None:
+    path, metadata = tmp_path / name, metadata_of((1, 4, 4))
+    writer = create_writer(path, metadata, options_for(name))
+    writer.write(cube_for(metadata), row=0, col=0, band=0)
+    path.write_text("precious")
+    with pytest.raises(OutputExistsError, match="appeared while it was being made"):
+        writer.commit()
+    assert path.read_text() == "precious"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@EVERY_TARGET
+def test_overwrite_replaces_the_output_at_the_end_only(name: str, tmp_path: Path) -> None:
+    path, metadata = tmp_path / name, metadata_of((2, 30, 20))
+    old = write_scene(path, metadata, **_as_arguments(name))
+    with create_writer(path, metadata, options_for(name, overwrite=True)) as writer:
+        writer.write(old + 1, row=0, col=0, band=0)
+        np.testing.assert_array_equal(numbers_in(path), old)
+    np.testing.assert_array_equal(numbers_in(path), old + 1)
+    assert not [entry for entry in tmp_path.iterdir() if entry.name.endswith(".part")]
+
+
+@EVERY_TARGET
+def test_an_output_has_the_permissions_of_any_new_file(name: str, tmp_path: Path) -> None:
+    write_scene(tmp_path / name, metadata_of((1, 4, 4)), **_as_arguments(name))
+    plain = tmp_path / "plain"
+    plain.touch()
+    modes = {entry.stat().st_mode for entry in tmp_path.iterdir()}
+    assert modes == {plain.stat().st_mode}
+
+
+@EVERY_TARGET
+def test_a_missing_folder_is_a_resource_error(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ResourceError, match="its folder does not exist; create it first"):
+        create_writer(tmp_path / "no" / name, metadata_of((1, 4, 4)), options_for(name))
+
+
+@EVERY_TARGET
+def test_a_file_in_the_place_of_the_folder_is_a_resource_error(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ResourceError, match="what should be its folder is a file"):
+        check_target(tmp_path / "file" / name, options_for(name))
+
+
+@EVERY_TARGET
+def test_a_folder_as_target_is_a_usage_error(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(UsageError, match="is a folder; give the output a file name"):
+        check_target(tmp_path / name, options_for(name, overwrite=True))
+
+
+@EVERY_TARGET
+def test_an_unknown_creation_option_is_named(name: str, tmp_path: Path) -> None:
+    options = TargetOptions(
+        format=TARGETS[name].get("format"), creation_options={"no_such_thing": "1"}
+    )
+    with pytest.raises(UsageError, match="NO_SUCH_THING"):
+        create_writer(tmp_path / name, metadata_of((1, 4, 4)), options)
+    assert list(tmp_path.iterdir()) == []
+
+
+@EVERY_TARGET
+def test_a_type_the_format_lacks_is_a_usage_error(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="float16"):
+        create_writer(tmp_path / name, metadata_of((1, 4, 4), "float16"), options_for(name))
+    assert list(tmp_path.iterdir()) == []
+
+
+@EVERY_TARGET
+def test_a_full_disk_is_one_line_and_leaves_nothing(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = metadata_of((2, 40, 40))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def no_room(_: object) -> object:
+        return type("Usage", (), {"free": 100})
+
+    monkeypatch.setattr("os.posix_fallocate", full, raising=False)
+    monkeypatch.setattr("shutil.disk_usage", no_room)
+
+    def write() -> None:
+        with create_writer(tmp_path / name, metadata, options_for(name)) as writer:
+            writer.write(cube_for(metadata), row=0, col=0, band=0)
+
+    with pytest.raises(ResourceError, match="no space left on the device"):
+        write()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits on file sizes there")
+@EVERY_TARGET
+def test_a_limit_on_file_sizes_is_one_line_and_leaves_nothing(name: str, tmp_path: Path) -> None:
+    script = f"""
+        import resource, numpy as np
+        from pathlib import Path
+        from hsisr.errors import ResourceError
+        from hsisr.io.writer import create_writer
+        from tests.io.test_writer import options_for
+        from tests.io.written import metadata_of
+        metadata = metadata_of((4, 400, 400))
+        noise = np.random.default_rng(0).integers(0, 60000, metadata.shape).astype("uint16")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+        try:
+            path, options = Path({str(tmp_path / name)!r}), options_for({name!r})
+            with create_writer(path, metadata, options) as writer:
+                for row in range(0, 400, 100):
+                    writer.write(noise[:, row : row + 100], row=row, col=0, band=0)
+        except ResourceError as error:
+            print(error)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert "larger than" in done.stdout
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stderr == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder that takes no files")
+@EVERY_TARGET
+def test_a_folder_that_takes_no_files_is_a_resource_error(name: str) -> None:
+    with pytest.raises(ResourceError, match=r"cannot write /proc/.*; choose another"):
+        create_writer(Path("/proc", name), metadata_of((1, 4, 4)), options_for(name))
+
+
+def test_formats_follow_the_suffix_and_bow_to_the_name() -> None:
+    assert [guess_format(Path(n)) for n in ("a.TIFF", "a.img", "a.mat")] == ["GTiff", "ENVI", "MAT"]
+    assert [guess_format(Path("a.x"), name.lower()) for name in FORMATS] == list(FORMATS)
+
+
+def test_an_unknown_suffix_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match=r"a.png: found the suffix '.png', expected .tif"):
+        guess_format(Path("a.png"))
+
+
+def test_an_unknown_format_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="unknown format 'JPEG'; expected one of GTiff, COG"):
+        guess_format(Path("a.tif"), "JPEG")
+
+
+@given(st.integers(1, 500), st.integers(1, 20000), st.integers(1, 40000))
+def test_blocks_suit_tiff_and_bound_the_memory_of_a_row(bands: int, rows: int, cols: int) -> None:
+    metadata = metadata_of((bands, rows, cols))
+    high, wide = block_size(metadata, "GTiff")
+    assert high % 16 == wide % 16 == 0
+    assert 16 <= high <= 256
+    assert high * cols * bands * 2 <= 128 * 2**20 or high <= 64
+
+
+def test_an_odd_block_size_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="BLOCKXSIZE=100: expected a multiple of 16"):
+        block_size(metadata_of((1, 9, 9)), "GTiff", {"blockxsize": "100"})
+
+
+def _as_arguments(name: str) -> dict[str, Any]:
+    known = dict(TARGETS[name])
+    if "format" in known:
+        known["file_format"] = known.pop("format")
+    return known
