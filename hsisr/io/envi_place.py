@@ -59,7 +59,7 @@ def place_fields(metadata: SceneMetadata, target: Path) -> dict[str, str]:
 
 
 def write_sidecar(place: Georeference, sidecar: Path) -> bool:
-    """Keep ground control points whole (heights, names, reference system) where GDAL looks.
+    """Keep ground control points whole (heights, reference system) where GDAL looks.
 
     Geo points in a header are latitudes and longitudes and nothing else. Returns False, and
     writes nothing, where there are no such points.

@@ -1,0 +1,282 @@
+"""ENVI pairs as SPy and GDAL see them."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from spectral.io import envi
+
+from hsisr.errors import OutputExistsError, UsageError
+from hsisr.io.envi_writer import DATA_TYPES
+from hsisr.io.gdal_env import gdal_env
+from hsisr.io.protocol import TargetOptions
+from hsisr.io.writer import check_target, create_writer
+from hsisr.scene.georeference import Georeference
+from hsisr.scene.spectral_axis import SpectralAxis
+from tests.io.written import (
+    PLACED,
+    POINTS,
+    RPCS,
+    TURNED,
+    UTM,
+    cube_for,
+    metadata_of,
+    rich_metadata,
+    write_scene,
+)
+
+
+def header_of(path: Path) -> dict[str, Any]:
+    """Fields as SPy parses them."""
+    fields: dict[str, Any] = envi.read_envi_header(path)
+    return fields
+
+
+def test_spy_finds_every_field_of_the_spectrum(tmp_path: Path) -> None:
+    metadata = rich_metadata(unit="Micrometers")
+    write_scene(tmp_path / "a.hdr", metadata)
+    found, axis = header_of(tmp_path / "a.hdr"), metadata.spectral_axis
+    assert found["wavelength units"] == "Micrometers"
+    assert found["wavelength"] == ["0.40942", "0.45942", "0.50942", "0.55942", "0.60942"]
+    assert [float(w) * 1000 for w in found["fwhm"]] == pytest.approx(axis.fwhm_nm, rel=1e-12)
+    assert found["bbl"] == ["1", "0", "1", "1", "1"]
+    assert found["band names"] == list(axis.names or ())
+
+
+def test_spy_and_gdal_find_what_the_numbers_mean(tmp_path: Path) -> None:
+    metadata = rich_metadata()
+    write_scene(tmp_path / "a.hdr", metadata)
+    found, stored = header_of(tmp_path / "a.hdr"), metadata.stored
+    assert found["data ignore value"] == "-32768"
+    assert tuple(float(v) for v in found["data gain values"]) == stored.scales
+    assert tuple(float(v) for v in found["data offset values"]) == stored.offsets
+    assert found["data units"] == list(stored.units or ())
+    with gdal_env(), rasterio.open(tmp_path / "a.img") as dataset:
+        assert dataset.nodata == stored.nodata
+        assert dataset.scales == pytest.approx(stored.scales)
+        assert dataset.offsets == stored.offsets
+        assert dataset.tags(1, ns="IMAGERY")["CENTRAL_WAVELENGTH_UM"] == "0.409"
+
+
+def test_other_fields_are_carried_but_none_of_the_old_grid(tmp_path: Path) -> None:
+    write_scene(tmp_path / "a.hdr", rich_metadata())
+    found = header_of(tmp_path / "a.hdr")
+    assert found["acquisition time"] == "2022-07-24T10:45:26Z"
+    assert found["sensor type"] == "EnMAP"
+    assert found["default bands"] == ["3", "2", "1"]
+    assert found["reflectance scale factor"] == "10000"
+    assert not {"x start", "pixel size"} & found.keys()
+    assert found["description"] == "a.img, written by hsisr"
+    assert found["hsisr model"] == "bicubic"
+    assert found["gain state"] == ["low0", "low1", "low2", "low3", "low4"]
+
+
+def test_a_field_with_braces_inside_does_not_swallow_the_next(tmp_path: Path) -> None:
+    metadata = replace(
+        metadata_of((1, 4, 4)),
+        tags={"A": "{open", "B": "clo}sed\n{x", "C": '{"a": {"b": 1}}'},
+        header={"d": "{1, {2}, 3}"},
+    )
+    write_scene(tmp_path / "a.hdr", metadata)
+    found = header_of(tmp_path / "a.hdr")
+    assert found["a"] == "(open"
+    assert found["b"] == "clo)sed (x"
+    assert found["d"] == ["1", "(2)", "3"]
+    with gdal_env(), rasterio.open(tmp_path / "a.img") as dataset:
+        assert dataset.tags(ns="ENVI")["byte_order"] == "0"
+
+
+def test_commas_in_names_do_not_make_bands(tmp_path: Path) -> None:
+    metadata = metadata_of((2, 4, 4))
+    axis = SpectralAxis(count=2, names=("red, broad", "{x}"))
+    write_scene(tmp_path / "a.hdr", replace(metadata, spectral_axis=axis))
+    assert header_of(tmp_path / "a.hdr")["band names"] == ["red- broad", "(x)"]
+
+
+def test_wavelengths_that_are_no_lengths_are_carried(tmp_path: Path) -> None:
+    header = {"wavelength": "{1, 2}", "wavelength units": "Index"}
+    write_scene(tmp_path / "a.hdr", replace(metadata_of((2, 4, 4)), header=header))
+    assert header_of(tmp_path / "a.hdr")["wavelength units"] == "Index"
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        PLACED,
+        TURNED,
+        Georeference(crs_wkt=UTM, transform=Affine(7.5, 0, 3e5, 0, 7.5, 4e6)),
+        Georeference(crs_wkt=UTM, transform=Affine(7.5, 0, 3e5, 0, -3.75, 4e6)),
+        Georeference(
+            crs_wkt=rasterio.CRS.from_epsg(4326).to_wkt(),
+            transform=Affine(1 / 14400, 0, 13.0000123, 0, -1 / 14400, 52),
+        ),
+        Georeference(
+            crs_wkt=rasterio.CRS.from_epsg(3035).to_wkt(),
+            transform=Affine(5, 0, 4321000.5, 0, -5, 3210000.25),
+        ),
+    ],
+    ids=["straight", "turned", "south-up", "oblong", "degrees", "equal-area"],
+)
+def test_gdal_reads_back_the_place(place: Georeference, tmp_path: Path) -> None:
+    write_scene(tmp_path / "a.hdr", rich_metadata(place=place))
+    with gdal_env(), rasterio.open(tmp_path / "a.img") as dataset:
+        assert dataset.crs == rasterio.CRS.from_wkt(place.crs_wkt or "")
+        assert tuple(dataset.transform) == pytest.approx(tuple(place.transform or ()), rel=1e-12)
+    assert "map info" in header_of(tmp_path / "a.hdr")
+    assert {p.name for p in tmp_path.iterdir()} == {"a.hdr", "a.img"}
+
+
+def test_no_place_is_invented(tmp_path: Path) -> None:
+    write_scene(tmp_path / "a.hdr", metadata_of((1, 4, 4)))
+    found = header_of(tmp_path / "a.hdr")
+    assert not {"map info", "coordinate system string", "geo points", "rpc info"} & found.keys()
+
+
+def test_a_reference_system_alone_brings_no_map_info(tmp_path: Path) -> None:
+    write_scene(tmp_path / "a.hdr", metadata_of((1, 4, 4), place=Georeference(crs_wkt=UTM)))
+    text = (tmp_path / "a.hdr").read_text()
+    assert "map info" not in text
+    assert 'coordinate system string = {PROJCS["WGS_1984_UTM_Zone_33N"' in text
+
+
+def test_sheared_pixels_are_refused_rather_than_straightened(tmp_path: Path) -> None:
+    place = Georeference(crs_wkt=UTM, transform=Affine(7.5, 0.3, 3e5, 0.1, -7.5, 4e6))
+    with pytest.raises(UsageError, match=r"a.img: found pixels that are sheared.*write GeoTIFF"):
+        create_writer(tmp_path / "a.hdr", metadata_of((1, 40, 40), place=place), TargetOptions())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ground_control_points_are_kept_whole_for_gdal(tmp_path: Path) -> None:
+    write_scene(tmp_path / "a.hdr", metadata_of((1, 70, 90), place=POINTS))
+    with gdal_env(), rasterio.open(tmp_path / "a.img") as dataset:
+        points, crs = dataset.gcps
+    assert crs.to_epsg() == 4326
+    assert [(p.row, p.col, p.x, p.y, p.z) for p in points] == [
+        (p.row, p.col, p.x, p.y, p.z) for p in POINTS.gcps
+    ]
+
+
+def test_geo_points_are_degrees_counted_from_one(tmp_path: Path) -> None:
+    crs = rasterio.CRS.from_epsg(4326)
+    write_scene(tmp_path / "a.hdr", metadata_of((1, 70, 90), place=POINTS))
+    (tmp_path / "a.img.aux.xml").unlink()
+    with gdal_env(), rasterio.open(tmp_path / "a.img") as dataset:
+        points, _ = dataset.gcps
+    assert [(p.row, p.col, p.x, p.y) for p in points] == [
+        (p.row, p.col, p.x, p.y) for p in POINTS.gcps
+    ]
+    utm = [rasterio.warp.transform(crs, UTM, [p.x], [p.y]) for p in POINTS.gcps]
+    projected = replace(
+        POINTS,
+        gcps=tuple(replace(p, x=x[0], y=y[0]) for p, (x, y) in zip(POINTS.gcps, utm, strict=True)),
+        gcps_crs_wkt=UTM,
+    )
+    write_scene(tmp_path / "b.hdr", metadata_of((1, 70, 90), place=projected))
+    ours = [float(n) for n in header_of(tmp_path / "b.hdr")["geo points"]]
+    assert ours[2:4] == pytest.approx([POINTS.gcps[0].y, POINTS.gcps[0].x], abs=1e-8)
+
+
+def test_rational_polynomials_are_kept(tmp_path: Path) -> None:
+    write_scene(tmp_path / "a.hdr", metadata_of((1, 70, 90), place=RPCS))
+    with gdal_env(), rasterio.open(tmp_path / "a.img") as dataset:
+        found = dataset.tags(ns="RPC")
+    for key, text in RPCS.rpcs.items():
+        assert [float(n) for n in found[key].split()] == [float(n) for n in text.split()]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "header", "interleave"),
+    [
+        ("a.hdr", "a.img", "a.hdr", "bsq"),
+        ("a.dat", "a.dat", "a.hdr", "bsq"),
+        ("a.BIL", "a.BIL", "a.hdr", "bil"),
+        ("a", "a", "a.hdr", "bsq"),
+        ("a.v1", "a.v1", "a.v1.hdr", "bsq"),
+    ],
+)
+def test_a_pair_may_be_named_by_either_file(
+    name: str, data: str, header: str, interleave: str, tmp_path: Path
+) -> None:
+    options = TargetOptions(format="ENVI")
+    metadata = metadata_of((2, 4, 6))
+    with create_writer(tmp_path / name, metadata, options) as writer:
+        writer.write(cube_for(metadata), row=0, col=0, band=0)
+    assert {p.name for p in tmp_path.iterdir()} == {data, header}
+    assert writer.path == tmp_path / header
+    assert header_of(tmp_path / header)["interleave"] == interleave
+    found = envi.open(tmp_path / header).open_memmap()
+    np.testing.assert_array_equal(np.asarray(found).transpose(2, 0, 1), cube_for(metadata))
+
+
+def test_the_interleave_may_be_asked_for(tmp_path: Path) -> None:
+    metadata = metadata_of((2, 4, 6))
+    cube = write_scene(tmp_path / "a.hdr", metadata, creation_options={"interleave": "BIP"})
+    raw = np.fromfile(tmp_path / "a.img", np.uint16)
+    np.testing.assert_array_equal(raw.reshape(4, 6, 2), cube.transpose(1, 2, 0))
+
+
+@pytest.mark.parametrize("options", [{"INTERLEAVE": "bip"}, {"INTERLEAVE": "none"}], ids=str)
+def test_an_interleave_that_the_suffix_denies_is_refused(
+    options: dict[str, str], tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=r"a.bil: found INTERLEAVE=\w+, expected one of bsq"):
+        create_writer(
+            tmp_path / "a.bil", metadata_of((1, 4, 4)), TargetOptions(creation_options=options)
+        )
+
+
+@pytest.mark.parametrize("dtype", DATA_TYPES)
+def test_every_envi_type_keeps_its_largest_number(dtype: str, tmp_path: Path) -> None:
+    metadata = metadata_of((1, 3, 3), dtype)
+    kind = np.iinfo(dtype) if np.dtype(dtype).kind in "iu" else np.finfo(dtype)
+    cube = np.full(metadata.shape, kind.max, dtype)
+    write_scene(tmp_path / "a.hdr", metadata, cube)
+    np.testing.assert_array_equal(envi.open(tmp_path / "a.hdr").open_memmap()[..., 0], cube[0])
+
+
+@pytest.mark.parametrize("existing", ["a.hdr", "a.img"])
+def test_either_file_of_a_pair_is_kept(existing: str, tmp_path: Path) -> None:
+    (tmp_path / existing).write_text("precious")
+    with pytest.raises(OutputExistsError, match=rf"{existing} exists and is kept"):
+        check_target(tmp_path / "a.hdr", TargetOptions())
+    with pytest.raises(OutputExistsError, match=rf"{existing} exists and is kept"):
+        create_writer(tmp_path / "a.hdr", metadata_of((1, 4, 4)), TargetOptions())
+    assert (tmp_path / existing).read_text() == "precious"
+
+
+@pytest.mark.parametrize("rival", ["a", "a.dat", "a.bil"])
+def test_a_file_that_would_pass_for_the_data_is_never_removed(rival: str, tmp_path: Path) -> None:
+    (tmp_path / rival).write_text("precious")
+    with pytest.raises(OutputExistsError, match=r"would be taken for the data of a.hdr"):
+        check_target(tmp_path / "a.hdr", TargetOptions(overwrite=True))
+    assert (tmp_path / rival).read_text() == "precious"
+
+
+def test_a_data_file_that_appears_meanwhile_is_kept_and_no_header_made(tmp_path: Path) -> None:
+    metadata = metadata_of((1, 4, 4))
+    writer = create_writer(tmp_path / "a.hdr", metadata, TargetOptions())
+    (tmp_path / "a.img").write_text("precious")
+    with pytest.raises(OutputExistsError, match=r"a.img appeared while"):
+        writer.commit()
+    assert [p.name for p in tmp_path.iterdir()] == ["a.img"]
+
+
+def test_a_replaced_pair_comes_back_if_the_new_one_cannot_be_placed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = metadata_of((1, 4, 4)), metadata_of((2, 8, 8))
+    write_scene(tmp_path / "a.hdr", old)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    writer = create_writer(tmp_path / "a.hdr", new, TargetOptions(overwrite=True))
+
+    def refuse(*_: object) -> None:
+        raise OutputExistsError("no")
+
+    monkeypatch.setattr("hsisr.io.temporary._move_to_free_name", refuse)
+    with pytest.raises(OutputExistsError, match="no"):
+        writer.commit()
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before

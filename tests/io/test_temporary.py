@@ -1,0 +1,109 @@
+"""Whole or nothing, on whatever file system."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from hsisr.errors import OutputExistsError, ResourceError
+from hsisr.io.temporary import TemporaryPlace, require_room, resource_errors
+
+
+def grown_in(place: TemporaryPlace, name: str = "new", text: str = "new") -> Path:
+    file = place.file(name)
+    file.write_text(text)
+    return file
+
+
+def test_the_folder_says_what_it_is_and_lies_beside_the_target(tmp_path: Path) -> None:
+    place = TemporaryPlace(tmp_path / "a.tif", overwrite=False)
+    assert place.folder.parent == tmp_path
+    assert place.folder.name.startswith(".a.tif.")
+    assert place.folder.name.endswith(".part")
+
+
+def test_files_appear_in_order_and_the_folder_goes(tmp_path: Path) -> None:
+    place = TemporaryPlace(tmp_path / "a", overwrite=False)
+    one, two = grown_in(place, "1", "one"), grown_in(place, "2", "two")
+    place.commit([(one, tmp_path / "b"), (two, tmp_path / "a")])
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a": "two", "b": "one"}
+
+
+def test_a_second_discard_does_nothing(tmp_path: Path) -> None:
+    place = TemporaryPlace(tmp_path / "a", overwrite=False)
+    place.discard()
+    place.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_file_system_without_hard_links_will_do(
+    overwrite: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr("os.link", no_links)
+    place = TemporaryPlace(tmp_path / "a", overwrite=overwrite)
+    place.commit([(grown_in(place, "1"), tmp_path / "b"), (grown_in(place), tmp_path / "a")])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]
+    late = TemporaryPlace(tmp_path / "c", overwrite=False)
+    (tmp_path / "c").write_text("precious")
+    with pytest.raises(OutputExistsError, match="appeared while it was being made"):
+        late.commit([(grown_in(late), tmp_path / "c")])
+    assert (tmp_path / "c").read_text() == "precious"
+
+
+def test_if_the_second_file_cannot_be_placed_the_first_goes_again(tmp_path: Path) -> None:
+    place = TemporaryPlace(tmp_path / "a", overwrite=False)
+    (tmp_path / "a").write_text("precious")
+    with pytest.raises(OutputExistsError, match="appeared"):
+        place.commit([(grown_in(place, "1"), tmp_path / "b"), (grown_in(place), tmp_path / "a")])
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a", "precious")]
+
+
+def test_a_dangling_link_counts_as_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(OutputExistsError, match="exists and is kept"):
+        TemporaryPlace(tmp_path / "a", overwrite=False)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EACCES, "no permission to write there; choose another folder"),
+        (errno.EROFS, "the file system is read-only; choose another folder"),
+        (errno.ENOSPC, "no space left on the device; free some"),
+        (errno.EDQUOT, "the disk quota is used up; free some"),
+        (errno.ENAMETOOLONG, "the name is too long; choose a shorter one"),
+        (errno.EIO, "Input/output error"),
+    ],
+)
+def test_what_the_system_refuses_is_said_in_one_line(number: int, words: str) -> None:
+    with (
+        pytest.raises(ResourceError, match=rf"^cannot write x\.tif: {words}[^\n]*$"),
+        resource_errors(Path("x.tif")),
+    ):
+        raise OSError(number, os.strerror(number))
+
+
+def test_a_long_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ResourceError, match="the name is too long"):
+        TemporaryPlace(tmp_path / ("a" * 300), overwrite=False)
+
+
+def test_a_folder_that_may_not_be_written_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> bool:
+        return False
+
+    monkeypatch.setattr("os.access", never)
+    with pytest.raises(ResourceError, match="no permission to write there"):
+        TemporaryPlace(tmp_path / "a", overwrite=False)
+
+
+def test_more_than_is_free_is_refused_with_both_numbers(tmp_path: Path) -> None:
+    with pytest.raises(ResourceError, match=rf"{2**60} bytes needed and \d+ free"):
+        require_room(tmp_path, tmp_path / "a", 2**60)
