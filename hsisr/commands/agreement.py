@@ -88,7 +88,7 @@ def measure_agreement(observed: Scene, estimate: Scene) -> Agreement:
         valid = strip.valid
         apart = np.abs(strip.predicted[valid] - strip.reference[valid].astype(np.float64))
         count += apart.size
-        squares += float(apart @ apart)
+        squares += float(np.square(apart).sum())
         largest = max(largest, float(apart.max(initial=0.0)))
         seen = valid.any(axis=0)
         angles.add(

@@ -16,7 +16,7 @@ from hsisr.tiling.windows import Window
 Float = npt.NDArray[np.floating]
 Bool = npt.NDArray[np.bool_]
 
-STRIP_BYTES = 64 * 2**20
+STRIP_BYTES = 32 * 2**20
 """Size of one image's strip in float32; several copies of it are held at a time."""
 MISPLACED_PX = 0.01
 """Corners of equal grids may differ by this much: headers round their numbers."""

@@ -7,6 +7,7 @@ from top to bottom; the last rows of each are kept, so that windows across a sea
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,8 @@ import numpy.typing as npt
 Float = npt.NDArray[np.floating]
 Bool = npt.NDArray[np.bool_]
 Float64 = npt.NDArray[np.float64]
+Strips = tuple[npt.NDArray[Any], ...]
+"""Reference, predicted and valid."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,19 +119,31 @@ class LocalMean:
         self.count = np.zeros(bands, np.int64)
         self._index = index
         self._sum = np.zeros(bands)
-        self._tail: tuple[Float, Float, Bool] | None = None
+        self._tail: Strips | None = None
 
     def add(self, reference: Float, predicted: Float, valid: Bool) -> None:
         """Count in the next strip below; all three of shape (bands, rows, cols)."""
-        if self._tail is not None:
-            reference = np.concatenate([self._tail[0], reference], axis=1)
-            predicted = np.concatenate([self._tail[1], predicted], axis=1)
-            valid = np.concatenate([self._tail[2], valid], axis=1)
-        keep = max(0, reference.shape[1] - (self.kernel.size - 1))
-        if keep and reference.shape[2] >= self.kernel.size:
-            for band in range(len(self.count)):
-                self._add_band(band, reference[band], predicted[band], valid[band])
-        self._tail = tuple(a[:, keep:].copy() for a in (reference, predicted, valid))  # type: ignore[assignment]
+        strips = (reference, predicted, valid)
+        old = 0 if self._tail is None else self._tail[0].shape[1]
+        rows, cols = old + reference.shape[1], reference.shape[2]
+        keep = min(rows, self.kernel.size - 1)
+        tails = tuple(np.empty((len(s), keep, cols), s.dtype) for s in strips)
+        for band in range(len(self.count)):
+            x, y, good = self._with_tail(band, strips)
+            if rows >= self.kernel.size <= cols:
+                self._add_band(band, x, y, good)
+            for tail, part in zip(tails, (x, y, good), strict=True):
+                tail[band] = part[rows - keep :]
+        self._tail = tails
+
+    def _with_tail(self, band: int, strips: Strips) -> Strips:
+        """One band of a strip below the last rows of the strip before it."""
+        if self._tail is None:
+            return tuple(strip[band] for strip in strips)
+        return tuple(
+            np.concatenate([tail[band], strip[band]])
+            for tail, strip in zip(self._tail, strips, strict=True)
+        )
 
     def _add_band(self, band: int, reference: Float, predicted: Float, valid: Bool) -> None:
         x, y = reference.astype(np.float64), predicted.astype(np.float64)

@@ -40,9 +40,9 @@ class BandMoments:
             x = x.astype(np.float64) - self.centre[band]
             y = y.astype(np.float64) - self.centre[band]
             self.count[band] += x.size
-            self._sums[band] += (x.sum(), y.sum(), x @ x, y @ y, x @ y)
+            self._sums[band] += (x.sum(), y.sum(), _dot(x, x), _dot(y, y), _dot(x, y))
             y -= x
-            self._squared_error[band] += y @ y
+            self._squared_error[band] += _dot(y, y)
 
     @property
     def mse(self) -> Float64:
@@ -134,6 +134,11 @@ def ergas(rmse: Float64, reference_mean: Float64, scale: float) -> float:
         return math.nan
     relative = rmse[counted] / reference_mean[counted]
     return 100.0 / scale * math.sqrt(float(np.mean(relative**2)))
+
+
+def _dot(x: Float64, y: Float64) -> float:
+    """Scalar product in this thread; BLAS would wake all cores for each band and wait for them."""
+    return float(np.einsum("i,i->", x, y))
 
 
 def _divided(sums: Float64, count: npt.NDArray[np.int64]) -> Float64:
