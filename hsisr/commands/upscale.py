@@ -175,7 +175,7 @@ class _Job:
             kept.finer(options.scale), stored=stored, tags={**scene.metadata.tags, **tags}
         )
         target = replace(target, masked=masked)
-        block_rows, block_cols = block_size(metadata, file_format)
+        block_rows, block_cols = block_size(metadata, file_format, options.creation_options)
         layout = Layout(
             bands=len(bands),
             rows=kept.rows,
