@@ -31,7 +31,7 @@ FORMAT: Final = "TIFF stack"
 _DAMAGED: Final = (TiffFileError, OSError, ValueError, LookupError, TypeError)
 """What tifffile raises on files that are no TIFF inside."""
 _BROKEN_CHAIN: Final = ("invalid page", "corrupted", "missing", "truncated")
-"""What it only logs, and then reads the pages up to there."""
+"""What it only logs, and then goes on with the pages up to there."""
 
 
 class PlainStack(Scene):
@@ -64,10 +64,15 @@ def is_tiff_stack(path: Path) -> bool:
     """True if a TIFF keeps its bands where GDAL shows only one, on further pages or planes.
 
     Overviews and masks are pages too, but no bands.
+
+    Raises:
+        InputDataError: The list of pages is cut off.
     """
     try:
-        with _listening(), TiffFile(path) as tiff:
-            return any(_has_planes(series) for series in tiff.series)
+        with TiffFile(path) as tiff:
+            return bool(_stacks(tiff))
+    except InputDataError:
+        raise
     except _DAMAGED:
         return False
 
@@ -80,12 +85,22 @@ def open_stack(path: Path) -> Scene:
             or GDAL cannot read it.
     """
     try:
-        with _listening() as heard, TiffFile(path) as tiff:
-            return _scene(path, tiff, _only_stack(tiff, heard))
+        with TiffFile(path) as tiff:
+            return _scene(path, tiff, _only(_stacks(tiff)))
     except InputDataError:
         raise
     except _DAMAGED as error:
         raise InputDataError(f"not a TIFF stack that can be read ({error})") from error
+
+
+def _stacks(tiff: TiffFile) -> list[TiffPageSeries]:
+    """Images of several pages or planes."""
+    with _listening() as heard:
+        stacks = [series for series in tiff.series if _has_planes(series)]
+    for line in heard:
+        if any(word in line for word in _BROKEN_CHAIN):
+            raise InputDataError(f"the list of pages is cut off; the file is truncated ({line})")
+    return stacks
 
 
 @contextmanager
@@ -107,10 +122,7 @@ def _has_planes(series: TiffPageSeries) -> bool:
     return len(series.pages) > 1 or page.imagedepth > 1 or (series.ndim > 2 and page.ndim == 2)
 
 
-def _only_stack(tiff: TiffFile, heard: Sequence[str]) -> TiffPageSeries:
-    stacks = [series for series in tiff.series if _has_planes(series)]
-    if any(word in line for line in heard for word in _BROKEN_CHAIN):
-        raise InputDataError(f"the list of pages is broken; it is truncated ({heard[0]})")
+def _only(stacks: Sequence[TiffPageSeries]) -> TiffPageSeries:
     if len(stacks) != 1:
         found = ", ".join(f"{series.axes} {series.shape}" for series in stacks)
         raise InputDataError(f"found {len(stacks)} stacks ({found}), expected one; split the file")

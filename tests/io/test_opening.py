@@ -1,0 +1,180 @@
+"""Every format through the one door: windows equal the array, wrong paths one clear line."""
+
+from pathlib import Path
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from hsisr.errors import InputDataError, UsageError
+from hsisr.io.opening import find_scenes, open_scene
+from hsisr.tiling.windows import Window
+from tests.scenes import (
+    EVERY_FORMAT,
+    numbered,
+    write_envi,
+    write_geotiff,
+    write_image_folder,
+    write_mat5,
+    write_npy,
+)
+
+VALUES = numbered(bands=12, rows=37, cols=29)
+BANDS, ROWS, COLS = VALUES.shape
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("scenes")
+    return {name: write(folder, VALUES) for name, write in EVERY_FORMAT.items()}
+
+
+@st.composite
+def windows(draw: st.DrawFn) -> Window:
+    row, col = draw(st.integers(0, ROWS - 1)), draw(st.integers(0, COLS - 1))
+    rows, cols = draw(st.integers(1, ROWS - row)), draw(st.integers(1, COLS - col))
+    return Window(row, col, rows, cols)
+
+
+@pytest.mark.parametrize("name", EVERY_FORMAT)
+@hypothesis.settings(max_examples=12, deadline=None)
+@hypothesis.given(
+    window=windows(), bands=st.lists(st.integers(0, BANDS - 1), min_size=1, max_size=4, unique=True)
+)
+def test_a_window_is_that_part_of_the_array(
+    name: str, scenes: dict[str, Path], window: Window, bands: list[int]
+) -> None:
+    expected = VALUES[bands, window.row : window.row_end, window.col : window.col_end]
+    with open_scene(scenes[name]) as scene:
+        stored = scene.read_stored(window, bands)
+        np.testing.assert_array_equal(stored, expected, strict=True)
+        assert stored.dtype.isnative
+
+
+@pytest.mark.parametrize("name", EVERY_FORMAT)
+def test_the_whole_is_valid_and_in_no_place(name: str, scenes: dict[str, Path]) -> None:
+    with open_scene(str(scenes[name])) as scene:
+        cube = scene.read()
+        assert scene.path == scenes[name]
+        assert scene.metadata.shape == VALUES.shape
+        assert scene.metadata.stored.nodata is None
+        assert not scene.metadata.georeference.exists
+    np.testing.assert_array_equal(cube.values, VALUES.astype(np.float32), strict=True)
+    assert cube.valid.all()
+    scene.close()
+
+
+@pytest.mark.parametrize("rows", [1, 4])
+@pytest.mark.parametrize("bands", [1, 3, 4])
+@pytest.mark.parametrize("name", ["GeoTIFF", "COG", "BSQ", "BIL", "BIP", "MAT73", "NPY"])
+def test_few_bands_and_rows(name: str, bands: int, rows: int, tmp_path: Path) -> None:
+    values = numbered(bands, rows, 5)
+    with open_scene(EVERY_FORMAT[name](tmp_path, values)) as scene:
+        np.testing.assert_array_equal(scene.read().values, values)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "uint32", "int64", "float64"])
+@pytest.mark.parametrize("suffix", [".mat", ".npy", ".tif"])
+def test_values_of_any_real_type_become_float32(dtype: str, suffix: str, tmp_path: Path) -> None:
+    values = np.minimum(numbered(), 100).astype(dtype)
+    writers = {".mat": write_mat5, ".npy": write_npy, ".tif": write_geotiff}
+    with open_scene(writers[suffix](tmp_path / f"x{suffix}", values)) as scene:
+        assert scene.metadata.stored.dtype == np.dtype(dtype)
+        assert scene.read().values.dtype == np.float32
+
+
+def test_contents_decide_before_the_name(tmp_path: Path) -> None:
+    tiff = write_geotiff(tmp_path / "scene.img", numbered())
+    write_envi(tmp_path / "scene.hdr", numbered(), data=tmp_path / "other.img")
+    with open_scene(tiff) as scene:
+        assert scene.format == "GTiff"
+
+
+def test_axes_of_a_numpy_array(tmp_path: Path) -> None:
+    values = numbered(4, 6, 5)
+    np.save(tmp_path / "brc.npy", values)
+    with open_scene(tmp_path / "brc.npy", axes="BRC") as scene:
+        np.testing.assert_array_equal(scene.read().values, values)
+
+
+BROKEN = {
+    "empty.tif": (b"", "the file is empty"),
+    "text.tif": (b"not a picture at all", "not an image that can be read"),
+    "short.tif": (b"II*\0\x08\0\0\0", "not an image that can be read"),
+    "noise.png": (b"\x89PNG\r\n\x1a\nnothing", "not an image that can be read"),
+    "noise.hdr": (b"some radiance header", "does not begin with ENVI"),
+    "cube.mat": (b"no variables in here" * 20, "not a whole MATLAB file"),
+    "cube.npy": (b"\x93NUMPY\x01\0v\0{'descr'", "cannot be read as a numpy array"),
+    "EMIT_L2A_RFL.nc": (b"\x89HDF\r\n\x1a\n", "EMIT, PRISMA, DESIS"),
+    "PRS_L2D.he5": (b"\x89HDF\r\n\x1a\n", "convert the cube to GeoTIFF or ENVI"),
+    "classic.nc": (b"CDF\x01", "are not supported yet"),
+    "ENMAP-METADATA.XML": (b"<?xml version='1.0'?>", "name the .TIF"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_no_scene_is_refused_on_one_line_with_its_path(name: str, tmp_path: Path) -> None:
+    content, words = BROKEN[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputDataError, match=words) as caught:
+        open_scene(tmp_path / name)
+    assert str(caught.value).startswith(f"{tmp_path / name}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_missing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputDataError, match="no such file or folder"):
+        open_scene(tmp_path / "absent.tif")
+
+
+@pytest.mark.parametrize("option", ["variable", "axes"])
+def test_array_options_are_refused_where_they_mean_nothing(option: str, tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "x.tif", numbered())
+    with pytest.raises(UsageError, match=f"--{option} rcb has no meaning"):
+        open_scene(path, **{option: "rcb"})
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 4), (2, 3, 4, 5), (0, 3, 4)])
+def test_arrays_without_three_axes_are_refused(shape: tuple[int, ...], tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros(shape))
+    with pytest.raises(InputDataError, match=r"expected 3 axes|expected at least|cannot be read"):
+        open_scene(tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "U3", "bool", "O"])
+def test_arrays_without_real_numbers_are_refused(dtype: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((2, 3, 4), dtype))
+    with pytest.raises(InputDataError, match=r"expected integers or floats|holds objects"):
+        open_scene(tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize("name", ["five.mat", "seven.mat", "array.npy", "strips.tif", "packed.tif"])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_a_truncated_file_is_a_deliberate_error_or_whole(
+    name: str, share: float, scenes: dict[str, Path], tmp_path: Path
+) -> None:
+    whole = next(path for path in scenes.values() if path.name == name).read_bytes()
+    cut = tmp_path / name
+    cut.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(InputDataError, match=name), open_scene(cut) as scene:
+        scene.read()
+
+
+def test_a_file_and_a_folder_of_bands_stand_for_themselves(tmp_path: Path) -> None:
+    folder = write_image_folder(tmp_path / "bands", numbered())
+    assert find_scenes(folder) == [folder]
+    assert find_scenes(tmp_path / "any.tif") == [tmp_path / "any.tif"]
+
+
+def test_a_folder_stands_for_the_scenes_in_it(tmp_path: Path) -> None:
+    write_envi(tmp_path / "a.hdr", numbered())
+    write_geotiff(tmp_path / "b.tif", numbered())
+    (tmp_path / "b.hdr").write_text("ENVI\n")
+    (tmp_path / "c.hdr").write_text("#?RADIANCE\n")
+    (tmp_path / "notes.txt").write_text("nothing")
+    write_mat5(tmp_path / "d.mat", numbered())
+    write_image_folder(tmp_path / "e", numbered())
+    (tmp_path / "f").mkdir()
+    found = [path.name for path in find_scenes(tmp_path)]
+    assert found == ["a.hdr", "b.tif", "d.mat", "e"]

@@ -1,0 +1,167 @@
+"""Tiny scenes, written in every format that can be read.
+
+Every function here writes `values`, shape (bands, rows, cols), and returns the path to open.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import rasterio
+import scipy.io
+import tifffile
+from affine import Affine
+
+from hsisr.io.gdal_env import gdal_env
+
+Values = npt.NDArray[Any]
+
+UTM: Final = rasterio.CRS.from_epsg(32633)
+TRANSFORM: Final = Affine(30.0, 0.0, 365055.0, 0.0, -30.0, 5807085.0)
+ENVI_TYPES: Final = {
+    "uint8": 1,
+    "int16": 2,
+    "int32": 3,
+    "float32": 4,
+    "float64": 5,
+    "uint16": 12,
+    "uint32": 13,
+    "int64": 14,
+    "uint64": 15,
+}
+ENVI_AXES: Final = {"bsq": (0, 1, 2), "bil": (1, 0, 2), "bip": (1, 2, 0)}
+
+
+def numbered(bands: int = 5, rows: int = 13, cols: int = 11, dtype: str = "uint16") -> Values:
+    """A cube in which no two pixels near each other are equal; fits 8 bits."""
+    flat = np.arange(bands * rows * cols) * 7 % 251 + 1
+    return flat.reshape(bands, rows, cols).astype(dtype)
+
+
+def write_geotiff(
+    path: Path,
+    values: Values,
+    *,
+    band_tags: Sequence[Mapping[str, str]] = (),
+    imagery: Sequence[Mapping[str, str]] = (),
+    envi: Mapping[str, str] | None = None,
+    names: Sequence[str] = (),
+    **profile: Any,
+) -> Path:
+    """GeoTIFF, or with `driver` something else that GDAL writes; nothing is georeferenced unless
+    `crs` and `transform` say so."""
+    bands, rows, cols = values.shape
+    profile = {"driver": "GTiff", "dtype": values.dtype, **profile}
+    profile |= {"count": bands, "height": rows, "width": cols}
+    with gdal_env(), rasterio.open(path, "w", **profile) as dataset:
+        dataset.write(values)
+        for band, tags in enumerate(band_tags, 1):
+            dataset.update_tags(band, **tags)
+        for band, tags in enumerate(imagery, 1):
+            dataset.update_tags(band, ns="IMAGERY", **tags)
+        if envi:
+            dataset.update_tags(ns="ENVI", **envi)
+        for band, name in enumerate(names, 1):
+            dataset.set_band_description(band, name)
+    return path
+
+
+def write_envi(
+    header: Path,
+    values: Values,
+    fields: Mapping[str, str] | None = None,
+    *,
+    data: Path | None = None,
+    interleave: str = "bsq",
+    big_endian: bool = False,
+    offset: int = 0,
+) -> Path:
+    """ENVI pair; `fields` add to the header's own, or replace them."""
+    bands, rows, cols = values.shape
+    own = {
+        "samples": str(cols),
+        "lines": str(rows),
+        "bands": str(bands),
+        "header offset": str(offset),
+        "file type": "ENVI Standard",
+        "data type": str(ENVI_TYPES[values.dtype.name]),
+        "interleave": interleave,
+        "byte order": str(int(big_endian)),
+        **(fields or {}),
+    }
+    stored = values.transpose(ENVI_AXES[interleave])
+    numbers = stored.astype(values.dtype.newbyteorder(">" if big_endian else "<")).tobytes()
+    (data or header.with_suffix(".img")).write_bytes(bytes(offset) + numbers)
+    header.write_text("ENVI\n" + "".join(f"{key} = {text}\n" for key, text in own.items()), "utf-8")
+    return header
+
+
+def write_mat5(path: Path, values: Values, name: str = "cube", **beside: Any) -> Path:
+    """MATLAB 5, cube as (rows, cols, bands)."""
+    scipy.io.savemat(path, {name: values.transpose(1, 2, 0), **beside}, do_compression=True)
+    return path
+
+
+def write_mat73(path: Path, values: Values, name: str = "cube", **beside: Any) -> Path:
+    """MATLAB 7.3, cube as (rows, cols, bands), which HDF5 keeps the other way round."""
+    with h5py.File(path, "w", userblock_size=512) as file:
+        for key, array in {name: values.transpose(1, 2, 0), **beside}.items():
+            stored = file.create_dataset(key, data=np.asarray(array).T)
+            kind = {"f8": "double", "f4": "single", "b1": "logical"}
+            matlab = kind.get(stored.dtype.str[1:], stored.dtype.name)
+            stored.attrs["MATLAB_class"] = np.bytes_(matlab)
+    with path.open("r+b") as raw:
+        raw.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM")
+    return path
+
+
+def write_npy(path: Path, values: Values) -> Path:
+    """NumPy array, (rows, cols, bands)."""
+    np.save(path, values.transpose(1, 2, 0))
+    return path
+
+
+def write_pages(path: Path, values: Values, **options: Any) -> Path:
+    """TIFF with one page per band, by tifffile."""
+    options = {"photometric": "minisblack", "metadata": None, **options}
+    tifffile.imwrite(path, values, **options)
+    return path
+
+
+def write_image_folder(folder: Path, values: Values, suffix: str = ".png") -> Path:
+    """A folder of single-band images, numbered from 1 without leading zeros."""
+    folder.mkdir()
+    driver = "PNG" if suffix == ".png" else "GTiff"
+    for number, band in enumerate(values, 1):
+        write_geotiff(folder / f"band_{number}{suffix}", band[None], driver=driver)
+    return folder
+
+
+EVERY_FORMAT: Final[Mapping[str, Callable[[Path, Values], Path]]] = {
+    "GeoTIFF": lambda folder, v: write_geotiff(folder / "strips.tif", v, interleave="pixel"),
+    "tiled": lambda folder, v: write_geotiff(
+        folder / "tiled.tif", v, tiled=True, blockxsize=16, blockysize=16, compress="zstd"
+    ),
+    "BigTIFF": lambda folder, v: write_geotiff(folder / "big.tif", v, BIGTIFF="YES"),
+    "COG": lambda folder, v: write_geotiff(folder / "cog.tif", v, driver="COG"),
+    "BSQ": lambda folder, v: write_envi(folder / "bsq.hdr", v),
+    "BIL": lambda folder, v: write_envi(folder / "bil.hdr", v, interleave="bil", offset=37),
+    "BIP": lambda folder, v: write_envi(folder / "bip.hdr", v, interleave="bip", big_endian=True),
+    "MAT5": lambda folder, v: write_mat5(folder / "five.mat", v),
+    "MAT73": lambda folder, v: write_mat73(folder / "seven.mat", v),
+    "NPY": lambda folder, v: write_npy(folder / "array.npy", v),
+    "pages": lambda folder, v: write_pages(folder / "pages.tif", v),
+    "packed pages": lambda folder, v: write_pages(folder / "packed.tif", v, compression="zlib"),
+    "ImageJ": lambda folder, v: write_pages(
+        folder / "imagej.tif", v, imagej=True, metadata={"axes": "CYX"}
+    ),
+    "OME": lambda folder, v: write_pages(
+        folder / "planes.ome.tif", v, compression="zlib", metadata={"axes": "CYX"}
+    ),
+    "PNG folder": lambda folder, v: write_image_folder(folder / "png", v),
+    "TIFF folder": lambda folder, v: write_image_folder(folder / "tiff", v, ".tif"),
+}
+"""Writers of uint16 cubes into a folder, by a short name."""
