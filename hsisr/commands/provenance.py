@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,7 +35,9 @@ def provenance_tags(
 
 
 def _plain(options: Any) -> dict[str, Any]:
-    table: Mapping[str, Any] = asdict(options) if is_dataclass(options) else options  # type: ignore[arg-type]
+    table: Mapping[str, Any] = options
+    if is_dataclass(options):  # asdict() copies deeply, which a mapping proxy does not allow
+        table = {f.name: getattr(options, f.name) for f in fields(options)}
     return {
         key: value if isinstance(value, (bool, int, float, str)) else str(value)
         for key, value in table.items()
