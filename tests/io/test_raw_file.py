@@ -40,10 +40,12 @@ def test_windows_are_read_back(shape: tuple[int, int, int], data: st.DataObject)
     band = data.draw(st.integers(0, shape[0] - 1))
     row, col = (data.draw(st.integers(0, size - 1)) for size in shape[1:])
     rows, cols = shape[1] - row, shape[2] - col
-    with tempfile.TemporaryDirectory() as folder:
-        with RawFile(Path(folder, "cube"), shape, cube.dtype) as raw:
-            raw.write(cube, row=0, col=0, band=0)
-            found = raw.read(row=row, col=col, band=band, rows=rows, cols=cols)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        RawFile(Path(folder, "cube"), shape, cube.dtype) as raw,
+    ):
+        raw.write(cube, row=0, col=0, band=0)
+        found = raw.read(row=row, col=col, band=band, rows=rows, cols=cols)
     np.testing.assert_array_equal(found, cube[band, row:, col:])
 
 

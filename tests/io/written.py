@@ -85,7 +85,7 @@ def rich_metadata(
         ),
         spectral_axis=SpectralAxis(
             count=bands,
-            wavelengths_nm=tuple(409.42 + 50 * b for b in range(bands)),
+            wavelengths_nm=tuple(round(409.42 + 50 * b, 6) for b in range(bands)),
             fwhm_nm=tuple(6.125 + b for b in range(bands)),
             good=tuple(b != 1 for b in range(bands)),
             names=tuple(f"band {b} of many" for b in range(bands)),
