@@ -3,7 +3,8 @@
 Every function here writes `values`, shape (bands, rows, cols), and returns the path to open.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,6 +68,13 @@ def write_geotiff(
         for band, name in enumerate(names, 1):
             dataset.set_band_description(band, name)
     return path
+
+
+@contextmanager
+def edited(path: Path) -> Iterator[Any]:
+    """A raster opened by rasterio for changes."""
+    with gdal_env(), rasterio.open(path, "r+") as dataset:
+        yield dataset
 
 
 def write_envi(

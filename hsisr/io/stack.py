@@ -66,7 +66,7 @@ def is_tiff_stack(path: Path) -> bool:
     Overviews and masks are pages too, but no bands.
 
     Raises:
-        InputDataError: The list of pages is cut off.
+        InputDataError: The list of pages is cut off or damaged.
     """
     try:
         with TiffFile(path) as tiff:
@@ -96,7 +96,10 @@ def open_stack(path: Path) -> Scene:
 def _stacks(tiff: TiffFile) -> list[TiffPageSeries]:
     """Images of several pages or planes."""
     with _listening() as heard:
-        stacks = [series for series in tiff.series if _has_planes(series)]
+        try:
+            stacks = [series for series in tiff.series if _has_planes(series)]
+        except TiffFileError as error:
+            raise InputDataError(f"the list of pages is damaged ({error})") from error
     for line in heard:
         if any(word in line for word in _BROKEN_CHAIN):
             raise InputDataError(f"the list of pages is cut off; the file is truncated ({line})")

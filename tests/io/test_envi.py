@@ -1,0 +1,289 @@
+"""ENVI: naming habits, layouts, header fields, and headers that lie."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rasterio.crs import CRS
+
+from hsisr.errors import InputDataError
+from hsisr.io.opening import open_scene
+from hsisr.scene.metadata import SceneMetadata
+from hsisr.tiling.windows import Window
+from tests.scenes import ENVI_AXES, ENVI_TYPES, numbered, write_envi, write_geotiff
+
+VALUES = numbered(3, 6, 5)
+
+
+def read_back(path: Path) -> SceneMetadata:
+    with open_scene(path) as scene:
+        return scene.metadata
+
+
+def with_fields(folder: Path, **fields: str) -> Path:
+    texts = {key.replace("_", " "): text for key, text in fields.items()}
+    return write_envi(folder / "x.hdr", VALUES, texts)
+
+
+@pytest.mark.parametrize(
+    ("header", "data"),
+    [
+        ("x.hdr", "x"),
+        ("x.hdr", "x.img"),
+        ("x.hdr", "x.dat"),
+        ("x.hdr", "x.raw"),
+        ("x.hdr", "x.bsq"),
+        ("x.hdr", "x.bil"),
+        ("x.hdr", "x.bip"),
+        ("x.img.hdr", "x.img"),
+        ("f_rfl.hdr", "f_rfl"),
+        ("X.HDR", "X.IMG"),
+        ("x.hdr", "x.IMG"),
+        ("x.hdr", "x.rdn"),
+    ],
+)
+def test_the_pair_is_found_from_either_side(header: str, data: str, tmp_path: Path) -> None:
+    write_envi(tmp_path / header, VALUES, data=tmp_path / data)
+    for name in (header, data):
+        with open_scene(tmp_path / name) as scene:
+            assert scene.format == "ENVI"
+            np.testing.assert_array_equal(scene.read().values, VALUES)
+
+
+def test_of_several_data_files_one_that_is_long_enough_is_taken(tmp_path: Path) -> None:
+    header = write_envi(tmp_path / "x.hdr", VALUES, data=tmp_path / "x.dat")
+    (tmp_path / "x.img").write_bytes(b"thumbnail")
+    with open_scene(header) as scene:
+        np.testing.assert_array_equal(scene.read().values, VALUES)
+
+
+@pytest.mark.parametrize("interleave", ENVI_AXES)
+@pytest.mark.parametrize("big_endian", [False, True])
+@pytest.mark.parametrize("dtype", ENVI_TYPES)
+def test_every_type_order_and_interleave(
+    dtype: str, interleave: str, big_endian: bool, tmp_path: Path
+) -> None:
+    values = VALUES.astype(dtype)
+    path = write_envi(
+        tmp_path / "x.hdr", values, interleave=interleave, big_endian=big_endian, offset=11
+    )
+    with open_scene(path) as scene:
+        stored = scene.read_stored(Window(1, 2, 4, 3), [2, 0])
+    np.testing.assert_array_equal(stored, values[[2, 0], 1:5, 2:5], strict=True)
+
+
+def test_fields_of_the_spectrum(tmp_path: Path) -> None:
+    axis = read_back(
+        with_fields(
+            tmp_path,
+            wavelength="{0.40942,\n 0.5,\n 0.61}",
+            wavelength_units="Micrometers",
+            fwhm="{0.006, 0.006, 0.007}",
+            bbl="{1, 0, 1.0}",
+            band_names="{blue, green, red}",
+        )
+    ).spectral_axis
+    assert axis.wavelengths_nm == (409.42, 500.0, 610.0)
+    assert axis.fwhm_nm == (6.0, 6.0, 7.0)
+    assert axis.good == (True, False, True)
+    assert axis.names == ("blue", "green", "red")
+    assert axis.unit == "Micrometers"
+
+
+@pytest.mark.parametrize("unit", [None, "Unknown", "unknown", ""])
+@pytest.mark.parametrize(
+    ("wavelengths", "guess"),
+    [("{0.4, 0.5, 2.5}", "Micrometers"), ("{400, 500, 2500}", "Nanometers")],
+)
+def test_a_missing_unit_is_guessed_from_the_numbers(
+    unit: str | None, wavelengths: str, guess: str, tmp_path: Path
+) -> None:
+    fields = {"wavelength": wavelengths} | ({} if unit is None else {"wavelength_units": unit})
+    axis = read_back(with_fields(tmp_path, **fields)).spectral_axis
+    assert axis.wavelengths_nm == (400.0, 500.0, 2500.0)
+    assert axis.unit == guess
+
+
+def test_wavenumbers_are_no_wavelengths_and_stay_in_the_header(tmp_path: Path) -> None:
+    meta = read_back(
+        with_fields(tmp_path, wavelength="{900, 901, 902}", wavelength_units="Wavenumber")
+    )
+    assert meta.spectral_axis.wavelengths_nm is None
+    assert meta.header["wavelength"] == "{900, 901, 902}"
+
+
+def test_fields_of_the_numbers(tmp_path: Path) -> None:
+    stored = read_back(
+        with_fields(
+            tmp_path,
+            data_ignore_value="-9999",
+            data_gain_values="{0.1, 0.2, 0.3}",
+            data_offset_values="{1, 2, 3}",
+            data_units="W/m2",
+        )
+    ).stored
+    assert stored.nodata == -9999
+    assert stored.scales == (0.1, 0.2, 0.3)
+    assert stored.offsets == (1.0, 2.0, 3.0)
+    assert stored.units == ("W/m2",) * 3
+
+
+def test_other_fields_are_carried_in_lower_case(tmp_path: Path) -> None:
+    meta = read_back(
+        write_envi(
+            tmp_path / "x.hdr",
+            VALUES,
+            {
+                "Acquisition Time": "2022-07-24T10:45:26Z",
+                "reflectance scale factor": "10000",
+                "default bands": "{3, 2, 1}",
+                "x start": "12",
+                "pixel size": "{30, 30}",
+            },
+        )
+    )
+    assert meta.header == {
+        "acquisition time": "2022-07-24T10:45:26Z",
+        "reflectance scale factor": "10000",
+        "default bands": "{3, 2, 1}",
+    }
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
+def test_headers_in_other_encodings(encoding: str, tmp_path: Path) -> None:
+    path = with_fields(tmp_path, wavelength="{0.4, 0.5, 0.6}", wavelength_units="µm")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text, encoding=encoding)
+    assert read_back(path).spectral_axis.wavelengths_nm == (400.0, 500.0, 600.0)
+
+
+def test_comments_and_crlf(tmp_path: Path) -> None:
+    path = with_fields(tmp_path, wavelength="{400, 500, 600}")
+    lines = path.read_text().splitlines()
+    path.write_bytes("\r\n".join([lines[0], "; written by hand", *lines[1:], ""]).encode())
+    assert read_back(path).spectral_axis.wavelengths_nm == (400.0, 500.0, 600.0)
+
+
+def test_map_info_with_a_rotation(tmp_path: Path) -> None:
+    place = read_back(
+        with_fields(
+            tmp_path,
+            map_info="{UTM, 1, 1, 579717.18, 3714550.7, 16.9, 16.9, 11, North, WGS-84, "
+            "units=Meters, rotation=34.0}",
+        )
+    ).georeference
+    assert place.crs_wkt is not None
+    assert place.transform is not None
+    assert CRS.from_wkt(place.crs_wkt).to_epsg() == 32611
+    assert place.transform @ (0, 0) == pytest.approx((579717.18, 3714550.7))
+    assert place.transform.a == pytest.approx(16.9 * np.cos(np.radians(34)))
+
+
+def test_map_info_names_the_place_of_its_reference_pixel(tmp_path: Path) -> None:
+    place = read_back(
+        with_fields(tmp_path, map_info="{Geographic Lat/Lon, 2.5, 3, 13, 52, 0.1, 0.1, WGS-84}")
+    ).georeference
+    assert place.transform is not None
+    assert place.transform @ (1.5, 2) == pytest.approx((13, 52))
+
+
+def test_geo_points_become_ground_control_points(tmp_path: Path) -> None:
+    points = read_back(
+        with_fields(tmp_path, geo_points="{1, 1, 52, 13, 6, 1, 52, 14, 1, 7, 51, 13, 6, 7, 51, 14}")
+    ).georeference.gcps
+    assert [(p.row, p.col, p.x, p.y) for p in points][1:3] == [(0, 5, 14, 52), (6, 0, 13, 51)]
+
+
+def test_rpc_info_becomes_rpcs(tmp_path: Path) -> None:
+    numbers = "{" + ", ".join(str(n) for n in range(1, 94)) + "}"
+    rpcs = read_back(with_fields(tmp_path, rpc_info=numbers)).georeference.rpcs
+    assert float(rpcs["LINE_OFF"]) == 1
+    assert rpcs["SAMP_DEN_COEFF"].split()[-1] == "90"
+
+
+def test_data_ignore_value_marks_pixels_invalid(tmp_path: Path) -> None:
+    with open_scene(with_fields(tmp_path, data_ignore_value=str(VALUES[1, 2, 3]))) as scene:
+        np.testing.assert_array_equal(scene.read().valid, VALUES[1, 2, 3] != VALUES)
+
+
+def test_an_external_mask_beside_the_data(tmp_path: Path) -> None:
+    path = with_fields(tmp_path)
+    mask = np.full((1, 6, 5), 255, np.uint8)
+    mask[0, 2, 3] = 0
+    write_geotiff(tmp_path / "x.img.msk", mask)
+    with open_scene(path) as scene:
+        valid = scene.read(Window(2, 2, 3, 3)).valid
+    assert not valid[:, 0, 1].any()
+    assert valid.sum() == valid.size - 3
+
+
+LIES = {
+    "more than the file holds": ({"lines": "7"}, r"promises 210 bytes .* x\.img holds 180"),
+    "no bands": ({"bands": "0"}, "bands = 0; expected at least 1"),
+    "half a line": ({"lines": "6.5"}, "lines = 6.5; expected a whole number"),
+    "negative samples": ({"samples": "-5"}, "samples = -5; expected at least 1"),
+    "negative offset": ({"header offset": "-1"}, "header offset = -1; expected at least 0"),
+    "unknown type": ({"data type": "7"}, "data type = 7; expected one of"),
+    "complex numbers": ({"data type": "6", "samples": "1"}, "expected integers or floats"),
+    "unknown interleave": ({"interleave": "zigzag"}, "expected bsq, bil or bip"),
+    "unknown byte order": ({"byte order": "2"}, "byte order = 2; expected 0"),
+    "too few wavelengths": ({"wavelength": "{400, 500}"}, "2 wavelengths for 3 bands"),
+    "wavelengths in words": ({"wavelength": "{blue, green, red}"}, "could not convert"),
+    "NaN wavelengths": ({"wavelength": "{400, nan, 600}"}, "band 2 has nan"),
+    "unknown unit": (
+        {"wavelength": "{4, 5, 6}", "wavelength units": "Parsec"},
+        "unknown wavelength unit 'Parsec'",
+    ),
+    "too many flags": ({"bbl": "{1, 1, 1, 1}"}, "4 bad-band flags for 3 bands"),
+    "too few names": ({"band names": "{a}"}, "1 band names for 3 bands"),
+    "too few gains": ({"data gain values": "{1, 2}"}, "2 per-band fields for 3 bands"),
+    "nodata in words": ({"data ignore value": "none"}, "data ignore value = none"),
+    "open brace": ({"wavelength": "{400, 500"}, "brace that is never closed"),
+    "frames": ({"major frame offsets": "{0, 8}"}, "frames with gaps"),
+    "compressed": ({"file compression": "1"}, "the data file is compressed"),
+    "classes": ({"file type": "ENVI Classification"}, "expected an image"),
+    "library": ({"file type": "ENVI Spectral Library"}, "expected an image"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_header_that_lies_is_refused(lie: str, tmp_path: Path) -> None:
+    fields, words = LIES[lie]
+    path = write_envi(tmp_path / "x.hdr", VALUES.astype("uint16"), fields)
+    (tmp_path / "x.img").write_bytes(bytes(180))
+    with pytest.raises(InputDataError, match=words) as caught:
+        open_scene(path)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["samples", "lines", "bands", "data type"])
+def test_a_header_without_a_mandatory_field_is_refused(key: str, tmp_path: Path) -> None:
+    path = with_fields(tmp_path)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if not line.startswith(key)))
+    with pytest.raises(InputDataError, match=f"{key} = nothing"):
+        open_scene(path)
+
+
+def test_interleave_byte_order_and_offset_have_defaults(tmp_path: Path) -> None:
+    path = with_fields(tmp_path)
+    optional = ("interleave", "byte order", "header offset", "file type")
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if not line.startswith(optional)))
+    with open_scene(path) as scene:
+        np.testing.assert_array_equal(scene.read().values, VALUES)
+
+
+def test_a_header_without_data_names_what_it_looked_for(tmp_path: Path) -> None:
+    path = with_fields(tmp_path)
+    (tmp_path / "x.img").unlink()
+    with pytest.raises(InputDataError, match="found no data file beside the header"):
+        open_scene(path)
+
+
+def test_data_that_shrank_after_opening_is_refused(tmp_path: Path) -> None:
+    with open_scene(with_fields(tmp_path)) as scene:
+        (tmp_path / "x.img").write_bytes(b"short")
+        with pytest.raises(InputDataError, match="cannot be read any more"):
+            scene.read()

@@ -1,0 +1,258 @@
+"""GDAL rasters: where spectral fields come from, masks and alpha, georeferencing."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from affine import Affine
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
+
+from hsisr.errors import InputDataError
+from hsisr.io.gdal_env import gdal_env
+from hsisr.io.opening import open_scene
+from hsisr.scene.metadata import SceneMetadata
+from hsisr.tiling.windows import Window
+from tests.scenes import TRANSFORM, UTM, edited, numbered, write_geotiff
+
+VALUES = numbered(3, 6, 5)
+IN_BANDS = tuple(
+    {"wavelength": w, "wavelength_units": "Nanometers", "fwhm": f, "bbl": b}
+    for w, f, b in (("409.42", "6.5", "1"), ("500", "6", "0"), ("600.1", "7", "1"))
+)
+IN_ENVI = {
+    "wavelength": "{0.41042, 0.501, 0.6011}",
+    "wavelength_units": "Micrometers",
+    "fwhm": "{0.0075, 0.007, 0.008}",
+    "bbl": "{0, 1, 1}",
+}
+IN_IMAGERY = tuple({"CENTRAL_WAVELENGTH_UM": w, "FWHM_UM": "0.009"} for w in ("0.4", "0.5", "0.6"))
+
+
+def read_back(path: Path) -> SceneMetadata:
+    with open_scene(path) as scene:
+        return scene.metadata
+
+
+@pytest.mark.parametrize(
+    ("places", "wavelengths", "fwhm", "good"),
+    [
+        ("bands envi imagery", (409.42, 500, 600.1), (6.5, 6, 7), (True, False, True)),
+        ("envi imagery", (410.42, 501, 601.1), (7.5, 7, 8), (False, True, True)),
+        ("imagery", (400, 500, 600), (9, 9, 9), None),
+        ("", None, None, None),
+    ],
+)
+def test_band_tags_go_before_the_envi_domain_before_imagery(
+    places: str, wavelengths: Any, fwhm: Any, good: Any, tmp_path: Path
+) -> None:
+    path = write_geotiff(
+        tmp_path / "x.tif",
+        VALUES,
+        band_tags=IN_BANDS if "bands" in places else (),
+        envi=IN_ENVI if "envi" in places else None,
+        imagery=IN_IMAGERY if "imagery" in places else (),
+    )
+    axis = read_back(path).spectral_axis
+    assert axis.wavelengths_nm == wavelengths
+    assert axis.fwhm_nm == fwhm
+    assert axis.good == good
+
+
+def test_each_field_is_taken_from_the_first_place_that_has_it_in_its_own_unit(
+    tmp_path: Path,
+) -> None:
+    only = [{k: tags[k] for k in ("wavelength", "wavelength_units")} for tags in IN_BANDS]
+    path = write_geotiff(tmp_path / "x.tif", VALUES, band_tags=only, envi=IN_ENVI)
+    axis = read_back(path).spectral_axis
+    assert (axis.wavelengths_nm, axis.fwhm_nm) == ((409.42, 500.0, 600.1), (7.5, 7.0, 8.0))
+    assert axis.unit == "Nanometers"
+
+
+def test_wavelengths_that_only_some_bands_name_stay_tags(tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "x.tif", VALUES, band_tags=IN_BANDS[:2])
+    meta = read_back(path)
+    assert meta.spectral_axis.wavelengths_nm is None
+    assert meta.band_tags[0]["wavelength"] == "409.42"
+
+
+def test_bands_with_several_units_are_refused(tmp_path: Path) -> None:
+    mixed = [*IN_BANDS[:2], IN_BANDS[2] | {"wavelength_units": "Micrometers"}]
+    path = write_geotiff(tmp_path / "x.tif", VALUES, band_tags=mixed)
+    with pytest.raises(InputDataError, match="several units"):
+        open_scene(path)
+
+
+def test_a_wavelength_in_words_is_refused(tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "x.tif", VALUES, band_tags=[{"wavelength": "red"}] * 3)
+    with pytest.raises(InputDataError, match="'red'; expected one number per band"):
+        open_scene(path)
+
+
+def test_names_tags_and_free_header_fields_are_carried(tmp_path: Path) -> None:
+    path = write_geotiff(
+        tmp_path / "x.tif",
+        VALUES,
+        names=["blue", "", "red"],
+        band_tags=[{"detector": "A", "STATISTICS_MEAN": "3"}, {}, {"detector": "B"}],
+        envi={"acquisition_time": "2022", "samples": "5", **IN_ENVI},
+    )
+    with edited(path) as dataset:
+        dataset.update_tags(start_time="10:45")
+    meta = read_back(path)
+    assert meta.spectral_axis.names == ("blue", "", "red")
+    assert meta.band_tags == ({"detector": "A"}, {}, {"detector": "B"})
+    assert meta.header == {"acquisition time": "2022"}
+    assert meta.tags["start_time"] == "10:45"
+
+
+def test_scale_offset_and_unit(tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "x.tif", VALUES)
+    with edited(path) as dataset:
+        dataset.scales, dataset.offsets, dataset.units = (0.1, 1, 1), (0, 2, 0), ("a", "b", "c")
+    stored = read_back(path).stored
+    assert stored.scales == (0.1, 1.0, 1.0)
+    assert stored.offsets == (0.0, 2.0, 0.0)
+    assert stored.units == ("a", "b", "c")
+
+
+def test_place_on_the_ground_and_that_of_a_window(tmp_path: Path) -> None:
+    rotated = TRANSFORM @ Affine.rotation(30)
+    path = write_geotiff(tmp_path / "x.tif", VALUES, crs=UTM, transform=rotated)
+    with open_scene(path) as scene:
+        place = scene.metadata.georeference
+        part = scene.read(Window(2, 1, 3, 3)).georeference
+    assert place.crs_wkt is not None
+    assert CRS.from_wkt(place.crs_wkt) == UTM
+    assert place.transform == rotated
+    assert part.transform == rotated @ Affine.translation(1, 2)
+
+
+def test_ground_control_points(tmp_path: Path) -> None:
+    corners = [(0, 0, 13, 52), (0, 5, 14, 52), (6, 0, 13, 51), (6, 5, 14, 51)]
+    path = tmp_path / "x.tif"
+    points = [
+        GroundControlPoint(r, c, x, y, 7, id=str(n)) for n, (r, c, x, y) in enumerate(corners)
+    ]
+    write_geotiff(path, VALUES, gcps=points, crs=CRS.from_epsg(4326))
+    place = read_back(path).georeference
+    assert [(p.row, p.col, p.x, p.y) for p in place.gcps] == corners
+    assert place.gcps[0].z == 7
+    assert place.gcps_crs_wkt is not None
+    assert place.transform is None
+
+
+def test_rational_polynomials(tmp_path: Path) -> None:
+    offsets = [
+        f"{a}_{b}" for a in ("LINE", "SAMP", "LAT", "LONG", "HEIGHT") for b in ("OFF", "SCALE")
+    ]
+    curves = [f"{a}_{b}_COEFF" for a in ("LINE", "SAMP") for b in ("NUM", "DEN")]
+    rpcs = dict.fromkeys(offsets, "5") | dict.fromkeys(curves, " ".join(["1"] * 20))
+    path = write_geotiff(tmp_path / "x.tif", VALUES)
+    with edited(path) as dataset:
+        dataset.update_tags(ns="RPC", **rpcs)
+    found = read_back(path).georeference.rpcs
+    assert float(found["LINE_OFF"]) == 5
+    assert len(found["SAMP_DEN_COEFF"].split()) == 20
+
+
+def test_nodata_is_invalid(tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "x.tif", VALUES, nodata=int(VALUES[0, 1, 1]))
+    with open_scene(path) as scene:
+        assert scene.read_mask(Window(0, 0, 6, 5)) is None
+        np.testing.assert_array_equal(scene.read().valid, VALUES[0, 1, 1] != VALUES)
+
+
+def test_nodata_may_differ_from_band_to_band(tmp_path: Path) -> None:
+    bands = "".join(
+        f'<VRTRasterBand dataType="UInt16" band="{b}"><NoDataValue>{VALUES[b - 1, 0, b]}'
+        '</NoDataValue><SimpleSource><SourceFilename relativeToVRT="1">x.tif</SourceFilename>'
+        f"<SourceBand>{b}</SourceBand></SimpleSource></VRTRasterBand>"
+        for b in (1, 2, 3)
+    )
+    write_geotiff(tmp_path / "x.tif", VALUES)
+    path = tmp_path / "x.vrt"
+    path.write_text(f'<VRTDataset rasterXSize="5" rasterYSize="6">{bands}</VRTDataset>')
+    with open_scene(path) as scene:
+        valid = scene.read().valid
+        assert [scene.nodata_of(b) for b in range(3)] == [VALUES[b, 0, b + 1] for b in range(3)]
+    assert not any(valid[b, 0, b + 1] for b in range(3))
+    assert valid[0, 0, 2]
+
+
+@pytest.mark.parametrize("internal", [True, False])
+def test_internal_and_external_masks(internal: bool, tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "x.tif", VALUES)
+    mask = np.full((6, 5), 255, np.uint8)
+    mask[2, 3] = 0
+    with gdal_env(GDAL_TIFF_INTERNAL_MASK=str(internal)), edited(path) as dataset:
+        dataset.write_mask(mask)
+    assert (tmp_path / "x.tif.msk").exists() is not internal
+    with open_scene(path) as scene:
+        cube = scene.read(Window(1, 1, 3, 4))
+    np.testing.assert_array_equal(cube.valid, np.broadcast_to(mask[1:4, 1:5] > 0, (3, 3, 4)))
+
+
+def rgba(path: Path, **options: Any) -> Path:
+    values = np.concatenate([VALUES, np.full((1, 6, 5), 255)]).astype(np.uint8)
+    values[3, 2, 3] = 0
+    path = write_geotiff(path, values, **options)
+    with edited(path) as dataset:
+        dataset.colorinterp = [*[ColorInterp.undefined] * 3, ColorInterp.alpha]
+    return path
+
+
+def test_an_alpha_band_is_a_mask_and_no_band(tmp_path: Path) -> None:
+    with open_scene(rgba(tmp_path / "x.tif")) as scene:
+        cube = scene.read()
+    np.testing.assert_array_equal(cube.values, VALUES)
+    assert not cube.valid[:, 2, 3].any()
+    assert cube.valid.sum() == cube.valid.size - 3
+
+
+def test_nodata_goes_before_alpha(tmp_path: Path) -> None:
+    with open_scene(rgba(tmp_path / "x.tif", nodata=250)) as scene:
+        assert scene.metadata.bands == 3
+        assert scene.read().valid[:, 2, 3].all()
+
+
+def test_a_band_with_a_wavelength_is_no_alpha(tmp_path: Path) -> None:
+    tags = [{"wavelength": w} for w in ("400", "500", "600", "700")]
+    with open_scene(rgba(tmp_path / "x.tif", band_tags=tags)) as scene:
+        assert scene.metadata.bands == 4
+        assert scene.read().valid.all()
+
+
+def test_colour_tables_are_refused(tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "x.tif", VALUES[:1].astype(np.uint8), photometric="palette")
+    with edited(path) as dataset:
+        dataset.write_colormap(1, {1: (255, 0, 0, 255)})
+    with pytest.raises(InputDataError, match="found a colour table"):
+        open_scene(path)
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex_int16"])
+def test_complex_numbers_are_refused(dtype: str, tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "x.tif", VALUES.astype("complex64"), dtype=dtype)
+    with pytest.raises(InputDataError, match="found bands of type complex"):
+        open_scene(path)
+
+
+def test_a_file_that_breaks_off_is_named_when_its_end_is_read(tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "x.tif", numbered(3, 64, 64), compress="deflate")
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 200)
+    with (
+        pytest.raises(InputDataError, match=r"x\.tif.*(truncated|not an image)"),
+        open_scene(path) as scene,
+    ):
+        scene.read()
+
+
+def test_reading_leaves_nothing_beside_the_file(tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "x.tif", VALUES)
+    with open_scene(path) as scene:
+        scene.read()
+    assert [file.name for file in tmp_path.iterdir()] == ["x.tif"]
