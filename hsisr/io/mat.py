@@ -90,7 +90,7 @@ def open_mat(path: Path, *, hdf5: bool, variable: str | None, axes: str | None) 
         wavelengths = len(fields.spectral.wavelengths or ())
         name = _cube(file.variables, variable, wavelengths)
         shape = file.variables[name].shape
-        order = checked_axes(axes) if axes else _axes(shape, wavelengths)
+        order = _axes(shape, wavelengths) if axes is None else checked_axes(axes)
         return MatScene(path, file, fields, name, order)
     except BaseException:
         file.close()

@@ -22,7 +22,7 @@ class NpyScene(Scene):
     format = "NPY"
 
     def __init__(self, path: Path, axes: str | None) -> None:
-        self.path, self._axes = path, checked_axes(axes or "rcb")
+        self.path, self._axes = path, checked_axes("rcb" if axes is None else axes)
         array = self._mapped()
         if array.ndim != 3:
             raise InputDataError(f"found an array of shape {array.shape}, expected 3 axes")

@@ -1,0 +1,107 @@
+"""Folders of single-band images, as the CAVE set comes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hsisr.errors import InputDataError
+from hsisr.io.opening import open_scene
+from tests.scenes import (
+    TRANSFORM,
+    UTM,
+    numbered,
+    write_geotiff,
+    write_image_folder,
+    write_pages,
+)
+
+VALUES = numbered(12, 6, 5)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_image_folder(tmp_path / "scene_ms", VALUES)
+
+
+def test_bands_come_in_natural_order_under_their_names(folder: Path) -> None:
+    with open_scene(folder) as scene:
+        assert scene.format == "image folder"
+        assert scene.metadata.spectral_axis.names == tuple(f"band_{n}" for n in range(1, 13))
+        np.testing.assert_array_equal(scene.read().values, VALUES)
+
+
+def test_previews_notes_and_hidden_files_are_left_alone(folder: Path) -> None:
+    for name in ("scene_RGB.bmp", "preview.jpg", "Thumbs.db", "notes.txt", "._band_1.png"):
+        (folder / name).write_bytes(b"something else")
+    (folder / "more").mkdir()
+    with open_scene(folder) as scene:
+        assert scene.metadata.bands == 12
+
+
+def test_place_nodata_and_wavelengths_of_tiff_bands(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    for n, wavelength in enumerate((400, 500, 600)):
+        tags = {"wavelength": str(wavelength), "wavelength_units": "nm"}
+        write_geotiff(
+            tmp_path / "s" / f"B{n}.tif",
+            VALUES[n : n + 1],
+            band_tags=[tags],
+            crs=UTM,
+            transform=TRANSFORM,
+            nodata=int(VALUES[n, 0, n]),
+        )
+    with open_scene(tmp_path / "s") as scene:
+        assert scene.metadata.spectral_axis.wavelengths_nm == (400.0, 500.0, 600.0)
+        assert scene.metadata.georeference.transform == TRANSFORM
+        assert [scene.nodata_of(b) for b in range(3)] == [VALUES[b, 0, b] for b in range(3)]
+        assert not any(scene.read().valid[b, 0, b] for b in range(3))
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (VALUES[:1, :5], r"zz\.png is 5 x 5 pixels of uint16, but band_1\.png is 6 x 5"),
+        (VALUES[:1].astype(np.uint8), "6 x 5 pixels of uint8, but"),
+        (VALUES[:3], r"zz\.png has 3 bands, expected one"),
+    ],
+)
+def test_an_image_that_does_not_belong_is_named(
+    values: np.ndarray[tuple[int, ...], np.dtype[np.uint16]], words: str, folder: Path
+) -> None:
+    write_geotiff(folder / "zz.png", values, driver="PNG")
+    with pytest.raises(InputDataError, match=words):
+        open_scene(folder)
+
+
+def test_images_of_two_kinds_are_refused(folder: Path) -> None:
+    write_geotiff(folder / "b.tif", VALUES[:1])
+    with pytest.raises(InputDataError, match="found 12 PNG and 1 TIFF files"):
+        open_scene(folder)
+
+
+def test_a_stack_among_the_images_is_refused(tmp_path: Path) -> None:
+    folder = write_image_folder(tmp_path / "s", VALUES[:2], ".tif")
+    write_pages(folder / "z.tif", VALUES)
+    with pytest.raises(InputDataError, match=r"z\.tif has several pages"):
+        open_scene(folder)
+
+
+def test_a_damaged_image_is_named(folder: Path) -> None:
+    (folder / "band_3.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    with pytest.raises(InputDataError, match=r"band_3\.png: not an image"):
+        open_scene(folder)
+
+
+def test_an_image_that_vanishes_is_named(folder: Path) -> None:
+    with open_scene(folder) as scene:
+        (folder / "band_2.png").unlink()
+        with pytest.raises(InputDataError, match=r"band 2 .*band_2\.png"):
+            scene.read()
+
+
+@pytest.mark.parametrize("name", ["readme.txt", "photo.jpg"])
+def test_a_folder_without_images_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("x")
+    with pytest.raises(InputDataError, match="a folder without PNG or TIFF images"):
+        open_scene(tmp_path)

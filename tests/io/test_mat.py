@@ -1,0 +1,242 @@
+"""MATLAB files: which variable is the cube, how its axes lie, what lies beside it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+import scipy.sparse
+
+from hsisr.errors import InputDataError, ResourceError, UsageError
+from hsisr.io.mat_file import Mat73
+from hsisr.io.opening import open_scene
+from hsisr.tiling.windows import Window
+from tests.scenes import numbered, write_mat5, write_mat73
+
+VALUES = numbered(4, 6, 5)
+ROWS_COLS_BANDS = VALUES.transpose(1, 2, 0)
+BOTH = pytest.mark.parametrize("write", [write_mat5, write_mat73])
+Write = Callable[..., Path]
+
+
+@BOTH
+def test_the_only_cube_of_numbers_is_taken(write: Write, tmp_path: Path) -> None:
+    path = write(tmp_path / "x.mat", VALUES, "paviaU", gt=np.ones((6, 5)), flags=VALUES > 100)
+    with open_scene(path) as scene:
+        assert scene.format == ("MAT5" if write is write_mat5 else "MAT73")
+        np.testing.assert_array_equal(scene.read().values, VALUES)
+
+
+@BOTH
+def test_of_two_cubes_the_user_chooses(write: Write, tmp_path: Path) -> None:
+    path = write(tmp_path / "x.mat", VALUES, "lr", hr=np.zeros((12, 10, 4)))
+    with pytest.raises(InputDataError, match=r"2 cubes: .*lr \(6, 5, 4\).*--variable NAME"):
+        open_scene(path)
+    with open_scene(path, variable="hr") as scene:
+        assert scene.metadata.shape == (4, 12, 10)
+
+
+@BOTH
+def test_wavelengths_tell_the_cube_from_a_picture_of_it(write: Write, tmp_path: Path) -> None:
+    wl = np.array([[0.4, 0.5, 0.6, 0.7]])
+    path = write(tmp_path / "x.mat", VALUES, "I", rgb=np.zeros((6, 5, 3), np.uint8), wl=wl)
+    with open_scene(path) as scene:
+        assert scene.metadata.shape == VALUES.shape
+        assert scene.metadata.spectral_axis.wavelengths_nm == (400.0, 500.0, 600.0, 700.0)
+
+
+@BOTH
+@pytest.mark.parametrize("axes", ["rcb", "brc", "RBC", "crb"])
+def test_axes_say_how_the_cube_lies(write: Write, axes: str, tmp_path: Path) -> None:
+    lying = VALUES.transpose(["brc".index(axis) for axis in axes.lower()])
+    path = write(tmp_path / "x.mat", lying.transpose(2, 0, 1))
+    with open_scene(path, axes=axes) as scene:
+        np.testing.assert_array_equal(scene.read().values, VALUES)
+
+
+@BOTH
+@pytest.mark.parametrize("axes", ["rcb", "brc", "rbc"])
+def test_wavelengths_point_to_the_axis_of_bands(write: Write, axes: str, tmp_path: Path) -> None:
+    lying = VALUES.transpose(["brc".index(axis) for axis in axes])
+    path = write(tmp_path / "x.mat", lying.transpose(2, 0, 1), wavelengths=np.arange(400.0, 404.0))
+    with open_scene(path) as scene:
+        np.testing.assert_array_equal(scene.read().values, VALUES)
+
+
+@pytest.mark.parametrize("axes", ["", "rc", "rcx", "rrb", "rcbb"])
+def test_axes_must_name_each_axis_once(axes: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="letters r, c and b once each"):
+        open_scene(write_mat5(tmp_path / "x.mat", VALUES), axes=axes)
+
+
+@BOTH
+def test_fields_beside_the_cube(write: Write, tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "x.mat",
+        VALUES,
+        Wavelengths=np.array([[400.5], [500], [600], [700]]),
+        FWHM=np.full((1, 4), 6.0),
+        bbl=np.array([[1, 0, 1, 1]], np.uint8),
+        nodata=np.array([[float(VALUES[0, 1, 2])]]),
+        transform=np.array([[30.0, 0, 100, 0, -30, 200]]),
+    )
+    with open_scene(path) as scene:
+        meta, valid = scene.metadata, scene.read().valid
+    assert meta.spectral_axis.wavelengths_nm == (400.5, 500.0, 600.0, 700.0)
+    assert meta.spectral_axis.fwhm_nm == (6.0,) * 4
+    assert meta.spectral_axis.good == (True, False, True, True)
+    assert meta.georeference.transform is not None
+    assert meta.georeference.transform @ (1, 1) == pytest.approx((130, 170))
+    np.testing.assert_array_equal(valid, VALUES[0, 1, 2] != VALUES)
+
+
+@BOTH
+def test_the_logical_matrix_valid_is_a_mask(write: Write, tmp_path: Path) -> None:
+    mask = np.ones((6, 5), np.bool_)
+    mask[1, 2] = False
+    with open_scene(write(tmp_path / "x.mat", VALUES, valid=mask)) as scene:
+        valid = scene.read(Window(1, 1, 3, 3)).valid
+    assert not valid[:, 0, 1].any()
+    assert valid.sum() == valid.size - 4
+
+
+@BOTH
+def test_a_lonely_number_called_lambda_is_no_wavelength(write: Write, tmp_path: Path) -> None:
+    with open_scene(write(tmp_path / "x.mat", VALUES, **{"lambda": [[0.01]]})) as scene:
+        assert scene.metadata.spectral_axis.wavelengths_nm is None
+
+
+@BOTH
+def test_not_a_number_is_invalid(write: Write, tmp_path: Path) -> None:
+    values = VALUES.astype(np.float64)
+    values[2] = np.nan
+    with open_scene(write(tmp_path / "x.mat", values)) as scene:
+        valid = scene.read().valid
+    assert not valid[2].any()
+    assert valid.sum() == 3 * 30
+
+
+def test_texts_of_version_5(tmp_path: Path) -> None:
+    names = np.array(["a", "b", "c", "d"], object)
+    path = write_mat5(
+        tmp_path / "x.mat",
+        VALUES,
+        band_names=names,
+        wavelengths=[1.0, 2, 3, 4],
+        wavelength_units="Microns",
+    )
+    with open_scene(path) as scene:
+        axis = scene.metadata.spectral_axis
+    assert (axis.names, axis.unit) == (("a", "b", "c", "d"), "Microns")
+
+
+def test_texts_of_version_73_as_chars_as_cells_and_as_strings(tmp_path: Path) -> None:
+    path = write_mat73(tmp_path / "x.mat", VALUES)
+    with h5py.File(path, "r+") as file:
+        chars = file.create_dataset("chars", data=np.array([[ord(c)] for c in "abc"], np.uint16))
+        chars.attrs["MATLAB_class"] = np.bytes_("char")
+        cells = file.create_dataset("cells", data=np.array([[chars.ref]] * 2, h5py.ref_dtype))
+        cells.attrs["MATLAB_class"] = np.bytes_("cell")
+        file["strings"] = ["d", "e"]
+    opened = Mat73(path)
+    assert opened.texts("chars") == ["abc"]
+    assert opened.texts("cells") == ["abc", "abc"]
+    assert opened.texts("strings") == ["d", "e"]
+    opened.close()
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("beside", "words"),
+    [
+        ({"wavelengths": [[400.0, 500, 600]]}, "3 wavelengths for 4 bands"),
+        ({"wavelengths": [[400.0, np.nan, 600, 700]]}, "band 2 has nan"),
+        ({"wavelengths": [[400.0, -1, 600, 700]]}, "band 2 has -1"),
+        ({"bbl": [[1.0, 1]]}, "2 bad-band flags for 4 bands"),
+        ({"transform": [[1.0, 2, 3]]}, "transform has 3 numbers"),
+        ({"gcps": [[1.0, 2], [3, 4]]}, "gcps have the shape"),
+        ({"scales": [[1.0, 2]]}, "2 per-band fields for 4 bands"),
+    ],
+)
+def test_fields_that_do_not_fit_are_refused(
+    write: Write, beside: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "x.mat", VALUES, **{k: np.array(v) for k, v in beside.items()})
+    with pytest.raises(InputDataError, match=words) as caught:
+        open_scene(path)
+    assert str(caught.value).startswith(str(path))
+
+
+@BOTH
+def test_an_unmixing_matrix_is_refused_with_advice(write: Write, tmp_path: Path) -> None:
+    path = write(tmp_path / "x.mat", VALUES, "S_GT", Y=np.ones((9, 30)))
+    with pytest.raises(InputDataError, match=r"unmixing matrix Y \(9, 30\).*reshape"):
+        open_scene(path)
+    with open_scene(path, variable="S_GT") as scene:
+        assert scene.metadata.bands == 4
+    with pytest.raises(InputDataError, match=r"shape \(9, 30\), expected 3 axes.*reshape"):
+        open_scene(path, variable="Y")
+
+
+def test_a_file_without_a_cube_lists_what_it_holds(tmp_path: Path) -> None:
+    scipy.io.savemat(tmp_path / "x.mat", {"Y": np.ones((9, 30)), "note": "text"})
+    with pytest.raises(InputDataError, match=r"no 3-D variable of numbers among Y \(9, 30\), note"):
+        open_scene(tmp_path / "x.mat")
+
+
+def test_a_variable_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no such variable; there are cube \(6, 5, 4\)"):
+        open_scene(write_mat5(tmp_path / "x.mat", VALUES), variable="pavia")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "text",
+        np.array(["a", "b"], object),
+        {"field": np.ones((2, 3, 4))},
+        scipy.sparse.csc_matrix(np.eye(3)),
+        np.ones((2, 3, 4), np.bool_),
+    ],
+    ids=["char", "cell", "struct", "sparse", "logical"],
+)
+def test_variables_without_plain_numbers_are_refused(other: object, tmp_path: Path) -> None:
+    path = write_mat5(tmp_path / "x.mat", VALUES, other=other)
+    with pytest.raises(InputDataError, match="holds no plain numbers"):
+        open_scene(path, variable="other")
+
+
+def test_groups_and_compounds_of_version_73_are_refused(tmp_path: Path) -> None:
+    path = write_mat73(tmp_path / "x.mat", VALUES)
+    with h5py.File(path, "r+") as file:
+        file.create_group("struct").create_dataset("inside", data=VALUES)
+        file["complex"] = np.ones((2, 3, 4), np.complex64)
+    for name in ("struct", "complex"):
+        with pytest.raises(InputDataError, match="holds no plain numbers"):
+            open_scene(path, variable=name)
+
+
+def test_complex_numbers_of_version_5_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputDataError, match="expected integers or floats"):
+        open_scene(write_mat5(tmp_path / "x.mat", VALUES.astype(np.complex128)))
+
+
+@BOTH
+def test_an_empty_cube_is_refused(write: Write, tmp_path: Path) -> None:
+    with pytest.raises(InputDataError, match="expected at least 1"):
+        open_scene(write(tmp_path / "x.mat", np.zeros((0, 6, 5))))
+
+
+def test_a_cube_that_does_not_fit_into_memory_is_a_matter_of_resources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    path = write_mat5(tmp_path / "x.mat", VALUES)
+    monkeypatch.setattr(scipy.io, "loadmat", full)
+    with pytest.raises(ResourceError, match=r"save it with -v7\.3"):
+        open_scene(path)

@@ -1,0 +1,99 @@
+"""Real scenes, as they lie beside the project, are read as their description says."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rasterio.crs import CRS
+
+from hsisr.errors import InputDataError
+from hsisr.io.opening import open_scene
+from hsisr.tiling.windows import Window
+
+pytestmark = pytest.mark.shared
+
+SHAPES = {
+    "dev/abu-airport-1.mat": (205, 100, 100),
+    "dev/abu-urban-3.mat": (191, 100, 100),
+    "dev/cave-flowers.tif": (31, 512, 512),
+    "dev/enmap-potsdam.tif": (224, 64, 128),
+    "dev/hydice-urban.mat": (162, 100, 80),
+    "dev/pavia-centre-crop.mat": (102, 105, 120),
+    "train/abu-beach-1.mat": (188, 150, 150),
+    "train/enmap-potsdam-north.tif": (224, 64, 96),
+    "train/indian-pines.npy": (200, 145, 145),
+    "train/salinas-a.mat": (204, 83, 86),
+    "train/san-diego-2.mat": (186, 100, 100),
+    "formats/enmap-potsdam-bil.hdr": (224, 64, 64),
+    "formats/enmap-potsdam-bil.img": (224, 64, 64),
+    "formats/emit20250324t221005_jpl_unmix_ex": (285, 10, 10),
+    "formats/emit20250324t221005_jpl_unmix_ex.hdr": (285, 10, 10),
+    "formats/muufl-gulfport-wavelengths.mat": (72, 51, 88),
+    "formats/pavia-centre-crop-v73.mat": (102, 100, 100),
+    "formats/salton_sea_roi.mat": (224, 51, 56),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_it_opens_and_holds_finite_numbers(name: str, shared_data: Path) -> None:
+    with open_scene(shared_data / name) as scene:
+        assert scene.metadata.shape == SHAPES[name]
+        cube = scene.read(Window(2, 3, 6, 7))
+    assert np.isfinite(cube.values[cube.valid]).all()
+    assert cube.valid.any()
+
+
+def test_enmap(shared_data: Path) -> None:
+    with open_scene(shared_data / "dev/enmap-potsdam.tif") as scene:
+        meta, cube = scene.metadata, scene.read()
+    axis = meta.spectral_axis
+    assert axis.wavelengths_nm is not None
+    assert axis.fwhm_nm is not None
+    assert axis.good is not None
+    assert len(axis.wavelengths_nm) == 224
+    assert (axis.wavelengths_nm[0], axis.fwhm_nm[0]) == (418.24, 6.99561)
+    assert meta.stored.nodata == -32768
+    assert meta.georeference.crs_wkt is not None
+    assert CRS.from_wkt(meta.georeference.crs_wkt).to_epsg() == 32633
+    assert meta.tags["start_time"] == "2022-07-24T10:45:26"
+    assert int((~cube.valid.any(axis=(1, 2))).sum()) == 6
+
+
+def test_enmap_as_envi_equals_enmap_as_geotiff(shared_data: Path) -> None:
+    with (
+        open_scene(shared_data / "formats/enmap-potsdam-bil.hdr") as envi,
+        open_scene(shared_data / "dev/enmap-potsdam.tif") as tiff,
+    ):
+        assert (
+            envi.metadata.spectral_axis.wavelengths_nm == tiff.metadata.spectral_axis.wavelengths_nm
+        )
+        assert envi.metadata.spectral_axis.fwhm_nm == tiff.metadata.spectral_axis.fwhm_nm
+        assert envi.metadata.header["acquisition time"] == "2022-07-24T10:45:26Z"
+        assert envi.metadata.georeference.crs_wkt is not None
+        assert CRS.from_wkt(envi.metadata.georeference.crs_wkt).to_epsg() == 32633
+        assert envi.metadata.georeference.transform is not None
+        assert envi.metadata.georeference.transform @ (0, 0) == pytest.approx((364095, 5809965))
+        assert envi.metadata.stored.nodata == -32768
+
+
+def test_emit_subset(shared_data: Path) -> None:
+    with open_scene(shared_data / "formats/emit20250324t221005_jpl_unmix_ex") as scene:
+        assert scene.metadata.spectral_axis.wavelengths_nm is not None
+        assert scene.metadata.spectral_axis.wavelengths_nm[0] == 381.0055927
+        assert scene.metadata.stored.nodata == -9999
+        assert not scene.metadata.georeference.exists
+
+
+def test_salton_sea_has_bad_bands_of_nan(shared_data: Path) -> None:
+    with open_scene(shared_data / "formats/salton_sea_roi.mat") as scene:
+        axis, cube = scene.metadata.spectral_axis, scene.read()
+    assert axis.good is not None
+    assert axis.good.count(False) == 20
+    assert axis.unit == "Micrometers"
+    np.testing.assert_array_equal(cube.valid.any(axis=(1, 2)), axis.good)
+
+
+@pytest.mark.parametrize("name", ["train/jasper-ridge.mat", "train/samson.mat"])
+def test_unmixing_files_are_refused_with_advice(name: str, shared_data: Path) -> None:
+    with pytest.raises(InputDataError, match=r"unmixing matrix Y .*reshape"):
+        open_scene(shared_data / name)

@@ -1,0 +1,127 @@
+"""TIFF stacks: pages and planes, axes, and what is no stack."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from hsisr.errors import InputDataError
+from hsisr.io.opening import open_scene
+from hsisr.io.stack import is_tiff_stack
+from hsisr.tiling.windows import Window
+from tests.scenes import TRANSFORM, UTM, edited, numbered, write_geotiff, write_pages
+
+VALUES = numbered(5, 20, 18)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"byteorder": ">"},
+        {"metadata": {}},
+        {"bigtiff": True, "compression": "zlib"},
+        {"tile": (16, 16), "compression": "zlib", "predictor": True},
+        {"rowsperstrip": 3, "compression": "lzw"},
+        {"imagej": True, "metadata": {"axes": "ZYX"}},
+        {"imagej": True, "metadata": {"axes": "TYX"}},
+        {"ome": True, "metadata": {"axes": "ZYX"}},
+        {"ome": True, "metadata": {"axes": "CYX"}, "compression": "zlib"},
+        {"volumetric": True},
+    ],
+    ids=str,
+)
+def test_pages_and_planes_are_bands(options: dict[str, Any], tmp_path: Path) -> None:
+    path = write_pages(tmp_path / "x.tif", VALUES, **options)
+    with open_scene(path) as scene:
+        assert scene.format == "TIFF stack"
+        stored = scene.read_stored(Window(5, 3, 9, 15), [4, 0, 2])
+    np.testing.assert_array_equal(stored, VALUES[[4, 0, 2], 5:14, 3:18], strict=True)
+
+
+@pytest.mark.parametrize("planes", ["contig", "separate"])
+def test_samples_of_one_page_are_bands_of_a_raster(planes: str, tmp_path: Path) -> None:
+    values = VALUES if planes == "separate" else VALUES.transpose(1, 2, 0)
+    path = write_pages(tmp_path / "x.tif", values, planarconfig=planes)
+    with open_scene(path) as scene:
+        assert scene.format == "GTiff"
+        np.testing.assert_array_equal(scene.read().values, VALUES)
+
+
+def test_overviews_and_masks_are_no_pages_of_a_stack(tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "x.tif", VALUES[:1])
+    with edited(path) as dataset:
+        dataset.build_overviews([2, 4])
+        dataset.write_mask(np.ones((20, 18), np.uint8))
+    assert not is_tiff_stack(path)
+    assert not is_tiff_stack(write_geotiff(tmp_path / "y.tif", VALUES, driver="COG"))
+
+
+def test_a_thumbnail_beside_the_pages_is_no_band(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "x.tif") as file:
+        for page in (*VALUES, VALUES[0, :5, :5]):
+            file.write(page, photometric="minisblack", metadata=None, contiguous=False)
+    with open_scene(tmp_path / "x.tif") as scene:
+        np.testing.assert_array_equal(scene.read().values, VALUES)
+
+
+def test_a_stack_keeps_the_place_and_nodata_of_its_first_page(tmp_path: Path) -> None:
+    tags = [
+        (33550, "d", 3, (30.0, 30.0, 0.0), True),
+        (33922, "d", 6, (0.0, 0, 0, TRANSFORM.c, TRANSFORM.f, 0), True),
+        (34735, "H", 12, (1, 1, 0, 2, 1024, 0, 1, 1, 3072, 0, 1, UTM.to_epsg()), True),
+        (42113, "s", 0, "7", True),
+    ]
+    path = write_pages(tmp_path / "x.tif", VALUES, extratags=tags, compression="zlib")
+    with open_scene(path) as scene:
+        assert scene.metadata.georeference.transform == TRANSFORM
+        assert "UTM zone 33N" in (scene.metadata.georeference.crs_wkt or "")
+        assert scene.metadata.stored.nodata == 7
+
+
+def test_a_description_of_the_old_layout_is_not_carried(tmp_path: Path) -> None:
+    path = write_pages(tmp_path / "x.tif", VALUES, imagej=True, metadata={"axes": "CYX"})
+    with open_scene(path) as scene:
+        assert "TIFFTAG_IMAGEDESCRIPTION" not in scene.metadata.tags
+
+
+def test_more_than_128_pages_are_read_without_as_many_open_files(tmp_path: Path) -> None:
+    values = numbered(140, 3, 2)
+    with open_scene(write_pages(tmp_path / "x.tif", values, compression="zlib")) as scene:
+        for _ in range(2):
+            np.testing.assert_array_equal(scene.read().values, values)
+
+
+def test_four_axes_are_refused(tmp_path: Path) -> None:
+    path = write_pages(tmp_path / "x.tif", np.stack([VALUES, VALUES]), metadata={})
+    with pytest.raises(InputDataError, match=r"shape \(2, 5, 20, 18\).* one axis of bands"):
+        open_scene(path)
+
+
+def test_two_stacks_in_one_file_are_refused(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "x.tif") as file:
+        file.write(VALUES, photometric="minisblack")
+        file.write(VALUES[:, :5], photometric="minisblack")
+    with pytest.raises(InputDataError, match="found 2 stacks"):
+        open_scene(tmp_path / "x.tif")
+
+
+def test_pages_of_complex_numbers_are_refused(tmp_path: Path) -> None:
+    path = write_pages(tmp_path / "x.tif", VALUES.astype(np.complex64))
+    with pytest.raises(InputDataError, match="expected integers or floats"):
+        open_scene(path)
+
+
+@pytest.mark.parametrize("cut", [300, 1000, 3000])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_a_stack_that_breaks_off_is_refused(
+    cut: int, compression: str | None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = write_pages(tmp_path / "x.tif", VALUES, compression=compression)
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - cut)
+    with pytest.raises(InputDataError, match=r"x\.tif"), open_scene(path) as scene:
+        scene.read()
+    assert capfd.readouterr().err == ""
