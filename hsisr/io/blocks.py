@@ -1,6 +1,9 @@
-"""How large the blocks of an output file are."""
+"""The blocks of an output file: how large they are, and whether numbers fit into it."""
 
 from collections.abc import Mapping
+from typing import Any
+
+import numpy.typing as npt
 
 from hsisr.errors import UsageError
 from hsisr.scene.metadata import SceneMetadata
@@ -43,6 +46,25 @@ def block_size(
         if options.get("TILED", "YES").upper() in ("NO", "FALSE", "OFF"):
             cols = metadata.cols
     return rows, cols
+
+
+def require_fit(
+    metadata: SceneMetadata, numbers: npt.NDArray[Any], *, row: int, col: int, band: int
+) -> None:
+    """Refuse numbers that would be cast, or fall outside the scene.
+
+    Raises:
+        UsageError: The type is another, or the place lies outside.
+    """
+    if numbers.dtype != metadata.stored.dtype:
+        raise UsageError(f"found numbers of type {numbers.dtype}, expected {metadata.stored.dtype}")
+    starts, sizes = (band, row, col), metadata.shape
+    ends = [start + size for start, size in zip(starts, numbers.shape, strict=True)]
+    if min(starts) < 0 or any(end > size for end, size in zip(ends, sizes, strict=True)):
+        raise UsageError(
+            f"found numbers for (band, row, col) {starts} to {tuple(ends)}, expected a place "
+            f"inside {sizes}"
+        )
 
 
 def _fitting(side: int, length: int) -> int:

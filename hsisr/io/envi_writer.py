@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import OutputExistsError, ResourceError, UsageError
+from hsisr.io.blocks import require_fit
 from hsisr.io.envi_place import place_fields, write_sidecar
 from hsisr.io.protocol import SceneWriter, TargetOptions
 from hsisr.io.raw_file import Interleave, RawFile
@@ -90,6 +91,7 @@ class EnviWriter(SceneWriter):
         mask: npt.NDArray[np.bool_] | None = None,  # noqa: ARG002 - nodata says it
     ) -> None:
         """Write stored numbers, shape (bands, rows, cols), at a 0-based place."""
+        require_fit(self.metadata, numbers, row=row, col=col, band=band)
         with resource_errors(self._data):
             self._file.write(numbers, row=row, col=col, band=band)
 

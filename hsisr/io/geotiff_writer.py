@@ -19,6 +19,7 @@ from rasterio.io import MemoryFile
 from rasterio.windows import Window as GdalWindow
 
 from hsisr.errors import HsisrWarning, ResourceError
+from hsisr.io.blocks import require_fit
 from hsisr.io.gdal_env import gdal_env
 from hsisr.io.gdal_errors import Listener, listening, strict_options, write_errors
 from hsisr.io.gdal_tags import creation_profile, write_tags
@@ -89,6 +90,7 @@ class GeoTiffWriter(SceneWriter):
         mask: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         """Write stored numbers, shape (bands, rows, cols), at a 0-based place."""
+        require_fit(self.metadata, numbers, row=row, col=col, band=band)
         bands, rows, cols = numbers.shape
         size = self._grown.stat().st_size
         require_room(self._place.folder, self.path, numbers.nbytes, size)

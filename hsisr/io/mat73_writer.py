@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import HsisrError, ResourceError
+from hsisr.io.blocks import require_fit
 from hsisr.io.mat_variables import MatValue, mat_variables
 from hsisr.io.protocol import SceneWriter, TargetOptions
 from hsisr.io.temporary import TemporaryPlace, require_room, resource_errors
@@ -67,6 +68,7 @@ class Mat73Writer(SceneWriter):
         mask: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         """Write stored numbers, shape (bands, rows, cols), at a 0-based place."""
+        require_fit(self.metadata, numbers, row=row, col=col, band=band)
         bands, rows, cols = numbers.shape
         own = slice(col, col + cols), slice(row, row + rows)
         size = self._grown.stat().st_size

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import scipy.io
 
 from hsisr.errors import ResourceError, UsageError
+from hsisr.io.blocks import require_fit
 from hsisr.io.mat73_writer import Mat73Writer
 from hsisr.io.mat_variables import mat_variables
 from hsisr.io.protocol import SceneWriter, TargetOptions
@@ -119,6 +120,7 @@ class Mat5Writer(SceneWriter):
         mask: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         """Write stored numbers, shape (bands, rows, cols), at a 0-based place."""
+        require_fit(self.metadata, numbers, row=row, col=col, band=band)
         with resource_errors(self.path):
             self._cube.write(numbers, row=row, col=col, band=band)
             if self._masked and band == 0:

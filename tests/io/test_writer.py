@@ -186,6 +186,18 @@ def test_a_type_the_format_lacks_is_a_usage_error(name: str, tmp_path: Path) -> 
 
 
 @EVERY_TARGET
+def test_numbers_that_do_not_fit_are_never_cast_or_moved(name: str, tmp_path: Path) -> None:
+    metadata = metadata_of((2, 8, 8))
+    writer = create_writer(tmp_path / name, metadata, options_for(name))
+    with pytest.raises(UsageError, match="found numbers of type float64, expected uint16"):
+        writer.write(np.zeros((2, 8, 8)), row=0, col=0, band=0)
+    with pytest.raises(UsageError, match=r"expected a place inside \(2, 8, 8\)"):
+        writer.write(cube_for(metadata), row=1, col=0, band=0)
+    writer.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+@EVERY_TARGET
 def test_a_full_disk_is_one_line_and_leaves_nothing(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
