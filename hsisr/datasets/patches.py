@@ -1,0 +1,278 @@
+"""Training pairs, HR patch and LR patch, from any mix of scenes, sensors and band counts.
+
+A batch is a function of the seed and its number alone: any batch can be made at any time, on any
+machine, so a run that was broken off continues with the very patches it would have seen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from hsisr.datasets.teaching import TeachingScene
+from hsisr.errors import InputDataError
+from hsisr.tiling.windows import Window, window_starts
+
+Float32 = npt.NDArray[np.float32]
+Bool = npt.NDArray[np.bool_]
+
+_Array = TypeVar("_Array", bound=npt.NDArray[Any])
+
+LEAST_LR_PX = 4
+"""Smallest side of a patch that teaches anything."""
+_TRIES = 20
+_MOST_INVALID = 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Pairs of normalised patches."""
+
+    hr: Float32
+    """Shape (n, group_size, rows, cols)."""
+    lr: Float32
+    """Area average of `hr`, shape (n, group_size, rows / scale, cols / scale)."""
+    valid: Bool | None = None
+    """Where `hr` is data, shape (n, 1, rows, cols); None: everywhere."""
+
+
+class PatchSource(Protocol):
+    """Makes batches by their number."""
+
+    def batch(self, step: int, first: int, count: int) -> Batch:
+        """Samples `first` to `first + count - 1` of the batch of a training step."""
+        ...
+
+
+def area_average(hr: Float32, scale: int) -> Float32:
+    """Mean over each block of `scale` x `scale` pixels, in float64, shape (..., rows, cols).
+
+    >>> area_average(np.float32([[1, 2], [3, 6]]), 2).tolist()
+    [[3.0]]
+    """
+    *front, rows, cols = hr.shape
+    blocks = hr.reshape(*front, rows // scale, scale, cols // scale, scale)
+    return np.asarray(blocks.mean(axis=(-3, -1), dtype=np.float64), np.float32)
+
+
+def group_order(bands: int, size: int) -> list[int]:
+    """Indices that fill a group of `size` from fewer bands, there and back, as the runner does.
+
+    >>> group_order(3, 6)
+    [0, 1, 2, 1, 0, 1]
+    """
+    there_and_back = [*range(bands), *range(bands - 2, 0, -1)]
+    return [there_and_back[i % len(there_and_back)] for i in range(size)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Augmentation:
+    """What random patches may undergo."""
+
+    flips: bool = True
+    """Mirror rows, mirror columns, exchange both: the eight orientations of a square."""
+    reverse_bands: bool = True
+    """Turn the order of bands round, every other time."""
+    band_steps: int = 1
+    """Take every n-th band, n drawn from 1 to this, where the scene has bands enough."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class RandomPatches:
+    """Random crops of random band groups of random scenes.
+
+    Scenes are drawn in proportion to the square root of their training pixels: large ones have
+    more to teach, small ones still get their turn. The patches of a batch have one size: that of
+    the recipe, or the largest that fits the scene drawn first; scenes that are smaller still take
+    no part in that batch.
+
+    Raises:
+        InputDataError: No training window is large enough for a patch.
+    """
+
+    scenes: Sequence[TeachingScene]
+    scale: int
+    group_size: int
+    crop_lr_px: int
+    seed: int
+    augmentation: Augmentation
+    normalise: bool = True
+    """Off for networks that take stored numbers."""
+
+    def __post_init__(self) -> None:
+        if not any(self._side(scene) for scene in self.scenes):
+            least = LEAST_LR_PX * self.scale
+            raise InputDataError(
+                f"found no training window of at least {least} x {least} pixels in "
+                f"{', '.join(s.name for s in self.scenes) or 'no scene'}; give larger scenes, or "
+                "a smaller --scale"
+            )
+
+    def batch(self, step: int, first: int, count: int) -> Batch:
+        """See `PatchSource.batch`."""
+        sides = np.array([self._side(scene) for scene in self.scenes])
+        shares = np.where(sides > 0, [_training_px(scene) ** 0.5 for scene in self.scenes], 0.0)
+        leader = np.random.default_rng((self.seed, step))
+        side = int(sides[leader.choice(len(sides), p=shares / shares.sum())])
+        shares = np.where(sides >= side, shares, 0.0)
+        pairs = []
+        for number in range(first, first + count):
+            rng = np.random.default_rng((self.seed, step, number))
+            scene = self.scenes[int(rng.choice(len(shares), p=shares / shares.sum()))]
+            pairs.append(self._sample(scene, side * self.scale, rng))
+        return stacked([hr for hr, _ in pairs], [valid for _, valid in pairs], self.scale)
+
+    def _side(self, scene: TeachingScene) -> int:
+        """Side of the patches this scene can give, in LR pixels; 0 if it is too small."""
+        largest = max(min(w.rows, w.cols) for w in scene.split.training) // self.scale
+        return min(self.crop_lr_px, largest) if largest >= LEAST_LR_PX else 0
+
+    def _sample(
+        self, scene: TeachingScene, side: int, rng: np.random.Generator
+    ) -> tuple[Float32, Bool | None]:
+        window = self._window(scene, side, rng)
+        bands = self._bands(scene, rng)
+        patch = scene.normalised(window, bands) if self.normalise else scene.cut(window)[bands]
+        valid = scene.mask(window)
+        if not self.augmentation.flips:
+            return patch, valid
+        turn = int(rng.integers(8))
+        return turned(patch, turn), None if valid is None else turned(valid, turn)
+
+    def _window(self, scene: TeachingScene, side: int, rng: np.random.Generator) -> Window:
+        """A place with data; the best of some tries where the scene has gaps."""
+        homes = [w for w in scene.split.training if w.rows >= side and w.cols >= side]
+        sizes = np.array([w.rows * w.cols for w in homes], np.float64)
+        best, best_share = homes[0], -1.0
+        for _ in range(_TRIES):
+            home = homes[int(rng.choice(len(homes), p=sizes / sizes.sum()))]
+            row = home.row + int(rng.integers(home.rows - side + 1))
+            col = home.col + int(rng.integers(home.cols - side + 1))
+            window = Window(row, col, side, side)
+            mask = scene.mask(window)
+            share = 1.0 if mask is None else float(mask.mean())
+            if share > best_share:
+                best, best_share = window, share
+            if best_share >= 1 - _MOST_INVALID:
+                break
+        return best
+
+    def _bands(self, scene: TeachingScene, rng: np.random.Generator) -> list[int]:
+        """Consecutive bands, or every n-th; mirrored where there are too few; maybe reversed."""
+        size, bands = self.group_size, scene.bands
+        step = int(rng.integers(1, self.augmentation.band_steps + 1))
+        step = max(1, min(step, bands // size))
+        if bands < size:
+            chosen = group_order(bands, size)
+        else:
+            start = int(rng.integers(bands - (size - 1) * step))
+            chosen = list(range(start, start + size * step, step))
+        if self.augmentation.reverse_bands and rng.integers(2):
+            chosen.reverse()
+        return chosen
+
+
+def _training_px(scene: TeachingScene) -> int:
+    return sum(w.rows * w.cols for w in scene.split.training)
+
+
+@dataclass(frozen=True, slots=True)
+class GridSample:
+    """One patch and one group of bands."""
+
+    scene: TeachingScene
+    window: Window
+    bands: tuple[int, ...]
+
+
+def grid_samples(scene: TeachingScene, size: int, overlap: int) -> list[GridSample]:
+    """Every training window with every band group; the last group is anchored at the last band."""
+    if scene.bands < size:
+        groups = [tuple(group_order(scene.bands, size))]
+    else:
+        starts = window_starts(scene.bands, size, overlap)
+        groups = [tuple(range(start, start + size)) for start in starts]
+    return [GridSample(scene, w, group) for w in scene.split.training for group in groups]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class GridPatches:
+    """A fixed list of samples, in a new order each epoch: the paper's way.
+
+    Samples of one size share a batch; the last batch of a size may be smaller.
+
+    Raises:
+        InputDataError: The list is empty.
+    """
+
+    samples: Sequence[GridSample]
+    scale: int
+    batch_size: int
+    seed: int
+    normalise: bool = True
+    """Off for networks that take stored numbers."""
+
+    def __post_init__(self) -> None:
+        if not self.samples:
+            raise InputDataError("found no patch to train on; give larger scenes")
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches that show every sample once."""
+        return len(self._epoch(0))
+
+    def batch(self, step: int, first: int, count: int) -> Batch:
+        """See `PatchSource.batch`; steps count from 0."""
+        epoch, number = divmod(step, self.steps_per_epoch)
+        alike = self._epoch(epoch)[number]
+        # a process that finds the batch used up repeats a sample of it, to keep in step
+        picked = alike[first : first + count] or [alike[first % len(alike)]]
+        patches = [
+            s.scene.normalised(s.window, s.bands)
+            if self.normalise
+            else s.scene.cut(s.window)[list(s.bands)]
+            for s in picked
+        ]
+        return stacked(patches, [s.scene.mask(s.window) for s in picked], self.scale)
+
+    def _epoch(self, epoch: int) -> list[list[GridSample]]:
+        rng = np.random.default_rng((self.seed, epoch))
+        by_size: dict[tuple[int, int], list[GridSample]] = {}
+        for number in rng.permutation(len(self.samples)):
+            sample = self.samples[number]
+            by_size.setdefault((sample.window.rows, sample.window.cols), []).append(sample)
+        batches = [
+            alike[i : i + self.batch_size]
+            for _, alike in sorted(by_size.items())
+            for i in range(0, len(alike), self.batch_size)
+        ]
+        return [batches[n] for n in rng.permutation(len(batches))]
+
+
+def stacked(patches: Sequence[Float32], masks: Sequence[Bool | None], scale: int) -> Batch:
+    """A batch of equal patches; a mask only if any pixel of any patch is invalid."""
+    hr = np.stack([np.ascontiguousarray(patch) for patch in patches])
+    valid = None
+    if any(mask is not None and not mask.all() for mask in masks):
+        shape = hr.shape[-2:]
+        valid = np.stack([np.ones(shape, np.bool_) if m is None else m for m in masks])[:, None]
+    return Batch(hr, area_average(hr, scale), valid)
+
+
+def turned(patch: _Array, turn: int) -> _Array:
+    """One of the eight orientations of a square; bit 1 mirrors rows, 2 columns, 4 exchanges.
+
+    >>> turned(np.array([[1, 2], [3, 4]]), 1 + 4).tolist()
+    [[3, 1], [4, 2]]
+    """
+    view: Any = patch
+    if turn & 1:
+        view = view[..., ::-1, :]
+    if turn & 2:
+        view = view[..., ::-1]
+    if turn & 4:
+        view = view.swapaxes(-1, -2)
+    turned_view: _Array = view
+    return turned_view

@@ -1,0 +1,227 @@
+"""DACN for any sensor: both attentions of `dacn` in residual blocks at LR resolution.
+
+What is kept of Muhammad, Laaksonen, Mihaylova (arXiv 2506.05041): band groups, multi-head
+self-attention over pixels and channel attention over features, joined with convolutions in every
+block. What differs: attention is limited to windows that move by half a window from block to block
+(Liu et al., "Swin Transformer", ICCV 2021), there is no batch normalisation, upsampling is a pixel
+shuffle (Shi et al., CVPR 2016), and the network adds detail to an interpolation that already
+agrees with the observed pixels. Bands come in normalised one by one over the scene, and leave so.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from hsisr.errors import WeightsError
+from hsisr.models.back_projection import draw_towards, interpolate_consistently
+from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.interpolation import KERNELS
+from hsisr.models.layers import ChannelAttention
+
+_BASE: Final = KERNELS["bicubic"]
+_FIRST_DETAIL: Final = 0.1
+"""Factor on the fresh weights of the last convolution: training starts near the interpolation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnySize:
+    """Size of the network.
+
+    Raises:
+        WeightsError: A number is impossible.
+    """
+
+    width: int = 64
+    """Features of every block."""
+    blocks: int = 6
+    heads: int = 4
+    """Independent attentions, each over `width / heads` features."""
+    window: int = 8
+    """Side of an attention window in LR pixels; even."""
+
+    def __post_init__(self) -> None:
+        numbers = (self.width, self.blocks, self.heads, self.window)
+        whole = all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in numbers)
+        if not whole or self.width % self.heads or self.width % 2 or self.window % 2:
+            raise WeightsError(
+                f"impossible dacn-any with width, blocks, heads, window = {numbers}; expected "
+                "whole numbers above 0, width a multiple of heads, width and window even"
+            )
+
+
+class WindowAttention(nn.Module):
+    """Multi-head self-attention inside square windows, with a learnt bias per relative place.
+
+    Args:
+        size: Features, heads and window.
+        shift: Pixels by which the grid of windows is moved up and left.
+    """
+
+    _places: torch.Tensor
+
+    def __init__(self, size: AnySize, shift: int) -> None:
+        super().__init__()
+        self.heads, self.window, self.shift = size.heads, size.window, shift
+        self.norm = nn.LayerNorm(size.width)
+        self.query_key_value = nn.Linear(size.width, 3 * size.width)
+        self.output = nn.Linear(size.width, size.width)
+        side = 2 * size.window - 1
+        self.bias = nn.Parameter(torch.zeros(size.heads, side * side))
+        self.register_buffer("_places", _relative_places(size.window), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Attend; shape (n, width, rows, cols) in and out, any rows and columns."""
+        rows, cols = x.shape[-2:]
+        w, s = self.window, self.shift
+        padded = functional.pad(x, (s, -(cols + s) % w, s, -(rows + s) % w))
+        n, channels, high, wide = padded.shape
+        grid = padded.reshape(n, channels, high // w, w, wide // w, w)
+        tokens = self.norm(grid.permute(0, 2, 4, 3, 5, 1).reshape(-1, w * w, channels))
+        parts = self.query_key_value(tokens).unflatten(-1, (3, self.heads, -1))
+        query, key, value = parts.permute(2, 0, 3, 1, 4)
+        bias = self.bias[:, self._places].to(query.dtype)
+        heads = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        attended: torch.Tensor = self.output(heads.transpose(1, 2).flatten(-2))
+        grid = attended.reshape(n, high // w, wide // w, w, w, channels)
+        whole = grid.permute(0, 5, 1, 3, 2, 4).reshape(n, channels, high, wide)
+        return whole[..., s : s + rows, s : s + cols]
+
+
+def _relative_places(window: int) -> torch.Tensor:
+    """For each pair of pixels in a window, the index of their relative place; (w * w, w * w)."""
+    line = torch.arange(window)
+    places = torch.stack(torch.meshgrid(line, line, indexing="ij")).flatten(1)
+    down, right = ((places[:, :, None] - places[:, None, :]) + window - 1).unbind()
+    return down * (2 * window - 1) + right
+
+
+class AnyBlock(nn.Module):
+    """Convolutions weighed by channel attention, then window attention; each adds to its input.
+
+    Args:
+        size: Features, heads and window.
+        shift: Of the attention's windows.
+    """
+
+    def __init__(self, size: AnySize, shift: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(size.width, size.width, 3, padding=1)
+        self.second = nn.Conv2d(size.width, size.width, 3, padding=1)
+        self.channel_attention = ChannelAttention(size.width, "paper")
+        self.window_attention = WindowAttention(size, shift)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Shape (n, width, rows, cols) in and out."""
+        detail = self.second(functional.gelu(self.first(x)))
+        x = x + self.channel_attention(detail)
+        refined: torch.Tensor = x + self.window_attention(x)
+        return refined
+
+
+class DacnAny(nn.Module):
+    """The network; see `build_dacn_any`.
+
+    Args:
+        scale: HR pixels per LR pixel along a side.
+        group_size: Bands in and out.
+        size: Width and depth.
+    """
+
+    def __init__(self, scale: int, group_size: int, size: AnySize) -> None:
+        super().__init__()
+        self.scale, self.group_size = scale, group_size
+        self.entry = nn.Conv2d(group_size, size.width, 3, padding=1)
+        self.blocks = nn.Sequential(
+            *(AnyBlock(size, size.window // 2 * (number % 2)) for number in range(size.blocks))
+        )
+        self.exit = nn.Conv2d(size.width, size.width, 3, padding=1)
+        self.upsampling = _upsampling(scale, group_size, size.width)
+        with torch.no_grad():
+            self.upsampling.get_parameter(f"{len(self.upsampling) - 2}.weight").mul_(_FIRST_DETAIL)
+
+    def forward(self, lr: torch.Tensor) -> torch.Tensor:
+        """Upscale band groups, normalised band by band.
+
+        Args:
+            lr: Shape (n, group_size, rows, cols), any rows and columns.
+
+        Returns:
+            Shape (n, group_size, rows * scale, cols * scale), float32, normalised as `lr`; its
+            area average is close to `lr`.
+
+        Raises:
+            WeightsError: The shape has another number of axes or bands.
+        """
+        if lr.ndim != 4 or lr.shape[1] != self.group_size:
+            raise WeightsError(
+                f"this dacn-any takes (n, {self.group_size}, rows, cols), found shape "
+                f"{tuple(lr.shape)}; cut the bands into groups of {self.group_size}"
+            )
+        features = self.entry(lr.contiguous(memory_format=torch.channels_last))
+        features = features + self.exit(self.blocks(features))
+        detail = self.upsampling(features).float()
+        lr = lr.float()
+        base = interpolate_consistently(lr, _BASE, self.scale)
+        return draw_towards(base + detail, lr, _BASE, self.scale, rounds=2)
+
+
+def _upsampling(scale: int, bands: int, width: int) -> nn.Sequential:
+    """Pixel shuffle in one step up to x4; x8 is first doubled, which takes fewer weights."""
+    layers: list[nn.Module] = []
+    if scale == 8:
+        layers = [nn.Conv2d(width, 4 * width, 3, padding=1), nn.PixelShuffle(2), nn.GELU()]
+        scale = 4
+    layers += [nn.Conv2d(width, bands * scale**2, 3, padding=1), nn.PixelShuffle(scale)]
+    return nn.Sequential(*layers)
+
+
+def build_dacn_any(descriptor: ModelDescriptor) -> DacnAny:
+    """The network a descriptor asks for, with fresh weights, in training mode.
+
+    Raises:
+        WeightsError: The descriptor has parameters that dacn-any does not know.
+
+    >>> network = build_dacn_any(dacn_any_descriptor(2))
+    >>> tuple(network(torch.zeros(1, 32, 5, 7)).shape)
+    (1, 32, 10, 14)
+    """
+    known = {field.name for field in dataclasses.fields(AnySize)}
+    if unknown := sorted(descriptor.hparams.keys() - known):
+        raise WeightsError(
+            f"dacn-any knows no parameter {unknown[0]!r}; it has {', '.join(sorted(known))}"
+        )
+    return DacnAny(descriptor.scale, descriptor.group_size, AnySize(**descriptor.hparams))
+
+
+def dacn_any_descriptor(scale: int, size: AnySize | None = None) -> ModelDescriptor:
+    """The settings for a scale: groups of 32 bands, tiles of 32 LR pixels with 8 around them.
+
+    A result depends on pixels farther away than these 8, through the windows of six blocks and
+    through the means that channel attention takes over the tile, but so faintly that more context
+    did not raise the quality.
+
+    Args:
+        scale: HR pixels per LR pixel along a side.
+        size: Width and depth; the released size without it.
+
+    Raises:
+        WeightsError: The scale is not 2, 4 or 8.
+
+    >>> dacn_any_descriptor(4).normalisation
+    'band'
+    """
+    return ModelDescriptor(
+        arch="dacn-any",
+        scale=scale,
+        group_size=32,
+        group_overlap=8,
+        tile_lr_px=32,
+        overlap_lr_px=8,
+        margin_lr_px=8,
+        normalisation="band",
+        hparams=dataclasses.asdict(size or AnySize()),
+    )
