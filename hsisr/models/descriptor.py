@@ -44,6 +44,8 @@ class ModelDescriptor:
     """Shortest and longest band centre of the training scenes, or None if unknown."""
 
     def __post_init__(self) -> None:
+        if mistyped := self._mistyped():
+            raise WeightsError(f"impossible model descriptor: {'; '.join(mistyped)}")
         complaints = []
         if self.scale not in SCALES:
             complaints.append(f"scale {self.scale}, expected one of {SCALES}")
@@ -58,6 +60,16 @@ class ModelDescriptor:
         if complaints:
             raise WeightsError(f"impossible model descriptor: {'; '.join(complaints)}")
 
+    def _mistyped(self) -> list[str]:
+        """What a hand-written or foreign descriptor has of another type."""
+        kinds = {"arch": str, "normalisation": str, "degradation": str, "hparams": dict}
+        return [
+            f"{f.name} {value!r}"
+            for f in fields(self)
+            if f.name != "wavelengths_nm"
+            and not isinstance(value := getattr(self, f.name), kinds.get(f.name, int))
+        ]
+
     @classmethod
     def from_dict(cls, table: dict[str, Any]) -> Self:
         """Rebuild a descriptor from parsed JSON; unknown, missing or mistyped keys are errors."""
@@ -70,5 +82,7 @@ class ModelDescriptor:
                 low, high = found["wavelengths_nm"]
                 found["wavelengths_nm"] = (float(low), float(high))
             return cls(**found)
-        except TypeError as error:
+        except WeightsError:
+            raise
+        except (TypeError, ValueError) as error:
             raise WeightsError(f"model descriptor: {error}") from error
