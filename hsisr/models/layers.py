@@ -13,6 +13,7 @@ from torch.nn import functional
 Pooling = Literal["paper", "notebook"]
 """paper: average and maximum (equations 8, 9). notebook: the average, twice, as published."""
 
+HEADS: Final = 4
 LEAKY_SLOPE: Final = 0.1
 NORM_EPS: Final = 1e-3
 BATCH_NORM_MOMENTUM: Final = 0.01
@@ -27,7 +28,7 @@ class PixelAttention(nn.Module):
         heads: Independent attentions, each over `channels / heads` features.
     """
 
-    def __init__(self, channels: int, heads: int = 4) -> None:
+    def __init__(self, channels: int, heads: int = HEADS) -> None:
         super().__init__()
         self.heads = heads
         self.query = nn.Linear(channels, channels)

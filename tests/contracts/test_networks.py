@@ -1,0 +1,107 @@
+"""What every network of the registry keeps to."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from hsisr.errors import WeightsError
+from hsisr.models.descriptor import SCALES, ModelDescriptor
+from hsisr.models.registry import ARCHITECTURES, build
+from hsisr.weights import load_weights, save_weights
+
+pytestmark = pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
+SIZES = [(1, 1), (5, 7), (8, 1)]
+
+
+def descriptor_of(arch: str, scale: int = 2) -> ModelDescriptor:
+    return ModelDescriptor(
+        arch=arch, scale=scale, group_size=32, group_overlap=8, tile_lr_px=8, overlap_lr_px=2
+    )
+
+
+def network_of(arch: str, scale: int = 2) -> nn.Module:
+    torch.manual_seed(0)
+    return build(descriptor_of(arch, scale))
+
+
+def noise(n: int, rows: int, cols: int, bands: int = 32) -> torch.Tensor:
+    return torch.randn(n, bands, rows, cols, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_any_size_comes_out_scaled(arch: str, scale: int) -> None:
+    network = network_of(arch, scale).eval()
+    for rows, cols in SIZES:
+        with torch.inference_mode():
+            hr = network(noise(2, rows, cols))
+        assert hr.shape == (2, 32, rows * scale, cols * scale)
+        assert hr.dtype == torch.float32
+        assert bool(torch.isfinite(hr).all())
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_gradients_reach_every_parameter(arch: str, scale: int) -> None:
+    network = network_of(arch, scale).train()
+    network(noise(2, 5, 7)).square().mean().backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert bool(torch.isfinite(parameter.grad).all()), name
+        # biases before a normalisation or a softmax have no effect, matrices always have one
+        assert parameter.ndim < 2 or bool(parameter.grad.any()), name
+
+
+def test_evaluation_is_deterministic_and_leaves_the_network_alone(arch: str) -> None:
+    network, lr = network_of(arch).eval(), noise(1, 5, 7)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    with torch.inference_mode():
+        assert torch.equal(network(lr), network(lr))
+    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
+
+
+def test_its_input_is_left_alone(arch: str) -> None:
+    lr = noise(1, 5, 7)
+    with torch.inference_mode():
+        network_of(arch).eval()(lr)
+    assert torch.equal(lr, noise(1, 5, 7))
+
+
+def test_batch_elements_do_not_see_each_other(arch: str) -> None:
+    network, lr = network_of(arch).eval(), noise(3, 5, 7)
+    with torch.inference_mode():
+        together = network(lr)
+        alone = torch.cat([network(element[None]) for element in lr])
+    torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-5)
+
+
+def test_memory_layout_of_the_input_does_not_matter(arch: str) -> None:
+    network, lr = network_of(arch).eval(), noise(1, 5, 7)
+    with torch.inference_mode():
+        last = network(lr.contiguous(memory_format=torch.channels_last))
+        torch.testing.assert_close(network(lr), last, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("bands", [1, 31, 33])
+def test_another_number_of_bands_is_refused(arch: str, bands: int) -> None:
+    with pytest.raises(WeightsError, match=rf"32, rows, cols\), found shape \(1, {bands}, 5, 7\)"):
+        network_of(arch)(noise(1, 5, 7, bands))
+
+
+def test_the_same_seed_gives_the_same_weights(arch: str) -> None:
+    one, other = network_of(arch).state_dict(), network_of(arch).state_dict()
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_saved_and_loaded_it_gives_the_same_output(arch: str, scale: int, tmp_path: Path) -> None:
+    network, lr = network_of(arch, scale), noise(2, 5, 7)
+    network(lr)  # moves what moving statistics there are
+    descriptor = descriptor_of(arch, scale)
+    path = save_weights(tmp_path / "network.safetensors", network, descriptor)
+    loaded = load_weights(path)
+    assert loaded.descriptor == descriptor
+    assert not loaded.network.training
+    assert not any(t.is_meta for t in (*loaded.network.parameters(), *loaded.network.buffers()))
+    with torch.inference_mode():
+        assert torch.equal(loaded.network(lr), network.eval()(lr))

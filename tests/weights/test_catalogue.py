@@ -1,0 +1,188 @@
+"""Names of released weights, and the files they stand for."""
+
+from pathlib import Path
+
+import pytest
+
+from hsisr.errors import WeightsError
+from hsisr.weights.catalogue import default_for, released, released_folder, resolve
+
+ROW = {
+    "name": "dacn-any-x4",
+    "file": "dacn-any-x4.safetensors",
+    "sha256": "0" * 64,
+    "scale": 4,
+    "card": "dacn-any-x4.md",
+    "default": True,
+}
+SECOND = ROW | {"name": "dacn-pavia-x4", "default": False}
+THIRD = ROW | {"name": "dacn-any-x2", "scale": 2}
+
+
+def toml(value: object) -> str:
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
+
+
+def write(folder: Path, *rows: dict[str, object]) -> Path:
+    tables = ["[[weights]]\n" + "".join(f"{k} = {toml(v)}\n" for k, v in r.items()) for r in rows]
+    (folder / "catalogue.toml").write_text("\n".join(tables), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write(tmp_path, ROW, SECOND, THIRD)
+
+
+def test_the_catalogue_that_comes_with_hsisr_can_be_read_and_its_files_are_there() -> None:
+    for entry in released():
+        assert entry.path.is_file()
+        assert entry.card.is_file()
+    assert released_folder().joinpath("catalogue.toml").is_file()
+
+
+def test_entries_keep_their_order_and_point_beside_the_catalogue(folder: Path) -> None:
+    first, second, third = released(folder)
+    assert [e.name for e in (first, second, third)] == [
+        "dacn-any-x4",
+        "dacn-pavia-x4",
+        "dacn-any-x2",
+    ]
+    assert first.path == folder / "dacn-any-x4.safetensors"
+    assert first.card == folder / "dacn-any-x4.md"
+
+
+def test_an_empty_catalogue_has_no_defaults(tmp_path: Path) -> None:
+    folder = write(tmp_path)
+    assert released(folder) == ()
+    assert default_for(4, folder) is None
+
+
+def test_each_scale_has_its_default(folder: Path) -> None:
+    named = [entry.name if (entry := default_for(s, folder)) else None for s in (2, 4, 8)]
+    assert named == ["dacn-any-x2", "dacn-any-x4", None]
+
+
+def test_default_may_be_left_out(tmp_path: Path) -> None:
+    write(tmp_path, {k: v for k, v in ROW.items() if k != "default"})
+    assert default_for(4, tmp_path) is None
+
+
+def test_a_name_is_found(folder: Path) -> None:
+    for scale in (4, None):
+        found = resolve("dacn-pavia-x4", scale, folder)
+        assert not isinstance(found, Path)
+        assert found.name == "dacn-pavia-x4"
+
+
+def test_a_name_of_another_scale_is_refused_with_the_fitting_ones(folder: Path) -> None:
+    with pytest.raises(
+        WeightsError, match=r"dacn-any-x4 is for scale 4, found --scale 2; for scale 2: dacn-any-x2"
+    ):
+        resolve("dacn-any-x4", 2, folder)
+    with pytest.raises(WeightsError, match="no weights are released for scale 8 yet"):
+        resolve("dacn-any-x4", 8, folder)
+
+
+def test_a_mistyped_name_is_answered_with_the_near_one(folder: Path) -> None:
+    with pytest.raises(
+        WeightsError, match=r"no weights named 'dacn-any-4x'; did you mean 'dacn-any-x4'\? released"
+    ):
+        resolve("dacn-any-4x", 4, folder)
+
+
+def test_any_name_is_unknown_to_an_empty_catalogue(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="no weights named 'dacn'; no weights are released yet"):
+        resolve("dacn", 4, write(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "text", ["weights.safetensors", "a/b", "./dacn-any-x4", "../x", "/abs", "x.PT", "~nobody-/x"]
+)
+def test_what_looks_like_a_path_is_one(text: str, folder: Path) -> None:
+    found = resolve(text, 4, folder)
+    assert isinstance(found, Path)
+    assert found.name == Path(text).name
+
+
+def test_a_path_needs_no_catalogue(tmp_path: Path) -> None:
+    assert resolve(tmp_path / "x.safetensors", 4, tmp_path / "none") == tmp_path / "x.safetensors"
+
+
+def test_home_is_spelt_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert resolve("~/x.safetensors") == tmp_path / "x.safetensors"
+
+
+def test_a_bare_file_name_is_found_when_no_network_has_it(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine", "dacn-any-x4"):
+        (tmp_path / name).touch()
+    assert resolve("mine", 4, folder) == Path("mine")
+    assert not isinstance(resolve("dacn-any-x4", 4, folder), Path)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"colour": "red"}, "unknown key 'colour'"),
+        ({"scale": "4"}, "scale '4'"),
+        ({"scale": 3}, "scale 3, expected one of"),
+        ({"default": 1}, "default 1"),
+        ({"sha256": "ABC"}, "sha256 is not 64"),
+        ({"name": "Any Sensor"}, "name 'Any Sensor'"),
+        ({"file": "../secret"}, r"file '\.\./secret' does not lie beside"),
+        ({"card": "/etc/card.md"}, "card '/etc/card.md' does not lie beside"),
+    ],
+)
+def test_impossible_entries_are_refused(
+    change: dict[str, object], complaint: str, tmp_path: Path
+) -> None:
+    folder = write(tmp_path, ROW | change)
+    with pytest.raises(WeightsError, match=rf"table 1: {complaint}"):
+        released(folder)
+
+
+def test_entries_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    folder = write(tmp_path, ROW, ROW)
+    with pytest.raises(
+        WeightsError, match="2 networks named 'dacn-any-x4'; 2 defaults for scale 4"
+    ):
+        released(folder)
+
+
+def test_a_missing_key_is_named(tmp_path: Path) -> None:
+    folder = write(tmp_path, {"name": "x"})
+    with pytest.raises(WeightsError, match="file None; sha256 None; scale None; card None"):
+        released(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("weights = 3", r"nothing but \[\[weights\]\] tables"),
+        ("weights = [3]", r"nothing but \[\[weights\]\] tables"),
+        ("models = []", r"nothing but \[\[weights\]\] tables"),
+        ("[[weights", "not a readable catalogue"),
+    ],
+)
+def test_other_files_are_refused(text: str, complaint: str, tmp_path: Path) -> None:
+    (tmp_path / "catalogue.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(WeightsError, match=complaint):
+        released(tmp_path)
+
+
+def test_a_catalogue_that_is_gone_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"catalogue\.toml: not a readable catalogue"):
+        released(tmp_path)
+
+
+def test_an_incomplete_installation_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hsisr.weights.catalogue.files", lambda _: tmp_path / "hsisr")
+    with pytest.raises(WeightsError, match="this installation is incomplete"):
+        released_folder()
