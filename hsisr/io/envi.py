@@ -17,7 +17,7 @@ from hsisr.io.boxes import cut
 from hsisr.io.envi_georeference import envi_georeference
 from hsisr.io.envi_header import carried_fields, listed, read_header, spectral_source
 from hsisr.io.protocol import Scene
-from hsisr.io.raster import open_raster
+from hsisr.io.raster import RasterScene, open_raster
 from hsisr.io.spectral_fields import merged_axis
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
@@ -65,8 +65,7 @@ class EnviScene(Scene):
     def __init__(self, path: Path, data: Path, layout: Layout, metadata: SceneMetadata) -> None:
         self.path, self.metadata = path, metadata
         self._data, self._layout = data, layout
-        mask = data.with_name(data.name + ".msk")
-        self._mask = open_raster(mask) if mask.is_file() else None
+        self._mask = _mask_beside(data)
 
     def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
         """See `Scene.read_stored`."""
@@ -114,6 +113,16 @@ def open_envi(path: Path) -> EnviScene:
     sidecar = data.with_name(data.name + ".aux.xml")
     place = envi_georeference(fields, sidecar if sidecar.is_file() else None)
     return EnviScene(path, data, layout, replace(_metadata(fields, layout), georeference=place))
+
+
+def _mask_beside(data: Path) -> RasterScene | None:
+    mask = data.with_name(data.name + ".msk")
+    if not mask.is_file():
+        return None
+    try:
+        return open_raster(mask)
+    except InputDataError as error:
+        raise InputDataError(f"the mask {mask.name} beside the data: {error}") from error
 
 
 def header_beside(data: Path) -> Path | None:

@@ -36,7 +36,10 @@ class NpyScene(Scene):
 
     def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
         """See `Scene.read_stored`; the memory map lives only as long as the window."""
-        return cut(self._mapped(), self._axes, window, bands)
+        try:
+            return cut(self._mapped(), self._axes, window, bands)
+        except InputDataError as error:
+            raise InputDataError(f"{self.path}: {error}") from error
 
     def close(self) -> None:
         """Nothing stays open between windows."""

@@ -217,6 +217,13 @@ def test_an_external_mask_beside_the_data(tmp_path: Path) -> None:
     assert valid.sum() == valid.size - 3
 
 
+def test_a_mask_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    path = with_fields(tmp_path)
+    (tmp_path / "x.img.msk").write_bytes(b"nothing")
+    with pytest.raises(InputDataError, match=r"the mask x\.img\.msk beside the data"):
+        open_scene(path)
+
+
 LIES = {
     "more than the file holds": ({"lines": "7"}, r"promises 210 bytes .* x\.img holds 180"),
     "no bands": ({"bands": "0"}, "bands = 0; expected at least 1"),
