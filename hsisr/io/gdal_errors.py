@@ -73,7 +73,8 @@ def write_errors(target: Path, heard: Listener) -> Iterator[None]:
         except HsisrError:
             raise
         except (RasterioError, CPLE_BaseError) as error:
-            raise ResourceError(_failure(target, str(error))) from error
+            words = heard.errors[0] if heard.errors else str(error.__cause__ or error)
+            raise ResourceError(_failure(target, words)) from error
     if heard.errors:
         raise ResourceError(_failure(target, heard.errors[0]))
 

@@ -13,10 +13,13 @@ from hsisr.errors import HsisrError, ResourceError
 from hsisr.io.blocks import require_fit
 from hsisr.io.mat_variables import MatValue, mat_variables
 from hsisr.io.protocol import SceneWriter, TargetOptions
+from hsisr.io.raw_file import reserve_space
 from hsisr.io.temporary import TemporaryPlace, require_room, resource_errors
 from hsisr.scene.metadata import SceneMetadata
 
 _USER_BLOCK: Final = 512
+_FIELD_BYTES: Final = 2**20
+"""Room for everything but the cube."""
 _MATLAB_CLASS: Final = {"float32": "single", "float64": "double"}
 """MATLAB's names of classes where numpy has others."""
 
@@ -50,10 +53,11 @@ class Mat73Writer(SceneWriter):
         self._place = TemporaryPlace(path, overwrite=options.overwrite)
         self._grown = self._place.file(path.name)
         try:
-            require_room(self._place.folder, path, self._nbytes())
+            require_room(self._place.folder, path, self._whole_chunks() + _FIELD_BYTES)
             with self._writing():
                 self._file = h5py.File(self._grown, "x", userblock_size=_USER_BLOCK)
                 self._data, self._valid = self._create(masked=options.masked)
+                self._take_space()
         except BaseException:
             self.discard()
             raise
@@ -71,8 +75,6 @@ class Mat73Writer(SceneWriter):
         require_fit(self.metadata, numbers, row=row, col=col, band=band)
         bands, rows, cols = numbers.shape
         own = slice(col, col + cols), slice(row, row + rows)
-        size = self._grown.stat().st_size
-        require_room(self._place.folder, self.path, numbers.nbytes, size)
         with self._writing():
             for number in range(bands):
                 self._data[band + number, *own] = np.ascontiguousarray(numbers[number].T)
@@ -108,29 +110,38 @@ class Mat73Writer(SceneWriter):
             _write_variable(self._file, name, value)
         chunk = min(self.block_cols, cols), min(self.block_rows, rows)
         dtype = self.metadata.stored.dtype
-        data = self._file.create_dataset("data", (bands, cols, rows), dtype, chunks=(1, *chunk))
+        data = _create_whole(self._file, "data", (bands, cols, rows), dtype, (1, *chunk))
         _name_class(data, _MATLAB_CLASS.get(dtype.name, dtype.name))
         if not masked:
             return data, None
-        valid = self._file.create_dataset("valid", (cols, rows), np.uint8, chunks=chunk)
+        valid = _create_whole(self._file, "valid", (cols, rows), np.dtype(np.uint8), chunk)
         _name_class(valid, "logical")
         return data, valid
+
+    def _take_space(self) -> None:
+        """Reserve what the file will need: HDF5 does not survive a full disk while it closes."""
+        self._file.flush()
+        with self._grown.open("r+b") as file:
+            reserve_space(file.fileno(), self._grown.stat().st_size)
 
     def _check(self) -> None:
         """HDF5 can fail late, so look at what is on disk."""
         bands, rows, cols = self.metadata.shape
         with h5py.File(self._grown, "r") as found:
-            data = found["data"]
-            complete = data.shape == (bands, cols, rows) and data.id.get_storage_size() > 0
+            complete = found["data"].shape == (bands, cols, rows)
         if not complete or self._grown.stat().st_size < self._nbytes():
-            raise ResourceError(
-                f"cannot write {self.path}: some of its numbers did not reach the disk; check the "
-                "space left and the limits, or write elsewhere"
-            )
+            raise ResourceError(f"cannot write {self.path}: the file was cut off")
 
     def _nbytes(self) -> int:
         bands, rows, cols = self.metadata.shape
         return bands * rows * cols * self.metadata.stored.dtype.itemsize
+
+    def _whole_chunks(self) -> int:
+        """Bytes of the cube with the chunks at its borders counted whole."""
+        bands, rows, cols = self.metadata.shape
+        high, wide = min(self.block_rows, rows), min(self.block_cols, cols)
+        numbers = bands * (-(-rows // high) * high) * (-(-cols // wide) * wide)
+        return numbers * self.metadata.stored.dtype.itemsize
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -145,6 +156,16 @@ class Mat73Writer(SceneWriter):
                     f"cannot write {self.path}: HDF5 says {words!r}; check the space left, or "
                     "write elsewhere"
                 ) from error
+
+
+def _create_whole(
+    file: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], chunk: tuple[int, ...]
+) -> Any:
+    """A chunked dataset whose place in the file is taken at once, and not filled."""
+    known = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    known.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    known.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    return file.create_dataset(name, shape, dtype, chunks=chunk, dcpl=known)
 
 
 def _write_variable(file: Any, name: str, value: MatValue) -> None:

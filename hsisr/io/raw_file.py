@@ -50,7 +50,7 @@ class RawFile:
         self.nbytes = shape[0] * shape[1] * shape[2] * dtype.itemsize
         self._file = path.open("x+b", buffering=0)
         try:
-            _reserve(self._file.fileno(), self.nbytes)
+            reserve_space(self._file.fileno(), self.nbytes)
         except BaseException:
             self.close()
             raise
@@ -130,8 +130,16 @@ class RawFile:
             left = left[done:]
 
 
-def _reserve(handle: int, nbytes: int) -> None:
-    """Take the space now; where the system cannot reserve, only set the size."""
+def reserve_space(handle: int, nbytes: int) -> None:
+    """Take space on the device for a file of this size; where that cannot be, set the size only.
+
+    Args:
+        handle: Descriptor of a file open for writing.
+        nbytes: Its size; what it holds already stays.
+
+    Raises:
+        OSError: There is no room.
+    """
     if hasattr(os, "posix_fallocate"):
         try:
             os.posix_fallocate(handle, 0, nbytes)

@@ -1,5 +1,6 @@
 """MATLAB files as SciPy and h5py see them."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -166,10 +167,30 @@ def test_text_beyond_ascii_survives_in_v73(tmp_path: Path) -> None:
     assert variables(tmp_path / "b.mat")["provenance"] == "NOTE = Grüße, 雪"
 
 
-def test_a_v73_file_that_lost_numbers_is_never_delivered(tmp_path: Path) -> None:
+def test_a_v73_file_that_was_cut_off_is_never_delivered(tmp_path: Path) -> None:
     writer = create_writer(
         tmp_path / "a.mat", metadata_of((2, 300, 300)), TargetOptions(creation_options=V73)
     )
-    with pytest.raises(ResourceError, match="some of its numbers did not reach the disk"):
+    assert isinstance(writer, Mat73Writer)
+    file, grown = writer._file, writer._grown
+
+    class CutOff:
+        """A file whose last bytes do not reach the disk, unnoticed."""
+
+        def close(self) -> None:
+            file.close()
+            os.truncate(grown, 200_000)
+
+    writer._file = CutOff()
+    with pytest.raises(ResourceError, match=r"cannot write .*a\.mat: .*truncated file"):
         writer.commit()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_v73_file_takes_its_space_before_the_first_number(tmp_path: Path) -> None:
+    writer = create_writer(
+        tmp_path / "a.mat", metadata_of((2, 300, 300)), TargetOptions(creation_options=V73)
+    )
+    assert isinstance(writer, Mat73Writer)
+    assert writer._grown.stat().st_size >= 2 * 300 * 300 * 2
+    writer.discard()
