@@ -13,6 +13,7 @@ from hsisr.cli.evaluate import evaluate
 from hsisr.cli.info import info
 from hsisr.cli.sample import sample
 from hsisr.cli.upscale import upscale
+from hsisr.cli.weights import weights
 
 app = typer.Typer(
     name="hsisr",
@@ -49,3 +50,4 @@ app.command()(info)
 app.command()(evaluate)
 app.command()(degrade)
 app.command()(sample)
+app.add_typer(weights, name="weights")

@@ -1,0 +1,107 @@
+"""The `hsisr weights` commands: list, show, verify, import."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hsisr.cli.console import expected_errors, print_json, say
+from hsisr.cli.options import Json, Overwrite
+
+weights = typer.Typer(help="Released networks and weights files.", no_args_is_help=True)
+
+
+@weights.command("list")
+def list_(json: Json = False) -> None:
+    """List the networks that come with hsisr."""
+    with expected_errors():
+        from hsisr.commands.weights import facts_of_entry
+        from hsisr.weights import released
+
+        entries = released()
+        if json:
+            print_json({"weights": [facts_of_entry(entry) for entry in entries]})
+        elif not entries:
+            say("no weights are released yet; --model takes a safetensors file")
+        else:
+            for entry in entries:
+                typer.echo(f"{entry.name:<32}x{entry.scale}{'  default' if entry.default else ''}")
+
+
+@weights.command("show")
+def show(
+    model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="Released, or a file.")],
+    json: Json = False,
+) -> None:
+    """Show what network a weights file holds, and what is known of its making."""
+    with expected_errors():
+        from hsisr.commands.weights import facts_of_weights, show_weights
+
+        facts = facts_of_weights(show_weights(model))
+        if json:
+            print_json(facts)
+        else:
+            typer.echo(_text(facts))
+
+
+@weights.command("verify")
+def verify(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME|FILE]...", help="All released ones by default."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Load weights and check them: hash, parameters, network. Exit code 4 if any is unsound."""
+    with expected_errors():
+        from hsisr.commands.weights import verify_weights
+        from hsisr.errors import WeightsError
+
+        verdicts = verify_weights(models or ())
+        if json:
+            print_json({"weights": [verdict.as_dict() for verdict in verdicts]})
+        else:
+            for verdict in verdicts:
+                typer.echo(f"{verdict.name}: {verdict.complaint or f'sound, {verdict.sha256}'}")
+        if unsound := [verdict.name for verdict in verdicts if verdict.complaint]:
+            raise WeightsError(
+                f"{len(unsound)} of {len(verdicts)} weights cannot be used: {', '.join(unsound)}"
+            )
+
+
+@weights.command("import")
+def import_(
+    source: Annotated[
+        Path, typer.Argument(metavar="FILE.keras", help="As the published notebooks save it.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE.safetensors", help="File to write.")
+    ],
+    overwrite: Overwrite = False,
+) -> None:
+    """Turn the published `.keras` weights into a file that --model takes. Keras is not needed."""
+    with expected_errors():
+        from hsisr.commands.weights import import_weights
+
+        typer.echo(import_weights(source, output, overwrite=overwrite))
+
+
+def _text(facts: dict[str, Any]) -> str:
+    """The facts, one a line."""
+    network = facts["descriptor"]
+    seen = network["wavelengths_nm"]
+    rows = [
+        ("file", facts["path"]),
+        ("sha256", facts["sha256"]),
+        ("network", f"{network['arch']}, {facts['parameters']:,} parameters"),
+        ("scale", network["scale"]),
+        ("band groups", f"{network['group_size']} bands, {network['group_overlap']} shared"),
+        ("tiles", f"{network['tile_lr_px']} LR pixels, {network['overlap_lr_px']} shared"),
+        ("margin", f"{network['margin_lr_px']} LR pixels"),
+        ("normalisation", network["normalisation"]),
+        ("LR made by", network["degradation"]),
+        ("wavelengths", f"{seen[0]:g} to {seen[1]:g} nm" if seen else "unknown"),
+        *network["hparams"].items(),
+        *facts["card"].items(),
+    ]
+    return "\n".join([facts["name"], *(f"  {name:<16}{value}" for name, value in rows)])

@@ -1,0 +1,114 @@
+"""What there is in weights, what is in a file, whether it is sound, and bringing in Keras files."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hsisr.errors import UsageError, WeightsError
+from hsisr.weights import (
+    CatalogueEntry,
+    LoadedWeights,
+    load_weights,
+    released,
+    resolve,
+    save_weights,
+)
+from hsisr.weights.keras import import_keras
+from hsisr.weights.store import file_sha256
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one file when it was loaded and its hash compared."""
+
+    name: str
+    path: Path | None
+    """None where there is no such name."""
+    sha256: str | None
+    """None where the file cannot be used."""
+    complaint: str | None
+    """None where it is sound."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "name": self.name,
+            "path": None if self.path is None else str(self.path),
+            "sha256": self.sha256,
+            "sound": self.complaint is None,
+            "complaint": self.complaint,
+        }
+
+
+def facts_of_entry(entry: CatalogueEntry) -> dict[str, Any]:
+    """Plain values of a catalogue entry for JSON."""
+    return asdict(entry) | {"path": str(entry.path), "card": str(entry.card)}
+
+
+def facts_of_weights(weights: LoadedWeights) -> dict[str, Any]:
+    """Plain values of a weights file for JSON: where, what network, how it was made."""
+    return {
+        "name": weights.name,
+        "path": str(weights.path),
+        "sha256": weights.sha256,
+        "parameters": sum(p.numel() for p in weights.network.parameters()),
+        "descriptor": asdict(weights.descriptor),
+        "card": dict(weights.card),
+    }
+
+
+def show_weights(name_or_path: str) -> LoadedWeights:
+    """Load what a name or path stands for, checking it on the way.
+
+    Raises:
+        WeightsError: There is nothing of that name, or it cannot be used.
+    """
+    return load_weights(resolve(name_or_path))
+
+
+def verify_weights(names: Sequence[str] = ()) -> tuple[Verdict, ...]:
+    """Load each of some weights and compare what has a published hash with it.
+
+    Args:
+        names: Names or paths; none: the whole catalogue.
+
+    Raises:
+        WeightsError: The catalogue itself cannot be read.
+    """
+    return tuple(_verdict(name) for name in names or [entry.name for entry in released()])
+
+
+def _verdict(name: str) -> Verdict:
+    path = None
+    try:
+        source = resolve(name)
+        path = source.path if isinstance(source, CatalogueEntry) else source
+        loaded = load_weights(source)
+    except WeightsError as error:
+        return Verdict(name, path, None, " ".join(str(error).split()))
+    return Verdict(name, path, loaded.sha256, None)
+
+
+def import_weights(source: Path, output: Path, *, overwrite: bool = False) -> Path:
+    """Turn a `.keras` file of the published notebooks into a safetensors file.
+
+    Args:
+        source: The `.keras` file.
+        output: The safetensors file to write; its suffix says so.
+        overwrite: Replace an existing output.
+
+    Returns:
+        The output's path.
+
+    Raises:
+        UsageError: The output has another suffix.
+        WeightsError: The source is not such a file.
+        OutputExistsError: The output exists and `overwrite` is off.
+        ResourceError: The output cannot be written.
+    """
+    if output.suffix != ".safetensors":
+        raise UsageError(f"{output}: found suffix {output.suffix!r}; name the output *.safetensors")
+    network, descriptor = import_keras(source)
+    card = {"imported_from": source.name, "imported_sha256": file_sha256(source)}
+    return save_weights(output, network, descriptor, card=card, overwrite=overwrite)
