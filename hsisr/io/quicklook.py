@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from hsisr.errors import UsageError
 from hsisr.io.protocol import Scene
-from hsisr.io.temporary import TemporaryPlace, resource_errors
+from hsisr.io.temporary import TemporaryPlace, refuse_existing, resource_errors
 from hsisr.scene.spectral_axis import SpectralAxis
 from hsisr.tiling.windows import Window
 
@@ -41,10 +42,12 @@ def write_quicklook(
         overwrite: Replace an existing picture.
 
     Raises:
+        UsageError: The name does not end in .png.
         OutputExistsError: The picture exists and `overwrite` is off.
         ResourceError: It cannot be written.
         InputDataError: A scene cannot be read.
     """
+    check_quicklook(path, overwrite=overwrite)
     place = TemporaryPlace(path, overwrite=overwrite)
     try:
         picture = _side_by_side(lr_scene, hr_scene)
@@ -54,6 +57,19 @@ def write_quicklook(
         place.commit([(grown, path)])
     finally:
         place.discard()
+
+
+def check_quicklook(path: Path, *, overwrite: bool) -> None:
+    """Say early whether a quicklook could be written there; writes nothing.
+
+    Raises:
+        UsageError: The name does not end in .png, or is that of a folder.
+        OutputExistsError: The picture exists and `overwrite` is off.
+        ResourceError: The folder does not exist, or cannot be written.
+    """
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"{path.name}: found the suffix {path.suffix!r}, expected .png; rename it")
+    refuse_existing((path,), overwrite=overwrite)
 
 
 def colour_bands(axis: SpectralAxis) -> tuple[int, int, int]:

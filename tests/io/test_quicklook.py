@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from hsisr.errors import OutputExistsError
+from hsisr.errors import OutputExistsError, UsageError
 from hsisr.io.protocol import Scene
 from hsisr.io.quicklook import colour_bands, write_quicklook
 from hsisr.scene.spectral_axis import SpectralAxis
@@ -116,3 +116,8 @@ def test_bad_bands_are_not_shown() -> None:
 def test_without_visible_bands_three_are_spread() -> None:
     axis = SpectralAxis(count=9, wavelengths_nm=tuple(1000.0 + b for b in range(9)))
     assert colour_bands(axis) == (6, 4, 2)
+
+
+def test_only_png_is_written(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"q.jpg: found the suffix '.jpg', expected .png"):
+        write_quicklook(tmp_path / "q.jpg", *pair(4, 4, 2))
