@@ -10,6 +10,7 @@ agrees with the observed pixels. Bands come in normalised one by one over the sc
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import torch
@@ -61,8 +62,6 @@ class WindowAttention(nn.Module):
         shift: Pixels by which the grid of windows is moved up and left.
     """
 
-    _places: torch.Tensor
-
     def __init__(self, size: AnySize, shift: int) -> None:
         super().__init__()
         self.heads, self.window, self.shift = size.heads, size.window, shift
@@ -71,7 +70,6 @@ class WindowAttention(nn.Module):
         self.output = nn.Linear(size.width, size.width)
         side = 2 * size.window - 1
         self.bias = nn.Parameter(torch.zeros(size.heads, side * side))
-        self.register_buffer("_places", _relative_places(size.window), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Attend; shape (n, width, rows, cols) in and out, any rows and columns."""
@@ -83,7 +81,7 @@ class WindowAttention(nn.Module):
         tokens = self.norm(grid.permute(0, 2, 4, 3, 5, 1).reshape(-1, w * w, channels))
         parts = self.query_key_value(tokens).unflatten(-1, (3, self.heads, -1))
         query, key, value = parts.permute(2, 0, 3, 1, 4)
-        bias = self.bias[:, self._places].to(query.dtype)
+        bias = self.bias[:, _relative_places(w, x.device)].to(query.dtype)
         heads = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         attended: torch.Tensor = self.output(heads.transpose(1, 2).flatten(-2))
         grid = attended.reshape(n, high // w, wide // w, w, w, channels)
@@ -91,9 +89,14 @@ class WindowAttention(nn.Module):
         return whole[..., s : s + rows, s : s + cols]
 
 
-def _relative_places(window: int) -> torch.Tensor:
+@cache
+def _relative_places(window: int, device: torch.device) -> torch.Tensor:
     """For each pair of pixels in a window, the index of their relative place; (w * w, w * w)."""
-    line = torch.arange(window)
+    with torch.inference_mode(mode=False):  # or autograd could not use what is cached
+        return _places(torch.arange(window, device=device), window)
+
+
+def _places(line: torch.Tensor, window: int) -> torch.Tensor:
     places = torch.stack(torch.meshgrid(line, line, indexing="ij")).flatten(1)
     down, right = ((places[:, :, None] - places[:, None, :]) + window - 1).unbind()
     return down * (2 * window - 1) + right

@@ -9,12 +9,15 @@ from torch import nn
 
 from hsisr.errors import WeightsError
 from hsisr.models.dacn import build_dacn
+from hsisr.models.dacn_any import build_dacn_any
 from hsisr.models.descriptor import ModelDescriptor
 
 Builder = Callable[[ModelDescriptor], nn.Module]
 """Makes a network with fresh weights for (n, group_size, rows, cols) tensors."""
 
-ARCHITECTURES: Final[Mapping[str, Builder]] = MappingProxyType({"dacn": build_dacn})
+ARCHITECTURES: Final[Mapping[str, Builder]] = MappingProxyType(
+    {"dacn": build_dacn, "dacn-any": build_dacn_any}
+)
 """Builders by the name that `ModelDescriptor.arch` gives."""
 
 

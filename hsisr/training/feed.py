@@ -1,0 +1,80 @@
+"""Batches as tensors, made ahead in the background while the network computes."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+
+from hsisr.datasets.patches import PatchSource
+
+_AHEAD = 3
+_THREADS = 2
+
+
+class Tensors(NamedTuple):
+    """A batch on its way to the device."""
+
+    lr: torch.Tensor
+    hr: torch.Tensor
+    valid: torch.Tensor | None
+
+    def on(self, device: torch.device) -> "Tensors":
+        """The same on a device."""
+        valid = None if self.valid is None else self.valid.to(device, non_blocking=True)
+        return Tensors(
+            self.lr.to(device, non_blocking=True), self.hr.to(device, non_blocking=True), valid
+        )
+
+
+class Feed:
+    """The part of every batch that belongs to one process.
+
+    Args:
+        source: Makes batches by number.
+        pool: Where they are made.
+        first: Number of this process's first sample within a batch.
+        count: Samples per process.
+        pin: Keep batches in memory that a GPU reads fast.
+    """
+
+    def __init__(
+        self,
+        source: PatchSource,
+        pool: ThreadPoolExecutor,
+        first: int,
+        count: int,
+        *,
+        pin: bool = False,
+    ) -> None:
+        self._source, self._pool = source, pool
+        self._first, self._count, self._pin = first, count, pin
+        self._coming: dict[int, Future[Tensors]] = {}
+
+    def take(self, step: int) -> Tensors:
+        """The batch of a step; the next ones are begun."""
+        for number in range(step, step + _AHEAD):
+            if number not in self._coming:
+                self._coming[number] = self._pool.submit(self._make, number)
+        return self._coming.pop(step).result()
+
+    def _make(self, step: int) -> Tensors:
+        batch = self._source.batch(step, self._first, self._count)
+        valid = None if batch.valid is None else torch.from_numpy(batch.valid)
+        made = Tensors(torch.from_numpy(batch.lr), torch.from_numpy(batch.hr), valid)
+        if not self._pin:
+            return made
+        return Tensors(made.lr.pin_memory(), made.hr.pin_memory(), valid)
+
+
+@contextmanager
+def opened_feed(
+    source: PatchSource, first: int, count: int, *, pin: bool = False
+) -> Iterator[Feed]:
+    """A feed whose threads end with the context."""
+    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="patches")
+    try:
+        yield Feed(source, pool, first, count, pin=pin)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

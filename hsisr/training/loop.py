@@ -1,0 +1,298 @@
+"""The training loop: steps, validations, checkpoints, and four ways to end.
+
+A run ends when its steps are done, its time is over, no validation was better for too long, or
+someone asks it to stop. However it ends, and even if the machine dies, it can be continued from
+its last state and, on the processor, gives the same result bit by bit as a run that was never
+broken off (unless it is bound by time).
+"""
+
+import copy
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import nn
+
+from hsisr.datasets.patches import PatchSource
+from hsisr.errors import HsisrError, InputDataError
+from hsisr.models.descriptor import ModelDescriptor
+from hsisr.training.distributed import Workers
+from hsisr.training.feed import Feed, Tensors, opened_feed
+from hsisr.training.interruption import StopRequest, stop_requests
+from hsisr.training.losses import Loss, squared_weights
+from hsisr.training.recipe import Recipe
+from hsisr.training.schedule import WeightAverage, rate_factor
+from hsisr.training.state import Progress, Record, TrainingState, load_state, save_state
+from hsisr.training.validation import Judge, Scores, bicubic_scores, network_scores
+
+Ending = Literal["finished", "time", "patience", "stopped"]
+
+
+class Observer(Protocol):
+    """Hears of a run; only the first process has one."""
+
+    def stepped(self, progress: Progress, total: int, loss: float, rate: float) -> None:
+        """A step is done; `rate` is the learning rate it had."""
+
+    def validated(self, record: Record, progress: Progress) -> None:
+        """A validation is done."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Plan:
+    """What to train, on what, how long, and where its state lies."""
+
+    network: nn.Module
+    """On its device."""
+    descriptor: ModelDescriptor
+    recipe: Recipe
+    source: PatchSource
+    judges: Sequence[Judge]
+    """Empty: nothing is validated, and the last weights count as the best."""
+    total_steps: int
+    validate_every: int
+    """Steps between validations."""
+    state_path: Path
+    fingerprint: dict[str, Any]
+    device: torch.device
+    workers: Workers = field(default_factory=Workers)
+    max_seconds: float | None = None
+    save_every: int = 200
+    """Steps between states; every validation saves one too."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Outcome:
+    """What a run gave."""
+
+    weights: dict[str, torch.Tensor]
+    """The best by validation, averaged if the recipe says so."""
+    progress: Progress
+    ending: Ending
+    signal: int | None = None
+    """That ended it, if one did."""
+
+
+def train(plan: Plan, observer: Observer | None = None, *, resume: bool = False) -> Outcome:
+    """Run a plan to one of its ends.
+
+    Args:
+        plan: What to do; the network in it is changed.
+        observer: Hears of every step and validation; may be None.
+        resume: Continue from the plan's state file, which must be there.
+
+    Raises:
+        InputDataError: The state cannot be read or belongs to another run.
+        ResourceError: The state cannot be written.
+        HsisrError: The loss is no longer a number.
+    """
+    trainer = _Trainer(plan, observer)
+    if resume:
+        trainer.restore(load_state(plan.state_path))
+    first, count = plan.workers.rank * plan.recipe.batch_size, plan.recipe.batch_size
+    pin = plan.device.type == "cuda"
+    with stop_requests() as request, opened_feed(plan.source, first, count, pin=pin) as feed:
+        ending = trainer.run(feed, request)
+    return Outcome(
+        weights=trainer.best, progress=trainer.progress, ending=ending, signal=request.signal
+    )
+
+
+class _Trainer:
+    """The moving parts of a run."""
+
+    def __init__(self, plan: Plan, observer: Observer | None) -> None:
+        recipe = plan.recipe
+        self.plan, self.observer = plan, observer
+        self.model = plan.workers.wrapped(plan.network)
+        self.loss = Loss(distance=recipe.distance, spatial=recipe.spatial, spectral=recipe.spectral)
+        self.parameters = [p for p in plan.network.parameters() if p.requires_grad]
+        self.optimiser = _optimiser(recipe, self.parameters)
+        self.average = WeightAverage(plan.network.state_dict(), recipe.ema_decay)
+        self.best = {name: tensor.clone() for name, tensor in self.average.tensors.items()}
+        self.progress = Progress()
+        self.bicubic: Scores | None = None
+
+    def restore(self, state: TrainingState) -> None:
+        """Become the run that saved this state."""
+        _require_same_run(state.fingerprint, self.plan)
+        device = self.plan.device
+        self.progress = state.progress
+        self.plan.network.load_state_dict(state.tensors["network"])
+        for part, own in (("average", self.average.tensors), ("best", self.best)):
+            for name, tensor in state.tensors[part].items():
+                own[name] = tensor.to(device)
+        table = self.optimiser.state_dict()
+        table["state"] = state.optimiser
+        self.optimiser.load_state_dict(table)
+
+    def run(self, feed: Feed, request: StopRequest) -> Ending:
+        """Step until an end; leaves a state behind."""
+        clock = _Clock(self.progress.seconds)
+        self.plan.network.train()
+        if self.progress.validated_step < 0:
+            self._validate(self._rate())
+            self._save()
+        while (ending := self._ending(request, clock)) is None:
+            rate = self._step(feed)
+            done = self.progress.step
+            last = done == self.plan.total_steps
+            if done % self.plan.validate_every == 0 or last:
+                self.progress.seconds = clock.seconds
+                self._validate(rate)
+                self._save()
+            elif done % self.plan.save_every == 0:
+                self._save()
+        if ending != "stopped" and self.progress.validated_step != self.progress.step:
+            self._validate(self._rate())
+        self._save()
+        return ending
+
+    def _ending(self, request: StopRequest, clock: "_Clock") -> Ending | None:
+        """Whether to go on, decided by the first process for all."""
+        stop = request.signal is not None
+        seconds, signalled = self.plan.workers.from_first([clock.seconds, float(stop)])
+        self.progress.seconds = seconds
+        if signalled:
+            return "stopped"
+        if self.progress.step >= self.plan.total_steps:
+            return "finished"
+        if self.plan.max_seconds is not None and seconds >= self.plan.max_seconds:
+            return "time"
+        patience = self.plan.recipe.patience
+        return "patience" if 0 < patience <= self.progress.waiting else None
+
+    def _rate(self) -> float:
+        """The learning rate of the step to come."""
+        recipe, progress = self.plan.recipe, self.progress
+        share = progress.step / self.plan.total_steps
+        if self.plan.max_seconds:
+            share = max(share, progress.seconds / self.plan.max_seconds)
+        factor = rate_factor(progress.step, share, recipe.warmup_steps, recipe.schedule)
+        return recipe.learning_rate * factor
+
+    def _step(self, feed: Feed) -> float:
+        """One optimiser step; returns its learning rate."""
+        rate = self._rate()
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        batch = feed.take(self.progress.step).on(self.plan.device)
+        loss = self._backward(batch)
+        self.optimiser.step()
+        self.average.update(self.plan.network.state_dict(), self.progress.step)
+        self.progress.step += 1
+        self.progress.loss_sum += loss
+        self.progress.loss_count += 1
+        if self.observer is not None:
+            self.observer.stepped(self.progress, self.plan.total_steps, loss, rate)
+        return rate
+
+    def _backward(self, batch: Tensors) -> float:
+        """Gradients of one batch; returns the loss, the mean over all processes."""
+        recipe = self.plan.recipe
+        half = recipe.precision == "bfloat16"
+        self.optimiser.zero_grad(set_to_none=True)
+        with torch.autocast(self.plan.device.type, torch.bfloat16, enabled=half):
+            estimate = self.model(batch.lr)
+        loss = self.loss(estimate.float(), batch.hr, batch.valid)
+        if recipe.weight_penalty:
+            loss = loss + recipe.weight_penalty * squared_weights(self.parameters)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.parameters, recipe.clip_norm or math.inf)
+        value = self.plan.workers.mean(float(loss.item()))
+        if not math.isfinite(value) or not math.isfinite(float(norm)):
+            raise HsisrError(
+                f"training broke down at step {self.progress.step + 1}: the loss is {value:g} and "
+                f"the length of its gradient {float(norm):g}, expected finite numbers; lower "
+                "learning_rate or set clip_norm in the recipe, or precision to float32; "
+                f"{self.plan.state_path} holds the last state before"
+            )
+        return value
+
+    def _validate(self, rate: float) -> None:
+        """Score the averaged weights and remember the best; the first process decides."""
+        progress = self.progress
+        progress.validated_step = progress.step
+        if not self.plan.judges:
+            progress.best_step = progress.step
+            self.best = {name: tensor.clone() for name, tensor in self.average.tensors.items()}
+            return
+        found = [0.0] * 4
+        if self.plan.workers.first:
+            found = self._scores()
+        score, sam, bicubic, bicubic_sam = self.plan.workers.from_first(found)
+        record = Record(
+            step=progress.step,
+            seconds=progress.seconds,
+            loss=progress.loss_sum / progress.loss_count if progress.loss_count else None,
+            learning_rate=rate,
+            score=score,
+            bicubic=bicubic,
+            sam=sam,
+            bicubic_sam=bicubic_sam,
+        )
+        progress.history.append(record)
+        progress.loss_sum, progress.loss_count = 0.0, 0
+        if progress.best_score is None or score > progress.best_score:
+            progress.best_score, progress.best_step, progress.waiting = score, progress.step, 0
+            self.best = {name: tensor.clone() for name, tensor in self.average.tensors.items()}
+        else:
+            progress.waiting += 1
+        if self.observer is not None:
+            self.observer.validated(record, progress)
+
+    def _scores(self) -> list[float]:
+        plan = self.plan
+        if self.bicubic is None:
+            self.bicubic = bicubic_scores(plan.judges, plan.descriptor)
+        judged = copy.deepcopy(plan.network)
+        judged.load_state_dict(self.average.tensors)
+        scores = network_scores(judged, plan.descriptor, plan.judges, plan.device)
+        return [scores.mpsnr, scores.sam, self.bicubic.mpsnr, self.bicubic.sam]
+
+    def _save(self) -> None:
+        if not self.plan.workers.first:
+            return
+        state = TrainingState(
+            progress=self.progress,
+            fingerprint=self.plan.fingerprint,
+            tensors={
+                "network": self.plan.network.state_dict(),
+                "average": self.average.tensors,
+                "best": self.best,
+            },
+            optimiser=self.optimiser.state_dict()["state"],
+        )
+        save_state(self.plan.state_path, state)
+
+
+class _Clock:
+    """Seconds of training, continued over breaks."""
+
+    def __init__(self, before: float) -> None:
+        self._started = time.monotonic() - before
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._started
+
+
+def _optimiser(recipe: Recipe, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    if recipe.optimiser == "adam":
+        return torch.optim.Adam(parameters, lr=recipe.learning_rate)
+    return torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+
+
+def _require_same_run(found: dict[str, Any], plan: Plan) -> None:
+    expected = plan.fingerprint
+    for key in sorted(found.keys() | expected.keys()):
+        if found.get(key) != expected.get(key):
+            raise InputDataError(
+                f"{plan.state_path}: belongs to another run: its {key} is {found.get(key)!r}, "
+                f"found {expected.get(key)!r}; give the same options to --resume, or start anew "
+                "with --overwrite"
+            )

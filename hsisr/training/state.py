@@ -1,0 +1,153 @@
+"""The training state: everything a run needs to go on as if it had never stopped.
+
+One safetensors file with the tensors and, in its header, the rest as JSON: no pickle. It is
+written beside its place, flushed to the disk and renamed, so that a complete state is always
+there, whenever the machine stops. Patches are a function of seed and step, so the state of a
+random generator is not part of it.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from hsisr.errors import InputDataError, ResourceError
+
+_KEY = "hsisr_training_state"
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One validation."""
+
+    step: int
+    seconds: float
+    """Of training, pauses not counted."""
+    loss: float | None
+    """Mean training loss since the validation before; None before the first step."""
+    learning_rate: float
+    score: float
+    """MPSNR of the network over the validation windows, in dB."""
+    bicubic: float
+    """MPSNR of bicubic interpolation over the same windows, in dB."""
+    sam: float
+    """Mean spectral angle of the network, in degrees."""
+    bicubic_sam: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """How far a run has come."""
+
+    step: int = 0
+    seconds: float = 0.0
+    validated_step: int = -1
+    """Step of the last validation; -1 before the first."""
+    best_step: int = 0
+    best_score: float | None = None
+    waiting: int = 0
+    """Validations since the best one."""
+    history: list[Record] = field(default_factory=list)
+    loss_sum: float = 0.0
+    """Of the losses since the last validation."""
+    loss_count: int = 0
+
+    @classmethod
+    def from_dict(cls, table: dict[str, Any]) -> "Progress":
+        """Rebuild from parsed JSON."""
+        return cls(**{**table, "history": [Record(**record) for record in table["history"]]})
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class TrainingState:
+    """What is saved."""
+
+    progress: Progress
+    fingerprint: dict[str, Any]
+    """What must be the same for a run to be continued: scenes, recipe, network, seed."""
+    tensors: dict[str, dict[str, torch.Tensor]]
+    """By part (network, average, best) and name."""
+    optimiser: dict[int, dict[str, torch.Tensor]]
+    """By the number of the parameter and the name of the quantity."""
+
+
+def save_state(path: Path, state: TrainingState) -> None:
+    """Write a state, whole or not at all.
+
+    Raises:
+        ResourceError: It cannot be written.
+    """
+    flat = {f"{part}/{n}": t for part, named in state.tensors.items() for n, t in named.items()}
+    for number, named in state.optimiser.items():
+        flat |= {f"optimiser/{number}/{name}": tensor for name, tensor in named.items()}
+    # a copy each: the parts may share memory, which safetensors refuses
+    own = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in flat.items()}
+    text = json.dumps(
+        {
+            "version": _VERSION,
+            "progress": asdict(state.progress),
+            "fingerprint": state.fingerprint,
+        }
+    )
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(own, beside, {_KEY: text})
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise ResourceError(
+            f"{path}: the training state cannot be written ({error}); free space or choose "
+            "another --out"
+        ) from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def load_state(path: Path) -> TrainingState:
+    """Read a state back.
+
+    Raises:
+        InputDataError: It is not a training state, or not a whole one.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            found = json.loads((file.metadata() or {})[_KEY])
+            flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if found["version"] != _VERSION:
+            raise InputDataError(
+                f"{path}: a training state of version {found['version']}, expected {_VERSION}; "
+                "continue it with the hsisr that wrote it, or start anew with --overwrite"
+            )
+        return _unpacked(found, flat)
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+        if isinstance(error, InputDataError):
+            raise
+        raise InputDataError(
+            f"{path}: not a training state of hsisr ({error}); start anew with --overwrite"
+        ) from error
+
+
+def _unpacked(found: dict[str, Any], flat: dict[str, torch.Tensor]) -> TrainingState:
+    tensors: dict[str, dict[str, torch.Tensor]] = {}
+    optimiser: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in flat.items():
+        part, rest = name.split("/", 1)
+        if part == "optimiser":
+            number, quantity = rest.split("/")
+            optimiser.setdefault(int(number), {})[quantity] = tensor
+        else:
+            tensors.setdefault(part, {})[rest] = tensor
+    return TrainingState(
+        progress=Progress.from_dict(found["progress"]),
+        fingerprint=found["fingerprint"],
+        tensors=tensors,
+        optimiser=optimiser,
+    )

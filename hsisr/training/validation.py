@@ -1,0 +1,148 @@
+"""Scores on windows that training does not see, beside bicubic interpolation.
+
+The network runs as in `hsisr upscale`: all bands, in overlapping groups, normalised by the LR
+scene, drawn towards the observed pixels. The scores are MPSNR (mean over bands of
+10 log10(peak^2 / MSE), peak = the largest value of the window) and the mean spectral angle, over
+valid pixels and live bands.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from hsisr.datasets.patches import area_average
+from hsisr.datasets.teaching import TeachingScene
+from hsisr.inference.upscaler import InterpolationUpscaler, NetworkUpscaler, Upscaler
+from hsisr.metrics.spatial import BandMoments, psnr_db
+from hsisr.metrics.spectral import AngleSum
+from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.interpolation import KERNELS, Trim
+from hsisr.tiling.windows import Window, window_starts
+
+Float32 = npt.NDArray[np.float32]
+
+_CONTEXT_LR_PX = 8
+_MOST_LR_PX = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """One window of one scene, and the band groups to predict (None: all bands)."""
+
+    scene: TeachingScene
+    window: Window
+    groups: tuple[tuple[int, ...], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Means over the windows."""
+
+    mpsnr: float
+    sam: float
+
+
+def judges_of(scene: TeachingScene, scale: int, *, whole: bool = False) -> list[Judge]:
+    """The validation windows of a scene, or the middle of all of it; large ones cut to size."""
+    windows = scene.split.validation
+    if whole:
+        windows = (Window(0, 0, *scene.values.shape[1:]),)
+    middles = [_middle(window, scale) for window in windows]
+    masks = [scene.mask(window) for window in middles]
+    return [
+        Judge(scene, window)
+        for window, mask in zip(middles, masks, strict=True)
+        if mask is None or mask.any()
+    ]
+
+
+def _middle(window: Window, scale: int) -> Window:
+    """The middle of a window, at most 48 LR pixels wide and high, in whole LR pixels."""
+    rows, cols = (min(n, _MOST_LR_PX * scale) for n in (window.rows, window.cols))
+    down = (window.rows - rows) // 2 // scale * scale
+    right = (window.cols - cols) // 2 // scale * scale
+    return Window(window.row + down, window.col + right, rows, cols)
+
+
+def network_scores(
+    network: nn.Module,
+    descriptor: ModelDescriptor,
+    judges: Sequence[Judge],
+    device: torch.device,
+) -> Scores:
+    """Scores of a network, in float32; its mode (training or not) is left as it was."""
+    training = network.training
+    network.eval()
+    found = []
+    for judge in judges:
+        upscaler = NetworkUpscaler(
+            network=network,
+            descriptor=descriptor,
+            device=device,
+            statistics=judge.scene.statistics,
+        )
+        found.append(_scores(judge, upscaler, descriptor))
+    network.train(training)
+    return _mean(found)
+
+
+def bicubic_scores(judges: Sequence[Judge], descriptor: ModelDescriptor) -> Scores:
+    """Scores of plain cubic convolution (a = -0.5) on the same windows and bands."""
+    plain = InterpolationUpscaler(KERNELS["bicubic"], descriptor.scale, consistent=False)
+    return _mean([_scores(judge, plain, descriptor) for judge in judges])
+
+
+def _mean(found: Sequence[Scores]) -> Scores:
+    return Scores(
+        float(np.mean([scores.mpsnr for scores in found])),
+        float(np.mean([scores.sam for scores in found])),
+    )
+
+
+def _scores(judge: Judge, upscaler: Upscaler, descriptor: ModelDescriptor) -> Scores:
+    groups = judge.groups or _groups(judge.scene.bands, descriptor)
+    bands = sorted({band for group in groups for band in group})
+    reference = judge.scene.cut(judge.window)[bands]
+    estimate = _upscaled(judge, upscaler, groups)[bands]
+    mask = judge.scene.mask(judge.window)
+    valid = np.broadcast_to(np.True_ if mask is None else mask, reference.shape)
+    moments = BandMoments(judge.scene.statistics.mean[bands])
+    moments.add(reference, estimate, valid)
+    angles = AngleSum("skip", 0.0, np.dtype(np.float64))
+    angles.add(reference, estimate, valid)
+    peak = float(reference[valid].max()) if valid.any() else 0.0
+    psnr = psnr_db(moments.mse, max(peak, float(np.finfo(np.float32).tiny)))
+    return Scores(float(psnr.mean()), angles.mean_deg)
+
+
+def _groups(bands: int, descriptor: ModelDescriptor) -> tuple[tuple[int, ...], ...]:
+    size = descriptor.group_size
+    if bands < size:
+        return (tuple(range(bands)),)
+    starts = window_starts(bands, size, descriptor.group_overlap)
+    return tuple(tuple(range(start, start + size)) for start in starts)
+
+
+def _upscaled(judge: Judge, upscaler: Upscaler, groups: Sequence[tuple[int, ...]]) -> Float32:
+    """The window from its LR pixels and those around it; overlapping groups are averaged."""
+    scale, window = upscaler.scale, judge.window
+    _, rows, cols = judge.scene.values.shape
+    context = window.grown(_CONTEXT_LR_PX * scale, rows, cols)
+    lr = torch.from_numpy(area_average(judge.scene.cut(context), scale))
+    trim = Trim(
+        (window.row - context.row) // scale,
+        (context.row_end - window.row_end) // scale,
+        (window.col - context.col) // scale,
+        (context.col_end - window.col_end) // scale,
+    )
+    total = torch.zeros(len(lr), window.rows, window.cols)
+    count = torch.zeros(len(lr), 1, 1)
+    for group in groups:
+        own = list(dict.fromkeys(group))  # a mirrored group names bands twice
+        total[own] += upscaler.run(lr[own][None], tuple(own), trim)[0]
+        count[own] += 1
+    return np.asarray((total / count.clamp_min(1)).numpy())
