@@ -1,0 +1,223 @@
+"""Datasets on the disk: found, or downloaded, verified and unpacked.
+
+pooch keeps the cache and moves a file into it only when it is whole; what is added here is that a
+broken download goes on where it stopped, and that files are known by size and git identity.
+"""
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+import pooch
+import requests
+
+from hsisr.datasets.catalogue import Dataset, RemoteFile
+from hsisr.errors import HsisrError, InputDataError, ResourceError
+from hsisr.io.opening import find_scenes
+
+Progress = Callable[[int, int | None], None]
+"""Called with the bytes there and the bytes in all, where the server says so."""
+
+_CHUNK: Final = 1 << 20
+_TIMEOUT_S: Final = 30
+_MOST_UNPACKED: Final = 4 << 30
+"""The CAVE set takes 0.5 GB; more than this is no set of ours."""
+
+
+def data_folder(chosen: Path | None) -> Path:
+    """Where datasets lie: as chosen, else as HSISR_DATA says, else the user's cache."""
+    if chosen is not None:
+        return chosen
+    named = os.environ.get("HSISR_DATA")
+    return Path(named) if named else Path(pooch.os_cache("hsisr"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetching:
+    """How to get files."""
+
+    folder: Path
+    offline: bool = False
+    """Take what is there, download nothing."""
+    progress: Progress | None = None
+
+
+def dataset_scenes(dataset: Dataset, fetching: Fetching) -> list[Path]:
+    """The scene files of a dataset on this disk, downloaded if need be.
+
+    Raises:
+        InputDataError: A file is not what the catalogue says.
+        ResourceError: It cannot be downloaded or written; the message says how to supply it.
+    """
+    path = fetched(dataset, fetching)
+    if not dataset.file.archive:
+        return [path]
+    folder = _unpacked(path, dataset)
+    scenes = [scene for scene in _scenes_below(folder) if not _skipped(scene, dataset)]
+    if not scenes:
+        raise InputDataError(
+            f"{path}: found no scene in this archive, expected those of {dataset.title}; remove "
+            "the file to download it again"
+        )
+    return scenes
+
+
+def fetched(dataset: Dataset, fetching: Fetching) -> Path:
+    """The file of a dataset on this disk, verified, downloaded if need be.
+
+    Raises:
+        InputDataError: A file in the folder is not what the catalogue says.
+        ResourceError: It cannot be downloaded or written.
+    """
+    path = fetching.folder / dataset.file.name
+    if path.exists():
+        verify(path, dataset.file)
+        return path
+    by_hand = (
+        f"get {dataset.file.urls[0]} by hand and put it at {path}, or name its folder with "
+        "--data-dir or HSISR_DATA"
+    )
+    if fetching.offline:
+        raise ResourceError(
+            f"{dataset.name}: found no {path}, and --offline forbids to get it; {by_hand}"
+        )
+    complaints = []
+    for url in dataset.file.urls:
+        try:
+            return _download(url, dataset.file, fetching)
+        except (requests.RequestException, HsisrError, OSError, ValueError) as error:
+            complaints.append(f"{url}: {_short(error)}")
+    raise ResourceError(
+        f"{dataset.name}: cannot be downloaded ({'; '.join(complaints)}); {by_hand}"
+    )
+
+
+def verify(path: Path, file: RemoteFile) -> None:
+    """Return if a file is what the catalogue says, as far as it says anything.
+
+    Raises:
+        InputDataError: Another size or identity.
+    """
+    size = path.stat().st_size
+    if file.size is not None and size != file.size:
+        raise InputDataError(
+            f"{path}: found {size} bytes, expected {file.size}; it is broken or another version: "
+            "remove it to download it again"
+        )
+    if file.git_blob is not None and (found := git_blob(path)) != file.git_blob:
+        raise InputDataError(
+            f"{path}: found git identity {found[:12]}..., expected {file.git_blob[:12]}...; it is "
+            "broken or another version: remove it to download it again"
+        )
+
+
+def git_blob(path: Path) -> str:
+    """Identity of a file as git counts it.
+
+    The hash is git's, whose SHA-1 is not a choice of ours; it tells files apart, it guards nothing.
+    """
+    digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _download(url: str, file: RemoteFile, fetching: Fetching) -> Path:
+    """Get, verify, and only then give the file its name."""
+    part = fetching.folder / f"{file.name}.part"
+    pooch.get_logger().setLevel("WARNING")  # what it would say is the command's to say
+
+    def downloader(url: str, output: Any, _: Any) -> None:
+        _resume(url, part, fetching.progress)
+        try:
+            verify(part, file)
+        except InputDataError:
+            part.unlink()  # what is wrong is not worth going on with
+            raise
+        part.replace(output)
+
+    try:
+        found = pooch.retrieve(
+            url, known_hash=None, fname=file.name, path=fetching.folder, downloader=downloader
+        )
+    except PermissionError as error:
+        raise ResourceError(
+            f"{fetching.folder}: cannot be written to ({error.strerror}); choose --data-dir"
+        ) from error
+    return Path(found)
+
+
+def _resume(url: str, part: Path, progress: Progress | None) -> None:
+    """Download to `part`, from where it ends if the server can do that."""
+    have = part.stat().st_size if part.exists() else 0
+    headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"} if have else {}
+    with closing(requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_S)) as response:
+        if response.status_code == requests.codes.requested_range_not_satisfiable:
+            return  # nothing is missing; verification decides
+        response.raise_for_status()
+        if response.status_code != requests.codes.partial_content:
+            have = 0
+        length = response.headers.get("Content-Length")
+        total = have + int(length) if length else None
+        with part.open("ab" if have else "wb") as out:
+            for chunk in response.iter_content(_CHUNK):
+                out.write(chunk)
+                have += len(chunk)
+                if progress is not None:
+                    progress(have, total)
+    if total is not None and have != total:
+        raise ResourceError(f"the connection ended after {have} of {total} bytes; try again")
+
+
+def _unpacked(path: Path, dataset: Dataset) -> Path:
+    """The archive's members beside it, unpacked once, whole or not at all."""
+    folder = path.with_suffix("")
+    if folder.is_dir():
+        return folder
+    beside = path.with_name(f".{folder.name}.{os.getpid()}.part")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [m for m in archive.infolist() if not _skipped(m.filename, dataset)]
+            if sum(m.file_size for m in members) > _MOST_UNPACKED:
+                raise InputDataError(f"{path}: would unpack to more than {_MOST_UNPACKED} bytes")
+            if any(".." in PurePosixPath(m.filename).parts for m in members):
+                raise InputDataError(f"{path}: names files outside its own folder")
+            archive.extractall(beside, [m.filename for m in members])
+    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        raise InputDataError(
+            f"{path}: not a whole zip file ({error}); remove it to download it again"
+        ) from error
+    except OSError as error:
+        raise ResourceError(f"{folder}: cannot be unpacked ({error.strerror})") from error
+    beside.replace(folder)
+    return folder
+
+
+def _scenes_below(folder: Path) -> list[Path]:
+    """Scenes in a folder and in its folders; band folders are scenes."""
+    found = find_scenes(folder)
+    if found:
+        return found
+    inside = sorted(entry for entry in folder.iterdir() if entry.is_dir())
+    return [scene for entry in inside for scene in _scenes_below(entry)]
+
+
+def _skipped(path: object, dataset: Dataset) -> bool:
+    return any(part in str(path) for part in dataset.skip)
+
+
+def _short(error: Exception) -> str:
+    """One line, without the retries and addresses that requests wraps around a cause."""
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return f"the server says {error.response.status_code} {error.response.reason}"
+    if isinstance(error, requests.ConnectionError):
+        return "no connection to the server, or it broke off"
+    if isinstance(error, requests.Timeout):
+        return f"no answer for {_TIMEOUT_S} s"
+    return " ".join(str(error).split())

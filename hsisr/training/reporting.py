@@ -1,0 +1,157 @@
+"""What a run leaves behind beside its weights: run.json, a learning curve, TensorBoard events."""
+
+import importlib.util
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from hsisr.errors import ResourceError
+from hsisr.metrics.report import jsonable
+from hsisr.training.loop import Observer
+from hsisr.training.state import Progress, Record
+
+_LOG_EVERY = 20
+
+
+class Observers:
+    """Several observers as one."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._all = tuple(observers)
+
+    def stepped(self, progress: Progress, total: int, loss: float, rate: float) -> None:
+        """Tell all."""
+        for observer in self._all:
+            observer.stepped(progress, total, loss, rate)
+
+    def validated(self, record: Record, progress: Progress) -> None:
+        """Tell all."""
+        for observer in self._all:
+            observer.validated(record, progress)
+
+
+class RunLog:
+    """Keeps run.json up to date: at every validation, and at the end.
+
+    Args:
+        path: The file.
+        facts: What is known before the first step.
+    """
+
+    def __init__(self, path: Path, facts: Mapping[str, Any]) -> None:
+        self.path = path
+        self.facts = dict(facts)
+
+    def stepped(self, progress: Progress, total: int, loss: float, rate: float) -> None:
+        """Nothing: a step is too short to be written down."""
+
+    def validated(self, record: Record, progress: Progress) -> None:  # noqa: ARG002
+        """Write what is known so far."""
+        self.write(progress, {"ending": "running"})
+
+    def write(self, progress: Progress, more: Mapping[str, Any]) -> None:
+        """Write the whole file anew.
+
+        Raises:
+            ResourceError: It cannot be written.
+        """
+        table = {
+            **self.facts,
+            **more,
+            "steps": progress.step,
+            "seconds": round(progress.seconds, 3),
+            "best_step": progress.best_step,
+            "validations": [_plain(record) for record in progress.history],
+        }
+        write_text(self.path, json.dumps(table, indent=2, allow_nan=False, default=str) + "\n")
+
+
+def _plain(record: Record) -> dict[str, Any]:
+    return {k: jsonable(v) if isinstance(v, float) else v for k, v in asdict(record).items()}
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all, replacing an older one.
+
+    Raises:
+        ResourceError: It cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        raise ResourceError(f"{path}: cannot be written ({error.strerror})") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def draw_curve(path: Path, history: Sequence[Record], title: str) -> None:
+    """A PNG with loss and validation score over the steps, bicubic as a line.
+
+    Raises:
+        ResourceError: It cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 6), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    steps = [r.step for r in history]
+    upper.plot(steps, [r.score for r in history], marker=".", label="network")
+    upper.plot(steps, [r.bicubic for r in history], linestyle="--", label="bicubic")
+    upper.set_ylabel("validation MPSNR (dB)")
+    upper.legend()
+    upper.set_title(title)
+    losses = [(r.step, r.loss) for r in history if r.loss is not None]
+    lower.plot([s for s, _ in losses], [loss for _, loss in losses], marker=".")
+    if all(loss > 0 for _, loss in losses) and losses:
+        lower.set_yscale("log")
+    lower.set_ylabel("training loss")
+    lower.set_xlabel("step")
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        figure.savefig(beside, format="png", dpi=120)
+        beside.replace(path)
+    except OSError as error:
+        raise ResourceError(f"{path}: cannot be written ({error.strerror})") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def tensorboard_installed() -> bool:
+    """Whether the optional package is there."""
+    return importlib.util.find_spec("tensorboard") is not None
+
+
+class TensorBoard:
+    """Scalars for TensorBoard; needs the `train` extra.
+
+    Args:
+        folder: Gets the event files.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer: Any = SummaryWriter(str(folder))
+
+    def stepped(self, progress: Progress, total: int, loss: float, rate: float) -> None:  # noqa: ARG002
+        """Note loss and learning rate, now and then."""
+        if progress.step % _LOG_EVERY == 0:
+            self._writer.add_scalar("loss", loss, progress.step)
+            self._writer.add_scalar("learning rate", rate, progress.step)
+
+    def validated(self, record: Record, progress: Progress) -> None:  # noqa: ARG002
+        """Note the scores."""
+        pairs = {"network": record.score, "bicubic": record.bicubic}
+        self._writer.add_scalars("MPSNR", pairs, record.step)
+        pairs = {"network": record.sam, "bicubic": record.bicubic_sam}
+        self._writer.add_scalars("SAM", pairs, record.step)
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._writer.close()
