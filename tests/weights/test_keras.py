@@ -191,3 +191,13 @@ def test_a_dataset_of_impossible_size_is_refused(x2: dict[str, Array], tmp_path:
         file.create_dataset("layers/dense/vars/1", (10**12,), "f4", chunks=(1000,))
     with pytest.raises(WeightsError, match=r"has the impossible shape \(1000000000000,\)"):
         import_keras(archive(tmp_path / "odd.keras", inner.read_bytes()))
+
+
+def test_an_encrypted_archive_is_refused(x2: dict[str, Array], tmp_path: Path) -> None:
+    path = archive(tmp_path / "locked.keras", hdf5(x2))
+    data = bytearray(path.read_bytes())
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.rindex(mark) + flags] |= 1
+    path.write_bytes(data)
+    with pytest.raises(WeightsError, match=r"cannot be unpacked \(.*encrypted"):
+        import_keras(path)

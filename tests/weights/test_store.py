@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,13 @@ def test_other_bytes_are_refused(data: bytes, complaint: str, tmp_path: Path) ->
     path.write_bytes(data)
     with pytest.raises(WeightsError, match=rf"strange\.safetensors: .*{complaint}"):
         load_weights(path)
+
+
+def test_other_archives_are_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as file:
+        file.writestr("a.jpg", b"")
+    with pytest.raises(WeightsError, match=r"photos\.zip: a zip archive; expected a safetensors"):
+        load_weights(tmp_path / "photos.zip")
 
 
 @pytest.mark.parametrize("kept", [0.01, 0.5, 0.999999])
