@@ -12,6 +12,7 @@ from hsisr.cli.degrade import degrade
 from hsisr.cli.evaluate import evaluate
 from hsisr.cli.info import info
 from hsisr.cli.sample import sample
+from hsisr.cli.train import train
 from hsisr.cli.upscale import upscale
 from hsisr.cli.weights import weights
 
@@ -49,5 +50,6 @@ app.command()(upscale)
 app.command()(info)
 app.command()(evaluate)
 app.command()(degrade)
+app.command()(train)
 app.command()(sample)
 app.add_typer(weights, name="weights")

@@ -6,9 +6,8 @@ complete table is written beside every result.
 
 import dataclasses
 import tomllib
-import types
 import typing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -47,6 +46,8 @@ class Recipe:
     """Random patches also come from each scene averaged by these factors."""
     normalisation: Normalisation = "architecture"
     """none or band to override what the architecture asks for."""
+    network: dict[str, Any] = field(default_factory=dict)
+    """Arguments of the architecture's builder to override; it checks them."""
 
     steps: int = 20_000
     """Optimiser steps; random patches."""
@@ -154,8 +155,10 @@ def _fits(value: object, hint: Any) -> bool:
     """Whether a value has the type of a field; whole numbers pass as floats."""
     if typing.get_origin(hint) is Literal:
         return value in typing.get_args(hint)
-    if isinstance(hint, types.GenericAlias):
+    if typing.get_origin(hint) is tuple:
         return isinstance(value, tuple) and all(_fits(v, int) for v in value)
+    if typing.get_origin(hint) is dict:
+        return isinstance(value, dict)
     if hint is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
@@ -165,6 +168,8 @@ def _words(hint: Any) -> str:
     if typing.get_origin(hint) is Literal:
         return " or ".join(map(repr, typing.get_args(hint)))
     words = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+    if typing.get_origin(hint) is dict:
+        return "a table"
     return words.get(hint, "a list of whole numbers")
 
 

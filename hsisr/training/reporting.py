@@ -3,13 +3,18 @@
 import importlib.util
 import json
 import os
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from hsisr.errors import ResourceError
 from hsisr.metrics.report import jsonable
+from hsisr.training.distributed import Workers
 from hsisr.training.loop import Observer
 from hsisr.training.state import Progress, Record
 
@@ -87,6 +92,33 @@ def write_text(path: Path, text: str) -> None:
         raise ResourceError(f"{path}: cannot be written ({error.strerror})") from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def machine(device: torch.device, workers: Workers) -> dict[str, Any]:
+    """Hardware and versions of a run, as plain values."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    return {
+        "hardware": {
+            "device": f"{device.type}: {name}",
+            "threads": torch.get_num_threads(),
+            "processes": workers.count,
+        },
+        "versions": {
+            "hsisr": version("hsisr"),
+            "torch": str(torch.__version__),
+            "python": platform.python_version(),
+        },
+    }
+
+
+def _processor() -> str:
+    """What the processor calls itself, where the system says so."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    except OSError:
+        named = []
+    return f"{named[0] if named else platform.machine()}, {os.cpu_count() or 1} cores"
 
 
 def draw_curve(path: Path, history: Sequence[Record], title: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from hsisr.errors import InputDataError, ResourceError
 
@@ -98,8 +98,9 @@ def save_state(path: Path, state: TrainingState) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(own, beside, {_KEY: text})
-        with beside.open("rb+") as file:
+        with beside.open("wb") as file:
+            file.write(save(own, {_KEY: text}))
+            file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
     except (OSError, SafetensorError) as error:

@@ -1,0 +1,160 @@
+"""Train a network, or adapt released weights, on one's own scenes or on public ones."""
+
+import warnings
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+
+from hsisr.commands.training_data import Source, expand_sources, training_data
+from hsisr.commands.training_options import TrainOptions, chosen_recipe
+from hsisr.commands.training_record import (
+    RUN,
+    STATE,
+    TrainResult,
+    fingerprint,
+    run_facts,
+    training_result,
+    written_result,
+)
+from hsisr.datasets.catalogue import Dataset, dataset_named
+from hsisr.datasets.download import Fetching, data_folder, dataset_scenes
+from hsisr.datasets.download import Progress as DownloadProgress
+from hsisr.errors import HsisrWarning, OutputExistsError, ResourceError
+from hsisr.inference.devices import set_threads
+from hsisr.training.distributed import Workers, joined_workers
+from hsisr.training.loop import Observer, Outcome, Plan
+from hsisr.training.loop import train as run_plan
+from hsisr.training.recipe import Recipe
+from hsisr.training.reporting import Observers, RunLog, TensorBoard, tensorboard_installed
+from hsisr.training.start import Start, fresh_start, start_from, training_device
+
+__all__ = ["TrainOptions", "TrainResult", "train"]
+
+
+def train(
+    options: TrainOptions,
+    *,
+    observer: Observer | None = None,
+    downloading: DownloadProgress | None = None,
+) -> TrainResult:
+    """Train a network and write weights, model card, state, run.json and learning curve.
+
+    Args:
+        options: What and how.
+        observer: Hears of steps and validations.
+        downloading: Hears of bytes downloaded.
+
+    Raises:
+        UsageError: The options or the recipe contradict each other or the data.
+        InputDataError: A scene cannot be read or used.
+        WeightsError: The weights to start from cannot be used.
+        OutputExistsError: The folder holds a run, and neither `resume` nor `overwrite` is given.
+        ResourceError: The machine lacks something.
+        HsisrError: Training broke down.
+    """
+    set_threads(options.threads)
+    recipe = chosen_recipe(options)
+    with joined_workers(options.device) as workers:
+        return _train(options, recipe, workers, observer, downloading)
+
+
+def _train(
+    options: TrainOptions,
+    recipe: Recipe,
+    workers: Workers,
+    observer: Observer | None,
+    downloading: DownloadProgress | None,
+) -> TrainResult:
+    resume = _prepared(options, workers)
+    device = training_device(options.device, workers)
+    start = _start(options, recipe)
+    sources, datasets = _sources(options, workers, downloading)
+    validation = expand_sources(options.val, options.variable, options.axes)
+    data = training_data(sources, validation, recipe, start.descriptor, options.seed)
+    plan = Plan(
+        network=start.network.to(device),
+        descriptor=replace(start.descriptor, wavelengths_nm=data.wavelengths_nm),
+        recipe=recipe,
+        source=data.patches,
+        judges=data.judges,
+        total_steps=data.total_steps,
+        validate_every=data.validate_every,
+        state_path=options.out / STATE,
+        fingerprint=fingerprint(recipe, start, data, options.seed, workers.count),
+        device=device,
+        workers=workers,
+        max_seconds=options.max_minutes and options.max_minutes * 60,
+    )
+    log = RunLog(options.out / RUN, run_facts(options, recipe, start, data, plan))
+    outcome = _run(plan, [log, observer], options, resume=resume)
+    if not workers.first:
+        return training_result(options, outcome, None, first=False)
+    return written_result(options, recipe, plan, outcome, log, datasets)
+
+
+def _run(
+    plan: Plan, observers: Sequence[Observer | None], options: TrainOptions, *, resume: bool
+) -> Outcome:
+    """Run a plan with its observers, and TensorBoard's where that is installed."""
+    if not plan.workers.first:
+        return run_plan(plan, resume=resume)
+    watching = [observer for observer in observers if observer is not None]
+    if not tensorboard_installed():
+        return run_plan(plan, Observers(watching), resume=resume)
+    with closing(TensorBoard(options.out / "tensorboard")) as board:
+        return run_plan(plan, Observers([*watching, board]), resume=resume)
+
+
+def _prepared(options: TrainOptions, workers: Workers) -> bool:
+    """Make the folder; returns whether to continue a run."""
+    state = options.out / STATE
+    there = state.exists()
+    workers.from_first([0.0])  # all have looked before any writes
+    if not workers.first:
+        return options.resume and there
+    if there and not options.resume and not options.overwrite:
+        raise OutputExistsError(
+            f"{state} is there already; continue that run with --resume, start anew with "
+            "--overwrite, or choose another --out"
+        )
+    if options.resume and not there:
+        warnings.warn(
+            f"{state} is not there, so training starts from the beginning",
+            HsisrWarning,
+            stacklevel=4,
+        )
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResourceError(
+            f"{options.out}: cannot be made ({error.strerror}); choose another --out"
+        ) from error
+    return options.resume and there
+
+
+def _start(options: TrainOptions, recipe: Recipe) -> Start:
+    if options.init is not None:
+        return start_from(options.init, options.model, options.scale, recipe)
+    return fresh_start(options.model or "dacn-any", options.scale, recipe, options.seed)
+
+
+def _sources(
+    options: TrainOptions, workers: Workers, downloading: DownloadProgress | None
+) -> tuple[list[Source], list[Dataset]]:
+    """Scenes by path and by name; the first process downloads before the others look."""
+    sources = expand_sources(options.scenes, options.variable, options.axes)
+    if options.dataset is None:
+        return sources, []
+    dataset = dataset_named(options.dataset)
+    fetching = Fetching(
+        folder=data_folder(options.data_dir), offline=options.offline, progress=downloading
+    )
+    if workers.first:
+        dataset_scenes(dataset, fetching)
+    workers.from_first([0.0])
+    paths = dataset_scenes(dataset, replace(fetching, offline=not workers.first))
+    own = [
+        Source(path=path, variable=dataset.variable, axes=dataset.axes, dataset=dataset)
+        for path in paths
+    ]
+    return [*sources, *own], [dataset]

@@ -1,0 +1,278 @@
+"""From what a user names to what a network sees: scenes, patches, and windows to judge by."""
+
+import dataclasses
+import math
+import warnings
+import zlib
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hsisr.datasets.catalogue import Dataset
+from hsisr.datasets.patches import (
+    Augmentation,
+    GridPatches,
+    GridSample,
+    PatchSource,
+    RandomPatches,
+    grid_samples,
+)
+from hsisr.datasets.splits import (
+    PUBLISHED_TESTS,
+    Split,
+    held_out_split,
+    patch_split,
+    published_split,
+    whole_split,
+)
+from hsisr.datasets.teaching import TeachingScene, coarser, fitting_region, teaching_scene
+from hsisr.errors import HsisrWarning, InputDataError
+from hsisr.io.opening import find_scenes, open_scene
+from hsisr.io.protocol import Scene
+from hsisr.models.descriptor import ModelDescriptor
+from hsisr.training.recipe import Recipe
+from hsisr.training.validation import Judge, judges_of
+
+_MOST_SCENE_BYTES = 2 << 30
+_LEAST_STRIP_LR_PX = 4
+_PUBLISHED_SHARE = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One scene file, and how to read it."""
+
+    path: Path
+    variable: str | None = None
+    axes: str | None = None
+    dataset: Dataset | None = None
+    """Where it comes from, if it was asked for by name."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class TrainingData:
+    """What a run learns from and is judged by."""
+
+    scenes: tuple[TeachingScene, ...]
+    patches: PatchSource
+    judges: tuple[Judge, ...]
+    total_steps: int
+    validate_every: int
+
+    @property
+    def wavelengths_nm(self) -> tuple[float, float] | None:
+        """Shortest and longest band centre of the scenes that name theirs; None if none does."""
+        known = [w for scene in self.scenes for w in scene.wavelengths_nm or ()]
+        return (min(known), max(known)) if known else None
+
+    def facts(self) -> list[dict[str, Any]]:
+        """What identifies and describes the scenes, as plain values."""
+        return [_facts(scene) for scene in self.scenes]
+
+
+def _facts(scene: TeachingScene) -> dict[str, Any]:
+    bands, rows, cols = scene.values.shape
+    split = scene.split
+    return {
+        "name": scene.name,
+        "live_bands": bands,
+        "rows": rows,
+        "cols": cols,
+        "crc32": f"{zlib.crc32(np.ascontiguousarray(scene.values).tobytes()):08x}",
+        "training_px": sum(w.rows * w.cols for w in split.training),
+        "validation_px": sum(w.rows * w.cols for w in split.validation),
+        "test_windows": [list(dataclasses.astuple(w)) for w in split.test],
+        "test_px_also_trained_on": split.leak_px,
+    }
+
+
+def expand_sources(
+    paths: Sequence[Path], variable: str | None = None, axes: str | None = None
+) -> list[Source]:
+    """The scenes that some paths stand for; folders are searched.
+
+    Raises:
+        InputDataError: A folder holds no scene, or cannot be listed.
+    """
+    sources = []
+    for path in paths:
+        found = find_scenes(path)
+        if not found:
+            raise InputDataError(f"{path}: found no scene in this folder; name scene files")
+        sources += [Source(path=scene, variable=variable, axes=axes) for scene in found]
+    return sources
+
+
+def training_data(
+    sources: Sequence[Source],
+    validation: Sequence[Source],
+    recipe: Recipe,
+    descriptor: ModelDescriptor,
+    seed: int,
+) -> TrainingData:
+    """Read all scenes and lay out patches and judges as the recipe says.
+
+    Args:
+        sources: Scenes to learn from.
+        validation: Scenes to be judged by; empty: the recipe's share of `sources`.
+        recipe: Decides on splits and patches.
+        descriptor: Scale, group size and normalisation.
+        seed: Of splits and patches.
+
+    Raises:
+        InputDataError: A scene cannot be used, or nothing is left to learn from.
+        UsageError: The recipe's split is not for this dataset.
+    """
+    scale = descriptor.scale
+    judged_elsewhere = bool(validation)
+    scenes = [_read(s, scale, recipe, seed, whole=judged_elsewhere) for s in sources]
+    elsewhere = [_read(s, scale, recipe, seed, whole=True) for s in validation]
+    judges = [judge for scene in elsewhere for judge in judges_of(scene, scale, whole=True)]
+    if not judged_elsewhere:
+        judges = [judge for scene in scenes for judge in judges_of(scene, scale)]
+    _say_leaks(scenes)
+    if recipe.patches == "grid":
+        return _grid_data(scenes, judges, recipe, descriptor, seed)
+    _warn_if_unjudged(judges)
+    extra = [coarser(scene, factor, scale) for factor in recipe.coarser for scene in scenes]
+    patches = RandomPatches(
+        scenes=[*scenes, *(scene for scene in extra if scene is not None)],
+        scale=scale,
+        group_size=descriptor.group_size,
+        crop_lr_px=recipe.crop_lr_px,
+        seed=seed,
+        augmentation=Augmentation(
+            flips=recipe.flips, reverse_bands=recipe.reverse_bands, band_steps=recipe.band_steps
+        ),
+        normalise=descriptor.normalisation == "band",
+    )
+    return TrainingData(
+        scenes=tuple(scenes),
+        patches=patches,
+        judges=tuple(judges),
+        total_steps=recipe.steps,
+        validate_every=recipe.validate_every,
+    )
+
+
+def _grid_data(
+    scenes: Sequence[TeachingScene],
+    judges: Sequence[Judge],
+    recipe: Recipe,
+    descriptor: ModelDescriptor,
+    seed: int,
+) -> TrainingData:
+    samples = [
+        sample
+        for scene in scenes
+        for sample in grid_samples(scene, descriptor.group_size, descriptor.group_overlap)
+    ]
+    if recipe.split == "published":
+        samples, judges = _published_samples(samples, recipe, seed)
+    _warn_if_unjudged(judges)
+    patches = GridPatches(
+        samples=samples,
+        scale=descriptor.scale,
+        batch_size=recipe.batch_size,
+        seed=seed,
+        normalise=descriptor.normalisation == "band",
+    )
+    return TrainingData(
+        scenes=tuple(scenes),
+        patches=patches,
+        judges=tuple(judges),
+        total_steps=recipe.epochs * patches.steps_per_epoch,
+        validate_every=recipe.validate_every or patches.steps_per_epoch,
+    )
+
+
+def _published_samples(
+    samples: Sequence[GridSample], recipe: Recipe, seed: int
+) -> tuple[list[GridSample], list[Judge]]:
+    """A tenth of the samples judges, though neighbouring groups of its patches are trained on."""
+    count = math.floor(len(samples) / _PUBLISHED_SHARE)
+    order = np.random.default_rng(seed).permutation(len(samples)).tolist()
+    chosen = set(order[:count])
+    judges = [Judge(samples[n].scene, samples[n].window, (samples[n].bands,)) for n in chosen]
+    if not judges:
+        raise InputDataError(
+            f"found {len(samples)} samples, expected at least {_PUBLISHED_SHARE} for recipe "
+            f"{recipe.name!r}"
+        )
+    return [s for n, s in enumerate(samples) if n not in chosen], judges
+
+
+def _read(source: Source, scale: int, recipe: Recipe, seed: int, *, whole: bool) -> TeachingScene:
+    with closing(open_scene(source.path, variable=source.variable, axes=source.axes)) as scene:
+        _require_shape(scene, source.dataset)
+        region = fitting_region(scene, scale, _MOST_SCENE_BYTES)
+        if region.rows * region.cols < 0.9 * scene.metadata.rows * scene.metadata.cols:
+            warnings.warn(
+                f"{source.path.name}: only the middle {region.rows} x {region.cols} pixels are "
+                "used, so that it fits into memory; cut large scenes into several files",
+                HsisrWarning,
+                stacklevel=2,
+            )
+        if not region.rows or not region.cols:
+            raise InputDataError(
+                f"{source.path}: found {scene.metadata.rows} x {scene.metadata.cols} pixels, "
+                f"expected at least {scale} x {scale} for scale {scale}"
+            )
+        split = _split(source, (region.rows, region.cols), scale, recipe, seed, whole=whole)
+        return teaching_scene(scene, scale, split, region)
+
+
+def _split(
+    source: Source, size: tuple[int, int], scale: int, recipe: Recipe, seed: int, *, whole: bool
+) -> Split:
+    """Windows of one scene; sizes of published scenes are those of the file, not cut to scale."""
+    name = source.dataset.name if source.dataset is not None else ""
+    if recipe.split == "published":
+        shape = source.dataset.shape if source.dataset is not None else None
+        rows, cols = shape[1:] if shape is not None else size
+        return published_split(name or source.path.name, rows, cols, scale)
+    if recipe.split == "patches":
+        test = (PUBLISHED_TESTS[name][1],) if name in PUBLISHED_TESTS else ()
+        if not whole:
+            return patch_split(*size, scale, test, recipe.patch_hr_px, seed=seed)
+        split = patch_split(*size, scale, test, recipe.patch_hr_px, seed=seed)
+        return Split(training=(*split.training, *split.validation), test=test)
+    if whole:
+        return whole_split(*size, scale)
+    return held_out_split(*size, scale, _LEAST_STRIP_LR_PX)
+
+
+def _require_shape(scene: Scene, dataset: Dataset | None) -> None:
+    """A file of a dataset without a known identity is at least of the known shape."""
+    if dataset is None or dataset.shape is None or scene.metadata.shape == dataset.shape:
+        return
+    raise InputDataError(
+        f"{scene.path}: found (bands, rows, cols) {scene.metadata.shape}, expected "
+        f"{dataset.shape} for {dataset.title}; remove the file to download it again"
+    )
+
+
+def _say_leaks(scenes: Sequence[TeachingScene]) -> None:
+    for scene in scenes:
+        leak, test = scene.split.leak_px, scene.split.test_px
+        if leak:
+            warnings.warn(
+                f"{scene.name}: {leak} of {test} test pixels ({100 * leak / test:.0f} %) are also "
+                "trained on, as in the published notebooks; a score on them flatters",
+                HsisrWarning,
+                stacklevel=3,
+            )
+
+
+def _warn_if_unjudged(judges: Sequence[Judge]) -> None:
+    if not judges:
+        warnings.warn(
+            "the scenes are too small to hold anything out, so nothing is validated and the last "
+            "weights are kept; name other scenes with --val",
+            HsisrWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,188 @@
+"""What is written down about a run: what it was, what came of it, and a word to the user."""
+
+import dataclasses
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hsisr.commands.training_card import gain_words, model_card
+from hsisr.commands.training_data import TrainingData
+from hsisr.commands.training_options import TrainOptions
+from hsisr.datasets.catalogue import Dataset
+from hsisr.errors import HsisrWarning
+from hsisr.training.loop import Outcome, Plan
+from hsisr.training.recipe import Recipe
+from hsisr.training.reporting import RunLog, draw_curve, machine, write_text
+from hsisr.training.start import Start
+from hsisr.training.state import Record
+from hsisr.weights import save_weights
+from hsisr.weights.store import file_sha256
+
+STATE, RUN, CURVE = "state.safetensors", "run.json", "curve.png"
+"""Names of the files beside the weights."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainResult:
+    """What came of a run."""
+
+    out: Path
+    weights: Path | None
+    """None if the run was stopped before its end, or in processes other than the first."""
+    ending: str
+    """finished, time, patience or stopped."""
+    signal: int | None
+    steps: int
+    best_step: int
+    seconds: float
+    score: float | None
+    """MPSNR of the kept weights on the validation windows, in dB; None: nothing was held out."""
+    bicubic: float | None
+    start: float | None
+    """MPSNR of the weights the run began with."""
+    first: bool = True
+    """This is the process that reports."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        plain = dataclasses.asdict(self)
+        return {k: str(v) if isinstance(v, Path) else v for k, v in plain.items() if k != "first"}
+
+
+def run_facts(
+    options: TrainOptions, recipe: Recipe, start: Start, data: TrainingData, plan: Plan
+) -> dict[str, Any]:
+    """What is known of a run before its first step, as plain values."""
+    return {
+        "command": options.command,
+        "seed": options.seed,
+        "max_minutes": options.max_minutes,
+        "init": options.init,
+        "init_sha256": start.init_sha256,
+        "descriptor": _plain(dataclasses.asdict(plan.descriptor)),
+        "recipe": _plain(recipe.as_dict()),
+        "scenes": plan.fingerprint["scenes"],
+        "judges": plan.fingerprint["judges"],
+        "total_steps": data.total_steps,
+        **machine(plan.device, plan.workers),
+    }
+
+
+def _plain(table: dict[str, Any]) -> dict[str, Any]:
+    """Lists for tuples, as JSON would have them."""
+    return {key: list(v) if isinstance(v, tuple) else v for key, v in table.items()}
+
+
+def fingerprint(
+    recipe: Recipe, start: Start, data: TrainingData, seed: int, processes: int
+) -> dict[str, Any]:
+    """What must not change between the parts of a run; plain values, as read back from JSON."""
+    return {
+        "seed": seed,
+        "init_sha256": start.init_sha256,
+        "network": _plain(dataclasses.asdict(start.descriptor)),
+        "recipe": _plain(recipe.as_dict()),
+        "scenes": data.facts(),
+        "judges": [[j.scene.name, *dataclasses.astuple(j.window)] for j in data.judges],
+        "processes": processes,
+    }
+
+
+def written_result(
+    options: TrainOptions,
+    recipe: Recipe,
+    plan: Plan,
+    outcome: Outcome,
+    log: RunLog,
+    datasets: list[Dataset],
+) -> TrainResult:
+    """Write weights, model card, learning curve and run.json; a stopped run gets no weights.
+
+    Raises:
+        ResourceError: Something cannot be written.
+        WeightsError: The weights are not finite.
+    """
+    name = f"{plan.descriptor.arch}-x{plan.descriptor.scale}"
+    more: dict[str, Any] = {"ending": outcome.ending}
+    weights = None
+    history = outcome.progress.history
+    if history:
+        draw_curve(options.out / CURVE, history, f"{name}, recipe {recipe.name}")
+    if outcome.ending != "stopped":
+        plan.network.load_state_dict(outcome.weights)
+        facts = {**log.facts, **more}
+        weights = save_weights(
+            options.out / f"{name}.safetensors",
+            plan.network,
+            plan.descriptor,
+            card=_remarks(recipe, outcome, facts),
+            overwrite=True,
+        )
+        card = model_card(name, plan.descriptor, recipe, outcome.progress, facts, datasets)
+        write_text(options.out / f"{name}.md", card)
+        more |= {"weights": weights.name, "weights_sha256": file_sha256(weights)}
+    log.write(outcome.progress, more)
+    result = training_result(options, outcome, weights)
+    _say_gain(options, outcome)
+    return result
+
+
+def _remarks(recipe: Recipe, outcome: Outcome, facts: Mapping[str, Any]) -> dict[str, str]:
+    """What travels inside the weights file."""
+    best = _best(outcome)
+    return {
+        "recipe": recipe.name,
+        "seed": str(facts["seed"]),
+        "steps": str(outcome.progress.step),
+        "scenes": ", ".join(scene["name"] for scene in facts["scenes"]),
+        "hsisr": facts["versions"]["hsisr"],
+        **({"validation": gain_words(best)} if best is not None else {}),
+    }
+
+
+def _best(outcome: Outcome) -> Record | None:
+    progress = outcome.progress
+    return next((r for r in progress.history if r.step == progress.best_step), None)
+
+
+def _say_gain(options: TrainOptions, outcome: Outcome) -> None:
+    """Say so if the weights a user began with were not improved, or lose to bicubic."""
+    best, start = _best(outcome), next(iter(outcome.progress.history), None)
+    if best is None or outcome.ending == "stopped":
+        return
+    if options.init is not None and start is not None and best.step == start.step:
+        warnings.warn(
+            f"no step improved on {options.init} ({start.score:.3f} dB on what was held out), so "
+            "its weights are kept as they were",
+            HsisrWarning,
+            stacklevel=5,
+        )
+    if best.score < best.bicubic:
+        warnings.warn(
+            f"the weights lose {best.bicubic - best.score:.2f} dB against bicubic interpolation "
+            "on what was held out; train longer, or on more scenes",
+            HsisrWarning,
+            stacklevel=5,
+        )
+
+
+def training_result(
+    options: TrainOptions, outcome: Outcome, weights: Path | None, *, first: bool = True
+) -> TrainResult:
+    """What to tell the caller."""
+    best, progress = _best(outcome), outcome.progress
+    return TrainResult(
+        out=options.out,
+        weights=weights,
+        ending=outcome.ending,
+        signal=outcome.signal,
+        steps=progress.step,
+        best_step=progress.best_step,
+        seconds=progress.seconds,
+        score=best.score if best is not None else None,
+        bicubic=best.bicubic if best is not None else None,
+        start=progress.history[0].score if progress.history else None,
+        first=first,
+    )

@@ -1,0 +1,94 @@
+"""Where a run begins: which network, with which weights, on which device."""
+
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
+
+import torch
+from torch import nn
+
+from hsisr.errors import UsageError, WeightsError
+from hsisr.inference.devices import device_named
+from hsisr.models.dacn import dacn_descriptor
+from hsisr.models.dacn_any import dacn_any_descriptor
+from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.registry import build
+from hsisr.training.distributed import Workers
+from hsisr.training.recipe import Recipe
+from hsisr.weights import load_weights, resolve
+
+MODELS: Final = MappingProxyType({"dacn": dacn_descriptor, "dacn-any": dacn_any_descriptor})
+"""Networks that can be trained, and the settings each likes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Start:
+    """A network to train."""
+
+    descriptor: ModelDescriptor
+    network: nn.Module
+    """In training mode, on the processor."""
+    init_sha256: str | None = None
+    """Hash of the weights file it began with."""
+
+
+def fresh_start(model: str, scale: int, recipe: Recipe, seed: int) -> Start:
+    """A network with fresh weights, drawn from the seed.
+
+    Raises:
+        WeightsError: It cannot be built as the recipe says.
+    """
+    descriptor = dacn_descriptor(scale) if model == "dacn" else dacn_any_descriptor(scale)
+    if recipe.normalisation != "architecture":
+        descriptor = replace(descriptor, normalisation=recipe.normalisation)
+    if recipe.network:
+        descriptor = replace(descriptor, hparams={**descriptor.hparams, **recipe.network})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Start(descriptor=descriptor, network=build(descriptor))
+
+
+def start_from(init: str, model: str | None, scale: int, recipe: Recipe) -> Start:
+    """The network of some weights, with these weights.
+
+    Args:
+        init: Released weights by name, or a file.
+        model: The architecture the user named, or None.
+        scale: HR pixels per LR pixel along a side.
+        recipe: May ask for a normalisation or a size, which must be those of the weights.
+
+    Raises:
+        WeightsError: They cannot be read, or are of another architecture or scale.
+        UsageError: The recipe wants another network than theirs.
+    """
+    loaded = load_weights(resolve(init, scale))
+    found = loaded.descriptor
+    if found.scale != scale:
+        raise WeightsError(
+            f"{init} is for scale {found.scale}, found --scale {scale}; give the one scale or "
+            "other weights"
+        )
+    if model not in (None, found.arch):
+        raise WeightsError(f"{init} is a {found.arch}, found --model {model}; leave --model out")
+    wanted = {"normalisation": recipe.normalisation, **recipe.network}
+    has = {"normalisation": found.normalisation, **found.hparams}
+    for key, value in wanted.items():
+        if value not in ("architecture", has.get(key)):
+            raise UsageError(
+                f"recipe {recipe.name!r} wants {key} = {value!r}, but {init} has "
+                f"{has.get(key)!r}; leave {key} out of the recipe"
+            )
+    return Start(descriptor=found, network=loaded.network.train(), init_sha256=loaded.sha256)
+
+
+def training_device(name: str, workers: Workers) -> torch.device:
+    """The device of this process.
+
+    Raises:
+        UsageError: The name means nothing.
+        ResourceError: This machine has no such device.
+    """
+    device = device_named(name)
+    if device.type == "cuda" and workers.count > 1:
+        return torch.device("cuda", workers.local_rank)
+    return device
