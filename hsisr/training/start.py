@@ -27,7 +27,8 @@ class Start:
 
     descriptor: ModelDescriptor
     network: nn.Module
-    """In training mode, on the processor."""
+    """In training mode, on the processor, channels last: convolutions in bfloat16 take a third
+    less time so."""
     init_sha256: str | None = None
     """Hash of the weights file it began with."""
 
@@ -45,7 +46,8 @@ def fresh_start(model: str, scale: int, recipe: Recipe, seed: int) -> Start:
         descriptor = replace(descriptor, hparams={**descriptor.hparams, **recipe.network})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Start(descriptor=descriptor, network=build(descriptor))
+        network = build(descriptor)
+    return Start(descriptor=descriptor, network=_channels_last(network))
 
 
 def start_from(init: str, model: str | None, scale: int, recipe: Recipe) -> Start:
@@ -78,7 +80,18 @@ def start_from(init: str, model: str | None, scale: int, recipe: Recipe) -> Star
                 f"recipe {recipe.name!r} wants {key} = {value!r}, but {init} has "
                 f"{has.get(key)!r}; leave {key} out of the recipe"
             )
-    return Start(descriptor=found, network=loaded.network.train(), init_sha256=loaded.sha256)
+    return Start(
+        descriptor=found,
+        network=_channels_last(loaded.network.train()),
+        init_sha256=loaded.sha256,
+    )
+
+
+def _channels_last(network: nn.Module) -> nn.Module:
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return network
 
 
 def training_device(name: str, workers: Workers) -> torch.device:
