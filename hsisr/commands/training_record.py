@@ -12,9 +12,10 @@ from hsisr.commands.training_data import TrainingData
 from hsisr.commands.training_options import TrainOptions
 from hsisr.datasets.catalogue import Dataset
 from hsisr.errors import HsisrWarning
+from hsisr.training.files import replace_file
 from hsisr.training.loop import Outcome, Plan
 from hsisr.training.recipe import Recipe
-from hsisr.training.reporting import RunLog, draw_curve, machine, write_text
+from hsisr.training.reporting import RunLog, draw_curve, machine
 from hsisr.training.start import Start
 from hsisr.training.state import Record
 from hsisr.weights import save_weights
@@ -121,7 +122,7 @@ def written_result(
             overwrite=True,
         )
         card = model_card(name, plan.descriptor, recipe, outcome.progress, facts, datasets)
-        write_text(options.out / f"{name}.md", card)
+        replace_file(options.out / f"{name}.md", card.encode())
         more |= {"weights": weights.name, "weights_sha256": file_sha256(weights)}
     log.write(outcome.progress, more)
     result = training_result(options, outcome, weights)

@@ -24,7 +24,7 @@ from hsisr.models.interpolation import KERNELS
 from hsisr.models.layers import ChannelAttention
 
 _BASE: Final = KERNELS["bicubic"]
-_FIRST_DETAIL: Final = 0.1
+_FIRST_DETAIL: Final = 0.01
 """Factor on the fresh weights of the last convolution: training starts near the interpolation."""
 
 

@@ -1,6 +1,7 @@
 """What a run leaves behind beside its weights: run.json, a learning curve, TensorBoard events."""
 
 import importlib.util
+import io
 import json
 import os
 import platform
@@ -12,9 +13,9 @@ from typing import Any
 
 import torch
 
-from hsisr.errors import ResourceError
 from hsisr.metrics.report import jsonable
 from hsisr.training.distributed import Workers
+from hsisr.training.files import replace_file
 from hsisr.training.loop import Observer
 from hsisr.training.state import Progress, Record
 
@@ -71,27 +72,12 @@ class RunLog:
             "best_step": progress.best_step,
             "validations": [_plain(record) for record in progress.history],
         }
-        write_text(self.path, json.dumps(table, indent=2, allow_nan=False, default=str) + "\n")
+        text = json.dumps(table, indent=2, allow_nan=False, default=str)
+        replace_file(self.path, f"{text}\n".encode())
 
 
 def _plain(record: Record) -> dict[str, Any]:
     return {k: jsonable(v) if isinstance(v, float) else v for k, v in asdict(record).items()}
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all, replacing an older one.
-
-    Raises:
-        ResourceError: It cannot be written.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    except OSError as error:
-        raise ResourceError(f"{path}: cannot be written ({error.strerror})") from error
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def machine(device: torch.device, workers: Workers) -> dict[str, Any]:
@@ -143,14 +129,9 @@ def draw_curve(path: Path, history: Sequence[Record], title: str) -> None:
         lower.set_yscale("log")
     lower.set_ylabel("training loss")
     lower.set_xlabel("step")
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        figure.savefig(beside, format="png", dpi=120)
-        beside.replace(path)
-    except OSError as error:
-        raise ResourceError(f"{path}: cannot be written ({error.strerror})") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=120)
+    replace_file(path, content.getvalue())
 
 
 def tensorboard_installed() -> bool:

@@ -7,7 +7,6 @@ random generator is not part of it.
 """
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from hsisr.errors import InputDataError, ResourceError
+from hsisr.errors import InputDataError
+from hsisr.training.files import replace_file
 
 _KEY = "hsisr_training_state"
 _VERSION = 1
@@ -95,21 +95,7 @@ def save_state(path: Path, state: TrainingState) -> None:
             "fingerprint": state.fingerprint,
         }
     )
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
-            file.write(save(own, {_KEY: text}))
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except (OSError, SafetensorError) as error:
-        raise ResourceError(
-            f"{path}: the training state cannot be written ({error}); free space or choose "
-            "another --out"
-        ) from error
-    finally:
-        beside.unlink(missing_ok=True)
+    replace_file(path, save(own, {_KEY: text}))
 
 
 def load_state(path: Path) -> TrainingState:

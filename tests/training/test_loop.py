@@ -1,0 +1,170 @@
+"""The loop: it learns, it ends four ways, and a broken run continues as if it were whole."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from threading import Thread
+
+import pytest
+import torch
+
+from hsisr.errors import HsisrError, InputDataError
+from hsisr.training.loop import Outcome, Plan, train
+from hsisr.training.state import Progress, Record, load_state
+from tests.training.small import plan, recipe
+
+
+class Watch:
+    """Notes what it hears; does something after a step."""
+
+    def __init__(self, then: Callable[[Progress], None] = lambda _: None) -> None:
+        self.losses: list[float] = []
+        self.records: list[Record] = []
+        self._then = then
+
+    def stepped(self, progress: Progress, total: int, loss: float, rate: float) -> None:
+        assert progress.step <= total
+        assert rate > 0
+        self.losses.append(loss)
+        self._then(progress)
+
+    def validated(self, record: Record, progress: Progress) -> None:
+        assert progress.history[-1] == record
+        self.records.append(record)
+
+
+def equal(one: Outcome, other: Outcome) -> bool:
+    same = [torch.equal(one.weights[name], other.weights[name]) for name in other.weights]
+    return all(same) and len(one.weights) == len(other.weights)
+
+
+def interrupted_at(step: int) -> Watch:
+    def stop(progress: Progress) -> None:
+        if progress.step == step:
+            signal.raise_signal(signal.SIGINT)
+
+    return Watch(stop)
+
+
+def test_training_raises_the_score_and_keeps_the_best(tmp_path: Path) -> None:
+    watch = Watch()
+    own = plan(tmp_path / "state.safetensors", recipe(steps=60, validate_every=20))
+    outcome = train(own, watch)
+    assert outcome.ending == "finished"
+    assert [r.step for r in watch.records] == [0, 20, 40, 60]
+    scores = [r.score for r in watch.records]
+    assert outcome.progress.best_score == max(scores) > scores[0]
+    assert watch.records[0].score > watch.records[0].bicubic  # back-projection alone gains
+    assert watch.losses[-1] < watch.losses[0]
+
+
+def test_two_runs_of_one_seed_are_equal_bit_by_bit_and_of_two_are_not(tmp_path: Path) -> None:
+    one, other = (train(plan(tmp_path / name)) for name in ("a", "b"))
+    assert equal(one, other)
+    assert not equal(one, train(plan(tmp_path / "c", seed=1)))
+
+
+@pytest.mark.parametrize("step", [1, 4, 5, 11])
+def test_a_stopped_run_continues_to_the_same_result(step: int, tmp_path: Path) -> None:
+    whole = train(plan(tmp_path / "whole"))
+    stopped = train(plan(tmp_path / "state"), interrupted_at(step))
+    assert (stopped.ending, stopped.signal) == ("stopped", signal.SIGINT)
+    assert load_state(tmp_path / "state").progress.step == step
+    continued = train(plan(tmp_path / "state"), resume=True)
+    assert equal(continued, whole)
+    assert [r.score for r in continued.progress.history] == [
+        r.score for r in whole.progress.history
+    ]
+
+
+def test_a_run_killed_without_warning_continues_to_the_same_result(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    program = (
+        "import sys, time; from pathlib import Path\n"
+        "from hsisr.training.loop import train\n"
+        "from tests.training.small import plan\n"
+        "from tests.training.test_loop import Watch\n"
+        "train(plan(Path(sys.argv[1])), Watch(lambda _: time.sleep(0.2)))\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program, str(state)])
+    patience = time.monotonic() + 60
+    while time.monotonic() < patience and not (
+        state.exists() and load_state(state).progress.step >= 3
+    ):
+        time.sleep(0.02)
+    process.kill()  # SIGKILL
+    process.wait()
+    assert 3 <= load_state(state).progress.step < 12
+    assert equal(train(plan(state), resume=True), train(plan(tmp_path / "whole")))
+
+
+def test_a_finished_run_that_is_resumed_has_nothing_left_to_do(tmp_path: Path) -> None:
+    done = train(plan(tmp_path / "state"))
+    watch = Watch()
+    assert equal(train(plan(tmp_path / "state"), watch, resume=True), done)
+    assert (watch.losses, watch.records) == ([], [])
+
+
+def test_time_ends_a_run_with_a_validation(tmp_path: Path) -> None:
+    own = plan(tmp_path / "state", recipe(steps=10_000, validate_every=10_000))
+    outcome = train(replace(own, max_seconds=0.5))
+    assert outcome.ending == "time"
+    assert outcome.progress.history[-1].step == outcome.progress.step < 10_000
+
+
+def test_validations_that_bring_nothing_end_a_run(tmp_path: Path) -> None:
+    spoilt = recipe(
+        steps=1000, validate_every=1, patience=3, learning_rate=1.0, ema_decay=0.0, warmup_steps=0
+    )
+    outcome = train(plan(tmp_path / "state", spoilt))
+    assert outcome.ending == "patience"
+    assert outcome.progress.best_step == outcome.progress.step - 3
+
+
+def test_without_judges_the_last_weights_are_kept(tmp_path: Path) -> None:
+    own = plan(tmp_path / "state")
+    outcome = train(replace(own, judges=()))
+    assert (outcome.progress.best_step, outcome.progress.history) == (12, [])
+    last = load_state(tmp_path / "state").tensors["average"]
+    assert all(torch.equal(outcome.weights[name], tensor) for name, tensor in last.items())
+
+
+def test_a_loss_that_is_no_number_ends_in_a_clear_error(tmp_path: Path) -> None:
+    own: Plan = plan(tmp_path / "state", recipe(learning_rate=1e30, clip_norm=0.0, warmup_steps=0))
+    with pytest.raises(
+        HsisrError, match=r"training broke down at step \d+: the loss is nan.*lower"
+    ):
+        train(own)
+    assert load_state(tmp_path / "state").progress.step < 12
+
+
+def test_a_state_of_another_run_is_refused(tmp_path: Path) -> None:
+    train(plan(tmp_path / "state"))
+    with pytest.raises(InputDataError, match="belongs to another run: its seed is 0, found 1"):
+        train(plan(tmp_path / "state", seed=1), resume=True)
+
+
+def test_bfloat16_and_the_papers_settings_train_too(tmp_path: Path) -> None:
+    own = recipe(
+        precision="bfloat16",
+        optimiser="adam",
+        distance="mse",
+        weight_penalty=1e-4,
+        schedule="constant",
+        steps=2,
+    )
+    assert train(plan(tmp_path / "state", own)).ending == "finished"
+
+
+def test_elsewhere_than_in_the_main_thread_training_works_without_signals(tmp_path: Path) -> None:
+    outcomes: list[Outcome] = []
+    thread = Thread(
+        target=lambda: outcomes.append(train(plan(tmp_path / "state", recipe(steps=1))))
+    )
+    thread.start()
+    thread.join()
+    assert outcomes[0].ending == "finished"

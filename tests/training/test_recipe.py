@@ -1,0 +1,67 @@
+"""Recipes: every shipped one loads; what a recipe cannot mean is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from hsisr.errors import UsageError
+from hsisr.training.recipe import Recipe, recipe_named, shipped_recipes
+
+
+@pytest.mark.parametrize("name", sorted(shipped_recipes()))
+def test_every_shipped_recipe_loads_and_says_what_it_is(name: str) -> None:
+    recipe = recipe_named(name)
+    assert recipe.name == name
+    assert recipe.about
+    assert Recipe.from_table(recipe.as_dict(), name) == recipe
+
+
+def test_the_papers_recipe_is_the_papers() -> None:
+    recipe = recipe_named("dacn-paper")
+    assert (recipe.patch_hr_px, recipe.batch_size, recipe.patience) == (144, 8, 50)
+    assert (recipe.distance, recipe.weight_penalty, recipe.spectral) == ("mse", 1e-4, 1.0)
+    assert (recipe.split, recipe_named("dacn-published").split) == ("patches", "published")
+
+
+def test_a_file_is_a_recipe_too(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("steps = 7\ncoarser = [2, 4]\nlearning_rate = 1\n[network]\nwidth = 32\n")
+    recipe = recipe_named(str(path))
+    assert (recipe.name, recipe.steps, recipe.coarser) == ("mine", 7, (2, 4))
+    assert recipe.network == {"width": 32}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("stepz = 7", r"mine.toml: unknown key 'stepz'; a recipe has name, about"),
+        ("steps = 'many'", "steps is 'many', expected a whole number"),
+        ("steps = true", "steps is True, expected a whole number"),
+        ("flips = 1", "flips is 1, expected true or false"),
+        ("learning_rate = 'x'", "learning_rate is 'x', expected a number"),
+        ("coarser = ['x']", r"coarser is \('x',\), expected a list of whole numbers"),
+        ("network = 3", "network is 3, expected a table"),
+        ("distance = 'l7'", "distance is 'l7', expected 'l1' or 'mse'"),
+        ("steps = 0", "steps is 0, expected at least 1 for random patches"),
+        ("batch_size = 0", "batch_size is 0, expected more than 0"),
+        ("patience = -1", "patience is -1, expected 0 or more"),
+        ("ema_decay = 1.0", "ema_decay is 1.0, expected 0 to below 1"),
+        ("coarser = [1]", r"coarser is \[1\], expected factors from 2 on"),
+        ("validate_every = 0", "validate_every is 0, which needs grid patches"),
+        ("split = 'patches'", "split 'patches' does not go with random patches"),
+        ("patches = 'grid'\nsplit = 'patches'", "epochs is 0, expected at least 1"),
+        ("steps = ", "mine.toml: not TOML"),
+    ],
+)
+def test_what_a_recipe_cannot_mean_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        recipe_named(str(path))
+
+
+def test_unknown_recipes_are_refused_with_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no recipe 'best'; choose one of adapt, any, dacn-paper"):
+        recipe_named("best")
+    with pytest.raises(UsageError, match=r"none.toml: cannot be read \(No such file"):
+        recipe_named(str(tmp_path / "none.toml"))

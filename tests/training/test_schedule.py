@@ -1,0 +1,36 @@
+"""Learning rate and weight average."""
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hsisr.training.schedule import WeightAverage, rate_factor
+
+
+@settings(max_examples=50)
+@given(step=st.integers(0, 500), progress=st.floats(0, 2), warmup=st.integers(0, 100))
+def test_the_rate_stays_between_zero_and_one(step: int, progress: float, warmup: int) -> None:
+    assert 0 < rate_factor(step, progress, warmup, "cosine") <= 1
+
+
+def test_the_rate_rises_falls_and_ends_at_a_hundredth() -> None:
+    assert rate_factor(0, 0, 9, "cosine") == 0.1
+    assert rate_factor(9, 0, 9, "cosine") == 1
+    assert rate_factor(100, 1, 9, "cosine") == 0.01
+    assert rate_factor(100, 1, 9, "constant") == 1
+
+
+def test_an_average_without_decay_is_the_last_state() -> None:
+    average = WeightAverage({"w": torch.zeros(2), "n": torch.tensor(0)}, 0.0)
+    average.update({"w": torch.ones(2), "n": torch.tensor(3)}, 100)
+    assert average.tensors["w"].tolist() == [1, 1]
+    assert average.tensors["n"].item() == 3
+
+
+def test_an_average_of_equal_states_is_that_state_and_shares_no_memory() -> None:
+    state = {"w": torch.ones(2)}
+    average = WeightAverage(state, 0.99)
+    for updates in range(5):
+        average.update(state, updates)
+    state["w"].zero_()
+    torch.testing.assert_close(average.tensors["w"], torch.ones(2))
