@@ -65,10 +65,13 @@ def whole_split(rows: int, cols: int, scale: int) -> Split:
     Raises:
         InputDataError: The scene is smaller than one LR pixel.
     """
-    rows, cols = rows // scale * scale, cols // scale * scale
-    if not rows or not cols:
+    _require_one_pixel(rows, cols, scale)
+    return Split(training=(Window(0, 0, rows // scale * scale, cols // scale * scale),))
+
+
+def _require_one_pixel(rows: int, cols: int, scale: int) -> None:
+    if rows < scale or cols < scale:
         raise InputDataError(f"found {rows} x {cols} pixels, expected at least {scale} x {scale}")
-    return Split(training=(Window(0, 0, rows, cols),))
 
 
 def held_out_split(rows: int, cols: int, scale: int, least_lr_px: int) -> Split:
@@ -103,10 +106,9 @@ def patch_grid(rows: int, cols: int, scale: int, side: int = PATCH_HR_PX) -> tup
     >>> len(patch_grid(610, 340, 4)), len(patch_grid(1096, 715, 4))
     (8, 28)
     """
+    _require_one_pixel(min(side, rows), min(side, cols), scale)
     high = min(side, rows) // scale * scale
     wide = min(side, cols) // scale * scale
-    if not high or not wide:
-        raise InputDataError(f"found {rows} x {cols} pixels, expected at least {scale} x {scale}")
     return tuple(
         Window(r, c, high, wide)
         for r in range(0, rows - high + 1, high)

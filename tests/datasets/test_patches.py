@@ -1,0 +1,176 @@
+"""Patches: LR is the area average of HR, nothing invalid or judging enters, seeds decide all."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hsisr.datasets.patches import (
+    Augmentation,
+    GridPatches,
+    RandomPatches,
+    area_average,
+    grid_samples,
+    turned,
+)
+from hsisr.datasets.splits import Split, held_out_split
+from hsisr.datasets.teaching import TeachingScene, coarser, taught
+from hsisr.degradation import DEGRADATIONS
+from hsisr.errors import InputDataError
+from hsisr.tiling.windows import Window
+from tests.training.small import texture
+
+
+def scene(
+    bands: int, rows: int, cols: int, scale: int, *, split: Split | None = None, gap: bool = False
+) -> TeachingScene:
+    values = texture(bands, rows, cols, seed=bands)
+    valid = np.ones(values.shape, np.bool_)
+    if gap:
+        valid[:, : rows // 3, : cols // 2] = False
+        values[~valid] = 1e30
+    own = split or held_out_split(rows, cols, scale, 4)
+    return taught(f"{bands} bands", values, valid, scale, own)
+
+
+def patches(scenes: list[TeachingScene], scale: int, **changes: object) -> RandomPatches:
+    table: dict[str, object] = {
+        "scenes": scenes,
+        "scale": scale,
+        "group_size": 8,
+        "crop_lr_px": 8,
+        "seed": 3,
+        "augmentation": Augmentation(band_steps=2),
+    }
+    return RandomPatches(**{**table, **changes})  # type: ignore[arg-type]
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    scale=st.sampled_from([2, 4, 8]),
+    bands=st.lists(st.integers(1, 40), min_size=1, max_size=3),
+    step=st.integers(0, 1000),
+)
+def test_any_mix_of_sensors_gives_pairs_that_agree(scale: int, bands: list[int], step: int) -> None:
+    scenes = [scene(b, 12 * scale, 15 * scale + 3 * scale * i, scale) for i, b in enumerate(bands)]
+    batch = patches(scenes, scale).batch(step, 0, 3)
+    assert batch.hr.shape[:2] == (3, 8)
+    assert batch.valid is None
+    expected = np.stack([DEGRADATIONS["area"](hr, scale) for hr in batch.hr])
+    np.testing.assert_allclose(batch.lr, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_patches_are_normalised_as_the_runner_does_on_the_lr_scene() -> None:
+    whole = Split(training=(Window(0, 0, 32, 32),))
+    one = scene(8, 32, 32, 2, split=whole)
+    hr = one.normalised(Window(0, 0, 32, 32), range(8))
+    lr = area_average(hr, 2).astype(np.float64)
+    np.testing.assert_allclose(lr.mean(axis=(1, 2)), 0, atol=1e-4)
+    own = area_average(one.values, 2)
+    spread = np.sqrt(own.var(axis=(1, 2)) + (0.01 * own.mean(axis=(1, 2))) ** 2)
+    np.testing.assert_allclose(one.statistics.deviation, spread, rtol=1e-4)
+
+
+def test_a_batch_is_a_function_of_seed_and_step_and_its_parts_fit_together() -> None:
+    scenes = [scene(40, 32, 32, 2), scene(5, 40, 30, 2)]
+    whole = patches(scenes, 2).batch(7, 0, 4)
+    parts = [patches(scenes, 2).batch(7, first, 2) for first in (0, 2)]
+    np.testing.assert_array_equal(np.concatenate([p.hr for p in parts]), whole.hr)
+    assert not np.array_equal(patches(scenes, 2).batch(8, 0, 4).hr, whole.hr)
+    assert not np.array_equal(patches(scenes, 2, seed=4).batch(7, 0, 4).hr, whole.hr)
+
+
+def test_no_judging_pixel_is_ever_taught() -> None:
+    split = held_out_split(48, 40, 2, 4)
+    one = scene(8, 48, 40, 2, split=split)
+    strip = split.validation[0]
+    one.values[:, strip.row : strip.row_end, strip.col : strip.col_end] = 1e9
+    source = patches([one], 2)
+    assert max(float(source.batch(step, 0, 4).hr.max()) for step in range(30)) < 1e3
+
+
+def test_a_coarser_scene_holds_training_pixels_only() -> None:
+    split = held_out_split(96, 40, 2, 4)
+    one = scene(8, 96, 40, 2, split=split)
+    strip = split.validation[0]
+    one.values[:, strip.row : strip.row_end, strip.col : strip.col_end] = 1e9
+    half = coarser(one, 2, 2)
+    assert half is not None
+    assert half.values[:, : half.split.training[0].row_end].max() < 1e4
+    window = half.split.training[0]
+    expected = area_average(one.values[:, : 2 * window.rows, : 2 * window.cols], 2)
+    found = half.values[:, : window.rows, : window.cols]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert coarser(scene(8, 10, 10, 2), 8, 2) is None
+
+
+def test_gaps_are_masked_filled_and_avoided() -> None:
+    one = scene(8, 48, 48, 2, gap=True)
+    assert np.isfinite(one.values).all()
+    assert one.values.max() < 1e4
+    seen = [patches([one], 2).batch(step, 0, 4) for step in range(10)]
+    masks = [b.valid for b in seen if b.valid is not None]
+    assert masks
+    assert all(m.shape == (4, 1, 16, 16) for m in masks)
+    assert all(m.mean(axis=(1, 2, 3)).min() >= 0.5 for m in masks)
+
+
+def test_bands_are_consecutive_every_second_or_reversed() -> None:
+    ramp = np.arange(40, dtype=np.float32)[:, None, None] * np.ones((1, 32, 32), np.float32)
+    ramp += np.linspace(0, 0.1, 32, dtype=np.float32)
+    whole = Split(training=(Window(0, 0, 32, 32),))
+    one = taught("ramp", ramp, np.ones(ramp.shape, np.bool_), 2, whole)
+    source = patches([one], 2, normalise=False)
+    found = set()
+    for step in range(40):
+        bands = source.batch(step, 0, 1).hr[0].mean(axis=(1, 2))
+        found |= set(np.rint(np.diff(bands)).astype(int).tolist())
+        assert len(set(np.rint(np.diff(bands)).tolist())) == 1
+    assert found == {-2, -1, 1, 2}
+
+
+def test_the_eight_orientations_are_different_and_square() -> None:
+    patch = np.arange(9).reshape(1, 3, 3)
+    assert len({turned(patch, turn).tobytes() for turn in range(8)}) == 8
+
+
+def test_small_scenes_take_part_in_batches_of_their_size() -> None:
+    whole = Split(training=(Window(0, 0, 10, 40),))
+    scenes = [scene(8, 40, 40, 2), scene(9, 10, 40, 2, split=whole)]
+    sizes = {patches(scenes, 2).batch(step, 0, 2).lr.shape[-1] for step in range(30)}
+    assert sizes == {5, 8}
+
+
+def test_scenes_without_room_for_a_patch_are_refused() -> None:
+    small = scene(8, 6, 20, 2, split=Split(training=(Window(0, 0, 6, 20),)))
+    with pytest.raises(InputDataError, match="no training window of at least 8 x 8 pixels in 8 b"):
+        patches([small], 2)
+    with pytest.raises(InputDataError, match="found no patch to train on"):
+        GridPatches(samples=[], scale=2, batch_size=2, seed=0)
+
+
+def test_a_scene_without_one_whole_lr_pixel_of_data_is_refused() -> None:
+    valid = np.zeros((2, 8, 8), np.bool_)
+    valid[:, ::2] = True
+    with pytest.raises(InputDataError, match="sieve: found no block of 2 x 2 pixels in which"):
+        taught("sieve", texture(2, 8, 8), valid, 2, Split(training=(Window(0, 0, 8, 8),)))
+
+
+def test_an_epoch_of_the_grid_shows_every_sample_once() -> None:
+    split = Split(training=(Window(0, 0, 16, 16), Window(16, 0, 16, 16), Window(0, 16, 8, 8)))
+    samples = grid_samples(scene(20, 32, 32, 2, split=split), 8, 2)
+    assert len({sample.bands for sample in samples}) == 3  # 0-7, 6-13, 12-19: the last is anchored
+    assert samples[-1].bands[-1] == 19
+    grid = GridPatches(samples=samples, scale=2, batch_size=4, seed=0)
+    for epoch in range(2):
+        steps = range(epoch * grid.steps_per_epoch, (epoch + 1) * grid.steps_per_epoch)
+        shapes = [grid.batch(step, 0, 4).hr.shape for step in steps]
+        assert sum(shape[0] for shape in shapes) == len(samples)
+        assert all(shape[0] <= 4 for shape in shapes)
+    seen = {grid.batch(s, 0, 4).hr.tobytes() for s in range(2 * grid.steps_per_epoch)}
+    assert len(seen) > grid.steps_per_epoch  # another order in the second epoch
+
+
+def test_few_bands_fill_a_group_there_and_back() -> None:
+    samples = grid_samples(scene(3, 16, 16, 2), 8, 2)
+    assert samples[0].bands == (0, 1, 2, 1, 0, 1, 2, 1)
