@@ -6,6 +6,7 @@ broken download goes on where it stopped, and that files are known by size and g
 
 import hashlib
 import os
+import shutil
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
@@ -188,14 +189,17 @@ def _unpacked(path: Path, dataset: Dataset) -> Path:
                 raise InputDataError(f"{path}: would unpack to more than {_MOST_UNPACKED} bytes")
             if any(".." in PurePosixPath(m.filename).parts for m in members):
                 raise InputDataError(f"{path}: names files outside its own folder")
+            beside.mkdir()
             archive.extractall(beside, [m.filename for m in members])
+        beside.replace(folder)
     except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
         raise InputDataError(
             f"{path}: not a whole zip file ({error}); remove it to download it again"
         ) from error
     except OSError as error:
         raise ResourceError(f"{folder}: cannot be unpacked ({error.strerror})") from error
-    beside.replace(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
     return folder
 
 
@@ -216,8 +220,10 @@ def _short(error: Exception) -> str:
     """One line, without the retries and addresses that requests wraps around a cause."""
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"the server says {error.response.status_code} {error.response.reason}"
-    if isinstance(error, requests.ConnectionError):
-        return "no connection to the server, or it broke off"
     if isinstance(error, requests.Timeout):
         return f"no answer for {_TIMEOUT_S} s"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection broke off; the same command goes on where it stopped"
+    if isinstance(error, requests.ConnectionError):
+        return "no connection to the server"
     return " ".join(str(error).split())
