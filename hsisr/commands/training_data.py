@@ -210,17 +210,17 @@ def _read(source: Source, scale: int, recipe: Recipe, seed: int, *, whole: bool)
     with closing(open_scene(source.path, variable=source.variable, axes=source.axes)) as scene:
         _require_shape(scene, source.dataset)
         region = fitting_region(scene, scale, _MOST_SCENE_BYTES)
+        if not region.rows or not region.cols:
+            raise InputDataError(
+                f"{source.path}: found {scene.metadata.rows} x {scene.metadata.cols} pixels, "
+                f"expected at least {scale} x {scale} for scale {scale}"
+            )
         if region.rows * region.cols < 0.9 * scene.metadata.rows * scene.metadata.cols:
             warnings.warn(
                 f"{source.path.name}: only the middle {region.rows} x {region.cols} pixels are "
                 "used, so that it fits into memory; cut large scenes into several files",
                 HsisrWarning,
                 stacklevel=2,
-            )
-        if not region.rows or not region.cols:
-            raise InputDataError(
-                f"{source.path}: found {scene.metadata.rows} x {scene.metadata.cols} pixels, "
-                f"expected at least {scale} x {scale} for scale {scale}"
             )
         split = _split(source, (region.rows, region.cols), scale, recipe, seed, whole=whole)
         return teaching_scene(scene, scale, split, region)
