@@ -1,0 +1,159 @@
+"""`hsisr train` as its user meets it."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from hsisr.cli.main import app
+from hsisr.datasets import catalogue
+from hsisr.weights import load_weights
+from tests.commands.files import write_tif
+from tests.datasets.serving import Site, mat_file, served
+from tests.training.small import texture
+
+runner = CliRunner()
+SMALL = [
+    part
+    for setting in (
+        "network.width=8",
+        "network.blocks=1",
+        "network.heads=2",
+        "steps=4",
+        "validate_every=2",
+        "batch_size=2",
+        "crop_lr_px=8",
+        "precision=float32",
+    )
+    for part in ("--set", setting)
+]
+
+
+def hsisr(*arguments: object) -> Result:
+    return runner.invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    return write_tif(tmp_path / "scene.tif", np.rint(texture(36, 48, 40)).astype(np.uint16))
+
+
+@pytest.fixture
+def pavia(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A stand-in with the name, variable, shape and type of the real file, on loopback."""
+    with served({"/PaviaU.mat": mat_file("paviaU", 610, 340, 103)}) as site:
+        entry = catalogue.DATASETS["paviau"]
+        urls = (f"{site.url}/PaviaU.mat",)
+        file = replace(entry.file, urls=urls, git_blob=None)
+        monkeypatch.setitem(catalogue.DATASETS, "paviau", replace(entry, file=file))
+        yield site
+
+
+def test_the_path_of_the_weights_is_on_stdout_and_the_talk_on_stderr(scene: Path) -> None:
+    out = scene.parent / "run"
+    done = hsisr("train", scene, "-s", 2, *SMALL, "-o", out, "--device", "cpu")
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.strip() == str(out / "dacn-any-x2.safetensors")
+    assert "step 0: " in done.stderr
+    assert "dB on what was held out" in done.stderr
+
+
+def test_quiet_says_nothing_and_json_is_one_object(scene: Path) -> None:
+    own = ["-s", 2, *SMALL, "-o", scene.parent / "run", "--device", "cpu", "-q", "--json"]
+    done = hsisr("train", scene, *own)
+    assert (done.exit_code, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    assert (found["ending"], found["steps"]) == ("finished", 4)
+    assert load_weights(found["weights"]).descriptor.arch == "dacn-any"
+
+
+def test_a_dataset_is_downloaded_trained_on_and_then_used_offline(
+    pavia: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HSISR_DATA", str(tmp_path / "data"))
+    own = ["--dataset", "paviau", "-s", 8, *SMALL, "--device", "cpu"]
+    first = hsisr("train", *own, "-o", tmp_path / "one")
+    assert first.exit_code == 0, first.stderr
+    second = hsisr("train", *own, "-o", tmp_path / "two", "--offline")
+    assert second.exit_code == 0, second.stderr
+    assert pavia.requests == ["/PaviaU.mat whole"]
+    weights = [(tmp_path / run / "dacn-any-x8.safetensors").read_bytes() for run in ("one", "two")]
+    assert weights[0] == weights[1]
+
+
+def test_a_dataset_that_cannot_be_had_is_told_in_one_line(pavia: Site, tmp_path: Path) -> None:
+    pavia.files.clear()
+    own = ["--data-dir", tmp_path / "data", "-o", tmp_path / "run"]
+    done = hsisr("train", "--dataset", "paviau", *own)
+    assert done.exit_code == 5
+    assert "by hand and put it at" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_ctrl_c_saves_and_the_same_command_with_resume_continues(scene: Path) -> None:
+    out = scene.parent / "run"
+    program = (
+        "import signal, sys; from hsisr.cli.main import app\n"
+        "from hsisr.training import loop\n"
+        "step = loop._Trainer._step\n"
+        "def slow(self, feed):\n"
+        "    import time; time.sleep(0.1); return step(self, feed)\n"
+        "loop._Trainer._step = slow\n"
+        "app()\n"
+    )
+    steps = ["--set", "steps=200", "--set", "validate_every=200"]
+    command = ["train", str(scene), "-s", "2", *SMALL, *steps, "-o", str(out), "--device", "cpu"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *command], stderr=subprocess.PIPE, text=True
+    )
+    patience = time.monotonic() + 60
+    while time.monotonic() < patience and not (out / "state.safetensors").exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, talk = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command with --resume continues" in talk
+    assert not (out / "dacn-any-x2.safetensors").exists()
+    record = json.loads((out / "run.json").read_text())
+    assert record["ending"] == "stopped"
+    assert record["steps"] < 200
+    done = hsisr(*command, "--resume", "--max-minutes", 0.001)
+    assert done.exit_code == 0, done.stderr
+    assert (out / "dacn-any-x2.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "found no scene to learn from"),
+        (["none.tif"], 3, "none.tif"),
+        (["--dataset", "paviaq"], 2, "no dataset 'paviaq'; did you mean 'paviau'?"),
+        (["x.tif", "--recipe", "best"], 2, "no recipe 'best'"),
+        (["x.tif", "--init", "none.safetensors"], 4, "none.safetensors"),
+        (["x.tif", "--scale", "3"], 2, "scale 3: expected 2, 4 or 8"),
+        (["x.tif", "--set", "steps"], 2, "--set steps: expected KEY=VALUE"),
+        (["x.tif", "--device", "abacus"], 2, "no device 'abacus'"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(
+    arguments: list[str],
+    code: int,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = hsisr("train", *arguments)
+    assert done.exit_code == code, done.stderr
+    assert message in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.rglob("*.safetensors"))
