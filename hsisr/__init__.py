@@ -9,14 +9,15 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hsisr.commands.upscale import UpscaleOptions, upscale
+    from hsisr.commands.options import UpscaleOptions
+    from hsisr.commands.upscale import upscale
     from hsisr.io.opening import open_scene
 
 __version__ = version("hsisr")
 __all__ = ["UpscaleOptions", "__version__", "open_scene", "upscale"]
 
 _HOMES = {
-    "UpscaleOptions": "hsisr.commands.upscale",
+    "UpscaleOptions": "hsisr.commands.options",
     "open_scene": "hsisr.io.opening",
     "upscale": "hsisr.commands.upscale",
 }

@@ -1,7 +1,7 @@
 """The `hsisr upscale` command."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -93,7 +93,7 @@ def upscale(
     """Make finer pixels: same ground, same bands, same metadata, SCALE times the resolution."""
     level = verbosity(verbose, quiet=quiet)
     with expected_errors(level):
-        from hsisr.commands.batch import outputs_for, upscale_all
+        from hsisr.commands.batch import Failure, make_folder, outputs_for, upscale_all
         from hsisr.commands.options import UpscaleOptions
 
         options = UpscaleOptions(
@@ -118,38 +118,40 @@ def upscale(
         )
         pairs = outputs_for(sources, output, options)
         todo = [pair for pair in pairs if not (skip_existing and pair[1].exists())]
+        if pairs != [(sources[0], output)] and not dry_run:
+            make_folder(output)
         with progress_bars(enabled=level > QUIET and not dry_run) as bar:
-            outcomes = list(upscale_all(todo, options, dry_run=dry_run, progress=bar))
-        _report(outcomes, len(pairs) - len(todo), json=json)
-        _judge(outcomes)
+            outcomes = []
+            for outcome in upscale_all(todo, options, dry_run=dry_run, progress=bar):
+                outcomes.append(outcome)
+                if not json and not isinstance(outcome, Failure):
+                    typer.echo(str(outcome.output) if outcome.written else _plan_text(outcome))
+        failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+        if json:
+            print_json(_report(outcomes, failures, skipped=len(pairs) - len(todo)))
+        _judge(failures, len(outcomes))
 
 
-def _report(outcomes: "list[UpscaleResult | Failure]", skipped: int, *, json: bool) -> None:
-    """Outputs on stdout: paths, plans, or one JSON object."""
-    results = [outcome for outcome in outcomes if not hasattr(outcome, "error")]
-    failures = [outcome for outcome in outcomes if hasattr(outcome, "error")]
-    if json:
-        print_json(
-            {
-                "results": [result.as_dict() for result in results],
-                "failed": [{"source": str(f.source), "error": str(f.error)} for f in failures],
-                "skipped": skipped,
-            }
-        )
-        return
-    for result in results:
-        typer.echo(str(result.output) if result.written else _plan_text(result))
+def _report(
+    outcomes: "list[UpscaleResult | Failure]", failures: "list[Failure]", *, skipped: int
+) -> dict[str, Any]:
+    """All outcomes as one object."""
+    done = [outcome for outcome in outcomes if outcome not in failures]
+    return {
+        "results": [result.as_dict() for result in done if hasattr(result, "as_dict")],
+        "failed": [{"source": str(f.source), "error": str(f.error)} for f in failures],
+        "skipped": skipped,
+    }
 
 
-def _judge(outcomes: "list[UpscaleResult | Failure]") -> None:
+def _judge(failures: "list[Failure]", total: int) -> None:
     """One line per failure; the code of the only scene's error, or 1 if some of many failed."""
-    failures = [outcome for outcome in outcomes if hasattr(outcome, "error")]
-    if len(outcomes) == 1 and failures:
+    if total == 1 and failures:
         raise failures[0].error
     for failure in failures:
         say(f"error: {failure.error}", color="red")
     if failures:
-        say(f"{len(failures)} of {len(outcomes)} scenes failed")
+        say(f"{len(failures)} of {total} scenes failed")
         raise typer.Exit(1)
 
 

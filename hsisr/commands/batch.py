@@ -8,6 +8,7 @@ from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.upscale import Progress, UpscaleResult, plan_upscale, upscale
 from hsisr.errors import HsisrError, InputDataError, UsageError
 from hsisr.io.opening import find_scenes
+from hsisr.io.temporary import resource_errors
 from hsisr.io.writer import guess_format
 
 SUFFIXES = {"GTiff": ".tif", "COG": ".tif", "ENVI": ".hdr", "MAT": ".mat"}
@@ -76,10 +77,19 @@ def upscale_all(
             if dry_run:
                 yield plan_upscale(source, output, own)
             else:
-                output.parent.mkdir(parents=True, exist_ok=True)
                 yield upscale(source, output, own, progress=progress(source))
         except HsisrError as error:
             yield Failure(source, error)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder that several outputs go to, unless it is there.
+
+    Raises:
+        ResourceError: It cannot be made.
+    """
+    with resource_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def _scenes(sources: Sequence[Path]) -> Iterator[Path]:

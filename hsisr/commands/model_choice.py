@@ -34,7 +34,7 @@ class ChosenModel:
     @property
     def sha256(self) -> str | None:
         """Hash of the weights file; None for interpolation."""
-        return self.weights and self.weights.sha256
+        return None if self.weights is None else self.weights.sha256
 
 
 def choose_model(options: UpscaleOptions) -> ChosenModel:
@@ -84,18 +84,19 @@ def plan_work(
         statistics: Of the bands in output order; networks need them.
         bad: Positions of the bands to be interpolated beside the network.
     """
+    device = device_named(options.device)
+    precision = precision_named(options.precision, device)
     plain = InterpolationUpscaler(KERNELS["bicubic"], options.scale, options.consistency)
     if model.weights is None:
         kernel = KERNELS[model.name]
         upscaler = InterpolationUpscaler(kernel, options.scale, options.consistency)
         return plan_interpolation(upscaler, layout, tile=options.tile)
     descriptor = model.weights.descriptor
-    device = device_named(options.device)
     network = NetworkUpscaler(
         network=model.weights.network.to(device),
         descriptor=descriptor,
         device=device,
-        precision=precision_named(options.precision, device),
+        precision=precision,
         consistent=options.consistency,
         statistics=statistics,
     )

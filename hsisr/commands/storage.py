@@ -3,6 +3,7 @@
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -88,7 +89,7 @@ def _has_mask(scene: Scene) -> bool:
     return scene.read_mask(Window(0, 0, 1, 1)) is not None
 
 
-def _spare_number(dtype: np.dtype[np.generic]) -> float:
+def _spare_number(dtype: np.dtype[Any]) -> float:
     """The number least likely to be data: the lowest of signed types, else the highest."""
     info = np.iinfo(dtype)
     return float(info.min if dtype.kind == "i" else info.max)

@@ -79,7 +79,8 @@ def test_a_dataset_is_downloaded_trained_on_and_then_used_offline(
     pavia: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HSISR_DATA", str(tmp_path / "data"))
-    own = ["--dataset", "paviau", "-s", 8, *SMALL, "--device", "cpu"]
+    short = ["--set", "steps=1", "--set", "validate_every=1"]
+    own = ["--dataset", "paviau", "-s", 8, *SMALL, *short, "--device", "cpu"]
     first = hsisr("train", *own, "-o", tmp_path / "one")
     assert first.exit_code == 0, first.stderr
     second = hsisr("train", *own, "-o", tmp_path / "two", "--offline")

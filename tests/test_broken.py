@@ -1,0 +1,105 @@
+"""Whatever is wrong: one clear line, the right exit code, nothing left behind."""
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hsisr.cli.main import app
+from tests.broken import ZOO, Exhibit
+from tests.scenes import numbered, write_geotiff
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    inside.mkdir()
+    outside.mkdir()
+    return inside, outside
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("exhibit", ZOO, ids=lambda exhibit: exhibit.name)
+def test_the_zoo(exhibit: Exhibit, folders: tuple[Path, Path]) -> None:
+    inside, outside = folders
+    arguments = exhibit.make(inside)
+    if "-m" not in arguments and "--model" not in arguments:
+        arguments += ["--model", "bicubic"]
+    before = contents(inside)
+    target = outside / exhibit.output
+    done = CliRunner().invoke(app, ["upscale", *map(str, arguments), "-o", str(target)])
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("warning: ")]
+    assert done.exit_code == exhibit.code, done.stderr
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("error: ")
+    assert exhibit.words in lines[0]
+    assert done.stdout == ""
+    assert contents(inside) == before
+    assert list(outside.iterdir()) == []
+
+
+def test_the_zoo_has_at_least_forty_inhabitants() -> None:
+    assert len({exhibit.name for exhibit in ZOO}) == len(ZOO) >= 40
+
+
+def run_limited(arguments: list[str], bytes_per_file: int) -> subprocess.CompletedProcess[str]:
+    """The program with a limit on the size of files, as a full disk or a quota would set it."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_per_file, bytes_per_file))
+
+    return subprocess.run(
+        [sys.executable, "-m", "hsisr", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=limit,  # no threads here
+        timeout=120,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+
+
+@pytest.mark.parametrize("name", ["out.tif", "out.hdr", "out.mat"])
+def test_no_room_for_the_output(name: str, folders: tuple[Path, Path]) -> None:
+    inside, outside = folders
+    scene = write_geotiff(inside / "scene.tif", numbered(bands=20, rows=64, cols=64))
+    done = run_limited(
+        ["upscale", str(scene), "-s", "8", "-m", "bicubic", "-o", str(outside / name)], 100_000
+    )
+    assert done.returncode == 5, done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+    assert list(outside.iterdir()) == []
+
+
+def test_a_folder_that_takes_no_files(folders: tuple[Path, Path]) -> None:
+    scene = write_geotiff(folders[0] / "scene.tif", numbered())
+    done = CliRunner().invoke(
+        app, ["upscale", str(scene), "-m", "bicubic", "-o", "/proc/hsisr/out.tif"]
+    )
+    assert done.exit_code == 5
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_several_scenes_into_a_file(folders: tuple[Path, Path]) -> None:
+    inside, outside = folders
+    scenes = [str(write_geotiff(inside / f"{n}.tif", numbered())) for n in "ab"]
+    target = outside / "one.tif"
+    target.write_text("precious")
+    done = CliRunner().invoke(app, ["upscale", *scenes, "-m", "bicubic", "-o", str(target)])
+    assert done.exit_code == 2
+    assert "several scenes need a folder" in done.stderr
+    assert target.read_text() == "precious"
