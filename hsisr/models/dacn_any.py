@@ -11,6 +11,7 @@ over the scene, and leave so.
 
 import dataclasses
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import torch
@@ -18,9 +19,9 @@ from torch import nn
 from torch.nn import functional
 
 from hsisr.errors import WeightsError
-from hsisr.models.back_projection import interpolate_consistently, repeat_pixels
+from hsisr.models.back_projection import ROUNDS, repeat_pixels
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.models.interpolation import KERNELS
+from hsisr.models.interpolation import KERNELS, interpolate
 from hsisr.models.layers import ChannelAttention
 
 _BASE: Final = KERNELS["bicubic"]
@@ -156,12 +157,32 @@ class DacnAny(nn.Module):
         features = self.entry(lr.contiguous(memory_format=torch.channels_last))
         features = features + self.exit(self.blocks(features))
         detail = self.upsampling(features).float()
-        lr = lr.float()
-        base = interpolate_consistently(lr, _BASE, self.scale)
+        base = _agreeing_base(lr.float(), self.scale)
         # detail has mean 0 over each LR pixel: the result agrees with `lr` as well as the base does
         seen = functional.avg_pool2d(detail, self.scale)
         hr: torch.Tensor = base + (detail - repeat_pixels(seen, self.scale))
         return hr
+
+
+def _agreeing_base(lr: torch.Tensor, scale: int) -> torch.Tensor:
+    """`interpolate_consistently` as products with matrices, which tiles are small enough for."""
+    with torch.autocast(lr.device.type, enabled=False):
+        down, right = (_interpolation(n, scale, lr.device) for n in lr.shape[-2:])
+        mean_down, mean_right = (m.reshape(-1, scale, m.shape[1]).mean(1) for m in (down, right))
+        left = total = lr
+        for _ in range(ROUNDS):
+            left = left - mean_down @ left @ mean_right.T
+            total = total + left
+        base: torch.Tensor = down @ total @ right.T
+    return base
+
+
+@lru_cache(maxsize=32)
+def _interpolation(length: int, scale: int, device: torch.device) -> torch.Tensor:
+    """The matrix that interpolates an axis, shape (length * scale, length)."""
+    with torch.inference_mode(mode=False), torch.no_grad():
+        impulses = torch.eye(length, device=device)[:, None]
+        return interpolate(impulses, _BASE, scale)[:, 0].T.contiguous()
 
 
 def _upsampling(scale: int, bands: int, width: int) -> nn.Sequential:

@@ -1,0 +1,87 @@
+"""What is special about dacn-any: its base, its agreement, its size."""
+
+import pytest
+import torch
+
+from hsisr.errors import WeightsError
+from hsisr.models.back_projection import area_average, interpolate_consistently
+from hsisr.models.dacn_any import AnySize, DacnAny, build_dacn_any, dacn_any_descriptor
+from hsisr.models.descriptor import SCALES
+from hsisr.models.interpolation import KERNELS
+
+TINY = AnySize(width=8, blocks=2, heads=2, window=4)
+BICUBIC = KERNELS["bicubic"]
+
+
+def network(scale: int = 2, size: AnySize = TINY) -> DacnAny:
+    torch.manual_seed(0)
+    return build_dacn_any(dacn_any_descriptor(scale, size)).eval()
+
+
+def noise(rows: int, cols: int) -> torch.Tensor:
+    return torch.randn(1, 32, rows, cols, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize(("rows", "cols"), [(1, 1), (2, 9), (13, 6)])
+@torch.no_grad()
+def test_without_detail_it_is_back_projected_bicubic(scale: int, rows: int, cols: int) -> None:
+    one = network(scale)
+    for parameter in one.upsampling[-2].parameters():
+        parameter.zero_()
+    lr = noise(rows, cols)
+    expected = interpolate_consistently(lr, BICUBIC, scale)
+    torch.testing.assert_close(one(lr), expected, rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@torch.no_grad()
+def test_detail_has_mean_zero_over_each_lr_pixel(scale: int) -> None:
+    one, lr = network(scale), noise(9, 7)
+    expected = area_average(interpolate_consistently(lr, BICUBIC, scale), scale)
+    torch.testing.assert_close(area_average(one(lr), scale), expected, rtol=1e-5, atol=2e-5)
+
+
+@torch.no_grad()
+def test_training_may_follow_inference_with_the_same_sizes() -> None:
+    with torch.inference_mode():
+        network()(noise(6, 6))
+    with torch.enable_grad():
+        network()(noise(6, 6)).sum().backward()
+
+
+@torch.no_grad()
+def test_in_bfloat16_the_base_stays_exact() -> None:
+    one, lr = network(), noise(8, 8) + 1000
+    with torch.autocast("cpu", torch.bfloat16):
+        half = one(lr)
+    assert half.dtype == torch.float32
+    torch.testing.assert_close(half, one(lr), rtol=1e-4, atol=1.0)
+
+
+@pytest.mark.parametrize(("scale", "most"), [(2, 0.75e6), (4, 1.0e6), (8, 1.2e6)])
+def test_the_released_size_has_about_a_million_weights(scale: int, most: float) -> None:
+    count = sum(p.numel() for p in network(scale, AnySize()).parameters())
+    assert 0.5e6 < count < most
+
+
+def test_its_descriptor_asks_for_context_and_normalised_bands() -> None:
+    descriptor = dacn_any_descriptor(4)
+    assert (descriptor.normalisation, descriptor.margin_lr_px) == ("band", 8)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"widht": 8}, "knows no parameter 'widht'; it has blocks, heads, width, window"),
+        ({"width": 6, "heads": 4}, "impossible dacn-any with width, blocks, heads, window = .6, 6"),
+        ({"window": 5}, "impossible dacn-any"),
+        ({"blocks": True}, "impossible dacn-any"),
+    ],
+)
+def test_impossible_sizes_are_refused(table: dict[str, int], message: str) -> None:
+    descriptor = dacn_any_descriptor(2)
+    descriptor.hparams.clear()
+    descriptor.hparams.update(table)
+    with pytest.raises(WeightsError, match=message):
+        build_dacn_any(descriptor)
