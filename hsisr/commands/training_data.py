@@ -166,12 +166,14 @@ def _grid_data(
     descriptor: ModelDescriptor,
     seed: int,
 ) -> TrainingData:
+    published = recipe.split == "published"
+    size, overlap = descriptor.group_size, descriptor.group_overlap
     samples = [
         sample
         for scene in scenes
-        for sample in grid_samples(scene, descriptor.group_size, descriptor.group_overlap)
+        for sample in grid_samples(scene, size, overlap, anchored=not published)
     ]
-    if recipe.split == "published":
+    if published:
         samples, judges = _published_samples(samples, recipe, seed)
     _warn_if_unjudged(judges)
     patches = GridPatches(

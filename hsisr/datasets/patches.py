@@ -187,12 +187,24 @@ class GridSample:
     bands: tuple[int, ...]
 
 
-def grid_samples(scene: TeachingScene, size: int, overlap: int) -> list[GridSample]:
-    """Every training window with every band group; the last group is anchored at the last band."""
+def grid_samples(
+    scene: TeachingScene, size: int, overlap: int, *, anchored: bool = True
+) -> list[GridSample]:
+    """Every training window with every band group.
+
+    Args:
+        scene: What to cut.
+        size: Bands of a group.
+        overlap: Bands that neighbouring groups share.
+        anchored: The last group ends at the last band; off, bands that fill no group are left
+            out, as in the published notebooks.
+    """
     if scene.bands < size:
         groups = [tuple(group_order(scene.bands, size))]
     else:
         starts = window_starts(scene.bands, size, overlap)
+        if not anchored:
+            starts = tuple(range(0, scene.bands - size + 1, size - overlap))
         groups = [tuple(range(start, start + size)) for start in starts]
     return [GridSample(scene, w, group) for w in scene.split.training for group in groups]
 

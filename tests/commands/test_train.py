@@ -172,7 +172,7 @@ def test_the_published_split_trains_on_seven_patches(site_scene: str, tmp_path: 
     )
     result = train(own)
     record = run_json(result)
-    assert result.steps == 7  # 7 patches, 4 anchored groups, 2 of 28 samples validate, batch 4
+    assert result.steps == 5  # 7 patches, 3 groups, 2 of 21 samples validate, 19 in batches of 4
     (facts,) = record["scenes"]  # type: ignore[misc]
     assert facts["test_px_also_trained_on"] == 0  # type: ignore[has-type]
     assert len(record["judges"]) == 2  # type: ignore[arg-type]

@@ -161,6 +161,10 @@ def test_an_epoch_of_the_grid_shows_every_sample_once() -> None:
     samples = grid_samples(scene(20, 32, 32, 2, split=split), 8, 2)
     assert len({sample.bands for sample in samples}) == 3  # 0-7, 6-13, 12-19: the last is anchored
     assert samples[-1].bands[-1] == 19
+    loose = grid_samples(scene(20, 32, 32, 2, split=split), 8, 2, anchored=False)
+    assert {sample.bands[-1] for sample in loose} == {7, 13, 19}
+    loose = grid_samples(scene(21, 32, 32, 2, split=split), 8, 2, anchored=False)
+    assert {sample.bands[-1] for sample in loose} == {7, 13, 19}
     grid = GridPatches(samples=samples, scale=2, batch_size=4, seed=0)
     for epoch in range(2):
         steps = range(epoch * grid.steps_per_epoch, (epoch + 1) * grid.steps_per_epoch)
