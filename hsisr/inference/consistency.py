@@ -83,16 +83,24 @@ def _unplanes(planes: torch.Tensor, scale: int) -> torch.Tensor:
 
 
 def _bounded(planes: torch.Tensor, mean: torch.Tensor, low: float, high: float) -> torch.Tensor:
-    """Blocks (pixels, n) moved by a constant each and clamped, so that their means are `mean`."""
-    shift = torch.zeros_like(mean)
+    """Blocks (pixels, n) moved by a constant each and clamped, so that their means are `mean`.
+
+    The mean rises with the constant, piecewise linearly: Newton's steps, and the middle of the
+    bracket where such a step would leave it.
+    """
+    below, above = mean - planes.amax(dim=0), mean - planes.amin(dim=0)
+    shift = torch.zeros_like(mean).clamp(below, above)
     tolerance = 1e-6 * max(1.0, float(mean.abs().max()))
-    for _ in range(32):  # Newton on a rising, piecewise linear function
+    for _ in range(60):
         now = (planes + shift).clamp(low, high)
         gap = mean - now.mean(dim=0)
         if float(gap.abs().max()) <= tolerance:
             break
+        below, above = torch.where(gap > 0, shift, below), torch.where(gap > 0, above, shift)
         free = ((now > low) & (now < high)).to(planes.dtype).mean(dim=0)
-        shift = shift + gap / free.clamp_min(1 / len(planes))
+        newton = shift + gap / free
+        inside = (newton > below) & (newton < above)
+        shift = torch.where(inside, newton, (below + above) / 2)
     return (planes + shift).clamp(low, high)
 
 

@@ -158,6 +158,14 @@ def test_the_exact_network_keeps_the_promises_on_a_corner_of(
     assert_promises(source, name, output, scale)
 
 
+def as_number(text: str) -> float | str:
+    """Tags are text: 1026.0 and 1026 are one wavelength."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 def test_enmap_x4_as_gdal_sees_it(shared_data: Path, tmp_path: Path) -> None:
     source, output = shared_data / "dev/enmap-potsdam.tif", tmp_path / "out.tif"
     upscale(source, output, UpscaleOptions(scale=4, model="bicubic"))
@@ -171,7 +179,7 @@ def test_enmap_x4_as_gdal_sees_it(shared_data: Path, tmp_path: Path) -> None:
         for band in range(1, 225):
             before, after = lr.tags(band), hr.tags(band)
             for key in ("wavelength", "fwhm", "bbl", "wavelength_units"):
-                assert after[key] == before[key]
+                assert as_number(after[key]) == as_number(before[key])
             assert hr.descriptions[band - 1] == lr.descriptions[band - 1]
             if (lr.read(band) == lr.nodata).all():
                 dead += 1
@@ -181,7 +189,7 @@ def test_enmap_x4_as_gdal_sees_it(shared_data: Path, tmp_path: Path) -> None:
 
 def test_envi_to_envi_and_back(shared_data: Path, tmp_path: Path) -> None:
     source = shared_data / "formats/enmap-potsdam-bil.hdr"
-    for name in ("out.hdr", "out.tif", "out.mat", "out.bil"):
+    for name in ("out.hdr", "out.tif", "out.mat", "lines.bil"):
         output = tmp_path / name
         upscale(source, output, UpscaleOptions(scale=2, model="bicubic"))
         assert_promises(source, "", output, 2)
