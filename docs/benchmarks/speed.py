@@ -30,7 +30,7 @@ with rasterio.Env(GDAL_CACHEMAX=64), rasterio.open(source) as lr:
         driver="GTiff", height=lr.height * scale, width=lr.width * scale, count=lr.count,
         dtype=lr.dtypes[0], crs=lr.crs, transform=lr.transform @ Affine.scale(1 / scale),
         tiled=True, blockxsize=256, blockysize=256, interleave="band", compress="zstd",
-        predictor=2, num_threads=2, bigtiff="if_safer",
+        zstd_level=3, predictor=2, num_threads=2, bigtiff="if_safer",
     )
     bands = list(range(1, lr.count + 1))
     with rasterio.open(target, "w", **profile) as hr:

@@ -22,7 +22,7 @@ CREDIT = (
 )
 
 
-def write_sample(output: Path, *, overwrite: bool = False) -> Path:
+def write_sample(output: str | Path, *, overwrite: bool = False) -> Path:
     """Write the sample scene, 60 x 60 pixels and 200 bands of uint16, as an ENVI pair.
 
     Args:
@@ -36,6 +36,7 @@ def write_sample(output: Path, *, overwrite: bool = False) -> Path:
         OutputExistsError: It exists and `overwrite` is off.
         ResourceError: It cannot be written.
     """
+    output = Path(output)
     if output.is_dir():
         output /= "indian-pines.hdr"
     folder = files("hsisr") / "sample_scene"

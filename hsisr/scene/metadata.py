@@ -80,7 +80,12 @@ class SceneMetadata:
         )
 
     def with_bands(self, bands: Sequence[int]) -> "SceneMetadata":
-        """The same scene with only the bands named by their 0-based indices."""
+        """The same scene with only the bands named by their 0-based indices.
+
+        ENVI's `default bands` count bands, so they go when bands do.
+        """
+        if list(bands) == list(range(self.bands)):
+            return self
         stored = replace(
             self.stored,
             scales=self.stored.scales and tuple(self.stored.scales[b] for b in bands),
@@ -92,4 +97,5 @@ class SceneMetadata:
             stored=stored,
             spectral_axis=self.spectral_axis.subset(bands),
             band_tags=tuple(self.band_tags[b] for b in bands) if self.band_tags else (),
+            header={key: v for key, v in self.header.items() if key != "default bands"},
         )

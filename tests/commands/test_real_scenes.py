@@ -1,5 +1,6 @@
 """The promises on every real scene: grid, spectra, agreement, invalid pixels (marker `shared`)."""
 
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +43,9 @@ SCENES = (
     "formats/muufl-gulfport-wavelengths.mat",
     "formats/pavia-centre-crop-v73.mat",
 )
+IN_SHORT = ("dev/enmap-potsdam.tif", "dev/hydice-urban.mat", "dev/cave-flowers.tif")
+"""What every run of the suite looks at; the whole matrix is `pytest -m slow`."""
+
 VARIABLES = {"formats/pavia-centre-crop-v73.mat": "data"}
 
 
@@ -134,8 +138,19 @@ def corner(source: Path, name: str, side: int, folder: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("scale", [2, 4, 8])
-@pytest.mark.parametrize("name", SCENES)
+def matrix(short: Callable[[str, int], bool]) -> list[Any]:
+    """Every scene at every scale; those not in the short run are marked slow."""
+    return [
+        pytest.param(name, scale, marks=() if short(name, scale) else pytest.mark.slow)
+        for name in SCENES
+        for scale in (2, 4, 8)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "scale"),
+    matrix(lambda name, scale: scale == 2 or ("formats" in name and scale == 4)),
+)
 def test_bicubic_keeps_the_promises_on(
     name: str, scale: int, shared_data: Path, tmp_path: Path
 ) -> None:
@@ -147,8 +162,10 @@ def test_bicubic_keeps_the_promises_on(
     assert_promises(source, name, output, scale)
 
 
-@pytest.mark.parametrize("scale", [2, 4, 8])
-@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize(
+    ("name", "scale"),
+    matrix(lambda name, scale: name in IN_SHORT or ("formats" in name and scale == 4)),
+)
 def test_the_exact_network_keeps_the_promises_on_a_corner_of(
     name: str, scale: int, shared_data: Path, tmp_path: Path, random_dacn: dict[int, Path]
 ) -> None:

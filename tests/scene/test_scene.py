@@ -24,6 +24,7 @@ def metadata(bands: int = 3, rows: int = 8, cols: int = 4) -> SceneMetadata:
         spectral_axis=SpectralAxis(count=bands, names=tuple("abcdefg"[:bands])),
         georeference=Georeference(transform=Affine(30, 0, 5, 0, -30, 7)),
         band_tags=tuple({"n": str(b)} for b in range(bands)),
+        header={"default bands": "{3, 2, 1}", "sensor type": "AVIRIS"},
     )
 
 
@@ -119,6 +120,8 @@ def test_metadata_follow_the_grid_and_the_bands() -> None:
     assert list(picked.stored.scales or ()) == [3, 1]
     assert picked.spectral_axis.names == ("c", "a")
     assert picked.band_tags == ({"n": "2"}, {"n": "0"})
+    assert picked.header == {"sensor type": "AVIRIS"}
+    assert meta.with_bands([0, 1, 2]) == meta
 
 
 def test_sides_that_do_not_divide_and_empty_scenes_are_refused() -> None:

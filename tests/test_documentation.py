@@ -1,0 +1,77 @@
+"""What the documentation shows is what happens."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted((ROOT / "docs/examples").glob("*.py"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/src").rglob("*.md"))]
+
+
+def program(*arguments: str, folder: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, "COLUMNS": "100"},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_examples_run_in_an_empty_folder(example: Path, tmp_path: Path) -> None:
+    assert program(str(example), folder=tmp_path)
+
+
+def test_the_sample_averages_back_to_itself_exactly(tmp_path: Path) -> None:
+    printed = program(str(ROOT / "docs/examples/check_agreement.py"), folder=tmp_path)
+    assert printed == "largest difference: 0.0\n"
+
+
+def test_the_command_line_reference_is_what_the_program_says(tmp_path: Path) -> None:
+    said = program(
+        *("-m", "typer", "hsisr.cli.main", "utils", "docs"),
+        *("--name", "hsisr", "--title", "Command line"),
+        folder=tmp_path,
+    )
+    page = (ROOT / "docs/src/reference/cli.md").read_text(encoding="utf-8")
+    assert page.split() == said.split()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_pages_use_options_that_exist_and_link_to_files_that_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    reference = (ROOT / "docs/src/reference/cli.md").read_text(encoding="utf-8")
+    known = set(re.findall(r"--[a-z][a-z-]+", reference))
+    for command in re.findall(r"^.*\bhsisr [a-z]+ .*$", text, re.MULTILINE):
+        for call in re.findall(r"\bhsisr [a-z]+ [^&|]*", command):
+            assert set(re.findall(r"(?<= )--[a-z][a-z-]+", call)) <= known, call
+    for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+        if "://" not in link:
+            assert (page.parent / link).exists(), link
+    for example in re.findall(r'--8<-- "([^"]+)"', text):
+        assert (ROOT / "docs/examples" / example).exists()
+
+
+def test_the_navigation_names_every_page() -> None:
+    navigation = (ROOT / "docs/mkdocs.yml").read_text(encoding="utf-8")
+    for page in PAGES[1:]:
+        assert str(page.relative_to(ROOT / "docs/src")) in navigation
+
+
+def test_readme_has_the_two_commands_that_ci_runs() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
+    assert "hsisr upscale" in blocks[0]
+    assert "pytest" in blocks[1]
+    assert all(len(block.splitlines()) == 1 for block in blocks)
