@@ -217,8 +217,8 @@ def dacn_any_descriptor(scale: int, size: AnySize | None = None) -> ModelDescrip
     """The settings for a scale: groups of 32 bands, tiles of 32 LR pixels with 8 around them.
 
     A result depends on pixels farther away than these 8, through the windows of six blocks and
-    through the means that channel attention takes over the tile, but so faintly that more context
-    did not raise the quality.
+    through the means that channel attention takes over the tile; so tiles overlap and are blended.
+    Tile and margin are chosen, not measured.
 
     Args:
         scale: HR pixels per LR pixel along a side.
