@@ -2,8 +2,10 @@
 
 import os
 import resource
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -103,3 +105,28 @@ def test_several_scenes_into_a_file(folders: tuple[Path, Path]) -> None:
     assert done.exit_code == 2
     assert "several scenes need a folder" in done.stderr
     assert target.read_text() == "precious"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopping_in_the_middle_leaves_nothing(
+    number: signal.Signals, code: int, folders: tuple[Path, Path]
+) -> None:
+    inside, outside = folders
+    scene = write_geotiff(inside / "scene.tif", numbered(bands=40, rows=300, cols=300))
+    command = ["upscale", str(scene), "-s", "8", "-m", "lanczos", "-o", str(outside / "out.tif")]
+    with subprocess.Popen(
+        [sys.executable, "-m", "hsisr", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not any(outside.iterdir()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert out == ""
+    assert err.endswith("nothing was left behind\n")
+    assert list(outside.iterdir()) == []

@@ -16,7 +16,7 @@ from hsisr.commands.provenance import provenance_tags
 from hsisr.commands.storage import output_numbers, refuse_same_file
 from hsisr.errors import InputDataError, MovedValuesWarning
 from hsisr.inference.devices import set_threads
-from hsisr.inference.planning import Layout, Plan
+from hsisr.inference.planning import Layout, Plan, memory_at_hand
 from hsisr.inference.statistics import BandStatistics, scene_statistics
 from hsisr.inference.stitcher import stitch
 from hsisr.io.opening import open_scene
@@ -183,6 +183,7 @@ class _Job:
             itemsize=stored.dtype.itemsize,
             block_rows=block_rows,
             block_cols=block_cols,
+            working_bytes=memory_at_hand(),
         )
         positions = () if options.bad_bands != "interpolate" else bad
         plan = plan_work(model, options, layout, statistics and statistics.subset(bands), positions)

@@ -11,13 +11,16 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 
 from hsisr.inference.upscaler import InterpolationUpscaler, Upscaler
 from hsisr.tiling.blending import taper_weights
 from hsisr.tiling.windows import window_starts
 
 WORKING_BYTES = 384 * 2**20
-"""Default size of everything held at once, the interpreter and its libraries apart."""
+"""Most that is held at once, the interpreter and its libraries apart."""
+
+_LEAST_BYTES = 48 * 2**20
 
 BASE_BYTES = 450 * 2**20
 """What Python, torch, GDAL and its cache take before any work."""
@@ -25,6 +28,12 @@ BASE_BYTES = 450 * 2**20
 _INTERPOLATED_AT_ONCE = 16
 _STRIP_HR_ROWS = 256
 _TEMPORARIES = 5
+
+
+def memory_at_hand() -> int:
+    """Bytes to work with: a quarter of what is free, within reason. Never changes a result."""
+    free = int(psutil.virtual_memory().available)
+    return max(_LEAST_BYTES, min(WORKING_BYTES, free // 4))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
