@@ -23,7 +23,7 @@ Axes = Annotated[
     str | None,
     typer.Option(
         metavar="ORDER",
-        help="Axis order of a .mat, .npy or TIFF stack, b(and) r(ow) c(olumn), such as rcb.",
+        help="Axis order of a .mat or .npy file: b(and) r(ow) c(olumn), such as rcb.",
     ),
 ]
 Scale = Annotated[

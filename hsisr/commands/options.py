@@ -54,7 +54,7 @@ class UpscaleOptions:
     variable: str | None = None
     """Variable of a .mat file."""
     axes: str | None = None
-    """Axis order of a .mat, .npy or stack."""
+    """Axis order of a .mat or .npy file."""
     quicklook: Path | None = None
     """Where to put a PNG with input and output side by side."""
 

@@ -110,9 +110,9 @@ def _upscale(
     )
     refuse_same_file(source, output)
     check_target(output, target)
-    model = choose_model(options)
     set_threads(options.threads)
     with closing(open_scene(source, variable=options.variable, axes=options.axes)) as scene:
+        model = choose_model(options)
         job = _Job.prepare(scene, output, options, target, model)
         moved = 0 if dry else _run(job, progress)
     result = job.result(written=not dry)
