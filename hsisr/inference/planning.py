@@ -25,7 +25,7 @@ _LEAST_BYTES = 48 * 2**20
 BASE_BYTES = 450 * 2**20
 """What Python, torch, GDAL and its cache take before any work."""
 
-_INTERPOLATED_AT_ONCE = 16
+_INTERPOLATED_AT_ONCE = 4
 _STRIP_HR_ROWS = 256
 _TEMPORARIES = 5
 

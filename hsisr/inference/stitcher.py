@@ -106,8 +106,12 @@ def _blended_groups(
     partial: dict[int, torch.Tensor] = {}
     for number, group in enumerate(plan.groups):
         values = _blended_tiles(plan, panel, rows, group, observed, advance)
-        if group.weights is not None:
-            values *= torch.from_numpy(group.weights)[:, None, None]
+        if group.weights is None:  # no other group has these bands
+            for run in _runs(group.bands):
+                own = slice(group.bands.index(run[0]), group.bands.index(run[-1]) + 1)
+                yield run, values[own]
+            continue
+        values *= torch.from_numpy(group.weights)[:, None, None]
         later = {band for other in plan.groups[number + 1 :] for band in other.bands}
         for band, plane in zip(group.bands, values, strict=True):
             partial[band] = partial[band].add_(plane) if band in partial else plane
@@ -139,17 +143,30 @@ def _blended_tiles(
 ) -> torch.Tensor:
     """One band group of a row of tiles: shape (bands, rows * scale, panel cols * scale)."""
     s = plan.scale
-    total = torch.zeros(len(group.bands), rows.size * s, panel.size * s)
+    shape = len(group.bands), rows.size * s, panel.size * s
+    if _is_one_tile(panel, rows):
+        advance(1)
+        if not _has_data(panel.segments, rows, group, observed):
+            return torch.zeros(shape)
+        tiles, trim = _tiles(panel.segments, rows, group, observed)
+        return group.upscaler.run(tiles, group.bands, trim)[0]
+    total = torch.zeros(shape)
     for batch in _batches(panel.segments, plan.batch_size, observed, group.upscaler.margin_lr_px):
-        if not _has_data(batch, rows, group, observed):  # masked afterwards, whatever it holds
-            advance(len(batch))
-            continue
-        tiles, trim = _tiles(batch, rows, group, observed)
-        fine = group.upscaler.run(tiles, group.bands, trim)
-        for segment, tile in zip(batch, fine, strict=True):
-            _add_tile(total, tile, segment, rows, panel, s)
+        if _has_data(batch, rows, group, observed):  # else masked afterwards, whatever it holds
+            tiles, trim = _tiles(batch, rows, group, observed)
+            fine = group.upscaler.run(tiles, group.bands, trim)
+            for segment, tile in zip(batch, fine, strict=True):
+                _add_tile(total, tile, segment, rows, panel, s)
         advance(len(batch))
     return total
+
+
+def _is_one_tile(panel: Panel, rows: Segment) -> bool:
+    """True if one tile alone is the whole width of the panel, and nothing is blended."""
+    first = panel.segments[0]
+    whole = (first.start, first.size) == (panel.start, panel.size)
+    alone = len(panel.segments) == 1 and first.weights is None and rows.weights is None
+    return whole and alone
 
 
 def _has_data(

@@ -107,7 +107,7 @@ class NetworkUpscaler(Upscaler):
         halves = (tiles[:middle], tiles[middle:])
         return torch.cat([self.run(half, bands, trim) for half in halves])
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _run(self, tiles: torch.Tensor, bands: tuple[int, ...], trim: Trim) -> torch.Tensor:
         observed = tiles.to(self.device)
         mean, deviation = self._normalisation(bands)
