@@ -34,8 +34,42 @@ class Batch:
     """Shape (n, group_size, rows, cols)."""
     lr: Float32
     """Area average of `hr`, shape (n, group_size, rows / scale, cols / scale)."""
+    mean: Float32
+    """Subtracted from stored numbers, shape (n, group_size, 1, 1); 0 where nothing was."""
+    deviation: Float32
+    """By which they were then divided, shape (n, group_size, 1, 1); 1 where nothing was."""
     valid: Bool | None = None
     """Where `hr` is data, shape (n, 1, rows, cols); None: everywhere."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patch:
+    """A window of some bands of a scene, before its batch."""
+
+    hr: Float32
+    """Normalised, shape (bands, rows, cols)."""
+    mean: Float32
+    """As in `Batch`, shape (bands,)."""
+    deviation: Float32
+    valid: Bool | None
+
+    def turned(self, turn: int) -> "Patch":
+        """The same in one of the eight orientations of a square."""
+        valid = None if self.valid is None else turned(self.valid, turn)
+        return Patch(turned(self.hr, turn), self.mean, self.deviation, valid)
+
+
+def cut_patch(
+    scene: TeachingScene, window: Window, bands: Sequence[int], *, normalise: bool
+) -> Patch:
+    """A window of some bands, minus their means and divided by their deviations if wanted."""
+    chosen = list(bands)
+    hr, valid = scene.cut(window)[chosen], scene.mask(window)
+    if not normalise:
+        return Patch(hr, np.zeros(len(hr), np.float32), np.ones(len(hr), np.float32), valid)
+    mean = scene.statistics.mean[chosen].astype(np.float32)
+    deviation = scene.statistics.deviation[chosen].astype(np.float32)
+    return Patch((hr - mean[:, None, None]) / deviation[:, None, None], mean, deviation, valid)
 
 
 class PatchSource(Protocol):
@@ -117,29 +151,22 @@ class RandomPatches:
         leader = np.random.default_rng((self.seed, step))
         side = int(sides[leader.choice(len(sides), p=shares / shares.sum())])
         shares = np.where(sides >= side, shares, 0.0)
-        pairs = []
+        patches = []
         for number in range(first, first + count):
             rng = np.random.default_rng((self.seed, step, number))
             scene = self.scenes[int(rng.choice(len(shares), p=shares / shares.sum()))]
-            pairs.append(self._sample(scene, side * self.scale, rng))
-        return stacked([hr for hr, _ in pairs], [valid for _, valid in pairs], self.scale)
+            patches.append(self._sample(scene, side * self.scale, rng))
+        return stacked(patches, self.scale)
 
     def _side(self, scene: TeachingScene) -> int:
         """Side of the patches this scene can give, in LR pixels; 0 if it is too small."""
         largest = max(min(w.rows, w.cols) for w in scene.split.training) // self.scale
         return min(self.crop_lr_px, largest) if largest >= LEAST_LR_PX else 0
 
-    def _sample(
-        self, scene: TeachingScene, side: int, rng: np.random.Generator
-    ) -> tuple[Float32, Bool | None]:
+    def _sample(self, scene: TeachingScene, side: int, rng: np.random.Generator) -> Patch:
         window = self._window(scene, side, rng)
-        bands = self._bands(scene, rng)
-        patch = scene.normalised(window, bands) if self.normalise else scene.cut(window)[bands]
-        valid = scene.mask(window)
-        if not self.augmentation.flips:
-            return patch, valid
-        turn = int(rng.integers(8))
-        return turned(patch, turn), None if valid is None else turned(valid, turn)
+        patch = cut_patch(scene, window, self._bands(scene, rng), normalise=self.normalise)
+        return patch.turned(int(rng.integers(8))) if self.augmentation.flips else patch
 
     def _window(self, scene: TeachingScene, side: int, rng: np.random.Generator) -> Window:
         """A place with data; the best of some tries where the scene has gaps."""
@@ -242,12 +269,9 @@ class GridPatches:
         # a process that finds the batch used up repeats a sample of it, to keep in step
         picked = alike[first : first + count] or [alike[first % len(alike)]]
         patches = [
-            s.scene.normalised(s.window, s.bands)
-            if self.normalise
-            else s.scene.cut(s.window)[list(s.bands)]
-            for s in picked
+            cut_patch(s.scene, s.window, s.bands, normalise=self.normalise) for s in picked
         ]
-        return stacked(patches, [s.scene.mask(s.window) for s in picked], self.scale)
+        return stacked(patches, self.scale)
 
     def _epoch(self, epoch: int) -> list[list[GridSample]]:
         rng = np.random.default_rng((self.seed, epoch))
@@ -263,14 +287,16 @@ class GridPatches:
         return [batches[n] for n in rng.permutation(len(batches))]
 
 
-def stacked(patches: Sequence[Float32], masks: Sequence[Bool | None], scale: int) -> Batch:
-    """A batch of equal patches; a mask only if any pixel of any patch is invalid."""
-    hr = np.stack([np.ascontiguousarray(patch) for patch in patches])
-    valid = None
+def stacked(patches: Sequence[Patch], scale: int) -> Batch:
+    """A batch of equally large patches; a mask only if any pixel of any patch is invalid."""
+    hr = np.stack([np.ascontiguousarray(patch.hr) for patch in patches])
+    mean = np.stack([patch.mean for patch in patches])[..., None, None]
+    deviation = np.stack([patch.deviation for patch in patches])[..., None, None]
+    masks, valid = [patch.valid for patch in patches], None
     if any(mask is not None and not mask.all() for mask in masks):
         shape = hr.shape[-2:]
         valid = np.stack([np.ones(shape, np.bool_) if m is None else m for m in masks])[:, None]
-    return Batch(hr, area_average(hr, scale), valid)
+    return Batch(hr, area_average(hr, scale), mean, deviation, valid)
 
 
 def turned(patch: _Array, turn: int) -> _Array:

@@ -42,13 +42,6 @@ class TeachingScene:
         """Number of live bands."""
         return len(self.values)
 
-    def normalised(self, window: Window, bands: Sequence[int]) -> Float32:
-        """A window of some bands, minus the mean, divided by the deviation."""
-        chosen = list(bands)
-        mean = self.statistics.mean[chosen].astype(np.float32)
-        deviation = self.statistics.deviation[chosen].astype(np.float32)
-        return (self.cut(window)[chosen] - mean[:, None, None]) / deviation[:, None, None]
-
     def cut(self, window: Window) -> Float32:
         """The stored numbers of a window, all live bands; a view."""
         return self.values[:, *_slices(window)]

@@ -112,7 +112,8 @@ class NetworkUpscaler(Upscaler):
         observed = tiles.to(self.device)
         mean, deviation = self._normalisation(bands)
         lr = self._grouped((observed - mean) / deviation)
-        hr = self._finite(lr)[:, : len(bands)] * deviation + mean
+        zero = self._grouped((-mean / deviation)[None])
+        hr = self._finite(lr, zero)[:, : len(bands)] * deviation + mean
         if self.consistent:
             hr = draw_towards(hr, observed, KERNELS["bicubic"], self.scale)
         rows, cols = hr.shape[-2:]
@@ -120,18 +121,18 @@ class NetworkUpscaler(Upscaler):
         kept = hr[..., trim.top * s : rows - trim.bottom * s, trim.left * s : cols - trim.right * s]
         return kept.cpu()
 
-    def _finite(self, lr: torch.Tensor) -> torch.Tensor:
+    def _finite(self, lr: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:
         """The network's result in float32; what overflows half precision is done again in full."""
         half = self.precision is not torch.float32
         with torch.autocast(self.device.type, self.precision, enabled=half):
-            hr: torch.Tensor = self.network(lr).float()
+            hr: torch.Tensor = self.network(lr, zero).float()
         if half and not bool(torch.isfinite(hr).all()):
             warnings.warn(
                 f"a tile left the range of {self.precision}; it was computed in float32",
                 HsisrWarning,
                 stacklevel=2,
             )
-            hr = self.network(lr)
+            hr = self.network(lr, zero)
         if not bool(torch.isfinite(hr).all()):
             raise WeightsError(
                 "the network returned values that are not finite; these weights cannot be used "

@@ -48,11 +48,12 @@ class Dacn(nn.Module):
         self.output = nn.Conv2d(widths[-1], group_size, 3, padding=1)
         initialise(self)
 
-    def forward(self, lr: torch.Tensor) -> torch.Tensor:
+    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:  # noqa: ARG002
         """Upscale band groups.
 
         Args:
             lr: Shape (n, group_size, rows, cols), any rows and columns.
+            zero: Not used; what every network here can be told, see `DacnAny.forward`.
 
         Returns:
             Shape (n, group_size, rows * scale, cols * scale).

@@ -6,7 +6,7 @@ block. What differs: attention is limited to windows that move by half a window 
 (Liu et al., "Swin Transformer", ICCV 2021), there is no batch normalisation, upsampling is a pixel
 shuffle (Shi et al., CVPR 2016), and the network adds detail, of mean 0 over each LR pixel, to an
 interpolation that already agrees with the observed pixels. Bands come in normalised one by one
-over the scene, and leave so.
+over the scene, and leave so; beside them the network sees how far each value is from a stored 0.
 """
 
 import dataclasses
@@ -127,7 +127,7 @@ class DacnAny(nn.Module):
     def __init__(self, scale: int, group_size: int, size: AnySize) -> None:
         super().__init__()
         self.scale, self.group_size = scale, group_size
-        self.entry = nn.Conv2d(group_size, size.width, 3, padding=1)
+        self.entry = nn.Conv2d(2 * group_size, size.width, 3, padding=1)
         self.blocks = nn.Sequential(
             *(AnyBlock(size, size.window // 2 * (number % 2)) for number in range(size.blocks))
         )
@@ -136,11 +136,13 @@ class DacnAny(nn.Module):
         with torch.no_grad():
             self.upsampling.get_parameter(f"{len(self.upsampling) - 2}.weight").mul_(_FIRST_DETAIL)
 
-    def forward(self, lr: torch.Tensor) -> torch.Tensor:
+    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
         """Upscale band groups, normalised band by band.
 
         Args:
             lr: Shape (n, group_size, rows, cols), any rows and columns.
+            zero: What a stored 0 is after normalisation, shape (n or 1, group_size, 1, 1): near
+                it, small errors turn a spectrum far. None: 0.
 
         Returns:
             Shape (n, group_size, rows * scale, cols * scale), float32, normalised as `lr`; its
@@ -154,13 +156,15 @@ class DacnAny(nn.Module):
                 f"this dacn-any takes (n, {self.group_size}, rows, cols), found shape "
                 f"{tuple(lr.shape)}; cut the bands into groups of {self.group_size}"
             )
-        features = self.entry(lr.contiguous(memory_format=torch.channels_last))
+        level = lr if zero is None else (lr - zero) / (1 + zero.abs())
+        seen = torch.cat((lr, level), dim=1)
+        features = self.entry(seen.contiguous(memory_format=torch.channels_last))
         features = features + self.exit(self.blocks(features))
         detail = self.upsampling(features).float()
         base = _agreeing_base(lr.float(), self.scale)
         # detail has mean 0 over each LR pixel: the result agrees with `lr` as well as the base does
-        seen = functional.avg_pool2d(detail, self.scale)
-        hr: torch.Tensor = base + (detail - repeat_pixels(seen, self.scale))
+        mean = functional.avg_pool2d(detail, self.scale)
+        hr: torch.Tensor = base + (detail - repeat_pixels(mean, self.scale))
         return hr
 
 

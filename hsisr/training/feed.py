@@ -18,14 +18,17 @@ class Tensors(NamedTuple):
 
     lr: torch.Tensor
     hr: torch.Tensor
+    mean: torch.Tensor
+    deviation: torch.Tensor
     valid: torch.Tensor | None
 
     def on(self, device: torch.device) -> "Tensors":
         """The same on a device."""
-        valid = None if self.valid is None else self.valid.to(device, non_blocking=True)
-        return Tensors(
-            self.lr.to(device, non_blocking=True), self.hr.to(device, non_blocking=True), valid
-        )
+        return Tensors(*(None if t is None else t.to(device, non_blocking=True) for t in self))
+
+    def pinned(self) -> "Tensors":
+        """The same in memory that a GPU reads fast."""
+        return Tensors(*(None if t is None else t.pin_memory() for t in self))
 
 
 class Feed:
@@ -61,11 +64,14 @@ class Feed:
 
     def _make(self, step: int) -> Tensors:
         batch = self._source.batch(step, self._first, self._count)
-        valid = None if batch.valid is None else torch.from_numpy(batch.valid)
-        made = Tensors(torch.from_numpy(batch.lr), torch.from_numpy(batch.hr), valid)
-        if not self._pin:
-            return made
-        return Tensors(made.lr.pin_memory(), made.hr.pin_memory(), valid)
+        made = Tensors(
+            torch.from_numpy(batch.lr),
+            torch.from_numpy(batch.hr),
+            torch.from_numpy(batch.mean),
+            torch.from_numpy(batch.deviation),
+            None if batch.valid is None else torch.from_numpy(batch.valid),
+        )
+        return made.pinned() if self._pin else made
 
 
 @contextmanager

@@ -109,7 +109,12 @@ class _Trainer:
         recipe = plan.recipe
         self.plan, self.observer = plan, observer
         self.model = plan.workers.wrapped(plan.network)
-        self.loss = Loss(distance=recipe.distance, spatial=recipe.spatial, spectral=recipe.spectral)
+        self.loss = Loss(
+            distance=recipe.distance,
+            spatial=recipe.spatial,
+            spectral=recipe.spectral,
+            angle=recipe.angle,
+        )
         self.parameters = [p for p in plan.network.parameters() if p.requires_grad]
         self.optimiser = _optimiser(recipe, self.parameters)
         self.average = WeightAverage(plan.network.state_dict(), recipe.ema_decay)
@@ -197,8 +202,8 @@ class _Trainer:
         half = recipe.precision == "bfloat16"
         self.optimiser.zero_grad(set_to_none=True)
         with torch.autocast(self.plan.device.type, torch.bfloat16, enabled=half):
-            estimate = self.model(batch.lr)
-        loss = self.loss(estimate.float(), batch.hr, batch.valid)
+            estimate = self.model(batch.lr, -batch.mean / batch.deviation)
+        loss = self.loss(estimate.float(), batch.hr, batch.valid, batch.mean, batch.deviation)
         if recipe.weight_penalty:
             loss = loss + recipe.weight_penalty * squared_weights(self.parameters)
         loss.backward()  # type: ignore[no-untyped-call]

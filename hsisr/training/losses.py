@@ -1,9 +1,10 @@
-"""Losses: distance of values, of spatial gradients and of true spectral gradients.
+"""Losses: distance of values, of spatial gradients, of true spectral gradients and of directions.
 
 Source: Muhammad, Laaksonen, Mihaylova, arXiv 2506.05041, equations 17-19. Equation 18, the
 spectral gradient, is taken as the paper says it: differences along the bands. (The published code
 takes the gradient of a mean with respect to its own input, which is a constant on both sides, so
-that the term is always 0.)
+that the term is always 0.) The angle between spectra, which the paper only measures, is a term
+of the project's own.
 """
 
 from collections.abc import Iterable
@@ -18,11 +19,13 @@ from hsisr.errors import UsageError
 Distance = Literal["l1", "mse"]
 BANDS, ROWS, COLS = -3, -2, -1
 """Axes of (n, bands, rows, cols)."""
+_DARK = 0.01
+"""Spectra shorter than this share of the usual length hardly turn the loss: they are noise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
-    """A weighted sum: values + spatial gradients + spectral gradients.
+    """A weighted sum: values + spatial gradients + spectral gradients + spectral angles.
 
     Raises:
         UsageError: A weight is negative or the distance is unknown.
@@ -38,13 +41,16 @@ class Loss:
     """Weight of the differences between neighbouring rows and columns (equation 19)."""
     spectral: float = 0.0
     """Weight of the differences between neighbouring bands (equation 18)."""
+    angle: float = 0.0
+    """Weight of the mean angle between spectra of stored numbers, in radians."""
 
     def __post_init__(self) -> None:
         if self.distance not in ("l1", "mse"):
             raise UsageError(f"no distance {self.distance!r}; expected l1 or mse")
-        if not (self.spatial >= 0 and self.spectral >= 0):
+        weights = (self.spatial, self.spectral, self.angle)
+        if not all(weight >= 0 for weight in weights):
             raise UsageError(
-                f"found loss weights {self.spatial:g} and {self.spectral:g}, expected 0 or more"
+                f"found loss weights {', '.join(f'{w:g}' for w in weights)}, expected 0 or more"
             )
 
     def __call__(
@@ -52,6 +58,8 @@ class Loss:
         estimate: torch.Tensor,
         reference: torch.Tensor,
         valid: torch.Tensor | None = None,
+        mean: torch.Tensor | float = 0.0,
+        deviation: torch.Tensor | float = 1.0,
     ) -> torch.Tensor:
         """The loss of a batch, a number.
 
@@ -60,6 +68,9 @@ class Loss:
             reference: Same shape.
             valid: True where the reference is data, broadcastable to the shape; a gradient counts
                 where both its pixels do. None: everywhere.
+            mean: What was subtracted from stored numbers, broadcastable to the shape; angles are
+                those of stored numbers.
+            deviation: By what they were then divided.
         """
         error = estimate - reference  # all terms are linear, so gradients of the error do
         total = self._mean(error, valid)
@@ -68,6 +79,9 @@ class Loss:
             total = total + self.spatial * sum(self._mean(*g) for g in gradients)
         if self.spectral:
             total = total + self.spectral * self._mean(*_difference(error, valid, BANDS))
+        if self.angle:
+            stored = (t * deviation + mean for t in (estimate, reference))
+            total = total + self.angle * _mean_angle(*stored, valid)
         return total
 
     def _mean(self, error: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
@@ -78,6 +92,22 @@ class Loss:
             return distances.mean()
         counted = valid.expand_as(distances)
         return (distances * counted).sum() / counted.sum().clamp_min(1)
+
+
+def _mean_angle(
+    estimate: torch.Tensor, reference: torch.Tensor, valid: torch.Tensor | None
+) -> torch.Tensor:
+    """Mean distance between the directions of spectra: the angle in radians where it is small."""
+    usual = reference.square().mean(dim=(BANDS, ROWS, COLS), keepdim=True).clamp_min(1e-30).sqrt()
+    one, other = estimate / usual, reference / usual
+    least = _DARK**2 * reference.shape[BANDS]
+    directions = [s / (s.square().sum(BANDS, keepdim=True) + least).sqrt() for s in (one, other)]
+    apart = directions[0] - directions[1]
+    angle = (apart.square().sum(BANDS, keepdim=True) + 1e-8).sqrt()
+    if valid is None:
+        return angle.mean()
+    counted = valid.expand_as(angle)
+    return (angle * counted).sum() / counted.sum().clamp_min(1)
 
 
 def _difference(

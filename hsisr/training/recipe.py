@@ -75,6 +75,8 @@ class Recipe:
     """Weight of spatial gradients in the loss."""
     spectral: float = 0.5
     """Weight of spectral gradients in the loss."""
+    angle: float = 0.0
+    """Weight of the spectral angle in the loss."""
     weight_penalty: float = 0.0
     """The paper's lambda on the sum of squared weights."""
 
@@ -123,7 +125,7 @@ class Recipe:
         positive = ("crop_lr_px", "patch_hr_px", "batch_size", "learning_rate", "band_steps")
         not_negative = (
             *("steps", "epochs", "warmup_steps", "validate_every", "patience"),
-            *("weight_decay", "weight_penalty", "clip_norm", "spatial", "spectral"),
+            *("weight_decay", "weight_penalty", "clip_norm", "spatial", "spectral", "angle"),
         )
         found = [
             f"{n} is {getattr(self, n)}, expected more than 0"

@@ -43,6 +43,15 @@ def test_detail_has_mean_zero_over_each_lr_pixel(scale: int) -> None:
 
 
 @torch.no_grad()
+def test_it_sees_how_far_values_are_from_a_stored_zero() -> None:
+    one, lr = network(), noise(6, 6)
+    near, far = (torch.full((1, 32, 1, 1), value) for value in (-0.5, -50.0))
+    torch.testing.assert_close(one(lr), one(lr, torch.zeros(1, 32, 1, 1)))
+    assert float((one(lr, near) - one(lr, far)).abs().max()) > 1e-5
+    assert bool(torch.isfinite(one(lr, 1e6 * far)).all())
+
+
+@torch.no_grad()
 def test_training_may_follow_inference_with_the_same_sizes() -> None:
     with torch.inference_mode():
         network()(noise(6, 6))

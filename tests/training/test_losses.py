@@ -1,5 +1,7 @@
 """Losses: laws, then the paper's terms by hand, then refusals."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -83,12 +85,48 @@ def test_the_penalty_counts_every_weight_and_has_its_gradient() -> None:
     assert penalty.item() == pytest.approx(sum(p.square().sum().item() for p in layer.parameters()))
 
 
+def spectra(*columns: list[float]) -> torch.Tensor:
+    """Spectra side by side in one row, shape (1, bands, 1, n)."""
+    return torch.tensor(columns).T[None, :, None]
+
+
+@pytest.mark.parametrize("gain", [1.0, 1e-4, 5000.0])
+def test_the_angle_is_that_of_stored_numbers(gain: float) -> None:
+    only_angle = Loss(spectral=0.0, angle=1.0)
+    plain = Loss()
+    mean, deviation = torch.tensor([[[[3.0]], [[4.0]]]]), torch.tensor([[[[0.5]], [[2.0]]]])
+    tilted, straight = spectra([3.0, 4.1], [6.0, 8.2]), spectra([3.0, 4.0], [6.0, 8.0])
+    expected = math.atan2(4.1, 3.0) - math.atan2(4.0, 3.0)
+    one, other = ((s - mean) / deviation for s in (tilted, straight))
+    found = only_angle(one, other, None, gain * mean, gain * deviation) - plain(one, other)
+    assert found.item() == pytest.approx(expected, rel=2e-2)
+
+
+def test_spectra_near_zero_turn_the_angle_little() -> None:
+    reference = spectra([100.0, 100.0], [0.01, 0.01])
+    estimate = spectra([100.0, 100.0], [0.02, -0.01])
+    found = Loss(angle=1.0)(estimate, reference) - Loss()(estimate, reference)
+    assert found.item() < 0.02
+
+
+def test_invalid_pixels_have_no_angle_and_right_ones_a_gradient() -> None:
+    reference = spectra([1.0, 1.0], [1.0, 1.0])
+    estimate = spectra([1.0, 1.0], [5.0, -5.0]).requires_grad_()
+    valid = torch.tensor([[[[True, False]]]])
+    loss = Loss(angle=1.0)(estimate, reference, valid)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert loss.item() < 2e-4
+    assert estimate.grad is not None
+    assert bool(torch.isfinite(estimate.grad).all())
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
         ({"distance": "l3"}, "no distance 'l3'; expected l1 or mse"),
-        ({"spatial": -1.0}, "found loss weights -1 and 0, expected 0 or more"),
-        ({"spectral": float("nan")}, "found loss weights 0 and nan"),
+        ({"spatial": -1.0}, "found loss weights -1, 0, 0, expected 0 or more"),
+        ({"spectral": float("nan")}, "found loss weights 0, nan, 0"),
+        ({"angle": -0.5}, "found loss weights 0, 0, -0.5"),
     ],
 )
 def test_impossible_losses_are_refused(table: dict[str, float], message: str) -> None:
