@@ -42,7 +42,10 @@ def train(
     ] = None,
     init: Annotated[
         str | None,
-        typer.Option(help="Start from these weights: a released name or a .safetensors file."),
+        typer.Option(
+            help="Start from these weights: a released name or a .safetensors file; of another "
+            "scale, from all but their upsampling."
+        ),
     ] = None,
     recipe: Annotated[
         str | None,

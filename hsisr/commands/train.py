@@ -134,7 +134,7 @@ def _prepared(options: TrainOptions, workers: Workers) -> bool:
 
 def _start(options: TrainOptions, recipe: Recipe) -> Start:
     if options.init is not None:
-        return start_from(options.init, options.model, options.scale, recipe)
+        return start_from(options.init, options.model, options.scale, recipe, options.seed)
     return fresh_start(options.model or "dacn-any", options.scale, recipe, options.seed)
 
 

@@ -268,9 +268,7 @@ class GridPatches:
         alike = self._epoch(epoch)[number]
         # a process that finds the batch used up repeats a sample of it, to keep in step
         picked = alike[first : first + count] or [alike[first % len(alike)]]
-        patches = [
-            cut_patch(s.scene, s.window, s.bands, normalise=self.normalise) for s in picked
-        ]
+        patches = [cut_patch(s.scene, s.window, s.bands, normalise=self.normalise) for s in picked]
         return stacked(patches, self.scale)
 
     def _epoch(self, epoch: int) -> list[list[GridSample]]:

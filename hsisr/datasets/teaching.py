@@ -1,6 +1,5 @@
 """Scenes in memory, ready to teach: live bands only, gaps filled, statistics as at inference."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,6 +1,6 @@
 """Batches as tensors, made ahead in the background while the network computes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -24,11 +24,16 @@ class Tensors(NamedTuple):
 
     def on(self, device: torch.device) -> "Tensors":
         """The same on a device."""
-        return Tensors(*(None if t is None else t.to(device, non_blocking=True) for t in self))
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pinned(self) -> "Tensors":
         """The same in memory that a GPU reads fast."""
-        return Tensors(*(None if t is None else t.pin_memory() for t in self))
+        return self._each(torch.Tensor.pin_memory)
+
+    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Tensors":
+        valid = None if self.valid is None else change(self.valid)
+        lr, hr, mean, deviation = map(change, (self.lr, self.hr, self.mean, self.deviation))
+        return Tensors(lr, hr, mean, deviation, valid)
 
 
 class Feed:

@@ -80,8 +80,8 @@ class Loss:
         if self.spectral:
             total = total + self.spectral * self._mean(*_difference(error, valid, BANDS))
         if self.angle:
-            stored = (t * deviation + mean for t in (estimate, reference))
-            total = total + self.angle * _mean_angle(*stored, valid)
+            one, other = (t * deviation + mean for t in (estimate, reference))
+            total = total + self.angle * _mean_angle(one, other, valid)
         return total
 
     def _mean(self, error: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:

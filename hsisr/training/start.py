@@ -19,6 +19,8 @@ from hsisr.weights import load_weights, resolve
 
 MODELS: Final = MappingProxyType({"dacn": dacn_descriptor, "dacn-any": dacn_any_descriptor})
 """Networks that can be trained, and the settings each likes."""
+UPSAMPLING: Final = ("upsampling.", "output.")
+"""Where the names of weights begin that belong to one scale, in all of these networks."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -50,26 +52,24 @@ def fresh_start(model: str, scale: int, recipe: Recipe, seed: int) -> Start:
     return Start(descriptor=descriptor, network=_channels_last(network))
 
 
-def start_from(init: str, model: str | None, scale: int, recipe: Recipe) -> Start:
+def start_from(init: str, model: str | None, scale: int, recipe: Recipe, seed: int) -> Start:
     """The network of some weights, with these weights.
+
+    Weights of another scale lend all but their upsampling, which starts with fresh weights.
 
     Args:
         init: Released weights by name, or a file.
         model: The architecture the user named, or None.
         scale: HR pixels per LR pixel along a side.
         recipe: May ask for a normalisation or a size, which must be those of the weights.
+        seed: Draws fresh weights.
 
     Raises:
-        WeightsError: They cannot be read, or are of another architecture or scale.
+        WeightsError: They cannot be read, or are of another architecture.
         UsageError: The recipe wants another network than theirs.
     """
     loaded = load_weights(resolve(init, scale))
     found = loaded.descriptor
-    if found.scale != scale:
-        raise WeightsError(
-            f"{init} is for scale {found.scale}, found --scale {scale}; give the one scale or "
-            "other weights"
-        )
     if model not in (None, found.arch):
         raise WeightsError(f"{init} is a {found.arch}, found --model {model}; leave --model out")
     wanted = {"normalisation": recipe.normalisation, **recipe.network}
@@ -80,11 +80,18 @@ def start_from(init: str, model: str | None, scale: int, recipe: Recipe) -> Star
                 f"recipe {recipe.name!r} wants {key} = {value!r}, but {init} has "
                 f"{has.get(key)!r}; leave {key} out of the recipe"
             )
-    return Start(
-        descriptor=found,
-        network=_channels_last(loaded.network.train()),
-        init_sha256=loaded.sha256,
-    )
+    if found.scale == scale:
+        network = _channels_last(loaded.network.train())
+        return Start(descriptor=found, network=network, init_sha256=loaded.sha256)
+    like_it = replace(recipe, normalisation=found.normalisation, network=found.hparams)
+    fresh = fresh_start(found.arch, scale, like_it, seed)
+    lent = {
+        name: tensor
+        for name, tensor in loaded.network.state_dict().items()
+        if not name.startswith(UPSAMPLING)
+    }
+    fresh.network.load_state_dict(lent, strict=False)
+    return replace(fresh, init_sha256=loaded.sha256)
 
 
 def _channels_last(network: nn.Module) -> nn.Module:

@@ -116,10 +116,21 @@ def test_adapting_starts_from_the_weights_and_keeps_them_if_nothing_is_better(sc
     assert run_json(result)["init_sha256"] == before.sha256
 
 
+def test_weights_of_another_scale_lend_all_but_their_upsampling(scene: Path) -> None:
+    first = train(options(scene)).out / "dacn-any-x2.safetensors"
+    still = ("steps=1", "validate_every=1", "learning_rate=1e-30", "weight_decay=0.0")
+    with pytest.warns(HsisrWarning, match="no step improved"):
+        result = train(options(scene, "x4", init=str(first), scale=4, settings=(*SMALL, *still)))
+    before, after = (load_weights(p) for p in (first, result.out / "dacn-any-x4.safetensors"))
+    assert after.descriptor.scale == 4
+    old, new = before.network.state_dict(), after.network.state_dict()
+    lent = {name for name in old if torch.equal(old[name], new.get(name, torch.empty(0)))}
+    assert {name for name in old if not name.startswith("upsampling.")} <= lent
+    assert run_json(result)["init_sha256"] == before.sha256
+
+
 def test_weights_and_options_that_do_not_fit_are_refused(scene: Path) -> None:
     first = str(train(options(scene)).out / "dacn-any-x2.safetensors")
-    with pytest.raises(WeightsError, match="is for scale 2, found --scale 4"):
-        train(options(scene, "b", init=first, scale=4))
     with pytest.raises(WeightsError, match="is a dacn-any, found --model dacn"):
         train(options(scene, "b", init=first, model="dacn"))
     with pytest.raises(UsageError, match=r"wants width = 16, but .* has 8; leave width out"):

@@ -10,6 +10,7 @@ from hsisr.datasets.patches import (
     GridPatches,
     RandomPatches,
     area_average,
+    cut_patch,
     grid_samples,
     turned,
 )
@@ -63,12 +64,15 @@ def test_any_mix_of_sensors_gives_pairs_that_agree(scale: int, bands: list[int],
 def test_patches_are_normalised_as_the_runner_does_on_the_lr_scene() -> None:
     whole = Split(training=(Window(0, 0, 32, 32),))
     one = scene(8, 32, 32, 2, split=whole)
-    hr = one.normalised(Window(0, 0, 32, 32), range(8))
+    patch = cut_patch(one, Window(0, 0, 32, 32), range(8), normalise=True)
+    hr = patch.hr
     lr = area_average(hr, 2).astype(np.float64)
     np.testing.assert_allclose(lr.mean(axis=(1, 2)), 0, atol=1e-4)
     own = area_average(one.values, 2)
     spread = np.sqrt(own.var(axis=(1, 2)) + (0.01 * own.mean(axis=(1, 2))) ** 2)
     np.testing.assert_allclose(one.statistics.deviation, spread, rtol=1e-4)
+    stored = hr * patch.deviation[:, None, None] + patch.mean[:, None, None]
+    np.testing.assert_allclose(stored, one.values, rtol=1e-4)
 
 
 def test_a_batch_is_a_function_of_seed_and_step_and_its_parts_fit_together() -> None:
