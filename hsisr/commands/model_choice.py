@@ -116,4 +116,5 @@ def plan_work(
         tile=tile,
         overlap=min(overlap, tile - 1),
         batch_size=options.batch_size or (_GPU_BATCH if device.type == "cuda" else 1),
+        floors=None if statistics is None else statistics.floors,
     )

@@ -5,6 +5,8 @@ what is left. For integer outputs, rounding is steered so that even the sums of 
 agree.
 """
 
+from collections.abc import Sequence
+
 import torch
 
 
@@ -14,6 +16,7 @@ def agree(
     scale: int,
     *,
     limits: tuple[float, float] = (-torch.inf, torch.inf),
+    floors: Sequence[float] | None = None,
     whole: bool = False,
     valid: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, int]:
@@ -31,6 +34,8 @@ def agree(
         observed: What it must agree with, shape (bands, rows, cols).
         scale: HR pixels per LR pixel along a side.
         limits: Smallest and largest number that can be stored.
+        floors: Least number that each band may have; blocks are held there as at a limit, but
+            that is not counted. None: none.
         whole: The result will be stored as integers.
         valid: Where `observed` is data, same shape; others are not counted. None: everywhere.
 
@@ -38,8 +43,9 @@ def agree(
         The agreeing result and how many values had to be held at a limit.
     """
     result, held = torch.empty_like(hr), 0
+    least = [-torch.inf] * len(hr) if floors is None else floors
     for band, (values, seen) in enumerate(zip(hr, observed, strict=True)):  # one fits the cache
-        result[band], outside = _agree_band(values, seen, scale, limits, whole=whole)
+        result[band], outside = _agree_band(values, seen, scale, limits, least[band], whole=whole)
         held += int((outside if valid is None else outside * valid[band]).sum())
     return result, held
 
@@ -49,22 +55,25 @@ def _agree_band(
     observed: torch.Tensor,
     scale: int,
     limits: tuple[float, float],
+    floor: float,
     *,
     whole: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """One band, and how many values of each of its blocks had to be held at a limit."""
-    wanted = observed.clamp(*limits)
+    bounds = max(limits[0], floor), limits[1]
+    wanted = observed.clamp(*bounds)
     planes = _planes(hr, scale)
     planes += wanted - planes.mean(dim=0)
     low, high = planes.aminmax()
     held = torch.zeros_like(observed)
     if low < limits[0] or high > limits[1]:
         held = ((planes < limits[0]) | (planes > limits[1])).sum(dim=0, dtype=observed.dtype)
-        some = held > 0
-        planes[:, some] = _bounded(planes[:, some], wanted[some], *limits)
+    if low < bounds[0] or high > bounds[1]:
+        some = ((planes < bounds[0]) | (planes > bounds[1])).any(dim=0)
+        planes[:, some] = _bounded(planes[:, some], wanted[some], *bounds)
     if whole:
-        near = low - 1 < limits[0] or high + 1 > limits[1]
-        planes = _rounded(planes, wanted, limits if near else None)
+        near = low - 1 < bounds[0] or high + 1 > bounds[1]
+        planes = _rounded(planes, wanted, bounds if near else None)
     return _unplanes(planes, scale), held
 
 

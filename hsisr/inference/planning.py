@@ -85,6 +85,8 @@ class Plan:
     batch_size: int
     peak_bytes: int
     """Estimate of the most memory held at any time, libraries included."""
+    floors: tuple[float, ...] | None = None
+    """Least number that each band may have where the result must agree with the scene."""
 
     @property
     def tiles(self) -> int:
@@ -116,6 +118,7 @@ def plan_network(
     tile: int,
     overlap: int,
     batch_size: int,
+    floors: tuple[float, ...] | None = None,
 ) -> Plan:
     """Square tiles that overlap and are blended."""
     scale = upscaler.scale
@@ -136,6 +139,7 @@ def plan_network(
         groups=tuple(groups),
         halo=halo,
         batch_size=batch_size,
+        floors=floors,
         peak_bytes=BASE_BYTES + per_col * (min(width, layout.cols) + 2 * halo),
     )
 

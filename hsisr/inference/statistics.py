@@ -33,6 +33,14 @@ class BandStatistics:
         return np.asarray((self.count == 0) | (self.minimum == self.maximum), np.bool_)
 
     @property
+    def floors(self) -> tuple[float, ...]:
+        """The least number that detail may reach in each band: light is not negative.
+
+        0 where no valid sample is negative; where one is, numbers mean something else: no floor.
+        """
+        return tuple(float(low) for low in np.where(self.minimum >= 0, 0.0, -np.inf))
+
+    @property
     def deviation(self) -> npt.NDArray[np.float64]:
         """sqrt(variance + (0.01 mean)^2), never 0: water bands stay quiet, dead ones finite."""
         deviation = np.sqrt(self.variance + (0.01 * self.mean) ** 2)

@@ -7,34 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from hsisr.inference.consistency import agree
-from hsisr.inference.filling import fill_invalid
+from hsisr.inference.finishing import PanelFinisher
+from hsisr.inference.observed import Observed, observe
 from hsisr.inference.planning import BandGroup, Panel, Plan, Segment
-from hsisr.inference.strips import BlockWriter
 from hsisr.io.protocol import Scene, SceneWriter
 from hsisr.models.interpolation import Trim
-from hsisr.scene.quantisation import StoredNumbers, quantise, storable_range
 from hsisr.tiling.windows import Window
-
-_FILL_ROUNDS = 8
-"""Rings to fill around valid pixels where the model's margin asks for fewer."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Observed:
-    """The LR pixels around a row of tiles, filled, and which of them are data."""
-
-    window: Window
-    values: npt.NDArray[np.float32]
-    valid: npt.NDArray[np.bool_]
-
-    def cut(self, window: Window) -> tuple[slice, slice]:
-        """Where a window of the scene lies in these arrays."""
-        row, col = window.row - self.window.row, window.col - self.window.col
-        return slice(row, row + window.rows), slice(col, col + window.cols)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,35 +48,15 @@ def stitch(
     """
     moved = 0
     for panel in plan.panels:
-        finisher = _PanelFinisher(writer, plan, panel, consistent=consistent, masked=masked)
+        finisher = PanelFinisher(writer, plan, panel, consistent=consistent, masked=masked)
         for number, segment in enumerate(plan.rows):
-            observed = _observe(scene, bands, plan, panel, segment)
+            observed = observe(scene, bands, plan, panel, segment)
             after = plan.rows[number + 1].start if number + 1 < len(plan.rows) else segment.end
             for positions, values in _blended_groups(plan, panel, segment, observed, advance):
                 finisher.add(positions, values, segment, after, observed)
             finisher.end_row_of_tiles(after)
         moved += finisher.moved
     return Stitched(moved)
-
-
-def _observe(
-    scene: Scene, bands: tuple[int, ...], plan: Plan, panel: Panel, rows: Segment
-) -> Observed:
-    """Read what a row of tiles needs; around invalid pixels also what they are filled from."""
-    _, height, width = scene.metadata.shape
-    left = min(segment.start for segment in panel.segments)
-    right = max(segment.end for segment in panel.segments)
-    core = Window(rows.start, left, rows.size, right - left)
-    near = core.grown(plan.halo, height, width)
-    cube = scene.read(near, bands)
-    if bool(cube.valid.all()):
-        return Observed(near, cube.values, cube.valid)
-    rounds = max(plan.halo, _FILL_ROUNDS)
-    far = near.grown(rounds, height, width)
-    cube = scene.read(far, bands)
-    filled = fill_invalid(cube.values, cube.valid, rounds)
-    inside = Observed(far, filled, cube.valid).cut(near)
-    return Observed(near, filled[:, *inside], cube.valid[:, *inside])
 
 
 def _blended_groups(
@@ -231,84 +191,3 @@ def _add_tile(
     if rows.weights is not None:
         tile = tile * torch.from_numpy(rows.weights)[:, None]
     total[..., (start - panel.start) * s : (end - panel.start) * s] += tile[..., own]
-
-
-class _PanelFinisher:
-    """Rows of one panel: adds the tiles above, and finishes what no later tile adds to."""
-
-    def __init__(
-        self, writer: SceneWriter, plan: Plan, panel: Panel, *, consistent: bool, masked: bool
-    ) -> None:
-        self.moved = 0
-        self._blocks = BlockWriter(writer, panel.start * plan.scale, panel.size * plan.scale)
-        self._stored: StoredNumbers = writer.metadata.stored
-        self._limits = storable_range(self._stored)
-        self._plan, self._panel = plan, panel
-        self._consistent, self._masked = consistent, masked
-        self._waiting: dict[int, torch.Tensor] = {}
-
-    def add(
-        self,
-        bands: tuple[int, ...],
-        values: torch.Tensor,
-        rows: Segment,
-        after: int,
-        observed: Observed,
-    ) -> None:
-        """Take blended bands of a row of tiles; LR rows before `after` become final."""
-        done = (after - rows.start) * self._plan.scale
-        for band, plane in zip(bands, values, strict=True):
-            if (above := self._waiting.pop(band, None)) is not None:
-                plane[: len(above)] += above
-            if done < len(plane):
-                self._waiting[band] = plane[done:].clone()
-        final = Window(rows.start, self._panel.start, after - rows.start, self._panel.size)
-        self._finish(bands, values[:, :done], final, observed)
-
-    def end_row_of_tiles(self, after: int) -> None:
-        """All bands have their rows before LR row `after`."""
-        self._blocks.flush(after * self._plan.scale)
-
-    def _finish(
-        self, bands: tuple[int, ...], values: torch.Tensor, lr: Window, observed: Observed
-    ) -> None:
-        inside = observed.cut(lr)
-        own = slice(bands[0], bands[-1] + 1)
-        seen = observed.values[own][:, *inside]
-        valid = observed.valid[own][:, *inside]
-        if self._consistent:
-            values = self._agreed(values, seen, valid)
-        fine_valid = _repeated(valid, self._plan.scale)
-        quantised = quantise(values.numpy(), fine_valid, self._stored)
-        self.moved += quantised.moved
-        mask = np.asarray(fine_valid.any(axis=0)) if self._masked and bands[0] == 0 else None
-        row = lr.row * self._plan.scale
-        self._blocks.put(quantised.numbers, band=bands[0], row=row, mask=mask)
-
-    def _agreed(
-        self,
-        values: torch.Tensor,
-        seen: npt.NDArray[np.float32],
-        valid: npt.NDArray[np.bool_],
-    ) -> torch.Tensor:
-        """Values whose block means are the observed pixels, whole where integers are stored."""
-        whole = self._stored.dtype.kind != "f"
-        precision = torch.float64 if whole and self._stored.dtype.itemsize > 2 else torch.float32
-        agreed, held = agree(
-            values.to(precision),
-            torch.from_numpy(np.ascontiguousarray(seen)).to(precision),
-            self._plan.scale,
-            limits=self._limits,
-            whole=whole,
-            valid=torch.from_numpy(np.ascontiguousarray(valid)),
-        )
-        self.moved += held
-        return agreed
-
-
-def _repeated(valid: npt.NDArray[np.bool_], scale: int) -> npt.NDArray[np.bool_]:
-    """A mask of LR pixels on the HR grid; a broadcast where all is valid."""
-    bands, rows, cols = valid.shape
-    if bool(valid.all()):
-        return np.broadcast_to(np.True_, (bands, rows * scale, cols * scale))
-    return valid.repeat(scale, axis=1).repeat(scale, axis=2)

@@ -116,6 +116,17 @@ def test_values_at_a_limit_are_counted_and_the_mean_is_kept() -> None:
     np.testing.assert_allclose(float(fixed.mean()), 3, rtol=1e-6)
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_no_value_falls_below_the_floor_of_its_band_and_none_is_counted(whole: bool) -> None:
+    observed = torch.tensor([[[1.0, 4.0]], [[1.0, 4.0]]])
+    hr = torch.tensor([[-5.0, 3.0, 2.0, 9.0], [1.0, 5.0, 1.0, 4.0]]).expand(2, 2, 4)
+    fixed, held = agree(hr, observed, 2, floors=(0.0, -torch.inf), whole=whole)
+    assert held == 0
+    assert float(fixed[0].min()) >= 0
+    assert float(fixed[1].min()) < -4
+    torch.testing.assert_close(area_average(fixed, 2), observed)
+
+
 def test_rounding_moves_as_few_numbers_as_it_can() -> None:
     hr = torch.tensor([[[1.4, 1.4], [1.4, 1.8]]])
     whole, _ = agree(hr, torch.tensor([[[1.5]]]), 2, whole=True)
