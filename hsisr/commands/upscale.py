@@ -19,6 +19,7 @@ from hsisr.inference.devices import set_threads
 from hsisr.inference.planning import Layout, Plan, memory_at_hand
 from hsisr.inference.statistics import BandStatistics, scene_statistics
 from hsisr.inference.stitcher import stitch
+from hsisr.io.behind import written_behind
 from hsisr.io.opening import open_scene
 from hsisr.io.protocol import Scene, TargetOptions
 from hsisr.io.writer import block_size, check_target, create_writer, guess_format
@@ -233,7 +234,7 @@ def _run(job: _Job, progress: Progress | None) -> int:
         if progress is not None:
             progress(done, job.plan.tiles)
 
-    with create_writer(job.output, job.metadata, job.target) as writer:
+    with written_behind(create_writer(job.output, job.metadata, job.target)) as writer:
         return stitch(
             job.scene,
             job.bands,

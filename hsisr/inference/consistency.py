@@ -25,9 +25,8 @@ def agree(
     Values stay inside `limits`: where the constant alone would leave them, the block becomes the
     nearest one (in squares) that keeps both its mean and the limits, min(max(hr + c, low), high).
 
-    With `whole`, everything is then rounded to the nearest whole number; where the sum over a
-    block would change, just enough numbers of it are rounded the other way, near halves first.
-    No value moves by 1 or more.
+    With `whole`, everything is then rounded so that the sum over a block does not change. No value
+    moves by 1 or more.
 
     Args:
         hr: A result, shape (bands, rows * scale, cols * scale).
@@ -118,18 +117,21 @@ def _rounded(
 ) -> torch.Tensor:
     """Whole numbers whose sums over blocks are those of the values, rounded once.
 
-    Where rounding to nearest misses the sum, pixels take a step towards it until it is met: first
-    those that lie at least a quarter towards it, then at least at all, then any.
+    What rounding leaves of a pixel is handed to the next one of its block (error diffusion). What
+    float32 then still misses of a sum, pixels that lie towards it take a step for.
     """
-    rounded = planes.round()
+    rounded, carry = torch.empty_like(planes), torch.zeros_like(mean)
+    for value, number in zip(planes, rounded, strict=True):
+        carry += value
+        torch.add(carry, 0.5, out=number).floor_()
+        if limits is not None:
+            number.clamp_(*limits)
+        carry -= number
     missing = (mean * len(planes)).round() - rounded.sum(dim=0)
     step, left = missing.sign(), missing.abs()
-    for least, most in ((0.25, torch.inf), (0.0, 0.25), (-0.5, 0.0)):
-        if not bool(left.any()):
-            break
+    if bool(left.any()):
         for value, number in zip(planes, rounded, strict=True):
-            lean = (value - number) * step
-            take = (lean > least) & (lean <= most) & (left > 0)
+            take = ((value - number) * step > 0) & (left > 0)
             if limits is not None:
                 take &= (number + step >= limits[0]) & (number + step <= limits[1])
             number.add_(step * take)

@@ -52,7 +52,7 @@ class BlockWriter:
             self._first = upto
             return
         if ready > 0:
-            numbers, mask = self._waiting[:, :ready], self._mask[:ready]
+            numbers, mask = self._waiting[:, :ready].copy(), self._mask[:ready].copy()
             self._writer.write(numbers, row=self._first, col=self._col, band=0, mask=mask)
             left = done - upto
             self._waiting[:, :left] = self._waiting[:, ready : ready + left].copy()

@@ -127,11 +127,19 @@ def test_no_value_falls_below_the_floor_of_its_band_and_none_is_counted(whole: b
     torch.testing.assert_close(area_average(fixed, 2), observed)
 
 
-def test_rounding_moves_as_few_numbers_as_it_can() -> None:
+def test_what_rounding_leaves_is_handed_to_the_next_pixel() -> None:
     hr = torch.tensor([[[1.4, 1.4], [1.4, 1.8]]])
     whole, _ = agree(hr, torch.tensor([[[1.5]]]), 2, whole=True)
-    assert sorted(whole.ravel().tolist()) == [1, 1, 2, 2]
-    assert float(whole[0, 1, 1]) == 2
+    assert whole.tolist() == [[[1, 2], [1, 2]]]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_sums_are_exact_where_float32_is_at_its_end(seed: int) -> None:
+    observed = noise(1, 20, 20, seed=seed, high=65535).round()
+    hr = noise(1, 160, 160, seed=seed + 50, high=65535)
+    whole, _ = agree(hr, observed, 8, limits=(0, 65535), whole=True)
+    assert torch.equal(area_average(whole.double(), 8), observed.double())
+    assert 0 <= float(whole.min()) <= float(whole.max()) <= 65535
 
 
 def test_repeated_pixels_already_agree() -> None:

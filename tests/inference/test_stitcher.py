@@ -37,7 +37,7 @@ class Enlarge(torch.nn.Module):
         super().__init__()
         self.kernel, self.scale = KERNELS[kernel], scale
 
-    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, lr: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
         return interpolate(lr, self.kernel, self.scale)
 
 

@@ -1,0 +1,65 @@
+"""The script that turns a run into released weights, on a small run."""
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from hsisr.commands.train import train
+from hsisr.weights import default_for, load_weights, resolve
+from tests.commands.files import write_tif
+from tests.commands.test_train import options, smooth
+
+SCRIPT = Path(__file__).parents[2] / "docs" / "releasing" / "release.py"
+
+
+@pytest.fixture
+def script() -> dict[str, Any]:
+    return runpy.run_path(str(SCRIPT))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    place = tmp_path / "weights"
+    place.mkdir()
+    (place / "catalogue.toml").write_text("# what this is\n")
+    return place
+
+
+def test_a_run_becomes_weights_with_card_and_entry(
+    script: dict[str, Any], folder: Path, tmp_path: Path
+) -> None:
+    scene = write_tif(tmp_path / "cave-small.tif", smooth(36, 48, 40))
+    run = train(options(scene, command=f"hsisr train {tmp_path}/scenes/cave-small.tif -s 2"))
+    judge = write_tif(tmp_path / "enmap-judge.tif", smooth(8, 24, 24, seed=3))
+    for _ in range(2):  # releasing again replaces
+        words = [str(run.out), "--default", "--weights", str(folder), "--judge", str(judge)]
+        assert script["main"](words) == 0
+    entry = default_for(2, folder)
+    assert entry is not None
+    assert resolve("dacn-any-x2", 2, folder) == entry
+    released, trained = load_weights(entry), load_weights(run.out / "dacn-any-x2.safetensors")
+    assert entry.path.stat().st_size < 0.7 * trained.path.stat().st_size
+    for mine, theirs in zip(
+        released.network.parameters(), trained.network.parameters(), strict=True
+    ):
+        assert torch.equal(mine, theirs.half().float())
+    card = entry.card.read_text()
+    assert "| enmap-judge.tif | EnMAP |" in card
+    assert "published for research |" in card
+    assert str(tmp_path) not in card
+    assert "`hsisr train scenes/cave-small.tif -s 2`" in card
+    assert (folder / "catalogue.toml").read_text().startswith("# what this is\n")
+
+
+def test_a_scene_of_unknown_origin_is_not_released(
+    script: dict[str, Any], folder: Path, tmp_path: Path
+) -> None:
+    scene = write_tif(tmp_path / "found-somewhere.tif", smooth(36, 48, 40))
+    run = train(options(scene))
+    words = [str(run.out), "--weights", str(folder), "--judge", str(scene)]
+    with pytest.raises(SystemExit, match="no origin and terms"):
+        script["main"](words)
+    assert [path.name for path in folder.iterdir()] == ["catalogue.toml"]
