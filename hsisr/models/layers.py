@@ -119,8 +119,12 @@ class UpsamplingBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Shape (n, channels, rows, cols) -> (n, 2 * features, 2 * rows, 2 * cols)."""
-        y = functional.leaky_relu(self.batch_norm(self.convolution(x)), LEAKY_SLOPE)
-        return torch.cat((y, self.skip(x)), dim=1)
+        return torch.cat((self.activated(x), self.skip(x)), dim=1)
+
+    def activated(self, x: torch.Tensor) -> torch.Tensor:
+        """The branch that is not linear: the first half of the features."""
+        y: torch.Tensor = self.batch_norm(self.convolution(x))
+        return functional.leaky_relu(y, LEAKY_SLOPE)
 
 
 def initialise(network: nn.Module) -> None:

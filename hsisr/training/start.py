@@ -49,7 +49,7 @@ def fresh_start(model: str, scale: int, recipe: Recipe, seed: int) -> Start:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build(descriptor)
-    return Start(descriptor=descriptor, network=_channels_last(network))
+    return Start(descriptor=descriptor, network=in_channels_last(network))
 
 
 def start_from(init: str, model: str | None, scale: int, recipe: Recipe, seed: int) -> Start:
@@ -81,7 +81,7 @@ def start_from(init: str, model: str | None, scale: int, recipe: Recipe, seed: i
                 f"{has.get(key)!r}; leave {key} out of the recipe"
             )
     if found.scale == scale:
-        network = _channels_last(loaded.network.train())
+        network = in_channels_last(loaded.network.train())
         return Start(descriptor=found, network=network, init_sha256=loaded.sha256)
     like_it = replace(recipe, normalisation=found.normalisation, network=found.hparams)
     fresh = fresh_start(found.arch, scale, like_it, seed)
@@ -94,7 +94,8 @@ def start_from(init: str, model: str | None, scale: int, recipe: Recipe, seed: i
     return replace(fresh, init_sha256=loaded.sha256)
 
 
-def _channels_last(network: nn.Module) -> nn.Module:
+def in_channels_last(network: nn.Module) -> nn.Module:
+    """The network, its kernels laid out with the channels last."""
     for parameter in network.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
