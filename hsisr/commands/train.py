@@ -102,7 +102,8 @@ def _run(
     if not tensorboard_installed():
         return run_plan(plan, Observers(watching), resume=resume)
     with closing(TensorBoard(options.out / "tensorboard")) as board:
-        return run_plan(plan, Observers([*watching, board]), resume=resume)
+        shown = replace(plan, show=board.show)
+        return run_plan(shown, Observers([*watching, board]), resume=resume)
 
 
 def _prepared(options: TrainOptions, workers: Workers) -> bool:

@@ -9,7 +9,7 @@ broken off (unless it is bound by time).
 import copy
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -27,7 +27,14 @@ from hsisr.training.losses import Loss, squared_weights
 from hsisr.training.recipe import Recipe
 from hsisr.training.schedule import WeightAverage, rate_factor
 from hsisr.training.state import Progress, Record, TrainingState, load_state, save_state
-from hsisr.training.validation import Judge, Scores, bicubic_scores, network_scores
+from hsisr.training.validation import (
+    Float32,
+    Judge,
+    Scores,
+    bicubic_scores,
+    network_scores,
+    picture,
+)
 
 Ending = Literal["finished", "time", "patience", "stopped"]
 
@@ -63,6 +70,8 @@ class Plan:
     max_seconds: float | None = None
     save_every: int = 200
     """Steps between states; every validation saves one too."""
+    show: Callable[[int, Float32], None] | None = None
+    """Called after a validation with its step and a picture; see `validation.picture`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -257,6 +266,9 @@ class _Trainer:
         judged = copy.deepcopy(plan.network)
         judged.load_state_dict(self.average.tensors)
         scores = network_scores(judged, plan.descriptor, plan.judges, plan.device)
+        if plan.show is not None:
+            shown = picture(judged, plan.descriptor, plan.judges[0], plan.device)
+            plan.show(self.progress.step, shown)
         return [scores.mpsnr, scores.sam, self.bicubic.mpsnr, self.bicubic.sam]
 
     def _save(self) -> None:

@@ -11,6 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from hsisr.metrics.report import jsonable
@@ -140,7 +142,7 @@ def tensorboard_installed() -> bool:
 
 
 class TensorBoard:
-    """Scalars for TensorBoard; needs the `train` extra.
+    """Scalars and pictures for TensorBoard; needs the `train` extra.
 
     Args:
         folder: Gets the event files.
@@ -164,6 +166,10 @@ class TensorBoard:
         pairs = {"network": record.sam, "bicubic": record.bicubic_sam}
         self._writer.add_scalars("SAM", pairs, record.step)
         self._writer.flush()
+
+    def show(self, step: int, picture: npt.NDArray[np.float32]) -> None:
+        """Keep a picture, shape (3, rows, cols), from 0 to 1."""
+        self._writer.add_image("truth, bicubic, network", picture, step)
 
     def close(self) -> None:
         """Write what is left."""

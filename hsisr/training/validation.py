@@ -17,10 +17,12 @@ from torch import nn
 from hsisr.datasets.patches import area_average
 from hsisr.datasets.teaching import TeachingScene
 from hsisr.inference.upscaler import InterpolationUpscaler, NetworkUpscaler, Upscaler
+from hsisr.io.quicklook import colour_bands
 from hsisr.metrics.spatial import BandMoments, psnr_db
 from hsisr.metrics.spectral import AngleSum
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS, Trim
+from hsisr.scene.spectral_axis import SpectralAxis
 from hsisr.tiling.windows import Window, window_starts
 
 Float32 = npt.NDArray[np.float32]
@@ -79,12 +81,7 @@ def network_scores(
     network.eval()
     found = []
     for judge in judges:
-        upscaler = NetworkUpscaler(
-            network=network,
-            descriptor=descriptor,
-            device=device,
-            statistics=judge.scene.statistics,
-        )
+        upscaler = _network_upscaler(network, descriptor, judge, device)
         found.append(_scores(judge, upscaler, descriptor))
     network.train(training)
     return _mean(found)
@@ -92,8 +89,47 @@ def network_scores(
 
 def bicubic_scores(judges: Sequence[Judge], descriptor: ModelDescriptor) -> Scores:
     """Scores of plain cubic convolution (a = -0.5) on the same windows and bands."""
-    plain = InterpolationUpscaler(KERNELS["bicubic"], descriptor.scale, consistent=False)
+    plain = _plain_upscaler(descriptor)
     return _mean([_scores(judge, plain, descriptor) for judge in judges])
+
+
+def picture(
+    network: nn.Module, descriptor: ModelDescriptor, judge: Judge, device: torch.device
+) -> Float32:
+    """The truth, plain bicubic and the network side by side, in colour.
+
+    Returns:
+        Shape (3, rows, 3 * cols), from 0 to 1: the 2nd to the 98th percentile of the truth.
+    """
+    training = network.training
+    network.eval()
+    scene = judge.scene
+    axis = SpectralAxis(count=scene.bands, wavelengths_nm=scene.wavelengths_nm)
+    groups = judge.groups or _groups(scene.bands, descriptor)
+    named = np.array(sorted({band for group in groups for band in group}))
+    colours = [int(named[np.abs(named - band).argmin()]) for band in colour_bands(axis)]
+    upscalers = (_plain_upscaler(descriptor), _network_upscaler(network, descriptor, judge, device))
+    truth = scene.cut(judge.window)[colours]
+    shown = [truth, *(_upscaled(judge, one, groups)[colours] for one in upscalers)]
+    network.train(training)
+    low, high = np.percentile(truth, (2, 98), axis=(1, 2), keepdims=True)
+    spread = np.maximum(high - low, np.finfo(np.float32).tiny)
+    return np.asarray(((np.concatenate(shown, axis=2) - low) / spread).clip(0, 1), np.float32)
+
+
+def _plain_upscaler(descriptor: ModelDescriptor) -> Upscaler:
+    return InterpolationUpscaler(KERNELS["bicubic"], descriptor.scale, consistent=False)
+
+
+def _network_upscaler(
+    network: nn.Module, descriptor: ModelDescriptor, judge: Judge, device: torch.device
+) -> Upscaler:
+    return NetworkUpscaler(
+        network=network,
+        descriptor=descriptor,
+        device=device,
+        statistics=judge.scene.statistics,
+    )
 
 
 def _mean(found: Sequence[Scores]) -> Scores:

@@ -103,6 +103,16 @@ def test_validation_scenes_judge_and_do_not_teach(scene: Path) -> None:
     assert [s["validation_px"] for s in record["scenes"]] == [0]  # type: ignore[attr-defined]
 
 
+def test_tensorboard_gets_scalars_and_pictures(scene: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    result = train(options(scene))
+    events = accumulator.EventAccumulator(str(result.out / "tensorboard"))
+    events.Reload()
+    shown = events.Images("truth, bicubic, network")
+    assert [image.step for image in shown] == [0, 2, 4]
+    assert shown[0].width % 3 == 0
+
+
 def test_adapting_starts_from_the_weights_and_keeps_them_if_nothing_is_better(scene: Path) -> None:
     first = train(options(scene)).out / "dacn-any-x2.safetensors"
     useless = ("steps=1", "validate_every=1", "learning_rate=1e-30", "weight_decay=0.0")
