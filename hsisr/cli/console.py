@@ -9,11 +9,14 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
 from hsisr.errors import HsisrError, HsisrWarning, ResourceError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 QUIET, NORMAL, VERBOSE, DEBUG = -1, 0, 1, 2
 INTERRUPTED, TERMINATED = 130, 143
@@ -28,6 +31,29 @@ def say(message: str, *, color: str | None = None) -> None:
 def print_json(result: Mapping[str, Any]) -> None:
     """One JSON object on stdout; what is not JSON (infinities, NaN) has to be handled before."""
     typer.echo(json.dumps(result, indent=2, allow_nan=False, default=str))
+
+
+def progress_on_stderr() -> "Progress":
+    """Bars with name, count, `talk`, time gone and time left; for terminals."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[talk]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hsisr.cli.console import progress_on_stderr
+
 Advance = Callable[[int, int], None]
 
 
@@ -14,34 +16,15 @@ def progress_bars(*, enabled: bool) -> Iterator[Callable[[Path], Advance | None]
     if not enabled or not sys.stderr.isatty():
         yield lambda _: None
         return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("tiles"),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with progress_on_stderr() as progress:
 
         def open_bar(scene: Path) -> Advance:
-            task = progress.add_task(scene.name, total=None, rate="")
+            task = progress.add_task(scene.name, total=None, talk="tiles")
 
             def advance(done: int, total: int) -> None:
                 speed = progress.tasks[task].speed
-                rate = f"{speed:.1f}/s" if speed else ""
-                progress.update(task, completed=done, total=total, rate=rate)
+                talk = f"tiles {speed:.1f}/s" if speed else "tiles"
+                progress.update(task, completed=done, total=total, talk=talk)
 
             return advance
 

@@ -6,7 +6,6 @@ the same in every tile that sees them.
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 _NEIGHBOURS = tuple((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1) if (r, c) != (0, 0))
 
@@ -47,6 +46,8 @@ def _fill_alike(
     values: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_], rounds: int
 ) -> npt.NDArray[np.float32]:
     """Fill bands that share one mask of shape (rows, cols); invalid samples come in as 0."""
+    from scipy import ndimage  # takes as long to load as numpy, and most scenes have no holes
+
     means = values.sum(axis=(1, 2), dtype=np.float64) / np.count_nonzero(mask)
     wide = np.pad(values, ((0, 0), (1, 1), (1, 1)))
     known = np.pad(mask, 1)

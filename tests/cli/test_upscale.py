@@ -10,6 +10,8 @@ from affine import Affine
 from typer.testing import CliRunner, Result
 
 from hsisr.cli.main import app
+from hsisr.weights.catalogue import released_folder
+from hsisr.weights.store import file_sha256
 
 runner = CliRunner()
 
@@ -54,7 +56,19 @@ def test_the_path_is_on_stdout_and_nothing_else(scene: Path, out: Path) -> None:
     assert [p.name for p in out.iterdir()] == ["a.tif"]
 
 
-def test_without_released_weights_bicubic_is_taken_and_said(scene: Path, out: Path) -> None:
+def test_the_default_is_the_released_network_of_the_scale(scene: Path, out: Path) -> None:
+    done = hsisr("upscale", scene, "-s", 2, "--json", "-o", out / "a.tif")
+    assert (done.exit_code, done.stderr) == (0, "")
+    (result,) = json.loads(done.stdout)["results"]
+    assert result["model"] == "dacn-any-x2"
+    assert result["weights_sha256"] == file_sha256(released_folder() / "dacn-any-x2.safetensors")
+
+
+def test_without_released_weights_bicubic_is_taken_and_said(
+    scene: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (out.parent / "catalogue.toml").touch()
+    monkeypatch.setattr("hsisr.weights.catalogue.released_folder", lambda: out.parent)
     done = hsisr("upscale", scene, "-o", out / "a.tif")
     assert done.exit_code == 0
     assert "warning: no weights are released for scale 4 yet; using bicubic" in done.stderr

@@ -48,7 +48,7 @@ def test_a_run_becomes_weights_with_card_and_entry(
         assert torch.equal(mine, theirs.half().float())
     card = entry.card.read_text()
     assert "| enmap-judge.tif | EnMAP |" in card
-    assert "published for research |" in card
+    assert "public; no licence stated |" in card
     assert str(tmp_path) not in card
     assert "`hsisr train scenes/cave-small.tif -s 2`" in card
     assert (folder / "catalogue.toml").read_text().startswith("# what this is\n")

@@ -1,0 +1,46 @@
+"""The released weights: whole, small, described, and better than bicubic on real scenes."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from hsisr.commands.wald import WaldOptions, evaluate_by_wald
+from hsisr.weights import CatalogueEntry, default_for, load_weights, released
+
+ENTRIES = released()
+QUICK = ("abu-airport-1.mat", "enmap-potsdam.tif", "hydice-urban.mat")
+SLOW = (
+    *("abu-urban-3.mat", "cave-flowers.tif", "cave-jelly-beans.tif", "cave-superballs.tif"),
+    *("cave-thread-spools.tif", "pavia-centre-crop.mat"),
+)
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_it_loads_and_its_card_tells_what_a_user_must_know(entry: CatalogueEntry) -> None:
+    loaded = load_weights(entry)
+    assert (loaded.name, loaded.descriptor.scale) == (entry.name, entry.scale)
+    card = entry.card.read_text(encoding="utf-8")
+    for needed in ("not trained on", "Training scenes", "terms", "recipe", "command", "Limits"):
+        assert needed in card, needed
+    assert len(re.findall(r"^\| .* \| [+-]\d+\.\d\d \| .* \|$", card, re.MULTILINE)) == 9
+    assert not re.search(r"[ `]/(home|work|tmp|root)/", card)
+
+
+def test_every_scale_has_a_default_and_all_are_small() -> None:
+    defaults = [default_for(scale) for scale in (2, 4, 8)]
+    assert [entry and entry.name for entry in defaults] == [
+        *("dacn-any-x2", "dacn-any-x4", "dacn-any-x8"),
+    ]
+    assert sum(entry.path.stat().st_size for entry in defaults if entry) < 12e6
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize(
+    "name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
+)
+def test_it_beats_bicubic_in_value_and_in_angle(name: str, scale: int, shared_data: Path) -> None:
+    gain = evaluate_by_wald(shared_data / "dev" / name, WaldOptions(scale=scale)).gain
+    assert gain["mpsnr"] > 0
+    assert gain["sam"] < 0
