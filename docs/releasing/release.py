@@ -22,6 +22,8 @@ from hsisr.weights.store import file_sha256
 
 HERE = Path(__file__).parent
 WEIGHTS = HERE.parents[1] / "weights"
+PAGE = HERE.parent / "src" / "reference" / "weights.md"
+MARKS = ("<!-- gains, by docs/releasing/release.py -->\n", "<!-- end of gains -->\n")
 FIELDS = ("name", "file", "sha256", "scale", "card", "default")
 
 
@@ -63,6 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     enter(own.weights / "catalogue.toml", entry)
     sys.stdout.write(scores(reports) + "\n")
+    if own.weights == WEIGHTS:
+        before, rest = PAGE.read_text(encoding="utf-8").split(MARKS[0])
+        after = rest.split(MARKS[1])[1]
+        text = f"{before}{MARKS[0]}{gains(WEIGHTS)}\n{MARKS[1]}{after}"
+        PAGE.write_text(text, encoding="utf-8")
     return 0
 
 
@@ -103,6 +110,22 @@ def scores(reports: Sequence[WaldReport]) -> str:
     mean = {k: sum(r.gain[k] for r in reports) / len(reports) for k in ("mpsnr", "sam")}
     rows.append(f"| mean | | | | {mean['mpsnr']:+.2f} | | | {mean['sam']:+.3f} |")
     return "\n".join(rows)
+
+
+def gains(weights: Path) -> str:
+    """The gains on the cards of the default weights, all scales side by side."""
+    table = tomllib.loads((weights / "catalogue.toml").read_text(encoding="utf-8"))
+    defaults = sorted((r for r in table["weights"] if r["default"]), key=lambda r: int(r["scale"]))
+    rows: dict[str, list[str]] = {}
+    for row in defaults:
+        card = (weights / row["card"]).read_text(encoding="utf-8")
+        for line in re.findall(r"^\| .* \| [+-]\d+\.\d{3} \|$", card, re.MULTILINE):
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            rows.setdefault(f"{cells[0]} | {cells[1]}", []).extend((cells[4], cells[7]))
+    heads = [f"x{row['scale']}, {unit}" for row in defaults for unit in ("dB", "deg")]
+    lines = [["scene | sensor", *heads], ["--- | ---", *["---"] * len(heads)]]
+    lines += [[place, *values] for place, values in rows.items()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def origin(scene: str) -> dict[str, str]:

@@ -54,6 +54,10 @@ def test_a_run_becomes_weights_with_card_and_entry(
     assert (folder / "catalogue.toml").read_text().startswith("# what this is\n")
 
 
+def test_the_page_shows_what_the_cards_say(script: dict[str, Any]) -> None:
+    assert script["gains"](script["WEIGHTS"]) in script["PAGE"].read_text()
+
+
 def test_a_scene_of_unknown_origin_is_not_released(
     script: dict[str, Any], folder: Path, tmp_path: Path
 ) -> None:
