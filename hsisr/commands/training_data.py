@@ -217,7 +217,9 @@ def _read(source: Source, scale: int, recipe: Recipe, seed: int, *, whole: bool)
                 f"{source.path}: found {scene.metadata.rows} x {scene.metadata.cols} pixels, "
                 f"expected at least {scale} x {scale} for scale {scale}"
             )
-        if region.rows * region.cols < 0.9 * scene.metadata.rows * scene.metadata.cols:
+        if (region.rows, region.cols) != tuple(
+            n // scale * scale for n in (scene.metadata.rows, scene.metadata.cols)
+        ):
             warnings.warn(
                 f"{source.path.name}: only the middle {region.rows} x {region.cols} pixels are "
                 "used, so that it fits into memory; cut large scenes into several files",

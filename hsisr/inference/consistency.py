@@ -44,7 +44,8 @@ def agree(
     result, held = torch.empty_like(hr), 0
     least = [-torch.inf] * len(hr) if floors is None else floors
     for band, (values, seen) in enumerate(zip(hr, observed, strict=True)):  # one fits the cache
-        result[band], outside = _agree_band(values, seen, scale, limits, least[band], whole=whole)
+        planes, outside = _agree_band(values, seen, scale, limits, least[band], whole=whole)
+        _blocks(result[band], scale).copy_(planes.reshape(scale, scale, *planes.shape[1:]))
         held += int((outside if valid is None else outside * valid[band]).sum())
     return result, held
 
@@ -58,7 +59,7 @@ def _agree_band(
     *,
     whole: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """One band, and how many values of each of its blocks had to be held at a limit."""
+    """One band as planes, and how many values of each block had to be held at a limit."""
     bounds = max(limits[0], floor), limits[1]
     wanted = observed.clamp(*bounds)
     planes = _planes(hr, scale)
@@ -73,21 +74,19 @@ def _agree_band(
     if whole:
         near = low - 1 < bounds[0] or high + 1 > bounds[1]
         planes = _rounded(planes, wanted, bounds if near else None)
-    return _unplanes(planes, scale), held
+    return planes, held
+
+
+def _blocks(hr: torch.Tensor, scale: int) -> torch.Tensor:
+    """A view of HR pixels by their place in the block, shape (scale, scale, rows, cols)."""
+    rows, cols = hr.shape
+    return hr.view(rows // scale, scale, cols // scale, scale).permute(1, 3, 0, 2)
 
 
 def _planes(hr: torch.Tensor, scale: int) -> torch.Tensor:
-    """The pixels of every block as planes of their own, shape (scale * scale, rows, cols)."""
-    rows, cols = hr.shape
-    blocks = hr.reshape(rows // scale, scale, cols // scale, scale).permute(1, 3, 0, 2)
-    return blocks.reshape(scale * scale, rows // scale, cols // scale).clone()
-
-
-def _unplanes(planes: torch.Tensor, scale: int) -> torch.Tensor:
-    """The inverse of `_planes`."""
-    _, rows, cols = planes.shape
-    blocks = planes.reshape(scale, scale, rows, cols).permute(2, 0, 3, 1)
-    return blocks.reshape(rows * scale, cols * scale)
+    """A copy in which each place in the block is a plane, shape (scale * scale, rows, cols)."""
+    blocks = _blocks(hr.contiguous(), scale)
+    return torch.empty(blocks.shape, dtype=hr.dtype).copy_(blocks).flatten(0, 1)
 
 
 def _bounded(planes: torch.Tensor, mean: torch.Tensor, low: float, high: float) -> torch.Tensor:

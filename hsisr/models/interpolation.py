@@ -128,12 +128,15 @@ def _along_axis(
     """Interpolate along the last axis or the one before it, phase by phase."""
     length = planes.shape[axis] - sum(trim)
     padded = replicate(planes, axis, kernel.radius)
-    phases = [
-        weighted_sum(padded, axis, weights, trim[0], length)
-        for weights in phase_weights(kernel, scale)
-    ]
-    after = planes.ndim if axis == -1 else planes.ndim - 1
-    return torch.stack(phases, dim=after).flatten(after - 1, after)
+    at = planes.ndim + axis
+    fine = planes.new_empty(*planes.shape[:at], length, scale, *planes.shape[at + 1 :])
+    for phase, weights in enumerate(phase_weights(kernel, scale)):
+        own = fine.select(at + 1, phase)
+        if axis == -1:  # its samples are not neighbours: gathered first, spread once
+            own.copy_(weighted_sum(padded, axis, weights, trim[0], length))
+        else:
+            weighted_sum(padded, axis, weights, trim[0], length, out=own)
+    return fine.flatten(at, at + 1)
 
 
 def replicate(planes: torch.Tensor, axis: int, radius: int) -> torch.Tensor:
@@ -145,11 +148,18 @@ def replicate(planes: torch.Tensor, axis: int, radius: int) -> torch.Tensor:
 
 
 def weighted_sum(
-    padded: torch.Tensor, axis: int, weights: tuple[float, ...], start: int, length: int
+    padded: torch.Tensor,
+    axis: int,
+    weights: tuple[float, ...],
+    start: int,
+    length: int,
+    *,
+    out: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Sum of shifted windows of `length` samples, one per weight; zero weights cost nothing."""
     taps = [(tap, w) for tap, w in enumerate(weights) if w != 0]
-    total = padded.narrow(axis, start + taps[0][0], length) * taps[0][1]
+    first, factor = taps[0]
+    total = torch.mul(padded.narrow(axis, start + first, length), factor, out=out)
     for tap, weight in taps[1:]:
-        total = torch.add(total, padded.narrow(axis, start + tap, length), alpha=weight)
+        total.add_(padded.narrow(axis, start + tap, length), alpha=weight)
     return total

@@ -94,9 +94,10 @@ def quantise(
     all_valid = bool(valid.all())
     low, high = storable_range(stored)
     rounded = np.rint(values, dtype=np.float64 if stored.dtype.itemsize > 2 else np.float32)
-    outside = (rounded < low) | (rounded > high)
-    moved = int(np.count_nonzero(outside if all_valid else outside & valid))
-    if outside.any():
+    moved = 0
+    if rounded.size and (rounded.min() < low or rounded.max() > high):
+        outside = (rounded < low) | (rounded > high)
+        moved = int(np.count_nonzero(outside if all_valid else outside & valid))
         np.clip(rounded, low, high, out=rounded)
     if stored.nodata is not None and low < stored.nodata < high:
         hits = (rounded == stored.nodata) & valid
