@@ -41,9 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         origin(scene)
     trained = load_weights(own.run / facts["weights"])
     name = own.name or trained.name
+    for parameter in trained.network.parameters():  # moving statistics stay: they may be large
+        parameter.data = parameter.data.half()
     path = save_weights(
         own.weights / f"{name}.safetensors",
-        trained.network.half(),
+        trained.network,
         trained.descriptor,
         card=trained.card,
         overwrite=True,

@@ -20,7 +20,7 @@ from hsisr.datasets.catalogue import Dataset, dataset_named
 from hsisr.datasets.download import Fetching, data_folder, dataset_scenes
 from hsisr.datasets.download import Progress as DownloadProgress
 from hsisr.errors import HsisrWarning, OutputExistsError, ResourceError
-from hsisr.inference.devices import set_threads
+from hsisr.inference.devices import torch_threads
 from hsisr.training.distributed import Workers, joined_workers
 from hsisr.training.loop import Observer, Outcome, Plan
 from hsisr.training.loop import train as run_plan
@@ -52,9 +52,8 @@ def train(
         ResourceError: The machine lacks something.
         HsisrError: Training broke down.
     """
-    set_threads(options.threads)
     recipe = chosen_recipe(options)
-    with joined_workers(options.device) as workers:
+    with torch_threads(options.threads), joined_workers(options.device) as workers:
         return _train(options, recipe, workers, observer, downloading)
 
 

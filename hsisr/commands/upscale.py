@@ -15,7 +15,7 @@ from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.provenance import provenance_tags
 from hsisr.commands.storage import output_numbers, refuse_same_file
 from hsisr.errors import InputDataError, MovedValuesWarning
-from hsisr.inference.devices import set_threads
+from hsisr.inference.devices import torch_threads
 from hsisr.inference.planning import Layout, Plan, memory_at_hand
 from hsisr.inference.statistics import BandStatistics, scene_statistics
 from hsisr.inference.stitcher import stitch
@@ -111,11 +111,13 @@ def _upscale(
     )
     refuse_same_file(source, output)
     check_target(output, target)
-    set_threads(options.threads)
     with closing(open_scene(source, variable=options.variable, axes=options.axes)) as scene:
         model = choose_model(options)
         job = _Job.prepare(scene, output, options, target, model)
-        moved = 0 if dry else _run(job, progress)
+        # planes are small: a second thread would wait more than work, where compression needs it
+        threads = 1 if model.weights is None else options.threads
+        with torch_threads(threads):
+            moved = 0 if dry else _run(job, progress)
     result = job.result(written=not dry)
     if dry:
         return result

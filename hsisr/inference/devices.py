@@ -1,5 +1,7 @@
 """Where the network runs, in which precision, on how many threads."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import torch
@@ -50,7 +52,13 @@ def precision_named(name: str, device: torch.device) -> torch.dtype:
     return dtype
 
 
-def set_threads(threads: int | None) -> None:
+@contextmanager
+def torch_threads(threads: int | None) -> Iterator[None]:
     """Let torch use that many processor threads; None leaves its own choice, all cores."""
+    before = torch.get_num_threads()
     if threads is not None:
         torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

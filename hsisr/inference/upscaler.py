@@ -10,12 +10,13 @@ from hsisr.errors import HsisrWarning, ResourceError, WeightsError
 from hsisr.inference.statistics import BandStatistics
 from hsisr.models.back_projection import (
     ROUNDS,
+    back_projected,
     context_lr_px,
     draw_towards,
-    interpolate_consistently,
+    trimmed,
 )
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.models.interpolation import KERNELS, Kernel, Trim
+from hsisr.models.interpolation import KERNELS, Kernel, Trim, interpolate
 
 
 class Upscaler(ABC):
@@ -58,14 +59,17 @@ class InterpolationUpscaler(Upscaler):
         return context_lr_px(self.kernel, ROUNDS if self.consistent else 0)
 
     def run(self, tiles: torch.Tensor, bands: tuple[int, ...], trim: Trim) -> torch.Tensor:  # noqa: ARG002
-        """See `Upscaler.run`; planes are done one by one because one plane fits the cache."""
-        rounds = ROUNDS if self.consistent else 0
+        """See `Upscaler.run`; HR planes are done one by one because one plane fits the cache."""
         n, count, rows, cols = tiles.shape
         height = (rows - trim.top - trim.bottom) * self.scale
         width = (cols - trim.left - trim.right) * self.scale
         fine = torch.empty(n * count, height, width)
-        for plane, lr in zip(fine, tiles.reshape(n * count, rows, cols), strict=True):
-            plane.copy_(interpolate_consistently(lr, self.kernel, self.scale, trim, rounds))
+        lr, near = tiles.reshape(n * count, rows, cols), trim
+        if self.consistent:
+            lr = back_projected(lr, self.kernel, self.scale, ROUNDS)
+            lr, near = trimmed(lr, self.kernel, trim)
+        for plane, coarse in zip(fine, lr, strict=True):
+            interpolate(coarse, self.kernel, self.scale, near, out=plane)
         return fine.reshape(n, count, height, width)
 
 

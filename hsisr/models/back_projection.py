@@ -72,13 +72,17 @@ def interpolate_consistently(
 ) -> torch.Tensor:
     """Interpolation with `rounds` rounds of back-projection, see `interpolate`."""
     agreeing = back_projected(lr, kernel, scale, rounds)
-    trim = trim or Trim()
-    sides = (trim.top, trim.bottom, trim.left, trim.right)
-    far = [max(0, side - kernel.radius) for side in sides]  # of use to back-projection only
-    rows, cols = lr.shape[-2:]
-    near = agreeing[..., far[0] : rows - far[1], far[2] : cols - far[3]]
-    rest = Trim(*(side - cut for side, cut in zip(sides, far, strict=True)))
+    near, rest = trimmed(agreeing, kernel, trim or Trim())
     return interpolate(near, kernel, scale, rest)
+
+
+def trimmed(lr: torch.Tensor, kernel: Kernel, trim: Trim) -> tuple[torch.Tensor, Trim]:
+    """Without the context that only back-projection needs; and what is left to trim."""
+    sides = (trim.top, trim.bottom, trim.left, trim.right)
+    far = [max(0, side - kernel.radius) for side in sides]
+    rows, cols = lr.shape[-2:]
+    near = lr[..., far[0] : rows - far[1], far[2] : cols - far[3]]
+    return near, Trim(*(side - cut for side, cut in zip(sides, far, strict=True)))
 
 
 def draw_towards(

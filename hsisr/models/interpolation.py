@@ -102,7 +102,11 @@ def phase_weights(kernel: Kernel, scale: int) -> tuple[tuple[float, ...], ...]:
 
 
 def interpolate(
-    lr: torch.Tensor, kernel: Kernel, scale: int, trim: Trim | None = None
+    lr: torch.Tensor,
+    kernel: Kernel,
+    scale: int,
+    trim: Trim | None = None,
+    out: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Values on a grid `scale` times finer.
 
@@ -111,6 +115,7 @@ def interpolate(
         kernel: What to interpolate with.
         scale: HR pixels per LR pixel along a side.
         trim: Context at the sides that gets no output.
+        out: Where to, contiguous; new memory without it.
 
     Returns:
         Shape (..., (rows - top - bottom) * scale, (cols - left - right) * scale).
@@ -118,18 +123,24 @@ def interpolate(
     trim = trim or Trim()
     planes = lr.reshape(-1, 1, *lr.shape[-2:])
     wide = _along_axis(planes, -1, kernel, scale, (trim.left, trim.right))
-    fine = _along_axis(wide, -2, kernel, scale, (trim.top, trim.bottom))
+    fine = _along_axis(wide, -2, kernel, scale, (trim.top, trim.bottom), out)
     return fine.reshape(*lr.shape[:-2], *fine.shape[-2:])
 
 
 def _along_axis(
-    planes: torch.Tensor, axis: int, kernel: Kernel, scale: int, trim: tuple[int, int]
+    planes: torch.Tensor,
+    axis: int,
+    kernel: Kernel,
+    scale: int,
+    trim: tuple[int, int],
+    out: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Interpolate along the last axis or the one before it, phase by phase."""
     length = planes.shape[axis] - sum(trim)
     padded = replicate(planes, axis, kernel.radius)
     at = planes.ndim + axis
-    fine = planes.new_empty(*planes.shape[:at], length, scale, *planes.shape[at + 1 :])
+    shape = (*planes.shape[:at], length, scale, *planes.shape[at + 1 :])
+    fine = planes.new_empty(shape) if out is None else out.view(shape)
     for phase, weights in enumerate(phase_weights(kernel, scale)):
         own = fine.select(at + 1, phase)
         if axis == -1:  # its samples are not neighbours: gathered first, spread once
