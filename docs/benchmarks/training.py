@@ -1,8 +1,9 @@
 """Seconds per training step of `dacn`: hsisr beside a plain port and beside Keras.
 
 One step is a batch of 144 x 144 x 32 patches through the network, the loss of the paper
-(equations 17-19), its gradients and Adam. All three take turns in one run; each in a process of
-its own.
+(equations 17-19), its gradients and Adam. All take turns in one run; each in a process of its own.
+Keras is run in two ways: by `Model.fit`, as the published notebooks do (Keras 3 then compiles the
+step by XLA on its own account), and by a hand-written step in a TensorFlow graph.
 
     python docs/benchmarks/training.py --rounds 3 --keras PYTHON
 
@@ -65,6 +66,7 @@ KERAS = """
 import sys
 import time
 scale, batch, threads, steps = map(int, sys.argv[1:5])
+by_fit = sys.argv[5] == "fit"
 import tensorflow as tf
 from tensorflow.keras import layers
 tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -94,22 +96,34 @@ lr = tf.nn.avg_pool2d(hr, scale, scale, "VALID")
 def gradients(t):
     return (*tf.image.image_gradients(t), t[..., 1:] - t[..., :-1])
 
+def loss_of(truth, estimate):
+    loss = tf.reduce_mean(tf.square(truth - estimate))
+    for a, b in zip(gradients(truth), gradients(estimate)):
+        loss += tf.reduce_mean(tf.square(a - b))
+    return loss + 1e-4 * tf.add_n([tf.reduce_sum(tf.square(w)) for w in network.trainable_weights])
+
+if by_fit:
+    network.compile(optimizer=optimiser, loss=loss_of)
+
 @tf.function
 def step():
     with tf.GradientTape() as tape:
-        estimate = network(lr, training=True)
-        loss = tf.reduce_mean(tf.square(hr - estimate))
-        for a, b in zip(gradients(hr), gradients(estimate)):
-            loss += tf.reduce_mean(tf.square(a - b))
-        loss += 1e-4 * tf.add_n([tf.reduce_sum(tf.square(w)) for w in network.trainable_weights])
+        loss = loss_of(hr, network(lr, training=True))
     found = tape.gradient(loss, network.trainable_weights)
     optimiser.apply_gradients(zip(found, network.trainable_weights))
     return loss
 
-float(step())
+def train(count):
+    if by_fit:
+        data = tf.data.Dataset.from_tensors((lr, hr)).repeat(count)
+        network.fit(data, epochs=1, verbose=0)
+        return
+    for _ in range(count):
+        float(step())
+
+train(1)
 started = time.monotonic()
-for _ in range(steps):
-    float(step())
+train(steps)
 print("seconds", (time.monotonic() - started) / steps)
 """
 
@@ -120,8 +134,8 @@ def timed(arguments: argparse.Namespace, way: str) -> float:
     command = [sys.executable, __file__, "--one", way]
     command += ["--scale", sizes[0], "--batch", sizes[1], "--threads", sizes[2]]
     command += ["--steps", sizes[3]]
-    if way == "Keras float32":
-        command = [arguments.keras, "-c", KERAS, *sizes]
+    if way.startswith("Keras"):
+        command = [arguments.keras, "-c", KERAS, *sizes, "fit" if "fit" in way else "graph"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return float(done.stdout.split("seconds")[-1])
 
@@ -152,7 +166,7 @@ def main() -> None:
         return
     ways = ["plain port float32", "hsisr float32", "plain port bfloat16", "hsisr bfloat16"]
     if arguments.keras:
-        ways.insert(0, "Keras float32")
+        ways = ["Keras fit float32", "Keras graph float32", *ways]
     found: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(arguments.rounds):
         for way in ways:

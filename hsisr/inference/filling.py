@@ -7,6 +7,8 @@ the same in every tile that sees them.
 import numpy as np
 import numpy.typing as npt
 
+from hsisr.scene.cube import all_valid
+
 _NEIGHBOURS = tuple((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1) if (r, c) != (0, 0))
 
 
@@ -28,7 +30,7 @@ def fill_invalid(
     >>> fill_invalid(v, np.array([[[True, True, False, False]]]), rounds=1)
     array([[[4., 0., 0., 2.]]], dtype=float32)
     """
-    if bool(valid.all()):
+    if all_valid(valid):
         return values
     filled = np.where(valid, values, np.float32(0))
     flat = np.packbits(valid.reshape(len(valid), -1), axis=1)

@@ -9,6 +9,7 @@ from hsisr.inference.observed import Observed
 from hsisr.inference.planning import Panel, Plan, Segment
 from hsisr.inference.strips import BlockWriter
 from hsisr.io.protocol import SceneWriter
+from hsisr.scene.cube import all_valid
 from hsisr.scene.quantisation import StoredNumbers, quantise, storable_range
 from hsisr.tiling.windows import Window
 
@@ -92,6 +93,6 @@ class PanelFinisher:
 def _repeated(valid: npt.NDArray[np.bool_], scale: int) -> npt.NDArray[np.bool_]:
     """A mask of LR pixels on the HR grid; a broadcast where all is valid."""
     bands, rows, cols = valid.shape
-    if bool(valid.all()):
+    if all_valid(valid):
         return np.broadcast_to(np.True_, (bands, rows * scale, cols * scale))
     return valid.repeat(scale, axis=1).repeat(scale, axis=2)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from hsisr.inference.filling import fill_invalid
 from hsisr.inference.planning import Panel, Plan, Segment
 from hsisr.io.protocol import Scene
+from hsisr.scene.cube import all_valid
 from hsisr.tiling.windows import Window
 
 _FILL_ROUNDS = 8
@@ -38,7 +39,7 @@ def observe(
     core = Window(rows.start, left, rows.size, right - left)
     near = core.grown(plan.halo, height, width)
     cube = scene.read(near, bands)
-    if bool(cube.valid.all()):
+    if all_valid(cube.valid):
         return Observed(near, cube.values, cube.valid)
     rounds = max(plan.halo, _FILL_ROUNDS)
     far = near.grown(rounds, height, width)

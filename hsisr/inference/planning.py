@@ -87,6 +87,8 @@ class Plan:
     """Estimate of the most memory held at any time, libraries included."""
     floors: tuple[float, ...] | None = None
     """Least number that each band may have where the result must agree with the scene."""
+    ahead: bool = False
+    """Upscale the next bands while these are finished: where that takes one thread each."""
 
     @property
     def tiles(self) -> int:
@@ -165,6 +167,7 @@ def plan_interpolation(
         groups=groups,
         halo=halo,
         batch_size=1,
+        ahead=True,
         peak_bytes=BASE_BYTES + per_col * (min(width, layout.cols) + 2 * halo),
     )
 

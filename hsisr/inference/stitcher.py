@@ -3,12 +3,14 @@
 Nothing here holds more than one row of tiles of one panel.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from hsisr.inference.ahead import one_ahead
 from hsisr.inference.finishing import PanelFinisher
 from hsisr.inference.observed import Observed, observe
 from hsisr.inference.planning import BandGroup, Panel, Plan, Segment
@@ -64,14 +66,18 @@ def _blended_groups(
 ) -> Iterator[tuple[tuple[int, ...], torch.Tensor]]:
     """Bands (and their HR rows of this row of tiles) as soon as no later group adds to them."""
     partial: dict[int, torch.Tensor] = {}
-    for number, group in enumerate(plan.groups):
-        values = _blended_tiles(plan, panel, rows, group, observed, advance)
+    tasks = [
+        functools.partial(_blended_tiles, plan, panel, rows, group, observed, advance)
+        for group in plan.groups
+    ]
+    results = one_ahead(tasks) if plan.ahead else (task() for task in tasks)
+    for number, (group, values) in enumerate(zip(plan.groups, results, strict=True)):
         if group.weights is None:  # no other group has these bands
             for run in _runs(group.bands):
                 own = slice(group.bands.index(run[0]), group.bands.index(run[-1]) + 1)
                 yield run, values[own]
             continue
-        values *= torch.from_numpy(group.weights)[:, None, None]
+        values.mul_(torch.from_numpy(group.weights)[:, None, None])
         later = {band for other in plan.groups[number + 1 :] for band in other.bands}
         for band, plane in zip(group.bands, values, strict=True):
             partial[band] = partial[band].add_(plane) if band in partial else plane

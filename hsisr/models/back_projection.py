@@ -55,15 +55,15 @@ def back_projected(lr: torch.Tensor, kernel: Kernel, scale: int, rounds: int) ->
     """
     phases = phase_weights(kernel, scale)
     mean_weights = tuple(sum(taps) / scale for taps in zip(*phases, strict=True))
-    left = lr.reshape(-1, 1, *lr.shape[-2:])
-    total = left
+    left = lr.reshape(-1, 1, *lr.shape[-2:]).clone()
+    total = left.clone()
     for _ in range(rounds):
         seen = left
         for axis in (-1, -2):
             padded = replicate(seen, axis, kernel.radius)
             seen = weighted_sum(padded, axis, mean_weights, 0, seen.shape[axis])
-        left = left - seen
-        total = total + left
+        left -= seen
+        total += left
     return total.reshape(lr.shape)
 
 

@@ -37,3 +37,13 @@ class Cube:
     def bands(self) -> int:
         """Number of spectral bands."""
         return int(self.values.shape[0])
+
+
+def all_valid(valid: npt.NDArray[np.bool_]) -> bool:
+    """`valid.all()`, in no time where the mask is a broadcast of one value.
+
+    >>> all_valid(np.broadcast_to(np.True_, (200, 4000, 4000)))
+    True
+    """
+    one = valid[(slice(0, 1),) * valid.ndim] if not any(valid.strides) else valid
+    return bool(one.all())

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import InputDataError
+from hsisr.scene.cube import all_valid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,19 +92,19 @@ def quantise(
     """
     if stored.dtype.kind == "f":
         return _quantise_float(values, valid, stored)
-    all_valid = bool(valid.all())
+    everywhere = all_valid(valid)
     low, high = storable_range(stored)
     rounded = np.rint(values, dtype=np.float64 if stored.dtype.itemsize > 2 else np.float32)
     moved = 0
     if rounded.size and (rounded.min() < low or rounded.max() > high):
         outside = (rounded < low) | (rounded > high)
-        moved = int(np.count_nonzero(outside if all_valid else outside & valid))
+        moved = int(np.count_nonzero(outside if everywhere else outside & valid))
         np.clip(rounded, low, high, out=rounded)
     if stored.nodata is not None and low < stored.nodata < high:
         hits = (rounded == stored.nodata) & valid
         moved += int(np.count_nonzero(hits))
         rounded[hits] += np.where(values[hits] < stored.nodata, -1, 1)
-    if not all_valid:
+    if not everywhere:
         rounded[~np.broadcast_to(valid, rounded.shape)] = stored.nodata or 0
     return Quantised(_as_integers(rounded, stored.dtype), moved)
 
@@ -123,7 +124,7 @@ def _quantise_float(
         hits = (numbers == nodata) & valid
         moved += int(np.count_nonzero(hits))
         numbers[hits] = np.nextafter(nodata, stored.dtype.type(np.inf))
-    if not valid.all():
+    if not all_valid(valid):
         empty = np.nan if stored.nodata is None else stored.nodata
         numbers[~np.broadcast_to(valid, numbers.shape)] = empty
     return Quantised(numbers, moved)
