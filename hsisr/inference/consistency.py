@@ -97,18 +97,25 @@ def _bounded(planes: torch.Tensor, mean: torch.Tensor, low: float, high: float) 
     """
     below, above = mean - planes.amax(dim=0), mean - planes.amin(dim=0)
     shift = torch.zeros_like(mean).clamp(below, above)
-    tolerance = 1e-6 * max(1.0, float(mean.abs().max()))
+    # block by block, for numbers may lie between 0 and 1 and be as small as they like
+    tolerance = 1e-5 * mean.abs() + 1e-7 * planes.abs().amax(dim=0)
     for _ in range(60):
         now = (planes + shift).clamp(low, high)
         gap = mean - now.mean(dim=0)
-        if float(gap.abs().max()) <= tolerance:
+        if bool((gap.abs() <= tolerance).all()):
             break
         below, above = torch.where(gap > 0, shift, below), torch.where(gap > 0, above, shift)
         free = ((now > low) & (now < high)).to(planes.dtype).mean(dim=0)
         newton = shift + gap / free
         inside = (newton > below) & (newton < above)
         shift = torch.where(inside, newton, (below + above) / 2)
-    return (planes + shift).clamp(low, high)
+    held = (planes + shift).clamp(low, high)
+    if low == -torch.inf:
+        return held
+    # a small mean is the difference of large numbers so far; a factor makes it exact
+    got, wanted = held.mean(dim=0) - low, mean - low
+    exact = low + (held - low) * (wanted / got)
+    return torch.where(got > 0, exact, mean).clamp(low, high)
 
 
 def _rounded(

@@ -127,6 +127,16 @@ def test_no_value_falls_below_the_floor_of_its_band_and_none_is_counted(whole: b
     torch.testing.assert_close(area_average(fixed, 2), observed)
 
 
+@pytest.mark.parametrize("size", [1.0, 1e-3, 1e-6, 3e4])
+def test_dark_blocks_held_at_the_floor_keep_their_mean_whatever_the_unit(size: float) -> None:
+    observed = size * noise(1, 20, 20, high=1) ** 8  # many nearly 0
+    hr = size * (noise(1, 80, 80, seed=1, high=2) - 1)
+    fixed, _ = agree(hr, observed, 4, floors=(0.0,))
+    assert float(fixed.min()) >= 0
+    error = (area_average(fixed.double(), 4) - observed).abs()
+    assert bool((error <= 1e-3 * observed + 1e-6 * area_average(fixed, 4)).all())
+
+
 def test_what_rounding_leaves_is_handed_to_the_next_pixel() -> None:
     hr = torch.tensor([[[1.4, 1.4], [1.4, 1.8]]])
     whole, _ = agree(hr, torch.tensor([[[1.5]]]), 2, whole=True)
