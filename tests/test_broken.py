@@ -114,6 +114,8 @@ def test_stopping_in_the_middle_leaves_nothing(
     inside, outside = folders
     scene = write_geotiff(inside / "scene.tif", numbered(bands=40, rows=300, cols=300))
     command = ["upscale", str(scene), "-s", "8", "-m", "lanczos", "-o", str(outside / "out.tif")]
+    # shells start background jobs with SIGINT ignored, and children would inherit that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [sys.executable, "-m", "hsisr", *command],
         stdout=subprocess.PIPE,
