@@ -62,6 +62,13 @@ def test_pages_use_options_that_exist_and_link_to_files_that_exist(page: Path) -
         assert (ROOT / "docs/examples" / example).exists()
 
 
+def test_every_example_is_shown_on_a_page() -> None:
+    shown = {
+        name for p in PAGES for name in re.findall(r'^--8<-- "(.+)"$', p.read_text(), re.MULTILINE)
+    }
+    assert shown == {example.name for example in EXAMPLES}
+
+
 def test_the_navigation_names_every_page() -> None:
     navigation = (ROOT / "docs/mkdocs.yml").read_text(encoding="utf-8")
     for page in PAGES[1:]:

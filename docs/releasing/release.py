@@ -8,6 +8,7 @@ bicubic; every scene named after --judge stands in the card, good or bad.
 
 import argparse
 import fnmatch
+import functools
 import json
 import re
 import sys
@@ -130,13 +131,20 @@ def gains(weights: Path) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+@functools.cache
+def known_scenes() -> list[dict[str, str]]:
+    """The table of origins and terms."""
+    found: list[dict[str, str]] = tomllib.loads((HERE / "scenes.toml").read_text(encoding="utf-8"))[
+        "scenes"
+    ]
+    return found
+
+
 def origin(scene: str) -> dict[str, str]:
     """Sensor, origin and terms of a scene, by its file's name."""
-    known = tomllib.loads((HERE / "scenes.toml").read_text(encoding="utf-8"))["scenes"]
-    for row in known:
+    for row in known_scenes():
         if fnmatch.fnmatch(scene, row["files"]):
-            found: dict[str, str] = row
-            return found
+            return row
     raise SystemExit(f"{scene}: no origin and terms in {HERE / 'scenes.toml'}; add them there")
 
 

@@ -33,15 +33,17 @@ def show(
     model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="Released, or a file.")],
     json: Json = False,
 ) -> None:
-    """Show what network a weights file holds, and what is known of its making."""
+    """Show what network a weights file holds; of released ones also the model card."""
     with expected_errors():
-        from hsisr.commands.weights import facts_of_weights, show_weights
+        from hsisr.commands.weights import card_of, facts_of_weights, show_weights
 
         facts = facts_of_weights(show_weights(model))
         if json:
             print_json(facts)
         else:
             typer.echo(_text(facts))
+            if card := card_of(model):
+                typer.echo(f"\n{card}", nl=False)
 
 
 @weights.command("verify")

@@ -67,6 +67,18 @@ def show_weights(name_or_path: str) -> LoadedWeights:
     return load_weights(resolve(name_or_path))
 
 
+def card_of(name_or_path: str) -> str | None:
+    """The model card of released weights; None for a file.
+
+    Raises:
+        WeightsError: There is nothing of that name.
+    """
+    found = resolve(name_or_path)
+    if not isinstance(found, CatalogueEntry) or not found.card.is_file():
+        return None
+    return found.card.read_text(encoding="utf-8")
+
+
 def verify_weights(names: Sequence[str] = ()) -> tuple[Verdict, ...]:
     """Load each of some weights and compare what has a published hash with it.
 

@@ -16,15 +16,15 @@ def one_ahead(tasks: Iterable[Callable[[], _Result]]) -> Iterator[_Result]:
     >>> list(one_ahead([lambda: 1, lambda: 2]))
     [1, 2]
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as thread:
-        before: Future[_Result] | None = None
-        try:
-            for task in tasks:
-                coming = thread.submit(task)
-                if before is not None:
-                    yield before.result()
-                before = coming
+    thread = ThreadPoolExecutor(1, thread_name_prefix="ahead")
+    before: Future[_Result] | None = None
+    try:
+        for task in tasks:
+            coming = thread.submit(task)
             if before is not None:
                 yield before.result()
-        finally:
-            thread.shutdown(wait=True, cancel_futures=True)
+            before = coming
+        if before is not None:
+            yield before.result()
+    finally:
+        thread.shutdown(wait=True, cancel_futures=True)

@@ -10,10 +10,9 @@ from hsisr.errors import HsisrWarning, ResourceError, WeightsError
 from hsisr.inference.statistics import BandStatistics
 from hsisr.models.back_projection import (
     ROUNDS,
-    back_projected,
+    agreeing_lr,
     context_lr_px,
     draw_towards,
-    trimmed,
 )
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS, Kernel, Trim, interpolate
@@ -66,8 +65,7 @@ class InterpolationUpscaler(Upscaler):
         fine = torch.empty(n * count, height, width)
         lr, near = tiles.reshape(n * count, rows, cols), trim
         if self.consistent:
-            lr = back_projected(lr, self.kernel, self.scale, ROUNDS)
-            lr, near = trimmed(lr, self.kernel, trim)
+            lr, near = agreeing_lr(lr, self.kernel, self.scale, trim)
         for plane, coarse in zip(fine, lr, strict=True):
             interpolate(coarse, self.kernel, self.scale, near, out=plane)
         return fine.reshape(n, count, height, width)

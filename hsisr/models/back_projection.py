@@ -71,18 +71,21 @@ def interpolate_consistently(
     lr: torch.Tensor, kernel: Kernel, scale: int, trim: Trim | None = None, rounds: int = ROUNDS
 ) -> torch.Tensor:
     """Interpolation with `rounds` rounds of back-projection, see `interpolate`."""
-    agreeing = back_projected(lr, kernel, scale, rounds)
-    near, rest = trimmed(agreeing, kernel, trim or Trim())
+    near, rest = agreeing_lr(lr, kernel, scale, trim or Trim(), rounds)
     return interpolate(near, kernel, scale, rest)
 
 
-def trimmed(lr: torch.Tensor, kernel: Kernel, trim: Trim) -> tuple[torch.Tensor, Trim]:
-    """Without the context that only back-projection needs; and what is left to trim."""
+def agreeing_lr(
+    lr: torch.Tensor, kernel: Kernel, scale: int, trim: Trim, rounds: int = ROUNDS
+) -> tuple[torch.Tensor, Trim]:
+    """See `back_projected`; without the context that nothing else needs, and what is left to trim."""
+    lr = back_projected(lr, kernel, scale, rounds)
     sides = (trim.top, trim.bottom, trim.left, trim.right)
     far = [max(0, side - kernel.radius) for side in sides]
     rows, cols = lr.shape[-2:]
     near = lr[..., far[0] : rows - far[1], far[2] : cols - far[3]]
-    return near, Trim(*(side - cut for side, cut in zip(sides, far, strict=True)))
+    rest = Trim(*(side - cut for side, cut in zip(sides, far, strict=True)))
+    return near, rest
 
 
 def draw_towards(

@@ -95,6 +95,13 @@ def test_show_says_the_same_in_json_of_a_name() -> None:
     assert found["card"] == {"licence": "CC0"}
 
 
+def test_show_prints_the_card_of_released_weights() -> None:
+    done = weights("show", "dacn-any-x4")
+    assert done.exit_code == 0
+    assert "## Training scenes" in done.stdout
+    assert "abu-airport-1.mat" in done.stdout
+
+
 @pytest.mark.usefixtures("catalogue")
 def test_show_refuses_what_is_not_there() -> None:
     done = weights("show", "sound-2x")
