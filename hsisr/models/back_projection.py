@@ -78,7 +78,7 @@ def interpolate_consistently(
 def agreeing_lr(
     lr: torch.Tensor, kernel: Kernel, scale: int, trim: Trim, rounds: int = ROUNDS
 ) -> tuple[torch.Tensor, Trim]:
-    """See `back_projected`; without the context that nothing else needs, and what is left to trim."""
+    """`back_projected`, cut to the context that interpolation needs; and what is left to trim."""
     lr = back_projected(lr, kernel, scale, rounds)
     sides = (trim.top, trim.bottom, trim.left, trim.right)
     far = [max(0, side - kernel.radius) for side in sides]
