@@ -1,6 +1,6 @@
 """`python -m hsisr` is the `hsisr` program."""
 
-from hsisr.cli.main import app
+from hsisr.cli.main import program
 
 if __name__ == "__main__":
-    app()
+    program()

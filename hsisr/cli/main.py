@@ -4,6 +4,8 @@ Nothing here or in the command files imports torch or rasterio; a command loads 
 it runs.
 """
 
+import atexit
+import gc
 from typing import Annotated
 
 import typer
@@ -53,3 +55,14 @@ app.command()(degrade)
 app.command()(train)
 app.command()(sample)
 app.add_typer(weights, name="weights")
+
+
+def program() -> None:
+    """What the `hsisr` script calls.
+
+    The libraries make a million objects that live as long as the program; looking through them
+    again and again for garbage, at last when it ends, would take half a second.
+    """
+    gc.set_threshold(100_000, 20, 20)
+    atexit.register(gc.freeze)
+    app()

@@ -22,6 +22,7 @@ from hsisr.inference.stitcher import stitch
 from hsisr.io.behind import written_behind
 from hsisr.io.opening import open_scene
 from hsisr.io.protocol import Scene, TargetOptions
+from hsisr.io.rolling import rows_at_once
 from hsisr.io.writer import block_size, check_target, create_writer, guess_format
 from hsisr.scene.metadata import SceneMetadata
 
@@ -186,6 +187,7 @@ class _Job:
             itemsize=stored.dtype.itemsize,
             block_rows=block_rows,
             block_cols=block_cols,
+            rows_at_once=rows_at_once(scene),
             working_bytes=memory_at_hand(),
         )
         positions = () if options.bad_bands != "interpolate" else bad

@@ -18,6 +18,7 @@ def agree(
     limits: tuple[float, float] = (-torch.inf, torch.inf),
     floors: Sequence[float] | None = None,
     whole: bool = False,
+    dtype: torch.dtype | None = None,
     valid: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, int]:
     """Add a constant per LR pixel so that block means equal `observed`.
@@ -36,12 +37,14 @@ def agree(
         floors: Least number that each band may have; blocks are held there as at a limit, but
             that is not counted. None: none.
         whole: The result will be stored as integers.
+        dtype: Type of the result, with `whole` also one of integers that holds `limits` and that
+            the type of `hr` holds exactly. None: that of `hr`.
         valid: Where `observed` is data, same shape; others are not counted. None: everywhere.
 
     Returns:
         The agreeing result and how many values had to be held at a limit.
     """
-    result, held = torch.empty_like(hr), 0
+    result, held = torch.empty(hr.shape, dtype=dtype or hr.dtype), 0
     least = [-torch.inf] * len(hr) if floors is None else floors
     for band, (values, seen) in enumerate(zip(hr, observed, strict=True)):  # one fits the cache
         planes, outside = _agree_band(values, seen, scale, limits, least[band], whole=whole)

@@ -1,5 +1,7 @@
 """From blended rows of tiles to stored numbers: add up, agree, mask, quantise, hand on."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -73,10 +75,11 @@ class PanelFinisher:
         seen: npt.NDArray[np.float32],
         valid: npt.NDArray[np.bool_],
     ) -> torch.Tensor:
-        """Values whose block means are the observed pixels, whole where integers are stored."""
+        """Values whose block means are the observed pixels; stored integers where that is exact."""
         whole = self._stored.dtype.kind != "f"
         floors = self._plan.floors
-        precision = torch.float64 if whole and self._stored.dtype.itemsize > 2 else torch.float32
+        itemsize = self._stored.dtype.itemsize
+        precision = torch.float64 if whole and itemsize > 2 else torch.float32
         agreed, held = agree(
             values.to(precision),
             torch.from_numpy(np.ascontiguousarray(seen)).to(precision),
@@ -84,10 +87,16 @@ class PanelFinisher:
             limits=self._limits,
             floors=None if floors is None else floors[bands[0] : bands[-1] + 1],
             whole=whole,
+            dtype=_tensor_type(self._stored.dtype) if whole and itemsize <= 4 else None,
             valid=torch.from_numpy(np.ascontiguousarray(valid)),
         )
         self.moved += held
         return agreed
+
+
+def _tensor_type(dtype: np.dtype[Any]) -> torch.dtype:
+    """Torch's name for a data type of NumPy's."""
+    return torch.from_numpy(np.empty(0, dtype)).dtype
 
 
 def _repeated(valid: npt.NDArray[np.bool_], scale: int) -> npt.NDArray[np.bool_]:

@@ -29,6 +29,11 @@ class Observed:
         return slice(row, row + window.rows), slice(col, col + window.cols)
 
 
+def fill_rounds(plan: Plan) -> int:
+    """Pixels around a tile's context that invalid ones in it may be filled from."""
+    return max(plan.halo, _FILL_ROUNDS)
+
+
 def observe(
     scene: Scene, bands: tuple[int, ...], plan: Plan, panel: Panel, rows: Segment
 ) -> Observed:
@@ -41,7 +46,7 @@ def observe(
     cube = scene.read(near, bands)
     if all_valid(cube.valid):
         return Observed(near, cube.values, cube.valid)
-    rounds = max(plan.halo, _FILL_ROUNDS)
+    rounds = fill_rounds(plan)
     far = near.grown(rounds, height, width)
     cube = scene.read(far, bands)
     filled = fill_invalid(cube.values, cube.valid, rounds)

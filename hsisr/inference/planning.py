@@ -109,6 +109,8 @@ class Layout:
     block_rows: int
     """HR rows of an output block."""
     block_cols: int
+    rows_at_once: int = 1
+    """LR rows that are read at once."""
     working_bytes: int = WORKING_BYTES
 
 
@@ -222,9 +224,11 @@ def _bytes_per_lr_col(
     shared_rows: int,
 ) -> int:
     """Memory that one LR column of a panel takes while a row of tiles is at work."""
-    read = (height + 4 * halo) * layout.bands * (4 + 4 + 1 + layout.itemsize)
+    needed = height + 4 * halo
+    read = needed * layout.bands * (4 + 4 + 1 + layout.itemsize)
+    ahead = (needed + layout.rows_at_once) * layout.bands * layout.itemsize
     largest = max(len(group.bands) for group in groups)
     group = largest * height * scale**2 * 4 * _TEMPORARIES
     strip = (height * scale + layout.block_rows) * scale * layout.bands * layout.itemsize
     waiting = shared_rows * scale**2 * layout.bands * 4
-    return read + group + strip + waiting
+    return read + ahead + group + strip + waiting

@@ -12,9 +12,10 @@ import torch
 
 from hsisr.inference.ahead import one_ahead
 from hsisr.inference.finishing import PanelFinisher
-from hsisr.inference.observed import Observed, observe
+from hsisr.inference.observed import Observed, fill_rounds, observe
 from hsisr.inference.planning import BandGroup, Panel, Plan, Segment
 from hsisr.io.protocol import Scene, SceneWriter
+from hsisr.io.rolling import RollingScene
 from hsisr.models.interpolation import Trim
 from hsisr.tiling.windows import Window
 
@@ -51,8 +52,9 @@ def stitch(
     moved = 0
     for panel in plan.panels:
         finisher = PanelFinisher(writer, plan, panel, consistent=consistent, masked=masked)
+        rolling = RollingScene(scene, above=fill_rounds(plan))
         for number, segment in enumerate(plan.rows):
-            observed = observe(scene, bands, plan, panel, segment)
+            observed = observe(rolling, bands, plan, panel, segment)
             after = plan.rows[number + 1].start if number + 1 < len(plan.rows) else segment.end
             for positions, values in _blended_groups(plan, panel, segment, observed, advance):
                 finisher.add(positions, values, segment, after, observed)

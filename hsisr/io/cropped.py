@@ -29,6 +29,7 @@ class CroppedScene(Scene):
             )
         self.path = scene.path
         self.format = scene.format
+        self.block_rows = scene.block_rows
         self.metadata = replace(whole, rows=rows, cols=cols)
         self._scene = scene
 

@@ -11,7 +11,6 @@ from typing import Final
 from hsisr.errors import InputDataError, UsageError
 from hsisr.io.envi import header_beside, open_envi
 from hsisr.io.folder import is_band_folder, open_folder
-from hsisr.io.mat import open_mat
 from hsisr.io.npy import NpyScene
 from hsisr.io.protocol import Scene
 from hsisr.io.raster import open_raster
@@ -102,6 +101,8 @@ def _opener(path: Path, variable: str | None, axes: str | None) -> Callable[[], 
     start = _start(path)
     if start.startswith(b"MATLAB ") or path.suffix.lower() == ".mat":
         hdf5 = start.startswith((b"MATLAB 7.3", _HDF5))
+        from hsisr.io.mat import open_mat  # loads SciPy and h5py
+
         return lambda: open_mat(path, hdf5=hdf5, variable=variable, axes=axes)
     if start.startswith(b"\x93NUMPY"):
         _no_array_options("a .npy file", variable, None)

@@ -28,6 +28,8 @@ class Scene(ABC):
     format: str
     """Short name of the layout: GTiff, ENVI, MAT5, MAT73, TIFF stack, image folder, ..."""
     metadata: SceneMetadata
+    block_rows: int = 1
+    """Rows that the file keeps packed together, so that one of them costs as much as all."""
 
     @abstractmethod
     def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:

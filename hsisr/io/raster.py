@@ -28,6 +28,7 @@ class RasterScene(Scene):
         self._alpha = _alpha_index(dataset)
         self._indexes = [i for i in dataset.indexes if i != self._alpha]
         self.metadata = metadata_of(dataset, self._indexes)
+        self.block_rows = int(dataset.block_shapes[0][0])
         self._nodata: list[float | None] = [dataset.nodatavals[i - 1] for i in self._indexes]
         self._masked = [i for i in self._indexes if self._has_mask(i)]
         if len(set(self._masked)) > 1 and self._one_mask_for_all():

@@ -76,12 +76,13 @@ def storable_range(stored: StoredNumbers) -> tuple[float, float]:
 
 
 def quantise(
-    values: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_], stored: StoredNumbers
+    values: npt.NDArray[Any], valid: npt.NDArray[np.bool_], stored: StoredNumbers
 ) -> Quantised:
     """Round to the nearest stored number that means data; write nodata elsewhere.
 
     Args:
-        values: Any shape; left as it is. Ignored where `valid` is False.
+        values: Floats, or numbers of the target's type and `storable_range`, which are changed in
+            place; any shape. Ignored where `valid` is False.
         valid: Same shape (or broadcastable): True where the value is data.
         stored: The target. Where it names no nodata, invalid floats become NaN and invalid
             integers 0, to be told apart by the file's mask.
@@ -92,21 +93,33 @@ def quantise(
     """
     if stored.dtype.kind == "f":
         return _quantise_float(values, valid, stored)
-    everywhere = all_valid(valid)
     low, high = storable_range(stored)
-    rounded = np.rint(values, dtype=np.float64 if stored.dtype.itemsize > 2 else np.float32)
-    moved = 0
-    if rounded.size and (rounded.min() < low or rounded.max() > high):
-        outside = (rounded < low) | (rounded > high)
-        moved = int(np.count_nonzero(outside if everywhere else outside & valid))
-        np.clip(rounded, low, high, out=rounded)
+    rounded, moved = values, 0
+    if values.dtype != stored.dtype:
+        rounded, moved = _rounded(values, valid, low, high, stored.dtype)
     if stored.nodata is not None and low < stored.nodata < high:
         hits = (rounded == stored.nodata) & valid
         moved += int(np.count_nonzero(hits))
-        rounded[hits] += np.where(values[hits] < stored.nodata, -1, 1)
-    if not everywhere:
+        rounded[hits] += np.where(values[hits] < stored.nodata, -1, 1).astype(rounded.dtype)
+    if not all_valid(valid):
         rounded[~np.broadcast_to(valid, rounded.shape)] = stored.nodata or 0
     return Quantised(_as_integers(rounded, stored.dtype), moved)
+
+
+def _rounded(
+    values: npt.NDArray[Any],
+    valid: npt.NDArray[np.bool_],
+    low: float,
+    high: float,
+    dtype: np.dtype[Any],
+) -> tuple[npt.NDArray[np.floating[Any]], int]:
+    """Whole numbers inside the limits, and how many valid ones had to be moved there."""
+    rounded = np.rint(values, dtype=np.float64 if dtype.itemsize > 2 else np.float32)
+    if not rounded.size or (rounded.min() >= low and rounded.max() <= high):
+        return rounded, 0
+    outside = (rounded < low) | (rounded > high)
+    moved = np.count_nonzero(outside if all_valid(valid) else outside & valid)
+    return np.clip(rounded, low, high, out=rounded), int(moved)
 
 
 def _quantise_float(
@@ -130,10 +143,10 @@ def _quantise_float(
     return Quantised(numbers, moved)
 
 
-def _as_integers(rounded: npt.NDArray[np.floating[Any]], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def _as_integers(rounded: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     """Cast whole numbers; the type's largest number is not a float in 64 bits, so guard it."""
-    if dtype.itemsize < 8:
-        return rounded.astype(dtype)
+    if dtype.itemsize < 8 or rounded.dtype == dtype:
+        return rounded.astype(dtype, copy=False)
     info = np.iinfo(dtype)
     top = rounded >= float(info.max)
     whole = np.where(top, 0, rounded).astype(dtype)

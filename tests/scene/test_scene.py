@@ -196,6 +196,22 @@ def test_what_does_not_fit_is_clipped_and_counted(dtype: str) -> None:
     assert done.moved == 2
 
 
+@pytest.mark.parametrize("dtype", INTEGERS)
+@pytest.mark.parametrize("nodata", [None, 0.0, 5.0])
+def test_integers_already_in_the_type_only_keep_apart_from_nodata(
+    dtype: str, nodata: float | None
+) -> None:
+    stored = StoredNumbers(dtype=np.dtype(dtype), nodata=nodata)
+    low, high = storable_range(stored)
+    numbers = np.array([low, 4, 5, high, 9], dtype)
+    valid = np.array([True, True, True, True, False])
+    wanted = quantise(numbers.astype(np.float64), valid, stored)
+    done = quantise(numbers.copy(), valid, stored)
+    assert done.numbers.dtype == np.dtype(dtype)
+    assert done.numbers.tolist() == wanted.numbers.tolist()
+    assert done.moved == wanted.moved
+
+
 def test_64_bit_integers_hold_their_largest_number() -> None:
     values = np.array([1e30, -1e30, 7], np.float32)
     done = quantise(values, np.ones(3, np.bool_), StoredNumbers(dtype=np.dtype("int64")))
