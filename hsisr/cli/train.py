@@ -38,7 +38,8 @@ def train(
     ] = None,
     scale: Scale = 4,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="dacn-any or dacn. [default: dacn-any]")
+        str | None,
+        typer.Option("--model", "-m", help="dacn-any, dacn, edsr, ... [default: dacn-any]"),
     ] = None,
     init: Annotated[
         str | None,

@@ -8,8 +8,8 @@ from typing import Any
 
 from hsisr.errors import UsageError
 from hsisr.models.descriptor import SCALES
+from hsisr.models.registry import ARCHITECTURES
 from hsisr.training.recipe import Recipe, recipe_named
-from hsisr.training.start import MODELS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class TrainOptions:
     """Scenes to be judged by; without them, a part of every training scene."""
     scale: int = 4
     model: str | None = None
-    """dacn-any or dacn; None: that of `init`, else dacn-any."""
+    """A network of `hsisr.models.registry`; None: that of `init`, else dacn-any."""
     init: str | None = None
     """Weights to start from: released ones by name, or a file."""
     recipe: str | None = None
@@ -58,8 +58,9 @@ class TrainOptions:
             complaints.append("found no scene to learn from: name scene files or --dataset")
         if self.scale not in SCALES:
             complaints.append(f"scale {self.scale}: expected 2, 4 or 8")
-        if self.model is not None and self.model not in MODELS:
-            complaints.append(f"model {self.model!r}: expected {' or '.join(sorted(MODELS))}")
+        if self.model is not None and self.model not in ARCHITECTURES:
+            known = ", ".join(ARCHITECTURES)
+            complaints.append(f"model {self.model!r}: expected one of {known}")
         if self.max_minutes is not None and not self.max_minutes > 0:
             complaints.append(f"max-minutes {self.max_minutes:g}: expected more than 0")
         if self.seed < 0:

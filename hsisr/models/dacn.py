@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from hsisr.errors import WeightsError
+from hsisr.models.comparison import require_bands
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.folding import folding_pays, upsampled_and_convolved
 from hsisr.models.layers import AttentionBlock, Pooling, UpsamplingBlock, initialise
@@ -63,11 +64,7 @@ class Dacn(nn.Module):
         Raises:
             WeightsError: The shape has another number of axes or bands.
         """
-        if lr.ndim != 4 or lr.shape[1] != self.group_size:
-            raise WeightsError(
-                f"this dacn takes (n, {self.group_size}, rows, cols), found shape "
-                f"{tuple(lr.shape)}; cut the bands into groups of {self.group_size}"
-            )
+        require_bands("dacn", lr, self.group_size)
         # pixels as tokens and convolutions both like the channels last
         x = self.blocks(lr.contiguous(memory_format=torch.channels_last))
         *early, last = cast("list[UpsamplingBlock]", list(self.upsampling))

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from hsisr.errors import WeightsError
 from hsisr.models.back_projection import ROUNDS, repeat_pixels
+from hsisr.models.comparison import require_bands, sized
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS, interpolate
 from hsisr.models.layers import ChannelAttention
@@ -151,11 +152,7 @@ class DacnAny(nn.Module):
         Raises:
             WeightsError: The shape has another number of axes or bands.
         """
-        if lr.ndim != 4 or lr.shape[1] != self.group_size:
-            raise WeightsError(
-                f"this dacn-any takes (n, {self.group_size}, rows, cols), found shape "
-                f"{tuple(lr.shape)}; cut the bands into groups of {self.group_size}"
-            )
+        require_bands("dacn-any", lr, self.group_size)
         level = lr if zero is None else (lr - zero) / (1 + zero.abs())
         seen = torch.cat((lr, level), dim=1)
         features = self.entry(seen.contiguous(memory_format=torch.channels_last))
@@ -209,12 +206,7 @@ def build_dacn_any(descriptor: ModelDescriptor) -> DacnAny:
     >>> tuple(network(torch.zeros(1, 32, 5, 7)).shape)
     (1, 32, 10, 14)
     """
-    known = {field.name for field in dataclasses.fields(AnySize)}
-    if unknown := sorted(descriptor.hparams.keys() - known):
-        raise WeightsError(
-            f"dacn-any knows no parameter {unknown[0]!r}; it has {', '.join(sorted(known))}"
-        )
-    return DacnAny(descriptor.scale, descriptor.group_size, AnySize(**descriptor.hparams))
+    return DacnAny(descriptor.scale, descriptor.group_size, sized(AnySize, descriptor))
 
 
 def dacn_any_descriptor(scale: int, size: AnySize | None = None) -> ModelDescriptor:

@@ -1,7 +1,6 @@
 """Where a run begins: which network, with which weights, on which device."""
 
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Final
 
 import torch
@@ -9,16 +8,12 @@ from torch import nn
 
 from hsisr.errors import UsageError, WeightsError
 from hsisr.inference.devices import device_named
-from hsisr.models.dacn import dacn_descriptor
-from hsisr.models.dacn_any import dacn_any_descriptor
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.models.registry import build
+from hsisr.models.registry import architecture_named, build
 from hsisr.training.distributed import Workers
 from hsisr.training.recipe import Recipe
 from hsisr.weights import load_weights, resolve
 
-MODELS: Final = MappingProxyType({"dacn": dacn_descriptor, "dacn-any": dacn_any_descriptor})
-"""Networks that can be trained, and the settings each likes."""
 UPSAMPLING: Final = ("upsampling.", "output.")
 """Where the names of weights begin that belong to one scale, in all of these networks."""
 
@@ -39,9 +34,9 @@ def fresh_start(model: str, scale: int, recipe: Recipe, seed: int) -> Start:
     """A network with fresh weights, drawn from the seed.
 
     Raises:
-        WeightsError: It cannot be built as the recipe says.
+        WeightsError: There is no such network, or it cannot be built as the recipe says.
     """
-    descriptor = dacn_descriptor(scale) if model == "dacn" else dacn_any_descriptor(scale)
+    descriptor = architecture_named(model).descriptor(scale)
     if recipe.normalisation != "architecture":
         descriptor = replace(descriptor, normalisation=recipe.normalisation)
     if recipe.network:

@@ -258,7 +258,7 @@ def test_scenes_that_cannot_teach_are_refused(tmp_path: Path) -> None:
     [
         ({}, "found no scene to learn from: name scene files or --dataset"),
         ({"dataset": "cave", "scale": 3}, "scale 3: expected 2, 4 or 8"),
-        ({"dataset": "cave", "model": "edsr"}, "model 'edsr': expected dacn or dacn-any"),
+        ({"dataset": "cave", "model": "swin"}, "model 'swin': expected one of dacn, dacn-any"),
         ({"dataset": "cave", "max_minutes": 0.0}, "max-minutes 0: expected more than 0"),
         ({"dataset": "cave", "seed": -1}, "seed -1: expected 0 or more"),
     ],

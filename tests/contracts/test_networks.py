@@ -13,11 +13,21 @@ from hsisr.weights import load_weights, save_weights
 
 pytestmark = pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
 SIZES = [(1, 1), (5, 7), (8, 1)]
+SMALLER: dict[str, dict[str, int]] = {
+    "edsr": {"blocks": 2, "width": 16},
+}
+"""Sizes at which the large networks of other papers keep to the same, in less time."""
 
 
 def descriptor_of(arch: str, scale: int = 2) -> ModelDescriptor:
     return ModelDescriptor(
-        arch=arch, scale=scale, group_size=32, group_overlap=8, tile_lr_px=8, overlap_lr_px=2
+        arch=arch,
+        scale=scale,
+        group_size=32,
+        group_overlap=8,
+        tile_lr_px=8,
+        overlap_lr_px=2,
+        hparams=dict(SMALLER.get(arch, {})),
     )
 
 

@@ -1,0 +1,126 @@
+"""What networks of other papers share: settings, checks, and parts that all of them name alike.
+
+They are built to be compared with DACN, each after its own paper, one file each. All see band
+groups of 32 normalised band by band, as the project's own network does, so that a comparison is one
+of networks and not of what is around them; what that changes against a paper stands in its file.
+"""
+
+import dataclasses
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from hsisr.errors import WeightsError
+from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.interpolation import KERNELS, interpolate
+
+_Size = TypeVar("_Size")
+
+
+def comparison_descriptor(arch: str, scale: int, margin_lr_px: int = 8) -> ModelDescriptor:
+    """The settings that a network of another paper is run with: those of `dacn-any`.
+
+    Args:
+        arch: Name in the registry.
+        scale: HR pixels per LR pixel along a side.
+        margin_lr_px: Context around a tile.
+
+    Raises:
+        WeightsError: The scale is not 2, 4 or 8.
+    """
+    return ModelDescriptor(
+        arch=arch,
+        scale=scale,
+        group_size=32,
+        group_overlap=8,
+        tile_lr_px=32,
+        overlap_lr_px=8,
+        margin_lr_px=margin_lr_px,
+        normalisation="band",
+    )
+
+
+def sized(size: type[_Size], descriptor: ModelDescriptor) -> _Size:
+    """The size that a descriptor's `hparams` ask for: fields of a dataclass, by name.
+
+    Raises:
+        WeightsError: It has no such field, or refuses a value.
+    """
+    known = {field.name for field in dataclasses.fields(size)}  # type: ignore[arg-type]
+    if unknown := sorted(descriptor.hparams.keys() - known):
+        has = ", ".join(sorted(known))
+        raise WeightsError(f"{descriptor.arch} knows no parameter {unknown[0]!r}; it has {has}")
+    return size(**descriptor.hparams)
+
+
+def require_counts(arch: str, **numbers: Any) -> None:
+    """Refuse sizes that are not whole numbers above 0.
+
+    Raises:
+        WeightsError: One is none.
+    """
+    for name, number in numbers.items():
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            raise WeightsError(
+                f"impossible {arch} with {name} = {number!r}; expected a whole number above 0"
+            )
+
+
+def require_bands(arch: str, lr: torch.Tensor, bands: int) -> None:
+    """Refuse tensors that are not (n, bands, rows, cols).
+
+    Raises:
+        WeightsError: The shape has another number of axes or bands.
+    """
+    if lr.ndim != 4 or lr.shape[1] != bands:
+        raise WeightsError(
+            f"this {arch} takes (n, {bands}, rows, cols), found shape {tuple(lr.shape)}; cut the "
+            f"bands into groups of {bands}"
+        )
+
+
+def bicubic(lr: torch.Tensor, scale: int) -> torch.Tensor:
+    """Cubic convolution (a = -0.5) in float32, what papers add a learnt residual to."""
+    with torch.autocast(lr.device.type, enabled=False):
+        return interpolate(lr.float(), KERNELS["bicubic"], scale)
+
+
+def pixel_shuffle(channels: int, scale: int) -> nn.Sequential:
+    """Twice as many rows and columns, log2(scale) times: convolution and shuffle.
+
+    Source: Shi et al., "Real-time single image and video super-resolution using an efficient
+    sub-pixel convolutional neural network", CVPR 2016; in steps of 2 as EDSR has it.
+
+    Args:
+        channels: Features in and out.
+        scale: 2, 4 or 8.
+    """
+    layers: list[nn.Module] = []
+    for _ in range(scale.bit_length() - 1):
+        layers += [nn.Conv2d(channels, 4 * channels, 3, padding=1), nn.PixelShuffle(2)]
+    return nn.Sequential(*layers)
+
+
+class ResidualBlock(nn.Module):
+    """Convolution, ReLU, convolution, added to the input; no batch normalisation.
+
+    Source: Lim et al., "Enhanced deep residual networks for single image super-resolution", CVPRW
+    2017, figure 2.
+
+    Args:
+        channels: Features in and out.
+        residual_scale: Factor on what is added.
+    """
+
+    def __init__(self, channels: int, residual_scale: float = 1.0) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        self.residual_scale = residual_scale
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Shape (n, channels, rows, cols) in and out."""
+        detail: torch.Tensor = self.second(functional.relu(self.first(x)))
+        return x + self.residual_scale * detail
