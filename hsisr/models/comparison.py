@@ -15,6 +15,7 @@ from torch.nn import functional
 from hsisr.errors import WeightsError
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS, interpolate
+from hsisr.models.precision import in_full
 
 _Size = TypeVar("_Size")
 
@@ -83,7 +84,7 @@ def require_bands(arch: str, lr: torch.Tensor, bands: int) -> None:
 
 def bicubic(lr: torch.Tensor, scale: int) -> torch.Tensor:
     """Cubic convolution (a = -0.5) in float32, what papers add a learnt residual to."""
-    with torch.autocast(lr.device.type, enabled=False):
+    with in_full(lr):
         return interpolate(lr.float(), KERNELS["bicubic"], scale)
 
 

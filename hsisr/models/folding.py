@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from hsisr.models.precision import in_full
+
 _TAPS = 4
 """Kernel of the transposed convolution; stride 2 and padding 1 go with it."""
 
@@ -42,7 +44,7 @@ def upsampled_and_convolved(
         Shape (n, out, 2 * rows, 2 * cols).
     """
     weight = upsampling.weight
-    with torch.autocast(x.device.type, enabled=False):
+    with in_full(x):
         folded = functional.conv2d(weight, kernel, padding=2)
     fine = functional.conv_transpose2d(x, folded, stride=2, padding=2)
     fine = _without_outside(fine, x, weight, kernel)
