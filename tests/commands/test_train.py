@@ -255,7 +255,10 @@ def test_the_leak_of_the_published_split_is_said_aloud(
         device="cpu",
     )
     leak = r"8064 of 20736 test pixels \(39 %\) are also trained"
-    with pytest.warns(HsisrWarning, match="degrees against"), pytest.warns(HsisrWarning, match=leak):
+    with (
+        pytest.warns(HsisrWarning, match="degrees against"),
+        pytest.warns(HsisrWarning, match=leak),
+    ):
         result = train(own)
     assert "8064 pixels of the test window" in (result.out / "dacn-any-x8.md").read_text()
 
