@@ -39,6 +39,7 @@ from hsisr.models.comparison import (
     sized,
 )
 from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.precision import in_full
 from hsisr.tiling.windows import window_starts
 
 RESIDUAL_SCALE = 0.1
@@ -216,7 +217,7 @@ class DeformableConvolution(nn.Module):
         n, channels, rows, cols = x.shape
         places = self._places(self.offsets(x).float())
         # half precision has too few digits for places
-        with torch.autocast(x.device.type, enabled=False):
+        with in_full(x):
             seen = functional.grid_sample(x.float(), places, align_corners=False)
         taps = seen.reshape(n, channels * 9, rows * cols)
         bent: torch.Tensor = self.weight.flatten(1) @ taps

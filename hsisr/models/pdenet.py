@@ -38,6 +38,7 @@ from hsisr.models.comparison import (
     sized,
 )
 from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.precision import in_full
 
 PROBABILITIES = (0.02, 0.98)
 """Least and greatest probability of a gate, of the public code."""
@@ -205,7 +206,7 @@ class Resampling(nn.Module):
 
     def degraded(self, hr: torch.Tensor) -> torch.Tensor:
         """The LR image of an HR image, by one learnt kernel for all bands, in float32."""
-        with torch.autocast(hr.device.type, enabled=False):
+        with in_full(hr):
             kernel = self.spread.float().softmax(0).reshape(1, 1, self.scale + 1, self.scale + 1)
             beyond = functional.pad(hr.float(), (0, 1, 0, 1), mode="replicate")
             bands = beyond.flatten(0, 1)[:, None]
