@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hsisr.commands.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, WeightsError
@@ -20,7 +21,9 @@ from hsisr.inference.planning import (
 from hsisr.inference.statistics import BandStatistics
 from hsisr.inference.upscaler import InterpolationUpscaler, NetworkUpscaler
 from hsisr.models.interpolation import KERNELS
-from hsisr.weights import LoadedWeights, default_for, load_weights, resolve
+
+if TYPE_CHECKING:
+    from hsisr.weights import LoadedWeights
 
 _GPU_BATCH = 16
 """Most tiles at once; more make no GPU busier."""
@@ -32,7 +35,7 @@ class ChosenModel:
     """An interpolation, or a network with its weights."""
 
     name: str
-    weights: LoadedWeights | None = None
+    weights: "LoadedWeights | None" = None
 
     @property
     def sha256(self) -> str | None:
@@ -48,6 +51,8 @@ def choose_model(options: UpscaleOptions) -> ChosenModel:
     """
     if options.model in KERNELS:
         return ChosenModel(options.model)
+    from hsisr.weights import default_for, load_weights, resolve  # loads every network
+
     if options.model is None:
         entry = default_for(options.scale)
         if entry is None:

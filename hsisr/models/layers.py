@@ -94,7 +94,7 @@ class AttentionBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Shape (n, channels, rows, cols) -> (n, 2 * features, rows, cols)."""
-        y = functional.leaky_relu(self.batch_norm(self.convolution(x)), LEAKY_SLOPE)
+        y = functional.leaky_relu_(self.batch_norm(self.convolution(x)), LEAKY_SLOPE)
         tokens = y.permute(0, 2, 3, 1).flatten(1, 2)
         tokens = self.layer_norm(tokens + self.pixel_attention(tokens))
         y = tokens.unflatten(1, y.shape[-2:]).permute(0, 3, 1, 2)
@@ -124,7 +124,7 @@ class UpsamplingBlock(nn.Module):
     def activated(self, x: torch.Tensor) -> torch.Tensor:
         """The branch that is not linear: the first half of the features."""
         y: torch.Tensor = self.batch_norm(self.convolution(x))
-        return functional.leaky_relu(y, LEAKY_SLOPE)
+        return functional.leaky_relu_(y, LEAKY_SLOPE)
 
 
 def initialise(network: nn.Module) -> None:
