@@ -46,6 +46,8 @@ class Recipe:
     """Random patches also come from each scene averaged by these factors."""
     normalisation: Normalisation = "architecture"
     """none or band to override what the architecture asks for."""
+    group_size: int = 0
+    """Bands the network sees together; 0: as many as the architecture asks for."""
     network: dict[str, Any] = field(default_factory=dict)
     """Arguments of the architecture's builder to override; it checks them."""
 
@@ -124,7 +126,7 @@ class Recipe:
             return []
         positive = ("crop_lr_px", "patch_hr_px", "batch_size", "learning_rate", "band_steps")
         not_negative = (
-            *("steps", "epochs", "warmup_steps", "validate_every", "patience"),
+            *("group_size", "steps", "epochs", "warmup_steps", "validate_every", "patience"),
             *("weight_decay", "weight_penalty", "clip_norm", "spatial", "spectral", "angle"),
         )
         found = [

@@ -44,6 +44,7 @@ def test_a_file_is_a_recipe_too(tmp_path: Path) -> None:
         ("distance = 'l7'", "distance is 'l7', expected 'l1' or 'mse'"),
         ("steps = 0", "steps is 0, expected at least 1 for random patches"),
         ("batch_size = 0", "batch_size is 0, expected more than 0"),
+        ("group_size = -1", "group_size is -1, expected 0 or more"),
         ("patience = -1", "patience is -1, expected 0 or more"),
         ("ema_decay = 1.0", "ema_decay is 1.0, expected 0 to below 1"),
         ("coarser = [1]", r"coarser is \[1\], expected factors from 2 on"),
