@@ -12,9 +12,9 @@ from hsisr.models.descriptor import SCALES
 
 _SMOKE_METHODS: Final = ("bicubic", "dacn-any", "edsr")
 _SMOKE_SETTINGS: Final = (
-    *("dacn-any:network.width=16", "dacn-any:network.blocks=1", "dacn-any:network.heads=2"),
+    *("dacn-any:network.width=8", "dacn-any:network.blocks=1", "dacn-any:network.heads=2"),
     *("edsr:network.width=16", "edsr:network.blocks=2"),
-    *("steps=6", "validate_every=6", "batch_size=2", "crop_lr_px=8", "warmup_steps=1"),
+    *("steps=4", "validate_every=4", "batch_size=2", "crop_lr_px=8", "warmup_steps=1"),
     *("precision=float32", "ema_decay=0.0"),
 )
 

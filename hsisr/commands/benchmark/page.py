@@ -20,6 +20,7 @@ from hsisr.commands.benchmark.pictures import (
     spectra_plot,
     top_of,
 )
+from hsisr.commands.benchmark.sections import training_commands
 from hsisr.commands.benchmark.tables import Table
 from hsisr.training.files import replace_file
 
@@ -66,6 +67,7 @@ def write_page(path: Path, facts: Mapping[str, Any], tables: Sequence[Table], ce
         galleries=galleries(facts, cells),
         colours=scale_picture(),
         plots=cost_plots(facts),
+        commands=training_commands(facts),
     )
     replace_file(path, f"{page}\n".encode())
 

@@ -12,10 +12,11 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from hsisr.commands.benchmark.maps import RANKS, SceneMaps
 
-_DPI: Final = 110
+_DPI: Final = 150
 _INK: Final = {"light": "#1c1f23", "dark": "#e6e6e6"}
 _PAPER: Final = {"light": "#ffffff", "dark": "#16191d"}
 _MARKERS: Final = "osD^v<>PX*ph"
@@ -73,15 +74,18 @@ def spectra_plot(maps: Mapping[str, SceneMaps]) -> Plot:
             truth = first.truth_spectra[n]
             x = axis if axis is not None else np.arange(1, len(truth) + 1)
             order = np.argsort(x)
-            axes.plot(x[order], truth[order], color=ink, lw=2, label="truth")
+            axes.plot(x[order], truth[order], color=ink, lw=2.5, alpha=0.6, label="truth")
             for name, one in maps.items():
                 axes.plot(x[order], one.spectra[n][order], lw=1, label=name)
             row, col = first.pixels[n]
-            axes.set_title(f"{RANKS[n]} pixel of {next(iter(maps))}: row {row}, column {col}")
-        panels[0].legend(ncols=3, fontsize="small")
+            axes.set_title(
+                f"{RANKS[n]} for {next(iter(maps))}: row {row}, column {col}", fontsize=10
+            )
+        handles = panels[0].get_legend_handles_labels() if len(panels) else ([], [])
+        figure.legend(*handles, loc="outside lower center", ncols=2, frameon=False)
         panels[-1].set_xlabel("band" if axis is None else "wavelength, nm")
 
-    return _plot(draw, (6.4, 7.2))
+    return _plot(draw, (4.8, 7.0))
 
 
 def cost_plot(points: Sequence[Mapping[str, Any]]) -> Plot:
@@ -104,11 +108,15 @@ def cost_plot(points: Sequence[Mapping[str, Any]]) -> Plot:
                 label=point["method"],
                 capsize=3,
             )
-        axes.set(xscale="log", xlabel="seconds per megapixel and band", ylabel="MPSNR, dB")
+        axes.set(xscale="log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set(xlabel="seconds per megapixel and band", ylabel="MPSNR, dB")
         axes.grid(alpha=0.25, which="both")
-        figure.legend(loc="outside lower center", ncols=3, fontsize="small", frameon=False)
+        figure.legend(loc="outside lower center", ncols=2, fontsize="small", frameon=False)
 
-    return _plot(draw, (6.4, 5.6))
+    return _plot(draw, (4.8, 5.4))
 
 
 def _plot(draw: Any, size: tuple[float, float]) -> Plot:

@@ -19,7 +19,7 @@ from hsisr.commands.benchmark.options import BenchmarkOptions
 from hsisr.commands.benchmark.page import write_page
 from hsisr.commands.benchmark.published import published
 from hsisr.commands.benchmark.scoring import CONVENTIONS
-from hsisr.commands.benchmark.sections import paper_tables, report_tables
+from hsisr.commands.benchmark.sections import paper_tables, report_tables, training_commands
 from hsisr.commands.benchmark.summary import figures_over_seeds, summary_rows
 from hsisr.inference.devices import device_named
 from hsisr.metrics.conventions import FIGURES, convention_named, definitions
@@ -161,6 +161,7 @@ def scores_csv(scores: Iterable[Mapping[str, Any]]) -> str:
 
 
 def commands_text(facts: Mapping[str, Any]) -> str:
-    """The command that made the report, and the one that continues it."""
+    """The command that made the report, and those that do its trainings one by one."""
     command = facts["command"] or "hsisr.commands.benchmark.run.benchmark(...)"
-    return f"## Command\n\n```\n{command}\n```"
+    lines = "\n".join([command, *training_commands(facts)])
+    return f"## Command\n\n```\n{lines}\n```"

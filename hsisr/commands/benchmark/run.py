@@ -2,19 +2,21 @@
 
 import shutil
 import signal
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hsisr.commands.benchmark.cells import Cells
-from hsisr.commands.benchmark.courses import courses
+from hsisr.commands.benchmark.courses import courses, leaks
 from hsisr.commands.benchmark.defaults import resolved
 from hsisr.commands.benchmark.options import BenchmarkOptions
 from hsisr.commands.benchmark.report import report_facts, write_report
 from hsisr.commands.benchmark.runs import StoppedError
 from hsisr.commands.benchmark.work import Observer, Work
 from hsisr.datasets.download import Progress as DownloadProgress
-from hsisr.errors import OutputExistsError, ResourceError
+from hsisr.errors import HsisrWarning, OutputExistsError, ResourceError
 from hsisr.inference.devices import torch_threads
 
 __all__ = ["BenchmarkOptions", "BenchmarkResult", "Observer", "benchmark"]
@@ -68,6 +70,8 @@ def benchmark(
     cells = _prepared(options)
     with torch_threads(options.threads):
         found = courses(options, cells.folder / "parts", downloading)
+        if options.protocol == "dacn-published":
+            _say_leaks(options.datasets)
         work = Work(options, cells, observer)
         try:
             work.do(found)
@@ -78,6 +82,18 @@ def benchmark(
         facts = report_facts(options, found, work.findings)
         write_report(options.out, facts, cells)
     return BenchmarkResult(out=options.out, facts=facts)
+
+
+def _say_leaks(datasets: Sequence[str]) -> None:
+    for leak in leaks():
+        if leak["dataset"] in datasets and leak["leak_px"]:
+            warnings.warn(
+                f"{leak['dataset']}: {leak['leak_px']} of {leak['test_px']} test pixels "
+                f"({100 * leak['leak_share']:.0f} %) are also trained on, as in the published "
+                "notebooks; scores on them flatter",
+                HsisrWarning,
+                stacklevel=3,
+            )
 
 
 def _prepared(options: BenchmarkOptions) -> Cells:

@@ -1,6 +1,7 @@
 """Runs: one method at one scale with one seed, trained under the budget or given as weights."""
 
 import json
+import shlex
 import shutil
 import warnings
 from collections.abc import Mapping, Sequence
@@ -232,12 +233,25 @@ def trained(
         "validation_db": result.score,
         "validation_bicubic_db": result.bicubic,
         "settings": list(asked.settings),
-        "recipe": asked.recipe,
+        "command": train_command(asked),
         "hardware": json.loads((folder / "run.json").read_text(encoding="utf-8"))["hardware"],
         "remarks": sorted({str(remark.message) for remark in remarks}),
     }
     cells.keep(cell, facts)
     return facts
+
+
+def train_command(asked: TrainOptions) -> str:
+    """The same training as a command line."""
+    words = ["hsisr", "train", *(str(path) for path in asked.scenes)]
+    if asked.dataset is not None:
+        words += ["--dataset", asked.dataset]
+    words += ["--scale", str(asked.scale), "--model", str(asked.model)]
+    words += ["--recipe", str(asked.recipe), "--seed", str(asked.seed)]
+    words += ["--max-minutes", f"{asked.max_minutes:g}"]
+    for setting in asked.settings:
+        words += ["--set", setting]
+    return shlex.join([*words, "--out", str(asked.out)])
 
 
 def _given_facts(run: Run) -> dict[str, Any]:

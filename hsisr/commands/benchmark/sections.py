@@ -168,3 +168,8 @@ def leaks_table(facts: Facts) -> Table:
 
 def _environment_table(facts: Facts) -> Table:
     return facts_table("Environment", {"made": facts["created"], **facts["environment"]})
+
+
+def training_commands(facts: Facts) -> list[str]:
+    """Every training of a report as a command of its own."""
+    return [row["command"] for row in facts["trainings"] if "command" in row]
