@@ -31,8 +31,9 @@ class Recipe:
 
     patches: Literal["random", "grid"] = "random"
     """random: crops anywhere, augmented. grid: the paper's fixed patches, in epochs."""
-    split: Literal["held-out", "patches", "published"] = "held-out"
-    """held-out: a strip at the end of each scene. patches: one grid patch in ten, none that
+    split: Literal["held-out", "whole", "patches", "published"] = "held-out"
+    """held-out: a strip at the end of each scene. whole: nothing is held out, so nothing is
+    validated and the last weights are kept. patches: one grid patch in ten, none that
     touches a test window. published: that of the paper's notebooks, with its leak."""
     crop_lr_px: int = 24
     """Side of a random patch, in LR pixels; less where a scene is smaller."""
@@ -150,7 +151,7 @@ class Recipe:
             found.append(f"{counted} is {length}, expected at least 1 for {self.patches} patches")
         if self.patches == "random" and self.validate_every < 1:
             found.append("validate_every is 0, which needs grid patches")
-        if (self.split == "held-out") != (self.patches == "random"):
+        if (self.split in ("held-out", "whole")) != (self.patches == "random"):
             found.append(f"split {self.split!r} does not go with {self.patches} patches")
         return found
 

@@ -43,7 +43,7 @@ def test_every_network_is_trained_alike_but_for_its_loss(name: str) -> None:
     plain = recipe_of(run_of("edsr"), SCENES, bands=103)
     own = ("distance", "spatial", "spectral", "angle", "weight_penalty", "group_size", "network")
     assert replace(recipe, **{key: getattr(plain, key) for key in own}) == plain
-    assert recipe.normalisation == "band"
+    assert (recipe.normalisation, recipe.split) == ("band", "whole")
     descriptor = described(str(method_named(name).arch), 4, recipe)
     assert descriptor.normalisation == "band"
 

@@ -49,6 +49,7 @@ def test_a_file_is_a_recipe_too(tmp_path: Path) -> None:
         ("ema_decay = 1.0", "ema_decay is 1.0, expected 0 to below 1"),
         ("coarser = [1]", r"coarser is \[1\], expected factors from 2 on"),
         ("validate_every = 0", "validate_every is 0, which needs grid patches"),
+        ("patches = 'grid'\nsplit = 'whole'\nepochs = 1", "'whole' does not go with grid"),
         ("split = 'patches'", "split 'patches' does not go with random patches"),
         ("patches = 'grid'\nsplit = 'patches'", "epochs is 0, expected at least 1"),
         ("steps = ", "mine.toml: not TOML"),

@@ -23,7 +23,9 @@ from hsisr.training.recipe import Recipe
 from hsisr.training.start import described
 from hsisr.weights import load_weights, resolve
 
-_UNTIL_TIME_IS_OVER: Final = "steps=10000000"
+_ALIKE: Final = ("normalisation=band", "split=whole", "steps=10000000")
+"""Of all networks: bands normalised, and the whole budget spent on steps. Validating a large
+network can take longer than a short budget, so nothing is held out and the last weights count."""
 _RUNS: Final = "runs"
 _BULKY: Final = "state.safetensors"
 """What resumes an unfinished training; a finished one does not need it."""
@@ -126,7 +128,7 @@ def most_bands(course: Course) -> int:
 def train_options(run: Run, options: BenchmarkOptions, bands: int, out: Path) -> TrainOptions:
     """How `hsisr train` is asked to train a run; see `LOSSES` for what differs by method."""
     method, published = run.method, options.protocol == "dacn-published"
-    settings = [] if published else ["normalisation=band", _UNTIL_TIME_IS_OVER]
+    settings = [] if published else list(_ALIKE)
     if published and run.course.dataset == "paviau" and run.scale == 4:
         settings.append("batch_size=8")
     if not published or method.arch != "dacn":

@@ -66,9 +66,13 @@ def _note(facts: Facts, convention: str) -> str:
         if options["protocol"] == "disjoint"
         else "No result is drawn towards the observed pixels."
     )
+    disjoint = options["protocol"] == "disjoint"
+    spent = (
+        ", all of them steps, and its last weights count" if disjoint else ", validation included"
+    )
     return (
         f"{source}. Protocol {options['protocol']}: each network learnt for at most "
-        f"{options['budget']:g} minutes, validation included. {agreement} Means over the judging "
+        f"{options['budget']:g} minutes{spent}. {agreement} Means over the judging "
         "scenes; ± is the sample standard deviation over n seeds."
     )
 
