@@ -1,5 +1,7 @@
 """The `hsisr evaluate` command."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -108,9 +110,21 @@ def evaluate(
                 "estimate_variable": estimate_variable,
             }
             truth = images[0] if len(images) == 2 else None
-            report = judge(truth, images[-1], EvaluateOptions(**common, **more))
+            with _exit_1_is_a_verdict():
+                report = judge(truth, images[-1], EvaluateOptions(**common, **more))
         _show(report, per_band=per_band, csv=csv, json=json)
         _judge(report.failed, report)
+
+
+@contextmanager
+def _exit_1_is_a_verdict() -> Iterator[None]:
+    """A picture that is in the way is wrong usage, so that exit code 1 means a failed limit."""
+    from hsisr.errors import OutputExistsError, UsageError
+
+    try:
+        yield
+    except OutputExistsError as error:
+        raise UsageError(str(error)) from error
 
 
 def _require_sense(
@@ -155,7 +169,8 @@ def _show(report: "Report | WaldReport", *, per_band: bool, csv: bool, json: boo
 def _judge(failed: "tuple[Threshold, ...]", report: "Report | WaldReport") -> None:
     """One line per limit that is not kept, and exit code 1."""
     for limit in failed:
-        value = report.values[limit.figure]
-        say(f"error: {limit.figure} is {value:.6g}, expected {limit}", color="red")
+        why = report.undefined.get(limit.figure)
+        found = f"undefined ({why})" if why else f"{report.values[limit.figure]:.6g}"
+        say(f"error: {limit.figure} is {found}, expected {limit}", color="red")
     if failed:
         raise typer.Exit(1)

@@ -39,7 +39,7 @@ def train(
     scale: Scale = 4,
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", help="dacn-any, dacn, edsr, ... [default: dacn-any]"),
+        typer.Option("--model", "-m", help="dacn-any, dacn, edsr, ... [default: the recipe's]"),
     ] = None,
     init: Annotated[
         str | None,
@@ -132,9 +132,10 @@ def _report(result: "TrainResult", *, json: bool, quiet: bool) -> None:
     if quiet or result.score is None or result.bicubic is None:
         return
     gain = result.score - result.bicubic
+    angle = (result.sam or 0.0) - (result.bicubic_sam or 0.0)
     say(
-        f"{result.score:.2f} dB on what was held out, {gain:+.2f} dB against bicubic; best at step "
-        f"{result.best_step} of {result.steps}"
+        f"{result.score:.2f} dB on what was held out, {gain:+.2f} dB and {angle:+.3f} degrees "
+        f"against bicubic; best at step {result.best_step} of {result.steps}"
     )
 
 

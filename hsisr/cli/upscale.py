@@ -108,7 +108,7 @@ def upscale(
             precision=precision,
             threads=threads,
             dtype=dtype,
-            format="COG" if cog else format,
+            format=_format(format, cog=cog),
             creation_options=key_values(creation_options or []),
             overviews=overviews,
             overwrite=overwrite,
@@ -130,6 +130,17 @@ def upscale(
         if json:
             print_json(_report(outcomes, failures, skipped=len(pairs) - len(todo)))
         _judge(failures, len(outcomes))
+
+
+def _format(named: str | None, *, cog: bool) -> str | None:
+    """The format that both options name together."""
+    if not cog:
+        return named
+    if named is not None and named.lower() not in ("cog", "gtiff"):
+        from hsisr.errors import UsageError
+
+        raise UsageError(f"found --cog and --format {named}, expected one of them")
+    return "COG"
 
 
 def _report(

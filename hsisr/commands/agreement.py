@@ -11,7 +11,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from hsisr.commands.pairing import STRIP_BYTES, Strip, in_physical_unit, same_unit, strip_rows
+from hsisr.commands.pairing import (
+    STRIP_BYTES,
+    Strip,
+    in_physical_unit,
+    require_same_grid,
+    same_unit,
+    strip_rows,
+)
 from hsisr.degradation import DEGRADATIONS
 from hsisr.errors import InputDataError
 from hsisr.io.protocol import Scene
@@ -80,9 +87,10 @@ def measure_agreement(observed: Scene, estimate: Scene) -> Agreement:
     """Average the estimate over each LR pixel and compare with the observed scene.
 
     Raises:
-        InputDataError: The sizes do not fit, or no value is valid in both.
+        InputDataError: The sizes or places do not fit, or no value is valid in both.
     """
     scale = scale_between(observed, estimate)
+    require_same_grid(observed, estimate, finer=scale)
     angles, count, squares, largest = AngleSum(), 0, 0.0, 0.0
     for strip in _strips(observed, estimate, scale):
         valid = strip.valid

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.upscale import Progress, UpscaleResult, plan_upscale, upscale
-from hsisr.errors import HsisrError, InputDataError, UsageError
+from hsisr.errors import HsisrError, InputDataError, ResourceError, UsageError
 from hsisr.io.opening import find_scenes
 from hsisr.io.temporary import resource_errors
 from hsisr.io.writer import guess_format
@@ -69,17 +69,34 @@ def upscale_all(
         dry_run: Only plan.
         progress: Called with a scene before its work begins; gives its progress callback.
     """
+    pairs = list(pairs)
     for source, output in pairs:
-        own = options
-        if options.quicklook is not None and options.quicklook.is_dir():
-            own = replace(options, quicklook=options.quicklook / f"{output.stem}.png")
         try:
+            own = _with_own_quicklook(options, output, several=len(pairs) > 1)
             if dry_run:
                 yield plan_upscale(source, output, own)
             else:
                 yield upscale(source, output, own, progress=progress(source))
         except HsisrError as error:
             yield Failure(source, error)
+        except MemoryError as error:
+            yield Failure(source, ResourceError(f"{source}: out of memory ({error})"))
+
+
+def _with_own_quicklook(options: UpscaleOptions, output: Path, *, several: bool) -> UpscaleOptions:
+    """The options with the picture of one scene, in the folder that was named for several.
+
+    Raises:
+        UsageError: Several scenes have one picture.
+    """
+    if options.quicklook is None or not (several or options.quicklook.is_dir()):
+        return options
+    if options.quicklook.suffix.lower() == ".png":
+        raise UsageError(
+            f"--quicklook {options.quicklook} is one picture; several scenes need a folder"
+        )
+    make_folder(options.quicklook)
+    return replace(options, quicklook=options.quicklook / f"{output.stem}.png")
 
 
 def make_folder(folder: Path) -> None:

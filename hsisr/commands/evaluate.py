@@ -1,6 +1,7 @@
 """Judge an estimate: against a reference, against the scene it was made from, or both."""
 
 import warnings
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,6 +96,11 @@ class Report:
             **(self.scores.values if self.scores else {}),
             **(self.agreement.figures if self.agreement else {}),
         }
+
+    @property
+    def undefined(self) -> Mapping[str, str]:
+        """Why a figure is missing."""
+        return self.scores.undefined if self.scores else {}
 
     @property
     def failed(self) -> tuple[Threshold, ...]:

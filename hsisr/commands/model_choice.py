@@ -3,10 +3,12 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hsisr.commands.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, WeightsError
 from hsisr.inference.devices import device_named, precision_named
+from hsisr.inference.footprint import room_for_tiles, tile_bytes
 from hsisr.inference.planning import (
     BandGroup,
     Layout,
@@ -19,9 +21,13 @@ from hsisr.inference.planning import (
 from hsisr.inference.statistics import BandStatistics
 from hsisr.inference.upscaler import InterpolationUpscaler, NetworkUpscaler
 from hsisr.models.interpolation import KERNELS
-from hsisr.weights import LoadedWeights, default_for, load_weights, resolve
+
+if TYPE_CHECKING:
+    from hsisr.weights import LoadedWeights
 
 _GPU_BATCH = 16
+"""Most tiles at once; more make no GPU busier."""
+_LEAST_TILE = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +35,7 @@ class ChosenModel:
     """An interpolation, or a network with its weights."""
 
     name: str
-    weights: LoadedWeights | None = None
+    weights: "LoadedWeights | None" = None
 
     @property
     def sha256(self) -> str | None:
@@ -45,6 +51,8 @@ def choose_model(options: UpscaleOptions) -> ChosenModel:
     """
     if options.model in KERNELS:
         return ChosenModel(options.model)
+    from hsisr.weights import default_for, load_weights, resolve  # loads every network
+
     if options.model is None:
         entry = default_for(options.scale)
         if entry is None:
@@ -107,7 +115,7 @@ def plan_work(
         ),
         *interpolated_groups(sorted(bad), plain),
     )
-    tile = options.tile or descriptor.tile_lr_px
+    tile, batch_size, features = _tiles_that_fit(network, options)
     overlap = descriptor.overlap_lr_px if options.overlap is None else options.overlap
     return plan_network(
         network,
@@ -115,6 +123,36 @@ def plan_work(
         layout,
         tile=tile,
         overlap=min(overlap, tile - 1),
-        batch_size=options.batch_size or (_GPU_BATCH if device.type == "cuda" else 1),
+        batch_size=batch_size,
         floors=None if statistics is None else statistics.floors,
+        feature_bytes=features if device.type == "cpu" else 0,
     )
+
+
+def _tiles_that_fit(network: NetworkUpscaler, options: UpscaleOptions) -> tuple[int, int, int]:
+    """Tile side in LR pixels, tiles at once, and the bytes that these take.
+
+    The tile is that of the weights, halved, and that is said, where one alone is too much for the
+    memory at hand. A processor gains nothing from several at once; a GPU takes as many as fit.
+    """
+    descriptor, room = network.descriptor, room_for_tiles(network.device)
+    tile = options.tile or descriptor.tile_lr_px
+
+    def taken(side: int) -> int:
+        with_context = side + 2 * descriptor.margin_lr_px
+        return tile_bytes(network.network, descriptor.group_size, with_context)
+
+    bytes_each = taken(tile)
+    while options.tile is None and bytes_each > room and tile > _LEAST_TILE:
+        tile //= 2
+        bytes_each = taken(tile)
+    if tile < (options.tile or descriptor.tile_lr_px):
+        warnings.warn(
+            f"little memory is free, so tiles are {tile} LR pixels wide instead of "
+            f"{descriptor.tile_lr_px}; results differ slightly (--tile sets the size)",
+            HsisrWarning,
+            stacklevel=2,
+        )
+    most = _GPU_BATCH if network.device.type == "cuda" else 1
+    batch_size = options.batch_size or max(1, min(most, room // max(1, bytes_each)))
+    return tile, batch_size, bytes_each * batch_size

@@ -84,15 +84,20 @@ def _scaling(scene: Scene) -> npt.NDArray[np.float64]:
     return np.array([scales, offsets], np.float64)
 
 
-def require_same_grid(reference: Scene, estimate: Scene) -> None:
+def require_same_grid(reference: Scene, estimate: Scene, *, finer: int = 1) -> None:
     """Refuse scenes that do not lie on each other, band on band and pixel on pixel.
 
     Places are compared where both files have one.
 
+    Args:
+        reference: One scene.
+        estimate: The other.
+        finer: Pixels of the estimate per pixel of the reference along a side.
+
     Raises:
         InputDataError: They differ in size, in CRS or in place; both grids are named.
     """
-    one, other = reference.metadata, estimate.metadata
+    one, other = reference.metadata.finer(finer), estimate.metadata
     what = []
     if one.bands != other.bands:
         what.append("bands")
@@ -109,9 +114,14 @@ def require_same_grid(reference: Scene, estimate: Scene) -> None:
     if what:
         raise InputDataError(
             f"the grids differ in {' and '.join(what)}: {_grid(reference)}; {_grid(estimate)}; "
-            "expected the same bands and pixels on the same ground, resample or crop one of them"
+            f"expected the same bands and {_pixels(finer)} on the same ground, resample or crop "
+            "one of them"
         )
     _warn_about_wavelengths(reference, estimate)
+
+
+def _pixels(finer: int) -> str:
+    return "pixels" if finer == 1 else f"{finer} x {finer} pixels for each of the first"
 
 
 def _same_place(one: Affine, other: Affine, grid: SceneMetadata) -> bool:

@@ -88,7 +88,7 @@ def _train(
     outcome = _run(plan, [log, observer], options, resume=resume)
     if not workers.first:
         return training_result(options, outcome, None, first=False)
-    return written_result(options, recipe, plan, outcome, log, datasets)
+    return written_result(options, recipe, plan, outcome, log, data, datasets)
 
 
 def _run(
@@ -135,7 +135,7 @@ def _prepared(options: TrainOptions, workers: Workers) -> bool:
 def _start(options: TrainOptions, recipe: Recipe) -> Start:
     if options.init is not None:
         return start_from(options.init, options.model, options.scale, recipe, options.seed)
-    return fresh_start(options.model or "dacn-any", options.scale, recipe, options.seed)
+    return fresh_start(options.model or recipe.model, options.scale, recipe, options.seed)
 
 
 def _sources(

@@ -5,8 +5,10 @@ from typing import Any
 
 from hsisr.datasets.catalogue import Dataset
 from hsisr.models.descriptor import ModelDescriptor
+from hsisr.tiling.windows import Window
 from hsisr.training.recipe import Recipe
 from hsisr.training.state import Progress, Record
+from hsisr.training.testing import CONVENTION, SHOWN
 
 
 def model_card(
@@ -24,7 +26,7 @@ def model_card(
         descriptor: Of the network.
         recipe: Complete.
         progress: Of the finished run.
-        facts: The run's: `scenes`, `command`, `hardware`, `versions`, `seed`, `ending`.
+        facts: The run's: `scenes`, `command`, `hardware`, `versions`, `seed`, `ending`, `test`.
         datasets: Catalogue entries of the scenes that came by name.
     """
     parts = [
@@ -32,13 +34,14 @@ def model_card(
         _network(descriptor),
         "## Scores",
         _scores(progress),
+        _tests(facts["test"]),
         "## Training scenes",
         _scenes(facts["scenes"]),
         _terms(datasets),
         "## How it was made",
         _making(recipe, progress, facts),
         "## Limits",
-        _limits(descriptor),
+        _limits(descriptor, cut_short=facts["ending"] == "time"),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -64,10 +67,33 @@ def _scores(progress: Progress) -> str:
     return "\n".join(rows) + f"\n\n{gain_words(best)}"
 
 
+def _tests(tests: Sequence[Mapping[str, Any]]) -> str:
+    if not tests:
+        return ""
+    head = " | ".join(name.upper() for name in SHOWN)
+    lines = [f"| scene | | {head} |", "| --- | --- |" + " --- |" * len(SHOWN)]
+    for test in tests:
+        for who, scores in (("these weights", "scores"), ("bicubic", "bicubic")):
+            figures = " | ".join(_number(test[scores][name]) for name in SHOWN)
+            lines.append(f"| {test['scene']} | {who} | {figures} |")
+    window = Window(*tests[0]["window"])
+    drawn = "" if tests[0]["drawn_towards_observed"] else "not "
+    lines.append(
+        f"\nRows {window.row} to {window.row_end - 1}, columns {window.col} to "
+        f"{window.col_end - 1} of the scene, by which nothing was chosen; convention "
+        f"`{CONVENTION}` of `hsisr evaluate`; {drawn}drawn towards the observed pixels."
+    )
+    return "\n".join(lines)
+
+
+def _number(value: float | str | None) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
 def gain_words(record: Record) -> str:
-    """A sentence on the gain over bicubic interpolation."""
-    gain = record.score - record.bicubic
-    return f"{gain:+.2f} dB {'over' if gain >= 0 else 'against'} bicubic interpolation."
+    """A sentence on what was gained, or lost, against bicubic interpolation."""
+    gain, angle = record.score - record.bicubic, record.sam - record.bicubic_sam
+    return f"{gain:+.2f} dB and {angle:+.3f} degrees against bicubic interpolation."
 
 
 def _scenes(scenes: Sequence[Mapping[str, Any]]) -> str:
@@ -100,13 +126,14 @@ def _making(recipe: Recipe, progress: Progress, facts: Mapping[str, Any]) -> str
     return "\n".join(lines)
 
 
-def _limits(descriptor: ModelDescriptor) -> str:
+def _limits(descriptor: ModelDescriptor, *, cut_short: bool) -> str:
     known = descriptor.wavelengths_nm
     spectrum = (
         f"Trained between {known[0]:.0f} and {known[1]:.0f} nm. " if known is not None else ""
     )
+    short = "Time ended this training, not its recipe: longer may be better. " if cut_short else ""
     return (
-        f"{spectrum}The detail added is plausible, not measured: what lies below the observed "
-        "pixel cannot be known from one scene. Scenes from other sensors, or whose blur is not "
-        "the area average trained on, may gain less; `hsisr evaluate --wald` tells how much."
+        f"{short}{spectrum}The detail added is plausible, not measured: what lies below the "
+        "observed pixel cannot be known from one scene. Scenes from other sensors, or whose blur "
+        "is not the area average trained on, may gain less; `hsisr evaluate --wald` tells how much."
     )

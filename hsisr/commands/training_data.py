@@ -30,7 +30,7 @@ from hsisr.datasets.splits import (
     whole_split,
 )
 from hsisr.datasets.teaching import TeachingScene, coarser, fitting_region, teaching_scene
-from hsisr.errors import HsisrWarning, InputDataError
+from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.io.opening import find_scenes, open_scene
 from hsisr.io.protocol import Scene
 from hsisr.models.descriptor import ModelDescriptor
@@ -95,16 +95,41 @@ def expand_sources(
 ) -> list[Source]:
     """The scenes that some paths stand for; folders are searched.
 
+    Where there are several, `variable` and `axes` are for those whose kind of file takes them.
+    What cannot be used in a folder is left out, and that is said.
+
     Raises:
-        InputDataError: A folder holds no scene, or cannot be listed.
+        InputDataError: A folder holds no scene that can be used, or cannot be listed.
     """
+    named = [(path, find_scenes(path)) for path in paths]
+    alone = sum(len(found) for _, found in named) == 1
     sources = []
-    for path in paths:
-        found = find_scenes(path)
-        if not found:
+    for path, found in named:
+        own = [_source(scene, variable, axes, alone=alone) for scene in found]
+        if found != [path]:
+            own = [source for source in own if _can_be_opened(source)]
+        if not own:
             raise InputDataError(f"{path}: found no scene in this folder; name scene files")
-        sources += [Source(path=scene, variable=variable, axes=axes) for scene in found]
+        sources += own
     return sources
+
+
+def _source(path: Path, variable: str | None, axes: str | None, *, alone: bool) -> Source:
+    kind = path.suffix.lower()
+    return Source(
+        path=path,
+        variable=variable if alone or kind == ".mat" else None,
+        axes=axes if alone or kind in (".mat", ".npy") else None,
+    )
+
+
+def _can_be_opened(source: Source) -> bool:
+    try:
+        with closing(open_scene(source.path, variable=source.variable, axes=source.axes)):
+            return True
+    except (InputDataError, UsageError) as error:
+        warnings.warn(f"left out: {error}", HsisrWarning, stacklevel=4)
+        return False
 
 
 def training_data(

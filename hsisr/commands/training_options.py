@@ -28,7 +28,7 @@ class TrainOptions:
     """Scenes to be judged by; without them, a part of every training scene."""
     scale: int = 4
     model: str | None = None
-    """A network of `hsisr.models.registry`; None: that of `init`, else dacn-any."""
+    """A network of `hsisr.models.registry`; None: that of `init`, else of the recipe."""
     init: str | None = None
     """Weights to start from: released ones by name, or a file."""
     recipe: str | None = None

@@ -18,6 +18,7 @@ from hsisr.training.recipe import Recipe
 from hsisr.training.reporting import RunLog, draw_curve, machine
 from hsisr.training.start import Start
 from hsisr.training.state import Record
+from hsisr.training.testing import scores_on_test_windows
 from hsisr.weights import save_weights
 from hsisr.weights.store import file_sha256
 
@@ -41,6 +42,9 @@ class TrainResult:
     score: float | None
     """MPSNR of the kept weights on the validation windows, in dB; None: nothing was held out."""
     bicubic: float | None
+    sam: float | None
+    """Mean spectral angle of the kept weights there, in degrees."""
+    bicubic_sam: float | None
     start: float | None
     """MPSNR of the weights the run began with."""
     first: bool = True
@@ -97,6 +101,7 @@ def written_result(
     plan: Plan,
     outcome: Outcome,
     log: RunLog,
+    data: TrainingData,
     datasets: list[Dataset],
 ) -> TrainResult:
     """Write weights, model card, learning curve and run.json; a stopped run gets no weights.
@@ -113,6 +118,13 @@ def written_result(
         draw_curve(options.out / CURVE, history, f"{name}, recipe {recipe.name}")
     if outcome.ending != "stopped":
         plan.network.load_state_dict(outcome.weights)
+        more["test"] = scores_on_test_windows(
+            plan.network,
+            plan.descriptor,
+            data.scenes,
+            plan.device,
+            consistent=recipe.split != "published",
+        )
         facts = {**log.facts, **more}
         weights = save_weights(
             options.out / f"{name}.safetensors",
@@ -155,15 +167,19 @@ def _say_gain(options: TrainOptions, outcome: Outcome) -> None:
         return
     if options.init is not None and start is not None and best.step == start.step:
         warnings.warn(
-            f"no step improved on {options.init} ({start.score:.3f} dB on what was held out), so "
-            "its weights are kept as they were",
+            f"no step improved on the weights that came from {options.init} ({start.score:.3f} dB "
+            "on what was held out), so these are kept",
             HsisrWarning,
             stacklevel=5,
         )
-    if best.score < best.bicubic:
+    losses = [
+        *([f"{best.bicubic - best.score:.2f} dB"] if best.score < best.bicubic else []),
+        *([f"{turned:.2f} degrees"] if (turned := best.sam - best.bicubic_sam) > 0.01 else []),
+    ]
+    if losses:
         warnings.warn(
-            f"the weights lose {best.bicubic - best.score:.2f} dB against bicubic interpolation "
-            "on what was held out; train longer, or on more scenes",
+            f"the weights lose {' and '.join(losses)} against bicubic interpolation on what was "
+            "held out; train longer, or on more scenes",
             HsisrWarning,
             stacklevel=5,
         )
@@ -184,6 +200,8 @@ def training_result(
         seconds=progress.seconds,
         score=best.score if best is not None else None,
         bicubic=best.bicubic if best is not None else None,
+        sam=best.sam if best is not None else None,
+        bicubic_sam=best.bicubic_sam if best is not None else None,
         start=progress.history[0].score if progress.history else None,
         first=first,
     )

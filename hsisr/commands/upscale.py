@@ -22,6 +22,7 @@ from hsisr.inference.stitcher import stitch
 from hsisr.io.behind import written_behind
 from hsisr.io.opening import open_scene
 from hsisr.io.protocol import Scene, TargetOptions
+from hsisr.io.quicklook import check_quicklook, write_quicklook
 from hsisr.io.rolling import rows_at_once
 from hsisr.io.writer import block_size, check_target, create_writer, guess_format
 from hsisr.scene.metadata import SceneMetadata
@@ -112,6 +113,8 @@ def _upscale(
     )
     refuse_same_file(source, output)
     check_target(output, target)
+    if options.quicklook is not None:
+        check_quicklook(options.quicklook, overwrite=options.overwrite)
     with closing(open_scene(source, variable=options.variable, axes=options.axes)) as scene:
         model = choose_model(options)
         job = _Job.prepare(scene, output, options, target, model)
@@ -122,8 +125,7 @@ def _upscale(
     result = job.result(written=not dry)
     if dry:
         return result
-    if options.quicklook is not None:
-        _write_quicklook(job, options)
+    _write_quicklook(job, options)
     if moved:
         warnings.warn(
             f"{output.name}: {moved} values did not fit {result.dtype} and were moved to the "
@@ -273,12 +275,10 @@ def _bad_bands(
 
 
 def _write_quicklook(job: _Job, options: UpscaleOptions) -> None:
-    from hsisr.io.quicklook import write_quicklook
-
     if options.quicklook is None:
         return
     with (
         closing(open_scene(job.scene.path, variable=options.variable, axes=options.axes)) as lr,
         closing(open_scene(job.output)) as hr,
     ):
-        write_quicklook(options.quicklook, lr, hr)
+        write_quicklook(options.quicklook, lr, hr, overwrite=options.overwrite)

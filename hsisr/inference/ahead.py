@@ -7,24 +7,27 @@ from typing import TypeVar
 _Result = TypeVar("_Result")
 
 
-def one_ahead(tasks: Iterable[Callable[[], _Result]]) -> Iterator[_Result]:
+def one_ahead(
+    tasks: Iterable[Callable[[], _Result]], thread: ThreadPoolExecutor
+) -> Iterator[_Result]:
     """Results in order; one task at a time runs in a thread of its own.
 
-    An error of a task is raised where its result would have come. Whoever stops early waits for
-    the task under way.
+    An error of a task is raised where its result would have come.
 
-    >>> list(one_ahead([lambda: 1, lambda: 2]))
+    Args:
+        tasks: What to do.
+        thread: A pool of one thread, which may serve many calls; whoever leaves it waits for the
+            task under way.
+
+    >>> with ThreadPoolExecutor(1) as thread:
+    ...     list(one_ahead([lambda: 1, lambda: 2], thread))
     [1, 2]
     """
-    thread = ThreadPoolExecutor(1, thread_name_prefix="ahead")
     before: Future[_Result] | None = None
-    try:
-        for task in tasks:
-            coming = thread.submit(task)
-            if before is not None:
-                yield before.result()
-            before = coming
+    for task in tasks:
+        coming = thread.submit(task)
         if before is not None:
             yield before.result()
-    finally:
-        thread.shutdown(wait=True, cancel_futures=True)
+        before = coming
+    if before is not None:
+        yield before.result()

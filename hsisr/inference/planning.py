@@ -123,8 +123,20 @@ def plan_network(
     overlap: int,
     batch_size: int,
     floors: tuple[float, ...] | None = None,
+    feature_bytes: int = 0,
 ) -> Plan:
-    """Square tiles that overlap and are blended."""
+    """Square tiles that overlap and are blended.
+
+    Args:
+        upscaler: Says the scale.
+        groups: Bands that go together.
+        layout: What the plan has to fit.
+        tile: Side of a tile, LR pixels.
+        overlap: LR pixels that neighbours share.
+        batch_size: Tiles at once.
+        floors: See `Plan.floors`.
+        feature_bytes: What the network takes beside everything else, for a batch.
+    """
     scale = upscaler.scale
     halo = max(group.upscaler.margin_lr_px for group in groups)
     rows = _segments(layout.rows, tile, overlap, scale)
@@ -144,7 +156,7 @@ def plan_network(
         halo=halo,
         batch_size=batch_size,
         floors=floors,
-        peak_bytes=BASE_BYTES + per_col * (min(width, layout.cols) + 2 * halo),
+        peak_bytes=BASE_BYTES + feature_bytes + per_col * (min(width, layout.cols) + 2 * halo),
     )
 
 

@@ -5,6 +5,7 @@ Nothing here holds more than one row of tiles of one panel.
 
 import functools
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,21 +51,29 @@ def stitch(
         advance: Called with the number of tiles just finished.
     """
     moved = 0
-    for panel in plan.panels:
-        finisher = PanelFinisher(writer, plan, panel, consistent=consistent, masked=masked)
-        rolling = RollingScene(scene, above=fill_rounds(plan))
-        for number, segment in enumerate(plan.rows):
-            observed = observe(rolling, bands, plan, panel, segment)
-            after = plan.rows[number + 1].start if number + 1 < len(plan.rows) else segment.end
-            for positions, values in _blended_groups(plan, panel, segment, observed, advance):
-                finisher.add(positions, values, segment, after, observed)
-            finisher.end_row_of_tiles(after)
-        moved += finisher.moved
+    # one thread for all: memory that comes and goes in many threads is never given back
+    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as thread:
+        for panel in plan.panels:
+            finisher = PanelFinisher(writer, plan, panel, consistent=consistent, masked=masked)
+            rolling = RollingScene(scene, above=fill_rounds(plan))
+            for number, rows in enumerate(plan.rows):
+                observed = observe(rolling, bands, plan, panel, rows)
+                after = plan.rows[number + 1].start if number + 1 < len(plan.rows) else rows.end
+                groups = _blended_groups(plan, panel, rows, observed, advance, thread)
+                for positions, values in groups:
+                    finisher.add(positions, values, rows, after, observed)
+                finisher.end_row_of_tiles(after)
+            moved += finisher.moved
     return Stitched(moved)
 
 
 def _blended_groups(
-    plan: Plan, panel: Panel, rows: Segment, observed: Observed, advance: Callable[[int], None]
+    plan: Plan,
+    panel: Panel,
+    rows: Segment,
+    observed: Observed,
+    advance: Callable[[int], None],
+    thread: ThreadPoolExecutor,
 ) -> Iterator[tuple[tuple[int, ...], torch.Tensor]]:
     """Bands (and their HR rows of this row of tiles) as soon as no later group adds to them."""
     partial: dict[int, torch.Tensor] = {}
@@ -72,7 +81,7 @@ def _blended_groups(
         functools.partial(_blended_tiles, plan, panel, rows, group, observed, advance)
         for group in plan.groups
     ]
-    results = one_ahead(tasks) if plan.ahead else (task() for task in tasks)
+    results = one_ahead(tasks, thread) if plan.ahead else (task() for task in tasks)
     for number, (group, values) in enumerate(zip(plan.groups, results, strict=True)):
         if group.weights is None:  # no other group has these bands
             for run in _runs(group.bands):

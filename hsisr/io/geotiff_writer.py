@@ -148,6 +148,9 @@ class GeoTiffWriter(SceneWriter):
             "COMPRESS": _compression(),
             "PHOTOMETRIC": "MINISBLACK",  # or three bands of bytes become red, green and blue
         }
+        if not self._options.masked:
+            # GDAL's threads look at the file while the mask, a directory of its own, is written
+            defaults |= self._threads()
         merged = defaults | chosen
         if merged["TILED"].upper() in ("NO", "FALSE", "OFF"):
             del merged["BLOCKXSIZE"]
@@ -166,6 +169,7 @@ class GeoTiffWriter(SceneWriter):
             "BIGTIFF": "IF_SAFER",
             "COMPRESS": _compression(),
             "OVERVIEW_RESAMPLING": "AVERAGE",
+            **self._threads(),
         }
         merged = defaults | self._co
         if merged["COMPRESS"].upper() == "ZSTD":
@@ -175,9 +179,12 @@ class GeoTiffWriter(SceneWriter):
     def _with_predictor(self, merged: dict[str, str], predictor: str) -> dict[str, str]:
         if merged["COMPRESS"].upper() in ("ZSTD", "DEFLATE", "LZW"):
             merged.setdefault("PREDICTOR", predictor)
-        if self._options.threads > 1:
-            merged.setdefault("NUM_THREADS", str(self._options.threads))
         return merged
+
+    def _threads(self) -> dict[str, str]:
+        """Let GDAL compress on as many threads as are wanted."""
+        threads = self._options.threads
+        return {"NUM_THREADS": str(threads)} if threads > 1 else {}
 
     def _copy_to_cog(self) -> Path:
         copied = self._place.file(f"cog.{self.path.name}")

@@ -116,7 +116,8 @@ def _cube(variables: Mapping[str, Variable], wanted: str | None, wavelengths: in
     if matrix := _unmixing_matrix(variables, cube):
         raise InputDataError(
             f"found an unmixing matrix {_table(variables, [matrix])}, and {cube} beside it looks "
-            f"like its abundance maps. {_ADVICE}; or insist with --variable {cube}"
+            f"like its abundance maps. {_ADVICE}; or, if {cube} is the image, name it with "
+            f"--variable {cube}"
         )
     return cube
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from hsisr.errors import InputDataError, UsageError
-from hsisr.io.envi import header_beside, open_envi
+from hsisr.io.envi import DATA_SUFFIXES, header_beside, open_envi
 from hsisr.io.folder import is_band_folder, open_folder
 from hsisr.io.npy import NpyScene
 from hsisr.io.protocol import Scene
@@ -82,13 +82,16 @@ def _is_scene(entry: Path) -> bool:
 
 
 def _begins_envi(entry: Path) -> bool:
-    """True unless this is a header that is none of ENVI's, or one that lies beside a TIFF."""
+    """True unless this is a header that is none of ENVI's, or one that belongs to a TIFF."""
     if entry.suffix.lower() != ".hdr":
         return True
-    beside = [entry.with_suffix(end) for end in (".tif", ".tiff")]
+    own, tiff = (
+        any(entry.with_suffix(end).is_file() for end in ends)
+        for ends in (DATA_SUFFIXES, (".tif", ".tiff"))
+    )
     try:
         with entry.open("rb") as file:
-            return file.read(4) == b"ENVI" and not any(b.exists() for b in beside)
+            return file.read(4) == b"ENVI" and (own or not tiff)
     except OSError:
         return True
 

@@ -38,23 +38,31 @@ def guess_format(path: Path, file_format: str | None = None) -> str:
         file_format: A name of the format, in any case; None: by the suffix.
 
     Raises:
-        UsageError: The name is unknown, or the suffix says nothing.
+        UsageError: The name is unknown, or the suffix says nothing or something else.
 
     >>> guess_format(Path("scene.TIF")), guess_format(Path("scene"), "envi")
     ('GTiff', 'ENVI')
     """
-    if file_format is not None:
-        known = {name.lower(): name for name in FORMATS}
-        if file_format.lower() not in known:
-            raise UsageError(
-                f"unknown format {file_format!r}; expected one of {', '.join(FORMATS)}"
-            )
-        return known[file_format.lower()]
     found = _BY_SUFFIX.get(path.suffix.lower())
+    if file_format is not None:
+        return _named(file_format, path, found)
     if found is None:
         raise UsageError(
             f"{path.name}: found the suffix {path.suffix!r}, expected .tif, .hdr, .img, .dat, "
             f".bsq, .bil, .bip or .mat; change it, or name one of {', '.join(FORMATS)} as format"
+        )
+    return found
+
+
+def _named(file_format: str, path: Path, by_suffix: str | None) -> str:
+    """The format of that name, unless the path's suffix is that of another one."""
+    known = {name.lower(): name for name in FORMATS}
+    if (found := known.get(file_format.lower())) is None:
+        raise UsageError(f"unknown format {file_format!r}; expected one of {', '.join(FORMATS)}")
+    if by_suffix is not None and by_suffix != ("GTiff" if found == "COG" else found):
+        raise UsageError(
+            f"{path.name}: found the suffix {path.suffix!r}, which is {by_suffix}'s, and the "
+            f"format {found}; change one of them"
         )
     return found
 

@@ -147,6 +147,28 @@ def definitions(convention: Convention, scale: int | None) -> dict[str, str]:
     return {name: sentence + mean for name, sentence in sentences.items()}
 
 
+def band_definitions(convention: Convention) -> dict[str, str]:
+    """One sentence per figure that exists for a single band; angles and ERGAS need all of them."""
+    if convention.normalise:
+        peak, unit = (
+            "1 (both images divided by the maximum of the reference)",
+            "after that division",
+        )
+    else:
+        peak = "maximum of the reference over the bands scored together"
+        unit = "in the unit of the values"
+    mean = "; mean over the groups that hold the band" if convention.group_size else ""
+    clip = ", estimate clipped to [0, 1]" if convention.clip else ""
+    sentences = {
+        "psnr": f"10 log10(peak^2 / MSE of the band) in dB, peak = {peak}{clip}",
+        "ssim": f"SSIM (Wang et al. 2004), {_ssim_words(convention)}{clip}",
+        "cc": "Pearson's correlation of the band",
+        "rmse": f"root mean squared error of the band, {unit}{clip}",
+        "uiqi": "universal image quality index (Wang and Bovik 2002) of the band, 8x8 windows",
+    }
+    return {name: sentence + mean for name, sentence in sentences.items()}
+
+
 _PSNR: Final = {
     "band": "mean over bands of 10 log10(peak^2 / MSE of the band)",
     "cube": "10 log10(peak^2 / MSE over all bands)",
@@ -176,7 +198,12 @@ def _sam_words(convention: Convention) -> str:
     if convention.sam_zeros == "tiny":
         return "zeros replaced by 2.2204e-16; pixels valid in all scored bands"
     step = _step_words(convention)
-    return f"zero spectra left out and counted; pixels valid in all scored bands{step}"
+    zero = (
+        f"spectra not longer than {convention.sam_floor:g}"
+        if convention.sam_floor
+        else "zero spectra"
+    )
+    return f"{zero} left out and counted; pixels valid in all scored bands{step}"
 
 
 def _step_words(convention: Convention) -> str:

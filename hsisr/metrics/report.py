@@ -46,6 +46,8 @@ class Scores:
     """Figure -> why it is undefined."""
     definitions: Mapping[str, str]
     """Figure -> what exactly it is."""
+    band_definitions: Mapping[str, str]
+    """The same for a single band's figures."""
     bands: tuple[BandScores, ...]
     excluded: Mapping[int, str]
     """0-based band -> why it was not scored."""
@@ -122,6 +124,7 @@ def scores_as_json(scores: Scores, *, per_band: bool = False) -> dict[str, Any]:
     }
     if per_band:
         found["per_band"] = band_rows(scores)
+        found["per_band_definitions"] = dict(scores.band_definitions)
     return found
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import InputDataError
-from hsisr.metrics.conventions import FIGURES, Convention, definitions
+from hsisr.metrics.conventions import FIGURES, Convention, band_definitions, definitions
 from hsisr.metrics.local import UNIFORM_8, LocalMean, quality_index, ssim_index
 from hsisr.metrics.report import BandScores, Scores
 from hsisr.metrics.spatial import BandMoments, ergas, psnr_db
@@ -87,6 +87,7 @@ class ScoreAccumulator:
             values=values,
             undefined={n: _why_undefined(n, self.scale) for n in values if math.isnan(values[n])},
             definitions=definitions(self.convention, self.scale),
+            band_definitions=band_definitions(self.convention),
             bands=self._band_scores(),
             excluded=dict(sorted(self.excluded.items())),
             pixels=min(group.angles.count + group.angles.zero_spectra for group in self._groups),

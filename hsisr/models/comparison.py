@@ -6,6 +6,7 @@ of networks and not of what is around them; what that changes against a paper st
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -15,6 +16,7 @@ from torch.nn import functional
 from hsisr.errors import WeightsError
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS, interpolate
+from hsisr.models.precision import in_full
 
 _Size = TypeVar("_Size")
 
@@ -83,7 +85,7 @@ def require_bands(arch: str, lr: torch.Tensor, bands: int) -> None:
 
 def bicubic(lr: torch.Tensor, scale: int) -> torch.Tensor:
     """Cubic convolution (a = -0.5) in float32, what papers add a learnt residual to."""
-    with torch.autocast(lr.device.type, enabled=False):
+    with in_full(lr):
         return interpolate(lr.float(), KERNELS["bicubic"], scale)
 
 
@@ -101,6 +103,26 @@ def pixel_shuffle(channels: int, scale: int) -> nn.Sequential:
     for _ in range(scale.bit_length() - 1):
         layers += [nn.Conv2d(channels, 4 * channels, 3, padding=1), nn.PixelShuffle(2)]
     return nn.Sequential(*layers)
+
+
+def per_band(layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Apply a layer of 2D features to every band alone.
+
+    Args:
+        layer: Takes (n, channels, rows, cols).
+        x: Shape (n, channels, bands, rows, cols).
+
+    Returns:
+        What the layer makes of each band, the bands again third.
+    """
+    n, _, bands, _, _ = x.shape
+    y: torch.Tensor = layer(x.transpose(1, 2).flatten(0, 1))
+    return y.reshape(n, bands, *y.shape[1:]).transpose(1, 2)
+
+
+def repeated(x: torch.Tensor) -> torch.Tensor:
+    """Every pixel twice along rows and columns: interpolation by the nearest neighbour."""
+    return functional.interpolate(x, scale_factor=2, mode="nearest")
 
 
 class ResidualBlock(nn.Module):
@@ -124,3 +146,84 @@ class ResidualBlock(nn.Module):
         """Shape (n, channels, rows, cols) in and out."""
         detail: torch.Tensor = self.second(functional.relu(self.first(x)))
         return x + self.residual_scale * detail
+
+
+def convolution_pair(channels: int, kernel: tuple[int, int, int]) -> nn.Sequential:
+    """3-D convolution, ReLU, 3-D convolution, without biases; sizes stay as they are."""
+    first, second = (
+        nn.Conv3d(channels, channels, kernel, padding="same", bias=False) for _ in range(2)
+    )
+    return nn.Sequential(first, nn.ReLU(), second)
+
+
+def put_together(parts: Sequence[torch.Tensor], starts: Sequence[int], bands: int) -> torch.Tensor:
+    """The mean, band by band, of parts that each hold some neighbouring bands.
+
+    Args:
+        parts: Shape (n, k, rows, cols) each.
+        starts: First band of each; together they hold every band.
+        bands: How many there are.
+
+    Returns:
+        Shape (n, bands, rows, cols).
+    """
+    n, k, rows, cols = parts[0].shape
+    total = parts[0].new_zeros(n, bands, rows, cols)
+    for start, part in zip(starts, parts, strict=True):
+        total[:, start : start + k] += part
+    times = [sum(start <= band < start + k for start in starts) for band in range(bands)]
+    return total / total.new_tensor(times)[:, None, None]
+
+
+class SqueezeExcitation(nn.Module):
+    """Channel attention: features weighed by what two layers make of their means.
+
+    Source: Hu, Shen, Sun, "Squeeze-and-excitation networks", CVPR 2018; a sixteenth of the features
+    in between, as Zhang et al., "Image super-resolution using very deep residual channel attention
+    networks", ECCV 2018, have it.
+
+    Args:
+        channels: Features in and out.
+        reduction: How many times fewer features there are in between, but never fewer than 4.
+    """
+
+    def __init__(self, channels: int, reduction: int = 16) -> None:
+        super().__init__()
+        between = max(4, channels // reduction)
+        self.first = nn.Linear(channels, between)
+        self.second = nn.Linear(between, channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Shape (n, channels, ...) in and out, with any axes behind."""
+        means = x.flatten(2).mean(-1)
+        weights = self.second(functional.relu(self.first(means))).sigmoid()
+        weighed: torch.Tensor = x * weights.reshape(*weights.shape, *(1,) * (x.ndim - 2))
+        return weighed
+
+
+def attention_among_features(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    temperature: torch.Tensor,
+) -> torch.Tensor:
+    """Multi-head self-attention whose tokens are features, each as long as there are pixels.
+
+    Source: Zamir et al., "Restormer: efficient transformer for high-resolution image restoration",
+    CVPR 2022, equation 1.
+
+    Args:
+        query: Shape (n, channels, rows, cols).
+        key: Likewise.
+        value: Likewise.
+        temperature: Factor of each head, shape (heads, 1, 1).
+
+    Returns:
+        Shape (n, channels, rows, cols).
+    """
+    n, channels, rows, cols = query.shape
+    heads = temperature.shape[0]
+    q, k, v = (x.reshape(n, heads, channels // heads, -1) for x in (query, key, value))
+    likeness = functional.normalize(q, dim=-1) @ functional.normalize(k, dim=-1).mT
+    attended: torch.Tensor = (likeness * temperature).softmax(-1) @ v
+    return attended.reshape(n, channels, rows, cols)

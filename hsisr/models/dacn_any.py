@@ -24,6 +24,7 @@ from hsisr.models.comparison import require_bands, sized
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS, interpolate
 from hsisr.models.layers import ChannelAttention
+from hsisr.models.precision import in_full
 
 _BASE: Final = KERNELS["bicubic"]
 _FIRST_DETAIL: Final = 0.01
@@ -167,7 +168,7 @@ class DacnAny(nn.Module):
 
 def _agreeing_base(lr: torch.Tensor, scale: int) -> torch.Tensor:
     """`interpolate_consistently` as products with matrices, which tiles are small enough for."""
-    with torch.autocast(lr.device.type, enabled=False):
+    with in_full(lr):
         down, right = (_interpolation(n, scale, lr.device) for n in lr.shape[-2:])
         mean_down, mean_right = (m.reshape(-1, scale, m.shape[1]).mean(1) for m in (down, right))
         left = total = lr

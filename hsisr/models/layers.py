@@ -107,7 +107,7 @@ class AttentionBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Shape (n, channels, rows, cols) -> (n, 2 * features, rows, cols)."""
-        y = functional.leaky_relu(self.batch_norm(self.convolution(x)), LEAKY_SLOPE)
+        y = functional.leaky_relu_(self.batch_norm(self.convolution(x)), LEAKY_SLOPE)
         tokens = y.permute(0, 2, 3, 1).flatten(1, 2)
         if self.pixel_attention is not None:
             tokens = tokens + self.pixel_attention(tokens)
@@ -140,7 +140,7 @@ class UpsamplingBlock(nn.Module):
     def activated(self, x: torch.Tensor) -> torch.Tensor:
         """The branch that is not linear: the first half of the features."""
         y: torch.Tensor = self.batch_norm(self.convolution(x))
-        return functional.leaky_relu(y, LEAKY_SLOPE)
+        return functional.leaky_relu_(y, LEAKY_SLOPE)
 
 
 def initialise(network: nn.Module) -> None:

@@ -9,10 +9,19 @@ from typing import Final
 from torch import nn
 
 from hsisr.errors import WeightsError
+from hsisr.models.as3_itransunet import as3_itransunet_descriptor, build_as3_itransunet
+from hsisr.models.cssfenet import build_cssfenet, cssfenet_descriptor
 from hsisr.models.dacn import build_dacn, dacn_descriptor
 from hsisr.models.dacn_any import build_dacn_any, dacn_any_descriptor
 from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.dsdcn import build_dsdcn, dsdcn_descriptor
 from hsisr.models.edsr import build_edsr, edsr_descriptor
+from hsisr.models.fgin import build_fgin, fgin_descriptor
+from hsisr.models.mcnet import build_mcnet, mcnet_descriptor
+from hsisr.models.msdformer import build_msdformer, msdformer_descriptor
+from hsisr.models.msfmnet import build_msfmnet, msfmnet_descriptor
+from hsisr.models.pdenet import build_pdenet, pdenet_descriptor
+from hsisr.models.vdsr import build_vdsr, vdsr_descriptor
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +39,15 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = MappingProxyType(
         "dacn": Architecture(build_dacn, dacn_descriptor),
         "dacn-any": Architecture(build_dacn_any, dacn_any_descriptor),
         "edsr": Architecture(build_edsr, edsr_descriptor),
+        "vdsr": Architecture(build_vdsr, vdsr_descriptor),
+        "mcnet": Architecture(build_mcnet, mcnet_descriptor),
+        "msfmnet": Architecture(build_msfmnet, msfmnet_descriptor),
+        "fgin": Architecture(build_fgin, fgin_descriptor),
+        "dsdcn": Architecture(build_dsdcn, dsdcn_descriptor),
+        "msdformer": Architecture(build_msdformer, msdformer_descriptor),
+        "as3-itransunet": Architecture(build_as3_itransunet, as3_itransunet_descriptor),
+        "pdenet": Architecture(build_pdenet, pdenet_descriptor),
+        "cssfenet": Architecture(build_cssfenet, cssfenet_descriptor),
     }
 )
 """By the name that `ModelDescriptor.arch` gives: the project's own, then those of other papers."""

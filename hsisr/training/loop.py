@@ -8,7 +8,6 @@ broken off (unless it is bound by time).
 
 import copy
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from torch import nn
 from hsisr.datasets.patches import PatchSource
 from hsisr.errors import HsisrError, InputDataError
 from hsisr.models.descriptor import ModelDescriptor
+from hsisr.training.clock import Clock
 from hsisr.training.distributed import Workers
 from hsisr.training.feed import Feed, Tensors, opened_feed
 from hsisr.training.interruption import StopRequest, stop_requests
@@ -104,7 +104,11 @@ def train(plan: Plan, observer: Observer | None = None, *, resume: bool = False)
         trainer.restore(load_state(plan.state_path))
     first, count = plan.workers.rank * plan.recipe.batch_size, plan.recipe.batch_size
     pin = plan.device.type == "cuda"
-    with stop_requests() as request, opened_feed(plan.source, first, count, pin=pin) as feed:
+    with (
+        stop_requests() as request,
+        opened_feed(plan.source, first, count, pin=pin) as feed,
+        torch.random.fork_rng(devices=[]),
+    ):
         ending = trainer.run(feed, request)
     return Outcome(
         weights=trainer.best, progress=trainer.progress, ending=ending, signal=request.signal
@@ -146,7 +150,7 @@ class _Trainer:
 
     def run(self, feed: Feed, request: StopRequest) -> Ending:
         """Step until an end; leaves a state behind."""
-        clock = _Clock(self.progress.seconds)
+        clock = Clock(self.progress.seconds)
         self.plan.network.train()
         if self.progress.validated_step < 0:
             self._validate(self._rate())
@@ -166,7 +170,7 @@ class _Trainer:
         self._save()
         return ending
 
-    def _ending(self, request: StopRequest, clock: "_Clock") -> Ending | None:
+    def _ending(self, request: StopRequest, clock: Clock) -> Ending | None:
         """Whether to go on, decided by the first process for all."""
         stop = request.signal is not None
         seconds, signalled = self.plan.workers.from_first([clock.seconds, float(stop)])
@@ -195,6 +199,8 @@ class _Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         batch = feed.take(self.progress.step).on(self.plan.device)
+        # layers that draw numbers draw the same ones after a resume
+        torch.manual_seed(self.progress.step * self.plan.workers.count + self.plan.workers.rank)
         loss = self._backward(batch)
         self.optimiser.step()
         self.average.update(self.plan.network.state_dict(), self.progress.step)
@@ -285,17 +291,6 @@ class _Trainer:
             optimiser=self.optimiser.state_dict()["state"],
         )
         save_state(self.plan.state_path, state)
-
-
-class _Clock:
-    """Seconds of training, continued over breaks."""
-
-    def __init__(self, before: float) -> None:
-        self._started = time.monotonic() - before
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self._started
 
 
 def _optimiser(recipe: Recipe, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:

@@ -9,7 +9,7 @@ of the project's own.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -114,12 +114,32 @@ def _difference(
     error: torch.Tensor, valid: torch.Tensor | None, axis: int
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Differences of neighbours along an axis, and where both are valid."""
-    if valid is None:
-        return error.diff(dim=axis), None
-    if valid.shape[axis] == 1:  # one mask for all along this axis
-        return error.diff(dim=axis), valid
+    apart: torch.Tensor = _Neighbours.apply(error, axis)  # type: ignore[no-untyped-call]
+    if valid is None or valid.shape[axis] == 1:  # None, or one mask for all along this axis
+        return apart, valid
     last = valid.shape[axis] - 1
-    return error.diff(dim=axis), valid.narrow(axis, 0, last) & valid.narrow(axis, 1, last)
+    return apart, valid.narrow(axis, 0, last) & valid.narrow(axis, 1, last)
+
+
+class _Neighbours(torch.autograd.Function):
+    """`torch.diff`, whose own gradient passes over three more tensors of the full size."""
+
+    @staticmethod
+    def forward(ctx: Any, values: torch.Tensor, axis: int) -> torch.Tensor:
+        """Each sample minus the one before it."""
+        ctx.axis = axis
+        return values.diff(dim=axis)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        """What each sample adds as the second of its pair, less what it adds as the first."""
+        shape, last = list(gradient.shape), gradient.shape[ctx.axis]
+        shape[ctx.axis] += 1
+        whole = gradient.new_empty(shape)
+        torch.neg(gradient, out=whole.narrow(ctx.axis, 0, last))
+        whole.narrow(ctx.axis, last, 1).zero_()
+        whole.narrow(ctx.axis, 1, last).add_(gradient)
+        return whole, None
 
 
 def squared_weights(parameters: Iterable[nn.Parameter]) -> torch.Tensor:

@@ -29,6 +29,8 @@ class Recipe:
     about: str = ""
     """One sentence for lists and model cards."""
 
+    model: str = "dacn-any"
+    """Network to train where neither `--model` nor `--init` names one."""
     patches: Literal["random", "grid"] = "random"
     """random: crops anywhere, augmented. grid: the paper's fixed patches, in epochs."""
     split: Literal["held-out", "whole", "patches", "published"] = "held-out"

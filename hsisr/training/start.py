@@ -76,7 +76,7 @@ def start_from(init: str, model: str | None, scale: int, recipe: Recipe, seed: i
         WeightsError: They cannot be read, or are of another architecture.
         UsageError: The recipe wants another network than theirs.
     """
-    loaded = load_weights(resolve(init, scale))
+    loaded = load_weights(resolve(init))
     found = loaded.descriptor
     if model not in (None, found.arch):
         raise WeightsError(f"{init} is a {found.arch}, found --model {model}; leave --model out")

@@ -81,7 +81,7 @@ def network_scores(
     network.eval()
     found = []
     for judge in judges:
-        upscaler = _network_upscaler(network, descriptor, judge, device)
+        upscaler = network_upscaler(network, descriptor, judge, device)
         found.append(_scores(judge, upscaler, descriptor))
     network.train(training)
     return _mean(found)
@@ -89,7 +89,7 @@ def network_scores(
 
 def bicubic_scores(judges: Sequence[Judge], descriptor: ModelDescriptor) -> Scores:
     """Scores of plain cubic convolution (a = -0.5) on the same windows and bands."""
-    plain = _plain_upscaler(descriptor)
+    plain = plain_upscaler(descriptor)
     return _mean([_scores(judge, plain, descriptor) for judge in judges])
 
 
@@ -108,26 +108,34 @@ def picture(
     groups = judge.groups or _groups(scene.bands, descriptor)
     named = np.array(sorted({band for group in groups for band in group}))
     colours = [int(named[np.abs(named - band).argmin()]) for band in colour_bands(axis)]
-    upscalers = (_plain_upscaler(descriptor), _network_upscaler(network, descriptor, judge, device))
+    upscalers = (plain_upscaler(descriptor), network_upscaler(network, descriptor, judge, device))
     truth = scene.cut(judge.window)[colours]
-    shown = [truth, *(_upscaled(judge, one, groups)[colours] for one in upscalers)]
+    shown = [truth, *(upscaled(judge, one, descriptor)[colours] for one in upscalers)]
     network.train(training)
     low, high = np.percentile(truth, (2, 98), axis=(1, 2), keepdims=True)
     spread = np.maximum(high - low, np.finfo(np.float32).tiny)
     return np.asarray(((np.concatenate(shown, axis=2) - low) / spread).clip(0, 1), np.float32)
 
 
-def _plain_upscaler(descriptor: ModelDescriptor) -> Upscaler:
+def plain_upscaler(descriptor: ModelDescriptor) -> Upscaler:
+    """Plain cubic convolution (a = -0.5)."""
     return InterpolationUpscaler(KERNELS["bicubic"], descriptor.scale, consistent=False)
 
 
-def _network_upscaler(
-    network: nn.Module, descriptor: ModelDescriptor, judge: Judge, device: torch.device
+def network_upscaler(
+    network: nn.Module,
+    descriptor: ModelDescriptor,
+    judge: Judge,
+    device: torch.device,
+    *,
+    consistent: bool = True,
 ) -> Upscaler:
+    """A network as `hsisr upscale` runs it on a judge's scene."""
     return NetworkUpscaler(
         network=network,
         descriptor=descriptor,
         device=device,
+        consistent=consistent,
         statistics=judge.scene.statistics,
     )
 
@@ -143,7 +151,7 @@ def _scores(judge: Judge, upscaler: Upscaler, descriptor: ModelDescriptor) -> Sc
     groups = judge.groups or _groups(judge.scene.bands, descriptor)
     bands = sorted({band for group in groups for band in group})
     reference = judge.scene.cut(judge.window)[bands]
-    estimate = _upscaled(judge, upscaler, groups)[bands]
+    estimate = upscaled(judge, upscaler, descriptor)[bands]
     mask = judge.scene.mask(judge.window)
     valid = np.broadcast_to(np.True_ if mask is None else mask, reference.shape)
     moments = BandMoments(judge.scene.statistics.mean[bands])
@@ -163,8 +171,12 @@ def _groups(bands: int, descriptor: ModelDescriptor) -> tuple[tuple[int, ...], .
     return tuple(tuple(range(start, start + size)) for start in starts)
 
 
-def _upscaled(judge: Judge, upscaler: Upscaler, groups: Sequence[tuple[int, ...]]) -> Float32:
-    """The window from its LR pixels and those around it; overlapping groups are averaged."""
+def upscaled(judge: Judge, upscaler: Upscaler, descriptor: ModelDescriptor) -> Float32:
+    """The window from its LR pixels and those around it, shape (bands, rows, cols).
+
+    Overlapping groups are averaged; bands in none of the judge's groups are 0.
+    """
+    groups = judge.groups or _groups(judge.scene.bands, descriptor)
     scale, window = upscaler.scale, judge.window
     _, rows, cols = judge.scene.values.shape
     context = window.grown(_CONTEXT_LR_PX * scale, rows, cols)

@@ -39,6 +39,7 @@ def test_json_is_one_object_with_every_definition(files: tuple[Path, Path]) -> N
     assert found["convention"] == "sspsr"
     assert set(found["scores"]) == set(found["definitions"])
     assert len(found["per_band"]) == 3
+    assert set(found["per_band"][0]) == {"band", *found["per_band_definitions"]}
 
 
 def test_a_perfect_estimate_is_infinite_in_json(files: tuple[Path, Path]) -> None:
@@ -60,8 +61,19 @@ def test_a_limit_that_fails_is_said_and_exits_1(files: tuple[Path, Path]) -> Non
     assert "mpsnr" in done.stdout
 
 
+def test_a_picture_in_the_way_is_no_verdict(files: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "map.png").write_bytes(b"mine")
+    done = hsisr("evaluate", *files, "--min", "mpsnr=1", "--picture", tmp_path / "map.png")
+    assert (done.exit_code, (tmp_path / "map.png").read_bytes()) == (2, b"mine")
+    assert "--overwrite" in done.stderr
+
+
 def test_an_undefined_figure_fails_its_limit(files: tuple[Path, Path]) -> None:
-    assert hsisr("evaluate", *files, "--max", "ergas=99").exit_code == 1
+    done = hsisr("evaluate", *files, "--max", "ergas=99")
+    assert done.exit_code == 1
+    assert "ergas is undefined (the ratio of the pixel sizes is not known; give --scale)" in (
+        done.stderr
+    )
 
 
 def test_degrading_then_comparing_with_the_source_agrees(files: tuple[Path, Path]) -> None:

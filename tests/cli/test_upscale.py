@@ -1,6 +1,8 @@
 """`hsisr upscale`, `info` and `sample` as their user meets them."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -184,6 +186,49 @@ def test_a_quicklook_is_a_picture(scene: Path, out: Path) -> None:
     assert (out / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_quicklook_that_is_there_is_kept_unless_overwritten(scene: Path, out: Path) -> None:
+    picture = out / "a.png"
+    picture.write_bytes(b"mine")
+    options = ("upscale", scene, "-m", "bicubic", "--quicklook", picture, "-o", out / "a.tif")
+    refused = hsisr(*options)
+    assert (refused.exit_code, picture.read_bytes()) == (1, b"mine")
+    assert not (out / "a.tif").exists()
+    assert hsisr(*options, "--overwrite").exit_code == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_several_scenes_have_their_quicklooks_in_a_folder(scene: Path, out: Path) -> None:
+    other = scene.with_name("other.tif")
+    other.write_bytes(scene.read_bytes())
+    options = ("upscale", scene, other, "-m", "bicubic", "-s", 2, "-o", out, "--quicklook")
+    assert hsisr(*options, out / "looks").exit_code == 0
+    names = sorted(path.name for path in (out / "looks").iterdir())
+    assert names == ["other_x2.png", "scene_x2.png"]
+    refused = hsisr(*options, out / "one.png", "--overwrite")
+    assert refused.exit_code == 1
+    assert "is one picture; several scenes need a folder" in refused.stderr
+
+
+def test_a_mask_is_written_without_a_word_from_gdal(tmp_path: Path, out: Path) -> None:
+    masked, mask = tmp_path / "masked.tif", np.full((30, 20), 255, np.uint8)
+    mask[5:9, 3:7] = 0
+    shape = {"count": 40, "height": 30, "width": 20, "dtype": "uint16", "driver": "GTiff"}
+    place = {"crs": "EPSG:32633", "transform": Affine(30, 0, 364095, 0, -30, 5809965)}
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK="YES"),
+        rasterio.open(masked, "w", photometric="MINISBLACK", **shape, **place) as target,
+    ):
+        target.write(np.full((40, 30, 20), 7, np.uint16))
+        target.write_mask(mask)
+    command = [sys.executable, "-m", "hsisr", "upscale", str(masked), "-s2", "-mbicubic", "-o"]
+    for number in range(3):  # it was a race
+        path = out / f"{number}.tif"
+        done = subprocess.run([*command, str(path)], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+    with rasterio.open(out / "0.tif") as written:
+        np.testing.assert_array_equal(written.dataset_mask(), mask.repeat(2, 0).repeat(2, 1))
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -196,6 +241,10 @@ def test_a_quicklook_is_a_picture(scene: Path, out: Path) -> None:
         (["--model", "swinir"], 4, "swinir"),
         (["--device", "abacus", "--model", "bicubic"], 2, "abacus"),
         (["--format", "PNG"], 2, "PNG"),
+        (["--format", "ENVI"], 2, "found the suffix '.tif', which is GTiff's, and the format ENVI"),
+        (["--cog", "--format", "MAT"], 2, "found --cog and --format MAT"),
+        (["--quicklook", "a.jpg"], 2, "found the suffix '.jpg', expected .png"),
+        (["--quicklook", "nowhere/a.png"], 5, "its folder does not exist"),
     ],
 )
 def test_wrong_options_are_one_line_and_leave_nothing(

@@ -81,12 +81,24 @@ def test_an_observed_scene_gives_the_scale_and_the_agreement(tmp_path: Path) -> 
     assert both.values["ergas"] == 0
 
 
+def test_an_observed_scene_elsewhere_is_refused(tmp_path: Path) -> None:
+    hr = counts(3, 24, 24).astype(np.float32)
+    estimate = write_tif(tmp_path / "hr.tif", hr)
+    lr, place = DEGRADATIONS["area"](hr, 4), NORTH_UP @ NORTH_UP.scale(4)
+    moved = write_tif(tmp_path / "moved.tif", lr, transform=place.translation(15, 0) @ place)
+    with pytest.raises(InputDataError, match=r"the grids differ in place: .*4 x 4 pixels for each"):
+        evaluate(None, estimate, EvaluateOptions(observed=moved))
+    zone = write_tif(tmp_path / "zone.tif", lr, transform=place, crs="EPSG:32634")
+    with pytest.raises(InputDataError, match="the grids differ in CRS"):
+        evaluate(None, estimate, EvaluateOptions(observed=zone))
+
+
 def test_a_variable_goes_to_the_files_that_take_one(tmp_path: Path) -> None:
     hr = counts(3, 24, 24).astype(np.float32)
     lr = DEGRADATIONS["area"](hr, 4)
     two = {"cube": hr.transpose(1, 2, 0), "other": hr.transpose(1, 2, 0)}
     savemat(tmp_path / "hr.mat", two)
-    observed = write_tif(tmp_path / "lr.tif", lr)
+    observed = write_tif(tmp_path / "lr.tif", lr, transform=NORTH_UP @ NORTH_UP.scale(4))
     estimate = write_tif(tmp_path / "hr.tif", hr)
     options = EvaluateOptions(observed=observed, variable="cube")
     assert evaluate(tmp_path / "hr.mat", estimate, options).values["lr_max"] == 0

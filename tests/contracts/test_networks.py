@@ -1,5 +1,6 @@
 """What every network of the registry keeps to."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,15 @@ pytestmark = pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
 SIZES = [(1, 1), (5, 7), (8, 1)]
 SMALLER: dict[str, dict[str, int]] = {
     "edsr": {"blocks": 2, "width": 16},
+    "vdsr": {"hidden": 2, "width": 16},
+    "mcnet": {"modules": 2, "width": 8},
+    "msfmnet": {"blocks": 2, "width": 8},
+    "fgin": {"blocks": 1, "width": 16, "upsampling_width": 24},
+    "dsdcn": {"blocks": 1, "width": 16, "upsampling_width": 24},
+    "msdformer": {"width": 32, "blocks": 2, "heads": 2, "subset": 12},
+    "as3-itransunet": {"width": 16, "window": 4, "refinements": 1, "subset": 12},
+    "pdenet": {"stages": 2, "blocks": 3, "width": 8},
+    "cssfenet": {"modules": 3, "width": 16},
 }
 """Sizes at which the large networks of other papers keep to the same, in less time."""
 
@@ -90,6 +100,22 @@ def test_memory_layout_of_the_input_does_not_matter(arch: str) -> None:
     with torch.inference_mode():
         last = network(lr.contiguous(memory_format=torch.channels_last))
         torch.testing.assert_close(network(lr), last, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("bands", [1, 7])
+def test_groups_can_have_any_number_of_bands(arch: str, bands: int) -> None:
+    network = build(replace(descriptor_of(arch), group_size=bands, group_overlap=0)).eval()
+    with torch.inference_mode():
+        assert network(noise(2, 5, 7, bands)).shape == (2, bands, 10, 14)
+
+
+def test_bfloat16_is_near_to_float32(arch: str) -> None:
+    network, lr = network_of(arch).eval(), noise(1, 5, 7)
+    with torch.inference_mode():
+        exact = network(lr)
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded = network(lr).float()
+    assert (rounded - exact).square().mean() < 1e-3 * exact.square().mean()
 
 
 @pytest.mark.parametrize("bands", [1, 31, 33])

@@ -172,9 +172,11 @@ def test_a_folder_stands_for_the_scenes_in_it(tmp_path: Path) -> None:
     write_geotiff(tmp_path / "b.tif", numbered())
     (tmp_path / "b.hdr").write_text("ENVI\n")
     (tmp_path / "c.hdr").write_text("#?RADIANCE\n")
+    write_envi(tmp_path / "g.hdr", numbered())
+    write_geotiff(tmp_path / "g.tif", numbered())
     (tmp_path / "notes.txt").write_text("nothing")
     write_mat5(tmp_path / "d.mat", numbered())
     write_image_folder(tmp_path / "e", numbered())
     (tmp_path / "f").mkdir()
     found = [path.name for path in find_scenes(tmp_path)]
-    assert found == ["a.hdr", "b.tif", "d.mat", "e"]
+    assert found == ["a.hdr", "b.tif", "d.mat", "e", "g.hdr", "g.tif"]

@@ -11,6 +11,8 @@ from threading import Thread
 
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional
 
 from hsisr.errors import HsisrError, InputDataError
 from hsisr.training.loop import Outcome, Plan, train
@@ -79,6 +81,30 @@ def test_a_stopped_run_continues_to_the_same_result(step: int, tmp_path: Path) -
     assert [r.score for r in continued.progress.history] == [
         r.score for r in whole.progress.history
     ]
+
+
+class Noisy(nn.Module):
+    """A network with a layer that draws numbers."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
+        made: torch.Tensor = self.network(functional.dropout(lr, 0.1, self.training), zero)
+        return made
+
+
+def noisy(state: Path) -> Plan:
+    chosen = plan(state)
+    return replace(chosen, network=Noisy(chosen.network))
+
+
+def test_layers_that_draw_numbers_draw_the_same_after_a_break(tmp_path: Path) -> None:
+    whole = train(noisy(tmp_path / "whole"))
+    train(noisy(tmp_path / "state"), interrupted_at(4))
+    torch.rand(3)
+    assert equal(train(noisy(tmp_path / "state"), resume=True), whole)
 
 
 def test_a_run_killed_without_warning_continues_to_the_same_result(tmp_path: Path) -> None:

@@ -1,0 +1,68 @@
+"""How much memory a network takes for a tile, found without running it.
+
+The network is called once on torch's meta device, where tensors have shapes and no numbers, and
+every storage that is alive after an operation is counted.
+"""
+
+import copy
+from typing import Any
+
+import psutil
+import torch
+from torch import nn
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+_SHARE = 4
+"""One part in this many of what is free may be taken by the network's features."""
+
+
+class _LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the bytes of all tensors made inside and not yet let go."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.peak_bytes = 0
+        self._live: dict[int, tuple[Any, int]] = {}
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(made):
+            if isinstance(tensor, torch.Tensor):
+                storage = tensor.untyped_storage()
+                ref = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
+                self._live[ref.cdata] = (ref, storage.nbytes())
+        self._live = {key: found for key, found in self._live.items() if not found[0].expired()}
+        self.peak_bytes = max(self.peak_bytes, sum(size for _, size in self._live.values()))
+        return made
+
+
+def tile_bytes(network: nn.Module, bands: int, side_px: int) -> int:
+    """Most bytes that a network's features take for one tile, in float32; its weights apart.
+
+    What an operation takes for itself on the way, such as a convolution that unfolds its input, is
+    not seen.
+
+    Args:
+        network: Takes (n, bands, rows, cols); left as it is.
+        bands: Of a group.
+        side_px: Of the tile with its context, in LR pixels.
+
+    >>> tile_bytes(nn.Conv2d(4, 8, 1), bands=4, side_px=10)
+    3200
+    """
+    shapes_only = copy.deepcopy(network).to("meta").eval()
+    tile = torch.empty(1, bands, side_px, side_px, device="meta")
+    with torch.inference_mode(), _LiveStorages() as live:
+        shapes_only(tile)
+    return int(live.peak_bytes)
+
+
+def room_for_tiles(device: torch.device) -> int:
+    """Bytes that features may take on a device: a quarter of what is free there."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0]) // _SHARE
+    return int(psutil.virtual_memory().available) // _SHARE

@@ -1,0 +1,34 @@
+"""VDSR: a residual over bicubic interpolation, the same network at every scale."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from hsisr.models.comparison import bicubic
+from hsisr.models.descriptor import SCALES
+from hsisr.models.vdsr import Vdsr, VdsrSize, build_vdsr, vdsr_descriptor
+
+SMALL = VdsrSize(hidden=1, width=8)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_what_the_last_layer_gives_is_added_to_bicubic(scale: int) -> None:
+    network, lr = Vdsr(scale, 3, SMALL), torch.randn(2, 3, 5, 4)
+    for parameter in network.exit.parameters():
+        torch.nn.init.constant_(parameter, 0.0)
+    assert torch.equal(network(lr), bicubic(lr, scale))
+    torch.nn.init.constant_(network.exit.bias, 0.25)  # type: ignore[arg-type]
+    assert torch.equal(network(lr), bicubic(lr, scale) + 0.25)
+
+
+def test_for_one_band_it_is_as_large_as_published() -> None:
+    one = replace(vdsr_descriptor(4), group_size=1, group_overlap=0)
+    count = sum(parameter.numel() for parameter in build_vdsr(one).parameters())
+    assert count == 665_921
+
+
+def test_weights_of_one_scale_fit_another() -> None:
+    one, other = Vdsr(2, 3, SMALL), Vdsr(8, 3, SMALL)
+    other.load_state_dict(one.state_dict())
+    assert other(torch.randn(1, 3, 2, 2)).shape == (1, 3, 16, 16)
