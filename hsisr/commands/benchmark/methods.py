@@ -1,7 +1,7 @@
 """What is compared: interpolation, every network that can be built, and DACN without its parts.
 
-One table says with which loss each is trained. A network that names none in its paper, or has not
-been entered here, learns by L1 alone.
+One table says with which loss each is trained: that of its paper as nearly as recipes can say it.
+Where none was found (MSFMNet), a network learns by L1 alone.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,9 @@ PLAIN: Final = "bicubic"
 ALL_BANDS: Final = "group_size=all"
 """A setting that becomes the most bands any scene of the comparison has."""
 
-_L1: Final = ("distance=l1", "spatial=0.0", "spectral=0.0", "angle=0.0", "weight_penalty=0.0")
+_PLAIN: Final = ("spatial=0.0", "spectral=0.0", "angle=0.0", "weight_penalty=0.0")
+_L1: Final = ("distance=l1", *_PLAIN)
+_MSE: Final = ("distance=mse", *_PLAIN)
 _DACN: Final = (
     *("distance=mse", "spatial=1.0", "spectral=1.0", "angle=0.0"),
     "weight_penalty=1e-4",
@@ -29,9 +31,18 @@ LOSSES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "dacn": _DACN,  # arXiv 2506.05041, equations 17-19
         "dacn-any": ("distance=l1", "spatial=0.5", "spectral=0.5", "angle=1.5", "weight_penalty=0"),
         "edsr": _L1,  # Lim et al., CVPRW 2017, section 3
+        "mcnet": _L1,  # the authors' code
+        "pdenet": _L1,  # without the term on its last LR residual
+        "as3-itransunet": _L1,  # without the side image that its code also fits
+        "vdsr": _MSE,
+        "fgin": (*_MSE, "weight_penalty=1e-4"),  # there of its first and last kernels alone
+        "dsdcn": (*_MSE, "angle=0.5"),  # the weight at x4; 0.1 at x2, 0.3 at x8
+        # 0.5 / pi of the angle; its joint differences of rows, columns and bands taken one by one
+        "msdformer": (*_L1, "spatial=0.1", "spectral=0.1", "angle=0.16"),
+        "cssfenet": (*_L1, "spatial=0.1", "spectral=0.1"),  # weights and values' term not found
     }
 )
-"""Architecture -> the loss of its paper, as settings of a recipe; L1 for those not named."""
+"""Architecture -> the loss of its paper, as settings of a recipe (later ones win); else L1."""
 
 _NO_GRADIENTS: Final = ("spatial=0.0", "spectral=0.0")
 _VARIANTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = MappingProxyType(
