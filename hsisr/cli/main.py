@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from hsisr.cli.benchmark import benchmark
 from hsisr.cli.degrade import degrade
 from hsisr.cli.evaluate import evaluate
 from hsisr.cli.info import info
@@ -53,6 +54,7 @@ app.command()(info)
 app.command()(evaluate)
 app.command()(degrade)
 app.command()(train)
+app.command()(benchmark)
 app.command()(sample)
 app.add_typer(weights, name="weights")
 

@@ -162,7 +162,8 @@ def training_data(
     _say_leaks(scenes)
     if recipe.patches == "grid":
         return _grid_data(scenes, judges, recipe, descriptor, seed)
-    _warn_if_unjudged(judges)
+    if recipe.split != "whole":
+        _warn_if_unjudged(judges)
     extra = [coarser(scene, factor, scale) for factor in recipe.coarser for scene in scenes]
     patches = RandomPatches(
         scenes=[*scenes, *(scene for scene in extra if scene is not None)],
@@ -270,7 +271,7 @@ def _split(
             return patch_split(*size, scale, test, recipe.patch_hr_px, seed=seed)
         split = patch_split(*size, scale, test, recipe.patch_hr_px, seed=seed)
         return Split(training=(*split.training, *split.validation), test=test)
-    if whole:
+    if whole or recipe.split == "whole":
         return whole_split(*size, scale)
     return held_out_split(*size, scale, _LEAST_STRIP_LR_PX)
 

@@ -6,11 +6,11 @@ needed; what holds at the coarser scale is taken to hold at the scene's own.
 
 import tempfile
 import warnings
-from collections.abc import Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hsisr.commands.degrade import DegradeOptions, degrade
 from hsisr.commands.evaluate import score_pair
@@ -34,6 +34,9 @@ from hsisr.metrics.report import (
     table,
     verdicts_as_json,
 )
+
+if TYPE_CHECKING:
+    from hsisr.commands.upscale import UpscaleResult
 
 PLAIN = "bicubic"
 """The interpolation that every model is shown beside, without agreement with the LR scene."""
@@ -165,6 +168,65 @@ def evaluate_by_wald(source: str | Path, options: WaldOptions | None = None) -> 
         ResourceError: The machine lacks space, memory or a device.
     """
     source, options = Path(source), options or WaldOptions()
+    with degraded(source, options) as trial:
+        name, scores = trial.scored(options.model, consistency=True)
+        _, plain = trial.scored(PLAIN, consistency=False)
+        return WaldReport(
+            scene=source,
+            scale=options.scale,
+            method=options.method,
+            convention=options.convention,
+            model=name,
+            cropped_to=(trial.truth.metadata.rows, trial.truth.metadata.cols),
+            scores=scores,
+            plain=plain,
+            thresholds=options.thresholds,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Trial:
+    """A scene that waits, degraded, for models to bring it back; see `degraded`."""
+
+    truth: Scene
+    """What can be scored of the scene."""
+    folder: Path
+    """Temporary, with the degraded scene in it."""
+    options: WaldOptions
+
+    def upscaled(self, model: str | None, *, consistency: bool) -> "UpscaleResult":
+        """Bring the degraded scene back; the result stays until the next one or the end."""
+        from hsisr.commands.options import UpscaleOptions
+        from hsisr.commands.upscale import upscale  # torch loads only here
+
+        chosen = UpscaleOptions(
+            scale=self.options.scale,
+            model=model,
+            consistency=consistency,
+            device=self.options.device,
+            overwrite=True,
+        )
+        return upscale(self.folder / "lr.tif", self.folder / "hr.tif", chosen)
+
+    def scored(self, model: str | None, *, consistency: bool) -> tuple[str, Scores]:
+        """Bring it back and score it; returns the model's resolved name too."""
+        result = self.upscaled(model, consistency=consistency)
+        return result.model, self.scores(result.output, self.options.convention)
+
+    def scores(self, estimate: Path, convention: str) -> Scores:
+        """An estimate against the truth."""
+        with closing(open_scene(estimate)) as guess:
+            return score_pair(self.truth, guess, convention=convention, scale=self.options.scale)
+
+
+@contextmanager
+def degraded(source: Path, options: WaldOptions) -> Iterator[Trial]:
+    """Degrade a scene into a temporary folder, for as many models as are to be tried on it.
+
+    Raises:
+        InputDataError: The scene cannot be read, or is smaller than two LR pixels.
+        ResourceError: The machine lacks space.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hsisr-wald-")))
         opened = open_scene(source, variable=options.variable, axes=options.axes)
@@ -178,19 +240,7 @@ def evaluate_by_wald(source: str | Path, options: WaldOptions | None = None) -> 
             axes=options.axes,
         )
         degrade(source, folder / "lr.tif", how)
-        model, scores = _scored(truth, folder, options, options.model, consistency=True)
-        _, plain = _scored(truth, folder, options, PLAIN, consistency=False)
-        return WaldReport(
-            scene=source,
-            scale=options.scale,
-            method=options.method,
-            convention=options.convention,
-            model=model,
-            cropped_to=(truth.metadata.rows, truth.metadata.cols),
-            scores=scores,
-            plain=plain,
-            thresholds=options.thresholds,
-        )
+        yield Trial(truth=truth, folder=folder, options=options)
 
 
 def _truth(scene: Scene, scale: int) -> Scene:
@@ -211,23 +261,3 @@ def _truth(scene: Scene, scale: int) -> Scene:
             stacklevel=3,
         )
     return truth
-
-
-def _scored(
-    truth: Scene, folder: Path, options: WaldOptions, model: str | None, *, consistency: bool
-) -> tuple[str, Scores]:
-    """Upscale the degraded scene and score it; returns the model's resolved name too."""
-    from hsisr.commands.options import UpscaleOptions
-    from hsisr.commands.upscale import upscale  # torch loads only here
-
-    chosen = UpscaleOptions(
-        scale=options.scale,
-        model=model,
-        consistency=consistency,
-        device=options.device,
-        overwrite=True,
-    )
-    result = upscale(folder / "lr.tif", folder / "hr.tif", chosen)
-    with closing(open_scene(result.output)) as estimate:
-        scores = score_pair(truth, estimate, convention=options.convention, scale=options.scale)
-    return result.model, scores

@@ -186,6 +186,42 @@ def published_split(name: str, rows: int, cols: int, scale: int) -> Split:
     return Split(training=tuple(w for w in grid if w != test), test=(test,))
 
 
+def disjoint_split(name: str, rows: int, cols: int) -> Split:
+    """One rectangle to learn from and one to be judged by, for comparisons on a single scene.
+
+    The published notebooks' test patch judges where they have one for this scene, and the largest
+    rectangle beside it teaches; else the last sixth of the longer side judges.
+
+    Raises:
+        InputDataError: The scene is too small to be parted.
+
+    >>> split = disjoint_split("paviac", 1096, 715)
+    >>> split.training, split.leak_px
+    ((Window(row=0, col=0, rows=952, cols=715),), 0)
+    """
+    size, test = PUBLISHED_TESTS.get(name, ((0, 0), None))
+    if test is not None and size == (rows, cols):
+        return Split(training=(_largest_beside(test, rows, cols),), test=(test,))
+    parts = held_out_split(rows, cols, 8, 2)
+    if not parts.validation:
+        raise InputDataError(
+            f"found {rows} x {cols} pixels, too few to learn from one part of {name} and be "
+            "judged by another; name scenes with --train and --scenes"
+        )
+    return Split(training=parts.training, test=parts.validation)
+
+
+def _largest_beside(test: Window, rows: int, cols: int) -> Window:
+    """The largest rectangle as wide or as high as the scene that leaves a window alone."""
+    beside = (
+        Window(0, 0, test.row, cols),
+        Window(test.row_end, 0, rows - test.row_end, cols),
+        Window(0, 0, rows, test.col),
+        Window(0, test.col_end, rows, cols - test.col_end),
+    )
+    return max(beside, key=lambda window: window.rows * window.cols)
+
+
 PUBLISHED_TESTS = {
     "paviau": ((610, 340), Window(0, 0, PATCH_HR_PX, PATCH_HR_PX)),
     "paviac": ((1096, 715), Window(952, 285, PATCH_HR_PX, PATCH_HR_PX)),

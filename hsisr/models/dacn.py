@@ -5,6 +5,7 @@ Source: Muhammad, Laaksonen, Mihaylova, arXiv 2506.05041, and the notebooks publ
 differ in the pooling of channel attention (equation 9) and in nothing else.
 """
 
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, cast
 
@@ -13,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from hsisr.errors import WeightsError
-from hsisr.models.comparison import require_bands
+from hsisr.models.comparison import require_bands, sized
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.folding import folding_pays, upsampled_and_convolved
 from hsisr.models.layers import AttentionBlock, Pooling, UpsamplingBlock, initialise
@@ -27,21 +28,53 @@ HR_TILE_PX: Final = 144
 POOLINGS: Final[tuple[Pooling, ...]] = ("paper", "notebook")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DacnParts:
+    """What attention blocks are made of; without one of the attentions, for the paper's table I.
+
+    Raises:
+        WeightsError: There is no such pooling, or a switch is neither true nor false.
+    """
+
+    pooling: Pooling = "paper"
+    self_attention: bool = True
+    channel_attention: bool = True
+
+    def __post_init__(self) -> None:
+        if self.pooling not in POOLINGS:
+            known = " or ".join(POOLINGS)
+            raise WeightsError(f"dacn has no pooling {self.pooling!r}; expected {known}")
+        for name in ("self_attention", "channel_attention"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise WeightsError(
+                    f"impossible dacn with {name} = {value!r}; expected true or false"
+                )
+
+
 class Dacn(nn.Module):
     """The network; see `build_dacn`.
 
     Args:
         group_size: Bands in and out.
         upsampling_blocks: Each doubles rows and columns; 1 to 3.
-        pooling: Variant of channel attention.
+        parts: What its attention blocks are made of.
     """
 
-    def __init__(self, group_size: int, upsampling_blocks: int, pooling: Pooling) -> None:
+    def __init__(self, group_size: int, upsampling_blocks: int, parts: DacnParts) -> None:
         super().__init__()
         self.group_size = group_size
         widths = (group_size, *(2 * features for features in BLOCK_FEATURES))
         self.blocks = nn.Sequential(
-            *(AttentionBlock(before, after // 2, pooling) for before, after in pairwise(widths))
+            *(
+                AttentionBlock(
+                    before,
+                    after // 2,
+                    parts.pooling,
+                    self_attention=parts.self_attention,
+                    channel_attention=parts.channel_attention,
+                )
+                for before, after in pairwise(widths)
+            )
         )
         features = UPSAMPLING_FEATURES[:upsampling_blocks]
         widths = (widths[-1], *(2 * count for count in features))
@@ -93,13 +126,8 @@ def build_dacn(descriptor: ModelDescriptor) -> Dacn:
     >>> tuple(network(torch.zeros(1, 32, 5, 7)).shape)
     (1, 32, 10, 14)
     """
-    hparams = dict(descriptor.hparams)
-    pooling = hparams.pop("pooling", "paper")
-    if pooling not in POOLINGS:
-        raise WeightsError(f"dacn has no pooling {pooling!r}; expected {' or '.join(POOLINGS)}")
-    if hparams:
-        raise WeightsError(f"dacn knows no parameter {min(hparams)!r}; it has only 'pooling'")
-    return Dacn(descriptor.group_size, descriptor.scale.bit_length() - 1, pooling)
+    parts = sized(DacnParts, descriptor)
+    return Dacn(descriptor.group_size, descriptor.scale.bit_length() - 1, parts)
 
 
 def dacn_descriptor(scale: int, pooling: Pooling = "paper") -> ModelDescriptor:

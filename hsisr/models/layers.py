@@ -77,28 +77,44 @@ class ChannelAttention(nn.Module):
 class AttentionBlock(nn.Module):
     """Convolution and both attentions, beside a 1x1 convolution of the input (equations 1-7).
 
+    The paper's ablation leaves one attention out and does not say how; here nothing else goes with
+    it, so that layer normalisation stays.
+
     Args:
         channels: Features in.
         features: Features of each of the two branches; twice as many come out.
         pooling: As in `ChannelAttention`.
+        self_attention: Off: pixels do not see each other.
+        channel_attention: Off: channels are not weighed.
     """
 
-    def __init__(self, channels: int, features: int, pooling: Pooling) -> None:
+    def __init__(
+        self,
+        channels: int,
+        features: int,
+        pooling: Pooling,
+        *,
+        self_attention: bool = True,
+        channel_attention: bool = True,
+    ) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(channels, features, 3, padding=1)
         self.batch_norm = nn.BatchNorm2d(features, NORM_EPS, BATCH_NORM_MOMENTUM)
-        self.pixel_attention = PixelAttention(features)
+        self.pixel_attention = PixelAttention(features) if self_attention else None
         self.layer_norm = nn.LayerNorm(features, NORM_EPS)
-        self.channel_attention = ChannelAttention(features, pooling)
+        self.channel_attention = ChannelAttention(features, pooling) if channel_attention else None
         self.skip = nn.Conv2d(channels, features, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Shape (n, channels, rows, cols) -> (n, 2 * features, rows, cols)."""
         y = functional.leaky_relu_(self.batch_norm(self.convolution(x)), LEAKY_SLOPE)
         tokens = y.permute(0, 2, 3, 1).flatten(1, 2)
-        tokens = self.layer_norm(tokens + self.pixel_attention(tokens))
-        y = tokens.unflatten(1, y.shape[-2:]).permute(0, 3, 1, 2)
-        return torch.cat((self.channel_attention(y), self.skip(x)), dim=1)
+        if self.pixel_attention is not None:
+            tokens = tokens + self.pixel_attention(tokens)
+        y = self.layer_norm(tokens).unflatten(1, y.shape[-2:]).permute(0, 3, 1, 2)
+        if self.channel_attention is not None:
+            y = self.channel_attention(y)
+        return torch.cat((y, self.skip(x)), dim=1)
 
 
 class UpsamplingBlock(nn.Module):

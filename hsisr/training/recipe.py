@@ -33,8 +33,9 @@ class Recipe:
     """Network to train where neither `--model` nor `--init` names one."""
     patches: Literal["random", "grid"] = "random"
     """random: crops anywhere, augmented. grid: the paper's fixed patches, in epochs."""
-    split: Literal["held-out", "patches", "published"] = "held-out"
-    """held-out: a strip at the end of each scene. patches: one grid patch in ten, none that
+    split: Literal["held-out", "whole", "patches", "published"] = "held-out"
+    """held-out: a strip at the end of each scene. whole: nothing is held out, so nothing is
+    validated and the last weights are kept. patches: one grid patch in ten, none that
     touches a test window. published: that of the paper's notebooks, with its leak."""
     crop_lr_px: int = 24
     """Side of a random patch, in LR pixels; less where a scene is smaller."""
@@ -48,6 +49,8 @@ class Recipe:
     """Random patches also come from each scene averaged by these factors."""
     normalisation: Normalisation = "architecture"
     """none or band to override what the architecture asks for."""
+    group_size: int = 0
+    """Bands the network sees together; 0: as many as the architecture asks for."""
     network: dict[str, Any] = field(default_factory=dict)
     """Arguments of the architecture's builder to override; it checks them."""
 
@@ -126,7 +129,7 @@ class Recipe:
             return []
         positive = ("crop_lr_px", "patch_hr_px", "batch_size", "learning_rate", "band_steps")
         not_negative = (
-            *("steps", "epochs", "warmup_steps", "validate_every", "patience"),
+            *("group_size", "steps", "epochs", "warmup_steps", "validate_every", "patience"),
             *("weight_decay", "weight_penalty", "clip_norm", "spatial", "spectral", "angle"),
         )
         found = [
@@ -150,7 +153,7 @@ class Recipe:
             found.append(f"{counted} is {length}, expected at least 1 for {self.patches} patches")
         if self.patches == "random" and self.validate_every < 1:
             found.append("validate_every is 0, which needs grid patches")
-        if (self.split == "held-out") != (self.patches == "random"):
+        if (self.split in ("held-out", "whole")) != (self.patches == "random"):
             found.append(f"split {self.split!r} does not go with {self.patches} patches")
         return found
 

@@ -84,7 +84,7 @@ def _plain(record: Record) -> dict[str, Any]:
 
 def machine(device: torch.device, workers: Workers) -> dict[str, Any]:
     """Hardware and versions of a run, as plain values."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else machine_name()
     return {
         "hardware": {
             "device": f"{device.type}: {name}",
@@ -99,7 +99,7 @@ def machine(device: torch.device, workers: Workers) -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
+def machine_name() -> str:
     """What the processor calls itself, where the system says so."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

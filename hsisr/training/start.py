@@ -36,15 +36,28 @@ def fresh_start(model: str, scale: int, recipe: Recipe, seed: int) -> Start:
     Raises:
         WeightsError: There is no such network, or it cannot be built as the recipe says.
     """
-    descriptor = architecture_named(model).descriptor(scale)
-    if recipe.normalisation != "architecture":
-        descriptor = replace(descriptor, normalisation=recipe.normalisation)
-    if recipe.network:
-        descriptor = replace(descriptor, hparams={**descriptor.hparams, **recipe.network})
+    descriptor = described(model, scale, recipe)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build(descriptor)
     return Start(descriptor=descriptor, network=in_channels_last(network))
+
+
+def described(model: str, scale: int, recipe: Recipe) -> ModelDescriptor:
+    """An architecture's settings for a scale, changed as the recipe asks.
+
+    Groups of another size share as many bands as the architecture's do, but at most half.
+
+    Raises:
+        WeightsError: There is no such network, or it cannot be of that scale.
+    """
+    descriptor = architecture_named(model).descriptor(scale)
+    if recipe.normalisation != "architecture":
+        descriptor = replace(descriptor, normalisation=recipe.normalisation)
+    if size := recipe.group_size:
+        overlap = min(descriptor.group_overlap, size // 2)
+        descriptor = replace(descriptor, group_size=size, group_overlap=overlap)
+    return replace(descriptor, hparams={**descriptor.hparams, **recipe.network})
 
 
 def start_from(init: str, model: str | None, scale: int, recipe: Recipe, seed: int) -> Start:
@@ -69,6 +82,8 @@ def start_from(init: str, model: str | None, scale: int, recipe: Recipe, seed: i
         raise WeightsError(f"{init} is a {found.arch}, found --model {model}; leave --model out")
     wanted = {"normalisation": recipe.normalisation, **recipe.network}
     has = {"normalisation": found.normalisation, **found.hparams}
+    if recipe.group_size:
+        wanted["group_size"], has["group_size"] = recipe.group_size, found.group_size
     for key, value in wanted.items():
         if value not in ("architecture", has.get(key)):
             raise UsageError(
@@ -78,7 +93,12 @@ def start_from(init: str, model: str | None, scale: int, recipe: Recipe, seed: i
     if found.scale == scale:
         network = in_channels_last(loaded.network.train())
         return Start(descriptor=found, network=network, init_sha256=loaded.sha256)
-    like_it = replace(recipe, normalisation=found.normalisation, network=found.hparams)
+    like_it = replace(
+        recipe,
+        normalisation=found.normalisation,
+        group_size=found.group_size,
+        network=found.hparams,
+    )
     fresh = fresh_start(found.arch, scale, like_it, seed)
     lent = {
         name: tensor

@@ -95,6 +95,22 @@ def test_resume_without_a_state_begins_and_says_so(scene: Path) -> None:
         assert train(options(scene, resume=True)).steps == 4
 
 
+def test_a_recipe_may_ask_for_groups_of_another_size(scene: Path) -> None:
+    result = train(options(scene, settings=(*SMALL, "group_size=12")))
+    found = load_weights(result.out / "dacn-any-x2.safetensors").descriptor
+    assert (found.group_size, found.group_overlap) == (12, 6)
+    with pytest.raises(UsageError, match=r"wants group_size = 16, but .* has 12"):
+        train(options(scene, "again", init=str(result.weights), settings=("group_size=16",)))
+
+
+def test_nothing_may_be_held_out_on_purpose(scene: Path) -> None:
+    result = train(options(scene, settings=(*SMALL, "split=whole")))
+    record = run_json(result)
+    assert (result.score, result.best_step, record["validations"]) == (None, 4, [])
+    (taught,) = record["scenes"]  # type: ignore[misc]
+    assert taught["training_px"] == 48 * 40  # type: ignore[has-type]
+
+
 def test_validation_scenes_judge_and_do_not_teach(scene: Path) -> None:
     other = write_tif(scene.parent / "other.tif", smooth(33, 32, 32, seed=5))
     result = train(options(scene, val=(other,)))

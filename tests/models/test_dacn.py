@@ -1,6 +1,7 @@
 """`dacn` against the published code: parameter counts, and outputs for weights made by formulas."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,8 +91,27 @@ def test_groups_of_another_size_go_through(size: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("left_out", "fewer"),
+    [
+        ("self_attention", sum(4 * f * (f + 1) for f in (32, 64, 128))),
+        ("channel_attention", sum(f * f + f // 2 + f for f in (32, 64, 128))),
+    ],
+)
+def test_an_attention_can_be_left_out_and_nothing_else_goes_with_it(
+    left_out: str, fewer: int
+) -> None:
+    whole = dacn_descriptor(2)
+    network = build_dacn(replace(whole, hparams={**whole.hparams, left_out: False})).train()
+    counts = [sum(p.numel() for p in n.parameters()) for n in (build_dacn(whole), network)]
+    assert counts[0] - counts[1] == fewer
+    network(torch.rand(2, 32, 5, 7)).square().mean().backward()
+    assert all(p.grad is not None for p in network.parameters())
+
+
+@pytest.mark.parametrize(
     ("hparams", "complaint"),
     [
+        ({"self_attention": 1}, "impossible dacn with self_attention = 1; expected true or false"),
         ({"pooling": "maximum"}, "no pooling 'maximum'; expected paper or notebook"),
         ({"pooling": ["paper"]}, "no pooling"),
         ({"heads": 8}, "no parameter 'heads'"),

@@ -1,0 +1,149 @@
+"""The `hsisr benchmark` command."""
+
+import shlex
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hsisr.cli.benchmark_progress import benchmark_progress
+from hsisr.cli.console import INTERRUPTED, QUIET, TERMINATED, expected_errors, print_json, say
+from hsisr.cli.options import Device, Json, Overwrite, Quiet, Threads, Verbose, verbosity
+
+if TYPE_CHECKING:
+    from hsisr.commands.benchmark.run import BenchmarkResult
+
+
+def benchmark(
+    methods: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,...", help="What to compare. [default: the table's, or all]"),
+    ] = None,
+    scenes: Annotated[
+        list[Path] | None, typer.Option(help="Scenes to judge by, or folders of them.")
+    ] = None,
+    train: Annotated[
+        list[Path] | None, typer.Option(help="Other scenes, to learn from, or folders of them.")
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="Public scenes in place of both, such as paviau or paviac,paviau: a part of each "
+            "teaches, another judges."
+        ),
+    ] = None,
+    scales: Annotated[
+        str | None,
+        typer.Option(metavar="2,4,8", help="HR pixels per LR pixel. [default: all]"),
+    ] = None,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            help="disjoint: all networks alike, on pixels that do not judge. dacn-published: the "
+            "notebooks' split and settings, leak included."
+        ),
+    ] = "disjoint",
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network.")] = 1,
+    budget: Annotated[float, typer.Option(metavar="MINUTES", help="Of each training.")] = 10.0,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(metavar="METHOD=FILE", help="Judge these in place of training."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="[METHOD:]KEY=VALUE", help="Change a value of the training recipe."
+        ),
+    ] = None,
+    table: Annotated[
+        int | None,
+        typer.Option(min=1, max=2, help="Print this table of the paper, re-measured."),
+    ] = None,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="See in a minute that all works, on the sample scene.")
+    ] = False,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the report and its cells.")
+    ] = Path("report"),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep what is finished in --out, do the rest.")
+    ] = False,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where datasets lie. [default: $HSISR_DATA, or the user's cache]"),
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Download nothing.")] = False,
+    device: Device = "auto",
+    threads: Threads = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Compare methods: train alike, judge, measure cost, report; exit 1 if one failed."""
+    level = verbosity(verbose, quiet=quiet)
+    with expected_errors(level):
+        from hsisr.commands.benchmark.run import BenchmarkOptions
+        from hsisr.commands.benchmark.run import benchmark as run
+
+        options = BenchmarkOptions(
+            methods=_listed(methods),
+            scenes=tuple(scenes or ()),
+            train=tuple(train or ()),
+            datasets=_listed(dataset),
+            scales=_numbers(scales),
+            protocol=protocol,  # type: ignore[arg-type]  # checked at birth
+            seeds=seeds,
+            budget=budget,
+            weights=tuple(weights or ()),
+            settings=tuple(settings or ()),
+            table=table,
+            smoke=smoke,
+            out=out,
+            resume=resume,
+            overwrite=overwrite,
+            device=device,
+            threads=threads,
+            data_dir=data_dir,
+            offline=offline,
+            command=shlex.join(["hsisr", *sys.argv[1:]]),
+        )
+        with benchmark_progress(enabled=level > QUIET) as progress:
+            result = run(options, observer=progress, downloading=progress.downloaded)
+        if result.signal is not None:
+            say("stopped; finished pieces are kept, the same command with --resume goes on")
+            code = TERMINATED if result.signal == signal.SIGTERM else INTERRUPTED
+            raise typer.Exit(code)
+        _show(result, table=table, json=json)
+
+
+def _listed(text: str | None) -> tuple[str, ...]:
+    """Names between commas."""
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def _numbers(text: str | None) -> tuple[int, ...]:
+    """Whole numbers between commas."""
+    from hsisr.errors import UsageError
+
+    try:
+        return tuple(int(part) for part in _listed(text))
+    except ValueError as error:
+        raise UsageError(f"--scales {text}: expected numbers such as 2,4,8") from error
+
+
+def _show(result: "BenchmarkResult", *, table: int | None, json: bool) -> None:
+    """The report's path, the table asked for, or one JSON object; a line per failure."""
+    from hsisr.commands.benchmark.report import paper_table_text
+
+    facts: dict[str, Any] = result.facts
+    if json:
+        print_json(facts)
+    else:
+        typer.echo(result.page if table is None else paper_table_text(facts))
+    for failure in result.failures:
+        say(f"error: {failure['what']}: {failure['error']}", color="red")
+    if result.failures:
+        raise typer.Exit(1)

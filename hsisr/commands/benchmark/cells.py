@@ -1,0 +1,89 @@
+"""Finished pieces of a comparison, one file each, so that nothing is done twice.
+
+A cell's name ends in a digest of its fingerprint: what the piece depends on. With other settings it
+is another cell, and a file that is there is finished, for it appears whole or not at all.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hsisr import __version__
+from hsisr.errors import InputDataError
+from hsisr.training.files import replace_file
+
+_COMPANIONS = ("", ".img", ".dat", ".raw", ".bil", ".bip", ".bsq")
+"""What the data file beside an ENVI header may end in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One piece: what it is called and what it depends on."""
+
+    kind: str
+    """train, score, cost."""
+    name: str
+    fingerprint: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """Its file's name without suffix."""
+        text = json.dumps({"hsisr": __version__, **self.fingerprint}, sort_keys=True, default=str)
+        return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """The folder of cells of a report."""
+
+    folder: Path
+
+    def path(self, cell: Cell, suffix: str = ".json") -> Path:
+        """Where a cell lies, or what lies beside it."""
+        return self.folder / cell.kind / f"{cell.label}{suffix}"
+
+    def found(self, cell: Cell) -> dict[str, Any] | None:
+        """The facts of a finished cell; None if it is still to be done.
+
+        Raises:
+            InputDataError: The file was changed by another hand.
+        """
+        path = self.path(cell)
+        if not path.exists():
+            return None
+        try:
+            facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["facts"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputDataError(f"{path}: not a cell of a benchmark; remove it") from error
+        return facts
+
+    def keep(self, cell: Cell, facts: Mapping[str, Any]) -> None:
+        """Write a finished cell, whole.
+
+        Raises:
+            ResourceError: It cannot be written.
+        """
+        table = {"hsisr": __version__, "fingerprint": cell.fingerprint, "facts": facts}
+        text = json.dumps(table, indent=1, allow_nan=False, default=str)
+        replace_file(self.path(cell), f"{text}\n".encode())
+
+
+def scene_identity(path: Path) -> list[list[str | int]]:
+    """Name, size and time of change of every file a scene consists of.
+
+    Raises:
+        InputDataError: It cannot be looked at.
+    """
+    files = [path]
+    if path.is_dir():
+        files = sorted(path.iterdir())
+    elif path.suffix.lower() == ".hdr":
+        files += [f for end in _COMPANIONS if (f := path.with_suffix(end)).is_file()]
+    try:
+        stats = [(file.name, file.stat()) for file in files]
+    except OSError as error:
+        raise InputDataError(f"{path}: cannot be read ({error.strerror})") from error
+    return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]

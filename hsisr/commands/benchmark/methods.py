@@ -1,0 +1,114 @@
+"""What is compared: interpolation, every network that can be built, and DACN without its parts.
+
+One table says with which loss each is trained: that of its paper as nearly as recipes can say it.
+Where none was found (MSFMNet), a network learns by L1 alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Final
+
+from hsisr.errors import UsageError
+from hsisr.models.registry import ARCHITECTURES
+
+PLAIN: Final = "bicubic"
+"""In every comparison; needs no training."""
+ALL_BANDS: Final = "group_size=all"
+"""A setting that becomes the most bands any scene of the comparison has."""
+
+_PLAIN: Final = ("spatial=0.0", "spectral=0.0", "angle=0.0", "weight_penalty=0.0")
+_L1: Final = ("distance=l1", *_PLAIN)
+_MSE: Final = ("distance=mse", *_PLAIN)
+_DACN: Final = (
+    *("distance=mse", "spatial=1.0", "spectral=1.0", "angle=0.0"),
+    "weight_penalty=1e-4",
+)
+
+LOSSES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "dacn": _DACN,  # arXiv 2506.05041, equations 17-19
+        "dacn-any": ("distance=l1", "spatial=0.5", "spectral=0.5", "angle=1.5", "weight_penalty=0"),
+        "edsr": _L1,  # Lim et al., CVPRW 2017, section 3
+        "mcnet": _L1,  # the authors' code
+        "pdenet": _L1,  # without the term on its last LR residual
+        "as3-itransunet": _L1,  # without the side image that its code also fits
+        "vdsr": _MSE,
+        "fgin": (*_MSE, "weight_penalty=1e-4"),  # there of its first and last kernels alone
+        "dsdcn": (*_MSE, "angle=0.5"),  # the weight at x4; 0.1 at x2, 0.3 at x8
+        # 0.5 / pi of the angle; its joint differences of rows, columns and bands taken one by one
+        "msdformer": (*_L1, "spatial=0.1", "spectral=0.1", "angle=0.16"),
+        "cssfenet": (*_L1, "spatial=0.1", "spectral=0.1"),  # weights and values' term not found
+    }
+)
+"""Architecture -> the loss of its paper, as settings of a recipe (later ones win); else L1."""
+
+_NO_GRADIENTS: Final = ("spatial=0.0", "spectral=0.0")
+_VARIANTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = MappingProxyType(
+    {
+        "dacn-no-grouping": ("all bands as one group", (ALL_BANDS,)),
+        "dacn-group-16": ("groups of 16 bands", ("group_size=16",)),
+        "dacn-group-48": ("groups of 48 bands", ("group_size=48",)),
+        "dacn-no-self-attention": (
+            "pixels do not see each other",
+            ("network.self_attention=false",),
+        ),
+        "dacn-no-channel-attention": (
+            "channels are not weighed",
+            ("network.channel_attention=false",),
+        ),
+        "dacn-no-custom-loss": ("MSE and weight penalty, no gradient terms", _NO_GRADIENTS),
+    }
+)
+"""DACN's table I: name -> what it is, and what it changes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """One row of a comparison."""
+
+    name: str
+    arch: str | None
+    """Name in the registry; None: an interpolation, which is not trained."""
+    about: str
+    loss: tuple[str, ...] = ()
+    """Settings of the recipe that make the loss of its paper."""
+    changes: tuple[str, ...] = ()
+    """Settings that make it a variant; they come after the loss."""
+
+    def settings(self, bands: int) -> tuple[str, ...]:
+        """What it changes, with a number for `ALL_BANDS`.
+
+        >>> method_named("dacn-no-grouping").settings(103)
+        ('group_size=103',)
+        """
+        return tuple(f"group_size={bands}" if s == ALL_BANDS else s for s in self.changes)
+
+
+def all_methods() -> dict[str, Method]:
+    """Every method there is, by name, in the order of reports."""
+    plain = Method(name=PLAIN, arch=None, about="cubic convolution (a = -0.5), no agreement step")
+    networks = [
+        Method(name=name, arch=name, about="as registered", loss=LOSSES.get(name, _L1))
+        for name in ARCHITECTURES
+    ]
+    variants = [
+        Method(name=name, arch="dacn", about=about, loss=_DACN, changes=changes)
+        for name, (about, changes) in _VARIANTS.items()
+    ]
+    return {method.name: method for method in (plain, *networks, *variants)}
+
+
+def method_named(name: str) -> Method:
+    """Look a method up.
+
+    Raises:
+        UsageError: There is none of that name.
+    """
+    known = all_methods()
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UsageError(f"no method {name!r}; {hint}known: {', '.join(known)}")
+    return known[name]

@@ -1,0 +1,118 @@
+"""Compare methods: train, judge, measure, report; `hsisr benchmark` without its options."""
+
+import shutil
+import signal
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hsisr.commands.benchmark.cells import Cells
+from hsisr.commands.benchmark.courses import courses, leaks
+from hsisr.commands.benchmark.defaults import resolved
+from hsisr.commands.benchmark.options import BenchmarkOptions
+from hsisr.commands.benchmark.report import report_facts, write_report
+from hsisr.commands.benchmark.runs import StoppedError
+from hsisr.commands.benchmark.work import Observer, Work
+from hsisr.datasets.download import Progress as DownloadProgress
+from hsisr.errors import HsisrWarning, OutputExistsError, ResourceError
+from hsisr.inference.devices import torch_threads
+
+__all__ = ["BenchmarkOptions", "BenchmarkResult", "Observer", "benchmark"]
+
+CELLS = "cells"
+REPORT = "report.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchmarkResult:
+    """What came of a comparison."""
+
+    out: Path
+    facts: dict[str, Any]
+    """Everything in report.json; empty if it was stopped."""
+    signal: int | None = None
+    """That stopped it, if one did; nothing is reported then, and finished cells are kept."""
+
+    @property
+    def page(self) -> Path:
+        """The report to look at."""
+        return self.out / "report.html"
+
+    @property
+    def failures(self) -> list[dict[str, Any]]:
+        """What could not be done."""
+        return list(self.facts.get("failures", ()))
+
+
+def benchmark(
+    options: BenchmarkOptions,
+    *,
+    observer: Observer | None = None,
+    downloading: DownloadProgress | None = None,
+) -> BenchmarkResult:
+    """Compare methods and write report.json, .csv, .md and .html.
+
+    Args:
+        options: What and how.
+        observer: Hears of every piece.
+        downloading: Hears of bytes downloaded.
+
+    Raises:
+        UsageError: The options contradict each other, or there is nothing to learn from.
+        InputDataError: A scene cannot be read.
+        WeightsError: Weights given cannot be used.
+        OutputExistsError: The folder holds a report, and neither `resume` nor `overwrite` is given.
+        ResourceError: Something cannot be had or written.
+    """
+    options = resolved(options)
+    cells = _prepared(options)
+    with torch_threads(options.threads):
+        found = courses(options, cells.folder / "parts", downloading)
+        if options.protocol == "dacn-published":
+            _say_leaks(options.datasets)
+        work = Work(options, cells, observer)
+        try:
+            work.do(found)
+        except StoppedError as stop:
+            return BenchmarkResult(out=options.out, facts={}, signal=stop.number)
+        except KeyboardInterrupt:
+            return BenchmarkResult(out=options.out, facts={}, signal=signal.SIGINT)
+        facts = report_facts(options, found, work.findings)
+        write_report(options.out, facts, cells)
+    return BenchmarkResult(out=options.out, facts=facts)
+
+
+def _say_leaks(datasets: Sequence[str]) -> None:
+    for leak in leaks():
+        if leak["dataset"] in datasets and leak["leak_px"]:
+            warnings.warn(
+                f"{leak['dataset']}: {leak['leak_px']} of {leak['test_px']} test pixels "
+                f"({100 * leak['leak_share']:.0f} %) are also trained on, as in the published "
+                "notebooks; scores on them flatter",
+                HsisrWarning,
+                stacklevel=3,
+            )
+
+
+def _prepared(options: BenchmarkOptions) -> Cells:
+    """Make the folder; throws away an old comparison only if told so."""
+    folder = options.out / CELLS
+    there = folder.exists() or (options.out / REPORT).exists()
+    if there and not options.resume and not options.overwrite:
+        raise OutputExistsError(
+            f"{options.out} holds a report already; --resume fills what is missing, --overwrite "
+            "starts anew, --out names another folder"
+        )
+    try:
+        if options.overwrite:
+            shutil.rmtree(folder, ignore_errors=True)
+            for path in options.out.glob("report.*"):
+                path.unlink()
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResourceError(
+            f"{options.out}: cannot be made ({error.strerror}); choose another --out"
+        ) from error
+    return Cells(folder)

@@ -1,0 +1,72 @@
+"""`hsisr benchmark` as its user meets it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from hsisr.cli.main import app
+
+runner = CliRunner()
+QUICK = ["--methods", "edsr", "--set", "steps=1", "--set", "validate_every=1"]
+
+
+def hsisr(*arguments: object) -> Result:
+    return runner.invoke(app, [str(argument) for argument in arguments])
+
+
+def test_smoke_makes_a_whole_report(tmp_path: Path) -> None:
+    out = tmp_path / "report"
+    done = hsisr("benchmark", "--smoke", *QUICK, "--device", "cpu", "-o", out)
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.strip() == str(out / "report.html")
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("[1/5] judging sample-bicubic-x4-seed0 on sample-judge.tif: MPSNR ")
+    assert lines[-1].startswith("[5/5] cost of edsr at x4, 1 at once: ")
+    names = {path.name for path in out.iterdir()}
+    assert names == {"cells", "report.json", "report.csv", "report.md", "report.html"}
+    costs = json.loads((out / "report.json").read_text())["costs"]
+    assert [row["method"] for row in costs] == ["bicubic", "edsr"]
+    assert all(row["peak_bytes"] > row["base_bytes"] for row in costs)
+    again = hsisr(
+        *("benchmark", "--smoke", *QUICK, "--device", "cpu", "-o", out),
+        *("--resume", "-q", "--table", 1),
+    )
+    assert (again.exit_code, again.stderr) == (0, "")
+    assert again.stdout.startswith("## Table I of the paper, ablation")
+    assert "| x4 | group 48 | 30.37 | 5.340 | - | - |" in again.stdout
+
+
+def test_a_failure_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
+    bad = [*QUICK, "--set", "edsr:network.width=0"]
+    done = hsisr("benchmark", "--smoke", *bad, "-q", "--json", "-o", tmp_path / "report")
+    assert done.exit_code == 1
+    assert json.loads(done.stdout)["failures"][0]["method"] == "edsr"
+    assert done.stderr.startswith("error: training sample-edsr-x4-seed0: impossible edsr")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "found no scene to judge by"),
+        (["--methods", "best"], 2, "no method 'best'"),
+        (["--smoke", "--scales", "2,x"], 2, "--scales 2,x: expected numbers such as 2,4,8"),
+        (["--dataset", "paviaq"], 2, "no dataset 'paviaq'; did you mean 'paviau'?"),
+        (["--dataset", "paviau", "--offline", "--data-dir", "."], 5, "--offline forbids"),
+        (["--scenes", "none.tif", "--methods", "bicubic"], 3, "none.tif"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(
+    arguments: list[str],
+    code: int,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = hsisr("benchmark", *arguments)
+    assert done.exit_code == code, done.stderr
+    assert message in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,235 @@
+"""`benchmark` as a Python function: what it compares, keeps, refuses and writes."""
+
+import csv
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hsisr.commands.benchmark import runs
+from hsisr.commands.benchmark.run import BenchmarkOptions, BenchmarkResult, benchmark
+from hsisr.commands.train import TrainOptions, TrainResult, train
+from hsisr.commands.wald import WaldOptions, evaluate_by_wald
+from hsisr.errors import HsisrError, OutputExistsError, UsageError, WeightsError
+from tests.commands.files import write_tif
+from tests.commands.test_train import smooth
+
+SMALL = (
+    *("edsr:network.width=8", "edsr:network.blocks=1", "steps=2", "validate_every=2"),
+    *("batch_size=2", "crop_lr_px=8", "precision=float32"),
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("benchmark")
+    write_tif(place / "teaches.tif", smooth(36, 48, 40))
+    write_tif(place / "judges.tif", smooth(34, 24, 20, seed=7))
+    return place
+
+
+def options(folder: Path, **changes: object) -> BenchmarkOptions:
+    table: dict[str, Any] = {
+        "methods": ("edsr",),
+        "train": (folder / "teaches.tif",),
+        "scenes": (folder / "judges.tif",),
+        "scales": (2,),
+        "seeds": 2,
+        "settings": SMALL,
+        "batches": (),
+        "out": folder / "report",
+        "device": "cpu",
+        "command": "hsisr benchmark --scenes judges.tif",
+    }
+    return BenchmarkOptions(**{**table, **changes})
+
+
+@pytest.fixture(scope="module")
+def done(folder: Path) -> BenchmarkResult:
+    return benchmark(options(folder))
+
+
+def never(options: TrainOptions, **_: object) -> TrainResult:
+    raise HsisrError(f"trained {options.seed}")
+
+
+def test_every_method_seed_and_scene_is_a_row(done: BenchmarkResult) -> None:
+    assert done.failures == []
+    with (done.out / "report.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    found = [(r["method"], r["scale"], r["seed"], r["scene"]) for r in rows]
+    scene = "judges.tif"
+    assert found == [("bicubic", "2", "0", scene), *(("edsr", "2", s, scene) for s in "01")]
+
+
+def test_scores_are_those_of_evaluate(folder: Path, done: BenchmarkResult) -> None:
+    training = done.facts["trainings"][1]
+    model = str(done.out / "cells" / training["weights"])
+    how = WaldOptions(scale=2, model=model, device="cpu")
+    judged = evaluate_by_wald(folder / "judges.tif", how)
+    plain, _, second = (row["figures"]["hsisr"] for row in done.facts["scores"])
+    assert second == pytest.approx(dict(judged.scores.values))
+    assert plain == pytest.approx(dict(judged.plain.values))
+    papers = evaluate_by_wald(folder / "judges.tif", replace(how, convention="dacn"))
+    measured = done.facts["scores"][2]["figures"]["dacn"]
+    assert measured == pytest.approx(dict(papers.scores.values))
+
+
+def test_the_summary_is_mean_and_spread_over_seeds(done: BenchmarkResult) -> None:
+    first, second = (
+        row["figures"]["hsisr"]["mpsnr"] for row in done.facts["scores"] if row["method"] == "edsr"
+    )
+    plain, edsr = done.facts["summary"]["hsisr"]
+    assert edsr["figures"]["mpsnr"]["mean"] == pytest.approx((first + second) / 2)
+    assert edsr["figures"]["mpsnr"]["deviation"] == pytest.approx(abs(first - second) / 2**0.5)
+    assert edsr["figures"]["mpsnr"]["n"] == 2
+    bicubic = plain["figures"]["mpsnr"]["mean"]
+    assert edsr["gain_db"] == pytest.approx((first + second) / 2 - bicubic)
+
+
+def test_the_report_says_what_was_done_where(done: BenchmarkResult) -> None:
+    facts = json.loads((done.out / "report.json").read_text())
+    assert facts["command"] == "hsisr benchmark --scenes judges.tif"
+    assert facts["courses"][0]["train"][0][0] == "teaches.tif"
+    assert {"cores", "torch", "hsisr", "python", "system"} <= facts["environment"].keys()
+    training = facts["trainings"][0]
+    assert (training["ending"], training["steps"]) == ("finished", 2)
+    assert "--set distance=l1" in training["command"]
+    text = (done.out / "report.md").read_text()
+    assert "| paviac | 20,736 | 8,064 | 38.9 % |" in text
+    assert "hsisr train" in text.split("## Command")[1]
+
+
+class Page(HTMLParser):
+    """Collects what a browser would load, and whether elements close."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in ("meta", "link", "img", "source", "br"):
+            self.open.append(tag)
+        found = {name: value or "" for name, value in attrs}
+        self.loads += [found[name] for name in ("src", "srcset", "href", "data") if name in found]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_loads_nothing_from_outside(done: BenchmarkResult) -> None:
+    text = done.page.read_text()
+    page = Page()
+    page.feed(text)
+    assert page.open == []
+    assert all(load.startswith(("data:", "#")) for load in page.loads)
+    assert sum(load.startswith("data:image/png;base64,") for load in page.loads) >= 8
+    assert "@import" not in text
+    assert not re.search(r"url\(", text)
+    anchors = set(re.findall(r'href="#([^"]+)"', text))
+    assert anchors <= set(re.findall(r'id="([^"]+)"', text))
+
+
+def test_what_is_finished_is_not_done_again(
+    folder: Path, done: BenchmarkResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "train", never)
+    again = benchmark(options(folder, resume=True))
+    assert again.failures == []
+    assert again.facts["scores"] == done.facts["scores"]
+
+
+def test_another_setting_is_another_training(
+    folder: Path, done: BenchmarkResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "train", never)
+    for change in ({"settings": (*SMALL, "learning_rate=2e-3")}, {"budget": 7.0}, {"seeds": 3}):
+        result = benchmark(options(folder, resume=True, **change))
+        assert result.failures[-1]["error"].startswith("trained")
+    assert done.facts["failures"] == []
+    benchmark(options(folder, resume=True))  # leaves the report as it was
+
+
+def test_a_changed_scene_is_judged_again(done: BenchmarkResult, tmp_path: Path) -> None:
+    weights = f"edsr={done.out / 'cells' / done.facts['trainings'][0]['weights']}"
+    scene = write_tif(tmp_path / "scene.tif", smooth(34, 24, 20))
+    given = options(tmp_path, train=(), scenes=(scene,), weights=(weights,))
+    first = benchmark(given).facts["scores"]
+    write_tif(scene, smooth(34, 24, 20, seed=3))
+    second = benchmark(replace(given, resume=True)).facts["scores"]
+    assert len(first) == len(second) == 2
+    assert all(a["figures"] != b["figures"] for a, b in zip(first, second, strict=True))
+
+
+def test_a_method_that_fails_is_written_down_and_the_others_go_on(
+    folder: Path, done: BenchmarkResult, tmp_path: Path
+) -> None:
+    bad = (*SMALL, "dacn-any:network.width=0")
+    methods = ("dacn-any", "edsr")
+    out = tmp_path / "report"
+    result = benchmark(options(folder, methods=methods, settings=bad, seeds=1, out=out))
+    assert [failure["method"] for failure in result.failures] == ["dacn-any"]
+    assert [row["method"] for row in result.facts["scores"]] == ["bicubic", "edsr"]
+    assert "training scenes-dacn-any-x2-seed0" in (out / "report.md").read_text()
+    one, other = (facts["scores"][1]["figures"]["hsisr"] for facts in (result.facts, done.facts))
+    assert one == pytest.approx(other)
+
+
+def test_a_stopped_training_reports_nothing_and_goes_on_later(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[TrainOptions] = []
+    stop = True
+
+    def watched(options: TrainOptions, **more: Any) -> TrainResult:
+        asked.append(options)
+        result = train(options, **more)
+        return replace(result, weights=None, ending="stopped", signal=2) if stop else result
+
+    monkeypatch.setattr(runs, "train", watched)
+    own = options(folder, seeds=1, out=tmp_path / "report")
+    result = benchmark(own)
+    assert (result.signal, result.facts) == (2, {})
+    assert not result.page.exists()
+    stop = False
+    assert benchmark(replace(own, resume=True)).failures == []
+    assert [one.resume for one in asked] == [False, True]
+
+
+def test_an_old_report_needs_resume_or_overwrite(folder: Path, tmp_path: Path) -> None:
+    own = options(folder, methods=("bicubic",), out=tmp_path / "report")
+    benchmark(own)
+    with pytest.raises(OutputExistsError, match="--resume fills what is missing, --overwrite"):
+        benchmark(own)
+    (tmp_path / "report" / "notes.txt").write_text("mine")
+    benchmark(replace(own, overwrite=True))
+    assert (tmp_path / "report" / "notes.txt").exists()
+
+
+def test_weights_of_another_network_are_refused(folder: Path, done: BenchmarkResult) -> None:
+    weights = f"dacn={done.out / 'cells' / done.facts['trainings'][0]['weights']}"
+    own = options(folder, methods=("dacn",), weights=(weights,), out=folder / "other")
+    with pytest.raises(WeightsError, match="is a edsr, found --weights dacn="):
+        benchmark(own)
+    with pytest.raises(UsageError, match="dacn is not among the methods compared"):
+        benchmark(replace(own, methods=("edsr",), resume=True))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train": ()}, "found no scene for edsr to learn from at x2"),
+        ({"scenes": (), "train": ()}, "found no scene to judge by: name scenes with --scenes"),
+        ({"protocol": "dacn-published", "table": 1}, "needs --dataset"),
+    ],
+)
+def test_comparisons_without_sense_are_refused(
+    folder: Path, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        benchmark(options(folder, out=tmp_path / "report", **changes))

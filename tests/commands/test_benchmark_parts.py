@@ -1,0 +1,258 @@
+"""The parts of a comparison: methods, courses, published figures, tables, cost, maps."""
+
+import json
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hsisr.commands.benchmark.courses import Course, courses, cut_part, leaks
+from hsisr.commands.benchmark.defaults import resolved
+from hsisr.commands.benchmark.maps import scene_maps
+from hsisr.commands.benchmark.methods import LOSSES, all_methods, method_named
+from hsisr.commands.benchmark.options import BenchmarkOptions
+from hsisr.commands.benchmark.published import published, published_figures
+from hsisr.commands.benchmark.runs import Run, recipe_of, train_options
+from hsisr.commands.benchmark.summary import Spread, figures_over_seeds
+from hsisr.commands.benchmark.tables import Table, paper_table
+from hsisr.datasets.splits import PUBLISHED_TESTS, disjoint_split, overlap_px
+from hsisr.errors import UsageError
+from hsisr.inference.cost import measured
+from hsisr.io.opening import open_scene
+from hsisr.models import dacn
+from hsisr.models.registry import ARCHITECTURES, build
+from hsisr.tiling.windows import Window
+from hsisr.training.start import described
+from tests.commands.files import counts, write_tif
+
+SCENES = BenchmarkOptions(scenes=(Path("a.tif"),), train=(Path("b.tif"),))
+
+
+def run_of(method: str, scale: int = 4, dataset: str | None = None) -> Run:
+    course = Course(
+        name=dataset or "scenes", train=(Path("b.tif"),), judges=(Path("a.tif"),), dataset=dataset
+    )
+    return Run(method=method_named(method), course=course, scale=scale, seed=0)
+
+
+@pytest.mark.parametrize("name", [n for n, m in all_methods().items() if m.arch is not None])
+def test_every_network_is_trained_alike_but_for_its_loss(name: str) -> None:
+    recipe = recipe_of(run_of(name), SCENES, bands=103)
+    plain = recipe_of(run_of("edsr"), SCENES, bands=103)
+    own = ("distance", "spatial", "spectral", "angle", "weight_penalty", "group_size", "network")
+    assert replace(recipe, **{key: getattr(plain, key) for key in own}) == plain
+    assert (recipe.normalisation, recipe.split) == ("band", "whole")
+    descriptor = described(str(method_named(name).arch), 4, recipe)
+    assert descriptor.normalisation == "band"
+
+
+def test_the_registry_is_all_in_it_and_losses_name_networks_that_exist() -> None:
+    assert set(ARCHITECTURES) <= set(all_methods())
+    assert set(LOSSES) <= set(ARCHITECTURES)
+    with pytest.raises(UsageError, match="no method 'edsrr'; did you mean 'edsr'"):
+        method_named("edsrr")
+
+
+def test_variants_of_dacn_are_those_of_table_1() -> None:
+    found = {
+        name: (recipe.group_size, recipe.network, recipe.spatial, recipe.spectral)
+        for name in all_methods()
+        if name.startswith("dacn") and name != "dacn-any"
+        for recipe in [recipe_of(run_of(name), SCENES, bands=103)]
+    }
+    assert found == {
+        "dacn": (0, {}, 1.0, 1.0),
+        "dacn-no-grouping": (103, {}, 1.0, 1.0),
+        "dacn-group-16": (16, {}, 1.0, 1.0),
+        "dacn-group-48": (48, {}, 1.0, 1.0),
+        "dacn-no-self-attention": (0, {"self_attention": False}, 1.0, 1.0),
+        "dacn-no-channel-attention": (0, {"channel_attention": False}, 1.0, 1.0),
+        "dacn-no-custom-loss": (0, {}, 0.0, 0.0),
+    }
+    one = described("dacn", 4, recipe_of(run_of("dacn-no-grouping"), SCENES, bands=103))
+    assert build(one).output.out_channels == 103  # type: ignore[union-attr]
+
+
+def test_the_published_protocol_is_the_notebooks() -> None:
+    published_one = BenchmarkOptions(datasets=("paviau",), protocol="dacn-published")
+    recipe = recipe_of(run_of("dacn", 4, "paviau"), published_one, bands=103)
+    assert (recipe.split, recipe.batch_size, recipe.spectral) == ("published", 8, 0.0)
+    assert recipe_of(run_of("dacn", 2, "paviau"), published_one, bands=103).batch_size == 4
+    assert recipe_of(run_of("edsr", 4, "paviau"), published_one, bands=103).distance == "l1"
+    asked = train_options(run_of("dacn", 4, "paviau"), published_one, 103, Path("out"))
+    assert (asked.dataset, asked.scenes) == ("paviau", ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"scales": (3,)}, "scale 3: expected 2, 4 or 8"),
+        ({"seeds": 0}, "seeds 0: expected at least 1"),
+        ({"budget": 0.0}, "budget 0: expected more than 0 minutes"),
+        ({"budget": float("nan")}, "budget nan: expected more than 0 minutes"),
+        ({"protocol": "fair"}, "protocol 'fair': expected disjoint or dacn-published"),
+        ({"protocol": "dacn-published"}, "needs --dataset paviau or paviac"),
+        ({"datasets": ("paviau",)}, "--dataset brings its own scenes"),
+        ({"smoke": True}, "--smoke brings its own scene"),
+        ({"scenes": ()}, "found no scene to judge by"),
+        ({"methods": ("dacm",)}, "no method 'dacm'; did you mean 'dacn'"),
+        ({"weights": ("dacn",)}, "--weights dacn: expected METHOD=FILE"),
+        ({"resume": True, "overwrite": True}, "found --resume and --overwrite"),
+        ({"table": 3}, "table 3: expected 1 or 2"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        replace(SCENES, **changes)  # type: ignore[arg-type]
+
+
+def test_a_table_brings_its_methods_and_bicubic_comes_first() -> None:
+    first = resolved(replace(SCENES, table=1))
+    assert first.scales == (4,)
+    assert first.methods[:2] == ("bicubic", "dacn")
+    assert "dacn-group-16" in first.methods
+    second = resolved(replace(SCENES, table=2))
+    assert second.scales == (2, 4, 8)
+    assert "edsr" in second.methods
+    assert "dacn-group-16" not in second.methods
+    assert resolved(SCENES).methods == tuple(all_methods())
+
+
+def test_a_scene_never_teaches_and_judges(tmp_path: Path) -> None:
+    one = write_tif(tmp_path / "one.tif", counts(4, 16, 16))
+    copy = tmp_path / "copy.tif"
+    shutil.copy(one, copy)
+    for other in (one, copy, tmp_path):
+        own = BenchmarkOptions(scenes=(one,), train=(other,))
+        with pytest.raises(UsageError, match="they are the same; leave one out"):
+            courses(own, tmp_path / "parts")
+
+
+def test_a_part_holds_the_pixels_of_its_window(tmp_path: Path) -> None:
+    cube = counts(5, 20, 16)
+    whole = write_tif(tmp_path / "whole.tif", cube)
+    part = cut_part(whole, Window(4, 2, 10, 9), tmp_path / "parts" / "part.tif")
+    with open_scene(part) as scene:
+        np.testing.assert_array_equal(scene.read().values, cube[:, 4:14, 2:11])
+        metadata = scene.metadata
+    assert list(metadata.spectral_axis.wavelengths_nm or ()) == [400, 410, 420, 430, 440]
+    assert metadata.georeference.transform is None
+
+
+def test_smoke_parts_of_the_sample_do_not_touch(tmp_path: Path) -> None:
+    (course,) = courses(BenchmarkOptions(smoke=True), tmp_path)
+    shapes = []
+    for path in (*course.train, *course.judges):
+        with open_scene(path) as scene:
+            shapes.append(scene.metadata.shape)
+    assert shapes == [(200, 40, 60), (200, 20, 60)]
+
+
+@pytest.mark.parametrize("name", [*PUBLISHED_TESTS, "elsewhere"])
+def test_parts_of_a_dataset_are_apart(name: str) -> None:
+    (rows, cols), _ = PUBLISHED_TESTS.get(name, ((145, 120), None))
+    split = disjoint_split(name, rows, cols)
+    assert overlap_px(split.training[0], split.test[0]) == 0
+    assert split.leak_px == 0
+    if name in PUBLISHED_TESTS:
+        assert split.test[0] == PUBLISHED_TESTS[name][1]
+
+
+def test_the_leak_is_what_the_windows_share() -> None:
+    for leak in leaks():
+        test = Window(*leak["test"])
+        shared = sum(overlap_px(test, Window(*w)) for w in leak["training"])  # disjoint patches
+        assert leak["leak_px"] == shared
+    assert [leak["leak_px"] for leak in leaks()] == [0, 56 * 144]
+
+
+def test_published_figures_are_complete_and_name_methods() -> None:
+    tables = published()
+    assert len(tables["table1"]) == 9
+    assert len(tables["table2"]) == 2 * 3 * 9
+    assert len({(r["scale"], r["method"], r["dataset"]) for r in tables["table2"]}) == 54
+    assert published_figures("dacn", 4, "paviau") == {
+        "mpsnr": 30.67,
+        "mssim": 0.8015,
+        "sam": 4.574,
+        "cc": 0.904,
+        "ergas": 6.015,
+        "rmse": 0.02948,
+    }
+    assert published_figures("vdsr", 8, "paviac") == {"mpsnr": 24.8, "mssim": 0.4944, "sam": 7.588}
+
+
+def test_published_stands_beside_measured_on_the_same_scene() -> None:
+    figures = {("paviau", "dacn", 4): {"mpsnr": Spread(30.0, 0.25, 3), "sam": Spread(5, None, 1)}}
+    table = paper_table(1, figures, ["paviau"], {4})
+    assert table.header[2:] == (
+        *("PaviaU published MPSNR, dB", "PaviaU published SAM, deg"),
+        *("PaviaU measured MPSNR, dB", "PaviaU measured SAM, deg"),
+    )
+    rows = {row[1]: row[2:] for row in table.rows}
+    assert rows["group 32"] == ("30.67", "4.574", "30.00 ± 0.25 (n=3)", "5.000")
+    assert rows["FGIN (32)"] == ("30.33", "4.819", "-", "-")
+    second = paper_table(2, {}, ["paviac", "paviau"], {2, 8})
+    assert {row[0] for row in second.rows} == {"x2", "x8"}
+    titles = [title.split(",")[0] for title in second.header[2::3]]
+    kinds = ("published", "measured")
+    assert titles == [f"{d} {k} MPSNR" for d in ("PaviaC", "PaviaU") for k in kinds]
+
+
+def test_a_seed_that_lacks_a_scene_does_not_count() -> None:
+    def row(seed: int, mpsnr: float | str) -> dict[str, object]:
+        figures = {"mpsnr": mpsnr, "sam": 1.0}
+        figures |= dict.fromkeys(("mssim", "cc", "ergas", "rmse", "uiqi"), 1.0)
+        place = {"course": "c", "method": "m", "scale": 2, "seed": seed}
+        return {**place, "figures": {"hsisr": figures}}
+
+    rows = [row(0, 30.0), row(0, 32.0), row(1, 50.0)]
+    found = figures_over_seeds(rows, 2, "hsisr")["c", "m", 2]
+    assert found["mpsnr"] == Spread(31.0, None, 1)
+    infinite = figures_over_seeds([row(0, "inf"), row(0, 1.0)], 2, "hsisr")["c", "m", 2]
+    assert "mpsnr" not in infinite
+    assert infinite["sam"].mean == 1.0
+
+
+def test_a_cell_with_a_bar_does_not_break_the_table() -> None:
+    text = Table(title="t", header=("a", "b"), rows=(("x|y", "1"),)).as_markdown()
+    assert text.splitlines()[-1] == "| x/y | 1 |"
+    assert text.splitlines()[-2] == "| --- | ---: |"
+
+
+def test_maps_show_the_errors_and_the_ranked_pixels(tmp_path: Path) -> None:
+    cube = counts(6, 12, 10).astype(np.float32)
+    wrong = cube.copy()
+    wrong[:, 3, 4] += np.arange(6, dtype=np.float32) * 500
+    truth, estimate = (
+        write_tif(tmp_path / f"{name}.tif", values)
+        for name, values in (("truth", cube), ("estimate", wrong))
+    )
+    with open_scene(truth) as scene:
+        maps = scene_maps(scene, estimate)
+    assert tuple(maps.pixels[2]) == (3, 4)
+    error = np.sqrt(np.mean((np.arange(6) * 500.0) ** 2))
+    assert maps.rmse[3, 4] == pytest.approx(error)
+    assert np.count_nonzero(maps.rmse) == 1
+    np.testing.assert_array_equal(maps.spectra[2], wrong[:, 3, 4])
+    np.testing.assert_array_equal(maps.truth_spectra[2], cube[:, 3, 4])
+    maps.save(tmp_path / "maps.npz")
+    assert np.array_equal(type(maps).load(tmp_path / "maps.npz").rgb, maps.rgb)
+
+
+def test_the_cost_of_dacn_is_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """4,594,736 parameters; 31.0 GFLOP for a tile of 144 x 144 x 32, if nothing is folded.
+
+    The published figure leaves out the two products inside attention, of 36 x 36 tokens each.
+    """
+    monkeypatch.setattr(dacn, "folding_pays", lambda *_: False)
+    task = {"descriptor": json.loads(json.dumps(asdict(dacn.dacn_descriptor(4))))}
+    found = measured({**task, "batch": 1, "device": "cpu", "threads": None})
+    assert found["parameters"] == 4_594_736
+    attention = 4 * 36**4 * (32 + 64 + 128)
+    assert (found["flops"] - attention) / 1e9 == pytest.approx(31.0, abs=0.05)
+    assert found["fresh_values"] == 24 * (27 * 4) ** 2
+    assert found["peak_bytes"] >= found["base_bytes"] > 0
+    assert found["seconds"] > 0
