@@ -1,11 +1,9 @@
 """Progress of a comparison on stderr: a bar over its pieces on a terminal, else a line for each."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from hsisr.cli.console import progress_on_stderr, say
+from hsisr.cli.console import chosen_progress, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -65,14 +63,6 @@ class _Bar(_Lines):
         self._bars.update(self._task, talk=f"downloaded {done / 1e6:.0f}{of} MB")
 
 
-@contextmanager
-def benchmark_progress(*, enabled: bool) -> Iterator[BenchmarkProgress]:
+def benchmark_progress(*, enabled: bool) -> AbstractContextManager[BenchmarkProgress]:
     """Something that shows the progress of a comparison, as the place on stderr allows."""
-    if not enabled:
-        yield BenchmarkProgress()
-        return
-    if not sys.stderr.isatty():
-        yield _Lines()
-        return
-    with progress_on_stderr() as bars:
-        yield _Bar(bars)
+    return chosen_progress(BenchmarkProgress(), _Lines(), _Bar, enabled=enabled)

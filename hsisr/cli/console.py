@@ -6,10 +6,10 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 QUIET, NORMAL, VERBOSE, DEBUG = -1, 0, 1, 2
 INTERRUPTED, TERMINATED = 130, 143
+
+_Shown = TypeVar("_Shown")
 
 
 def say(message: str, *, color: str | None = None) -> None:
@@ -54,6 +56,25 @@ def progress_on_stderr() -> "Progress":
         TimeRemainingColumn(),
     )
     return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+@contextmanager
+def chosen_progress(
+    silent: _Shown, lines: _Shown, bar: "Callable[[Progress], _Shown]", *, enabled: bool
+) -> Iterator[_Shown]:
+    """What shows progress as the place on stderr allows: bars on a terminal, else lines.
+
+    Args:
+        silent: Says nothing.
+        lines: Says a line now and then.
+        bar: Makes what draws on bars.
+        enabled: Show anything at all.
+    """
+    if not enabled or not sys.stderr.isatty():
+        yield lines if enabled else silent
+        return
+    with progress_on_stderr() as bars:
+        yield bar(bars)
 
 
 @contextmanager

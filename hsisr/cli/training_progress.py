@@ -1,11 +1,9 @@
 """Progress of a training run on stderr: a bar on a terminal, a line per validation elsewhere."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from hsisr.cli.console import progress_on_stderr, say
+from hsisr.cli.console import chosen_progress, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -68,14 +66,6 @@ class _Bar(_Lines):
         self._bars.update(self._download, completed=done, total=total, talk=talk)
 
 
-@contextmanager
-def training_progress(*, enabled: bool) -> Iterator[TrainingProgress]:
+def training_progress(*, enabled: bool) -> AbstractContextManager[TrainingProgress]:
     """Something that shows the progress of a run, as the place on stderr allows."""
-    if not enabled:
-        yield TrainingProgress()
-        return
-    if not sys.stderr.isatty():
-        yield _Lines()
-        return
-    with progress_on_stderr() as bars:
-        yield _Bar(bars)
+    return chosen_progress(TrainingProgress(), _Lines(), _Bar, enabled=enabled)

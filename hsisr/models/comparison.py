@@ -6,8 +6,9 @@ of networks and not of what is around them; what that changes against a paper st
 """
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import nn
@@ -68,6 +69,38 @@ def require_counts(arch: str, **numbers: Any) -> None:
             raise WeightsError(
                 f"impossible {arch} with {name} = {number!r}; expected a whole number above 0"
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizeByScale:
+    """Depth and width of a network whose upsampling is as wide as was published for each scale.
+
+    Raises:
+        WeightsError: A number is impossible.
+    """
+
+    arch: ClassVar[str]
+    """Name in the registry."""
+    published: ClassVar[Mapping[int, tuple[int, ...]]]
+    """Features after every upsampling step, by scale."""
+
+    width: int
+    """Features of every layer before upsampling."""
+    blocks: int = 3
+    upsampling_width: int | None = None
+    """Features after every upsampling step; None: the published ones of the scale."""
+
+    def __post_init__(self) -> None:
+        require_counts(self.arch, blocks=self.blocks, width=self.width)
+        if self.upsampling_width is not None:
+            require_counts(self.arch, upsampling_width=self.upsampling_width)
+
+    def upsampling_features(self, scale: int) -> tuple[int, ...]:
+        """Features after each step."""
+        published = self.published[scale]
+        if self.upsampling_width is None:
+            return published
+        return (self.upsampling_width,) * len(published)
 
 
 def require_bands(arch: str, lr: torch.Tensor, bands: int) -> None:

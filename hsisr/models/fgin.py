@@ -20,52 +20,30 @@ those notebooks for 32 bands. What differs or had to be chosen:
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import ClassVar
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from hsisr.models.comparison import (
+    SizeByScale,
     comparison_descriptor,
     repeated,
     require_bands,
-    require_counts,
     sized,
 )
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.layers import BATCH_NORM_MOMENTUM, NORM_EPS, initialise
 
-UPSAMPLING_FEATURES: Final = {2: (312,), 4: (256, 256), 8: (312, 312, 128)}
-"""Features after every upsampling step, by scale."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FginSize:
-    """Depth and width.
+class FginSize(SizeByScale):
+    """Depth and width; `blocks` are inception blocks."""
 
-    Raises:
-        WeightsError: A number is impossible.
-    """
-
-    blocks: int = 3
-    """Inception blocks."""
     width: int = 32
-    """Features of every layer before upsampling."""
-    upsampling_width: int | None = None
-    """Features after every upsampling step; None: the published ones of the scale."""
-
-    def __post_init__(self) -> None:
-        require_counts("fgin", blocks=self.blocks, width=self.width)
-        if self.upsampling_width is not None:
-            require_counts("fgin", upsampling_width=self.upsampling_width)
-
-    def upsampling_features(self, scale: int) -> tuple[int, ...]:
-        """Features after each step."""
-        published = UPSAMPLING_FEATURES[scale]
-        if self.upsampling_width is None:
-            return published
-        return (self.upsampling_width,) * len(published)
+    published: ClassVar = {2: (312,), 4: (256, 256), 8: (312, 312, 128)}
+    arch: ClassVar = "fgin"
 
 
 class SpectralSpatialFusion(nn.Module):
