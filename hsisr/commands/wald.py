@@ -5,7 +5,6 @@ needed; what holds at the coarser scale is taken to hold at the scene's own.
 """
 
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hsisr.commands.degrade import DegradeOptions, degrade
 from hsisr.commands.evaluate import score_pair
 from hsisr.degradation import degradation_named
-from hsisr.errors import HsisrWarning, InputDataError, UsageError
+from hsisr.errors import InputDataError, UsageError
 from hsisr.io.cropped import cropped_to_multiple
 from hsisr.io.opening import open_scene
 from hsisr.io.protocol import Scene
@@ -251,13 +250,4 @@ def _truth(scene: Scene, scale: int) -> Scene:
             f"{scene.path}: found {rows} x {cols} pixels, expected at least "
             f"{2 * scale} x {2 * scale} for scale {scale}; choose a smaller --scale"
         )
-    truth = cropped_to_multiple(scene, scale)
-    kept = truth.metadata
-    if (kept.rows, kept.cols) != (rows, cols):
-        warnings.warn(
-            f"{scene.path.name}: {kept.rows} x {kept.cols} of {rows} x {cols} pixels are scored, "
-            f"as many as whole blocks of {scale} x {scale} cover",
-            HsisrWarning,
-            stacklevel=3,
-        )
-    return truth
+    return cropped_to_multiple(scene, scale)
