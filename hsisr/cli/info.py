@@ -38,7 +38,7 @@ def _text(found: "SceneInfo") -> str:
         ("format", table["format"]),
         ("size", f"{table['bands']} bands, {table['rows']} rows, {table['cols']} columns"),
         ("numbers", table["dtype"]),
-        ("nodata", "none named" if table["nodata"] is None else f"{table['nodata']}"),
+        ("nodata", _nodata(table["nodata"], masked=table["mask"])),
         ("wavelengths", _range(table["wavelengths_nm"])),
         ("FWHM", _range(table["fwhm_nm"])),
         ("bad bands", _numbers(table["bad_bands"])),
@@ -47,6 +47,11 @@ def _text(found: "SceneInfo") -> str:
         ("", f"{table['upscaled_x4']['bytes'] / 1e6:,.1f} MB before compression"),
     ]
     return "\n".join([table["path"], *(f"  {name:<12}{value}" for name, value in rows)])
+
+
+def _nodata(number: object, *, masked: bool) -> str:
+    named = "none named" if number is None else f"{number}"
+    return f"{named}; a mask says where there is data" if masked else named
 
 
 def _range(values: tuple[float, ...] | None) -> str:

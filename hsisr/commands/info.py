@@ -10,6 +10,7 @@ import numpy as np
 from hsisr.io.opening import open_scene
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.metadata import SceneMetadata
+from hsisr.tiling.windows import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class SceneInfo:
     path: Path
     format: str
     metadata: SceneMetadata
+    masked: bool = False
+    """The file has a mask or alpha band that says where it holds data."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; unknown ones are null."""
@@ -32,6 +35,7 @@ class SceneInfo:
             "cols": meta.cols,
             "dtype": str(stored.dtype),
             "nodata": _plain(stored.nodata),
+            "mask": self.masked,
             "scales": stored.scales,
             "offsets": stored.offsets,
             "wavelengths_nm": axis.wavelengths_nm,
@@ -57,7 +61,8 @@ def describe(path: Path, *, variable: str | None = None, axes: str | None = None
         InputDataError: It cannot be read.
     """
     with closing(open_scene(path, variable=variable, axes=axes)) as scene:
-        return SceneInfo(path, scene.format, scene.metadata)
+        masked = scene.read_mask(Window(0, 0, 1, 1)) is not None
+        return SceneInfo(path, scene.format, scene.metadata, masked)
 
 
 def _plain(number: float | None) -> float | str | None:

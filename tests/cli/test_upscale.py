@@ -220,6 +220,7 @@ def test_a_mask_is_written_without_a_word_from_gdal(tmp_path: Path, out: Path) -
     ):
         target.write(np.full((40, 30, 20), 7, np.uint16))
         target.write_mask(mask)
+    assert "none named; a mask says where there is data" in hsisr("info", masked).stdout
     command = [sys.executable, "-m", "hsisr", "upscale", str(masked), "-s2", "-mbicubic", "-o"]
     for number in range(3):  # it was a race
         path = out / f"{number}.tif"
