@@ -62,8 +62,8 @@ app.add_typer(weights, name="weights")
 def program() -> None:
     """What the `hsisr` script calls.
 
-    The libraries make a million objects that live as long as the program; looking through them
-    again and again for garbage, at last when it ends, would take half a second.
+    The libraries make many objects that live as long as the program; looking through them for
+    garbage again and again, at last when it ends, would take a good part of a short command's time.
     """
     gc.set_threshold(100_000, 20, 20)
     atexit.register(gc.freeze)

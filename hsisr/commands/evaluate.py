@@ -11,7 +11,7 @@ from hsisr.commands.agreement import FIGURES as LR_FIGURES
 from hsisr.commands.agreement import Agreement, measure_agreement
 from hsisr.commands.pairing import paired_strips, require_same_grid, same_unit
 from hsisr.errors import HsisrWarning, UsageError
-from hsisr.io.opening import open_scene
+from hsisr.io.opening import open_scene, options_of_kind
 from hsisr.io.protocol import Scene
 from hsisr.metrics.conventions import FIGURES, convention_named
 from hsisr.metrics.report import (
@@ -229,12 +229,10 @@ def _opened(
     """Open a known file; of two, only those whose kind takes `variable` and `axes` get them."""
     if path is None:
         return None
-    kind = path.suffix.lower()
-    scene = open_scene(
-        path,
-        variable=options.variable if alone or kind == ".mat" else None,
-        axes=options.axes if alone or kind in (".mat", ".npy") else None,
-    )
+    variable, axes = options.variable, options.axes
+    if not alone:
+        variable, axes = options_of_kind(path, variable, axes)
+    scene = open_scene(path, variable=variable, axes=axes)
     return stack.enter_context(closing(scene))
 
 

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 from hsisr.commands.training_data import Source, expand_sources, training_data
 from hsisr.commands.training_options import TrainOptions, chosen_recipe
@@ -84,6 +85,8 @@ def _train(
         workers=workers,
         max_seconds=options.max_minutes and options.max_minutes * 60,
     )
+    if workers.first:
+        _make_folder(options.out)
     log = RunLog(options.out / RUN, run_facts(options, recipe, start, data, plan))
     outcome = _run(plan, [log, observer], options, resume=resume)
     if not workers.first:
@@ -106,7 +109,7 @@ def _run(
 
 
 def _prepared(options: TrainOptions, workers: Workers) -> bool:
-    """Make the folder; returns whether to continue a run."""
+    """Whether to continue a run; refuses to begin where one lies."""
     state = options.out / STATE
     there = state.exists()
     workers.from_first([0.0])  # all have looked before any writes
@@ -123,13 +126,16 @@ def _prepared(options: TrainOptions, workers: Workers) -> bool:
             HsisrWarning,
             stacklevel=4,
         )
+    return options.resume and there
+
+
+def _make_folder(out: Path) -> None:
     try:
-        options.out.mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ResourceError(
-            f"{options.out}: cannot be made ({error.strerror}); choose another --out"
+            f"{out}: cannot be made ({error.strerror}); choose another --out"
         ) from error
-    return options.resume and there
 
 
 def _start(options: TrainOptions, recipe: Recipe) -> Start:

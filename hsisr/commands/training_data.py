@@ -31,7 +31,7 @@ from hsisr.datasets.splits import (
 )
 from hsisr.datasets.teaching import TeachingScene, coarser, fitting_region, teaching_scene
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
-from hsisr.io.opening import find_scenes, open_scene
+from hsisr.io.opening import find_scenes, open_scene, options_of_kind
 from hsisr.io.protocol import Scene
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.training.recipe import Recipe
@@ -115,12 +115,9 @@ def expand_sources(
 
 
 def _source(path: Path, variable: str | None, axes: str | None, *, alone: bool) -> Source:
-    kind = path.suffix.lower()
-    return Source(
-        path=path,
-        variable=variable if alone or kind == ".mat" else None,
-        axes=axes if alone or kind in (".mat", ".npy") else None,
-    )
+    if not alone:
+        variable, axes = options_of_kind(path, variable, axes)
+    return Source(path=path, variable=variable, axes=axes)
 
 
 def _can_be_opened(source: Source) -> bool:

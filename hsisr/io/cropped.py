@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import InputDataError
 from hsisr.io.protocol import Scene
+from hsisr.io.wrapped import WrappedScene
 from hsisr.tiling.windows import Window
 
 
-class CroppedScene(Scene):
+class CroppedScene(WrappedScene):
     """The upper left part of a scene; its georeference stays as it is.
 
     Raises:
@@ -27,27 +27,12 @@ class CroppedScene(Scene):
                 f"{scene.path}: found {whole.rows} x {whole.cols} pixels, too few to keep "
                 f"{rows} x {cols}"
             )
-        self.path = scene.path
-        self.format = scene.format
-        self.block_rows = scene.block_rows
+        super().__init__(scene)
         self.metadata = replace(whole, rows=rows, cols=cols)
-        self._scene = scene
 
     def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
         """See `Scene.read_stored`."""
         return self._scene.read_stored(window, bands)
-
-    def read_mask(self, window: Window) -> npt.NDArray[np.bool_] | None:
-        """See `Scene.read_mask`."""
-        return self._scene.read_mask(window)
-
-    def nodata_of(self, band: int) -> float | None:
-        """See `Scene.nodata_of`."""
-        return self._scene.nodata_of(band)
-
-    def close(self) -> None:
-        """Close the scene behind it."""
-        self._scene.close()
 
 
 def cropped_to_multiple(scene: Scene, scale: int) -> Scene:

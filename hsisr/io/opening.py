@@ -53,6 +53,18 @@ def open_scene(path: str | Path, *, variable: str | None = None, axes: str | Non
         raise UsageError(f"{path}: {error}") from error
 
 
+def options_of_kind(
+    path: Path, variable: str | None, axes: str | None
+) -> tuple[str | None, str | None]:
+    """Variable and axes, each only if files of this kind take one: for scenes among several.
+
+    >>> options_of_kind(Path("a.npy"), "cube", "rcb"), options_of_kind(Path("a.tif"), None, "rcb")
+    ((None, 'rcb'), (None, None))
+    """
+    kind = path.suffix.lower()
+    return variable if kind == ".mat" else None, axes if kind in (".mat", ".npy") else None
+
+
 def find_scenes(path: Path) -> list[Path]:
     """The scenes that a path given by the user stands for.
 

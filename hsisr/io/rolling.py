@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.io.protocol import Scene
+from hsisr.io.wrapped import WrappedScene
 from hsisr.tiling.windows import Window
 
 _MOST_BLOCK_ROWS = 512
@@ -19,7 +20,7 @@ def rows_at_once(scene: Scene) -> int:
     return min(rows, scene.metadata.rows) if rows <= _MOST_BLOCK_ROWS else 1
 
 
-class RollingScene(Scene):
+class RollingScene(WrappedScene):
     """Remembers the last rows read, and reads whole rows of the file's blocks.
 
     Made for windows of the same columns and bands that go down the scene. Any other window is read
@@ -31,9 +32,8 @@ class RollingScene(Scene):
     """
 
     def __init__(self, scene: Scene, above: int) -> None:
-        self.path, self.format, self.metadata = scene.path, scene.format, scene.metadata
-        self.block_rows = scene.block_rows
-        self._scene, self._above, self._step = scene, above, rows_at_once(scene)
+        super().__init__(scene)
+        self._above, self._step = above, rows_at_once(scene)
         self._row = 0
         self._cols: tuple[int, int, tuple[int, ...]] | None = None
         self._parts: list[npt.NDArray[Any]] = []
@@ -49,18 +49,6 @@ class RollingScene(Scene):
             rows = Window(self._end, window.col, until - self._end, window.cols)
             self._parts.append(self._scene.read_stored(rows, bands))
         return self._cut(window.row, window.row_end)
-
-    def read_mask(self, window: Window) -> npt.NDArray[np.bool_] | None:
-        """See `Scene.read_mask`."""
-        return self._scene.read_mask(window)
-
-    def nodata_of(self, band: int) -> float | None:
-        """See `Scene.nodata_of`."""
-        return self._scene.nodata_of(band)
-
-    def close(self) -> None:
-        """Close the scene behind it."""
-        self._scene.close()
 
     @property
     def _end(self) -> int:

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from hsisr.cli.main import app
+from tests.commands.files import counts, write_tif
 
 runner = CliRunner()
 QUICK = ["--methods", "edsr", "--set", "steps=1", "--set", "validate_every=1"]
@@ -70,3 +71,14 @@ def test_mistakes_are_told_in_one_line(
     assert message in done.stderr
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_what_is_refused_leaves_nothing_and_loses_nothing(tmp_path: Path) -> None:
+    judge, report = write_tif(tmp_path / "judge.tif", counts(3, 24, 16)), tmp_path / "report"
+    wrong = ("benchmark", "--methods", "dacn", "--scenes", judge, "-o", report)
+    assert hsisr(*wrong).exit_code == 2  # nothing to learn from
+    assert not report.exists()
+    report.mkdir()
+    (report / "report.json").write_text("mine")
+    assert hsisr(*wrong, "--overwrite").exit_code == 2
+    assert (report / "report.json").read_text() == "mine"

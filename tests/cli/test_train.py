@@ -158,3 +158,9 @@ def test_mistakes_are_told_in_one_line(
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
     assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_a_run_that_cannot_begin_leaves_nothing(tmp_path: Path) -> None:
+    done = hsisr("train", tmp_path / "no.tif", "-o", tmp_path / "run")
+    assert done.exit_code == 3
+    assert not (tmp_path / "run").exists()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from hsisr.commands.batch import make_folder
 from hsisr.commands.benchmark.options import BenchmarkOptions
 from hsisr.commands.sample import write_sample
 from hsisr.datasets.catalogue import Dataset, dataset_named
@@ -129,7 +130,7 @@ def _require_disjoint(train: Sequence[Path], judges: Sequence[Path]) -> None:
 
 
 def _sample_course(folder: Path) -> Course:
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     whole = folder / "indian-pines.hdr"
     if not whole.exists():
         write_sample(whole)
@@ -171,7 +172,7 @@ def cut_part(source: Path, window: Window, target: Path, dataset: Dataset | None
     """
     if target.exists():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     variable, axes = (dataset.variable, dataset.axes) if dataset else (None, None)
     with closing(open_scene(source, variable=variable, axes=axes)) as scene:
         bands = list(range(scene.metadata.bands))

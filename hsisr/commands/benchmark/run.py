@@ -16,12 +16,14 @@ from hsisr.commands.benchmark.report import report_facts, write_report
 from hsisr.commands.benchmark.runs import StoppedError
 from hsisr.commands.benchmark.work import Observer, Work
 from hsisr.datasets.download import Progress as DownloadProgress
-from hsisr.errors import HsisrWarning, OutputExistsError, ResourceError
+from hsisr.errors import HsisrWarning, OutputExistsError
 from hsisr.inference.devices import torch_threads
+from hsisr.io.temporary import resource_errors
 
 __all__ = ["BenchmarkOptions", "BenchmarkResult", "Observer", "benchmark"]
 
 CELLS = "cells"
+PARTS = "parts"
 REPORT = "report.json"
 
 
@@ -67,14 +69,18 @@ def benchmark(
         ResourceError: Something cannot be had or written.
     """
     options = resolved(options)
-    cells = _prepared(options)
+    _refuse_existing(options)
+    cells = Cells(options.out / CELLS)
     with torch_threads(options.threads):
-        found = courses(options, cells.folder / "parts", downloading)
+        found = courses(options, cells.folder / PARTS, downloading)
         if options.protocol == "dacn-published":
             _say_leaks(options.datasets)
         work = Work(options, cells, observer)
+        work.plan(found)  # what can be refused is refused before an old report goes
+        if options.overwrite:
+            _throw_away(options.out)
         try:
-            work.do(found)
+            work.do()
         except StoppedError as stop:
             return BenchmarkResult(out=options.out, facts={}, signal=stop.number)
         except KeyboardInterrupt:
@@ -96,23 +102,20 @@ def _say_leaks(datasets: Sequence[str]) -> None:
             )
 
 
-def _prepared(options: BenchmarkOptions) -> Cells:
-    """Make the folder; throws away an old comparison only if told so."""
-    folder = options.out / CELLS
-    there = folder.exists() or (options.out / REPORT).exists()
+def _refuse_existing(options: BenchmarkOptions) -> None:
+    there = (options.out / CELLS).exists() or (options.out / REPORT).exists()
     if there and not options.resume and not options.overwrite:
         raise OutputExistsError(
             f"{options.out} holds a report already; --resume fills what is missing, --overwrite "
             "starts anew, --out names another folder"
         )
-    try:
-        if options.overwrite:
-            shutil.rmtree(folder, ignore_errors=True)
-            for path in options.out.glob("report.*"):
-                path.unlink()
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ResourceError(
-            f"{options.out}: cannot be made ({error.strerror}); choose another --out"
-        ) from error
-    return Cells(folder)
+
+
+def _throw_away(out: Path) -> None:
+    """Remove a report and its cells; parts that were cut from scenes stay."""
+    with resource_errors(out):
+        for folder in (out / CELLS).glob("*"):
+            if folder.is_dir() and folder.name != PARTS:
+                shutil.rmtree(folder)
+        for path in out.glob("report.*"):
+            path.unlink()

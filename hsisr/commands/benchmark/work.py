@@ -46,28 +46,43 @@ class Work:
     findings: Findings = field(default_factory=Findings)
     pixels: dict[tuple[str, int], Pixels] = field(default_factory=dict)
     """Of a course and scale: whose spectra are shown."""
+    plans: list[tuple[Course, list[Run]]] = field(default_factory=list)
+    bands: dict[str, int] = field(default_factory=dict)
+    """Of the scene of a course that has most."""
     number: int = 0
     total: int = 0
 
-    def do(self, found: tuple[Course, ...]) -> None:
-        """Everything; what fails is noted and the rest goes on."""
+    def plan(self, found: tuple[Course, ...]) -> None:
+        """Lay out all pieces; writes nothing.
+
+        Raises:
+            UsageError: A network has neither weights nor scenes to learn from.
+            WeightsError: Weights given cannot be read or are another network's.
+        """
         methods = [method_named(name) for name in self.options.methods]
-        plans = [(c, planned_runs(methods, c, self.options.scales, self.options)) for c in found]
-        batches = self.options.batches
-        firsts = [run for run in plans[0][1] if run.seed == 0]
-        self.total = len(firsts) * len(batches)
+        scales = self.options.scales
+        self.plans = [(c, planned_runs(methods, c, scales, self.options)) for c in found]
+        self.bands = {course.name: most_bands(course) for course in found}
+        self.total = len(self._firsts) * len(self.options.batches)
         self.total += sum(
             (run.method.arch is not None) + len(course.judges)
-            for course, runs in plans
+            for course, runs in self.plans
             for run in runs
         )
-        bands = {course.name: most_bands(course) for course in found}
-        for course, runs in plans:
+
+    def do(self) -> None:
+        """Everything planned; what fails is noted and the rest goes on."""
+        for course, runs in self.plans:
             for run in runs:
-                self._judge(run, bands[course.name])
-        for run in firsts:
-            for batch in batches:
-                self._cost(run, batch, bands[run.course.name])
+                self._judge(run, self.bands[course.name])
+        for run in self._firsts:
+            for batch in self.options.batches:
+                self._cost(run, batch, self.bands[run.course.name])
+
+    @property
+    def _firsts(self) -> list[Run]:
+        """The runs whose networks stand for all seeds in the cost."""
+        return [run for run in self.plans[0][1] if run.seed == 0]
 
     def _judge(self, run: Run, bands: int) -> None:
         weights = None
