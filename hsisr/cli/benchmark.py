@@ -45,7 +45,12 @@ def benchmark(
             "notebooks' split and settings, leak included."
         ),
     ] = "disjoint",
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network.")] = 1,
+    seeds: Annotated[
+        str,
+        typer.Option(
+            metavar="N[,METHOD=N,...]", help="Trainings of each network, or of the one named."
+        ),
+    ] = "1",
     budget: Annotated[float, typer.Option(metavar="MINUTES", help="Of each training.")] = 10.0,
     weights: Annotated[
         list[str] | None,
@@ -95,7 +100,8 @@ def benchmark(
             datasets=_listed(dataset),
             scales=_numbers(scales),
             protocol=protocol,  # type: ignore[arg-type]  # checked at birth
-            seeds=seeds,
+            seeds=_seeds(seeds)[0],
+            own_seeds=_seeds(seeds)[1],
             budget=budget,
             weights=tuple(weights or ()),
             settings=tuple(settings or ()),
@@ -132,6 +138,26 @@ def _numbers(text: str | None) -> tuple[int, ...]:
         return tuple(int(part) for part in _listed(text))
     except ValueError as error:
         raise UsageError(f"--scales {text}: expected numbers such as 2,4,8") from error
+
+
+def _seeds(text: str) -> tuple[int, dict[str, int]]:
+    """Seeds of all networks, and of those that have their own number.
+
+    >>> _seeds("1,dacn=3")
+    (1, {'dacn': 3})
+    """
+    from hsisr.errors import UsageError
+
+    common, own = 1, {}
+    for part in _listed(text):
+        method, equals, number = part.rpartition("=")
+        if not number.isdecimal() or (equals and not method):
+            raise UsageError(f"--seeds {text}: expected a number, or one such as 1,dacn=3")
+        if method:
+            own[method] = int(number)
+        else:
+            common = int(number)
+    return common, own
 
 
 def _show(result: "BenchmarkResult", *, table: int | None, json: bool) -> None:

@@ -226,6 +226,7 @@ def test_weights_of_another_network_are_refused(folder: Path, done: BenchmarkRes
         ({"train": ()}, "found no scene for edsr to learn from at x2"),
         ({"scenes": (), "train": ()}, "found no scene to judge by: name scenes with --scenes"),
         ({"protocol": "dacn-published", "table": 1}, "needs --dataset"),
+        ({"own_seeds": {"dacn": 3}}, "--seeds for dacn: not among the methods compared"),
     ],
 )
 def test_comparisons_without_sense_are_refused(

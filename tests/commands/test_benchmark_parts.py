@@ -14,7 +14,7 @@ from hsisr.commands.benchmark.maps import scene_maps
 from hsisr.commands.benchmark.methods import LOSSES, all_methods, method_named
 from hsisr.commands.benchmark.options import BenchmarkOptions
 from hsisr.commands.benchmark.published import published, published_figures
-from hsisr.commands.benchmark.runs import Run, recipe_of, train_options
+from hsisr.commands.benchmark.runs import Run, planned_runs, recipe_of, train_options
 from hsisr.commands.benchmark.summary import Spread, figures_over_seeds
 from hsisr.commands.benchmark.tables import Table, paper_table
 from hsisr.datasets.splits import PUBLISHED_TESTS, disjoint_split, overlap_px
@@ -90,6 +90,8 @@ def test_the_published_protocol_is_the_notebooks() -> None:
     [
         ({"scales": (3,)}, "scale 3: expected 2, 4 or 8"),
         ({"seeds": 0}, "seeds 0: expected at least 1"),
+        ({"own_seeds": {"edsr": 0}}, "seeds 0: expected at least 1"),
+        ({"own_seeds": {"esdr": 2}}, "no method 'esdr'; did you mean 'edsr'"),
         ({"budget": 0.0}, "budget 0: expected more than 0 minutes"),
         ({"budget": float("nan")}, "budget nan: expected more than 0 minutes"),
         ({"protocol": "fair"}, "protocol 'fair': expected disjoint or dacn-published"),
@@ -199,6 +201,14 @@ def test_published_stands_beside_measured_on_the_same_scene() -> None:
     titles = [title.split(",")[0] for title in second.header[2::3]]
     kinds = ("published", "measured")
     assert titles == [f"{d} {k} MPSNR" for d in ("PaviaC", "PaviaU") for k in kinds]
+
+
+def test_a_method_may_have_seeds_of_its_own() -> None:
+    course = Course(name="scenes", train=(Path("a.tif"),), judges=(Path("b.tif"),))
+    own = replace(SCENES, own_seeds={"dacn": 3})
+    methods = [method_named(name) for name in ("bicubic", "edsr", "dacn")]
+    runs = [(run.method.name, run.seed) for run in planned_runs(methods, course, (4,), own)]
+    assert runs == [("bicubic", 0), ("edsr", 0), ("dacn", 0), ("dacn", 1), ("dacn", 2)]
 
 
 def test_a_seed_that_lacks_a_scene_does_not_count() -> None:

@@ -1,6 +1,7 @@
 """What to compare, on what, how long, and where to put it: the options, checked at birth."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -36,6 +37,8 @@ class BenchmarkOptions:
     protocol: Protocol = "disjoint"
     seeds: int = 1
     """Every training is repeated with the seeds 0, 1, ..."""
+    own_seeds: Mapping[str, int] = field(default_factory=dict)
+    """Method -> how many seeds it has, where not `seeds`."""
     budget: float = 10.0
     """Minutes of each training, the same for all."""
     weights: tuple[str, ...] = ()
@@ -62,7 +65,7 @@ class BenchmarkOptions:
         complaints = [*self._range_complaints(), *self._scene_complaints()]
         if complaints:
             raise UsageError("; ".join(complaints))
-        for name in self.methods:
+        for name in (*self.methods, *self.own_seeds):
             method_named(name)
         for name in self.datasets:
             dataset_named(name)
@@ -74,8 +77,9 @@ class BenchmarkOptions:
 
     def _range_complaints(self) -> list[str]:
         found = [f"scale {s}: expected 2, 4 or 8" for s in self.scales if s not in SCALES]
-        if self.seeds < 1:
-            found.append(f"seeds {self.seeds}: expected at least 1")
+        fewest = min([self.seeds, *self.own_seeds.values()])
+        if fewest < 1:
+            found.append(f"seeds {fewest}: expected at least 1")
         if not self.budget > 0:
             found.append(f"budget {self.budget:g}: expected more than 0 minutes")
         if self.protocol not in get_args(Protocol):

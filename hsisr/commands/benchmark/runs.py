@@ -70,20 +70,34 @@ def planned_runs(
         WeightsError: Weights given cannot be read or are another network's.
     """
     given = given_weights(options, {method.name: method for method in methods})
+    if strays := sorted(options.own_seeds.keys() - {method.name for method in methods}):
+        raise UsageError(f"--seeds for {', '.join(strays)}: not among the methods compared")
     runs = []
     for scale in scales:
-        most = max((len(files) for files in given.values()), default=0)
-        for seed in range(max(options.seeds, most)):
+        seeds = {method.name: _seeds(method, given, scale, options) for method in methods}
+        for seed in range(max(seeds.values())):
             for method in methods:
                 files = given.get((method.name, scale), [])
-                seeds = 1 if method.arch is None else len(files) or options.seeds
-                if seed < seeds:
+                if seed < seeds[method.name]:
                     file = files[seed] if files else None
                     runs.append(
                         Run(method=method, course=course, scale=scale, seed=seed, given=file)
                     )
     _require_lessons(runs, course)
     return runs
+
+
+def _seeds(
+    method: Method,
+    given: Mapping[tuple[str, int], Sequence[str]],
+    scale: int,
+    options: BenchmarkOptions,
+) -> int:
+    """How often a method is judged: once without a network, else by weights given or by seeds."""
+    if method.arch is None:
+        return 1
+    files = given.get((method.name, scale), ())
+    return len(files) or options.own_seeds.get(method.name, options.seeds)
 
 
 def _require_lessons(runs: Sequence[Run], course: Course) -> None:
