@@ -80,6 +80,10 @@ def upscale(
     variable: Variable = None,
     axes: Axes = None,
     overwrite: Overwrite = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the finished strips of a run broken off."),
+    ] = False,
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Leave out scenes whose output is there.")
     ] = False,
@@ -112,6 +116,7 @@ def upscale(
             creation_options=key_values(creation_options or []),
             overviews=overviews,
             overwrite=overwrite,
+            resume=resume,
             variable=variable,
             axes=axes,
             quicklook=quicklook,
