@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from hsisr.errors import HsisrWarning, InputDataError, OutputExistsError, UsageError
 from hsisr.inference.footprint import Room
 from hsisr.inference.journal import Journal
-from hsisr.io.temporary import resource_errors
+from hsisr.io.temporary import recover, resource_errors
 from hsisr.training.files import replace_file
 
 _SUFFIX: Final = ".unfinished"
@@ -86,14 +86,14 @@ def unfinished_run(
         UsageError: The run to be resumed had other settings.
         InputDataError: The run to be resumed had another input.
     """
-    folder = output.with_name(f".{output.name[:180]}{_SUFFIX}")
+    folder = _folder(output)
     existed = folder.exists()
     with resource_errors(output):
         folder.mkdir(exist_ok=True)
         lock = _locked(folder / _LOCK, output)
     try:
         if existed:
-            _sweep(output)
+            recover(output)
         run = _begun(folder, output, binding, room, resume=resume, overwrite=overwrite)
         try:
             yield run
@@ -106,6 +106,15 @@ def unfinished_run(
         _remove_if_empty(folder)
 
 
+def was_broken_off(output: Path) -> bool:
+    """True if a run on this output is under way or left something behind."""
+    return _folder(output).exists()
+
+
+def _folder(output: Path) -> Path:
+    return output.with_name(f".{output.name[:180]}{_SUFFIX}")
+
+
 def _locked(path: Path, output: Path) -> FileLock:
     """A lock that ends with this process, however it ends."""
     lock = FileLock(path, timeout=0)
@@ -116,17 +125,6 @@ def _locked(path: Path, output: Path) -> FileLock:
             f"another run is making {output} now; wait until it is done, or give another name"
         ) from error
     return lock
-
-
-def _sweep(output: Path) -> None:
-    """Remove what a killed run was writing."""
-    for part in output.parent.glob(f".{_escaped(output.name[:180])}.*.part"):
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _escaped(name: str) -> str:
-    """For `glob`."""
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
 def _begun(

@@ -14,7 +14,7 @@ from hsisr.commands.job import Job, UpscaleResult
 from hsisr.commands.model_choice import ChosenModel, choose_model
 from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.storage import refuse_same_file
-from hsisr.commands.unfinished import Binding, Run, unfinished_run
+from hsisr.commands.unfinished import Binding, Run, unfinished_run, was_broken_off
 from hsisr.errors import InputDataError, MovedValuesWarning
 from hsisr.inference.devices import device_named, torch_threads
 from hsisr.inference.footprint import room_at_hand
@@ -82,7 +82,8 @@ def _upscale(
         threads=options.threads or 2,
     )
     refuse_same_file(source, output)
-    check_target(output, target)
+    if dry or not was_broken_off(main_file(output, options.format)):
+        check_target(output, target)
     if options.quicklook is not None:
         check_quicklook(options.quicklook, overwrite=options.overwrite)
     model = choose_model(options)
@@ -94,6 +95,7 @@ def _upscale(
             job, moved = Job.prepare(scene, output, options, target, model, room), 0
         else:
             with _unfinished(source, output, options, model, count) as run:
+                check_target(output, target)
                 job = Job.prepare(scene, output, options, target, model, run.room)
                 moved = _run(job, progress, run)
     result = job.result(written=not dry)
