@@ -20,7 +20,7 @@ _NAMES = {"GeoTIFF": "out.tif", "ENVI": "out.hdr"}
 def main() -> int:
     """Try the faults; a Markdown table on stdout."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--times", type=int, default=50, help="tries of SIGKILL; of the others a tenth")
+    parser.add_argument("--times", type=int, default=50, help="of SIGKILL; others a tenth")
     parser.add_argument("--only", default=",".join(FAULTS), help="faults between commas")
     parser.add_argument("--seed", type=int, default=0, help="decides the moments")
     asked = parser.parse_args()
