@@ -18,7 +18,7 @@ from hsisr.errors import InputDataError, MovedValuesWarning
 from hsisr.inference.devices import torch_threads
 from hsisr.inference.planning import Layout, Plan, memory_at_hand
 from hsisr.inference.statistics import BandStatistics, scene_statistics
-from hsisr.inference.stitcher import stitch
+from hsisr.inference.stitcher import Stitched, stitch
 from hsisr.io.behind import written_behind
 from hsisr.io.opening import open_scene
 from hsisr.io.protocol import Scene, TargetOptions
@@ -29,6 +29,9 @@ from hsisr.scene.metadata import SceneMetadata
 
 Progress = Callable[[int, int], None]
 """Called with the tiles finished and the tiles in all."""
+
+Stitcher = Callable[..., Stitched]
+"""Called as `hsisr.inference.stitcher.stitch` is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,7 @@ def upscale(
     options: UpscaleOptions | None = None,
     *,
     progress: Progress | None = None,
+    stitcher: Stitcher = stitch,
 ) -> UpscaleResult:
     """Make a scene with `scale` times smaller pixels.
 
@@ -82,6 +86,7 @@ def upscale(
         output: The file to make; its suffix names the format.
         options: How; the defaults without it.
         progress: Called as tiles are finished.
+        stitcher: Does the work; another than the usual one measures it.
 
     Raises:
         InputDataError: The scene cannot be read.
@@ -90,18 +95,26 @@ def upscale(
         ResourceError: The machine lacks space, memory or a device.
         UsageError: The options contradict the scene.
     """
-    return _upscale(Path(source), Path(output), options or UpscaleOptions(), progress, dry=False)
+    how = options or UpscaleOptions()
+    return _upscale(Path(source), Path(output), how, progress, stitcher, dry=False)
 
 
 def plan_upscale(
     source: str | Path, output: str | Path, options: UpscaleOptions | None = None
 ) -> UpscaleResult:
     """Say what `upscale` would make, and what it would take, without writing anything."""
-    return _upscale(Path(source), Path(output), options or UpscaleOptions(), None, dry=True)
+    how = options or UpscaleOptions()
+    return _upscale(Path(source), Path(output), how, None, stitch, dry=True)
 
 
 def _upscale(
-    source: Path, output: Path, options: UpscaleOptions, progress: Progress | None, *, dry: bool
+    source: Path,
+    output: Path,
+    options: UpscaleOptions,
+    progress: Progress | None,
+    stitcher: Stitcher,
+    *,
+    dry: bool,
 ) -> UpscaleResult:
     started = time.monotonic()
     target = TargetOptions(
@@ -121,7 +134,7 @@ def _upscale(
         # planes are small: a second thread would wait more than work, where compression needs it
         threads = 1 if model.weights is None else options.threads
         with torch_threads(threads):
-            moved = 0 if dry else _run(job, progress)
+            moved = 0 if dry else _run(job, progress, stitcher)
     result = job.result(written=not dry)
     if dry:
         return result
@@ -230,7 +243,7 @@ class _Job:
 _MASKABLE = ("GTiff", "COG", "MAT")
 
 
-def _run(job: _Job, progress: Progress | None) -> int:
+def _run(job: _Job, progress: Progress | None, stitcher: Stitcher) -> int:
     """Do the work; returns how many values had to be moved."""
     done = 0
 
@@ -241,7 +254,7 @@ def _run(job: _Job, progress: Progress | None) -> int:
             progress(done, job.plan.tiles)
 
     with written_behind(create_writer(job.output, job.metadata, job.target)) as writer:
-        return stitch(
+        stitched = stitcher(
             job.scene,
             job.bands,
             writer,
@@ -249,7 +262,8 @@ def _run(job: _Job, progress: Progress | None) -> int:
             consistent=job.options.consistency,
             masked=job.target.masked,
             advance=advance,
-        ).moved
+        )
+    return stitched.moved
 
 
 def _statistics_if_needed(

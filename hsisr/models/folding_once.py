@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from hsisr.models.products import linear
+
 _REACH: Final = 2
 """HR pixels that the joint kernel reaches beyond the middle of its first and last tap."""
 
@@ -68,6 +70,7 @@ class FoldedUpsampling(nn.Module):
         ends = ((slice(0, 1), slice(0, 1)), (slice(3, 4), slice(2, 3)))
         rows = [functional.conv2d(first[:, :, t], kernel[:, :, k], padding=(0, 2)) for t, k in ends]
         cols = [functional.conv2d(first[..., t], kernel[..., k], padding=(2, 0)) for t, k in ends]
+        sides = [side.flatten(2).permute(2, 1, 0).flatten(0, 1) for side in (*rows, *cols)]
         corners = [
             [functional.conv2d(first[:, :, t][..., u], kernel[:, :, k][..., m]) for u, m in ends]
             for t, k in ends
@@ -75,8 +78,7 @@ class FoldedUpsampling(nn.Module):
         tables = {
             "weight": functional.conv2d(first, kernel, padding=2),
             "bias": biases[:, 1, 1],
-            **dict(zip(("top", "bottom"), rows, strict=True)),
-            **dict(zip(("left", "right"), cols, strict=True)),
+            **dict(zip(("top", "bottom", "left", "right"), sides, strict=True)),
             "corners": torch.stack([torch.stack([c[:, :, 0, 0] for c in r]) for r in corners]),
             "biases": biases - biases[:, 1:2, 1:2],
         }
@@ -87,19 +89,30 @@ class FoldedUpsampling(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Shape (n, channels, rows, cols) -> (n, out, 2 * rows, 2 * cols)."""
         fine = functional.conv_transpose2d(x, self.weight, self.bias, stride=2, padding=_REACH)
-        rows = ((0, self.top), (-1, self.bottom))
-        cols = ((0, self.left), (-1, self.right))
-        for end, kernel in rows:
-            over = functional.conv_transpose2d(
-                x[:, :, end, None], kernel, stride=(1, 2), padding=(0, _REACH)
-            )
-            fine[:, :, end] -= over[:, :, 0] - self.biases[:, end, 1, None]
-        for end, kernel in cols:
-            over = functional.conv_transpose2d(
-                x[..., end, None], kernel, stride=(2, 1), padding=(_REACH, 0)
-            )
-            fine[..., end] -= over[..., 0] - self.biases[:, 1, end, None]
+        for end, kernel in ((0, self.top), (-1, self.bottom)):
+            over = _along(x[:, :, end], kernel) - self.biases[:, end, 1, None]
+            fine[:, :, end] -= over
+        for end, kernel in ((0, self.left), (-1, self.right)):
+            over = _along(x[..., end], kernel) - self.biases[:, 1, end, None]
+            fine[..., end] -= over
         for i, j in product((0, -1), (0, -1)):
             bias = self.biases[:, i, j] - self.biases[:, i, 1] - self.biases[:, 1, j]
             fine[:, :, i, j] += x[:, :, i, j] @ self.corners[i, j] + bias
         return fine
+
+
+def _along(pixels: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    """A transposed convolution along one side, as a product and three additions.
+
+    Args:
+        pixels: Shape (n, channels, length).
+        kernel: Shape (6 * out, channels).
+
+    Returns:
+        Shape (n, out, 2 * length).
+    """
+    taps = linear(pixels.transpose(1, 2), kernel)
+    before, pairs, after = taps.reshape(*taps.shape[:2], 3, 2, -1).unbind(2)
+    pairs[:, 1:] += after[:, :-1]
+    pairs[:, :-1] += before[:, 1:]
+    return pairs.flatten(1, 2).transpose(1, 2)

@@ -6,17 +6,20 @@ and attention fits the cache (`hsisr.models.pixel_attention`). Weights are in th
 memory format in which they are used.
 """
 
+import copy
 from typing import cast
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from hsisr.models.comparison import require_bands
 from hsisr.models.dacn import Dacn
 from hsisr.models.folding import folding_pays
 from hsisr.models.folding_once import FoldedUpsampling, with_norm
 from hsisr.models.layers import LEAKY_SLOPE, AttentionBlock, PixelAttention, UpsamplingBlock
 from hsisr.models.pixel_attention import attention
+from hsisr.models.precision import in_full
 from hsisr.models.products import linear
 
 
@@ -59,7 +62,8 @@ class _LeanPixelAttention(nn.Module):
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Attend; shape (n, pixels, channels) in and out."""
-        parts = self.parts.of_pixels(tokens).unflatten(-1, (3, self.heads, -1))
+        parts = self.parts.of_pixels(tokens)
+        parts = parts.reshape(*parts.shape[:2], 3, self.heads, -1)
         query, key, value = parts.permute(2, 0, 3, 1, 4)
         heads = attention(query, key, value)
         return self.output.of_pixels(heads.transpose(1, 2).flatten(-2))
@@ -76,8 +80,8 @@ class _LeanAttentionBlock(nn.Module):
         )
         pixels = trained.pixel_attention
         self.pixel_attention = None if pixels is None else _LeanPixelAttention(pixels)
-        self.layer_norm = trained.layer_norm
-        self.channel_attention = trained.channel_attention
+        self.layer_norm = copy.deepcopy(trained.layer_norm)
+        self.channel_attention = copy.deepcopy(trained.channel_attention)
         self.skip = _Layer(trained.skip.weight[:, :, 0, 0], _bias_of(trained.skip))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -101,7 +105,8 @@ class _LeanUpsamplingBlock(nn.Module):
         weight, bias = _activated_weights(trained)
         self.features = len(bias)
         self.both = _Layer(
-            torch.cat((weight, trained.skip.weight), dim=1), torch.cat((bias, _bias_of(trained.skip)))
+            torch.cat((weight, trained.skip.weight), dim=1),
+            torch.cat((bias, _bias_of(trained.skip))),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -152,18 +157,51 @@ class LeanDacn(nn.Module):
     @torch.no_grad()
     def __init__(self, trained: Dacn) -> None:
         super().__init__()
+        self.bands = trained.group_size
         self.blocks = nn.Sequential(
             *(_LeanAttentionBlock(cast("AttentionBlock", block)) for block in trained.blocks)
         )
         *early, last = cast("list[UpsamplingBlock]", list(trained.upsampling))
         pays = folding_pays(last.skip.in_channels, last.skip.out_channels, trained.group_size)
         kind = _FoldedEnd if pays else _PlainEnd
-        self.upsampling = nn.Sequential(*map(_LeanUpsamplingBlock, early), kind(last, trained.output))
+        self.upsampling = nn.Sequential(
+            *map(_LeanUpsamplingBlock, early), kind(last, trained.output)
+        )
 
     def forward(self, lr: torch.Tensor) -> torch.Tensor:
         """Shape (n, bands, rows, cols) -> (n, bands, rows * scale, cols * scale)."""
         x = lr.contiguous(memory_format=torch.channels_last)
         hr: torch.Tensor = self.upsampling(self.blocks(x))
+        return hr
+
+
+class DacnInUse(nn.Module):
+    """Lean networks in full and, if wanted, in half precision; autocast chooses, as for layers.
+
+    Args:
+        trained: Stays as it is.
+        precision: In which it will be called under autocast.
+    """
+
+    def __init__(self, trained: Dacn, precision: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.full = LeanDacn(trained)
+        wanted = precision is not torch.float32
+        self.quick = LeanDacn(trained).to(precision) if wanted else None
+        self.precision = precision
+
+    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:  # noqa: ARG002
+        """As `Dacn.forward`; in the half precision under autocast.
+
+        Raises:
+            WeightsError: The shape has another number of axes or bands.
+        """
+        require_bands("dacn", lr, self.full.bands)
+        lean = self.full
+        if self.quick is not None and not lr.is_meta:
+            lean = self.quick if torch.is_autocast_enabled(lr.device.type) else self.full
+        with in_full(lr):
+            hr: torch.Tensor = lean(lr if lean is self.full else lr.to(self.precision))
         return hr
 
 

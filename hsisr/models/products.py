@@ -5,7 +5,7 @@ from typing import Final
 import torch
 from torch.nn import functional
 
-_ONEDNN: Final = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+ONEDNN_LINEAR: Final = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 """Not part of torch's public interface; without it nothing changes but the time taken."""
 
 
@@ -24,7 +24,7 @@ def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = No
     [[2.0, 2.0, 2.0]]
     """
     plain = x.device.type != "cpu" or x.dtype != torch.float32 or torch.is_grad_enabled()
-    if plain or _ONEDNN is None or not torch.backends.mkldnn.is_available():
+    if plain or ONEDNN_LINEAR is None or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return functional.linear(x, weight, bias)
-    product: torch.Tensor = _ONEDNN(x, weight, bias, "none", [], "")
+    product: torch.Tensor = ONEDNN_LINEAR(x, weight, bias, "none", [], "")
     return product
