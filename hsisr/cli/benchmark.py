@@ -120,6 +120,7 @@ def benchmark(
                 "--dataset": dataset is not None,
                 "--protocol": protocol != "disjoint",
                 "--seeds": seeds != "1",
+                "--budget": budget != 10.0,
                 "--weights": bool(weights),
                 "--set": bool(settings),
                 "--table": table is not None,

@@ -24,6 +24,7 @@ def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = No
     [[2.0, 2.0, 2.0]]
     """
     plain = x.device.type != "cpu" or x.dtype != torch.float32 or torch.is_grad_enabled()
+    plain = plain or torch.is_autocast_enabled("cpu")  # which would choose half precision
     if plain or ONEDNN_LINEAR is None or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return functional.linear(x, weight, bias)
     product: torch.Tensor = ONEDNN_LINEAR(x, weight, bias, "none", [], "")

@@ -9,7 +9,7 @@ from hsisr.models.descriptor import SCALES
 
 PAVIAU: Final = (103, 610, 340)
 """(bands, rows, cols) of the scene that is upscaled from end to end."""
-_SMALL: Final = (34, 40, 37)
+_SMALL: Final = (34, 12, 10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
