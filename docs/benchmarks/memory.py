@@ -4,7 +4,7 @@ Run it with the sizes wanted; every size is upscaled in a process of its own, an
 resident memory of that process, as the operating system counts it, is printed as a table row.
 
     python docs/benchmarks/memory.py --model bicubic --scale 2 --bands 200 2000x2000 4000x4000
-    python docs/benchmarks/memory.py --model dacn --scale 4 --bands 64 150x150 300x300 600x600
+    python docs/benchmarks/memory.py --model dacn --scale 4 --bands 34 100x800 200x1600 400x3200
 
 `dacn` is the network of the paper with random weights: memory does not depend on them.
 """
