@@ -4,6 +4,9 @@ Run it with the sizes wanted; every size is upscaled in a process of its own, an
 resident memory of that process, as the operating system counts it, is printed as a table row.
 
     python docs/benchmarks/memory.py --model bicubic --scale 2 --bands 200 2000x2000 4000x4000
+    python docs/benchmarks/memory.py --model dacn --scale 4 --bands 34 100x800 200x1600 400x3200
+
+`dacn` is the network of the paper with random weights: memory does not depend on them.
 """
 
 import argparse
@@ -16,6 +19,22 @@ import time
 from pathlib import Path
 
 from scenes import write_scene
+
+RANDOM_DACN = """
+import sys
+from hsisr.inference.tile_speed import lively_dacn
+from hsisr.weights import save_weights
+save_weights(sys.argv[1], *lively_dacn(int(sys.argv[2])))
+"""
+
+
+def model_at(folder: str, name: str, scale: int) -> str:
+    """The model to name to `upscale`; made in a process of its own, whose memory does not count."""
+    if name != "dacn":
+        return name
+    path = str(Path(folder, "dacn.safetensors"))
+    subprocess.run([sys.executable, "-c", RANDOM_DACN, path, str(scale)], check=True)
+    return path
 
 
 def measured(command: list[str]) -> tuple[float, float]:
@@ -42,17 +61,18 @@ def main() -> None:
     print(f"| scene (uint16) | input | x{arguments.scale} output | seconds | peak memory |")
     print("| --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        model = model_at(folder, arguments.model, arguments.scale)
         for size in arguments.sizes:
             rows, cols = map(int, size.split("x"))
             scene, output = Path(folder, "scene.tif"), Path(folder, "finer.tif")
             write_scene(scene, rows, cols, arguments.bands)
             command = [sys.executable, "-m", "hsisr", "upscale", str(scene), "-q"]
-            command += ["--scale", str(arguments.scale), "--model", arguments.model]
+            command += ["--scale", str(arguments.scale), "--model", model]
             seconds, peak = measured([*command, "-o", str(output), "--overwrite"])
             raw = rows * cols * arguments.bands * 2 / 1e9
             print(
-                f"| {rows} x {cols} x {arguments.bands} | {raw:.1f} GB "
-                f"| {raw * arguments.scale**2:.1f} GB | {seconds:.0f} | {peak:.2f} GB |",
+                f"| {rows} x {cols} x {arguments.bands} | {raw:.3g} GB "
+                f"| {raw * arguments.scale**2:.3g} GB | {seconds:.0f} | {peak:.2f} GB |",
                 flush=True,
             )
             output.unlink()

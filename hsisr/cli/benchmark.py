@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hsisr.cli.benchmark_progress import benchmark_progress
+from hsisr.cli.benchmark_speed import benchmark_speed, folder_or_default
 from hsisr.cli.console import INTERRUPTED, QUIET, TERMINATED, expected_errors, print_json, say
 from hsisr.cli.options import Device, Json, Overwrite, Quiet, Threads, Verbose, verbosity
 
@@ -69,9 +70,21 @@ def benchmark(
     smoke: Annotated[
         bool, typer.Option("--smoke", help="See in a minute that all works, on the sample scene.")
     ] = False,
+    speed: Annotated[
+        bool,
+        typer.Option(
+            "--speed",
+            help="Measure this machine instead: seconds and rates of tiles and of a whole scene.",
+        ),
+    ] = False,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder for the report and its cells.")
-    ] = Path("report"),
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder for the report and its cells. [default: report; with --speed: none]",
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep what is finished in --out, do the rest.")
     ] = False,
@@ -90,6 +103,31 @@ def benchmark(
     """Compare methods: train alike, judge, measure cost, report; exit 1 if one failed."""
     level = verbosity(verbose, quiet=quiet)
     with expected_errors(level):
+        if speed:
+            table_of_speed = {
+                "scales": _numbers(scales),
+                "smoke": smoke,
+                "device": device,
+                "threads": threads,
+                "out": out,
+                "overwrite": overwrite,
+                "command": shlex.join(["hsisr", *sys.argv[1:]]),
+            }
+            given = {
+                "--methods": methods is not None,
+                "--scenes": bool(scenes),
+                "--train": bool(train),
+                "--dataset": dataset is not None,
+                "--protocol": protocol != "disjoint",
+                "--seeds": seeds != "1",
+                "--budget": budget != 10.0,
+                "--weights": bool(weights),
+                "--set": bool(settings),
+                "--table": table is not None,
+                "--resume": resume,
+            }
+            benchmark_speed(table_of_speed, json=json, quiet=level <= QUIET, others=given)
+            return
         from hsisr.commands.benchmark.run import BenchmarkOptions
         from hsisr.commands.benchmark.run import benchmark as run
 
@@ -107,7 +145,7 @@ def benchmark(
             settings=tuple(settings or ()),
             table=table,
             smoke=smoke,
-            out=out,
+            out=folder_or_default(out),
             resume=resume,
             overwrite=overwrite,
             device=device,

@@ -101,9 +101,11 @@ def plan_work(
         kernel = KERNELS[model.name]
         upscaler = InterpolationUpscaler(kernel, options.scale, options.consistency)
         return plan_interpolation(upscaler, layout, tile=options.tile)
+    from hsisr.models.registry import for_inference  # loads every network
+
     descriptor = model.weights.descriptor
     network = NetworkUpscaler(
-        network=model.weights.network.to(device),
+        network=for_inference(model.weights.network.to(device), precision),
         descriptor=descriptor,
         device=device,
         precision=precision,

@@ -19,7 +19,7 @@ from hsisr.errors import InputDataError, MovedValuesWarning
 from hsisr.inference.devices import device_named, torch_threads
 from hsisr.inference.footprint import room_at_hand
 from hsisr.inference.journal import Journal
-from hsisr.inference.stitcher import stitch
+from hsisr.inference.stitcher import Stitched, stitch
 from hsisr.io.behind import written_behind
 from hsisr.io.identity import scene_identity
 from hsisr.io.opening import open_scene
@@ -34,6 +34,9 @@ _FREE: Final = ("overwrite", "quicklook", "resume", "device", "threads", "model"
 Progress = Callable[[int, int], None]
 """Called with the tiles finished and the tiles in all."""
 
+Stitcher = Callable[..., Stitched]
+"""Called as `hsisr.inference.stitcher.stitch` is."""
+
 
 def upscale(
     source: str | Path,
@@ -41,6 +44,7 @@ def upscale(
     options: UpscaleOptions | None = None,
     *,
     progress: Progress | None = None,
+    stitcher: Stitcher = stitch,
 ) -> UpscaleResult:
     """Make a scene with `scale` times smaller pixels.
 
@@ -52,6 +56,7 @@ def upscale(
         output: The file to make; its suffix names the format.
         options: How; the defaults without it.
         progress: Called as tiles are finished.
+        stitcher: Does the work; another than the usual one measures it.
 
     Raises:
         InputDataError: The scene cannot be read.
@@ -60,18 +65,26 @@ def upscale(
         ResourceError: The machine lacks space, memory or a device.
         UsageError: The options contradict the scene.
     """
-    return _upscale(Path(source), Path(output), options or UpscaleOptions(), progress, dry=False)
+    how = options or UpscaleOptions()
+    return _upscale(Path(source), Path(output), how, progress, stitcher, dry=False)
 
 
 def plan_upscale(
     source: str | Path, output: str | Path, options: UpscaleOptions | None = None
 ) -> UpscaleResult:
     """Say what `upscale` would make, and what it would take, without writing anything."""
-    return _upscale(Path(source), Path(output), options or UpscaleOptions(), None, dry=True)
+    how = options or UpscaleOptions()
+    return _upscale(Path(source), Path(output), how, None, stitch, dry=True)
 
 
 def _upscale(
-    source: Path, output: Path, options: UpscaleOptions, progress: Progress | None, *, dry: bool
+    source: Path,
+    output: Path,
+    options: UpscaleOptions,
+    progress: Progress | None,
+    stitcher: Stitcher,
+    *,
+    dry: bool,
 ) -> UpscaleResult:
     started = time.monotonic()
     target = TargetOptions(
@@ -97,7 +110,7 @@ def _upscale(
             with _unfinished(source, output, options, model, count) as run:
                 check_target(output, target)
                 job = Job.prepare(scene, output, options, target, model, run.room)
-                moved = _run(job, progress, run)
+                moved = _run(job, progress, run, stitcher)
     result = job.result(written=not dry)
     if dry:
         return result
@@ -139,7 +152,7 @@ def _unfinished(
     )
 
 
-def _run(job: Job, progress: Progress | None, run: Run) -> int:
+def _run(job: Job, progress: Progress | None, run: Run, stitcher: Stitcher) -> int:
     """Do the work; returns how many values had to be moved."""
     done = 0
 
@@ -150,7 +163,7 @@ def _run(job: Job, progress: Progress | None, run: Run) -> int:
             progress(done, job.plan.tiles)
 
     with written_behind(create_writer(job.output, job.metadata, job.target)) as writer:
-        stitched = stitch(
+        stitched = stitcher(
             job.scene,
             job.bands,
             writer,

@@ -22,7 +22,8 @@ from hsisr.inference.devices import device_named
 from hsisr.inference.upscaler import InterpolationUpscaler
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS, Trim
-from hsisr.models.registry import build
+from hsisr.models.products import ONEDNN_LINEAR
+from hsisr.models.registry import build, for_inference
 
 _REPEATS: Final = 5
 _ENOUGH_S: Final = 5.0
@@ -78,29 +79,36 @@ def _network(
     descriptor: ModelDescriptor, batch: int, device: torch.device
 ) -> tuple[Callable[[], object], dict[str, Any]]:
     torch.manual_seed(0)
-    network = build(descriptor).eval().to(device)
+    trained = build(descriptor).eval().to(device)
+    network = for_inference(trained)
     side = descriptor.tile_lr_px + 2 * descriptor.margin_lr_px
     lr = torch.rand(batch, descriptor.group_size, side, side, device=device)
     zero = torch.zeros(1, descriptor.group_size, 1, 1, device=device)
     step_px = (descriptor.tile_lr_px - descriptor.overlap_lr_px) * descriptor.scale
     step_bands = descriptor.group_size - descriptor.group_overlap
     facts = {
-        "parameters": sum(p.numel() for p in network.parameters()),
-        "flops": _flops(network, lr[:1], zero) if batch == 1 else None,
+        "parameters": sum(p.numel() for p in trained.parameters()),
+        "flops": operations(network, lr[:1], zero) if batch == 1 else None,
         "fresh_values": batch * step_bands * step_px**2,
     }
     return lambda: network(lr, zero), facts
 
 
-def _flops(network: nn.Module, lr: torch.Tensor, zero: torch.Tensor) -> int:
+def operations(network: nn.Module, lr: torch.Tensor, zero: torch.Tensor) -> int:
     """Operations of one tile: convolutions, matrix products, attention; two per multiply-add."""
+    known: Any = {ONEDNN_LINEAR: _operations_of_linear}
     with (
         torch.inference_mode(),
         sdpa_kernel(SDPBackend.MATH),  # fused attention would go uncounted on the processor
-        FlopCounterMode(display=False) as counter,
+        FlopCounterMode(display=False, custom_mapping=known) as counter,
     ):
         network(lr, zero)
     return int(counter.get_total_flops())
+
+
+def _operations_of_linear(x: torch.Size, weight: torch.Size, *_: Any, **__: Any) -> int:
+    """A linear layer that torch does not know how to count."""
+    return 2 * x.numel() * weight[0]
 
 
 def _seconds(forward: Callable[[], object], device: torch.device) -> list[float]:

@@ -19,7 +19,9 @@ from hsisr.commands.benchmark.summary import Spread, figures_over_seeds
 from hsisr.commands.benchmark.tables import Table, paper_table
 from hsisr.datasets.splits import PUBLISHED_TESTS, disjoint_split, overlap_px
 from hsisr.errors import UsageError
+from hsisr.inference import cost
 from hsisr.inference.cost import measured
+from hsisr.inference.plain import PlainDacn
 from hsisr.io.opening import open_scene
 from hsisr.models import dacn
 from hsisr.models.registry import ARCHITECTURES, build
@@ -257,7 +259,7 @@ def test_the_cost_of_dacn_is_as_published(monkeypatch: pytest.MonkeyPatch) -> No
 
     The published figure leaves out the two products inside attention, of 36 x 36 tokens each.
     """
-    monkeypatch.setattr(dacn, "folding_pays", lambda *_: False)
+    monkeypatch.setattr(cost, "for_inference", PlainDacn)
     task = {"descriptor": json.loads(json.dumps(asdict(dacn.dacn_descriptor(4))))}
     found = measured({**task, "batch": 1, "device": "cpu", "threads": None})
     assert found["parameters"] == 4_594_736

@@ -50,7 +50,7 @@ def report_facts(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": options.command,
         "options": _plain(options),
-        "environment": environment(options),
+        "environment": environment(options.device),
         "courses": [_course(course) for course in courses],
         "leaks": leaks(),
         "methods": [_method(name) for name in options.methods],
@@ -112,9 +112,9 @@ def _method(name: str) -> dict[str, Any]:
     }
 
 
-def environment(options: BenchmarkOptions) -> dict[str, Any]:
+def environment(device: str) -> dict[str, Any]:
     """Machine, cores, memory and versions."""
-    found = machine(device_named(options.device), Workers())
+    found = machine(device_named(device), Workers())
     return {
         **found["hardware"],
         "cores": os.cpu_count(),
