@@ -30,7 +30,7 @@ def degrade(
     ] = None,
     format: Annotated[  # noqa: A002
         str | None,
-        typer.Option("--format", "-f", help="GTiff, COG, ENVI or MAT. [default: by suffix]"),
+        typer.Option("--format", "-f", help="GTiff, COG, ENVI, MAT or Zarr. [default: by suffix]"),
     ] = None,
     creation_options: Annotated[
         list[str] | None,

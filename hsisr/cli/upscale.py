@@ -48,7 +48,7 @@ def upscale(
     ] = None,
     format: Annotated[  # noqa: A002
         str | None,
-        typer.Option("--format", "-f", help="GTiff, COG, ENVI or MAT. [default: by suffix]"),
+        typer.Option("--format", "-f", help="GTiff, COG, ENVI, MAT or Zarr. [default: by suffix]"),
     ] = None,
     cog: Annotated[bool, typer.Option("--cog", help="Cloud-optimised GeoTIFF.")] = False,
     dtype: Annotated[

@@ -49,7 +49,7 @@ class DegradeOptions:
     dtype: str | None = None
     """Data type of the output; None: that of the input."""
     format: str | None = None
-    """GTiff, COG, ENVI or MAT; None: by the suffix of the output."""
+    """GTiff, COG, ENVI, MAT or Zarr; None: by the suffix of the output."""
     creation_options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """GDAL creation options of the output."""
     overwrite: bool = False
@@ -176,7 +176,7 @@ def _output_metadata(
         scene,
         scene.metadata.stored,
         dtype=options.dtype,
-        mask_possible=guess_format(output, options.format) in ("GTiff", "COG", "MAT"),
+        mask_possible=guess_format(output, options.format) in ("GTiff", "COG", "MAT", "Zarr"),
     )
     how = {"scale": options.scale, "method": options.method, "gain": options.gain}
     tags = {

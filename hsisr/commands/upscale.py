@@ -227,7 +227,7 @@ class _Job:
         )
 
 
-_MASKABLE = ("GTiff", "COG", "MAT")
+_MASKABLE = ("GTiff", "COG", "MAT", "Zarr")
 
 
 def _run(job: _Job, progress: Progress | None) -> int:
