@@ -7,6 +7,7 @@ from pathlib import Path
 from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.upscale import Progress, UpscaleResult, plan_upscale, upscale
 from hsisr.errors import HsisrError, InputDataError, ResourceError, UsageError
+from hsisr.io.names import RemotePath
 from hsisr.io.opening import find_scenes
 from hsisr.io.temporary import resource_errors
 from hsisr.io.writer import guess_format
@@ -103,11 +104,13 @@ def _with_own_quicklook(options: UpscaleOptions, output: Path, *, several: bool)
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder that several outputs go to, unless it is there.
+    """Make the folder that several outputs go to, unless it is there, or remote.
 
     Raises:
         ResourceError: It cannot be made.
     """
+    if isinstance(folder, RemotePath):
+        return
     with resource_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
 

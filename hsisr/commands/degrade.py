@@ -17,6 +17,7 @@ from hsisr.commands.storage import output_numbers, refuse_same_file
 from hsisr.degradation import Degradation, degradation_named
 from hsisr.errors import InputDataError, MovedValuesWarning, UsageError
 from hsisr.io.cropped import cropped_to_multiple
+from hsisr.io.names import scene_path
 from hsisr.io.opening import open_scene
 from hsisr.io.protocol import Scene, SceneWriter, TargetOptions
 from hsisr.io.writer import check_target, create_writer, guess_format
@@ -112,7 +113,8 @@ def degrade(
         ResourceError: The output cannot be written.
         UsageError: The options contradict the scene.
     """
-    source, output, options = Path(source), Path(output), options or DegradeOptions()
+    source, output = scene_path(source), scene_path(output)
+    options = options or DegradeOptions()
     target = TargetOptions(
         format=options.format,
         creation_options=options.creation_options,

@@ -20,6 +20,7 @@ from hsisr.inference.planning import Layout, Plan, memory_at_hand
 from hsisr.inference.statistics import BandStatistics, scene_statistics
 from hsisr.inference.stitcher import stitch
 from hsisr.io.behind import written_behind
+from hsisr.io.names import scene_path
 from hsisr.io.opening import open_scene
 from hsisr.io.protocol import Scene, TargetOptions
 from hsisr.io.quicklook import check_quicklook, write_quicklook
@@ -90,14 +91,16 @@ def upscale(
         ResourceError: The machine lacks space, memory or a device.
         UsageError: The options contradict the scene.
     """
-    return _upscale(Path(source), Path(output), options or UpscaleOptions(), progress, dry=False)
+    chosen = options or UpscaleOptions()
+    return _upscale(scene_path(source), scene_path(output), chosen, progress, dry=False)
 
 
 def plan_upscale(
     source: str | Path, output: str | Path, options: UpscaleOptions | None = None
 ) -> UpscaleResult:
     """Say what `upscale` would make, and what it would take, without writing anything."""
-    return _upscale(Path(source), Path(output), options or UpscaleOptions(), None, dry=True)
+    chosen = options or UpscaleOptions()
+    return _upscale(scene_path(source), scene_path(output), chosen, None, dry=True)
 
 
 def _upscale(

@@ -11,9 +11,11 @@ from typing import Final
 from hsisr.errors import InputDataError, UsageError
 from hsisr.io.envi import DATA_SUFFIXES, header_beside, open_envi
 from hsisr.io.folder import is_band_folder, open_folder
+from hsisr.io.names import RemotePath, scene_path
 from hsisr.io.npy import NpyScene
 from hsisr.io.protocol import Scene
 from hsisr.io.raster import open_raster
+from hsisr.io.remote_scene import open_remote
 from hsisr.io.stack import is_tiff_stack, open_stack
 from hsisr.io.zarr_store import is_zarr_store
 
@@ -32,7 +34,8 @@ def open_scene(path: str | Path, *, variable: str | None = None, axes: str | Non
     bands.
 
     Args:
-        path: A file, a folder of single-band images, or a Zarr store.
+        path: A name: of a file, a folder of single-band images, or a Zarr store; or the
+            URL of a file or a Zarr store; or a name in one of GDAL's virtual file systems.
         variable: For MATLAB files and Zarr stores, the name of the cube.
         axes: For MATLAB and NumPy files and Zarr stores, the order of the cube's axes: the
             letters r, c and b, for example "rcb" for (rows, cols, bands).
@@ -46,13 +49,25 @@ def open_scene(path: str | Path, *, variable: str | None = None, axes: str | Non
         >>> with open_scene("scene.hdr") as scene:  # doctest: +SKIP
         ...     spectrum = scene.read(Window(10, 20, 1, 1)).values[:, 0, 0]
     """
-    path = Path(path)
+    path = scene_path(path)
     try:
-        return _opener(path, variable, axes)()
+        if isinstance(path, RemotePath):
+            return open_remote(path, _open_local, variable=variable, axes=axes)
+        return _open_local(path, variable, axes)
     except InputDataError as error:
-        raise InputDataError(f"{path}: {error}") from error
+        raise InputDataError(_named(path, error)) from error
     except UsageError as error:
-        raise UsageError(f"{path}: {error}") from error
+        raise UsageError(_named(path, error)) from error
+
+
+def _open_local(path: Path, variable: str | None, axes: str | None) -> Scene:
+    return _opener(path, variable, axes)()
+
+
+def _named(path: Path, error: Exception) -> str:
+    """The message, with the name of the scene once."""
+    text = str(error)
+    return text if text.startswith(f"{path}: ") else f"{path}: {text}"
 
 
 def options_of_kind(
@@ -77,7 +92,7 @@ def find_scenes(path: Path) -> list[Path]:
     Raises:
         InputDataError: The folder cannot be listed.
     """
-    if not path.is_dir():
+    if isinstance(path, RemotePath) or not path.is_dir():
         return [path]
     try:
         if is_zarr_store(path) or is_band_folder(path):

@@ -5,6 +5,7 @@ from typing import Final
 
 from hsisr.errors import UsageError
 from hsisr.io.blocks import block_size
+from hsisr.io.names import RemotePath
 from hsisr.io.protocol import SceneWriter, TargetOptions
 from hsisr.io.temporary import refuse_existing
 from hsisr.scene.metadata import SceneMetadata
@@ -79,7 +80,11 @@ def check_target(path: Path, options: TargetOptions) -> None:
         ResourceError: The folder does not exist, or cannot be written.
     """
     file_format = guess_format(path, options.format)
-    if file_format == "ENVI":
+    if isinstance(path, RemotePath):
+        from hsisr.io.remote import require_writable
+
+        require_writable(path, overwrite=options.overwrite)
+    elif file_format == "ENVI":
         from hsisr.io.envi_writer import refuse_existing_pair
 
         refuse_existing_pair(path, overwrite=options.overwrite)
@@ -101,6 +106,14 @@ def create_writer(path: Path, metadata: SceneMetadata, options: TargetOptions) -
         ResourceError: There is no room, or no permission.
     """
     file_format = guess_format(path, options.format)
+    if isinstance(path, RemotePath):
+        from hsisr.io.remote_writer import RemoteWriter
+
+        return RemoteWriter(
+            path,
+            lambda local: create_writer(local, metadata, options),
+            overwrite=options.overwrite,
+        )
     blocks = block_size(metadata, file_format, options.creation_options)
     if file_format == "ENVI":
         from hsisr.io.envi_writer import EnviWriter

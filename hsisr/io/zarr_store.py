@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import InputDataError, UsageError
+from hsisr.io.names import without_secrets
 
 LARGEST_CHUNK: Final = 2**30
 """Bytes of an unpacked chunk that is read; one chunk at a time has to fit into memory."""
@@ -83,7 +84,7 @@ def zarr_errors(what: str = "not a Zarr store that can be read") -> Iterator[Non
     except (InputDataError, UsageError):
         raise
     except _DAMAGED as error:
-        words = " ".join(str(error).split())[:200] or type(error).__name__
+        words = without_secrets(" ".join(str(error).split()))[:200] or type(error).__name__
         raise InputDataError(
             f"{what}; it is incomplete, damaged or of an unknown kind ({words})"
         ) from error
