@@ -21,7 +21,10 @@ _SCHEME: Final = re.compile(r"^([A-Za-z][A-Za-z0-9+.]+):/(/?)")
 """Of a URL; one slash is what is left of two once a path has been made of it. Drive letters, which
 have one character, are none."""
 _KNOWN_ONCE_COLLAPSED: Final = ("http", "https", "s3", "gs", "az", "abfs", "memory", "ftp", "file")
-_FILE_SYSTEM: Final = re.compile(r"^/vsi[a-z0-9_]+[/?]")
+_FILE_SYSTEM: Final = re.compile(
+    r"^/vsi(7z|adls|az|cached|crypt|curl|gs|gzip|hdfs|mem|oss|rar|s3|sparse|subfile|swift|tar|"
+    r"webhdfs|zip)(_streaming)?[/?]"
+)
 _USER: Final = re.compile(r"(?<=:/)(/?)[^/@\s]*@")
 _QUERY: Final = re.compile(r"[?#][^\s'\"}|]*")
 

@@ -4,6 +4,7 @@ What GDAL does not read here (.mat, .npy, TIFF stacks, ENVI pairs) is fetched on
 folder. Every failure is one line without secrets.
 """
 
+import errno
 import shutil
 import sys
 import tempfile
@@ -144,7 +145,7 @@ def file_system(path: RemotePath) -> tuple[Any, str]:
         import fsspec
     except ImportError as error:
         raise UsageError(
-            f"{path} is not on this machine, and the package fsspec, which fetches it, is not "
+            f"{path}: it is not on this machine, and the package fsspec, which fetches it, is not "
             "installed; pip install 'hsisr[remote]'"
         ) from error
     url = url_of(path)
@@ -189,6 +190,11 @@ def reaching(path: RemotePath, kind: type[HsisrError], what: str) -> Iterator[No
             "pip install 'hsisr[remote]' serves https"
         ) from error
     except _foreign_errors() as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            raise ResourceError(
+                f"{path}: {what}: no space left in {tempfile.gettempdir()}; free some, or let "
+                "TMPDIR name another folder"
+            ) from error
         raise kind(f"{path}: {what}: {_reason(error)}; check the name and the network") from error
 
 

@@ -1,7 +1,10 @@
 """Scenes that lie elsewhere: on a server on loopback, in memory, in archives."""
 
+import errno
+import os
 import pickle
 import socket
+import subprocess
 import sys
 import tempfile
 import zipfile
@@ -277,7 +280,7 @@ def test_names_are_told_apart() -> None:
     assert isinstance(scene_path("s3://b/k.tif"), RemotePath)
     assert isinstance(scene_path("/vsizip/a.zip/b.tif"), RemotePath)
     assert scene_path(Path("https://host/a.tif")) == scene_path("https://host/a.tif")
-    for local in ("a.tif", "/data/a.tif", "C:/a.tif", "odd:/name", "a:b/c.tif"):
+    for local in ("a.tif", "/data/a.tif", "C:/a.tif", "odd:/name", "/vsidata/a.tif", "a:b/c.tif"):
         assert scene_path(local) == Path(local)
     assert gdal_name(RemotePath("gs://b/k.tif")) == "/vsigs/b/k.tif"
     remote = scene_path("https://h/a.tif?sig=1")
@@ -295,3 +298,27 @@ def test_remote_names_keep_their_secrets_to_themselves() -> None:
     assert beside(path, "c.tif").url == "https://me:hush@host:80/a/c.tif?sig=hush#hush"
     assert (RemotePath("s3://b/folder") / "x.tif").url == "s3://b/folder/x.tif"
     assert without_secrets("what? no URL here") == "what? no URL here"
+
+
+def test_a_full_disk_while_fetching_is_a_resource_error(
+    memory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    system = fsspec.filesystem("memory")
+    system.pipe_file("/bucket/a.npy", b"numbers")
+    monkeypatch.setattr(type(system), "get_file", staticmethod(full))
+    with pytest.raises(
+        ResourceError, match=r"a\.npy: cannot be fetched: no space left in .*TMPDIR"
+    ):
+        open_scene(f"{memory}/a.npy")
+
+
+def test_the_program_does_not_load_what_reaches_out_before_it_must() -> None:
+    slow = "{'rasterio', 'torch', 'fsspec', 'zarr'}"
+    script = f"import sys, hsisr.cli.main; print(*{slow} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""
