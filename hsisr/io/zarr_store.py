@@ -193,3 +193,5 @@ def _codecs(parts: Any) -> Iterator[str]:
     elif isinstance(parts, (list, tuple)):
         for part in parts:
             yield from _codecs(part)
+    elif parts is not None:  # a codec itself, where zarr does not take it to pieces
+        yield str(getattr(parts, "codec_id", type(parts).__name__))
