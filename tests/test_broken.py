@@ -72,7 +72,7 @@ def run_limited(arguments: list[str], bytes_per_file: int) -> subprocess.Complet
     )
 
 
-@pytest.mark.parametrize("name", ["out.tif", "out.hdr", "out.mat"])
+@pytest.mark.parametrize("name", ["out.tif", "out.hdr", "out.mat", "out.zarr"])
 def test_no_room_for_the_output(name: str, folders: tuple[Path, Path]) -> None:
     inside, outside = folders
     scene = write_geotiff(inside / "scene.tif", numbered(bands=20, rows=64, cols=64))

@@ -7,11 +7,17 @@ import typer
 
 from hsisr.cli.console import expected_errors, print_json
 from hsisr.cli.options import Axes, Json, Overwrite, Quiet, Variable, Verbose, key_values, verbosity
+from hsisr.io.names import scene_path
 
 
 def degrade(
-    scene: Annotated[Path, typer.Argument(help="A scene in any supported format.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Output file.")],
+    scene: Annotated[
+        Path,
+        typer.Argument(metavar="SCENE", parser=scene_path, help="A scene in any supported format."),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="PATH", parser=scene_path, help="Output file.")
+    ],
     scale: Annotated[
         int, typer.Option("--scale", "-s", help="HR pixels per LR pixel along a side.")
     ] = 4,
@@ -30,7 +36,7 @@ def degrade(
     ] = None,
     format: Annotated[  # noqa: A002
         str | None,
-        typer.Option("--format", "-f", help="GTiff, COG, ENVI or MAT. [default: by suffix]"),
+        typer.Option("--format", "-f", help="GTiff, COG, ENVI, MAT or Zarr. [default: by suffix]"),
     ] = None,
     creation_options: Annotated[
         list[str] | None,

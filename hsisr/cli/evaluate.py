@@ -9,6 +9,7 @@ import typer
 
 from hsisr.cli.console import expected_errors, print_json, say
 from hsisr.cli.options import Axes, Device, Json, Overwrite, Quiet, Variable, Verbose, verbosity
+from hsisr.io.names import scene_path
 
 if TYPE_CHECKING:
     from hsisr.commands.evaluate import Report
@@ -19,17 +20,28 @@ if TYPE_CHECKING:
 def evaluate(
     reference: Annotated[
         Path | None,
-        typer.Argument(help="The truth on the estimate's grid; left out with --lr alone."),
+        typer.Argument(
+            metavar="[REFERENCE]",
+            parser=scene_path,
+            help="The truth on the estimate's grid; left out with --lr alone.",
+        ),
     ] = None,
-    estimate: Annotated[Path | None, typer.Argument(help="What is judged.")] = None,
+    estimate: Annotated[
+        Path | None, typer.Argument(metavar="[ESTIMATE]", parser=scene_path, help="What is judged.")
+    ] = None,
     lr: Annotated[
         Path | None,
-        typer.Option(metavar="OBSERVED", help="The LR scene that the estimate must agree with."),
+        typer.Option(
+            metavar="OBSERVED",
+            parser=scene_path,
+            help="The LR scene that the estimate must agree with.",
+        ),
     ] = None,
     wald: Annotated[
         Path | None,
         typer.Option(
             metavar="SCENE",
+            parser=scene_path,
             help="Degrade this scene, upscale it with --model, score it beside plain bicubic.",
         ),
     ] = None,

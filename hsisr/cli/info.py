@@ -7,13 +7,17 @@ import typer
 
 from hsisr.cli.console import expected_errors, print_json
 from hsisr.cli.options import Axes, Json, Variable, Verbose, verbosity
+from hsisr.io.names import scene_path
 
 if TYPE_CHECKING:
     from hsisr.commands.info import SceneInfo
 
 
 def info(
-    scene: Annotated[Path, typer.Argument(help="A scene in any supported format.")],
+    scene: Annotated[
+        Path,
+        typer.Argument(metavar="SCENE", parser=scene_path, help="A scene in any supported format."),
+    ],
     variable: Variable = None,
     axes: Axes = None,
     json: Json = False,

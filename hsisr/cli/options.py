@@ -17,13 +17,16 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on std
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 Variable = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Variable of a .mat file that holds the cube."),
+    typer.Option(
+        metavar="NAME",
+        help="Variable of a .mat file, or array of a Zarr store, that holds the cube.",
+    ),
 ]
 Axes = Annotated[
     str | None,
     typer.Option(
         metavar="ORDER",
-        help="Axis order of a .mat or .npy file: b(and) r(ow) c(olumn), such as rcb.",
+        help="Axis order of a .mat or .npy file or Zarr store: b(and) r(ow) c(olumn), as rcb.",
     ),
 ]
 Scale = Annotated[

@@ -21,6 +21,7 @@ from hsisr.cli.options import (
     verbosity,
 )
 from hsisr.cli.progress import progress_bars
+from hsisr.io.names import scene_path
 
 if TYPE_CHECKING:
     from hsisr.commands.batch import Failure
@@ -30,11 +31,21 @@ if TYPE_CHECKING:
 def upscale(
     sources: Annotated[
         list[Path],
-        typer.Argument(metavar="SCENE...", help="Scene files, folders of scenes or of images."),
+        typer.Argument(
+            metavar="SCENE...",
+            parser=scene_path,
+            help="Scene files, folders of scenes or of images, URLs.",
+        ),
     ],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", help="Output file; a folder for several scenes."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            parser=scene_path,
+            help="Output file; a folder for several scenes.",
+        ),
     ],
     scale: Scale = 4,
     model: Annotated[
@@ -48,7 +59,7 @@ def upscale(
     ] = None,
     format: Annotated[  # noqa: A002
         str | None,
-        typer.Option("--format", "-f", help="GTiff, COG, ENVI or MAT. [default: by suffix]"),
+        typer.Option("--format", "-f", help="GTiff, COG, ENVI, MAT or Zarr. [default: by suffix]"),
     ] = None,
     cog: Annotated[bool, typer.Option("--cog", help="Cloud-optimised GeoTIFF.")] = False,
     dtype: Annotated[

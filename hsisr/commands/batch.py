@@ -7,11 +7,13 @@ from pathlib import Path
 from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.upscale import Progress, UpscaleResult, plan_upscale, upscale
 from hsisr.errors import HsisrError, InputDataError, ResourceError, UsageError
+from hsisr.io.names import RemotePath
 from hsisr.io.opening import find_scenes
 from hsisr.io.temporary import resource_errors
 from hsisr.io.writer import guess_format
+from hsisr.io.zarr_store import is_zarr_store
 
-SUFFIXES = {"GTiff": ".tif", "COG": ".tif", "ENVI": ".hdr", "MAT": ".mat"}
+SUFFIXES = {"GTiff": ".tif", "COG": ".tif", "ENVI": ".hdr", "MAT": ".mat", "Zarr": ".zarr"}
 """Suffix of an output by its format."""
 
 
@@ -38,10 +40,12 @@ def outputs_for(
     """
     scenes = list(_scenes(sources))
     single = len(sources) == 1 and scenes == list(sources)
-    if single and not output.is_dir():
+    store = is_zarr_store(output)
+    if single and (store or not output.is_dir()):
         return [(sources[0], output)]
-    if output.is_file():
-        raise UsageError(f"{output} is a file; several scenes need a folder as output")
+    if output.is_file() or store:
+        what = "a Zarr store" if store else "a file"
+        raise UsageError(f"{output} is {what}; several scenes need a folder as output")
     pairs = [(scene, output / _name(scene, options)) for scene in scenes]
     taken: dict[Path, Path] = {}
     for scene, path in pairs:
@@ -100,11 +104,13 @@ def _with_own_quicklook(options: UpscaleOptions, output: Path, *, several: bool)
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder that several outputs go to, unless it is there.
+    """Make the folder that several outputs go to, unless it is there, or remote.
 
     Raises:
         ResourceError: It cannot be made.
     """
+    if isinstance(folder, RemotePath):
+        return
     with resource_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -118,7 +124,7 @@ def _scenes(sources: Sequence[Path]) -> Iterator[Path]:
 
 
 def _name(scene: Path, options: UpscaleOptions) -> str:
-    stem = scene.stem if scene.is_file() else scene.name
+    stem = scene.name if scene.is_dir() and scene.suffix.lower() != ".zarr" else scene.stem
     if options.format is not None:
         suffix = SUFFIXES.get(options.format, ".tif")
     else:

@@ -17,6 +17,7 @@ from hsisr.commands.storage import output_numbers, refuse_same_file
 from hsisr.degradation import Degradation, degradation_named
 from hsisr.errors import InputDataError, MovedValuesWarning, UsageError
 from hsisr.io.cropped import cropped_to_multiple
+from hsisr.io.names import scene_path
 from hsisr.io.opening import open_scene
 from hsisr.io.protocol import Scene, SceneWriter, TargetOptions
 from hsisr.io.writer import check_target, create_writer, guess_format
@@ -49,7 +50,7 @@ class DegradeOptions:
     dtype: str | None = None
     """Data type of the output; None: that of the input."""
     format: str | None = None
-    """GTiff, COG, ENVI or MAT; None: by the suffix of the output."""
+    """GTiff, COG, ENVI, MAT or Zarr; None: by the suffix of the output."""
     creation_options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """GDAL creation options of the output."""
     overwrite: bool = False
@@ -112,7 +113,8 @@ def degrade(
         ResourceError: The output cannot be written.
         UsageError: The options contradict the scene.
     """
-    source, output, options = Path(source), Path(output), options or DegradeOptions()
+    source, output = scene_path(source), scene_path(output)
+    options = options or DegradeOptions()
     target = TargetOptions(
         format=options.format,
         creation_options=options.creation_options,
@@ -176,7 +178,7 @@ def _output_metadata(
         scene,
         scene.metadata.stored,
         dtype=options.dtype,
-        mask_possible=guess_format(output, options.format) in ("GTiff", "COG", "MAT"),
+        mask_possible=guess_format(output, options.format) in ("GTiff", "COG", "MAT", "Zarr"),
     )
     how = {"scale": options.scale, "method": options.method, "gain": options.gain}
     tags = {

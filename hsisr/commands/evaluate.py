@@ -11,6 +11,7 @@ from hsisr.commands.agreement import FIGURES as LR_FIGURES
 from hsisr.commands.agreement import Agreement, measure_agreement
 from hsisr.commands.pairing import paired_strips, require_same_grid, same_unit
 from hsisr.errors import HsisrWarning, UsageError
+from hsisr.io.names import scene_path
 from hsisr.io.opening import open_scene, options_of_kind
 from hsisr.io.protocol import Scene
 from hsisr.metrics.conventions import FIGURES, convention_named
@@ -160,14 +161,15 @@ def evaluate(
         OutputExistsError: The picture exists and `overwrite` is off.
     """
     options = options or EvaluateOptions()
-    truth = None if reference is None else Path(reference)
+    truth = None if reference is None else scene_path(reference)
+    estimate = scene_path(estimate)
     _require_something_to_judge_by(truth, options)
     if options.picture is not None:
         from hsisr.commands.picture import check_picture
 
         check_picture(options.picture, overwrite=options.overwrite)
     with ExitStack() as stack:
-        guess = open_scene(Path(estimate), variable=options.estimate_variable)
+        guess = open_scene(estimate, variable=options.estimate_variable)
         stack.enter_context(closing(guess))
         alone = truth is None or options.observed is None
         observed = _opened(stack, options.observed, options, alone=alone)
@@ -180,7 +182,7 @@ def evaluate(
             _draw(options.picture, known, guess, scores)
         against = known or observed or guess
         return Report(
-            estimate=Path(estimate),
+            estimate=estimate,
             reference=truth,
             observed=options.observed,
             convention=options.convention,

@@ -19,7 +19,7 @@ from hsisr.io.rolling import rows_at_once
 from hsisr.io.writer import block_size, guess_format
 from hsisr.scene.metadata import SceneMetadata
 
-_MASKABLE: Final = ("GTiff", "COG", "MAT")
+_MASKABLE: Final = ("GTiff", "COG", "MAT", "Zarr")
 """Formats whose files can hold a mask of their own."""
 
 

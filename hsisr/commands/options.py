@@ -46,7 +46,7 @@ class UpscaleOptions:
     dtype: str | None = None
     """Data type of the output; None: that of the input."""
     format: str | None = None
-    """GTiff, COG, ENVI or MAT; None: by the suffix of the output."""
+    """GTiff, COG, ENVI, MAT or Zarr; None: by the suffix of the output."""
     creation_options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """GDAL creation options of the output."""
     overviews: bool = False

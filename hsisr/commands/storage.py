@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hsisr.errors import HsisrWarning, UsageError
+from hsisr.io.names import RemotePath
 from hsisr.io.protocol import Scene
 from hsisr.scene.quantisation import StoredNumbers
 from hsisr.tiling.windows import Window
@@ -62,7 +63,10 @@ def refuse_same_file(source: Path, output: Path) -> None:
     Raises:
         UsageError: They are the same.
     """
-    same = source.exists() and output.exists() and source.samefile(output)
+    if isinstance(source, RemotePath) or isinstance(output, RemotePath):
+        same = source == output
+    else:
+        same = source.exists() and output.exists() and source.samefile(output)
     pair = {".hdr", ".img", ".dat", ".raw", ".bsq", ".bil", ".bip", ""}
     if not same and {source.suffix.lower(), output.suffix.lower()} <= pair:
         same = source.with_suffix("").resolve() == output.with_suffix("").resolve()

@@ -4,6 +4,7 @@ Beside the output, in a hidden folder of its own, lie a lock, what the run is bo
 journal of its finished strips. The folder goes when the output is there.
 """
 
+import hashlib
 import json
 import shutil
 import warnings
@@ -18,13 +19,32 @@ from filelock import FileLock, Timeout
 from hsisr.errors import HsisrWarning, InputDataError, OutputExistsError, UsageError
 from hsisr.inference.footprint import Room
 from hsisr.inference.journal import Journal
+from hsisr.io.names import RemotePath
 from hsisr.io.temporary import recover, resource_errors
+from hsisr.io.writer import main_file
 from hsisr.training.files import replace_file
 
 _SUFFIX: Final = ".unfinished"
 _LOCK: Final = "lock"
 _BOUND: Final = "run.json"
 _STRIPS: Final = "strips"
+
+
+def run_place(output: Path, file_format: str | None) -> Path:
+    """The file beside which a run's folder lies: the output, or one in the user's cache.
+
+    Raises:
+        UsageError: The format of the output is unknown.
+    """
+    if not isinstance(output, RemotePath):
+        return main_file(output, file_format)
+    import pooch
+
+    digest = hashlib.sha256(str(output).encode()).hexdigest()[:16]
+    folder = Path(pooch.os_cache("hsisr")) / "unfinished"
+    with resource_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{digest}-{output.name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from hsisr.commands.job import Job, UpscaleResult
 from hsisr.commands.model_choice import ChosenModel, choose_model
 from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.storage import refuse_same_file
-from hsisr.commands.unfinished import Binding, Run, unfinished_run, was_broken_off
+from hsisr.commands.unfinished import Binding, Run, run_place, unfinished_run, was_broken_off
 from hsisr.errors import InputDataError, MovedValuesWarning
 from hsisr.inference.devices import device_named, torch_threads
 from hsisr.inference.footprint import room_at_hand
@@ -22,10 +22,11 @@ from hsisr.inference.journal import Journal
 from hsisr.inference.stitcher import Stitched, stitch
 from hsisr.io.behind import written_behind
 from hsisr.io.identity import scene_identity
+from hsisr.io.names import scene_path
 from hsisr.io.opening import open_scene
 from hsisr.io.protocol import Scene, TargetOptions
 from hsisr.io.quicklook import check_quicklook, write_quicklook
-from hsisr.io.writer import check_target, create_writer, main_file
+from hsisr.io.writer import check_target, create_writer
 
 __all__ = ["Progress", "UpscaleResult", "plan_upscale", "upscale"]
 
@@ -66,7 +67,7 @@ def upscale(
         UsageError: The options contradict the scene.
     """
     how = options or UpscaleOptions()
-    return _upscale(Path(source), Path(output), how, progress, stitcher, dry=False)
+    return _upscale(scene_path(source), scene_path(output), how, progress, stitcher, dry=False)
 
 
 def plan_upscale(
@@ -74,7 +75,7 @@ def plan_upscale(
 ) -> UpscaleResult:
     """Say what `upscale` would make, and what it would take, without writing anything."""
     how = options or UpscaleOptions()
-    return _upscale(Path(source), Path(output), how, None, stitch, dry=True)
+    return _upscale(scene_path(source), scene_path(output), how, None, stitch, dry=True)
 
 
 def _upscale(
@@ -95,7 +96,7 @@ def _upscale(
         threads=options.threads or 2,
     )
     refuse_same_file(source, output)
-    if dry or not was_broken_off(main_file(output, options.format)):
+    if dry or not was_broken_off(run_place(output, options.format)):
         check_target(output, target)
     if options.quicklook is not None:
         check_quicklook(options.quicklook, overwrite=options.overwrite)
@@ -144,12 +145,15 @@ def _unfinished(
         "torch": version("torch"),
     }
     return unfinished_run(
-        main_file(output, options.format),
+        run_place(output, options.format),
         lambda: Binding(input=scene_identity(source), settings=settings),
         lambda: room_at_hand(device_named(options.device)),
         resume=options.resume,
         overwrite=options.overwrite,
     )
+
+
+_MASKABLE = ("GTiff", "COG", "MAT", "Zarr")
 
 
 def _run(job: Job, progress: Progress | None, run: Run, stitcher: Stitcher) -> int:

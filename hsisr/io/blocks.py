@@ -26,11 +26,13 @@ def block_size(
 
     Args:
         metadata: What will be written.
-        file_format: GTiff, COG, ENVI or MAT.
-        creation_options: `BLOCKXSIZE`, `BLOCKYSIZE` and `TILED` are obeyed for GTiff.
+        file_format: GTiff, COG, ENVI, MAT or Zarr.
+        creation_options: `BLOCKXSIZE`, `BLOCKYSIZE` and `TILED` are obeyed for GTiff, `CHUNKS`
+            for Zarr.
 
     Raises:
-        UsageError: A block size asked for is not a positive multiple of 16.
+        UsageError: A block size asked for is not a positive multiple of 16, or chunks are not
+            three numbers.
     """
     if file_format == "ENVI":
         return 1, 1
@@ -40,12 +42,35 @@ def block_size(
         side //= 2
     options = {key.upper(): value for key, value in (creation_options or {}).items()}
     rows, cols = _fitting(side, metadata.rows), _fitting(side, metadata.cols)
+    if file_format == "Zarr" and (asked := asked_chunks(options)):
+        return asked[1:]
     if file_format == "GTiff":
         rows = _asked(options, "BLOCKYSIZE", rows)
         cols = _asked(options, "BLOCKXSIZE", cols)
         if options.get("TILED", "YES").upper() in ("NO", "FALSE", "OFF"):
             cols = metadata.cols
     return rows, cols
+
+
+def asked_chunks(options: Mapping[str, str]) -> tuple[int, int, int] | None:
+    """Bands, rows and columns of a Zarr chunk, if `CHUNKS` asks for some.
+
+    Raises:
+        UsageError: They are not three positive numbers.
+
+    >>> asked_chunks({"CHUNKS": "16,128,128"})
+    (16, 128, 128)
+    """
+    text = options.get("CHUNKS")
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 3 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise UsageError(
+            f"CHUNKS={text}: expected bands, rows and columns, for example CHUNKS=16,128,128"
+        )
+    bands, rows, cols = map(int, parts)
+    return bands, rows, cols
 
 
 def require_fit(

@@ -4,17 +4,20 @@ from pathlib import Path
 from typing import Final
 
 from hsisr.errors import InputDataError
+from hsisr.io.names import RemotePath
 
 _COMPANIONS: Final = ("", ".img", ".dat", ".raw", ".bil", ".bip", ".bsq")
 """What the data file beside an ENVI header may end in."""
 
 
 def scene_identity(path: Path) -> list[list[str | int]]:
-    """Name, size and time of change of every file a scene consists of.
+    """Name, size and time of change of every file a scene consists of; a remote one's name alone.
 
     Raises:
         InputDataError: It cannot be looked at.
     """
+    if isinstance(path, RemotePath):
+        return [[str(path)]]
     files = [path]
     if path.is_dir():
         files = sorted(path.iterdir())

@@ -11,10 +11,13 @@ from typing import Final
 from hsisr.errors import InputDataError, UsageError
 from hsisr.io.envi import DATA_SUFFIXES, header_beside, open_envi
 from hsisr.io.folder import is_band_folder, open_folder
+from hsisr.io.names import RemotePath, scene_path
 from hsisr.io.npy import NpyScene
 from hsisr.io.protocol import Scene
 from hsisr.io.raster import open_raster
+from hsisr.io.remote_scene import open_remote
 from hsisr.io.stack import is_tiff_stack, open_stack
+from hsisr.io.zarr_store import is_zarr_store
 
 _TIFF: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HDF5: Final = b"\x89HDF\r\n\x1a\n"
@@ -27,13 +30,15 @@ def open_scene(path: str | Path, *, variable: str | None = None, axes: str | Non
     """Open a scene for reading by windows.
 
     Formats: GeoTIFF, COG and BigTIFF; ENVI, by header or data file; TIFF stacks; folders of
-    single-band images; MATLAB 5 and 7.3; NumPy `.npy`; and what else GDAL shows as bands.
+    single-band images; MATLAB 5 and 7.3; NumPy `.npy`; Zarr stores; and what else GDAL shows as
+    bands.
 
     Args:
-        path: A file, or a folder of single-band images.
-        variable: For MATLAB files, the name of the cube.
-        axes: For MATLAB and NumPy files, the order of the cube's axes: the letters r, c and b,
-            for example "rcb" for (rows, cols, bands).
+        path: A name: of a file, a folder of single-band images, or a Zarr store; or the
+            URL of a file or a Zarr store; or a name in one of GDAL's virtual file systems.
+        variable: For MATLAB files and Zarr stores, the name of the cube.
+        axes: For MATLAB and NumPy files and Zarr stores, the order of the cube's axes: the
+            letters r, c and b, for example "rcb" for (rows, cols, bands).
 
     Raises:
         InputDataError: The scene cannot be read as it is; the message names the path.
@@ -44,13 +49,25 @@ def open_scene(path: str | Path, *, variable: str | None = None, axes: str | Non
         >>> with open_scene("scene.hdr") as scene:  # doctest: +SKIP
         ...     spectrum = scene.read(Window(10, 20, 1, 1)).values[:, 0, 0]
     """
-    path = Path(path)
+    path = scene_path(path)
     try:
-        return _opener(path, variable, axes)()
+        if isinstance(path, RemotePath):
+            return open_remote(path, _open_local, variable=variable, axes=axes)
+        return _open_local(path, variable, axes)
     except InputDataError as error:
-        raise InputDataError(f"{path}: {error}") from error
+        raise InputDataError(_named(path, error)) from error
     except UsageError as error:
-        raise UsageError(f"{path}: {error}") from error
+        raise UsageError(_named(path, error)) from error
+
+
+def _open_local(path: Path, variable: str | None, axes: str | None) -> Scene:
+    return _opener(path, variable, axes)()
+
+
+def _named(path: Path, error: Exception) -> str:
+    """The message, with the name of the scene once."""
+    text = str(error)
+    return text if text.startswith(f"{path}: ") else f"{path}: {text}"
 
 
 def options_of_kind(
@@ -62,22 +79,23 @@ def options_of_kind(
     ((None, 'rcb'), (None, None))
     """
     kind = path.suffix.lower()
-    return variable if kind == ".mat" else None, axes if kind in (".mat", ".npy") else None
+    named, ordered = kind in (".mat", ".zarr"), kind in (".mat", ".npy", ".zarr")
+    return variable if named else None, axes if ordered else None
 
 
 def find_scenes(path: Path) -> list[Path]:
     """The scenes that a path given by the user stands for.
 
-    A file, and a folder of single-band images, stand for themselves; any other folder stands for
-    the scenes in it, by name. An ENVI scene in a folder counts once, by its header.
+    A file, a folder of single-band images and a Zarr store stand for themselves; any other folder
+    stands for the scenes in it, by name. An ENVI scene in a folder counts once, by its header.
 
     Raises:
         InputDataError: The folder cannot be listed.
     """
-    if not path.is_dir():
+    if isinstance(path, RemotePath) or not path.is_dir():
         return [path]
     try:
-        if is_band_folder(path):
+        if is_zarr_store(path) or is_band_folder(path):
             return [path]
         inside = sorted(path.iterdir())
     except OSError as error:
@@ -89,7 +107,7 @@ def _is_scene(entry: Path) -> bool:
     if entry.name.startswith("."):
         return False
     if entry.is_dir():
-        return is_band_folder(entry)
+        return is_zarr_store(entry) or is_band_folder(entry)
     return entry.suffix.lower() in SCENE_SUFFIXES and _begins_envi(entry)
 
 
@@ -111,8 +129,7 @@ def _begins_envi(entry: Path) -> bool:
 def _opener(path: Path, variable: str | None, axes: str | None) -> Callable[[], Scene]:
     """The reader of a path, ready to be called."""
     if path.is_dir():
-        _no_array_options("a folder of images", variable, axes)
-        return lambda: open_folder(path)
+        return _opener_of_folder(path, variable, axes)
     start = _start(path)
     if start.startswith(b"MATLAB ") or path.suffix.lower() == ".mat":
         hdf5 = start.startswith((b"MATLAB 7.3", _HDF5))
@@ -129,6 +146,15 @@ def _opener(path: Path, variable: str | None, axes: str | None) -> Callable[[], 
     if path.suffix.lower() == ".hdr" or header_beside(path) is not None:
         return lambda: open_envi(path)
     return lambda: open_raster(path)
+
+
+def _opener_of_folder(path: Path, variable: str | None, axes: str | None) -> Callable[[], Scene]:
+    if is_zarr_store(path) or path.suffix.lower() == ".zarr":
+        from hsisr.io.zarr_scene import open_zarr
+
+        return lambda: open_zarr(path, variable=variable, axes=axes)
+    _no_array_options("a folder of images", variable, axes)
+    return lambda: open_folder(path)
 
 
 def _start(path: Path) -> bytes:

@@ -108,7 +108,7 @@ class TargetOptions:
     """How to write a scene; what to write is its metadata."""
 
     format: str | None = None
-    """GTiff, COG, ENVI or MAT; None: by the suffix of the path."""
+    """GTiff, COG, ENVI, MAT or Zarr; None: by the suffix of the path."""
     creation_options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """GDAL creation options (or `INTERLEAVE` for ENVI) that override the defaults."""
     overviews: bool = False

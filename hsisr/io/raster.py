@@ -1,6 +1,6 @@
 """Rasters whose bands lie in one GDAL dataset: GeoTIFF, COG, BigTIFF and their like."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ from rasterio.windows import Window as RasterWindow
 
 from hsisr.errors import InputDataError
 from hsisr.io.gdal_env import gdal_env
+from hsisr.io.gdal_errors import Listener, listening
 from hsisr.io.gdal_metadata import metadata_of
+from hsisr.io.names import without_secrets
 from hsisr.io.protocol import Scene
 from hsisr.tiling.windows import Window
 
@@ -22,8 +24,9 @@ from hsisr.tiling.windows import Window
 class RasterScene(Scene):
     """A GDAL dataset, opened; an alpha band is its mask and no spectral band."""
 
-    def __init__(self, path: Path, dataset: Any) -> None:
-        self.path, self._dataset = path, dataset
+    def __init__(self, path: Path, dataset: Any, options: Mapping[str, str] | None = None) -> None:
+        """`options` are GDAL's, for every reading."""
+        self.path, self._dataset, self._options = path, dataset, dict(options or {})
         self.format = dataset.driver
         self._alpha = _alpha_index(dataset)
         self._indexes = [i for i in dataset.indexes if i != self._alpha]
@@ -57,7 +60,7 @@ class RasterScene(Scene):
     def _read(self, read: Any, indexes: Any, window: Window) -> npt.NDArray[Any]:
         place = RasterWindow(window.col, window.row, window.cols, window.rows)
         try:
-            with gdal_env():
+            with gdal_env(**self._options):
                 numbers: npt.NDArray[Any] = read(indexes, window=place)
         except RasterioError as error:
             raise InputDataError(
@@ -78,41 +81,68 @@ class RasterScene(Scene):
         return all(MaskFlags.per_dataset in flags[i - 1] for i in self._masked)
 
 
-def open_raster(path: Path) -> RasterScene:
+def open_raster(
+    path: Path, name: str | None = None, options: Mapping[str, str] | None = None
+) -> RasterScene:
     """Open anything that GDAL shows as one dataset with bands.
+
+    Args:
+        path: What the user named.
+        name: What GDAL calls it; None: as the user does.
+        options: GDAL's configuration options for reading it.
 
     Raises:
         InputDataError: GDAL cannot read it, or finds no bands, several subdatasets, or colours
             from a table instead of measurements.
     """
-    dataset = open_dataset(str(path))
+    options = dict(options or {})
+    dataset = open_dataset(str(path) if name is None else name, options)
     try:
         if dataset.count == 0 and len(dataset.subdatasets) == 1:
             only = dataset.subdatasets[0]
             dataset.close()
-            dataset = open_dataset(only)
+            dataset = open_dataset(only, options)
         refuse_unusable(dataset)
-        with gdal_env():
-            return RasterScene(path, dataset)
+        with gdal_env(**options):
+            return RasterScene(path, dataset, options)
     except BaseException:
         dataset.close()
         raise
 
 
-def open_dataset(name: str) -> Any:
+def open_dataset(name: str, options: Mapping[str, str] | None = None) -> Any:
     """Open a GDAL dataset for reading, not shared with any other user of the same file.
 
     Raises:
         InputDataError: GDAL cannot read it.
     """
+    heard = Listener()
     try:
-        with gdal_env():
+        with gdal_env(**(options or {})), listening(heard):
             return rasterio.open(name, sharing=False)
     except RasterioError as error:
+        _refuse_unreachable(name, [*heard.errors, *heard.warnings, reason(error)])
         raise InputDataError(
             "not an image that can be read, expected GeoTIFF, ENVI, MATLAB, a TIFF stack or a "
             f"folder of single-band images ({reason(error)})"
         ) from error
+
+
+def _refuse_unreachable(name: str, said: Sequence[str]) -> None:
+    """Say plainly that a remote file is not there or cannot be reached.
+
+    Raises:
+        InputDataError: GDAL complained of that.
+    """
+    if not name.startswith("/vsi"):
+        return
+    for words in said:
+        if "response code: 404" in words or "does not exist" in words or "No such file" in words:
+            raise InputDataError("there is no such file; check the name")
+        if any(sign in words for sign in ("response code", "CURL error", "Could not resolve")):
+            raise InputDataError(
+                f"cannot be reached: {without_secrets(words)}; check the name and the network"
+            )
 
 
 def refuse_unusable(dataset: Any) -> None:
@@ -131,7 +161,7 @@ def refuse_unusable(dataset: Any) -> None:
 def reason(error: BaseException) -> str:
     """What a library said, on one line; GDAL's own words where rasterio wraps them."""
     text = str(error.__cause__ or error)
-    return " ".join(text.split())
+    return without_secrets(" ".join(text.split()))
 
 
 def _alpha_index(dataset: Any) -> int | None:

@@ -9,7 +9,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -88,18 +88,33 @@ def _file_size_limit() -> int | None:
     return None if soft == resource.RLIM_INFINITY else int(soft)
 
 
-def refuse_existing(targets: Sequence[Path], *, overwrite: bool) -> None:
+def no_folder(path: Path) -> bool:  # noqa: ARG001
+    """For `replaceable`: folders are never replaced."""
+    return False
+
+
+def refuse_existing(
+    targets: Sequence[Path],
+    *,
+    overwrite: bool,
+    replaceable: Callable[[Path], bool] = no_folder,
+) -> None:
     """Check that files may be made (or replaced) under these names.
+
+    Args:
+        targets: The names.
+        overwrite: Replace what is there.
+        replaceable: True for a folder that is such an output itself, as a Zarr store is.
 
     Raises:
         OutputExistsError: One is there, and `overwrite` is off.
-        UsageError: One is a folder.
+        UsageError: One is a folder, and not such an output.
         ResourceError: The folder does not exist or cannot be written.
     """
     for target in targets:
         with resource_errors(target):
             found = os.path.lexists(target)
-            if target.is_dir():
+            if target.is_dir() and not replaceable(target):
                 raise UsageError(f"{target} is a folder; give the output a file name")
             if not stat.S_ISDIR(target.parent.stat().st_mode):
                 raise NotADirectoryError(errno.ENOTDIR, "not a folder")
@@ -137,17 +152,25 @@ class TemporaryPlace:
         overwrite: Replace what is there.
         sidecars: Files that readers would take for a part of the target; those of a replaced
             target go with it.
+        replaceable: True for a folder that may be replaced; the target is a folder then.
 
     Raises:
         OutputExistsError: The target or a sidecar is there, and `overwrite` is off.
         ResourceError: The folder cannot be written.
     """
 
-    def __init__(self, target: Path, *, overwrite: bool, sidecars: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        target: Path,
+        *,
+        overwrite: bool,
+        sidecars: Sequence[Path] = (),
+        replaceable: Callable[[Path], bool] = no_folder,
+    ) -> None:
         self.target = target
-        self._overwrite = overwrite
+        self._overwrite, self._replaceable = overwrite, replaceable
         self._sidecars = tuple(sidecars)
-        refuse_existing((target,), overwrite=overwrite)
+        refuse_existing((target,), overwrite=overwrite, replaceable=replaceable)
         if self._leftovers() and not overwrite:
             raise OutputExistsError(
                 f"{self._leftovers()[0]} is there and would be read as a part of {target.name}; "
@@ -175,7 +198,7 @@ class TemporaryPlace:
         try:
             with resource_errors(self.target):
                 for grown, _ in files:
-                    _to_disk(grown)
+                    _all_to_disk(grown)
                 self._move(files)
                 _to_disk(self.target.parent)
         finally:
@@ -189,8 +212,8 @@ class TemporaryPlace:
         return [path for path in self._sidecars if path.is_file()]
 
     def _move(self, files: Sequence[tuple[Path, Path]]) -> None:
-        if self._overwrite and len(files) == 1 and not self._leftovers():
-            grown, target = files[0]
+        grown, target = files[0]
+        if self._overwrite and len(files) == 1 and not self._leftovers() and not grown.is_dir():
             grown.replace(target)  # in one step, so there is always an old or a new one
             return
         placed: list[Path] = []
@@ -201,7 +224,7 @@ class TemporaryPlace:
                 placed.append(target)
         except BaseException:
             for target in placed:
-                target.unlink(missing_ok=True)
+                _remove(target)
             for kept, target in replaced:
                 kept.replace(target)
             raise
@@ -213,6 +236,8 @@ class TemporaryPlace:
         aside.mkdir()
         for path in (*reversed(targets), *self._leftovers()):
             if os.path.lexists(path):
+                if path.is_dir() and not self._replaceable(path):
+                    raise OutputExistsError(f"{path} became a folder while it was being made")
                 kept = aside / path.name
                 path.replace(kept)
                 moved.append((kept, path))
@@ -221,6 +246,9 @@ class TemporaryPlace:
 
 def _move_to_free_name(grown: Path, target: Path) -> None:
     """Rename, but never over another file: whoever came first keeps the name."""
+    if grown.is_dir():
+        _move_folder(grown, target)
+        return
     try:
         os.link(grown, target)
     except FileExistsError as error:
@@ -234,6 +262,39 @@ def _move_to_free_name(grown: Path, target: Path) -> None:
         except FileExistsError as error:
             raise OutputExistsError(f"{target} appeared while it was being made") from error
         grown.replace(target)
+
+
+def _move_folder(grown: Path, target: Path) -> None:
+    """Rename a folder, but never over anything; the system itself refuses all but empty folders."""
+    taken = os.path.lexists(target)
+    try:
+        if not taken:
+            grown.rename(target)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            raise
+        taken = True
+    if taken:
+        raise OutputExistsError(
+            f"{target} appeared while it was being made, and is kept; give another name, or "
+            "--overwrite to replace it"
+        )
+
+
+def _remove(path: Path) -> None:
+    """Take away what was placed a moment ago."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _all_to_disk(path: Path) -> None:
+    """A file, or a folder with everything in it."""
+    if path.is_dir():
+        for entry in path.iterdir():
+            _all_to_disk(entry)
+    _to_disk(path)
 
 
 def _to_disk(path: Path) -> None:

@@ -5,13 +5,14 @@ from typing import Final
 
 from hsisr.errors import UsageError
 from hsisr.io.blocks import block_size
+from hsisr.io.names import RemotePath
 from hsisr.io.protocol import SceneWriter, TargetOptions
 from hsisr.io.temporary import refuse_existing
 from hsisr.scene.metadata import SceneMetadata
 
 __all__ = ["FORMATS", "block_size", "check_target", "create_writer", "guess_format"]
 
-FORMATS: Final = ("GTiff", "COG", "ENVI", "MAT")
+FORMATS: Final = ("GTiff", "COG", "ENVI", "MAT", "Zarr")
 """Every format that can be written, by the names that `--format` takes."""
 
 _BY_SUFFIX: Final = {
@@ -27,6 +28,7 @@ _BY_SUFFIX: Final = {
     ".bil": "ENVI",
     ".bip": "ENVI",
     ".mat": "MAT",
+    ".zarr": "Zarr",
 }
 
 
@@ -49,7 +51,8 @@ def guess_format(path: Path, file_format: str | None = None) -> str:
     if found is None:
         raise UsageError(
             f"{path.name}: found the suffix {path.suffix!r}, expected .tif, .hdr, .img, .dat, "
-            f".bsq, .bil, .bip or .mat; change it, or name one of {', '.join(FORMATS)} as format"
+            f".bsq, .bil, .bip, .mat or .zarr; change it, or name one of {', '.join(FORMATS)} as "
+            "format"
         )
     return found
 
@@ -84,14 +87,25 @@ def check_target(path: Path, options: TargetOptions) -> None:
     """Say early whether a scene could be written there; writes nothing.
 
     Raises:
-        UsageError: The format is unknown, or the path is a folder.
+        UsageError: The format is unknown, or the path is a folder (other than a Zarr store, for
+            Zarr).
         OutputExistsError: The file (either file of an ENVI pair) exists without `overwrite`.
         ResourceError: The folder does not exist, or cannot be written.
     """
-    if guess_format(path, options.format) == "ENVI":
+    file_format = guess_format(path, options.format)
+    if isinstance(path, RemotePath):
+        from hsisr.io.remote import require_writable
+
+        require_writable(path, overwrite=options.overwrite)
+    elif file_format == "ENVI":
         from hsisr.io.envi_writer import refuse_existing_pair
 
         refuse_existing_pair(path, overwrite=options.overwrite)
+    elif file_format == "Zarr":
+        from hsisr.io.zarr_store import is_zarr_store, zarr_package
+
+        zarr_package()
+        refuse_existing((path,), overwrite=options.overwrite, replaceable=is_zarr_store)
     else:
         refuse_existing((path,), overwrite=options.overwrite)
 
@@ -105,6 +119,14 @@ def create_writer(path: Path, metadata: SceneMetadata, options: TargetOptions) -
         ResourceError: There is no room, or no permission.
     """
     file_format = guess_format(path, options.format)
+    if isinstance(path, RemotePath):
+        from hsisr.io.remote_writer import RemoteWriter
+
+        return RemoteWriter(
+            path,
+            lambda local: create_writer(local, metadata, options),
+            overwrite=options.overwrite,
+        )
     blocks = block_size(metadata, file_format, options.creation_options)
     if file_format == "ENVI":
         from hsisr.io.envi_writer import EnviWriter
@@ -114,6 +136,10 @@ def create_writer(path: Path, metadata: SceneMetadata, options: TargetOptions) -
         from hsisr.io.mat_writer import create_mat_writer
 
         return create_mat_writer(path, metadata, options, blocks)
+    if file_format == "Zarr":
+        from hsisr.io.zarr_writer import ZarrWriter
+
+        return ZarrWriter(path, metadata, options, blocks)
     from hsisr.io.geotiff_writer import GeoTiffWriter
 
     return GeoTiffWriter(path, metadata, options, blocks, cog=file_format == "COG")

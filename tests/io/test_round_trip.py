@@ -32,6 +32,7 @@ TARGETS: dict[str, dict[str, Any]] = {
     "a.bip": {},
     "a.mat": {},
     "a73.mat": {"creation_options": {"VERSION": "7.3"}},
+    "a.zarr": {},
 }
 EVERY_TARGET = pytest.mark.parametrize("name", TARGETS)
 
@@ -92,7 +93,7 @@ def test_nothing_is_invented(name: str, tmp_path: Path) -> None:
     assert set(found.header) <= {"description"}
 
 
-@pytest.mark.parametrize("name", ["a.tif", "cog.tif", "a.mat", "a73.mat"])
+@pytest.mark.parametrize("name", ["a.tif", "cog.tif", "a.mat", "a73.mat", "a.zarr"])
 def test_a_mask_comes_back(name: str, tmp_path: Path) -> None:
     mask = np.random.default_rng(0).random((20, 30)) > 0.3
     through_a_file(tmp_path / name, metadata_of((3, 20, 30)), mask)

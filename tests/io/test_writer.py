@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import rasterio
 import scipy.io
+import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ TARGETS: dict[str, dict[str, Any]] = {
     "a.bip": {},
     "a.mat": {},
     "a73.mat": {"creation_options": {"VERSION": "7.3"}},
+    "a.zarr": {},
 }
 EVERY_TARGET = pytest.mark.parametrize("name", TARGETS)
 TYPES = ("uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64")
@@ -52,6 +54,8 @@ def numbers_in(path: Path) -> NDArray[np.generic]:
             with h5py.File(path) as file:
                 return np.asarray(file["data"][:]).transpose(0, 2, 1)
         return np.asarray(scipy.io.loadmat(path)["data"]).transpose(2, 0, 1)
+    if path.suffix == ".zarr":
+        return np.asarray(zarr.open_group(path, mode="r")["data"])
     return np.asarray(envi.open(path.with_suffix(".hdr")).open_memmap()).transpose(2, 0, 1)
 
 
@@ -142,10 +146,13 @@ def test_overwrite_replaces_the_output_at_the_end_only(name: str, tmp_path: Path
 @EVERY_TARGET
 def test_an_output_has_the_permissions_of_any_new_file(name: str, tmp_path: Path) -> None:
     write_scene(tmp_path / name, metadata_of((1, 4, 4)), **_as_arguments(name))
-    plain = tmp_path / "plain"
-    plain.touch()
-    modes = {entry.stat().st_mode for entry in tmp_path.iterdir()}
-    assert modes == {plain.stat().st_mode}
+    made = list(tmp_path.rglob("*"))
+    file, folder = tmp_path / "plain", tmp_path / "new"
+    file.touch()
+    folder.mkdir()
+    for entry in made:
+        expected = folder if entry.is_dir() else file
+        assert entry.stat().st_mode == expected.stat().st_mode
 
 
 @EVERY_TARGET

@@ -1,0 +1,197 @@
+"""Zarr stores as something to be read with care: what is opened, and what is refused.
+
+A store is a folder (or anything like one behind fsspec) of small JSON files and packed chunks.
+Its text may name any shape and any codec, so both are looked at before a chunk is: numbers of
+codecs that are known to be harmless are unpacked, and no chunk larger than `LARGEST_CHUNK`.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from hsisr.errors import InputDataError, UsageError
+from hsisr.io.names import without_secrets
+
+LARGEST_CHUNK: Final = 2**30
+"""Bytes of an unpacked chunk that is read; one chunk at a time has to fit into memory."""
+
+MARKS: Final = ("zarr.json", ".zgroup", ".zarray")
+"""A folder with one of these in it is a Zarr store."""
+
+WHOLE: Final = "hsisr_all_chunks_written"
+"""Attribute of a store of which every chunk was written, so that a missing one is a loss."""
+
+_HARMLESS: Final = frozenset(
+    {
+        *("blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"),
+        *("adler32", "crc32", "crc32c", "fletcher32", "jenkins_lookup3"),
+        *("bitround", "delta", "fixedscaleoffset", "packbits", "quantize", "shuffle"),
+        *("bytes", "endian", "sharding_indexed", "transpose", "vlen-bytes", "vlen-utf8"),
+    }
+)
+"""Codecs that only move numbers; the registry of numcodecs also knows pickle, which runs code."""
+
+_DAMAGED: Final = (
+    OSError,
+    ValueError,  # every error of zarr's own is one, and those of JSON
+    KeyError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    RuntimeError,  # unpacking
+    NotImplementedError,
+    OverflowError,
+)
+"""What zarr raises where a store does not keep to the format."""
+
+
+def is_zarr_store(path: Path) -> bool:
+    """True if a path is a folder that says it is a Zarr store."""
+    return any((path / mark).is_file() for mark in MARKS)
+
+
+def zarr_package() -> Any:
+    """The package zarr, which is installed on demand.
+
+    Raises:
+        UsageError: It is not there.
+    """
+    try:
+        import zarr
+    except ImportError as error:
+        raise UsageError(
+            "Zarr stores need the package zarr, which is not installed; pip install 'hsisr[zarr]'"
+        ) from error
+    return zarr
+
+
+@contextmanager
+def zarr_errors(what: str = "not a Zarr store that can be read") -> Iterator[None]:
+    """Turn whatever zarr stumbles over into one line.
+
+    Raises:
+        InputDataError: The store is damaged.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # zarr's, about stores that are half of each version
+            yield
+    except (InputDataError, UsageError):
+        raise
+    except _DAMAGED as error:
+        words = without_secrets(" ".join(str(error).split()))[:200] or type(error).__name__
+        raise InputDataError(
+            f"{what}; it is incomplete, damaged or of an unknown kind ({words})"
+        ) from error
+
+
+class OpenStore:
+    """The arrays of a store, opened for reading; a chunk that is not there is remembered.
+
+    Args:
+        source: The folder, or a store of zarr's.
+
+    Raises:
+        InputDataError: It is no Zarr store, or a part of it cannot be understood.
+    """
+
+    def __init__(self, source: Any) -> None:
+        zarr = zarr_package()
+        with zarr_errors():
+            if isinstance(source, Path):
+                source = zarr.storage.LocalStore(source, read_only=True)
+            self._store = _noticing(source)
+            root = zarr.open(store=self._store, mode="r")
+            if isinstance(root, zarr.Array):
+                self.arrays: dict[str, Any] = {"": root}
+                self.attributes: Mapping[str, Any] = {}
+            else:
+                members = root.members(max_depth=None)
+                self.arrays = {n: a for n, a in members if isinstance(a, zarr.Array)}
+                self.attributes = dict(root.attrs)
+
+    def read(self, name: str, place: Any = ...) -> npt.NDArray[Any]:
+        """Numbers or texts of a part of an array.
+
+        A chunk that is not there is full of the fill value, as the format has it, unless the
+        store says that all were written.
+
+        Args:
+            name: A key of `arrays`.
+            place: Slices along its axes.
+
+        Raises:
+            InputDataError: A chunk is damaged or missing, or may not be unpacked.
+        """
+        array = self.arrays[name]
+        _require_harmless(name, array)
+        self._store.missing = None
+        with zarr_errors(f"array {name or '/'} cannot be read"):
+            found = np.asarray(array[place])
+        if self.attributes.get(WHOLE) and self._store.missing is not None:
+            raise InputDataError(
+                f"array {name or '/'} lacks the chunk {self._store.missing}; the store is "
+                "incomplete, copy it again"
+            )
+        return found
+
+    def close(self) -> None:
+        """Release the store; a second call does nothing."""
+        self._store.close()
+
+
+def _noticing(store: Any) -> Any:
+    """The store, with an attribute `missing` that names the last key not found."""
+    from zarr.storage import WrapperStore
+
+    class Noticing(WrapperStore[Any]):
+        missing: str | None = None
+
+        async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
+            found = await super().get(key, prototype, byte_range)
+            if found is None:
+                self.missing = key
+            return found
+
+    return Noticing(store)
+
+
+def _require_harmless(name: str, array: Any) -> None:
+    described = array.metadata.to_dict()
+    parts = [described.get(key) for key in ("compressor", "filters", "codecs")]
+    unknown = {codec for codec in _codecs(parts) if codec not in _HARMLESS}
+    if unknown:
+        raise InputDataError(
+            f"array {name or '/'} is packed by {', '.join(sorted(unknown))}, expected a plain "
+            "compression such as zstd; write it again with that"
+        )
+    itemsize = max(1, int(getattr(array.dtype, "itemsize", 1)))
+    size = itemsize
+    for side in getattr(array, "shards", None) or array.chunks:
+        size *= int(side)
+    if size > LARGEST_CHUNK:
+        raise InputDataError(
+            f"array {name or '/'} has chunks of {size} bytes, expected at most {LARGEST_CHUNK}; "
+            "write it again with smaller chunks"
+        )
+
+
+def _codecs(parts: Any) -> Iterator[str]:
+    """Names of all codecs in what a store says, those inside of others included."""
+    if isinstance(parts, Mapping):
+        name = parts.get("id", parts.get("name"))
+        if name is not None:
+            yield str(name).removeprefix("numcodecs.")
+        inside = parts.get("configuration")
+        if isinstance(inside, Mapping):
+            yield from _codecs([inside.get("codecs"), inside.get("index_codecs")])
+    elif isinstance(parts, (list, tuple)):
+        for part in parts:
+            yield from _codecs(part)
+    elif parts is not None:  # a codec itself, where zarr does not take it to pieces
+        yield str(getattr(parts, "codec_id", type(parts).__name__))

@@ -1,0 +1,324 @@
+"""Scenes that lie elsewhere: on a server on loopback, in memory, in archives."""
+
+import errno
+import os
+import pickle
+import socket
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from hsisr.cli.main import app
+from hsisr.errors import InputDataError, OutputExistsError, ResourceError, UsageError
+from hsisr.io.names import RemotePath, beside, scene_path, without_secrets
+from hsisr.io.opening import find_scenes, open_scene
+from hsisr.io.protocol import TargetOptions
+from hsisr.io.remote import gdal_name
+from hsisr.io.writer import check_target, create_writer
+from tests.io.serving_ranges import serving
+from tests.io.written import cube_for, metadata_of, rich_metadata, write_scene
+from tests.scenes import (
+    numbered,
+    write_envi,
+    write_geotiff,
+    write_mat5,
+    write_npy,
+    write_pages,
+)
+
+VALUES = numbered(5, 20, 16)
+SIGNED = "X-Amz-Signature=hush"
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("served")
+    write_geotiff(folder / "a.tif", VALUES)
+    write_geotiff(folder / "single.tif", VALUES[:1])
+    write_pages(folder / "pages.tif", VALUES)
+    write_envi(folder / "a.hdr", VALUES)
+    write_envi(folder / "twin.img.hdr", VALUES, data=folder / "twin.img")
+    write_envi(folder / "lonely.hdr", VALUES, data=folder / "named otherwise")
+    write_mat5(folder / "a.mat", VALUES)
+    write_npy(folder / "a.npy", VALUES)
+    write_scene(folder / "a.zarr", rich_metadata())
+    (folder / "text.tif").write_text("no picture")
+    (folder / "short.npy").write_bytes((folder / "a.npy").read_bytes()[:200])
+    with zipfile.ZipFile(folder / "a.zip", "w") as archive:
+        archive.write(folder / "a.tif", "inside/a.tif")
+    with serving(folder) as address:
+        yield address
+
+
+@pytest.fixture(autouse=True)
+def own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Copies go here, and nothing is left of them."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield folder
+    assert list(folder.iterdir()) == []
+
+
+@pytest.fixture
+def memory() -> Iterator[str]:
+    system = fsspec.filesystem("memory")
+    yield "memory://bucket"
+    system.rm("/", recursive=True)
+
+
+def program(*arguments: object) -> Result:
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a.tif", "single.tif", "pages.tif", "a.hdr", "a.img", "twin.img", "a.mat", "a.npy"]
+    + [f"{name}?{SIGNED}" for name in ("a.tif", "a.hdr", "a.mat")],
+)
+def test_a_scene_on_a_server_is_read(name: str, url: str) -> None:
+    expected = VALUES[:1] if name == "single.tif" else VALUES
+    with open_scene(f"{url}/{name}") as scene:
+        np.testing.assert_array_equal(scene.read().values, expected)
+        assert str(scene.path) == f"{url}/{name.partition('?')[0]}"
+        assert scene.path.name == name.partition("?")[0]
+
+
+def test_a_zarr_store_on_a_server_is_read(url: str) -> None:
+    with pytest.raises(InputDataError, match="not a Zarr store that can be read"):
+        open_scene(f"{url}/missing.zarr")
+    with open_scene(f"{url}/a.zarr") as scene:
+        np.testing.assert_array_equal(scene.read().values, cube_for(rich_metadata()))
+        assert scene.metadata.spectral_axis == rich_metadata().spectral_axis
+
+
+def test_names_in_the_file_systems_of_gdal_are_read(url: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(write_geotiff(tmp_path / "a.tif", VALUES), "in/a.tif")
+        archive.write(write_npy(tmp_path / "a.npy", VALUES), "in/a.npy")
+    for name in (
+        f"/vsicurl/{url}/a.tif",
+        f"/vsizip/{tmp_path}/a.zip/in/a.tif",
+        f"/vsizip//vsicurl/{url}/a.zip/inside/a.tif",
+    ):
+        with open_scene(name) as scene:
+            np.testing.assert_array_equal(scene.read().values, VALUES)
+    with pytest.raises(UsageError, match="only rasters that GDAL reads"):
+        open_scene(f"/vsizip/{tmp_path}/a.zip/in/a.npy")
+
+
+def test_file_urls_are_local_paths(tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "a b.tif", VALUES)
+    with open_scene(path.as_uri()) as scene:
+        assert scene.path == path
+
+
+def test_scenes_in_any_file_system_of_fsspec_are_fetched(memory: str, tmp_path: Path) -> None:
+    local = write_geotiff(tmp_path / "a.tif", VALUES)
+    fsspec.filesystem("memory").put_file(str(local), "/bucket/a.tif")
+    with open_scene(f"{memory}/a.tif") as scene:
+        np.testing.assert_array_equal(scene.read().values, VALUES)
+    with pytest.raises(InputDataError, match="there is no such file"):
+        open_scene(f"{memory}/b.tif")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("missing.tif", "there is no such file"),
+        ("missing.npy", "there is no such file"),
+        ("missing.zarr", "which opens one file"),
+        ("denied.tif", "cannot be reached"),
+        ("denied.npy", "cannot be fetched"),
+        ("text.tif", "not an image that can be read"),
+        ("short.npy", "cannot be read as a numpy array"),
+        ("lonely.hdr", "found no data file beside the header"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line_without_secrets(name: str, words: str, url: str) -> None:
+    host = url.removeprefix("http://")
+    done = program("info", f"http://me:hush@{host}/{name}?{SIGNED}")
+    assert done.exit_code == 3, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"error: {url}/{name}: ")
+    assert words in done.stderr
+    assert "hush" not in done.output
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.npy", "a.zarr"])
+def test_a_refused_connection_is_one_line(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GDAL_HTTP_MAX_RETRY", "0")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        with pytest.raises(InputDataError, match=rf"127.0.0.1:{port}/{name}: ") as caught:
+            open_scene(f"http://127.0.0.1:{port}/{name}?{SIGNED}")
+    assert "\n" not in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["silent.tif", "silent.npy"])
+def test_a_server_that_says_nothing_is_given_up(
+    name: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GDAL_HTTP_TIMEOUT", "1")
+    monkeypatch.setenv("GDAL_HTTP_MAX_RETRY", "0")
+    monkeypatch.setattr("hsisr.io.remote._SILENT_SECONDS", 1)
+    with pytest.raises(InputDataError, match=r"cannot be reached|no answer in time"):
+        open_scene(f"{url}/{name}")
+
+
+def test_an_output_tells_the_name_of_a_remote_source_only(url: str, tmp_path: Path) -> None:
+    host = url.removeprefix("http://")
+    source = f"http://me:hush@{host}/a.tif?{SIGNED}"
+    out = tmp_path / "out.tif"
+    done = program("upscale", source, "-o", out, "-s", "2", "-m", "bicubic", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert "hush" not in done.output
+    with open_scene(out) as scene:
+        assert scene.metadata.tags["HSISR_SOURCE"] == "a.tif"
+        assert not [text for text in scene.metadata.tags.values() if "hush" in text]
+    assert b"hush" not in out.read_bytes()
+    assert program("evaluate", "--lr", source, out).exit_code == 0
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    assert program("degrade", source, "-o", folder / "lr.tif", "-s", "2").exit_code == 0
+    several = program("upscale", source, out, "-o", folder, "-s", "2", "-m", "bicubic")
+    assert several.exit_code == 0, several.stderr
+    assert (folder / "a_x2.tif").is_file()
+
+
+@pytest.mark.parametrize("name", ["out.tif", "out.hdr", "out.mat", "out.zarr"])
+def test_a_remote_output_is_sent_whole(name: str, memory: str, tmp_path: Path) -> None:
+    source, target = write_geotiff(tmp_path / "a.tif", VALUES), f"{memory}/made/{name}"
+    command = ("upscale", source, "-o", target, "-s", "2", "-m", "bicubic")
+    done = program(*command)
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.strip() == target
+    with open_scene(target) as scene:
+        first = scene.read().values
+        assert first.shape == (5, 40, 32)
+    kept = program(*command)
+    assert kept.exit_code == 1
+    assert "exists and is kept" in kept.stderr
+    assert program(*command, "--overwrite").exit_code == 0
+    with open_scene(target) as scene:
+        np.testing.assert_array_equal(scene.read().values, first)
+
+
+def test_after_an_exception_nothing_is_sent(memory: str) -> None:
+    metadata = metadata_of((1, 8, 8))
+
+    def interrupted() -> None:
+        with create_writer(scene_path(f"{memory}/a.tif"), metadata, TargetOptions()) as writer:
+            writer.write(cube_for(metadata), row=0, col=0, band=0)
+            raise KeyboardInterrupt("stop")
+
+    with pytest.raises(KeyboardInterrupt, match="stop"):
+        interrupted()
+    assert fsspec.filesystem("memory").find("/") == []
+
+
+def test_what_was_sent_of_a_broken_sending_goes_again(
+    memory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system, metadata = fsspec.filesystem("memory"), metadata_of((1, 8, 8))
+    put = system.put_file
+
+    def breaking(local: str, place: str) -> None:
+        if place.endswith(".hdr"):
+            raise ConnectionResetError("reset")
+        put(local, place)
+
+    monkeypatch.setattr(type(system), "put_file", staticmethod(breaking))
+    writer = create_writer(scene_path(f"{memory}/a.hdr"), metadata, TargetOptions())
+    writer.write(cube_for(metadata), row=0, col=0, band=0)
+    with pytest.raises(
+        ResourceError, match=r"memory://bucket/a\.hdr: cannot be sent: no connection"
+    ):
+        writer.commit()
+    assert system.find("/") == []
+
+
+def test_outputs_that_cannot_be_sent_are_refused_early(memory: str) -> None:
+    for name in ("http://host/a.tif", "/vsicurl/https://host/a.tif"):
+        with pytest.raises(UsageError, match="outputs cannot be sent over http"):
+            check_target(scene_path(name), TargetOptions())
+    with pytest.raises(UsageError, match="only rasters that GDAL reads"):
+        check_target(scene_path("/vsizip/a.zip/a.tif"), TargetOptions())
+    fsspec.filesystem("memory").pipe_file("/bucket/a.tif", b"precious")
+    with pytest.raises(OutputExistsError, match="exists and is kept"):
+        check_target(scene_path(f"{memory}/a.tif"), TargetOptions())
+    fsspec.filesystem("memory").pipe_file("/bucket/b.zarr/thesis", b"precious")
+    metadata = metadata_of((1, 2, 2))
+    writer = create_writer(scene_path(f"{memory}/b.zarr"), metadata, TargetOptions(overwrite=True))
+    writer.write(cube_for(metadata), row=0, col=0, band=0)
+    with pytest.raises(UsageError, match="is a folder and no Zarr store"):
+        writer.commit()
+
+
+def test_without_fsspec_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    with pytest.raises(UsageError, match=r"pip install 'hsisr\[remote\]'"):
+        open_scene("https://host/a.npy")
+
+
+def test_a_kind_of_url_that_nothing_serves_is_one_line() -> None:
+    with pytest.raises(InputDataError, match=r"nosuch://host/a\.npy: cannot be fetched"):
+        open_scene("nosuch://host/a.npy")
+
+
+def test_names_are_told_apart() -> None:
+    assert isinstance(scene_path("s3://b/k.tif"), RemotePath)
+    assert isinstance(scene_path("/vsizip/a.zip/b.tif"), RemotePath)
+    assert scene_path(Path("https://host/a.tif")) == scene_path("https://host/a.tif")
+    for local in ("a.tif", "/data/a.tif", "C:/a.tif", "odd:/name", "/vsidata/a.tif", "a:b/c.tif"):
+        assert scene_path(local) == Path(local)
+    assert gdal_name(RemotePath("gs://b/k.tif")) == "/vsigs/b/k.tif"
+    remote = scene_path("https://h/a.tif?sig=1")
+    assert find_scenes(remote) == [remote]
+
+
+def test_remote_names_keep_their_secrets_to_themselves() -> None:
+    whole = "https://me:hush@host:80/a/b.tif?sig=hush#hush"
+    path = RemotePath(whole)
+    assert path.url == whole
+    assert "hush" not in f"{path} {path!r} {path.name} {path.parent} {path.suffix}"
+    assert (path.name, path.suffix, path.stem) == ("b.tif", ".tif", "b")
+    assert pickle.loads(pickle.dumps(path)) == path  # noqa: S301 - made in the same line
+    assert path != RemotePath("https://host:80/a/b.tif")
+    assert beside(path, "c.tif").url == "https://me:hush@host:80/a/c.tif?sig=hush#hush"
+    assert (RemotePath("s3://b/folder") / "x.tif").url == "s3://b/folder/x.tif"
+    assert without_secrets("what? no URL here") == "what? no URL here"
+
+
+def test_a_full_disk_while_fetching_is_a_resource_error(
+    memory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    system = fsspec.filesystem("memory")
+    system.pipe_file("/bucket/a.npy", b"numbers")
+    monkeypatch.setattr(type(system), "get_file", staticmethod(full))
+    with pytest.raises(
+        ResourceError, match=r"a\.npy: cannot be fetched: no space left in .*TMPDIR"
+    ):
+        open_scene(f"{memory}/a.npy")
+
+
+def test_the_program_does_not_load_what_reaches_out_before_it_must() -> None:
+    slow = "{'rasterio', 'torch', 'fsspec', 'zarr'}"
+    script = f"import sys, hsisr.cli.main; print(*{slow} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""

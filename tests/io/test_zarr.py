@@ -1,0 +1,198 @@
+"""Zarr stores: those of others, those that are broken, those that would do harm."""
+
+import pickle
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hsisr.errors import InputDataError, UsageError
+from hsisr.io.opening import find_scenes, open_scene, options_of_kind
+from hsisr.io.zarr_store import LARGEST_CHUNK, is_zarr_store
+from hsisr.tiling.windows import Window
+from tests.io.written import UTM, metadata_of, rich_metadata, write_scene
+from tests.io.zarr_stores import Version, edit_json, write_store
+from tests.scenes import numbered
+
+VALUES = numbered(4, 7, 6, "int16")
+BOTH = pytest.mark.parametrize("version", [2, 3])
+CUBE = (("band", "y", "x"), VALUES)
+
+
+def own_store(folder: Path) -> Path:
+    """A store written here."""
+    write_scene(folder / "own.zarr", rich_metadata((4, 40, 50)))
+    return folder / "own.zarr"
+
+
+@BOTH
+def test_a_store_as_xarray_writes_it_is_a_scene(version: Version, tmp_path: Path) -> None:
+    path = write_store(
+        tmp_path / "x.zarr",
+        {
+            "reflectance": (("wavelength", "y", "x"), VALUES),
+            "wavelength": (("wavelength",), [0.4, 0.5, 0.6, 0.7]),
+            "y": (("y",), 500 - 7.5 * (np.arange(7) + 0.5)),
+            "x": (("x",), 100 + 7.5 * (np.arange(6) + 0.5)),
+            "spatial_ref": ((), 0),
+        },
+        version=version,
+        attributes={
+            "reflectance": {"grid_mapping": "spatial_ref", "scale_factor": 0.1, "title": "field"},
+            "wavelength": {"units": "um"},
+            "spatial_ref": {"crs_wkt": UTM},
+        },
+    )
+    with open_scene(path) as scene:
+        meta = scene.metadata
+        np.testing.assert_array_equal(scene.read().values, VALUES)
+    assert scene.format == "Zarr"
+    assert meta.spectral_axis.wavelengths_nm == (400.0, 500.0, 600.0, 700.0)
+    assert meta.stored.scales == (0.1,) * 4
+    assert meta.georeference.crs_wkt == UTM
+    assert tuple(meta.georeference.transform or ())[:6] == (7.5, 0, 100, 0, -7.5, 500)
+    assert meta.tags == {"title": "field"}
+
+
+@BOTH
+def test_the_names_of_dimensions_tell_the_axes(version: Version, tmp_path: Path) -> None:
+    turned = {"cube": (("lat", "lon", "channel"), VALUES.transpose(1, 2, 0))}
+    with open_scene(write_store(tmp_path / "a.zarr", turned, version=version)) as scene:
+        np.testing.assert_array_equal(scene.read().values, VALUES)
+    unnamed = {"cube": (("a", "b", "c"), VALUES.transpose(1, 2, 0))}
+    path = write_store(tmp_path / "b.zarr", unnamed, version=version)
+    with open_scene(path, axes="rcb") as scene:
+        np.testing.assert_array_equal(scene.read().values, VALUES)
+
+
+def test_one_of_several_cubes_is_named(tmp_path: Path) -> None:
+    path = write_store(tmp_path / "a.zarr", {"one": CUBE, "deep/two": CUBE})
+    with pytest.raises(InputDataError, match=r"found 2 cubes: .*choose one with --variable NAME"):
+        open_scene(path)
+    with open_scene(path, variable="deep/two") as scene:
+        np.testing.assert_array_equal(scene.read().values, VALUES)
+    with pytest.raises(UsageError, match="--variable three: no such array; there are"):
+        open_scene(path, variable="three")
+    assert options_of_kind(path, "one", "brc") == ("one", "brc")
+
+
+def test_a_store_that_is_one_array_is_a_scene(tmp_path: Path) -> None:
+    path = write_store(tmp_path / "a.zarr", {"only": CUBE}) / "only"
+    with open_scene(path) as scene:
+        np.testing.assert_array_equal(scene.read().values, VALUES)
+
+
+def test_a_store_counts_as_one_scene_in_a_folder(tmp_path: Path) -> None:
+    own = own_store(tmp_path)
+    assert is_zarr_store(own)
+    assert find_scenes(tmp_path) == [own]
+    assert find_scenes(own) == [own]
+
+
+def test_windows_and_bands_are_parts_of_the_cube(tmp_path: Path) -> None:
+    path = write_store(tmp_path / "a.zarr", {"c": CUBE}, chunks=(3, 2, 4))
+    with open_scene(path) as scene:
+        assert scene.block_rows == 2
+        found = scene.read_stored(Window(1, 2, 5, 3), [3, 0])
+    np.testing.assert_array_equal(found, VALUES[[3, 0], 1:6, 2:5], strict=True)
+
+
+def test_chunks_that_others_left_out_are_full_of_the_fill_value(tmp_path: Path) -> None:
+    empty = np.zeros_like(VALUES)
+    with open_scene(write_store(tmp_path / "a.zarr", {"c": (CUBE[0], empty)})) as scene:
+        np.testing.assert_array_equal(scene.read().values, empty)
+
+
+def test_a_lost_chunk_of_an_own_store_is_an_error(tmp_path: Path) -> None:
+    own = own_store(tmp_path)
+    (own / "data" / "0.0.0").unlink()
+    with pytest.raises(InputDataError, match=r"data lacks the chunk data/0\.0\.0"):
+        open_scene(own).read()
+    (own / "wavelength" / "0").unlink()
+    with pytest.raises(InputDataError, match="wavelength lacks the chunk"):
+        open_scene(own)
+
+
+BREAKS: dict[str, Callable[[Path], object]] = {
+    "no metadata of the cube": lambda own: shutil.rmtree(own / "data"),
+    "no marks": lambda own: [shutil.move(own / n, own / "x") for n in (".zgroup", ".zmetadata")],
+    "no JSON": lambda own: [
+        (own / name).write_text("{") for name in (".zmetadata", "data/.zarray")
+    ],
+    "a number for a shape": lambda own: edit_json(own / "data" / ".zarray", shape=5),
+    "a negative side": lambda own: edit_json(own / "data" / ".zarray", shape=[4, -1, 2]),
+    "no pixels": lambda own: edit_json(own / "data" / ".zarray", shape=[4, 0, 2]),
+    "four axes": lambda own: edit_json(
+        own / "data" / ".zarray", shape=[1, 1, 2, 2], chunks=[1, 1, 2, 2]
+    ),
+    "an unknown type": lambda own: edit_json(own / "data" / ".zarray", dtype="<q9"),
+    "complex numbers": lambda own: edit_json(own / "data" / ".zarray", dtype="<c8", fill_value=0),
+    "an unknown codec": lambda own: edit_json(own / "data" / ".zarray", compressor={"id": "no"}),
+    "pickled objects": lambda own: edit_json(
+        own / "data" / ".zarray", dtype="|O", filters=[{"id": "pickle"}], fill_value=None
+    ),
+    "too many bands": lambda own: edit_json(own / "data" / ".zarray", shape=[10**9, 2, 2]),
+    "chunks of terabytes": lambda own: edit_json(
+        own / "data" / ".zarray", chunks=[4, 10**6, 10**6]
+    ),
+    "a torn chunk": lambda own: (own / "data" / "0.0.0").write_bytes(b"\x28\xb5\x2f\xfd"),
+    "a place of words": lambda own: edit_json(own / "spatial_ref" / ".zattrs", GeoTransform="here"),
+    "points that are none": lambda own: edit_json(own / "spatial_ref" / ".zattrs", gcps="[1, 2]"),
+    "rings of braces": lambda own: [
+        (own / name).write_text("[" * 100_000) for name in (".zmetadata", "data/.zattrs")
+    ],
+}
+
+
+@pytest.mark.parametrize("what", BREAKS)
+def test_a_broken_store_is_one_line_with_its_name(what: str, tmp_path: Path) -> None:
+    own = own_store(tmp_path)
+    BREAKS[what](own)
+    with pytest.raises(InputDataError, match=r"own\.zarr: ") as caught:
+        open_scene(own).read(Window(0, 0, 2, 2))
+    assert "\n" not in str(caught.value)
+
+
+def test_no_code_in_a_store_is_run(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return sys.exit, ("the trap was sprung",)
+
+    own = own_store(tmp_path)
+    for name in ("data", "wavelength"):
+        edit_json(own / name / ".zarray", compressor={"id": "pickle"})
+        for chunk in (own / name).glob("[0-9]*"):
+            chunk.write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(InputDataError, match="pickle"):
+        open_scene(own)
+
+
+def test_a_codec_that_is_not_known_to_be_harmless_is_refused(tmp_path: Path) -> None:
+    own = own_store(tmp_path)
+    codec = {"id": "astype", "encode_dtype": "<i4", "decode_dtype": "<i2"}
+    edit_json(own / "data" / ".zarray", filters=[codec])
+    with pytest.raises(InputDataError, match="is packed by astype, expected a plain compression"):
+        open_scene(own).read()
+
+
+def test_a_huge_shape_costs_nothing(tmp_path: Path) -> None:
+    path = write_store(tmp_path / "a.zarr", {"c": CUBE}, chunks=(4, 7, 6))
+    edit_json(path / "c" / ".zarray", shape=[4, 10**9, 10**9])
+    with open_scene(path) as scene:
+        assert scene.metadata.shape == (4, 10**9, 10**9)
+        np.testing.assert_array_equal(scene.read(Window(0, 0, 7, 6)).values, VALUES)
+    assert LARGEST_CHUNK < 4 * 10**18
+
+
+def test_without_the_package_one_line_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = own_store(tmp_path)
+    monkeypatch.setitem(sys.modules, "zarr", None)
+    with pytest.raises(UsageError, match=r"pip install 'hsisr\[zarr\]'"):
+        open_scene(own)
+    with pytest.raises(UsageError, match=r"pip install 'hsisr\[zarr\]'"):
+        write_scene(tmp_path / "new.zarr", metadata_of((1, 2, 2)))

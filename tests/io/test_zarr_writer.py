@@ -1,0 +1,198 @@
+"""Zarr stores as GDAL and zarr see them, and as folders that are replaced with care."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import zarr
+from typer.testing import CliRunner
+
+from hsisr.cli.main import app
+from hsisr.errors import OutputExistsError, ResourceError, UsageError
+from hsisr.io.gdal_env import gdal_env
+from hsisr.io.opening import open_scene
+from hsisr.io.protocol import TargetOptions
+from hsisr.io.writer import block_size, create_writer
+from hsisr.io.zarr_writer import ZarrWriter
+from tests.io.written import (
+    PLACED,
+    POINTS,
+    RPCS,
+    TURNED,
+    cube_for,
+    metadata_of,
+    rich_metadata,
+    write_in_pieces,
+    write_scene,
+)
+from tests.scenes import numbered, write_geotiff
+
+
+def test_gdal_finds_the_numbers_and_the_place(tmp_path: Path) -> None:
+    metadata = rich_metadata()
+    alike = replace(metadata.stored, scales=(0.5,) * 5, offsets=(1.0,) * 5, units=("W",) * 5)
+    cube = write_scene(tmp_path / "a.zarr", replace(metadata, stored=alike))
+    with gdal_env(), rasterio.open(tmp_path / "a.zarr") as dataset:
+        np.testing.assert_array_equal(dataset.read(), cube)
+        assert dataset.transform == PLACED.transform
+        assert dataset.crs.to_epsg() == 32633
+        assert dataset.nodata == -32768
+        assert (dataset.scales[4], dataset.offsets[4], dataset.units[4]) == (0.5, 1.0, "W")
+        assert dataset.tags()["HSISR_MODEL"] == "bicubic"
+
+
+def test_the_store_keeps_to_the_conventions_of_xarray(tmp_path: Path) -> None:
+    write_scene(tmp_path / "a.zarr", rich_metadata(unit="Micrometers"))
+    group = zarr.open_group(tmp_path / "a.zarr", mode="r", use_consolidated=True)
+    arrays = dict(group.arrays())
+    assert group.metadata.zarr_format == 2
+    assert arrays["data"].attrs["_ARRAY_DIMENSIONS"] == ["band", "y", "x"]
+    assert arrays["data"].attrs["grid_mapping"] == "spatial_ref"
+    named = str(arrays["data"].attrs["coordinates"]).split()
+    assert {"wavelength", "fwhm", "good_bands", "band_name", "spatial_ref"} <= set(named)
+    assert arrays["wavelength"].attrs["units"] == "nm"
+    assert np.asarray(arrays["wavelength"])[0] == 409.42
+    assert np.asarray(arrays["x"])[0] == 364095 + 3.75
+    assert arrays["x"].attrs["standard_name"] == "projection_x_coordinate"
+    assert arrays["spatial_ref"].attrs["GeoTransform"] == "364095.0 7.5 0.0 5809965.0 0.0 -7.5"
+
+
+def test_a_turned_grid_has_no_coordinates_that_would_lie(tmp_path: Path) -> None:
+    write_scene(tmp_path / "a.zarr", metadata_of((1, 4, 4), place=TURNED))
+    assert not {"x", "y"} & set(zarr.open_group(tmp_path / "a.zarr", mode="r"))
+
+
+@pytest.mark.parametrize("place", [POINTS, RPCS, TURNED], ids=["points", "polynomials", "turned"])
+def test_everything_that_is_known_comes_back(place: object, tmp_path: Path) -> None:
+    assert place in (POINTS, RPCS, TURNED)
+    metadata = replace(rich_metadata(unit="Micrometers"), georeference=place)
+    tags = {**metadata.tags, "units": "a tag that is called so", "grid_mapping": "x"}
+    write_scene(tmp_path / "a.zarr", replace(metadata, tags=tags))
+    with open_scene(tmp_path / "a.zarr") as scene:
+        found = scene.metadata
+    assert found.tags == tags
+    assert found.stored == metadata.stored
+    assert found.spectral_axis == metadata.spectral_axis
+    assert found.georeference == metadata.georeference
+    assert found.band_tags == metadata.band_tags
+    assert found.header["default bands"] == "{3, 2, 1}"
+
+
+@pytest.mark.parametrize("nodata", [np.nan, -9999.0, 0.0])
+def test_nodata_of_floats_comes_back(nodata: float, tmp_path: Path) -> None:
+    write_scene(tmp_path / "a.zarr", metadata_of((1, 4, 4), "float32", nodata=nodata))
+    with open_scene(tmp_path / "a.zarr") as scene:
+        np.testing.assert_equal(scene.metadata.stored.nodata, nodata)
+
+
+def test_chunks_are_the_blocks_and_options_are_obeyed(tmp_path: Path) -> None:
+    metadata = metadata_of((7, 300, 200))
+    write_scene(tmp_path / "a.zarr", metadata)
+    cube = zarr.open_group(tmp_path / "a.zarr", mode="r")["data"]
+    assert isinstance(cube, zarr.Array)
+    assert (cube.chunks[1], cube.chunks[2] + 8) == block_size(metadata, "Zarr")
+    assert cube.metadata.to_dict()["compressor"] == {"id": "zstd", "level": 3}
+    chosen = {"CHUNKS": "2,64,50", "COMPRESSION": "gzip", "LEVEL": "1"}
+    write_scene(tmp_path / "b.zarr", metadata, creation_options=chosen)
+    cube = zarr.open_group(tmp_path / "b.zarr", mode="r")["data"]
+    assert isinstance(cube, zarr.Array)
+    assert cube.chunks == (2, 64, 50)
+    assert cube.metadata.to_dict()["compressor"] == {"id": "gzip", "level": 1}
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("CHUNKS=4,4", "expected bands, rows and columns"),
+        ("CHUNKS=0,4,4", "expected bands, rows and columns"),
+        ("CHUNKS=9,90000,90000", "expected at most"),
+        ("COMPRESSION=LZW", "no creation option COMPRESSION=LZW"),
+        ("LEVEL=99", "no creation option LEVEL=99 with COMPRESSION=ZSTD"),
+    ],
+)
+def test_an_impossible_option_is_refused(option: str, words: str, tmp_path: Path) -> None:
+    key, _, value = option.partition("=")
+    options = TargetOptions(creation_options={key: value})
+    with pytest.raises(UsageError, match=words):
+        create_writer(tmp_path / "a.zarr", metadata_of((9, 90000, 90000)), options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nodata_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nodata -1 does not fit uint16"):
+        write_scene(tmp_path / "a.zarr", metadata_of((1, 2, 2), nodata=-1))
+
+
+def test_only_a_zarr_store_is_ever_replaced(tmp_path: Path) -> None:
+    metadata, path = metadata_of((1, 20, 20)), tmp_path / "a.zarr"
+    path.mkdir()
+    (path / "thesis.txt").write_text("precious")
+    with pytest.raises(UsageError, match="is a folder"):
+        write_scene(path, metadata, overwrite=True)
+    assert (path / "thesis.txt").read_text() == "precious"
+
+
+def test_a_folder_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:
+    path, metadata = tmp_path / "a.zarr", metadata_of((1, 20, 20))
+    for overwrite in (False, True):
+        writer = create_writer(path, metadata, TargetOptions(overwrite=overwrite))
+        writer.write(cube_for(metadata), row=0, col=0, band=0)
+        path.mkdir()
+        with pytest.raises(OutputExistsError, match=r"appeared|became a folder"):
+            writer.commit()
+        path.rmdir()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_replacement_brings_the_old_store_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, metadata = tmp_path / "a.zarr", metadata_of((1, 20, 20))
+    old = write_scene(path, metadata)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    writer = create_writer(path, metadata, TargetOptions(overwrite=True))
+    writer.write(old + 1, row=0, col=0, band=0)
+    monkeypatch.setattr("pathlib.Path.rename", refuse)
+    with pytest.raises(ResourceError, match="no permission"):
+        writer.commit()
+    with open_scene(path) as scene:
+        np.testing.assert_array_equal(scene.read().values, old)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_store_that_lacks_a_chunk_is_never_delivered(tmp_path: Path) -> None:
+    metadata = metadata_of((1, 300, 300))
+    writer = create_writer(tmp_path / "a.zarr", metadata, TargetOptions())
+    assert isinstance(writer, ZarrWriter)
+    write_in_pieces(writer, cube_for(metadata))
+    next((writer._grown / "data").glob("0.*")).unlink()
+    with pytest.raises(ResourceError, match="1 of its chunks did not reach the disk"):
+        writer.commit()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_upscale_info_and_evaluate_speak_zarr(tmp_path: Path) -> None:
+    scene = write_geotiff(tmp_path / "scene.tif", numbered(4, 12, 12))
+    out, again = tmp_path / "out.zarr", tmp_path / "again.zarr"
+    run, plain = CliRunner().invoke, ["-s", "2", "-m", "bicubic"]
+    for command in (
+        ["upscale", scene, "-o", out, *plain],
+        ["upscale", scene, "-o", out, *plain, "--overwrite"],
+        ["upscale", out, "-o", again, *plain],
+        ["degrade", again, "-o", tmp_path / "lr.zarr", "-s", "2"],
+        ["info", out],
+        ["evaluate", "--lr", scene, out],
+        ["evaluate", out, tmp_path / "lr.zarr"],
+    ):
+        done = run(app, list(map(str, command)))
+        assert done.exit_code == 0, done.output
+    names = {"scene.tif", "out.zarr", "again.zarr", "lr.zarr"}
+    assert {entry.name for entry in tmp_path.iterdir()} == names
+    several = run(app, ["upscale", str(scene), str(again), "-o", str(out), *plain])
+    assert several.exit_code == 2
+    assert "is a Zarr store; several scenes need a folder" in several.stderr
