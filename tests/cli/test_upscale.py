@@ -119,7 +119,7 @@ def test_several_scenes_go_to_a_folder_and_a_broken_one_fails_the_run(
     broken.write_bytes(b"no TIFF at all")
     done = hsisr("upscale", scene, broken, other, "-m", "nearest", "-s", 2, "-o", out)
     assert done.exit_code == 1
-    assert sorted(p.name for p in out.iterdir()) == ["other_x2.tif", "scene_x2.tif"]
+    assert sorted(p.name for p in out.glob("*.*")) == [".hsisr", "other_x2.tif", "scene_x2.tif"]
     assert "broken.tif" in done.stderr
     assert "1 of 3 scenes failed" in done.stderr
     assert len(done.stdout.splitlines()) == 2
@@ -130,7 +130,10 @@ def test_a_folder_is_upscaled_and_finished_scenes_are_skipped(scene: Path, out: 
     assert hsisr(*again).exit_code == 0
     first = (out / "scene_x2.tif").stat().st_mtime_ns
     done = hsisr(*again, "--json")
-    assert json.loads(done.stdout)["skipped"] == 1
+    (skipped,) = json.loads(done.stdout)["skipped"]
+    assert skipped["output"] == str(out / "scene_x2.tif")
+    assert skipped["reason"] == "recorded as complete"
+    assert done.stderr == "1 of 1 scenes were finished already\n"
     assert (out / "scene_x2.tif").stat().st_mtime_ns == first
 
 

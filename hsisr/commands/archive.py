@@ -1,0 +1,222 @@
+"""Which scenes a run does, and where their outputs go."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hsisr.commands.options import UpscaleOptions
+from hsisr.commands.scene_list import read_list
+from hsisr.commands.shard import Shard, shard_named, shard_of_job
+from hsisr.errors import HsisrError, InputDataError, UsageError
+from hsisr.io.opening import find_scenes
+from hsisr.io.stac import SourceItem, is_item_name, item_beside, read_item
+from hsisr.io.writer import guess_format
+
+SUFFIXES = {"GTiff": ".tif", "COG": ".tif", "ENVI": ".hdr", "MAT": ".mat"}
+"""Suffix of an output by its format."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A scene that could not be upscaled."""
+
+    source: Path
+    """What the user named."""
+    error: HsisrError
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A scene and its output."""
+
+    source: Path
+    """What the user named: a scene, or a STAC Item that points to one."""
+    scene: Path | str
+    """What is opened."""
+    output: Path
+    item: SourceItem | None = None
+    """The item from which one is derived for the output."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What one run has to do."""
+
+    entries: tuple[Work | Failure, ...]
+    total: int
+    """Scenes in the whole list."""
+    shard: Shard | None
+    """The share of the list that `entries` are; None: all of it."""
+    in_folder: bool
+    """The outputs go to a folder, which keeps records of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the user named.
+
+    Raises:
+        UsageError: Neither scenes nor a list.
+    """
+
+    sources: Sequence[Path] = ()
+    """Scenes, folders of scenes, STAC Items."""
+    list: Path | None = None
+    """A file with more of them, `-` for stdin; see `read_list`."""
+    output: Path
+    shard: str | None = None
+    """I/N; None: that of the SLURM array task, if this is one and several scenes are given."""
+    asset: str | None = None
+    """Which asset of STAC Items is the scene."""
+    items: bool | None = None
+    """Derive STAC Items: None where one was named, True also from items beside scenes."""
+
+    def __post_init__(self) -> None:
+        if not self.sources and self.list is None:
+            raise UsageError("found neither SCENE nor --list, expected scenes to upscale")
+
+
+def select(
+    wanted: Wanted, options: UpscaleOptions, environment: Mapping[str, str] | None = None
+) -> Selection:
+    """The scenes of this run, each with its output.
+
+    One scene and an output that is no folder: that pair. Otherwise every scene (those in a folder
+    included) goes to `NAME_xSCALE` in the output folder, in its own format where that can be
+    written, else as GeoTIFF; that of an item is named after the item's id.
+
+    A path that is not there, an item that cannot be read, or a folder without scenes becomes a
+    `Failure` and leaves the others alone.
+
+    Args:
+        wanted: What the user named.
+        options: Their scale, and format if it is set, name the outputs.
+        environment: Where the variables of a SLURM job array are looked for.
+
+    Raises:
+        UsageError: Two scenes of the list, in whatever shard, would have the same output; the
+            output is a file, or a folder of inputs; the shard makes no sense.
+        InputDataError: The list cannot be read, or names nothing.
+    """
+    sources = [*wanted.sources, *([] if wanted.list is None else read_list(wanted.list))]
+    if not sources:
+        raise InputDataError(f"the list {wanted.list} names no scene, expected one path a line")
+    if wanted.asset is not None and not any(map(is_item_name, sources)):
+        raise UsageError(f"--asset {wanted.asset} has no meaning without a STAC Item; leave it out")
+    found = {path.absolute(): entry for s in sources for path, entry in _found(s)}
+    single = wanted.list is None and len(sources) == 1 and set(found) == {sources[0].absolute()}
+    in_folder = not single or wanted.output.is_dir()
+    if in_folder:
+        _require_folder_of_its_own(wanted.output, sources)
+    folder, output = (wanted.output, None) if in_folder else (wanted.output.parent, wanted.output)
+    entries = [
+        entry if isinstance(entry, Failure) else _work(entry, wanted, options, folder, output)
+        for entry in found.values()
+    ]
+    _refuse_collisions(entries)
+    several = wanted.list is not None or len(entries) > 1
+    shard = _shard(wanted.shard, environment or {}, several=several)
+    if shard is None:
+        return Selection(
+            entries=tuple(entries), total=len(entries), shard=None, in_folder=in_folder
+        )
+    in_order = sorted(entries, key=lambda entry: str(entry.source.absolute()))
+    return Selection(
+        entries=shard.of_all(in_order), total=len(entries), shard=shard, in_folder=in_folder
+    )
+
+
+def item_path(output: Path) -> Path:
+    """Where the STAC Item of an output goes.
+
+    >>> item_path(Path("finer/a_x4.tif")).name
+    'a_x4.json'
+    """
+    return output.with_suffix(".json")
+
+
+def _found(source: Path) -> Iterator[tuple[Path, Path | Failure]]:
+    """The scenes that a path stands for, or why there is none, by their own paths."""
+    try:
+        scenes = find_scenes(source) if source.exists() else []
+    except InputDataError as error:
+        yield source, Failure(source, error)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        yield source, Failure(source, InputDataError(f"{source}: cannot be looked at ({reason})"))
+    else:
+        if not scenes:
+            lacks = "found no scene in this folder"
+            if not source.is_dir():
+                lacks = "there is no such file or folder; check the name"
+            yield source, Failure(source, InputDataError(f"{source}: {lacks}"))
+        yield from ((scene, scene) for scene in scenes)
+
+
+def _require_folder_of_its_own(output: Path, sources: Iterable[Path]) -> None:
+    """Outputs in a folder of inputs would be taken for scenes by the next run, or shard."""
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"{output} is a file; several scenes need a folder as output")
+    place = output.resolve()
+    for source in sources:
+        if source.is_dir() and source.resolve() == place:
+            raise UsageError(
+                f"{output} is also the folder of the input scenes, and its outputs would become "
+                "inputs; name another folder"
+            )
+
+
+def _work(
+    source: Path, wanted: Wanted, options: UpscaleOptions, folder: Path, output: Path | None
+) -> Work | Failure:
+    try:
+        item: SourceItem | None = None
+        scene: Path | str = source
+        if is_item_name(source):
+            item = read_item(source, asset=wanted.asset)
+            scene = item.scene
+        elif wanted.items:
+            item = item_beside(source)
+        if output is None:
+            output = folder / _name(source, scene, item, options)
+    except HsisrError as error:
+        return Failure(source, error)
+    return Work(source, scene, output, None if wanted.items is False else item)
+
+
+def _name(source: Path, scene: Path | str, item: SourceItem | None, options: UpscaleOptions) -> str:
+    place = Path(scene)
+    if item is not None and is_item_name(source):
+        stem = re.sub(r"[^\w.-]+", "_", item.item.id)[:200].strip("._") or "item"
+    else:
+        stem = place.name if place.is_dir() else place.stem
+    if options.format is not None:
+        by_name = {name.lower(): suffix for name, suffix in SUFFIXES.items()}
+        suffix = by_name.get(options.format.lower(), ".tif")
+    else:
+        try:
+            suffix = SUFFIXES[guess_format(place, None)] if place.suffix else ".hdr"
+        except HsisrError:
+            suffix = ".tif"
+    return f"{stem}_x{options.scale}{suffix}"
+
+
+def _refuse_collisions(entries: Iterable[Work | Failure]) -> None:
+    taken: dict[Path, Path] = {}
+    for work in entries:
+        if isinstance(work, Failure):
+            continue
+        for path in (work.output, *([item_path(work.output)] if work.item else [])):
+            if path in taken:
+                raise UsageError(
+                    f"{taken[path]} and {work.source} would both become {path}; "
+                    "upscale them one by one, or into different folders"
+                )
+            taken[path] = work.source
+
+
+def _shard(text: str | None, environment: Mapping[str, str], *, several: bool) -> Shard | None:
+    if text is not None:
+        return shard_named(text)
+    return shard_of_job(environment) if several else None
