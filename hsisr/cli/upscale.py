@@ -214,7 +214,7 @@ def _judge(outcomes: "list[Outcome]", *, quiet: bool) -> None:
 
     skipped = sum(isinstance(outcome, Skipped) for outcome in outcomes)
     if skipped and not quiet:
-        say(f"{skipped} of {len(outcomes)} scenes were finished already")
+        say(f"{skipped} of {len(outcomes)} scenes finished already; left out")
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     if len(outcomes) == 1 and failures:
         raise failures[0].error

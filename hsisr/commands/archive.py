@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,20 +139,21 @@ def item_path(output: Path) -> Path:
 
 def _found(source: Path) -> Iterator[tuple[Path, Path | Failure]]:
     """The scenes that a path stands for, or why there is none, by their own paths."""
+    scenes: list[Path] = []
     try:
-        scenes = find_scenes(source) if source.exists() else []
+        source.stat()
+        scenes = find_scenes(source)
+        lacks = "found no scene in this folder"
     except InputDataError as error:
         yield source, Failure(source, error)
+        return
+    except (FileNotFoundError, NotADirectoryError):
+        lacks = "there is no such file or folder; check the name"
     except OSError as error:
-        reason = error.strerror or str(error)
-        yield source, Failure(source, InputDataError(f"{source}: cannot be looked at ({reason})"))
-    else:
-        if not scenes:
-            lacks = "found no scene in this folder"
-            if not source.is_dir():
-                lacks = "there is no such file or folder; check the name"
-            yield source, Failure(source, InputDataError(f"{source}: {lacks}"))
-        yield from ((scene, scene) for scene in scenes)
+        lacks = f"cannot be looked at ({error.strerror or error})"
+    if not scenes:
+        yield source, Failure(source, InputDataError(f"{source}: {lacks}"))
+    yield from ((scene, scene) for scene in scenes)
 
 
 def _require_folder_of_its_own(output: Path, sources: Iterable[Path]) -> None:
@@ -160,7 +162,10 @@ def _require_folder_of_its_own(output: Path, sources: Iterable[Path]) -> None:
         raise UsageError(f"{output} is a file; several scenes need a folder as output")
     place = output.resolve()
     for source in sources:
-        if source.is_dir() and source.resolve() == place:
+        clash = False
+        with suppress(OSError):  # told by `_found`
+            clash = source.is_dir() and source.resolve() == place
+        if clash:
             raise UsageError(
                 f"{output} is also the folder of the input scenes, and its outputs would become "
                 "inputs; name another folder"

@@ -177,7 +177,7 @@ def _finer_sizes(fields: Any, scale: int) -> Any:
     """Fields, bands included, whose pixel sizes are divided by the scale."""
     if not isinstance(fields, dict):
         return fields
-    finer = {
+    finer: dict[str, Any] = {
         key: value / scale if key in _SIZES and isinstance(value, (int, float)) else value
         for key, value in fields.items()
     }

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tifffile import TiffFile
+
 from hsisr.errors import InputDataError
 from hsisr.io.envi import DATA_SUFFIXES
 from hsisr.io.opening import open_scene
+from hsisr.io.stack import DAMAGED
 from hsisr.tiling.windows import Window
 
 _BESIDE: Final = (".aux.xml", ".msk", ".ovr")
@@ -82,25 +85,23 @@ def require_whole(path: Path) -> None:
     Raises:
         InputDataError: It is not whole, or no scene.
     """
-    if path.suffix.lower() in _TIFF:
-        _require_blocks(path)
     with closing(open_scene(path)) as scene:
         bands, rows, cols = scene.metadata.shape
         scene.read_stored(Window(rows - 1, cols - 1, 1, 1), [bands - 1])
+    if path.suffix.lower() in _TIFF:
+        _require_blocks(path)
 
 
 def _require_blocks(path: Path) -> None:
-    import tifffile
-
     try:
         size = path.stat().st_size
-        with tifffile.TiffFile(path) as tiff:
+        with TiffFile(path) as tiff:
             end = max(
                 start + count
                 for page in tiff.pages
                 for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)
             )
-    except (OSError, ValueError, tifffile.TiffFileError) as error:
+    except DAMAGED as error:
         reason = " ".join(str(error).split())
         raise InputDataError(f"{path}: cannot be read as TIFF ({reason})") from error
     if end > size:
