@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hsisr.commands.options import UpscaleOptions
-from hsisr.commands.scene_list import read_list
+from hsisr.commands.scene_list import list_name, read_list
 from hsisr.commands.shard import Shard, shard_named, shard_of_job
 from hsisr.errors import HsisrError, InputDataError, UsageError
 from hsisr.io.opening import find_scenes
@@ -101,8 +101,8 @@ def select(
         InputDataError: The list cannot be read, or names nothing.
     """
     sources = [*wanted.sources, *([] if wanted.list is None else read_list(wanted.list))]
-    if not sources:
-        raise InputDataError(f"the list {wanted.list} names no scene, expected one path a line")
+    if not sources and wanted.list is not None:
+        raise InputDataError(f"{list_name(wanted.list)} names no scene, expected one path a line")
     if wanted.asset is not None and not any(map(is_item_name, sources)):
         raise UsageError(f"--asset {wanted.asset} has no meaning without a STAC Item; leave it out")
     found = {path.absolute(): entry for s in sources for path, entry in _found(s)}

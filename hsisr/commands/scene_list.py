@@ -26,7 +26,9 @@ def read_list(path: Path) -> list[Path]:
     texts = (os.fsdecode(line.strip()) for line in lines)
     found = [text for text in texts if text and not text.startswith("#")]
     if any("\0" in text for text in found):
-        raise InputDataError(f"{_named(path)}: found a zero byte, expected text, one path a line")
+        raise InputDataError(
+            f"{list_name(path)}: found a zero byte, expected text, one path a line"
+        )
     return [Path(text) for text in found]
 
 
@@ -35,8 +37,9 @@ def _content(path: Path) -> bytes:
         return sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
     except OSError as error:
         reason = error.strerror or str(error)
-        raise InputDataError(f"{_named(path)}: cannot be read ({reason})") from error
+        raise InputDataError(f"{list_name(path)}: cannot be read ({reason})") from error
 
 
-def _named(path: Path) -> str:
+def list_name(path: Path) -> str:
+    """What a message calls a list."""
     return "the list on stdin" if path == STDIN else f"the list {path}"

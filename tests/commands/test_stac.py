@@ -16,68 +16,14 @@ from hsisr.commands.archive import Failure, Selection, Wanted, Work, select
 from hsisr.commands.batch import Done, Outcome, Skipped, upscale_all
 from hsisr.commands.completion_record import record_path
 from hsisr.commands.options import UpscaleOptions
-from hsisr.errors import HsisrWarning, InputDataError, OutputExistsError, ResourceError, UsageError
+from hsisr.errors import HsisrWarning, OutputExistsError, ResourceError, UsageError
 from hsisr.io.opening import open_scene
 from hsisr.io.stac import read_item
 from tests.commands.files import counts, write_tif
 from tests.scenes import write_envi
+from tests.stac_items import BANDS, GEOTIFF, PROPERTIES, data_asset, write_item
 
 BICUBIC = UpscaleOptions(scale=2, model="bicubic")
-GEOTIFF = "image/tiff; application=geotiff"
-PROPERTIES = {
-    "datetime": "2022-07-01T10:00:00Z",
-    "gsd": 30,
-    "eo:cloud_cover": 7,
-    "created": "2022-08-01T00:00:00Z",
-    "proj:epsg": 32633,
-    "proj:shape": [6, 5],
-    "proj:bbox": [364095, 5809785, 364245, 5809965],
-    "processing:software": {"sensor-chain": "1.2"},
-}
-BANDS = [
-    {"name": f"b{n}", "center_wavelength": 0.4 + n / 100, "full_width_half_max": 0.0085}
-    for n in range(3)
-]
-RASTER = [
-    {"data_type": "uint16", "spatial_resolution": 30, "nodata": 0, "statistics": {"mean": 2000.0}}
-    for _ in range(3)
-]
-
-
-def data_asset(href: str = "./cube.tif", **fields: Any) -> dict[str, Any]:
-    return {"href": href, "type": GEOTIFF, "roles": ["data"], **fields}
-
-
-THUMBNAIL = {"href": "./look.png", "type": "image/png", "roles": ["thumbnail"]}
-
-
-def write_item(folder: Path, assets: dict[str, Any] | None = None, **fields: Any) -> Path:
-    """An item in STAC 1.0.0, and its scene, in a folder of its own."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_tif(folder / "cube.tif", counts(3, 6, 5), nodata=0)
-    cube = data_asset(title="Reflectance")
-    cube |= {"eo:bands": BANDS, "raster:bands": RASTER, "file:size": 12}
-    ring = [[12.99, 52.4], [13.0, 52.4], [13.0, 52.41], [12.99, 52.41], [12.99, 52.4]]
-    item = {
-        "type": "Feature",
-        "stac_version": "1.0.0",
-        "stac_extensions": [
-            "https://stac-extensions.github.io/eo/v1.1.0/schema.json",
-            "https://stac-extensions.github.io/raster/v1.1.0/schema.json",
-            "https://stac-extensions.github.io/projection/v1.1.0/schema.json",
-        ],
-        "id": "flight 7/line 3",
-        "collection": "flights",
-        "geometry": {"type": "Polygon", "coordinates": [ring]},
-        "bbox": [12.99, 52.4, 13.0, 52.41],
-        "properties": PROPERTIES,
-        "links": [{"rel": "collection", "href": "../collection.json"}],
-        "assets": {"cube": cube, "thumbnail": THUMBNAIL} if assets is None else assets,
-        **fields,
-    }
-    path = folder / "item.json"
-    path.write_text(json.dumps(item))
-    return path
 
 
 def run(selection: Selection, options: UpscaleOptions = BICUBIC, **how: Any) -> list[Outcome]:
@@ -190,101 +136,6 @@ def test_every_format_has_its_asset(
     assert assets["cube"].media_type == media_type
     with open_scene(read_item(Path(str(done.item))).scene) as scene:
         assert scene.metadata.shape == (3, 12, 10)
-
-
-def chosen_key(folder: Path, assets: dict[str, Any], asset: str | None = None) -> str:
-    return read_item(write_item(folder, assets), asset=asset).key
-
-
-@pytest.mark.parametrize(
-    ("assets", "key"),
-    [
-        ({"a": data_asset(), "b": THUMBNAIL}, "a"),
-        ({"a": data_asset(roles=None), "b": THUMBNAIL}, "a"),
-        ({"a": data_asset(), "b": data_asset("x.nc", type="application/netcdf")}, "a"),
-        ({"a": data_asset("x.nc", type="application/netcdf"), "b": THUMBNAIL}, "a"),
-        ({"a": data_asset(type=None), "b": data_asset("b.tif", roles=["metadata"])}, "a"),
-        ({"h": data_asset("c.hdr", type=None), "d": data_asset("c.img", type=None)}, "d"),
-        ({"h": data_asset("c.hdr", type=None), "d": data_asset("c", type="x/envi")}, "d"),
-        ({"h": data_asset("c.img.hdr", type=None), "d": data_asset("c.img", type=None)}, "d"),
-    ],
-)
-def test_the_asset_is_chosen_by_role_and_kind(
-    tmp_path: Path, assets: dict[str, Any], key: str
-) -> None:
-    assert chosen_key(tmp_path, assets) == key
-
-
-def test_the_asset_may_be_named(tmp_path: Path) -> None:
-    two = {"swir": data_asset(), "vnir": data_asset("v.tif")}
-    assert chosen_key(tmp_path, two, "vnir") == "vnir"
-    with pytest.raises(InputDataError, match="has no asset 'tir', expected one of swir, vnir"):
-        chosen_key(tmp_path, two, "tir")
-    with pytest.raises(InputDataError, match="found assets swir, vnir, expected one; choose it wi"):
-        chosen_key(tmp_path, two)
-    with pytest.raises(InputDataError, match="found no asset that is GeoTIFF, COG or ENVI among b"):
-        chosen_key(tmp_path, {"b": THUMBNAIL})
-
-
-@pytest.mark.parametrize(
-    ("href", "place"),
-    [
-        ("cube.tif", "in/cube.tif"),
-        ("./deep/a%20b.tif", "in/deep/a b.tif"),
-        ("file:///data/a%20b.tif", "/data/a b.tif"),
-        ("/data/cube.tif", "/data/cube.tif"),
-        ("https://example.org/a%20b.tif?x=1", None),
-        ("/vsicurl/https://example.org/cube.tif", None),
-        ("s3://bucket/cube.tif", None),
-    ],
-)
-def test_hrefs_lead_from_the_item_and_addresses_stay_as_they_are(
-    tmp_path: Path, href: str, place: str | None
-) -> None:
-    found = read_item(write_item(tmp_path / "in", {"a": data_asset(href)})).scene
-    assert found == (href if place is None else tmp_path / place)
-
-
-VALID: dict[str, Any] = {"type": "Feature", "stac_version": "1.0.0", "id": "a", "links": []}
-VALID |= {"properties": PROPERTIES, "geometry": None, "assets": {"a": data_asset()}}
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ("no JSON", "found no JSON"),
-        ("[" * 100_000, "found no JSON"),
-        (b"\xff\xfe", "found no JSON"),
-        ("[1]", "found JSON without a type, expected a STAC Item"),
-        ({"type": "Topology"}, "found JSON of type 'Topology', expected a STAC Item"),
-        ({"type": "Feature"}, "found JSON of type 'Feature', expected a STAC Item"),
-        ({"type": "Collection"}, "found a Collection, which stands for many items"),
-        ({"type": "FeatureCollection"}, "which stands for many items, expected a STAC Item"),
-        ({**VALID, "id": 7}, "expected an id and assets with href, type and roles"),
-        ({**VALID, "assets": [data_asset()]}, "expected an id and assets"),
-        ({**VALID, "assets": {"a": 7}}, "expected an id and assets"),
-        ({**VALID, "assets": {"a": data_asset(roles=7)}}, "expected an id and assets"),
-        ({**VALID, "assets": {"a": data_asset(type=7)}}, "expected an id and assets"),
-        ({**VALID, "assets": {"a": {"roles": ["data"]}}}, "expected an id and assets"),
-        ({**VALID, "assets": {"a": data_asset("a\0b")}}, "found a zero byte in an asset's href"),
-        ({**VALID, "assets": {}}, "found no asset that is GeoTIFF, COG or ENVI among none"),
-        ({**VALID, "properties": {"datetime": "noon"}}, "is no valid STAC Item"),
-        ({**VALID, "properties": []}, "is no valid STAC Item"),
-        ({**VALID, "stac_version": 9}, "is no valid STAC Item"),
-        ({**VALID, "stac_extensions": [9]}, "is no valid STAC Item"),
-    ],
-)
-def test_what_is_no_item_is_one_line(
-    tmp_path: Path, out: Path, content: str | bytes | dict[str, Any], words: str
-) -> None:
-    path = tmp_path / "a.json"
-    text = json.dumps(content) if isinstance(content, dict) else content
-    path.write_bytes(text.encode() if isinstance(text, str) else text)
-    error = failed(path, out / "a.tif")
-    assert isinstance(error, InputDataError)
-    assert words in str(error)
-    assert str(error).startswith(f"{path}: ")
-    assert list(out.iterdir()) == []
 
 
 def test_items_in_a_list_are_mixed_with_scenes(tmp_path: Path, item: Path, out: Path) -> None:
