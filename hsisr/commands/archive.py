@@ -153,7 +153,20 @@ def _found(source: Path) -> Iterator[tuple[Path, Path | Failure]]:
         lacks = f"cannot be looked at ({error.strerror or error})"
     if not scenes:
         yield source, Failure(source, InputDataError(f"{source}: {lacks}"))
-    yield from ((scene, scene) for scene in scenes)
+    for scene in scenes:
+        yield scene, scene if _is_unicode(scene) else Failure(scene, _not_unicode(scene))
+
+
+def _is_unicode(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _not_unicode(path: Path) -> InputDataError:
+    return InputDataError(f"{path}: the name is not UTF-8, which GDAL expects; rename it")
 
 
 def _require_folder_of_its_own(output: Path, sources: Iterable[Path]) -> None:

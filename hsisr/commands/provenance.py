@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -47,6 +47,17 @@ def provenance_of(metadata: SceneMetadata) -> dict[str, str]:
         for key, text in {**header, **metadata.tags}.items()
         if key.startswith(PREFIX)
     }
+
+
+def with_provenance(metadata: SceneMetadata, tags: Mapping[str, str]) -> SceneMetadata:
+    """Metadata with these tags instead of those that an earlier run left in its output."""
+    header = {
+        key: text
+        for key, text in metadata.header.items()
+        if not key.upper().replace(" ", "_").startswith(PREFIX)
+    }
+    others = {key: text for key, text in metadata.tags.items() if not key.startswith(PREFIX)}
+    return replace(metadata, header=header, tags={**others, **tags})
 
 
 def plain_options(options: Any) -> dict[str, Any]:

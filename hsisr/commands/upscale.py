@@ -12,7 +12,7 @@ import numpy as np
 
 from hsisr.commands.model_choice import ChosenModel, choose_model, plan_work
 from hsisr.commands.options import UpscaleOptions
-from hsisr.commands.provenance import provenance_tags
+from hsisr.commands.provenance import provenance_tags, with_provenance
 from hsisr.commands.storage import output_numbers, refuse_same_file
 from hsisr.errors import InputDataError, MovedValuesWarning
 from hsisr.inference.devices import torch_threads
@@ -177,9 +177,7 @@ class _Job:
             weights_sha256=model.sha256,
             options=options,
         )
-        metadata = replace(
-            kept.finer(options.scale), stored=stored, tags={**scene.metadata.tags, **tags}
-        )
+        metadata = replace(with_provenance(kept.finer(options.scale), tags), stored=stored)
         target = replace(target, masked=masked)
         block_rows, block_cols = block_size(metadata, file_format, options.creation_options)
         layout = Layout(

@@ -112,6 +112,17 @@ def test_a_path_that_stands_for_no_scene_is_a_failure_of_its_own(source: str, wo
     assert isinstance(last, Work)
 
 
+def test_a_name_that_gdal_cannot_take_is_a_failure_of_its_own() -> None:
+    try:
+        Path(os.fsdecode(b"in/d\xe9.tif")).touch()
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    *others, failed = chosen("in").entries
+    assert len(others) == 3
+    assert isinstance(failed, Failure)
+    assert "the name is not UTF-8, which GDAL expects; rename it" in str(failed.error)
+
+
 def test_outputs_are_named_after_their_scenes_in_their_own_formats() -> None:
     write_envi(Path("in/d.hdr"), numbered())
     write_image_folder(Path("cave.v1"), numbered())
