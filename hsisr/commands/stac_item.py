@@ -207,4 +207,4 @@ def _project(item: "pystac.Item", source: SourceItem, metadata: SceneMetadata) -
     if code.startswith("EPSG:") and not _CRS_NAMES & kept.keys():
         projection.code = code
     grid = place.transform
-    projection.transform = None if grid is None else [float(number) for number in grid[:6]]
+    projection.transform = None if grid is None else [float(v) + 0.0 for v in grid[:6]]
