@@ -130,5 +130,5 @@ def test_stopping_in_the_middle_leaves_nothing(
         out, err = process.communicate(timeout=60)
     assert process.returncode == code, err
     assert out == ""
-    assert err.endswith("nothing was left behind\n")
+    assert err.endswith("no half-made output was left behind\n")
     assert list(outside.iterdir()) == []

@@ -93,7 +93,7 @@ def expected_errors(verbosity: int = NORMAL) -> Iterator[None]:
         except HsisrError as error:
             _fail(str(error), error.exit_code, error)
         except KeyboardInterrupt as error:
-            _fail("interrupted; nothing was left behind", INTERRUPTED, error)
+            _fail("interrupted; no half-made output was left behind", INTERRUPTED, error)
         except MemoryError as error:
             advice = "out of memory; try a smaller --tile or --batch-size"
             _fail(advice, ResourceError.exit_code, error)
@@ -147,7 +147,7 @@ def _sigterm_unwinds() -> Iterator[None]:
     """Make SIGTERM raise, once, so that `with` blocks clean up; the exit code is 143."""
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        say("error: terminated; nothing was left behind", color="red")
+        say("error: terminated; no half-made output was left behind", color="red")
         raise SystemExit(TERMINATED)
 
     try:

@@ -88,6 +88,10 @@ def upscale(
     variable: Variable = None,
     axes: Axes = None,
     overwrite: Overwrite = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the finished strips of a run broken off."),
+    ] = False,
     skip_existing: Annotated[
         bool,
         typer.Option("--skip-existing", help="Leave out finished scenes; redo broken-off ones."),
@@ -139,6 +143,7 @@ def upscale(
             creation_options=key_values(creation_options or []),
             overviews=overviews,
             overwrite=overwrite,
+            resume=resume,
             variable=variable,
             axes=axes,
             quicklook=quicklook,

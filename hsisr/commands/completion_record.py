@@ -26,7 +26,9 @@ DECISIVE: Final = frozenset(
     | {"creation_options", "overviews", "variable", "axes"}
 )
 """Options that an output depends on, beside the model."""
-HARMLESS: Final = frozenset({"model", "batch_size", "device", "threads", "overwrite", "quicklook"})
+HARMLESS: Final = frozenset(
+    {"model", "batch_size", "device", "threads", "overwrite", "resume", "quicklook"}
+)
 """Options that say where, how fast and beside what it is made; the model is compared by itself."""
 
 

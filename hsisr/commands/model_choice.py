@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hsisr.commands.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, WeightsError
 from hsisr.inference.devices import device_named, precision_named
-from hsisr.inference.footprint import room_for_tiles, tile_bytes
+from hsisr.inference.footprint import tile_bytes
 from hsisr.inference.planning import (
     BandGroup,
     Layout,
@@ -82,6 +82,7 @@ def plan_work(
     layout: Layout,
     statistics: BandStatistics | None,
     bad: Sequence[int],
+    tile_room: int,
 ) -> Plan:
     """The plan for a scene: tiles, panels and band groups.
 
@@ -91,6 +92,7 @@ def plan_work(
         layout: The output's bands, rows and columns (on the LR grid), blocks and memory.
         statistics: Of the bands in output order; networks need them.
         bad: Positions of the bands to be interpolated beside the network.
+        tile_room: Bytes that the network's features may take.
     """
     device = device_named(options.device)
     precision = precision_named(options.precision, device)
@@ -115,7 +117,7 @@ def plan_work(
         ),
         *interpolated_groups(sorted(bad), plain),
     )
-    tile, batch_size, features = _tiles_that_fit(network, options)
+    tile, batch_size, features = _tiles_that_fit(network, options, tile_room)
     overlap = descriptor.overlap_lr_px if options.overlap is None else options.overlap
     return plan_network(
         network,
@@ -129,13 +131,15 @@ def plan_work(
     )
 
 
-def _tiles_that_fit(network: NetworkUpscaler, options: UpscaleOptions) -> tuple[int, int, int]:
+def _tiles_that_fit(
+    network: NetworkUpscaler, options: UpscaleOptions, room: int
+) -> tuple[int, int, int]:
     """Tile side in LR pixels, tiles at once, and the bytes that these take.
 
     The tile is that of the weights, halved, and that is said, where one alone is too much for the
     memory at hand. A processor gains nothing from several at once; a GPU takes as many as fit.
     """
-    descriptor, room = network.descriptor, room_for_tiles(network.device)
+    descriptor = network.descriptor
     tile = options.tile or descriptor.tile_lr_px
 
     def taken(side: int) -> int:

@@ -51,6 +51,8 @@ class UpscaleOptions:
     """GDAL creation options of the output."""
     overviews: bool = False
     overwrite: bool = False
+    resume: bool = False
+    """Go on with what a run of the same settings finished before it was broken off."""
     variable: str | None = None
     """Variable of a .mat file."""
     axes: str | None = None

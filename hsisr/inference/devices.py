@@ -53,12 +53,15 @@ def precision_named(name: str, device: torch.device) -> torch.dtype:
 
 
 @contextmanager
-def torch_threads(threads: int | None) -> Iterator[None]:
-    """Let torch use that many processor threads; None leaves its own choice, all cores."""
+def torch_threads(threads: int | None) -> Iterator[int]:
+    """Let torch use that many processor threads; None leaves its own choice, all cores.
+
+    Gives the number that it uses.
+    """
     before = torch.get_num_threads()
     if threads is not None:
         torch.set_num_threads(threads)
     try:
-        yield
+        yield torch.get_num_threads()
     finally:
         torch.set_num_threads(before)

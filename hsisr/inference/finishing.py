@@ -1,5 +1,7 @@
 """From blended rows of tiles to stored numbers: add up, agree, mask, quantise, hand on."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -7,6 +9,7 @@ import numpy.typing as npt
 import torch
 
 from hsisr.inference.consistency import agree
+from hsisr.inference.journal import Piece, Recording
 from hsisr.inference.observed import Observed
 from hsisr.inference.planning import Panel, Plan, Segment
 from hsisr.inference.strips import BlockWriter
@@ -29,6 +32,33 @@ class PanelFinisher:
         self._plan, self._panel = plan, panel
         self._consistent, self._masked = consistent, masked
         self._waiting: dict[int, torch.Tensor] = {}
+        self._open = False
+        self._recording: Recording | None = None
+
+    @contextmanager
+    def strip(self, recording: Recording | None, after: int) -> Iterator[None]:
+        """What is added inside becomes final before LR row `after`, is handed on, and is kept."""
+        self._open, self._recording = True, recording
+        moved = self.moved
+        try:
+            yield
+            self._blocks.flush(after * self._plan.scale)
+            if recording is not None:
+                recording.commit(self.moved - moved)
+        finally:
+            self._open, self._recording = False, None
+            if recording is not None:
+                recording.discard()
+
+    def replay(self, pieces: Iterable[Piece], after: int) -> None:
+        """Hand on a strip that was finished before."""
+        for piece in pieces:
+            self._blocks.put(piece.numbers, band=piece.band, row=piece.row, mask=piece.mask)
+        self._blocks.flush(after * self._plan.scale)
+
+    def forget(self) -> None:
+        """Drop what reaches below the last row of tiles."""
+        self._waiting.clear()
 
     def add(
         self,
@@ -38,19 +68,20 @@ class PanelFinisher:
         after: int,
         observed: Observed,
     ) -> None:
-        """Take blended bands of a row of tiles; LR rows before `after` become final."""
+        """Take blended bands of a row of tiles.
+
+        LR rows before `after` become final in a `strip`; elsewhere only what reaches below them
+        is remembered.
+        """
         done = (after - rows.start) * self._plan.scale
         for band, plane in zip(bands, values, strict=True):
             if (above := self._waiting.pop(band, None)) is not None:
                 plane[: len(above)] += above
             if done < len(plane):
                 self._waiting[band] = plane[done:].clone()
-        final = Window(rows.start, self._panel.start, after - rows.start, self._panel.size)
-        self._finish(bands, values[:, :done], final, observed)
-
-    def end_row_of_tiles(self, after: int) -> None:
-        """All bands have their rows before LR row `after`."""
-        self._blocks.flush(after * self._plan.scale)
+        if self._open:
+            final = Window(rows.start, self._panel.start, after - rows.start, self._panel.size)
+            self._finish(bands, values[:, :done], final, observed)
 
     def _finish(
         self, bands: tuple[int, ...], values: torch.Tensor, lr: Window, observed: Observed
@@ -66,6 +97,8 @@ class PanelFinisher:
         self.moved += quantised.moved
         mask = np.asarray(fine_valid.any(axis=0)) if self._masked and bands[0] == 0 else None
         row = lr.row * self._plan.scale
+        if self._recording is not None:
+            self._recording.put(Piece(quantised.numbers, bands[0], row, mask))
         self._blocks.put(quantised.numbers, band=bands[0], row=row, mask=mask)
 
     def _agreed(

@@ -5,6 +5,7 @@ every storage that is alive after an operation is counted.
 """
 
 import copy
+from dataclasses import dataclass
 from typing import Any
 
 import psutil
@@ -14,8 +15,20 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from hsisr.inference.planning import memory_at_hand
+
 _SHARE = 4
 """One part in this many of what is free may be taken by the network's features."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Memory that a plan may count on; with the same room, the same plan."""
+
+    working_bytes: int
+    """For numbers on their way: see `memory_at_hand`."""
+    tile_bytes: int
+    """For the features of the tiles at work, on the device."""
 
 
 class _LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -61,8 +74,10 @@ def tile_bytes(network: nn.Module, bands: int, side_px: int) -> int:
     return int(live.peak_bytes)
 
 
-def room_for_tiles(device: torch.device) -> int:
-    """Bytes that features may take on a device: a quarter of what is free there."""
+def room_at_hand(device: torch.device) -> Room:
+    """What may be taken now: of the device, a quarter of what is free there."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0]) // _SHARE
-    return int(psutil.virtual_memory().available) // _SHARE
+        free = int(torch.cuda.mem_get_info(device)[0])
+    else:
+        free = int(psutil.virtual_memory().available)
+    return Room(working_bytes=memory_at_hand(), tile_bytes=free // _SHARE)

@@ -96,6 +96,11 @@ class Plan:
         columns = sum(len(panel.segments) for panel in self.panels)
         return len(self.rows) * columns * len(self.groups)
 
+    def end_of(self, number: int) -> int:
+        """LR row before which all is final once that row of tiles is done."""
+        last = number + 1 == len(self.rows)
+        return self.rows[number].end if last else self.rows[number + 1].start
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:

@@ -4,7 +4,7 @@ Nothing here holds more than one row of tiles of one panel.
 """
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -13,6 +13,7 @@ import torch
 
 from hsisr.inference.ahead import one_ahead
 from hsisr.inference.finishing import PanelFinisher
+from hsisr.inference.journal import Journal, Recording
 from hsisr.inference.observed import Observed, fill_rounds, observe
 from hsisr.inference.planning import BandGroup, Panel, Plan, Segment
 from hsisr.io.protocol import Scene, SceneWriter
@@ -38,6 +39,8 @@ def stitch(
     consistent: bool,
     masked: bool,
     advance: Callable[[int], None],
+    journal: Journal | None = None,
+    only: Collection[tuple[int, int]] | None = None,
 ) -> Stitched:
     """Upscale `bands` of a scene into a writer, as planned.
 
@@ -49,22 +52,77 @@ def stitch(
         consistent: Make block means equal the observed pixels.
         masked: Hand the pixel mask to the writer.
         advance: Called with the number of tiles just finished.
+        journal: Strips that are there are taken from it, the others are kept in it.
+        only: Strips, (number of the panel, number of the row of tiles), that are wanted; the
+            writer gets nothing of the others. None: all.
     """
     moved = 0
     # one thread for all: memory that comes and goes in many threads is never given back
     with ThreadPoolExecutor(1, thread_name_prefix="ahead") as thread:
-        for panel in plan.panels:
+        for place, panel in enumerate(plan.panels):
             finisher = PanelFinisher(writer, plan, panel, consistent=consistent, masked=masked)
             rolling = RollingScene(scene, above=fill_rounds(plan))
-            for number, rows in enumerate(plan.rows):
-                observed = observe(rolling, bands, plan, panel, rows)
-                after = plan.rows[number + 1].start if number + 1 < len(plan.rows) else rows.end
-                groups = _blended_groups(plan, panel, rows, observed, advance, thread)
-                for positions, values in groups:
-                    finisher.add(positions, values, rows, after, observed)
-                finisher.end_row_of_tiles(after)
+            column = _Column(rolling, bands, plan, panel, finisher, thread)
+            for number in range(len(plan.rows)):
+                if only is not None and (place, number) not in only:
+                    column.skip()
+                elif journal is not None and journal.has(place, number):
+                    column.skip()
+                    finisher.replay(journal.pieces(place, number), plan.end_of(number))
+                    finisher.moved += journal.moved(place, number)
+                else:
+                    column.warm_up(number)
+                    recording = None if journal is None else journal.recording(place, number)
+                    column.compute(number, advance, recording)
+                    continue
+                advance(len(panel.segments) * len(plan.groups))
             moved += finisher.moved
     return Stitched(moved)
+
+
+class _Column:
+    """One panel, row of tiles by row of tiles."""
+
+    def __init__(
+        self,
+        scene: Scene,
+        bands: tuple[int, ...],
+        plan: Plan,
+        panel: Panel,
+        finisher: PanelFinisher,
+        thread: ThreadPoolExecutor,
+    ) -> None:
+        self._scene, self._bands, self._plan, self._panel = scene, bands, plan, panel
+        self._finisher, self._thread = finisher, thread
+        self._skipped = False
+
+    def skip(self) -> None:
+        """A row of tiles is not computed here."""
+        self._skipped = True
+
+    def warm_up(self, number: int) -> None:
+        """After rows of tiles that were skipped: compute again those that reach into this one."""
+        if self._skipped:
+            self._finisher.forget()
+            start = self._plan.rows[number].start
+            for early in (n for n in range(number) if self._plan.rows[n].end > start):
+                self._add(early, lambda _: None)
+            self._skipped = False
+
+    def compute(
+        self, number: int, advance: Callable[[int], None], recording: Recording | None
+    ) -> None:
+        """Compute a row of tiles and hand on what becomes final."""
+        with self._finisher.strip(recording, self._plan.end_of(number)):
+            self._add(number, advance)
+
+    def _add(self, number: int, advance: Callable[[int], None]) -> None:
+        plan, panel, rows = self._plan, self._panel, self._plan.rows[number]
+        observed = observe(self._scene, self._bands, plan, panel, rows)
+        after = plan.end_of(number)
+        groups = _blended_groups(plan, panel, rows, observed, advance, self._thread)
+        for positions, values in groups:
+            self._finisher.add(positions, values, rows, after, observed)
 
 
 def _blended_groups(

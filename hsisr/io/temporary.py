@@ -15,6 +15,10 @@ from pathlib import Path
 
 from hsisr.errors import HsisrError, OutputExistsError, ResourceError, UsageError
 
+_PART = ".part"
+_REPLACED = "replaced"
+_LONGEST = 180
+"""Of the target's name, as much goes into the names of what lies beside it."""
 _REASONS = {
     errno.ENOSPC: "no space left on the device; free some, or write elsewhere",
     errno.EDQUOT: "the disk quota is used up; free some space, or write elsewhere",
@@ -107,6 +111,24 @@ def refuse_existing(targets: Sequence[Path], *, overwrite: bool) -> None:
             )
 
 
+def recover(target: Path) -> None:
+    """Clear what killed runs left beside a target; nobody may be writing it meanwhile.
+
+    What was only being written goes. Where a run was killed between the renames that put several
+    files into place, those that it had put there go and those that it had set aside come back.
+    """
+    prefix, names = f".{target.name[:_LONGEST]}.", list(target.parent.iterdir())
+    for part in (path for path in names if path.name.startswith(prefix) and path.suffix == _PART):
+        if not os.path.lexists(target):  # set aside first, and put into place last
+            grown = {path.stat().st_ino for path in part.iterdir() if path.is_file()}
+            for path in names:
+                if path.is_file() and path.stat().st_ino in grown:
+                    path.unlink()
+            for kept in (part / _REPLACED).glob("*"):
+                kept.replace(target.parent / kept.name)
+        shutil.rmtree(part, ignore_errors=True)
+
+
 class TemporaryPlace:
     """A folder beside `target` in which its files grow.
 
@@ -132,8 +154,8 @@ class TemporaryPlace:
                 "remove it, give another name, or --overwrite to replace it"
             )
         with resource_errors(target):
-            prefix = f".{target.name[:180]}."
-            self.folder = Path(tempfile.mkdtemp(".part", prefix, target.parent)).absolute()
+            prefix = f".{target.name[:_LONGEST]}."
+            self.folder = Path(tempfile.mkdtemp(_PART, prefix, target.parent)).absolute()
 
     def file(self, name: str) -> Path:
         """Where a file of this name may grow."""
@@ -187,9 +209,11 @@ class TemporaryPlace:
     def _set_aside(self, targets: Sequence[Path]) -> list[tuple[Path, Path]]:
         """Move what will be replaced into this place, headers first, so that it can come back."""
         moved = []
-        for number, path in enumerate((*reversed(targets), *self._leftovers())):
+        aside = self.file(_REPLACED)
+        aside.mkdir()
+        for path in (*reversed(targets), *self._leftovers()):
             if os.path.lexists(path):
-                kept = self.file(f"replaced.{number}")
+                kept = aside / path.name
                 path.replace(kept)
                 moved.append((kept, path))
         return moved

@@ -67,6 +67,19 @@ def _named(file_format: str, path: Path, by_suffix: str | None) -> str:
     return found
 
 
+def main_file(path: Path, file_format: str | None = None) -> Path:
+    """The one file that stands for an output, however it was named: of an ENVI pair the header.
+
+    Raises:
+        UsageError: See `guess_format`.
+    """
+    if guess_format(path, file_format) != "ENVI":
+        return path
+    from hsisr.io.envi_writer import envi_pair
+
+    return envi_pair(path)[0]
+
+
 def check_target(path: Path, options: TargetOptions) -> None:
     """Say early whether a scene could be written there; writes nothing.
 

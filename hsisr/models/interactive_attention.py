@@ -115,11 +115,11 @@ class WindowAttention(nn.Module):
         tokens = _in_windows(functional.pad(x, beyond), high, wide)
         parts = self.query_key_value(tokens).unflatten(-1, (3, self.heads, -1))
         query, key, value = parts.permute(2, 0, 3, 1, 4)
-        likeness = (query * query.shape[-1] ** -0.5) @ key.mT + self._bias(high, wide)
+        bias = self._bias(high, wide)[None]
         if any(beyond):
             outside = functional.pad(x.new_zeros(n, rows, cols, 1), beyond, value=-torch.inf)
-            likeness = likeness + _in_windows(outside, high, wide).mT[:, None]
-        heads = likeness.softmax(-1) @ value
+            bias = bias + _in_windows(outside, high, wide).mT[:, None]
+        heads = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         grid = heads.transpose(1, 2).reshape(n, down, across, high, wide, channels)
         whole: torch.Tensor = grid.transpose(2, 3).reshape(n, down * high, across * wide, channels)
         return whole[:, :rows, :cols]

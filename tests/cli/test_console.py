@@ -95,7 +95,7 @@ def test_sigterm_unwinds_and_exits_143() -> None:
     )
     assert done.returncode == 143
     assert done.stdout == "cleaned up\n"
-    assert done.stderr == "error: terminated; nothing was left behind\n"
+    assert done.stderr == "error: terminated; no half-made output was left behind\n"
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from hsisr.inference.footprint import room_for_tiles, tile_bytes
+from hsisr.inference.footprint import room_at_hand, tile_bytes
 from hsisr.models.registry import ARCHITECTURES, architecture_named, build
 
 
@@ -47,4 +47,4 @@ def test_every_network_can_be_asked_and_larger_tiles_take_more(arch: str) -> Non
 
 
 def test_some_memory_is_free_on_this_machine() -> None:
-    assert room_for_tiles(torch.device("cpu")) > 2**20
+    assert room_at_hand(torch.device("cpu")).tile_bytes > 2**20

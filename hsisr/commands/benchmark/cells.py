@@ -15,9 +15,6 @@ from hsisr import __version__
 from hsisr.errors import InputDataError
 from hsisr.training.files import replace_file
 
-_COMPANIONS = ("", ".img", ".dat", ".raw", ".bil", ".bip", ".bsq")
-"""What the data file beside an ENVI header may end in."""
-
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -69,21 +66,3 @@ class Cells:
         table = {"hsisr": __version__, "fingerprint": cell.fingerprint, "facts": facts}
         text = json.dumps(table, indent=1, allow_nan=False, default=str)
         replace_file(self.path(cell), f"{text}\n".encode())
-
-
-def scene_identity(path: Path) -> list[list[str | int]]:
-    """Name, size and time of change of every file a scene consists of.
-
-    Raises:
-        InputDataError: It cannot be looked at.
-    """
-    files = [path]
-    if path.is_dir():
-        files = sorted(path.iterdir())
-    elif path.suffix.lower() == ".hdr":
-        files += [f for end in _COMPANIONS if (f := path.with_suffix(end)).is_file()]
-    try:
-        stats = [(file.name, file.stat()) for file in files]
-    except OSError as error:
-        raise InputDataError(f"{path}: cannot be read ({error.strerror})") from error
-    return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]

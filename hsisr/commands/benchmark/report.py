@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import psutil
 
-from hsisr.commands.benchmark.cells import Cells, scene_identity
+from hsisr.commands.benchmark.cells import Cells
 from hsisr.commands.benchmark.courses import Course, leaks
 from hsisr.commands.benchmark.methods import method_named
 from hsisr.commands.benchmark.options import BenchmarkOptions
@@ -22,6 +22,7 @@ from hsisr.commands.benchmark.scoring import CONVENTIONS
 from hsisr.commands.benchmark.sections import paper_tables, report_tables, training_commands
 from hsisr.commands.benchmark.summary import figures_over_seeds, summary_rows
 from hsisr.inference.devices import device_named
+from hsisr.io.identity import scene_identity
 from hsisr.metrics.conventions import FIGURES, convention_named, definitions
 from hsisr.metrics.report import as_csv
 from hsisr.training.distributed import Workers

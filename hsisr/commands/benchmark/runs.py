@@ -10,13 +10,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from hsisr.commands.benchmark.cells import Cell, Cells, scene_identity
+from hsisr.commands.benchmark.cells import Cell, Cells
 from hsisr.commands.benchmark.courses import Course
 from hsisr.commands.benchmark.methods import Method
 from hsisr.commands.benchmark.options import BenchmarkOptions
 from hsisr.commands.train import TrainOptions, train
 from hsisr.commands.training_options import chosen_recipe
 from hsisr.errors import UsageError, WeightsError
+from hsisr.io.identity import scene_identity
 from hsisr.io.opening import open_scene
 from hsisr.training.loop import Observer
 from hsisr.training.recipe import Recipe

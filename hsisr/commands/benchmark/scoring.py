@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from hsisr.commands.benchmark.cells import Cell, Cells, scene_identity
+from hsisr.commands.benchmark.cells import Cell, Cells
 from hsisr.commands.benchmark.maps import scene_maps
 from hsisr.commands.benchmark.options import BenchmarkOptions
 from hsisr.commands.benchmark.runs import Run
 from hsisr.commands.wald import Trial, WaldOptions, degraded
+from hsisr.io.identity import scene_identity
 from hsisr.metrics.report import Scores, jsonable
 
 CONVENTIONS: Final = ("hsisr", "dacn")

@@ -1,0 +1,185 @@
+"""Everything about one scene that is decided before its first tile, and what is said of it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from hsisr.commands.model_choice import ChosenModel, plan_work
+from hsisr.commands.options import UpscaleOptions
+from hsisr.commands.provenance import provenance_tags, with_provenance
+from hsisr.commands.storage import output_numbers
+from hsisr.errors import InputDataError
+from hsisr.inference.footprint import Room
+from hsisr.inference.planning import Layout, Plan
+from hsisr.inference.statistics import BandStatistics, scene_statistics
+from hsisr.io.protocol import Scene, TargetOptions
+from hsisr.io.rolling import rows_at_once
+from hsisr.io.writer import block_size, guess_format
+from hsisr.scene.metadata import SceneMetadata
+
+_MASKABLE: Final = ("GTiff", "COG", "MAT")
+"""Formats whose files can hold a mask of their own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpscaleResult:
+    """What was made, or with `written` False what would be made."""
+
+    source: Path
+    output: Path
+    written: bool
+    format: str
+    model: str
+    weights_sha256: str | None
+    scale: int
+    input_shape: tuple[int, int, int]
+    """(bands, rows, cols)."""
+    output_shape: tuple[int, int, int]
+    dtype: str
+    bad_bands: tuple[int, ...]
+    """1-based numbers, in the input, of bands that were not given to the network."""
+    tiles: int
+    groups: int
+    output_bytes: int
+    """Of the numbers, before compression."""
+    peak_memory_bytes: int
+    """Estimate for the whole process."""
+    moved_values: int = 0
+    """Valid numbers that did not fit the data type, or met nodata, and were moved."""
+    seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        names = self.__dataclass_fields__
+        plain = {name: getattr(self, name) for name in names}
+        return {k: str(v) if isinstance(v, Path) else v for k, v in plain.items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Job:
+    """Everything decided before the first tile."""
+
+    scene: Scene
+    output: Path
+    options: UpscaleOptions
+    target: TargetOptions
+    model: ChosenModel
+    bands: tuple[int, ...]
+    bad: tuple[int, ...]
+    metadata: SceneMetadata
+    plan: Plan
+
+    @classmethod
+    def prepare(
+        cls,
+        scene: Scene,
+        output: Path,
+        options: UpscaleOptions,
+        target: TargetOptions,
+        model: ChosenModel,
+        room: Room,
+    ) -> "Job":
+        """Decide everything.
+
+        Args:
+            scene: The input.
+            output: Where the result goes.
+            options: How.
+            target: How it is written.
+            model: What upscales.
+            room: Memory to plan with.
+
+        Raises:
+            InputDataError: Nothing would be left to upscale.
+            UsageError: The options contradict the scene.
+        """
+        statistics = _statistics_if_needed(scene, options, model)
+        bad = _bad_bands(scene, options, statistics)
+        bands = tuple(range(scene.metadata.bands))
+        if options.bad_bands == "drop":
+            bands = tuple(band for band in bands if band not in bad)
+            if not bands:
+                raise InputDataError(f"{scene.path}: every band is bad; nothing would be left")
+        file_format = guess_format(output, options.format)
+        kept = scene.metadata.with_bands(bands)
+        stored, masked = output_numbers(
+            scene, kept.stored, dtype=options.dtype, mask_possible=file_format in _MASKABLE
+        )
+        tags = provenance_tags(
+            source=scene.path.name,
+            model=model.name,
+            weights_sha256=model.sha256,
+            options=options,
+        )
+        metadata = replace(with_provenance(kept.finer(options.scale), tags), stored=stored)
+        target = replace(target, masked=masked)
+        block_rows, block_cols = block_size(metadata, file_format, options.creation_options)
+        layout = Layout(
+            bands=len(bands),
+            rows=kept.rows,
+            cols=kept.cols,
+            itemsize=stored.dtype.itemsize,
+            block_rows=block_rows,
+            block_cols=block_cols,
+            rows_at_once=rows_at_once(scene),
+            working_bytes=room.working_bytes,
+        )
+        positions = () if options.bad_bands != "interpolate" else bad
+        known = statistics and statistics.subset(bands)
+        plan = plan_work(model, options, layout, known, positions, room.tile_bytes)
+        return cls(
+            scene=scene,
+            output=output,
+            options=options,
+            target=target,
+            model=model,
+            bands=bands,
+            bad=bad,
+            metadata=metadata,
+            plan=plan,
+        )
+
+    def result(self, *, written: bool) -> UpscaleResult:
+        """What is made, or would be."""
+        bands, rows, cols = self.metadata.shape
+        return UpscaleResult(
+            source=self.scene.path,
+            output=self.output,
+            written=written,
+            format=guess_format(self.output, self.options.format),
+            model=self.model.name,
+            weights_sha256=self.model.sha256,
+            scale=self.options.scale,
+            input_shape=self.scene.metadata.shape,
+            output_shape=self.metadata.shape,
+            dtype=str(self.metadata.stored.dtype),
+            bad_bands=tuple(band + 1 for band in self.bad),
+            tiles=self.plan.tiles,
+            groups=len(self.plan.groups),
+            output_bytes=bands * rows * cols * self.metadata.stored.dtype.itemsize,
+            peak_memory_bytes=self.plan.peak_bytes,
+        )
+
+
+def _statistics_if_needed(
+    scene: Scene, options: UpscaleOptions, model: ChosenModel
+) -> BandStatistics | None:
+    """One pass over the scene, where a network or the choice of bands depends on it."""
+    if model.weights is None and options.bad_bands != "drop":
+        return None
+    return scene_statistics(scene)
+
+
+def _bad_bands(
+    scene: Scene, options: UpscaleOptions, statistics: BandStatistics | None
+) -> tuple[int, ...]:
+    """0-based bands that are marked bad, empty or constant; none where all are kept."""
+    if options.bad_bands == "keep":
+        return ()
+    good = scene.metadata.spectral_axis.good
+    bad = np.zeros(scene.metadata.bands, np.bool_) if good is None else ~np.array(good)
+    if statistics is not None:
+        bad |= statistics.constant
+    return tuple(int(band) for band in np.flatnonzero(bad))

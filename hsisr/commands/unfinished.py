@@ -1,0 +1,207 @@
+"""A run that may be broken off: nobody else works on its output, and what it finished is kept.
+
+Beside the output, in a hidden folder of its own, lie a lock, what the run is bound to, and the
+journal of its finished strips. The folder goes when the output is there.
+"""
+
+import json
+import shutil
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from filelock import FileLock, Timeout
+
+from hsisr.errors import HsisrWarning, InputDataError, OutputExistsError, UsageError
+from hsisr.inference.footprint import Room
+from hsisr.inference.journal import Journal
+from hsisr.io.temporary import recover, resource_errors
+from hsisr.training.files import replace_file
+
+_SUFFIX: Final = ".unfinished"
+_LOCK: Final = "lock"
+_BOUND: Final = "run.json"
+_STRIPS: Final = "strips"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """What decides every number of a run's result."""
+
+    input: Any
+    """From `hsisr.io.identity.scene_identity`."""
+    settings: Mapping[str, Any]
+    """By the names that a user knows: options, weights, versions."""
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it."""
+        table: dict[str, Any] = json.loads(json.dumps(asdict(self), default=str))
+        return table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run that is under way."""
+
+    folder: Path
+    room: Room
+    """Memory to plan with: that of the run's first beginning."""
+    journal: Journal
+    bound: Binding
+    current: Callable[[], Binding]
+    """What the run would be bound to if it began now."""
+
+    def is_outdated(self) -> bool:
+        """True if the input has changed since the run began."""
+        try:
+            return self.current() != self.bound
+        except InputDataError:
+            return True
+
+
+@contextmanager
+def unfinished_run(
+    output: Path,
+    binding: Callable[[], Binding],
+    room: Callable[[], Room],
+    *,
+    resume: bool,
+    overwrite: bool,
+) -> Iterator[Run]:
+    """Work on an output alone; strips that are finished outlive an error.
+
+    Args:
+        output: The file that stands for the output; a folder is made beside it.
+        binding: What the run is bound to, now; asked again when something failed.
+        room: Memory at hand.
+        resume: Go on with what an earlier run finished.
+        overwrite: Begin anew, whatever an earlier run finished.
+
+    Raises:
+        OutputExistsError: Another run works on this output, or one with the same settings was
+            broken off, and neither `resume` nor `overwrite` says what becomes of it.
+        UsageError: The run to be resumed had other settings.
+        InputDataError: The run to be resumed had another input.
+    """
+    folder = _folder(output)
+    existed = folder.exists()
+    with resource_errors(output):
+        folder.mkdir(exist_ok=True)
+        lock = _locked(folder / _LOCK, output)
+    try:
+        if existed:
+            recover(output)
+        run = _begun(folder, output, binding, room, resume=resume, overwrite=overwrite)
+        try:
+            yield run
+        except BaseException:
+            _keep_or_remove(run, output)
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        lock.release()
+        _remove_if_empty(folder)
+
+
+def was_broken_off(output: Path) -> bool:
+    """True if a run on this output is under way or left something behind."""
+    return _folder(output).exists()
+
+
+def _folder(output: Path) -> Path:
+    return output.with_name(f".{output.name[:180]}{_SUFFIX}")
+
+
+def _locked(path: Path, output: Path) -> FileLock:
+    """A lock that ends with this process, however it ends."""
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise OutputExistsError(
+            f"another run is making {output} now; wait until it is done, or give another name"
+        ) from error
+    return lock
+
+
+def _begun(
+    folder: Path,
+    output: Path,
+    binding: Callable[[], Binding],
+    room: Callable[[], Room],
+    *,
+    resume: bool,
+    overwrite: bool,
+) -> Run:
+    bound, journal = binding(), Journal(folder / _STRIPS)
+    before, done = _read(folder / _BOUND), len(journal)
+    if before is not None and done:
+        same = before["binding"] == bound.plain()
+        if resume:
+            _require_same(before["binding"], bound.plain(), output)
+            memory = Room(**before["room"])
+            return Run(folder=folder, room=memory, journal=journal, bound=bound, current=binding)
+        if same and not overwrite:
+            raise OutputExistsError(
+                f"{output}: its run was broken off with {_strips(done)} finished; --resume goes on "
+                "from there, --overwrite begins anew"
+            )
+    shutil.rmtree(journal.folder, ignore_errors=True)
+    run = Run(folder=folder, room=room(), journal=journal, bound=bound, current=binding)
+    text = json.dumps({"binding": bound.plain(), "room": asdict(run.room)}, indent=1)
+    replace_file(folder / _BOUND, text.encode())
+    return run
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """What an earlier run was bound to; None where nothing can be read."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        Room(**found["room"])
+        return found if isinstance(found["binding"]["settings"], dict) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _require_same(then: Mapping[str, Any], now: Mapping[str, Any], output: Path) -> None:
+    if then["input"] != now["input"]:
+        raise InputDataError(
+            f"the input of {output} has changed since its run was broken off; without --resume "
+            "it is made anew"
+        )
+    old, new = then["settings"], now["settings"]
+    differing = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+    if differing:
+        name = differing[0]
+        raise UsageError(
+            f"the run of {output} that was broken off had other settings ({name}: "
+            f"{old.get(name)} then, {new.get(name)} now); repeat them to go on, or leave out "
+            "--resume to begin anew"
+        )
+
+
+def _keep_or_remove(run: Run, output: Path) -> None:
+    """Keep what a later run can use, and say so."""
+    done = len(run.journal)
+    if not done or run.is_outdated():
+        shutil.rmtree(run.folder, ignore_errors=True)
+        return
+    warnings.warn(
+        f"{_strips(done)} of {output.name} finished so far; the same command with --resume goes "
+        "on from there",
+        HsisrWarning,
+        stacklevel=4,
+    )
+
+
+def _strips(count: int) -> str:
+    return "1 strip" if count == 1 else f"{count} strips"
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """A folder that holds nothing but the lock is of no use to anyone."""
+    if folder.exists() and not (folder / _BOUND).exists():
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,179 @@
+"""One run at a time on an output; what a broken run finished is kept for one that is the same."""
+
+import json
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hsisr.commands.unfinished import Binding, Run, unfinished_run
+from hsisr.errors import HsisrWarning, InputDataError, OutputExistsError, UsageError
+from hsisr.inference.footprint import Room
+from hsisr.inference.journal import Piece
+
+
+class BrokenOffError(Exception):
+    """Power fails."""
+
+
+@contextmanager
+def run_on(
+    output: Path,
+    scale: int = 2,
+    source: Any = ("a",),
+    room: int = 1,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> Iterator[Run]:
+    with unfinished_run(
+        output,
+        lambda: Binding(input=source, settings={"scale": scale}),
+        lambda: Room(room, room),
+        resume=resume,
+        overwrite=overwrite,
+    ) as run:
+        yield run
+
+
+def keep_strip(run: Run, row: int = 0) -> None:
+    recording = run.journal.recording(0, row)
+    recording.put(Piece(np.ones((1, 2, 2), np.int16), 0, 0))
+    recording.commit(0)
+
+
+def break_off(output: Path, source: list[str]) -> None:
+    """Finish one strip, see the input as `source` from then on, and fail."""
+    seen = list(source)
+    with unfinished_run(
+        output,
+        lambda: Binding(input=list(seen), settings={"scale": 2}),
+        lambda: Room(7, 7),
+        resume=False,
+        overwrite=False,
+    ) as run:
+        keep_strip(run)
+        assert not run.is_outdated()
+        seen[:] = ["a"]
+        raise BrokenOffError
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    """An output whose run was broken off with one strip finished."""
+    output = tmp_path / "out.tif"
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        with pytest.raises(BrokenOffError):
+            break_off(output, ["a"])
+    words = "1 strip of out.tif finished so far; the same command with --resume goes on from there"
+    assert [str(one.message) for one in said if one.category is HsisrWarning] == [words]
+    return output
+
+
+def hidden(output: Path) -> list[str]:
+    return [path.name for path in output.parent.iterdir()]
+
+
+def test_a_run_that_ends_well_leaves_nothing(tmp_path: Path) -> None:
+    with run_on(tmp_path / "out.tif") as run:
+        keep_strip(run)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_fails_before_its_first_strip_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(BrokenOffError), run_on(tmp_path / "out.tif"):
+        raise BrokenOffError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_resuming_finds_the_strips_and_plans_with_the_same_memory(broken: Path) -> None:
+    with run_on(broken, room=99, resume=True) as run:
+        assert run.journal.has(0, 0)
+        assert run.room == Room(7, 7)
+    assert hidden(broken) == []
+
+
+def test_without_resume_the_same_run_is_refused_and_nothing_is_lost(broken: Path) -> None:
+    refused = pytest.raises(OutputExistsError, match="1 strip finished; --resume goes on")
+    with refused, run_on(broken):
+        pass
+    with run_on(broken, resume=True) as run:
+        assert len(run.journal) == 1
+
+
+def test_overwrite_begins_anew(broken: Path) -> None:
+    with run_on(broken, overwrite=True) as run:
+        assert len(run.journal) == 0
+
+
+def test_other_settings_begin_anew_or_are_refused_with_resume(broken: Path) -> None:
+    refused = pytest.raises(UsageError, match=r"other settings .scale: 2 then, 4 now")
+    with refused, run_on(broken, scale=4, resume=True):
+        pass
+    with run_on(broken, scale=4) as run:
+        assert len(run.journal) == 0
+
+
+def test_another_input_is_refused_with_resume(broken: Path) -> None:
+    refused = pytest.raises(InputDataError, match=r"the input of .* has changed since")
+    with refused, run_on(broken, source=("b",), resume=True):
+        pass
+
+
+def test_nothing_to_resume_is_a_plain_beginning(tmp_path: Path) -> None:
+    with run_on(tmp_path / "out.tif", resume=True) as run:
+        assert len(run.journal) == 0
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"binding": 3, "room": {}}'])
+def test_a_torn_binding_counts_as_none(broken: Path, text: str) -> None:
+    (broken.parent / ".out.tif.unfinished" / "run.json").write_text(text)
+    with run_on(broken, resume=True) as run:
+        assert len(run.journal) == 0
+    assert hidden(broken) == []
+
+
+def test_strips_of_an_input_that_changed_are_not_kept(tmp_path: Path) -> None:
+    with pytest.raises(BrokenOffError):
+        break_off(tmp_path / "out.tif", ["as it was before"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_run_was_writing_is_removed_by_the_next(broken: Path) -> None:
+    part = broken.parent / ".out.tif.abc.part"
+    other = broken.parent / ".other.tif.abc.part"
+    for folder in (part, other):
+        folder.mkdir()
+        (folder / "out.tif").write_text("half")
+    with run_on(broken, resume=True):
+        assert not part.exists()
+    assert hidden(broken) == [other.name]
+
+
+def test_two_runs_on_one_output_the_second_is_refused(tmp_path: Path) -> None:
+    output = tmp_path / "out.tif"
+    code = (
+        "from tests.commands.test_unfinished import run_on\n"
+        "from pathlib import Path\n"
+        f"with run_on(Path({str(output)!r})):\n    print('inside')"
+    )
+    with run_on(output) as run:
+        keep_strip(run)
+        second = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        )
+        assert second.returncode == 1
+        assert "another run is making" in second.stderr
+        assert "inside" not in second.stdout
+        assert run.journal.has(0, 0)
+        assert json.loads((run.folder / "run.json").read_text())["room"] == {
+            "working_bytes": 1,
+            "tile_bytes": 1,
+        }

@@ -1,0 +1,52 @@
+"""Break the program in every way there is, and count what was lost.
+
+    python -m tests.faults --times 50
+
+prints a table; the exit code is 1 if anything was lost. `--only kill,two` tries some of them.
+"""
+
+import argparse
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.faults.faults import FAULTS
+from tests.faults.trial import Tally, Trial
+
+_NAMES = {"GeoTIFF": "out.tif", "ENVI": "out.hdr"}
+
+
+def main() -> int:
+    """Try the faults; a Markdown table on stdout."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--times", type=int, default=50, help="of SIGKILL; others a tenth")
+    parser.add_argument("--only", default=",".join(FAULTS), help="faults between commas")
+    parser.add_argument("--seed", type=int, default=0, help="decides the moments")
+    asked = parser.parse_args()
+    tallies = []
+    for kind, name in _NAMES.items():
+        with tempfile.TemporaryDirectory() as folder:
+            trial = Trial(Path(folder), name)
+            for fault in asked.only.split(","):
+                times = asked.times if fault == "kill" else max(1, asked.times // 10)
+                tally = FAULTS[fault](trial, times, random.Random(asked.seed))
+                tallies.append((kind, tally))
+                sys.stderr.write(f"{kind}: {_row(kind, tally)}\n")
+    sys.stdout.write("| output | fault | tried | result there all the same | lost |\n")
+    sys.stdout.write("|---|---|---:|---:|---:|\n")
+    sys.stdout.writelines(f"{_row(kind, tally)}\n" for kind, tally in tallies)
+    for kind, tally in tallies:
+        sys.stderr.writelines(f"{kind}, {tally.fault}: {words}\n" for words in tally.losses)
+    return int(any(tally.losses for _, tally in tallies))
+
+
+def _row(kind: str, tally: Tally) -> str:
+    if tally.skipped:
+        return f"| {kind} | {tally.fault} | 0 ({tally.skipped}) | | |"
+    lost = len(tally.losses)
+    return f"| {kind} | {tally.fault} | {tally.tried} | {tally.finished} | {lost} |"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,254 @@
+"""The faults: each breaks runs in one way, as often as asked, and counts what was lost."""
+
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import rasterio
+
+from tests.faults.trial import Tally, Trial, ended, one_line, pixels
+
+Fault = Callable[[Trial, int, random.Random], Tally]
+
+
+def _places(trial: Trial, name: str, count: int) -> Iterator[Path]:
+    """A new folder for each try, as the place of the output; removed again."""
+    for number in range(count):
+        place = trial.fresh(f"{name}-{number}")
+        trial.aim(place)
+        yield place
+        shutil.rmtree(place)
+
+
+def _with_old(trial: Trial) -> "np.ndarray":
+    """Put another file where the output goes."""
+    done = trial.run("--no-consistency")
+    if done.code != 0:
+        raise RuntimeError(done.stderr)
+    return pixels(trial.output)
+
+
+def signalled(number: signal.Signals, *, replacing: bool) -> Fault:
+    """Stopped by a signal at random moments, with a new output or in place of an old one."""
+    code = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}[number]
+    more = ("--overwrite",) if replacing else ()
+
+    def fault(trial: Trial, times: int, chance: random.Random) -> Tally:
+        words = ", replacing an old output" if replacing else ""
+        tally = Tally(f"{number.name} at a random moment{words}")
+        for _ in _places(trial, f"{number.name}-{replacing}", times):
+            old = _with_old(trial) if replacing else None
+            process = trial.start(*more)
+            time.sleep(chance.uniform(0.0, 1.05 * trial.seconds))
+            process.send_signal(number)
+            done = ended(process)
+            begun = done.code not in (-number, 0)  # it may be stopped before it can listen
+            wrong = one_line(done, (code,)) if begun else []
+            wrong += trial.complaints(old)
+            finished = done.code == 0
+            if not finished:
+                wrong += trial.resumed(*more)
+            tally.judge(wrong, finished=finished)
+        return tally
+
+    return fault
+
+
+def killed_between_renames(trial: Trial, times: int, chance: random.Random) -> Tally:  # noqa: ARG001
+    """SIGKILL just before and after every rename and link by which an output comes into place."""
+    tally = Tally("SIGKILL at every rename of the last step")
+    code = (
+        "import os, sys, signal, pathlib\n"
+        "count = [int(sys.argv.pop(1))]\n"
+        "def at(real):\n"
+        "    def call(*a, **k):\n"
+        "        count[0] -= 1\n"
+        "        if count[0] == 0: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "        return real(*a, **k)\n"
+        "    return call\n"
+        "os.link, pathlib.Path.replace = at(os.link), at(pathlib.Path.replace)\n"
+        "import runpy; runpy.run_module('hsisr', run_name='__main__')\n"
+    )
+    for replacing in (False, True):
+        more = ["--overwrite"] if replacing else []
+        reached = True
+        number = 0
+        while reached:
+            number += 1
+            place = trial.fresh(f"rename-{replacing}-{number}")
+            trial.aim(place)
+            old = _with_old(trial) if replacing else None
+            words = [sys.executable, "-c", code, str(number), *trial.command(*more)[3:]]
+            done = subprocess.run(words, capture_output=True, text=True, check=False)
+            reached = done.returncode == -signal.SIGKILL
+            if reached:
+                wrong = _complaints_after_recovery(trial, old) + trial.resumed(*more)
+                tally.judge(wrong, finished=False)
+            shutil.rmtree(place)
+    return tally
+
+
+def _complaints_after_recovery(trial: Trial, old: "np.ndarray | None") -> list[str]:
+    """An ENVI pair cannot be replaced in one step: the next command on it puts it right."""
+    if trial.output.suffix == ".hdr":
+        other = trial.run("--resume", "--tile", "24")  # refused, and writes nothing
+        if other.code == 0:
+            return ["a run with other settings went on with these strips"]
+    return trial.complaints(old)
+
+
+def file_size_limit(trial: Trial, times: int, chance: random.Random) -> Tally:
+    """No file may grow beyond a limit."""
+    tally = Tally("limit on the size of files (ulimit -f)")
+    for _ in _places(trial, "fsize", times):
+        limit = chance.randrange(1_000, 500_000)
+
+        def small(limit: int = limit) -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+        done = trial.run(limits=small)
+        wrong = one_line(done, (0, 5)) + trial.complaints()
+        if done.code != 0:
+            wrong += trial.resumed()
+        tally.judge(wrong, finished=done.code == 0)
+    return tally
+
+
+def memory_limit(trial: Trial, times: int, chance: random.Random) -> Tally:
+    """The process may have only so much memory (address space)."""
+    tally = Tally("limit on memory (ulimit -v)")
+    for _ in _places(trial, "memory", times):
+        limit = int(chance.uniform(0.5, 2.0) * 2**30)
+
+        def small(limit: int = limit) -> None:
+            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+        done = trial.run(limits=small)
+        # where not even the libraries can be loaded, it is they who speak
+        loaded = "error: " in done.stderr
+        wrong = one_line(done, (0, 5)) if loaded else []
+        wrong += trial.complaints()
+        if done.code != 0:
+            wrong += trial.resumed()
+        tally.judge(wrong, finished=done.code == 0)
+    return tally
+
+
+@contextmanager
+def _small_disk(place: Path, options: str) -> Iterator[bool]:
+    """A disk of its own under a folder; False where this user may not mount one."""
+    words = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+    try:
+        mounted = subprocess.run(words, capture_output=True, check=False).returncode == 0
+    except OSError:
+        mounted = False
+    try:
+        yield mounted
+    finally:
+        if mounted:
+            subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def disk_full(trial: Trial, times: int, chance: random.Random) -> Tally:
+    """The disk is full at some moment; then there is room."""
+    tally = Tally("disk full")
+    for place in _places(trial, "disk", times):
+        size = chance.randrange(60, 2_400)
+        with _small_disk(place, f"size={size}k") as mounted:
+            if not mounted:
+                return Tally(tally.fault, skipped="needs the right to mount a small disk")
+            done = trial.run()
+            wrong = one_line(done, (0, 5)) + trial.complaints()
+            if done.code != 0:
+                more_room = ["mount", "-o", "remount,size=64m", str(place)]
+                subprocess.run(more_room, check=True)
+                wrong += trial.resumed()
+            tally.judge(wrong, finished=done.code == 0)
+    return tally
+
+
+def read_only(trial: Trial, times: int, chance: random.Random) -> Tally:  # noqa: ARG001
+    """The output's folder takes nothing."""
+    tally = Tally("read-only folder")
+    for place in _places(trial, "readonly", times):
+        with _small_disk(place, "ro") as mounted:
+            if not mounted and os.getuid() == 0:
+                return Tally(tally.fault, skipped="nothing is read-only for this user")
+            place.chmod(0o755 if mounted else 0o555) if not mounted else None
+            done = trial.run()
+            wrong = one_line(done, (5,)) + trial.complaints()
+            if not mounted:
+                place.chmod(0o755)
+            tally.judge(wrong, finished=False)
+    return tally
+
+
+def input_changed(how: str) -> Fault:
+    """The input is cut off, written anew or taken away while it is read."""
+
+    def fault(trial: Trial, times: int, chance: random.Random) -> Tally:
+        tally = Tally(f"input {how} while it is read")
+        whole = trial.scene.read_bytes()
+        for _ in _places(trial, f"input-{how.split(maxsplit=1)[0]}", times):
+            process = trial.start()
+            trial.wait_for_strips(process, chance.randint(1, 6))
+            if how == "truncated":
+                os.truncate(trial.scene, chance.randrange(len(whole)))
+            elif how == "removed":
+                trial.scene.unlink()
+            else:
+                with rasterio.open(trial.scene, "r+") as file:
+                    file.write(np.zeros((1, 30, 30), np.uint16), [3], window=((0, 30), (0, 30)))
+            done = ended(process)
+            wrong = one_line(done, (0, 3)) + trial.complaints()
+            trial.scene.write_bytes(whole)
+            if done.code != 0:
+                wrong += trial.resumed()
+            tally.judge(wrong, finished=done.code == 0)
+        return tally
+
+    return fault
+
+
+def two_at_once(trial: Trial, times: int, chance: random.Random) -> Tally:
+    """Two runs on one output."""
+    tally = Tally("two runs on one output")
+    for _ in _places(trial, "two", times):
+        first = trial.start()
+        time.sleep(chance.uniform(0.0, 0.5 * trial.seconds))
+        second = trial.start()
+        both = [ended(first), ended(second)]
+        wrong = [words for done in both for words in one_line(done, (0, 1))]
+        if sorted(done.code for done in both) != [0, 1]:
+            wrong.append(f"exit codes {[done.code for done in both]}, expected 0 and 1")
+        hidden = [path.name for path in trial.output.parent.iterdir() if path.name[0] == "."]
+        wrong += trial.complaints() + [f"{name} is left" for name in hidden]
+        tally.judge(wrong, finished=True)
+    return tally
+
+
+FAULTS: dict[str, Fault] = {
+    "kill": signalled(signal.SIGKILL, replacing=False),
+    "kill-replacing": signalled(signal.SIGKILL, replacing=True),
+    "kill-renames": killed_between_renames,
+    "term": signalled(signal.SIGTERM, replacing=False),
+    "interrupt": signalled(signal.SIGINT, replacing=True),
+    "disk-full": disk_full,
+    "file-size": file_size_limit,
+    "read-only": read_only,
+    "truncated": input_changed("truncated"),
+    "changed": input_changed("written anew"),
+    "removed": input_changed("removed"),
+    "two": two_at_once,
+    "memory": memory_limit,
+}
+"""Every fault, by the name that the command takes."""

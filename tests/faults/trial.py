@@ -1,0 +1,171 @@
+"""One small job, done by the real program in a process of its own, and a judge of what is left."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import torch
+
+from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
+from hsisr.weights import save_weights
+from tests.scenes import write_geotiff
+
+BANDS, SIDE, SCALE = 12, 120, 2
+TILE = 16
+"""LR pixels; so the job has ten strips, and most moments of its life lie between two of them."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What came of one fault, tried several times."""
+
+    fault: str
+    tried: int = 0
+    finished: int = 0
+    """Times that the program had its result all the same."""
+    losses: list[str] = field(default_factory=list)
+    """What was wrong, if anything was."""
+    skipped: str = ""
+    """Why it could not be tried here."""
+
+    def judge(self, complaints: Sequence[str], *, finished: bool) -> None:
+        """Count one try."""
+        self.tried += 1
+        self.finished += finished
+        self.losses += complaints
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a process ended."""
+
+    code: int
+    stderr: str
+
+
+class Trial:
+    """A folder with a scene, a small network, and the result as it should be.
+
+    Args:
+        folder: Empty.
+        name: Of the output; its suffix says which format.
+    """
+
+    def __init__(self, folder: Path, name: str = "out.tif") -> None:
+        self.folder, self.name = folder, name
+        self.scene = folder / "scene.tif"
+        self.weights = folder / "small.safetensors"
+        rng = np.random.default_rng(5)
+        cube = rng.integers(100, 4000, (BANDS, SIDE, SIDE)).astype(np.uint16)
+        write_geotiff(self.scene, cube)
+        torch.manual_seed(1)
+        size = AnySize(width=8, blocks=1, heads=2, window=4)
+        descriptor = dacn_any_descriptor(SCALE, size)
+        network = build_dacn_any(descriptor)
+        save_weights(self.weights, network, descriptor, card={"by": "a test"})
+        self.output = self.fresh("reference") / name
+        started = time.monotonic()
+        ended = self.run()
+        self.seconds = time.monotonic() - started
+        """What an unbroken run takes."""
+        if ended.code != 0:
+            raise RuntimeError(ended.stderr)
+        self.right = pixels(self.output)
+
+    def fresh(self, name: str) -> Path:
+        """A new folder for an output."""
+        place = self.folder / name
+        place.mkdir()
+        return place
+
+    def aim(self, place: Path) -> None:
+        """Let the next runs write into a folder."""
+        self.output = place / self.name
+
+    def command(self, *more: str) -> list[str]:
+        """The program and its arguments."""
+        words = ["upscale", str(self.scene), "-s", str(SCALE), "-m", str(self.weights)]
+        words += ["--tile", str(TILE), "--threads", "1", "-q", "-o", str(self.output)]
+        return [sys.executable, "-m", "hsisr", *words, *more]
+
+    def start(
+        self, *more: str, limits: Callable[[], None] | None = None
+    ) -> "subprocess.Popen[str]":
+        """Begin a run."""
+        return subprocess.Popen(
+            self.command(*more),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=limits,  # noqa: PLW1509 - no threads here
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+
+    def run(self, *more: str, limits: Callable[[], None] | None = None) -> Ended:
+        """A run from beginning to end."""
+        return ended(self.start(*more, limits=limits))
+
+    def wait_for_strips(self, process: "subprocess.Popen[str]", count: int) -> None:
+        """Until that many strips are finished, or the process is."""
+        strips = self.output.parent / f".{self.name}.unfinished" / "strips"
+        while process.poll() is None and len(list(strips.glob("[0-9]*.npz"))) < count:
+            time.sleep(0.005)
+
+    def complaints(self, old: "np.ndarray | None" = None) -> list[str]:
+        """What is wrong with what can be seen: not the right file, not the old one, not nothing."""
+        own = {self.name, f"{Path(self.name).stem}.img", f"{self.name}.aux.xml"}
+        seen = {path.name for path in self.output.parent.iterdir() if path.name[0] != "."}
+        if strays := seen - own:
+            return [f"{sorted(strays)} beside the output"]
+        if not seen and old is None:
+            return []
+        try:
+            found = pixels(self.output)
+        except (OSError, ValueError, rasterio.errors.RasterioError) as error:
+            return [f"the output cannot be read: {error}"]
+        same = np.array_equal(found, self.right)
+        if not same and (old is None or not np.array_equal(found, old)):
+            return ["the output is neither the right one nor the old one"]
+        return []
+
+    def resumed(self, *more: str) -> list[str]:
+        """Go on; what is wrong afterwards."""
+        done = self.run("--resume", *more)
+        if done.code != 0:
+            return [f"resuming failed: {done.stderr}"]
+        wrong = self.complaints()
+        if not np.array_equal(pixels(self.output), self.right):
+            wrong.append("the resumed output differs")
+        hidden = [path.name for path in self.output.parent.iterdir() if path.name[0] == "."]
+        return [*wrong, *(f"{name} is left" for name in hidden)]
+
+
+def ended(process: "subprocess.Popen[str]") -> Ended:
+    """Wait for it."""
+    _, stderr = process.communicate(timeout=300)
+    return Ended(process.returncode, stderr)
+
+
+def pixels(path: Path) -> "np.ndarray":
+    """All numbers of a file."""
+    data = path.with_suffix(".img") if path.suffix == ".hdr" else path
+    with rasterio.open(data) as file:
+        numbers: np.ndarray = file.read()
+    return numbers
+
+
+def one_line(done: Ended, codes: Sequence[int]) -> list[str]:
+    """Complaints about the last words of a run that failed."""
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("warning: ")]
+    wrong = []
+    if done.code not in codes:
+        wrong.append(f"exit code {done.code}, expected one of {list(codes)}: {done.stderr}")
+    if done.code > 0 and (len(lines) != 1 or not lines[0].startswith("error: ")):
+        wrong.append(f"not one line: {done.stderr}")
+    return wrong

@@ -1,0 +1,153 @@
+"""A run that goes on with finished strips equals an unbroken one, bit by bit."""
+
+import errno
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hsisr.errors import HsisrWarning, ResourceError
+from hsisr.inference.journal import Journal, Piece
+from hsisr.inference.planning import Plan
+from hsisr.inference.stitcher import stitch
+from tests.inference.test_stitcher import network_plan, smooth
+from tests.memory import MemoryScene, MemoryWriter
+
+
+class Noisy(torch.nn.Module):
+    """A network whose result depends on where a tile begins, so that blending matters."""
+
+    def __init__(self, scale: int) -> None:
+        super().__init__()
+        self.scale, self.calls = scale, 0
+
+    def forward(self, lr: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
+        self.calls += len(lr)
+        hr = lr.repeat_interleave(self.scale, -1).repeat_interleave(self.scale, -2)
+        return hr * (1.0 + 0.01 * torch.arange(hr.shape[-2])[:, None] / 7)
+
+
+def scene_and_plan(rows: int, tile: int, overlap: int) -> tuple[MemoryScene, Plan, Noisy]:
+    cube = smooth(5, rows, 23, "int16")
+    cube[:, 3:6, 4:9] = -9999
+    scene = MemoryScene(cube, nodata=-9999)
+    network = Noisy(2)
+    plan = network_plan(
+        scene,
+        network,
+        scale=2,
+        tile=tile,
+        overlap=min(overlap, tile - 1),
+        block=(1, 24),
+        working_bytes=1,
+    )
+    return scene, plan, network
+
+
+def stitched(
+    scene: MemoryScene,
+    plan: Plan,
+    journal: Journal | None = None,
+    only: Collection[tuple[int, int]] | None = None,
+) -> tuple[MemoryWriter, int]:
+    writer = MemoryWriter(scene.metadata.finer(plan.scale))
+    result = stitch(
+        scene,
+        tuple(range(scene.metadata.bands)),
+        writer,
+        plan,
+        consistent=True,
+        masked=True,
+        advance=lambda _: None,
+        journal=journal,
+        only=only,
+    )
+    return writer, result.moved
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    rows=st.integers(1, 24),
+    tile=st.integers(1, 16),
+    overlap=st.integers(0, 15),
+    chosen=st.randoms(use_true_random=False),
+)
+def test_strips_done_in_any_order_by_many_make_the_same_scene(
+    rows: int, tile: int, overlap: int, chosen: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    scene, plan, _ = scene_and_plan(rows, tile, overlap)
+    unbroken, moved = stitched(scene, plan)
+    journal = Journal(tmp_path_factory.mktemp("journal") / "strips")
+    strips = [(p, r) for p in range(len(plan.panels)) for r in range(len(plan.rows))]
+    for _ in range(2):
+        stitched(scene, plan, journal, chosen.sample(strips, chosen.randint(0, len(strips))))
+    kept = len(journal)
+    resumed, moved_again = stitched(scene, plan, journal)
+    assert resumed.cube.tobytes() == unbroken.cube.tobytes()
+    assert moved_again == moved
+    assert (resumed.times == 1).all()
+    assert kept <= len(journal) == len(strips)
+
+
+def test_what_is_finished_is_not_computed_again(tmp_path: Path) -> None:
+    scene, plan, network = scene_and_plan(40, 8, 2)
+    journal = Journal(tmp_path / "strips")
+    whole, _ = stitched(scene, plan, journal)
+    network.calls = 0
+    again, _ = stitched(scene, plan, journal)
+    assert network.calls == 0
+    np.testing.assert_array_equal(again.cube, whole.cube)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "emptied"])
+def test_a_torn_strip_is_computed_again(tmp_path: Path, damage: str) -> None:
+    scene, plan, network = scene_and_plan(40, 8, 2)
+    journal = Journal(tmp_path / "strips")
+    whole, _ = stitched(scene, plan, journal)
+    victim = sorted(journal.folder.iterdir())[3]
+    content = bytearray(victim.read_bytes())
+    content[400] ^= 255
+    cut = {"cut": content[: len(content) // 2], "flipped": content, "emptied": b""}
+    victim.write_bytes(bytes(cut[damage]))
+    network.calls = 0
+    again, _ = stitched(scene, plan, journal)
+    assert network.calls > 0
+    assert again.cube.tobytes() == whole.cube.tobytes()
+
+
+def full(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_where_strips_cannot_be_kept_the_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, plan, _ = scene_and_plan(40, 8, 2)
+    unbroken, _ = stitched(scene, plan)
+    journal = Journal(tmp_path / "strips")
+    other = journal.recording(7, 0)
+    other.put(Piece(np.zeros((1, 2, 2), np.int16), 0, 0))
+    other.commit(0)
+    monkeypatch.setattr("hsisr.inference.journal._write", full)
+    with pytest.warns(HsisrWarning, match="finished strips cannot be kept .No space left"):
+        resumed, _ = stitched(scene, plan, journal)
+    assert (len(journal), journal.folder.exists()) == (0, False)
+    assert resumed.cube.tobytes() == unbroken.cube.tobytes()
+
+
+def test_where_strips_must_be_kept_a_full_disk_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, plan, _ = scene_and_plan(40, 8, 2)
+    monkeypatch.setattr("hsisr.inference.journal._write", full)
+    journal = Journal(tmp_path / "strips", required=True)
+    with pytest.raises(ResourceError, match=r"cannot write .*strips: No space left on device"):
+        stitched(scene, plan, journal)
+    assert list(journal.folder.iterdir()) == []
