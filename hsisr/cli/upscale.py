@@ -1,5 +1,6 @@
 """The `hsisr upscale` command."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,19 +25,12 @@ from hsisr.cli.progress import progress_bars
 from hsisr.io.names import scene_path
 
 if TYPE_CHECKING:
-    from hsisr.commands.batch import Failure
+    from hsisr.commands.archive import Selection
+    from hsisr.commands.batch import Outcome
     from hsisr.commands.upscale import UpscaleResult
 
 
 def upscale(
-    sources: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="SCENE...",
-            parser=scene_path,
-            help="Scene files, folders of scenes or of images, URLs.",
-        ),
-    ],
     output: Annotated[
         Path,
         typer.Option(
@@ -47,6 +41,18 @@ def upscale(
             help="Output file; a folder for several scenes.",
         ),
     ],
+    sources: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="SCENE...",
+            parser=scene_path,
+            help="Scene files, folders of scenes or of images, URLs, STAC Items.",
+        ),
+    ] = None,
+    listed: Annotated[
+        Path | None,
+        typer.Option("--list", metavar="FILE", help="More scenes, one path a line; - for stdin."),
+    ] = None,
     scale: Scale = 4,
     model: Annotated[
         str | None,
@@ -96,8 +102,26 @@ def upscale(
         typer.Option("--resume", help="Go on with the finished strips of a run broken off."),
     ] = False,
     skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Leave out scenes whose output is there.")
+        bool,
+        typer.Option("--skip-existing", help="Leave out finished scenes; redo broken-off ones."),
     ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Do every N-th scene from the I-th on. [default: by the SLURM array task]",
+        ),
+    ] = None,
+    asset: Annotated[
+        str | None, typer.Option(metavar="KEY", help="Which asset of STAC Items is the scene.")
+    ] = None,
+    stac: Annotated[
+        bool | None,
+        typer.Option(
+            help="Write STAC Items for outputs; --stac also takes items that lie beside scenes. "
+            "[default: for scenes named by an item]"
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan; write nothing.")
     ] = False,
@@ -108,7 +132,8 @@ def upscale(
     """Make finer pixels: same ground, same bands, same metadata, SCALE times the resolution."""
     level = verbosity(verbose, quiet=quiet)
     with expected_errors(level):
-        from hsisr.commands.batch import Failure, make_folder, outputs_for, upscale_all
+        from hsisr.commands.archive import Wanted, select
+        from hsisr.commands.batch import Done, make_folder, upscale_all
         from hsisr.commands.options import UpscaleOptions
 
         options = UpscaleOptions(
@@ -132,20 +157,31 @@ def upscale(
             axes=axes,
             quicklook=quicklook,
         )
-        pairs = outputs_for(sources, output, options)
-        todo = [pair for pair in pairs if not (skip_existing and pair[1].exists())]
-        if pairs != [(sources[0], output)] and not dry_run:
+        wanted = Wanted(
+            sources=sources or (),
+            list=listed,
+            output=output,
+            shard=shard,
+            asset=asset,
+            items=stac,
+        )
+        selection = select(wanted, options, os.environ)
+        if level > QUIET:
+            _say_shard(selection)
+        if selection.in_folder and not dry_run:
             make_folder(output)
+        outcomes: list[Outcome] = []
         with progress_bars(enabled=level > QUIET and not dry_run) as bar:
-            outcomes = []
-            for outcome in upscale_all(todo, options, dry_run=dry_run, progress=bar):
+            for outcome in upscale_all(
+                selection, options, skip_existing=skip_existing, dry_run=dry_run, progress=bar
+            ):
                 outcomes.append(outcome)
-                if not json and not isinstance(outcome, Failure):
-                    typer.echo(str(outcome.output) if outcome.written else _plan_text(outcome))
-        failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+                if not json and isinstance(outcome, Done):
+                    made = outcome.result
+                    typer.echo(str(made.output) if made.written else _plan_text(made))
         if json:
-            print_json(_report(outcomes, failures, skipped=len(pairs) - len(todo)))
-        _judge(failures, len(outcomes))
+            print_json(_report(outcomes, selection))
+        _judge(outcomes, quiet=level <= QUIET)
 
 
 def _format(named: str | None, *, cog: bool) -> str | None:
@@ -159,26 +195,47 @@ def _format(named: str | None, *, cog: bool) -> str | None:
     return "COG"
 
 
-def _report(
-    outcomes: "list[UpscaleResult | Failure]", failures: "list[Failure]", *, skipped: int
-) -> dict[str, Any]:
+def _say_shard(selection: "Selection") -> None:
+    shard, own = selection.shard, len(selection.entries)
+    if shard is not None:
+        idle = "" if own else "; nothing to do"
+        say(f"shard {shard.number} of {shard.of}: {own} of {selection.total} scenes{idle}")
+
+
+def _report(outcomes: "list[Outcome]", selection: "Selection") -> dict[str, Any]:
     """All outcomes as one object."""
-    done = [outcome for outcome in outcomes if outcome not in failures]
+    from hsisr.commands.archive import Failure
+    from hsisr.commands.batch import Done, Skipped
+
+    shard, own = selection.shard, len(selection.entries)
     return {
-        "results": [result.as_dict() for result in done if hasattr(result, "as_dict")],
-        "failed": [{"source": str(f.source), "error": str(f.error)} for f in failures],
-        "skipped": skipped,
+        "results": [o.as_dict() for o in outcomes if isinstance(o, Done)],
+        "failed": [
+            {"source": str(o.source), "error": str(o.error)}
+            for o in outcomes
+            if isinstance(o, Failure)
+        ],
+        "skipped": [o.as_dict() for o in outcomes if isinstance(o, Skipped)],
+        "shard": shard
+        and {"number": shard.number, "of": shard.of, "scenes": own, "of_scenes": selection.total},
     }
 
 
-def _judge(failures: "list[Failure]", total: int) -> None:
+def _judge(outcomes: "list[Outcome]", *, quiet: bool) -> None:
     """One line per failure; the code of the only scene's error, or 1 if some of many failed."""
-    if total == 1 and failures:
+    from hsisr.commands.archive import Failure
+    from hsisr.commands.batch import Skipped
+
+    skipped = sum(isinstance(outcome, Skipped) for outcome in outcomes)
+    if skipped and not quiet:
+        say(f"{skipped} of {len(outcomes)} scenes finished already; left out")
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+    if len(outcomes) == 1 and failures:
         raise failures[0].error
     for failure in failures:
         say(f"error: {failure.error}", color="red")
     if failures:
-        say(f"{len(failures)} of {total} scenes failed")
+        say(f"{len(failures)} of {len(outcomes)} scenes failed")
         raise typer.Exit(1)
 
 

@@ -1,106 +1,89 @@
-"""Many scenes: which they are, what their outputs are called, best effort through all of them."""
+"""Many scenes: best effort through all of them, each finished one remembered."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from hsisr.commands.archive import Failure, Selection, Work
+from hsisr.commands.completion import judge, output_files, source_states
+from hsisr.commands.completion_record import Record, making_of, write_record
+from hsisr.commands.model_choice import ChosenModel, choose_model
 from hsisr.commands.options import UpscaleOptions
+from hsisr.commands.stac_item import check_item, write_item
 from hsisr.commands.upscale import Progress, UpscaleResult, plan_upscale, upscale
-from hsisr.errors import HsisrError, InputDataError, ResourceError, UsageError
+from hsisr.errors import HsisrError, HsisrWarning, OutputExistsError, ResourceError, UsageError
 from hsisr.io.names import RemotePath
-from hsisr.io.opening import find_scenes
+from hsisr.io.scene_files import FileState, head_of, states
 from hsisr.io.temporary import resource_errors
-from hsisr.io.writer import guess_format
-from hsisr.io.zarr_store import is_zarr_store
-
-SUFFIXES = {"GTiff": ".tif", "COG": ".tif", "ENVI": ".hdr", "MAT": ".mat", "Zarr": ".zarr"}
-"""Suffix of an output by its format."""
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """A scene that could not be upscaled."""
+class Done:
+    """A scene that was upscaled, or planned."""
+
+    result: UpscaleResult
+    item: Path | None
+    """The STAC Item that was written."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**self.result.as_dict(), "item": None if self.item is None else str(self.item)}
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A scene whose output is there already."""
 
     source: Path
-    error: HsisrError
+    output: Path
+    reason: str
+    """How that was seen."""
+
+    def as_dict(self) -> dict[str, str]:
+        """Plain values for JSON."""
+        return {"source": str(self.source), "output": str(self.output), "reason": self.reason}
 
 
-def outputs_for(
-    sources: Sequence[Path], output: Path, options: UpscaleOptions
-) -> list[tuple[Path, Path]]:
-    """Pairs of scene and output.
-
-    One scene file and an output that is no folder: that pair. Otherwise every scene (those in a
-    folder included) goes to `NAME_xSCALE` in the output folder, in its own format where that can
-    be written, else as GeoTIFF.
-
-    Raises:
-        UsageError: Two scenes would have the same output.
-        InputDataError: A folder holds no scene.
-    """
-    scenes = list(_scenes(sources))
-    single = len(sources) == 1 and scenes == list(sources)
-    store = is_zarr_store(output)
-    if single and (store or not output.is_dir()):
-        return [(sources[0], output)]
-    if output.is_file() or store:
-        what = "a Zarr store" if store else "a file"
-        raise UsageError(f"{output} is {what}; several scenes need a folder as output")
-    pairs = [(scene, output / _name(scene, options)) for scene in scenes]
-    taken: dict[Path, Path] = {}
-    for scene, path in pairs:
-        if path in taken:
-            raise UsageError(
-                f"{taken[path]} and {scene} would both become {path}; "
-                "upscale them one by one, or into different folders"
-            )
-        taken[path] = scene
-    return pairs
+Outcome = Done | Skipped | Failure
 
 
 def upscale_all(
-    pairs: Iterable[tuple[Path, Path]],
+    selection: Selection,
     options: UpscaleOptions,
     *,
+    skip_existing: bool = False,
     dry_run: bool = False,
     progress: Callable[[Path], Progress | None] = lambda _: None,
-) -> Iterator[UpscaleResult | Failure]:
+) -> Iterator[Outcome]:
     """Upscale one after the other; a scene that fails does not stop the rest.
 
+    Outputs in a folder get a completion record each.
+
     Args:
-        pairs: Scene and output.
+        selection: What to do.
         options: For all of them.
+        skip_existing: Leave out scenes whose output is finished, redo those whose output is
+            broken off; one that is neither is kept, unless `options.overwrite`.
         dry_run: Only plan.
         progress: Called with a scene before its work begins; gives its progress callback.
-    """
-    pairs = list(pairs)
-    for source, output in pairs:
-        try:
-            own = _with_own_quicklook(options, output, several=len(pairs) > 1)
-            if dry_run:
-                yield plan_upscale(source, output, own)
-            else:
-                yield upscale(source, output, own, progress=progress(source))
-        except HsisrError as error:
-            yield Failure(source, error)
-        except MemoryError as error:
-            yield Failure(source, ResourceError(f"{source}: out of memory ({error})"))
-
-
-def _with_own_quicklook(options: UpscaleOptions, output: Path, *, several: bool) -> UpscaleOptions:
-    """The options with the picture of one scene, in the folder that was named for several.
 
     Raises:
-        UsageError: Several scenes have one picture.
+        WeightsError: With `skip_existing`, the model cannot be found or used.
     """
-    if options.quicklook is None or not (several or options.quicklook.is_dir()):
-        return options
-    if options.quicklook.suffix.lower() == ".png":
-        raise UsageError(
-            f"--quicklook {options.quicklook} is one picture; several scenes need a folder"
-        )
-    make_folder(options.quicklook)
-    return replace(options, quicklook=options.quicklook / f"{output.stem}.png")
+    run = _Run(selection, options, choose_model(options) if skip_existing else None, dry_run)
+    for entry in selection.entries:
+        if isinstance(entry, Failure):
+            yield entry
+            continue
+        try:
+            yield run.do(entry, progress)
+        except HsisrError as error:
+            yield Failure(entry.source, error)
+        except MemoryError as error:
+            yield Failure(entry.source, ResourceError(f"{entry.source}: out of memory ({error})"))
 
 
 def make_folder(folder: Path) -> None:
@@ -115,21 +98,87 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
 
 
-def _scenes(sources: Sequence[Path]) -> Iterator[Path]:
-    for source in sources:
-        found = find_scenes(source)
-        if not found:
-            raise InputDataError(f"{source}: found no scene in this folder")
-        yield from found
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What holds for every scene of a run."""
+
+    selection: Selection
+    options: UpscaleOptions
+    model: ChosenModel | None
+    """To compare existing outputs with; None: none is left out."""
+    dry_run: bool
+
+    def do(self, work: Work, progress: Callable[[Path], Progress | None]) -> Done | Skipped:
+        """One scene.
+
+        Raises:
+            OutputExistsError: What is there is not its finished output, and is kept.
+        """
+        options = self._with_own_quicklook(work.output)
+        if self.model is not None:
+            judged = self._judged(work, options, self.model)
+            if isinstance(judged, Skipped):
+                return judged
+            options = judged
+        check_item(work, overwrite=options.overwrite)
+        if self.dry_run:
+            return Done(plan_upscale(work.scene, work.output, options), None)
+        before = source_states(work)
+        result = upscale(work.scene, work.output, options, progress=progress(work.source))
+        item = None
+        if work.item is not None:
+            item = write_item(work.item, work.output, result, overwrite=options.overwrite)
+        if self.selection.in_folder and not isinstance(work.output, RemotePath):
+            _remember(work, options, result, before)
+        return Done(result, item)
+
+    def _judged(
+        self, work: Work, options: UpscaleOptions, model: ChosenModel
+    ) -> UpscaleOptions | Skipped:
+        """The options to make the output with, unless it is to be left out."""
+        verdict = judge(work, options, model)
+        if verdict.state == "finished":
+            return Skipped(work.source, work.output, verdict.reason)
+        if verdict.state == "half":
+            warnings.warn(
+                f"{work.output} {verdict.reason}; it is made anew", HsisrWarning, stacklevel=4
+            )
+            return replace(options, overwrite=True)
+        if verdict.state == "other" and not options.overwrite:
+            raise OutputExistsError(
+                f"{work.output} {verdict.reason}, and is kept; --overwrite replaces it"
+            )
+        return options
+
+    def _with_own_quicklook(self, output: Path) -> UpscaleOptions:
+        """The options with the picture of one scene, in the folder that was named for several."""
+        folder = self.options.quicklook
+        if folder is None or not (self.selection.total > 1 or folder.is_dir()):
+            return self.options
+        if folder.suffix.lower() == ".png":
+            raise UsageError(f"--quicklook {folder} is one picture; several scenes need a folder")
+        make_folder(folder)
+        return replace(self.options, quicklook=folder / f"{output.stem}.png")
 
 
-def _name(scene: Path, options: UpscaleOptions) -> str:
-    stem = scene.name if scene.is_dir() and scene.suffix.lower() != ".zarr" else scene.stem
-    if options.format is not None:
-        suffix = SUFFIXES.get(options.format, ".tif")
-    else:
-        try:
-            suffix = SUFFIXES[guess_format(scene, None)] if scene.suffix else ".hdr"
-        except HsisrError:
-            suffix = ".tif"
-    return f"{stem}_x{options.scale}{suffix}"
+def _remember(
+    work: Work, options: UpscaleOptions, result: UpscaleResult, source: tuple[FileState, ...]
+) -> None:
+    """Write the record of an output; without one it is still known by its tags, so go on."""
+    from hsisr import __version__
+
+    files = output_files(work, options)
+    record = Record(
+        hsisr=__version__,
+        source=source,
+        output=states(files),
+        heads={path.name: head_of(path) for path in files if path.is_file()},
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        making=making_of(options, work.output, result.model, result.weights_sha256),
+        moved_values=result.moved_values,
+        seconds=round(result.seconds, 3),
+    )
+    try:
+        write_record(work.output, record)
+    except ResourceError as error:
+        warnings.warn(f"{work.output} has no record: {error}", HsisrWarning, stacklevel=4)

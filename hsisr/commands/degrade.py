@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.commands.provenance import PREFIX
+from hsisr.commands.provenance import PREFIX, with_provenance
 from hsisr.commands.storage import output_numbers, refuse_same_file
 from hsisr.degradation import Degradation, degradation_named
 from hsisr.errors import InputDataError, MovedValuesWarning, UsageError
@@ -187,7 +187,7 @@ def _output_metadata(
         f"{PREFIX}DEGRADATION": json.dumps({k: v for k, v in how.items() if v is not None}),
     }
     coarser = scene.metadata.coarser(options.scale)
-    return replace(coarser, stored=stored, tags={**coarser.tags, **tags}), masked
+    return replace(with_provenance(coarser, tags), stored=stored), masked
 
 
 def _run(scene: Scene, writer: SceneWriter, options: DegradeOptions) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 
 from hsisr.commands.model_choice import ChosenModel, plan_work
 from hsisr.commands.options import UpscaleOptions
-from hsisr.commands.provenance import provenance_tags
+from hsisr.commands.provenance import provenance_tags, with_provenance
 from hsisr.commands.storage import output_numbers
 from hsisr.errors import InputDataError
 from hsisr.inference.footprint import Room
@@ -113,9 +113,7 @@ class Job:
             weights_sha256=model.sha256,
             options=options,
         )
-        metadata = replace(
-            kept.finer(options.scale), stored=stored, tags={**scene.metadata.tags, **tags}
-        )
+        metadata = replace(with_provenance(kept.finer(options.scale), tags), stored=stored)
         target = replace(target, masked=masked)
         block_rows, block_cols = block_size(metadata, file_format, options.creation_options)
         layout = Layout(

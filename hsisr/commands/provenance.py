@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
+
+from hsisr.scene.metadata import SceneMetadata
 
 PREFIX = "HSISR_"
 
@@ -26,7 +28,7 @@ def provenance_tags(
         "VERSION": __version__,
         "SOURCE": source,
         "MODEL": model,
-        "OPTIONS": json.dumps(_plain(options), sort_keys=True),
+        "OPTIONS": json.dumps(plain_options(options), sort_keys=True),
         "CREATED": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     if weights_sha256:
@@ -34,7 +36,32 @@ def provenance_tags(
     return {PREFIX + key: value for key, value in tags.items()}
 
 
-def _plain(options: Any) -> dict[str, Any]:
+def provenance_of(metadata: SceneMetadata) -> dict[str, str]:
+    """What an output says about how it came to be: keys as in `provenance_tags`, no prefix.
+
+    Empty for a scene that hsisr did not make.
+    """
+    header = {key.upper().replace(" ", "_"): text for key, text in metadata.header.items()}
+    return {
+        key.removeprefix(PREFIX): text
+        for key, text in {**header, **metadata.tags}.items()
+        if key.startswith(PREFIX)
+    }
+
+
+def with_provenance(metadata: SceneMetadata, tags: Mapping[str, str]) -> SceneMetadata:
+    """Metadata with these tags instead of those that an earlier run left in its output."""
+    header = {
+        key: text
+        for key, text in metadata.header.items()
+        if not key.upper().replace(" ", "_").startswith(PREFIX)
+    }
+    others = {key: text for key, text in metadata.tags.items() if not key.startswith(PREFIX)}
+    return replace(metadata, header=header, tags={**others, **tags})
+
+
+def plain_options(options: Any) -> dict[str, Any]:
+    """Options, a dataclass or a mapping, as values for JSON; unset ones are left out."""
     table: Mapping[str, Any] = options
     if is_dataclass(options):  # asdict() copies deeply, which a mapping proxy does not allow
         table = {f.name: getattr(options, f.name) for f in fields(options)}

@@ -52,7 +52,7 @@ class Binding:
     """What decides every number of a run's result."""
 
     input: Any
-    """From `hsisr.io.identity.scene_identity`."""
+    """From `hsisr.io.scene_files.scene_identity`."""
     settings: Mapping[str, Any]
     """By the names that a user knows: options, weights, versions."""
 

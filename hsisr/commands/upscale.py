@@ -21,11 +21,11 @@ from hsisr.inference.footprint import room_at_hand
 from hsisr.inference.journal import Journal
 from hsisr.inference.stitcher import Stitched, stitch
 from hsisr.io.behind import written_behind
-from hsisr.io.identity import scene_identity
 from hsisr.io.names import scene_path
 from hsisr.io.opening import open_scene
 from hsisr.io.protocol import Scene, TargetOptions
 from hsisr.io.quicklook import check_quicklook, write_quicklook
+from hsisr.io.scene_files import scene_identity
 from hsisr.io.writer import check_target, create_writer
 
 __all__ = ["Progress", "UpscaleResult", "plan_upscale", "upscale"]

@@ -137,7 +137,7 @@ def reading() -> Iterator[None]:
         ) from error
     except (
         *(OSError, ValueError, TypeError, LookupError, RuntimeError, NotImplementedError),
-        *(OverflowError, struct.error, zlib.error),
+        *(OverflowError, struct.error, zlib.error, scipy.io.matlab.MatReadError),
     ) as error:
         reason = " ".join(str(error).split())
         raise InputDataError(

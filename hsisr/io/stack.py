@@ -5,6 +5,7 @@ stack that is one run of plain numbers is read through a memory map instead.
 """
 
 import logging
+import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,7 +29,7 @@ from hsisr.scene.spectral_axis import SpectralAxis
 from hsisr.tiling.windows import Window
 
 FORMAT: Final = "TIFF stack"
-_DAMAGED: Final = (TiffFileError, OSError, ValueError, LookupError, TypeError)
+DAMAGED: Final = (TiffFileError, OSError, ValueError, LookupError, TypeError, struct.error)
 """What tifffile raises on files that are no TIFF inside."""
 _BROKEN_CHAIN: Final = ("invalid page", "corrupted", "missing", "truncated")
 """What it only logs, and then goes on with the pages up to there."""
@@ -73,7 +74,7 @@ def is_tiff_stack(path: Path) -> bool:
             return bool(_stacks(tiff))
     except InputDataError:
         raise
-    except _DAMAGED:
+    except DAMAGED:
         return False
 
 
@@ -89,7 +90,7 @@ def open_stack(path: Path) -> Scene:
             return _scene(path, tiff, _only(_stacks(tiff)))
     except InputDataError:
         raise
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise InputDataError(f"not a TIFF stack that can be read ({error})") from error
 
 

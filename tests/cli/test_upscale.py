@@ -119,7 +119,7 @@ def test_several_scenes_go_to_a_folder_and_a_broken_one_fails_the_run(
     broken.write_bytes(b"no TIFF at all")
     done = hsisr("upscale", scene, broken, other, "-m", "nearest", "-s", 2, "-o", out)
     assert done.exit_code == 1
-    assert sorted(p.name for p in out.iterdir()) == ["other_x2.tif", "scene_x2.tif"]
+    assert sorted(p.name for p in out.glob("*.*")) == [".hsisr", "other_x2.tif", "scene_x2.tif"]
     assert "broken.tif" in done.stderr
     assert "1 of 3 scenes failed" in done.stderr
     assert len(done.stdout.splitlines()) == 2
@@ -130,7 +130,10 @@ def test_a_folder_is_upscaled_and_finished_scenes_are_skipped(scene: Path, out: 
     assert hsisr(*again).exit_code == 0
     first = (out / "scene_x2.tif").stat().st_mtime_ns
     done = hsisr(*again, "--json")
-    assert json.loads(done.stdout)["skipped"] == 1
+    (skipped,) = json.loads(done.stdout)["skipped"]
+    assert skipped["output"] == str(out / "scene_x2.tif")
+    assert skipped["reason"] == "recorded as complete"
+    assert done.stderr == "1 of 1 scenes finished already; left out\n"
     assert (out / "scene_x2.tif").stat().st_mtime_ns == first
 
 
@@ -242,6 +245,9 @@ def test_a_mask_is_written_without_a_word_from_gdal(tmp_path: Path, out: Path) -
         (["--model", "swinir"], 4, "swinir"),
         (["--device", "abacus", "--model", "bicubic"], 2, "abacus"),
         (["--format", "PNG"], 2, "PNG"),
+        (["--shard", "3/2"], 2, "shard 3/2: expected I/N with I from 1 to N"),
+        (["--list", "no-such-list"], 3, "the list no-such-list: cannot be read"),
+        (["--asset", "cube"], 2, "--asset cube has no meaning without a STAC Item"),
         (["--format", "ENVI"], 2, "found the suffix '.tif', which is GTiff's, and the format ENVI"),
         (["--cog", "--format", "MAT"], 2, "found --cog and --format MAT"),
         (["--quicklook", "a.jpg"], 2, "found the suffix '.jpg', expected .png"),

@@ -22,7 +22,7 @@ from hsisr.commands.benchmark.scoring import CONVENTIONS
 from hsisr.commands.benchmark.sections import paper_tables, report_tables, training_commands
 from hsisr.commands.benchmark.summary import figures_over_seeds, summary_rows
 from hsisr.inference.devices import device_named
-from hsisr.io.identity import scene_identity
+from hsisr.io.scene_files import scene_identity
 from hsisr.metrics.conventions import FIGURES, convention_named, definitions
 from hsisr.metrics.report import as_csv
 from hsisr.training.distributed import Workers

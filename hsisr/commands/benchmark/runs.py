@@ -17,8 +17,8 @@ from hsisr.commands.benchmark.options import BenchmarkOptions
 from hsisr.commands.train import TrainOptions, train
 from hsisr.commands.training_options import chosen_recipe
 from hsisr.errors import UsageError, WeightsError
-from hsisr.io.identity import scene_identity
 from hsisr.io.opening import open_scene
+from hsisr.io.scene_files import scene_identity
 from hsisr.training.loop import Observer
 from hsisr.training.recipe import Recipe
 from hsisr.training.start import described

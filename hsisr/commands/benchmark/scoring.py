@@ -10,7 +10,7 @@ from hsisr.commands.benchmark.maps import scene_maps
 from hsisr.commands.benchmark.options import BenchmarkOptions
 from hsisr.commands.benchmark.runs import Run
 from hsisr.commands.wald import Trial, WaldOptions, degraded
-from hsisr.io.identity import scene_identity
+from hsisr.io.scene_files import scene_identity
 from hsisr.metrics.report import Scores, jsonable
 
 CONVENTIONS: Final = ("hsisr", "dacn")

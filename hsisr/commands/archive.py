@@ -1,0 +1,254 @@
+"""Which scenes a run does, and where their outputs go."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from hsisr.commands.options import UpscaleOptions
+from hsisr.commands.scene_list import list_name, read_list
+from hsisr.commands.shard import Shard, shard_named, shard_of_job
+from hsisr.errors import HsisrError, InputDataError, UsageError
+from hsisr.io.names import RemotePath, scene_path
+from hsisr.io.opening import find_scenes
+from hsisr.io.stac import SourceItem, is_item_name, item_beside, read_item
+from hsisr.io.writer import guess_format
+from hsisr.io.zarr_store import is_zarr_store
+
+SUFFIXES = {"GTiff": ".tif", "COG": ".tif", "ENVI": ".hdr", "MAT": ".mat", "Zarr": ".zarr"}
+"""Suffix of an output by its format."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A scene that could not be upscaled."""
+
+    source: Path
+    """What the user named."""
+    error: HsisrError
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A scene and its output."""
+
+    source: Path
+    """What the user named: a scene, or a STAC Item that points to one."""
+    scene: Path | str
+    """What is opened."""
+    output: Path
+    item: SourceItem | None = None
+    """The item from which one is derived for the output."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What one run has to do."""
+
+    entries: tuple[Work | Failure, ...]
+    total: int
+    """Scenes in the whole list."""
+    shard: Shard | None
+    """The share of the list that `entries` are; None: all of it."""
+    in_folder: bool
+    """The outputs go to a folder, which keeps records of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the user named.
+
+    Raises:
+        UsageError: Neither scenes nor a list.
+    """
+
+    sources: Sequence[Path] = ()
+    """Scenes, folders of scenes, STAC Items."""
+    list: Path | None = None
+    """A file with more of them, `-` for stdin; see `read_list`."""
+    output: Path
+    shard: str | None = None
+    """I/N; None: that of the SLURM array task, if this is one and several scenes are given."""
+    asset: str | None = None
+    """Which asset of STAC Items is the scene."""
+    items: bool | None = None
+    """Derive STAC Items: None where one was named, True also from items beside scenes."""
+
+    def __post_init__(self) -> None:
+        if not self.sources and self.list is None:
+            raise UsageError("found neither SCENE nor --list, expected scenes to upscale")
+
+
+def select(
+    wanted: Wanted, options: UpscaleOptions, environment: Mapping[str, str] | None = None
+) -> Selection:
+    """The scenes of this run, each with its output.
+
+    One scene and an output that is no folder: that pair. Otherwise every scene (those in a folder
+    included) goes to `NAME_xSCALE` in the output folder, in its own format where that can be
+    written, else as GeoTIFF; that of an item is named after the item's id.
+
+    A path that is not there, an item that cannot be read, or a folder without scenes becomes a
+    `Failure` and leaves the others alone.
+
+    Args:
+        wanted: What the user named.
+        options: Their scale, and format if it is set, name the outputs.
+        environment: Where the variables of a SLURM job array are looked for.
+
+    Raises:
+        UsageError: Two scenes of the list, in whatever shard, would have the same output; the
+            output is a file, or a folder of inputs; the shard makes no sense.
+        InputDataError: The list cannot be read, or names nothing.
+    """
+    sources = [*wanted.sources, *([] if wanted.list is None else read_list(wanted.list))]
+    if not sources and wanted.list is not None:
+        raise InputDataError(f"{list_name(wanted.list)} names no scene, expected one path a line")
+    if wanted.asset is not None and not any(map(is_item_name, sources)):
+        raise UsageError(f"--asset {wanted.asset} has no meaning without a STAC Item; leave it out")
+    found = {_key(path): entry for s in sources for path, entry in _found(s)}
+    single = wanted.list is None and len(sources) == 1 and set(found) == {_key(sources[0])}
+    in_folder = not single or (wanted.output.is_dir() and not is_zarr_store(wanted.output))
+    if in_folder:
+        _require_folder_of_its_own(wanted.output, sources)
+    folder, output = (wanted.output, None) if in_folder else (wanted.output.parent, wanted.output)
+    entries = [
+        entry if isinstance(entry, Failure) else _work(entry, wanted, options, folder, output)
+        for entry in found.values()
+    ]
+    _refuse_collisions(entries)
+    several = wanted.list is not None or len(entries) > 1
+    shard = _shard(wanted.shard, environment or {}, several=several)
+    if shard is None:
+        return Selection(
+            entries=tuple(entries), total=len(entries), shard=None, in_folder=in_folder
+        )
+    in_order = sorted(entries, key=lambda entry: str(_key(entry.source)))
+    return Selection(
+        entries=shard.of_all(in_order), total=len(entries), shard=shard, in_folder=in_folder
+    )
+
+
+def item_path(output: Path) -> Path:
+    """Where the STAC Item of an output goes.
+
+    >>> item_path(Path("finer/a_x4.tif")).name
+    'a_x4.json'
+    """
+    return output.with_suffix(".json")
+
+
+def _key(path: Path) -> Path:
+    return path if isinstance(path, RemotePath) else path.absolute()
+
+
+def _found(source: Path) -> Iterator[tuple[Path, Path | Failure]]:
+    """The scenes that a path stands for, or why there is none, by their own paths."""
+    scenes: list[Path] = []
+    if isinstance(source, RemotePath):
+        yield source, source
+        return
+    try:
+        source.stat()
+        scenes = find_scenes(source)
+        lacks = "found no scene in this folder"
+    except InputDataError as error:
+        yield source, Failure(source, error)
+        return
+    except (FileNotFoundError, NotADirectoryError):
+        lacks = "there is no such file or folder; check the name"
+    except OSError as error:
+        lacks = f"cannot be looked at ({error.strerror or error})"
+    if not scenes:
+        yield source, Failure(source, InputDataError(f"{source}: {lacks}"))
+    for scene in scenes:
+        yield scene, scene if _is_unicode(scene) else Failure(scene, _not_unicode(scene))
+
+
+def _is_unicode(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _not_unicode(path: Path) -> InputDataError:
+    return InputDataError(f"{path}: the name is not UTF-8, which GDAL expects; rename it")
+
+
+def _require_folder_of_its_own(output: Path, sources: Iterable[Path]) -> None:
+    """Outputs in a folder of inputs would be taken for scenes by the next run, or shard."""
+    if isinstance(output, RemotePath):
+        return
+    store = is_zarr_store(output)
+    if store or (output.exists() and not output.is_dir()):
+        what = "a Zarr store" if store else "a file"
+        raise UsageError(f"{output} is {what}; several scenes need a folder as output")
+    place = output.resolve()
+    for source in sources:
+        clash = False
+        with suppress(OSError):  # told by `_found`
+            clash = source.is_dir() and source.resolve() == place
+        if clash:
+            raise UsageError(
+                f"{output} is also the folder of the input scenes, and its outputs would become "
+                "inputs; name another folder"
+            )
+
+
+def _work(
+    source: Path, wanted: Wanted, options: UpscaleOptions, folder: Path, output: Path | None
+) -> Work | Failure:
+    try:
+        item: SourceItem | None = None
+        scene: Path | str = source
+        if is_item_name(source):
+            item = read_item(source, asset=wanted.asset)
+            scene = item.scene
+        elif wanted.items:
+            item = item_beside(source)
+        if output is None:
+            output = folder / _name(source, scene, item, options)
+    except HsisrError as error:
+        return Failure(source, error)
+    return Work(source, scene, output, None if wanted.items is False else item)
+
+
+def _name(source: Path, scene: Path | str, item: SourceItem | None, options: UpscaleOptions) -> str:
+    place = scene_path(scene)
+    if item is not None and is_item_name(source):
+        stem = re.sub(r"[^\w.-]+", "_", item.item.id)[:200].strip("._") or "item"
+    else:
+        folder = place.is_dir() and place.suffix.lower() != ".zarr"
+        stem = place.name if folder else place.stem
+    if options.format is not None:
+        by_name = {name.lower(): suffix for name, suffix in SUFFIXES.items()}
+        suffix = by_name.get(options.format.lower(), ".tif")
+    else:
+        try:
+            suffix = SUFFIXES[guess_format(place, None)] if place.suffix else ".hdr"
+        except HsisrError:
+            suffix = ".tif"
+    return f"{stem}_x{options.scale}{suffix}"
+
+
+def _refuse_collisions(entries: Iterable[Work | Failure]) -> None:
+    taken: dict[Path, Path] = {}
+    for work in entries:
+        if isinstance(work, Failure):
+            continue
+        for path in (work.output, *([item_path(work.output)] if work.item else [])):
+            if path in taken:
+                raise UsageError(
+                    f"{taken[path]} and {work.source} would both become {path}; "
+                    "upscale them one by one, or into different folders"
+                )
+            taken[path] = work.source
+
+
+def _shard(text: str | None, environment: Mapping[str, str], *, several: bool) -> Shard | None:
+    if text is not None:
+        return shard_named(text)
+    return shard_of_job(environment) if several else None

@@ -1,0 +1,179 @@
+"""Whether an output is there already: complete, from this input, made in this way.
+
+A record (see `completion_record`) is believed where its output's files have the size and the
+time that it remembers. An output without one is judged by what it says of itself (its `HSISR_*`
+tags), and has to be readable to its end. What hsisr does not recognise as its own is never taken
+for finished, nor for half.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from hsisr.commands.archive import Work, item_path
+from hsisr.commands.completion_record import Making, Record, making, making_of, read_record
+from hsisr.commands.model_choice import ChosenModel
+from hsisr.commands.options import UpscaleOptions
+from hsisr.commands.provenance import provenance_of
+from hsisr.errors import HsisrError
+from hsisr.io.envi_writer import envi_pair
+from hsisr.io.opening import open_scene
+from hsisr.io.scene_files import FileState, head_of, require_whole, scene_files, states
+from hsisr.io.writer import guess_format
+from hsisr.models.interpolation import KERNELS
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to be done about a scene.
+
+    absent: make it. finished: leave it out. half: what is there is the rest of an output that
+    hsisr had made; make it anew. other: what is there is something else; keep it.
+    """
+
+    state: Literal["absent", "finished", "half", "other"]
+    reason: str = ""
+
+
+def judge(work: Work, options: UpscaleOptions, model: ChosenModel) -> Verdict:
+    """Look at an output and decide.
+
+    Args:
+        work: The scene and its output.
+        options: How it would be made.
+        model: With what.
+
+    Raises:
+        InputDataError: The scene's or the output's files cannot be looked at.
+    """
+    files = output_files(work, options)
+    found = states(files)
+    record = read_record(work.output)
+    is_item_alone = {state.name for state in found} == {item_path(work.output).name}
+    if not found or (is_item_alone and record is None):
+        return Verdict("absent")
+    wanted = making_of(options, work.output, model.name, model.sha256)
+    if record is None:
+        return _by_tags(work, options, wanted)
+    names = {path.name for path in files}
+    remembered = {state.name: state for state in record.output if state.name in names}
+    if set(found) == set(remembered.values()):
+        return _by_record(work, wanted, record)
+    if _is_half(work.output, record, remembered, found):
+        there, whole = (sum(s.bytes for s in some) for some in (found, remembered.values()))
+        return Verdict("half", f"is broken off, {there} of {whole} bytes are there")
+    tags = _tags_if_whole(work.output)
+    if tags is not None and tags.get("CREATED", "") > record.created:
+        return _by_tags(work, options, wanted)
+    return Verdict("other", "has changed since it was made")
+
+
+def output_files(work: Work, options: UpscaleOptions) -> tuple[Path, ...]:
+    """The files that an output consists of: one, or an ENVI pair; and its STAC Item."""
+    is_pair = guess_format(work.output, options.format) == "ENVI"
+    files = envi_pair(work.output) if is_pair else (work.output,)
+    return (*files, item_path(work.output)) if work.item is not None else files
+
+
+def source_states(work: Work) -> tuple[FileState, ...]:
+    """How the input's files stand; nothing is known of one that is not on this machine."""
+    return states(scene_files(work.scene)) if isinstance(work.scene, Path) else ()
+
+
+def _by_record(work: Work, wanted: Making, record: Record) -> Verdict:
+    if set(source_states(work)) != set(record.source):
+        return Verdict("other", "was made from another input, or the input has changed")
+    difference = wanted.difference(record.making)
+    if difference is not None:
+        return Verdict("other", f"was made {difference}")
+    return _item_judged(work, "recorded as complete")
+
+
+def _item_judged(work: Work, reason: str) -> Verdict:
+    """Finished, unless an item is wanted that there never was."""
+    path = item_path(work.output)
+    if work.item is None or path.exists():
+        return Verdict("finished", reason)
+    return Verdict("half", f"has no STAC Item {path.name} beside it")
+
+
+def _is_half(
+    output: Path,
+    record: Record,
+    remembered: Mapping[str, FileState],
+    found: Sequence[FileState],
+) -> bool:
+    """Nothing is there but what is left of the recorded files, and it is not all of them.
+
+    A file is left as it was, or it is shorter and begins as the recorded one did; a shorter one
+    that can be read to its end is somebody's work, not a rest.
+    """
+    for state in found:
+        whole = remembered.get(state.name)
+        if whole is None:
+            return False
+        begins = head_of(output.with_name(state.name))
+        cut_off = state.bytes < whole.bytes and record.heads.get(state.name, "").startswith(begins)
+        if state != whole and not cut_off:
+            return False
+    return len(found) < len(remembered) or _tags_if_whole(output) is None
+
+
+def _by_tags(work: Work, options: UpscaleOptions, wanted: Making) -> Verdict:
+    tags = _tags_if_whole(work.output)
+    if tags is None:
+        return Verdict("other", "has no record and cannot be read to its end")
+    made = _making_in(tags, work.output)
+    if made is None:
+        return Verdict("other", "was not made by hsisr upscale")
+    difference = wanted.difference(made)
+    if difference is not None:
+        return Verdict("other", f"was made {difference}")
+    if not _same_input(work, options, tags):
+        return Verdict("other", "was made from another input, or the input has changed")
+    return _item_judged(work, "complete by its own tags")
+
+
+def _tags_if_whole(output: Path) -> dict[str, str] | None:
+    """What an output says of itself; None: it cannot be read to its end."""
+    try:
+        require_whole(output)
+        with closing(open_scene(output)) as scene:
+            return provenance_of(scene.metadata)
+    except HsisrError:
+        return None
+
+
+def _making_in(tags: dict[str, str], output: Path) -> Making | None:
+    try:
+        options = json.loads(tags["OPTIONS"])
+        model = tags["MODEL"]
+        sha256 = None if model in KERNELS else tags.get("WEIGHTS_SHA256")
+        return making(options, output, model, sha256)
+    except (LookupError, ValueError, AttributeError):  # UsageError of a strange format is one
+        return None
+
+
+def _same_input(work: Work, options: UpscaleOptions, tags: Mapping[str, str]) -> bool:
+    """The input has the name that the output remembers, is older, and covers the same ground."""
+    if not isinstance(work.scene, Path) or tags.get("SOURCE") != work.scene.name:
+        return False
+    try:
+        made = datetime.fromisoformat(tags.get("CREATED", "")).timestamp()
+        newest = max(state.mtime_ns for state in source_states(work)) / 1e9
+        if newest > made + 1:  # the time of making is told in whole seconds
+            return False
+        with (
+            closing(open_scene(work.scene, variable=options.variable, axes=options.axes)) as lr,
+            closing(open_scene(work.output)) as hr,
+        ):
+            expected, found = lr.metadata.finer(options.scale), hr.metadata
+    except ValueError:  # the time is none, or a scene cannot be read (InputDataError is one)
+        return False
+    here, there = expected.georeference.transform, found.georeference.transform
+    same_place = here is None or there is None or here.almost_equals(there)
+    return (expected.rows, expected.cols) == (found.rows, found.cols) and same_place

@@ -1,0 +1,210 @@
+"""The STAC Item of an output, derived from that of its input."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from hsisr.commands.archive import Work, item_path
+from hsisr.errors import UsageError
+from hsisr.io.crs import crs_name
+from hsisr.io.envi_writer import envi_pair
+from hsisr.io.opening import open_scene
+from hsisr.io.stac import SourceItem
+from hsisr.io.temporary import TemporaryPlace, refuse_existing, resource_errors
+from hsisr.scene.metadata import SceneMetadata
+
+if TYPE_CHECKING:
+    import pystac
+
+    from hsisr.commands.upscale import UpscaleResult
+
+PROCESSING: Final = "https://stac-extensions.github.io/processing/v1.2.0/schema.json"
+_PER_BAND: Final = ("bands", "eo:bands", "raster:bands")
+_OF_OLD_FILE: Final = ("file:", "checksum:", "created", "updated", "proj:")
+"""What begins like this speaks of the input's file or grid."""
+_OF_OLD_NUMBERS: Final = ("statistics", "histogram")
+_CRS_NAMES: Final = {"proj:code", "proj:epsg", "proj:wkt2", "proj:projjson"}
+_SIZES: Final = ("gsd", "spatial_resolution", "raster:spatial_resolution")
+"""Ground sampling distances in metres."""
+
+
+def check_item(work: Work, *, overwrite: bool) -> None:
+    """Say early whether the item of an output could be written.
+
+    Raises:
+        OutputExistsError: It exists and `overwrite` is off.
+        UsageError: It is the input's own item, or a folder.
+        ResourceError: The folder cannot be written.
+    """
+    if work.item is None:
+        return
+    path = item_path(work.output)
+    if path.exists() and path.samefile(work.item.path):
+        raise UsageError(f"{path} is the input's own STAC Item; name another output")
+    refuse_existing((path,), overwrite=overwrite)
+
+
+def write_item(
+    source: SourceItem, output: Path, result: "UpscaleResult", *, overwrite: bool
+) -> Path:
+    """Write the item of an output beside it; returns its path.
+
+    Geometry, bbox, times and all other properties are the source's; the id is new, the ground
+    sampling distance divided by the scale, shape and transform are the output's, the one asset is
+    the output (for an ENVI pair its header as well), and `derived_from` leads to the source.
+
+    Args:
+        source: The item of the input.
+        output: What was made.
+        result: How.
+        overwrite: Replace an existing item.
+
+    Raises:
+        OutputExistsError: The item exists, and `overwrite` is off.
+        ResourceError: It cannot be written.
+    """
+    with closing(open_scene(output)) as scene:
+        metadata = scene.metadata
+    path = item_path(output)
+    plain = derived_item(source, output, result, metadata).to_dict(
+        include_self_link=False, transform_hrefs=False
+    )
+    place = TemporaryPlace(path, overwrite=overwrite)
+    try:
+        grown = place.file(path.name)
+        with resource_errors(path):
+            grown.write_text(json.dumps(plain, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        place.commit([(grown, path)])
+    finally:
+        place.discard()
+    return path
+
+
+def derived_item(
+    source: SourceItem, output: Path, result: "UpscaleResult", metadata: SceneMetadata
+) -> "pystac.Item":
+    """The item of an output; see `write_item`.
+
+    Args:
+        source: The item of the input.
+        output: What was made.
+        result: How.
+        metadata: What the output says.
+    """
+    from hsisr import __version__
+
+    item = source.item.clone()
+    item.id = f"{item.id}_x{result.scale}"
+    item.collection_id = None  # the output is no member of the input's collection
+    item.links = [_derived_from(source, output)]
+    fields = _bands_of_output(_without(item.properties, _OF_OLD_FILE), result)
+    item.properties = _finer_sizes(fields, result.scale)
+    item.properties["created"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    software = item.properties.get("processing:software")
+    earlier = software if isinstance(software, dict) else {}
+    item.properties["processing:software"] = {**earlier, "hsisr": __version__}
+    if PROCESSING not in item.stac_extensions:
+        own = [one for one in item.stac_extensions if "/processing/" not in one]
+        item.stac_extensions = [*own, PROCESSING]
+    item.assets = _assets(source, output, result)
+    _project(item, source, metadata)
+    return item
+
+
+def _derived_from(source: SourceItem, output: Path) -> "pystac.Link":
+    import pystac
+
+    here = output.parent.resolve()
+    try:
+        target = Path(os.path.relpath(source.path.resolve(), here)).as_posix()
+    except ValueError:  # another drive
+        target = source.path.resolve().as_uri()
+    return pystac.Link(pystac.RelType.DERIVED_FROM, target, pystac.MediaType.JSON, source.item.id)
+
+
+def _assets(source: SourceItem, output: Path, result: "UpscaleResult") -> dict[str, "pystac.Asset"]:
+    """The output under the key of the input, and the header of a pair."""
+    import pystac
+
+    old = source.item.assets[source.key]
+    kinds = {"GTiff": pystac.MediaType.GEOTIFF, "COG": pystac.MediaType.COG}
+    header, data = envi_pair(output) if result.format == "ENVI" else (None, output)
+    fields = _bands_of_output(_without(old.extra_fields, _OF_OLD_FILE), result)
+    assets = {
+        source.key: pystac.Asset(
+            f"./{data.name}",
+            title=old.title,
+            description=old.description,
+            media_type=kinds.get(result.format),
+            roles=old.roles or ["data"],
+            extra_fields=_finer_sizes(fields, result.scale),
+        )
+    }
+    if header is not None:
+        assets[f"{source.key}-header"] = pystac.Asset(
+            f"./{header.name}", media_type=pystac.MediaType.TEXT, roles=["metadata"]
+        )
+    return assets
+
+
+def _bands_of_output(fields: Mapping[str, Any], result: "UpscaleResult") -> dict[str, Any]:
+    """Per-band fields, without the bands that were dropped, with the output's data type."""
+    before, after = result.input_shape[0], result.output_shape[0]
+    dropped = set(result.bad_bands) if after < before else set()
+
+    def of_output(bands: Sequence[Any]) -> list[Any]:
+        kept = [band for number, band in enumerate(bands, 1) if number not in dropped]
+        return [_band(band, result.dtype) for band in (kept if len(bands) == before else bands)]
+
+    return {
+        key: of_output(value) if key in _PER_BAND and isinstance(value, list) else value
+        for key, value in _band(fields, result.dtype).items()
+    }
+
+
+def _band(band: Any, dtype: str) -> Any:
+    if not isinstance(band, dict):
+        return band
+    kept = {key: value for key, value in band.items() if key not in _OF_OLD_NUMBERS}
+    return kept | ({"data_type": dtype} if "data_type" in kept else {})
+
+
+def _finer_sizes(fields: Any, scale: int) -> Any:
+    """Fields, bands included, whose pixel sizes are divided by the scale."""
+    if not isinstance(fields, dict):
+        return fields
+    finer: dict[str, Any] = {
+        key: value / scale if key in _SIZES and isinstance(value, (int, float)) else value
+        for key, value in fields.items()
+    }
+    for key in _PER_BAND:
+        if isinstance(finer.get(key), list):
+            finer[key] = [_finer_sizes(band, scale) for band in finer[key]]
+    return finer
+
+
+def _without(fields: Mapping[str, Any], beginnings: tuple[str, ...]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if not key.startswith(beginnings)}
+
+
+def _project(item: "pystac.Item", source: SourceItem, metadata: SceneMetadata) -> None:
+    """Shape and transform of the output; the rest of the projection as the source says."""
+    from pystac.extensions.projection import ProjectionExtension
+
+    old = {**source.item.properties, **source.item.assets[source.key].extra_fields}
+    kept = {key: value for key, value in old.items() if key.startswith("proj:")}
+    item.properties.update(kept)
+    place = metadata.georeference
+    if not kept and place.transform is None:
+        return
+    projection = ProjectionExtension.ext(item, add_if_missing=True)
+    projection.shape = [metadata.rows, metadata.cols]
+    code = crs_name(place.crs_wkt) if place.crs_wkt else ""
+    if code.startswith("EPSG:") and not _CRS_NAMES & kept.keys():
+        projection.code = code
+    grid = place.transform
+    projection.transform = None if grid is None else [float(v) + 0.0 for v in grid[:6]]

@@ -1,0 +1,143 @@
+"""The files that a scene consists of: which they are, how they stand, whether they are whole."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tifffile import TiffFile
+
+from hsisr.errors import InputDataError
+from hsisr.io.envi import DATA_SUFFIXES
+from hsisr.io.names import RemotePath
+from hsisr.io.opening import open_scene
+from hsisr.io.stack import DAMAGED
+from hsisr.tiling.windows import Window
+
+_BESIDE: Final = (".aux.xml", ".msk", ".ovr")
+"""What GDAL keeps beside a file, by adding to its name."""
+_HEAD: Final = 256
+_TIFF: Final = (".tif", ".tiff", ".gtif", ".gtiff")
+_ALONE: Final = (*_TIFF, ".mat", ".npy")
+"""Suffixes of scenes that have no other half."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """A file as it stands now; a folder counts as the sum of its files."""
+
+    name: str
+    """Without its folder, so that whole archives may move."""
+    bytes: int
+    mtime_ns: int
+    """Time of the last change, in nanoseconds; of a folder, the latest in it."""
+
+
+def states(paths: Iterable[Path]) -> tuple[FileState, ...]:
+    """How files stand; those that are not there are left out.
+
+    Raises:
+        InputDataError: The system does not tell.
+    """
+    return tuple(state for path in paths if (state := _state(path)) is not None)
+
+
+def head_of(path: Path) -> str:
+    """The first bytes of a file in hexadecimal digits; empty for a folder or what is not there.
+
+    A file that was broken off still begins as the whole one did.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEAD).hex()
+    except OSError:
+        return ""
+
+
+def scene_files(path: Path) -> tuple[Path, ...]:
+    """What a scene is read from: the file, its other half if it is an ENVI pair, its sidecars.
+
+    >>> [p.name for p in scene_files(Path("nowhere/a.tif"))]
+    ['a.tif']
+    """
+    kind = path.suffix.lower()
+    if kind == ".hdr":
+        halves = [path.with_name(path.stem + suffix) for suffix in _cases(DATA_SUFFIXES)]
+    elif kind in _ALONE or path.is_dir():
+        halves = []
+    else:  # folders of archives are long, so ask for names instead of listing them
+        stems = (path.name, path.stem)
+        halves = [path.with_name(stem + end) for stem in stems for end in (".hdr", ".HDR")]
+    halves = list(dict.fromkeys(half for half in halves if half.is_file()))
+    sidecars = (
+        part.with_name(part.name + suffix) for part in (path, *halves) for suffix in _BESIDE
+    )
+    return (path, *halves, *(sidecar for sidecar in sidecars if sidecar.is_file()))
+
+
+def scene_identity(path: Path) -> list[list[str | int]]:
+    """Name, bytes and time of change of every file of a scene; of a remote one its name alone.
+
+    Raises:
+        InputDataError: There is no such file.
+    """
+    if isinstance(path, RemotePath):
+        return [[str(path)]]
+    if not (found := states(scene_files(path))):
+        raise InputDataError(f"{path}: cannot be read (no such file)")
+    return [[state.name, state.bytes, state.mtime_ns] for state in found]
+
+
+def require_whole(path: Path) -> None:
+    """Check that a scene file was not broken off.
+
+    It has to open, every block that a TIFF names has to lie inside the file, and the last pixel
+    of the last band has to be readable.
+
+    Raises:
+        InputDataError: It is not whole, or no scene.
+    """
+    with closing(open_scene(path)) as scene:
+        bands, rows, cols = scene.metadata.shape
+        scene.read_stored(Window(rows - 1, cols - 1, 1, 1), [bands - 1])
+    if path.suffix.lower() in _TIFF:
+        _require_blocks(path)
+
+
+def _require_blocks(path: Path) -> None:
+    try:
+        size = path.stat().st_size
+        with TiffFile(path) as tiff:
+            end = max(
+                start + count
+                for page in tiff.pages
+                for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)
+            )
+    except DAMAGED as error:
+        reason = " ".join(str(error).split())
+        raise InputDataError(f"{path}: cannot be read as TIFF ({reason})") from error
+    if end > size:
+        raise InputDataError(f"{path}: its blocks end at byte {end}, but it holds {size}")
+
+
+def _state(path: Path) -> FileState | None:
+    try:
+        found = [entry.stat() for entry in (_inside(path) if path.is_dir() else [path])]
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise InputDataError(f"{path}: cannot be looked at ({error.strerror})") from error
+    newest = max((entry.st_mtime_ns for entry in found), default=0)
+    return FileState(path.name, sum(entry.st_size for entry in found), newest)
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    for parent, _, names in os.walk(folder):
+        yield from (Path(parent) / name for name in names)
+
+
+def _cases(suffixes: Iterable[str]) -> Iterator[str]:
+    for suffix in suffixes:
+        yield from dict.fromkeys((suffix, suffix.upper()))

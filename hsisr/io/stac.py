@@ -1,0 +1,187 @@
+"""STAC Items as a way to name a scene: which asset is the scene, and where it lies.
+
+STAC describes a scene in a JSON file and points to its files by `assets`. Source: STAC
+specification 1.1.0, Item and Best Practices (asset roles, media types).
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+from urllib.request import url2pathname
+
+from hsisr.errors import InputDataError, ResourceError
+from hsisr.io.scene_files import scene_files
+
+if TYPE_CHECKING:
+    import pystac
+
+_LARGEST: Final = 64 * 2**20
+"""Bytes of an item; real ones have some thousands."""
+_READABLE: Final = (".tif", ".tiff", ".hdr", ".img", ".dat", ".raw", ".bsq", ".bil", ".bip")
+_OTHER_ROLES: Final = frozenset({"thumbnail", "overview", "visual", "metadata", "cloud", "mask"})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SourceItem:
+    """An item, and the asset of it that is read."""
+
+    path: Path
+    """The item's file."""
+    item: "pystac.Item"
+    key: str
+    """Name of the asset."""
+    scene: Path | str
+    """Where the asset lies: a path, or an address as the item gives it."""
+
+
+def is_item_name(path: Path) -> bool:
+    """True for what is read as an item and not as a scene."""
+    return path.suffix.lower() == ".json"
+
+
+def read_item(path: Path, *, asset: str | None = None) -> SourceItem:
+    """Read an item and choose its asset.
+
+    That is the one named; else the only GeoTIFF, COG or ENVI file with the role `data`; else the
+    only such file at all that is no thumbnail, overview or metadata.
+
+    Args:
+        path: A JSON file.
+        asset: The asset's key.
+
+    Raises:
+        InputDataError: The file is no item, or the choice is not clear.
+        ResourceError: pystac is not installed.
+    """
+    item = _parsed(path, _content(path))
+    key = _chosen(path, item, asset)
+    return SourceItem(path, item, key, _place(path, item.assets[key].href))
+
+
+def item_beside(scene: Path) -> SourceItem | None:
+    """The item that lies beside a scene, has its name, and an asset that is this scene.
+
+    Raises:
+        InputDataError: The item cannot be read.
+        ResourceError: pystac is not installed.
+    """
+    path = scene.with_suffix(".json")
+    if not path.is_file():
+        return None
+    item = _parsed(path, _content(path))
+    own = {part.resolve() for part in scene_files(scene)}
+    for key, asset in item.assets.items():
+        place = _place(path, asset.href)
+        if isinstance(place, Path) and place.resolve() in own:
+            return SourceItem(path, item, key, scene)
+    return None
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        size = path.stat().st_size
+        if size > _LARGEST:
+            raise InputDataError(f"{path}: found {size} bytes of JSON, expected a STAC Item")
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise InputDataError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise InputDataError(f"{path}: found no JSON ({reason}), expected a STAC Item") from error
+    kind = content.get("type") if isinstance(content, dict) else None
+    if kind == "Feature" and "stac_version" in content:
+        _require_form(path, content)
+        return dict(content)
+    found = f"JSON of type {kind!r}" if isinstance(kind, str) else "JSON without a type"
+    if kind in ("Collection", "Catalog", "FeatureCollection"):
+        found = f"a {kind}, which stands for many items"
+    raise InputDataError(f"{path}: found {found}, expected a STAC Item (a Feature); name one")
+
+
+def _require_form(path: Path, content: dict[str, Any]) -> None:
+    """Check what is used here and pystac takes as it comes."""
+    assets = content.get("assets")
+    wrong = not isinstance(content.get("id"), str) or not isinstance(assets, dict)
+    for asset in assets.values() if isinstance(assets, dict) else ():
+        roles = asset.get("roles") or [] if isinstance(asset, dict) else None
+        wrong = wrong or not (
+            isinstance(roles, list)
+            and all(isinstance(role, str) for role in roles)
+            and isinstance(asset.get("href"), str)
+            and isinstance(asset.get("type") or "", str)
+        )
+    if wrong:
+        raise InputDataError(
+            f"{path}: is no valid STAC Item, expected an id and assets with href, type and roles"
+        )
+
+
+def _parsed(path: Path, content: dict[str, Any]) -> "pystac.Item":
+    try:
+        import pystac
+    except ModuleNotFoundError as error:
+        raise ResourceError(
+            f"{path} is a STAC Item, which pystac reads; pip install 'hsisr[stac]', or name the "
+            "scene file itself"
+        ) from error
+    try:
+        item = pystac.Item.from_dict(content, href=str(path.absolute()))
+    except (pystac.STACError, LookupError, TypeError, ValueError, AttributeError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputDataError(f"{path}: is no valid STAC Item ({reason})") from error
+    return item
+
+
+def _chosen(path: Path, item: "pystac.Item", asset: str | None) -> str:
+    keys = list(item.assets)
+    if asset is not None:
+        if asset not in keys:
+            raise InputDataError(
+                f"{path}: has no asset {asset!r}, expected one of {', '.join(keys) or 'none'}"
+            )
+        return asset
+    data = [key for key in keys if "data" in (item.assets[key].roles or ())]
+    among = data or [
+        key for key in keys if not _OTHER_ROLES.intersection(item.assets[key].roles or ())
+    ]
+    readable = [key for key in among if _is_readable(item.assets[key])]
+    found = _one_of_pairs(item, readable or data)
+    if len(found) == 1:
+        return found[0]
+    what = f"assets {', '.join(found)}" if found else "no asset that is GeoTIFF, COG or ENVI"
+    other = "" if found else f" among {', '.join(keys) or 'none'}"
+    raise InputDataError(f"{path}: found {what}{other}, expected one; choose it with --asset KEY")
+
+
+def _is_readable(asset: "pystac.Asset") -> bool:
+    kind = (asset.media_type or "").lower()
+    return kind.startswith("image/tiff") or "envi" in kind or _ending(asset.href) in _READABLE
+
+
+def _ending(href: str) -> str:
+    return PurePosixPath(re.split("[?#]", href)[0]).suffix.lower()
+
+
+def _one_of_pairs(item: "pystac.Item", keys: list[str]) -> list[str]:
+    """The keys, without the headers of ENVI data files that have a key themselves."""
+    hrefs = {key: item.assets[key].href for key in keys}
+    data = {href for href in hrefs.values() if _ending(href) != ".hdr"}
+    data |= {href.removesuffix(PurePosixPath(href).suffix) for href in data}
+    return [key for key in keys if _ending(hrefs[key]) != ".hdr" or hrefs[key][:-4] not in data]
+
+
+def _place(path: Path, href: str) -> Path | str:
+    """Where an href leads from an item; what is not on this machine stays an address."""
+    if "\0" in href:
+        raise InputDataError(f"{path}: found a zero byte in an asset's href")
+    if href.startswith("file://"):
+        return Path(url2pathname(href.removeprefix("file://").removeprefix("localhost")))
+    if "://" in href or href.startswith("/vsi"):
+        return href
+    place = path.parent / href
+    if "%" in href and not place.exists():  # hrefs are URIs, though many write plain names
+        return path.parent / unquote(href).replace("\0", "")
+    return place

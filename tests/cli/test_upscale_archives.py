@@ -1,0 +1,100 @@
+"""`hsisr upscale` on archives: lists, shards, what is finished already."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from hsisr.cli.main import app
+from tests.commands.files import counts, write_tif
+from tests.stac_items import write_item
+
+runner = CliRunner()
+
+
+def hsisr(*arguments: object, stdin: str | None = None) -> Result:
+    return runner.invoke(app, [str(argument) for argument in arguments], input=stdin)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    (tmp_path / "in").mkdir()
+    return write_tif(tmp_path / "in" / "scene.tif", counts(3, 11, 9))
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder
+
+
+def test_a_list_is_read_from_stdin_and_what_is_missing_fails_alone(scene: Path, out: Path) -> None:
+    text = f"# two\n{scene}\n\n{scene.with_name('gone.tif')}\n"
+    done = hsisr("upscale", "--list", "-", "-mnearest", "-s2", "--json", "-o", out, stdin=text)
+    assert done.exit_code == 1
+    report = json.loads(done.stdout)
+    assert [result["output"] for result in report["results"]] == [str(out / "scene_x2.tif")]
+    (failed,) = report["failed"]
+    assert failed["source"].endswith("gone.tif")
+    assert "there is no such file or folder" in failed["error"]
+    assert (report["skipped"], report["shard"]) == ([], None)
+    assert "1 of 2 scenes failed" in done.stderr
+
+
+def test_shards_share_the_scenes_and_say_so(
+    scene: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.with_name("other.tif").write_bytes(scene.read_bytes())
+    command = ("upscale", scene.parent, "-mnearest", "-s2", "-o", out)
+    first = hsisr(*command, "--shard", "1/3")
+    assert (first.exit_code, first.stderr) == (0, "shard 1 of 3: 1 of 2 scenes\n")
+    assert first.stdout == f"{out / 'other_x2.tif'}\n"
+    for name, value in (("ID", "2"), ("COUNT", "3"), ("MIN", "0")):
+        monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", value)
+    empty = hsisr(*command)
+    assert (empty.exit_code, empty.stdout) == (0, "")
+    assert empty.stderr == "shard 3 of 3: 0 of 2 scenes; nothing to do\n"
+    second = hsisr(*command, "--shard", "2/3", "--json", "-q")
+    assert second.stderr == ""
+    report = json.loads(second.stdout)
+    assert report["shard"] == {"number": 2, "of": 3, "scenes": 1, "of_scenes": 2}
+    assert [result["output"] for result in report["results"]] == [str(out / "scene_x2.tif")]
+
+
+def test_a_broken_off_output_is_made_anew_and_a_strange_one_kept(scene: Path, out: Path) -> None:
+    scene.with_name("other.tif").write_bytes(scene.read_bytes())
+    command = ("upscale", scene.parent, "-mnearest", "-s2", "-o", out, "--skip-existing")
+    assert hsisr(*command).exit_code == 0
+    broken, strange = out / "scene_x2.tif", out / "other_x2.tif"
+    with broken.open("r+b") as file:
+        file.truncate(300)
+    strange.write_bytes(scene.read_bytes())
+    done = hsisr(*command, "--json")
+    assert done.exit_code == 1
+    assert f"warning: {broken} is broken off, 300 of" in done.stderr
+    assert f"error: {strange} has changed since it was made, and is kept" in done.stderr
+    report = json.loads(done.stdout)
+    assert [result["output"] for result in report["results"]] == [str(broken)]
+    assert [failed["source"] for failed in report["failed"]] == [str(scene.with_name("other.tif"))]
+    assert hsisr(*command, "--overwrite").stdout == f"{strange}\n"
+    assert hsisr(*command).stderr == "2 of 2 scenes finished already; left out\n"
+
+
+def test_a_list_that_names_nothing_is_one_line(out: Path) -> None:
+    done = hsisr("upscale", "--list", "-", "-o", out, stdin="# none\n")
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert done.stderr == "error: the list on stdin names no scene, expected one path a line\n"
+    neither = hsisr("upscale", "-o", out)
+    assert neither.exit_code == 2
+    assert "found neither SCENE nor --list" in neither.stderr
+
+
+def test_a_stac_item_becomes_a_scene_and_an_item(tmp_path: Path, out: Path) -> None:
+    item = write_item(tmp_path / "stac")
+    done = hsisr("upscale", item, "-mnearest", "-s2", "--asset", "cube", "-o", out / "a.tif")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert json.loads((out / "a.json").read_text())["properties"]["gsd"] == 15
+    hsisr("upscale", item, "-mnearest", "-s2", "--no-stac", "-o", out / "b.tif")
+    assert sorted(path.name for path in out.iterdir()) == ["a.json", "a.tif", "b.tif"]

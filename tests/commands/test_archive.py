@@ -1,0 +1,257 @@
+"""Which scenes a run does: lists, shards, names of outputs."""
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hsisr.commands.archive import Failure, Selection, Wanted, Work, select
+from hsisr.commands.options import UpscaleOptions
+from hsisr.commands.scene_list import read_list
+from hsisr.commands.shard import Shard, shard_named, shard_of_job
+from hsisr.errors import InputDataError, UsageError
+from tests.scenes import numbered, write_envi, write_geotiff, write_image_folder
+
+X4 = UpscaleOptions(model="bicubic")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with three scenes in `in`."""
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    for name in "abc":
+        write_geotiff(Path(f"in/{name}.tif"), numbered(2, 5, 4), photometric="minisblack")
+    return tmp_path
+
+
+def chosen(
+    *sources: str, shard: str | None = None, options: UpscaleOptions = X4, listed: str | None = None
+) -> Selection:
+    paths = [Path(source) for source in sources]
+    wanted = Wanted(
+        sources=paths, output=Path("out"), shard=shard, list=None if listed is None else Path("l")
+    )
+    if listed is not None:
+        Path("l").write_text(listed)
+    return select(wanted, options)
+
+
+def outputs(selection: Selection) -> list[str]:
+    return [e.output.name if isinstance(e, Work) else "-" for e in selection.entries]
+
+
+def test_a_list_has_blank_lines_comments_and_spaces() -> None:
+    Path("l").write_bytes(
+        b"\xef\xbb\xbf# scenes\r\n\r\n  in/a.tif \r\nin/b.tif\n  # no\nin/\xe9.tif"
+    )
+    found = read_list(Path("l"))
+    assert found[:2] == [Path("in/a.tif"), Path("in/b.tif")]
+    assert os.fsencode(found[2]) == b"in/\xe9.tif"
+
+
+def test_a_list_may_come_from_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"in/a.tif\n")))
+    assert read_list(Path("-")) == [Path("in/a.tif")]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "the list l: cannot be read"),
+        (b"in/a.tif\0in/b.tif", "the list l: found a zero byte, expected text, one path a line"),
+        (b"# none\n\n", "the list l names no scene, expected one path a line"),
+    ],
+)
+def test_a_list_that_is_none_is_refused(content: bytes | None, words: str) -> None:
+    if content is not None:
+        Path("l").write_bytes(content)
+    with pytest.raises(InputDataError, match=words):
+        select(Wanted(list=Path("l"), output=Path("out")), X4)
+
+
+def test_neither_scenes_nor_a_list_are_refused() -> None:
+    with pytest.raises(UsageError, match="found neither SCENE nor --list"):
+        Wanted(output=Path("out"))
+
+
+def test_listed_scenes_and_named_ones_are_done_once_each() -> None:
+    selection = chosen("in/b.tif", listed="in/a.tif\n./in/b.tif\nin\n")
+    assert outputs(selection) == ["b_x4.tif", "a_x4.tif", "c_x4.tif"]
+    assert (selection.total, selection.in_folder, selection.shard) == (3, True, None)
+
+
+def test_one_listed_scene_goes_to_a_folder_as_many_would() -> None:
+    assert chosen(listed="in/a.tif").in_folder
+    assert not chosen("in/a.tif").in_folder
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("in/nothing.tif", "there is no such file or folder"),
+        ("empty", "found no scene in this folder"),
+        ("x" * 300, "cannot be looked at"),
+        ("in/a.tif/b", "there is no such file or folder"),
+        ("broken.json", "found no JSON"),
+    ],
+)
+def test_a_path_that_stands_for_no_scene_is_a_failure_of_its_own(source: str, words: str) -> None:
+    Path("empty").mkdir()
+    Path("broken.json").write_text("{")
+    selection = chosen(listed=f"in/a.tif\n{source}\nin/b.tif\n")
+    first, failed, last = selection.entries
+    assert isinstance(failed, Failure)
+    assert words in str(failed.error)
+    assert isinstance(first, Work)
+    assert isinstance(last, Work)
+
+
+def test_a_name_that_gdal_cannot_take_is_a_failure_of_its_own() -> None:
+    try:
+        Path(os.fsdecode(b"in/d\xe9.tif")).touch()
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    *others, failed = chosen("in").entries
+    assert len(others) == 3
+    assert isinstance(failed, Failure)
+    assert "the name is not UTF-8, which GDAL expects; rename it" in str(failed.error)
+
+
+def test_outputs_are_named_after_their_scenes_in_their_own_formats() -> None:
+    write_envi(Path("in/d.hdr"), numbered())
+    write_image_folder(Path("cave.v1"), numbered())
+    assert outputs(chosen("in", "cave.v1")) == [
+        *("a_x4.tif", "b_x4.tif", "c_x4.tif", "d_x4.hdr", "cave.v1_x4.tif")
+    ]
+    envi = UpscaleOptions(scale=2, model="bicubic", format="envi")
+    assert outputs(chosen("in/a.tif", "in/d.hdr", options=envi)) == ["a_x2.hdr", "d_x2.hdr"]
+
+
+@pytest.mark.parametrize("shard", [None, "1/3", "2/3", "3/3"])
+def test_two_scenes_with_one_output_are_refused_in_every_shard(shard: str | None) -> None:
+    Path("too").mkdir()
+    Path("in/a.tif").rename("too/c.tif")
+    with pytest.raises(UsageError, match=r"would both become out/c_x4\.tif; upscale them one by"):
+        chosen("in", "too", shard=shard)
+
+
+def test_outputs_never_go_to_a_folder_of_inputs() -> None:
+    with pytest.raises(UsageError, match="in is also the folder of the input scenes"):
+        select(Wanted(sources=[Path("in")], output=Path("in/../in")), X4)
+
+
+def test_a_file_cannot_take_several_outputs() -> None:
+    Path("out").touch()
+    with pytest.raises(UsageError, match="out is a file; several scenes need a folder"):
+        chosen("in")
+
+
+@given(
+    names=st.lists(st.integers(0, 999), unique=True, max_size=30),
+    of=st.integers(1, 12),
+)
+def test_every_entry_is_in_exactly_one_shard(names: list[int], of: int) -> None:
+    shares = [Shard(number, of).of_all(names) for number in range(1, of + 1)]
+    assert sorted(name for share in shares for name in share) == sorted(names)
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_shards_do_not_depend_on_the_order_of_the_list_nor_on_outputs() -> None:
+    Path("in/c.tif").rename("in/0.tif")
+    assert outputs(chosen("in/b.tif", "in/a.tif", "in/0.tif", shard="1/2")) == [
+        *("0_x4.tif", "b_x4.tif")
+    ]
+    Path("out").mkdir()
+    Path("out/0_x4.tif").touch()
+    assert outputs(chosen("in", shard="1/2")) == ["0_x4.tif", "b_x4.tif"]
+    assert outputs(chosen("in/b.tif", "in/a.tif", "in/gone", "in/0.tif", shard="2/2")) == [
+        *("a_x4.tif", "-")
+    ]
+
+
+def test_a_shard_may_be_empty() -> None:
+    selection = chosen("in", shard="4/4")
+    assert (selection.entries, selection.total) == ((), 3)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0/4", "5/4", "1/0", "1", "1/", "/4", "a/b", "-1/4", "1/4/2", "1.0/4", "", "²/4", "9" * 30],
+)
+def test_a_shard_that_makes_no_sense_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="expected I/N with I from 1 to N"):
+        shard_named(text)
+
+
+def job(**variables: object) -> dict[str, str]:
+    return {f"SLURM_ARRAY_TASK_{name}": str(value) for name, value in variables.items()}
+
+
+@pytest.mark.parametrize(
+    ("tasks", "first", "step"), [(range(8), 0, 1), (range(1, 9), 1, 1), (range(20, 60, 5), 20, 5)]
+)
+def test_every_task_of_a_job_array_has_a_shard(tasks: Sequence[int], first: int, step: int) -> None:
+    shards = [
+        shard_of_job(job(ID=task, COUNT=8, MIN=first, MAX=tasks[-1], STEP=step)) for task in tasks
+    ]
+    assert shards == [Shard(number, 8) for number in range(1, 9)]
+
+
+def test_outside_of_a_job_array_there_is_no_shard() -> None:
+    assert shard_of_job({}) is None
+    assert shard_of_job(job(ID=3)) is None
+    assert shard_of_job(job(COUNT=3, MIN=1)) is None
+    assert shard_of_job(job(ID=2, COUNT=3)) == Shard(2, 3)
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        (job(ID="two", COUNT=4, MIN=1), "SLURM_ARRAY_TASK_ID is 'two', expected a whole number"),
+        (job(ID=9, COUNT=3, MIN=1), "whose numbers are not 1, 2"),
+        (job(ID=1, COUNT=3, MIN=1, MAX=9), "name the share with --shard I/N"),
+        (job(ID=1, COUNT=3, MIN=2), "SLURM_ARRAY_TASK_ID is 1 in an array of 3 tasks"),
+        (job(ID=3, COUNT=3, MIN=0, MAX=4, STEP=2), "whose numbers are not 0, 2"),
+        (job(ID=0, COUNT=0, MIN=0), "in an array of 0 tasks"),
+    ],
+)
+def test_a_job_array_with_gaps_is_refused_in_every_task(
+    variables: dict[str, str], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        select(Wanted(sources=[Path("in")], output=Path("out")), X4, variables)
+
+
+def test_a_job_array_shares_several_scenes_unless_told_otherwise() -> None:
+    environment = job(ID=0, COUNT=2, MIN=0, MAX=1, STEP=1)
+
+    def total(shard: str | None = None, *sources: str, listed: str | None = None) -> int:
+        if listed is not None:
+            Path("l").write_text(listed)
+        wanted = Wanted(
+            sources=[Path(source) for source in sources],
+            list=None if listed is None else Path("l"),
+            output=Path("out"),
+            shard=shard,
+        )
+        return len(select(wanted, X4, environment).entries)
+
+    Path("out").mkdir()
+    assert total(None, "in") == 2
+    assert total("1/1", "in") == 3
+    assert total(None, "in/a.tif") == 1
+    assert total(None, listed="in/a.tif") == 1
+    environment |= job(ID=1)
+    assert total(None, "in/a.tif") == 1  # one scene is this task's own
+    assert total(None, listed="in/a.tif") == 0  # a list is shared
+
+
+def test_an_asset_needs_an_item() -> None:
+    with pytest.raises(UsageError, match="--asset cube has no meaning without a STAC Item"):
+        select(Wanted(sources=[Path("in")], output=Path("out"), asset="cube"), X4)

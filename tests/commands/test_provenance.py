@@ -1,0 +1,35 @@
+"""What an output says about how it came to be."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hsisr.commands.options import UpscaleOptions
+from hsisr.commands.provenance import PREFIX, provenance_of, provenance_tags, with_provenance
+from hsisr.commands.upscale import upscale
+from hsisr.io.opening import open_scene
+from tests.commands.files import counts, write_tif
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".hdr", ".mat"])
+def test_an_output_of_an_output_tells_of_its_own_making_only(tmp_path: Path, suffix: str) -> None:
+    source = write_tif(tmp_path / "scene.tif", counts(2, 6, 5))
+    once, twice = tmp_path / f"once{suffix}", tmp_path / f"twice{suffix}"
+    upscale(source, once, UpscaleOptions(scale=2, model="bicubic", tile=5))
+    upscale(once, twice, UpscaleOptions(scale=2, model="nearest"))
+    with open_scene(twice) as scene:
+        found = provenance_of(scene.metadata)
+    assert found.keys() == {"VERSION", "SOURCE", "MODEL", "OPTIONS", "CREATED"}
+    assert (found["SOURCE"], found["MODEL"]) == (once.name, "nearest")
+    assert "tile" not in json.loads(found["OPTIONS"])
+
+
+def test_the_hash_of_earlier_weights_goes(tmp_path: Path) -> None:
+    with open_scene(write_tif(tmp_path / "scene.tif", counts(2, 6, 5))) as scene:
+        metadata = scene.metadata
+    first = provenance_tags(source="a", model="net", weights_sha256="f" * 64, options={})
+    second = provenance_tags(source="b", model="nearest", weights_sha256=None, options={})
+    stamped = with_provenance(with_provenance(metadata, first), second)
+    assert PREFIX + "WEIGHTS_SHA256" not in stamped.tags
+    assert stamped.tags["AREA_OR_POINT"] == "Area"

@@ -1,0 +1,226 @@
+"""STAC Items as inputs, and those derived for outputs."""
+
+import json
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pystac
+import pytest
+from pystac.extensions.projection import ProjectionExtension
+
+from hsisr.commands.archive import Failure, Selection, Wanted, Work, select
+from hsisr.commands.batch import Done, Outcome, Skipped, upscale_all
+from hsisr.commands.completion_record import record_path
+from hsisr.commands.options import UpscaleOptions
+from hsisr.errors import HsisrWarning, OutputExistsError, ResourceError, UsageError
+from hsisr.io.opening import open_scene
+from hsisr.io.stac import read_item
+from tests.commands.files import counts, write_tif
+from tests.scenes import write_envi
+from tests.stac_items import BANDS, GEOTIFF, PROPERTIES, data_asset, write_item
+
+BICUBIC = UpscaleOptions(scale=2, model="bicubic")
+
+
+def run(selection: Selection, options: UpscaleOptions = BICUBIC, **how: Any) -> list[Outcome]:
+    return list(upscale_all(selection, options, **how))
+
+
+def made(source: Path, output: Path, options: UpscaleOptions = BICUBIC, **wanted: Any) -> Done:
+    (outcome,) = run(select(Wanted(sources=[source], output=output, **wanted), options), options)
+    assert isinstance(outcome, Done), outcome
+    return outcome
+
+
+def failed(source: Path, output: Path, **wanted: Any) -> Exception:
+    (outcome,) = run(select(Wanted(sources=[source], output=output, **wanted), BICUBIC))
+    assert isinstance(outcome, Failure)
+    return outcome.error
+
+
+@pytest.fixture
+def item(tmp_path: Path) -> Path:
+    return write_item(tmp_path / "in")
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder
+
+
+def test_the_output_is_named_after_the_item_and_has_one_of_its_own(item: Path, out: Path) -> None:
+    done = made(item, out)
+    assert done.result.output == out / "flight_7_line_3_x2.tif"
+    assert done.item == out / "flight_7_line_3_x2.json"
+    assert done.as_dict()["item"] == str(done.item)
+    assert sorted(p.name for p in out.glob("*.*")) == [
+        *(".hsisr", "flight_7_line_3_x2.json", "flight_7_line_3_x2.tif")
+    ]
+
+
+def test_the_derived_item_says_what_is_finer_and_keeps_the_rest(item: Path, out: Path) -> None:
+    done = made(item, out / "fine.tif")
+    assert done.item is not None
+    derived, source = pystac.Item.from_file(done.item), pystac.Item.from_file(item)
+    assert derived.id == "flight 7/line 3_x2"
+    assert (derived.geometry, derived.bbox) == (source.geometry, source.bbox)
+    assert derived.datetime == datetime(2022, 7, 1, 10, tzinfo=UTC)
+    assert derived.collection_id is None
+    assert derived.common_metadata.gsd == 15
+    assert derived.properties["eo:cloud_cover"] == 7
+    assert derived.properties["created"] != PROPERTIES["created"]
+    assert derived.properties["processing:software"].keys() == {"sensor-chain", "hsisr"}
+    assert any("/processing/" in extension for extension in derived.stac_extensions)
+    (link,) = derived.get_links("derived_from")
+    assert link.get_href(transform_href=False) == "../in/item.json"
+    projection = ProjectionExtension.ext(derived)
+    assert projection.shape == [12, 10]
+    assert projection.transform == [15, 0, 364095, 0, -15, 5809965]
+    assert projection.code == "EPSG:32633"
+    assert projection.bbox == PROPERTIES["proj:bbox"]
+
+
+def test_the_derived_asset_is_the_output_with_the_bands_of_the_input(item: Path, out: Path) -> None:
+    done = made(item, out / "fine.tif", replace(BICUBIC, dtype="float32"))
+    derived = pystac.Item.from_file(str(done.item))
+    assert list(derived.assets) == ["cube"]
+    asset = derived.assets["cube"]
+    assert (asset.href, asset.media_type, asset.roles) == ("./fine.tif", GEOTIFF, ["data"])
+    assert asset.title == "Reflectance"
+    assert asset.extra_fields["eo:bands"] == BANDS
+    assert (
+        asset.extra_fields["raster:bands"]
+        == [{"data_type": "float32", "spatial_resolution": 15, "nodata": 0}] * 3
+    )
+    assert "file:size" not in asset.extra_fields
+    assert read_item(Path(str(done.item))).scene == out / "fine.tif"
+
+
+def test_bands_that_are_dropped_are_not_told_of(tmp_path: Path, out: Path) -> None:
+    bands = [{"name": name, "gsd": 30} for name in "abc"]
+    source = write_item(tmp_path / "in", {"cube": data_asset(bands=bands)}, stac_version="1.1.0")
+    write_tif(tmp_path / "in/cube.tif", counts(3, 6, 5), bad=(1,))
+    done = made(source, out, replace(BICUBIC, bad_bands="drop"))
+    asset = pystac.Item.from_file(str(done.item)).assets["cube"]
+    assert asset.extra_fields["bands"] == [{"name": "a", "gsd": 15}, {"name": "c", "gsd": 15}]
+
+
+def test_an_item_without_projection_gets_that_of_the_scene(tmp_path: Path, out: Path) -> None:
+    plain = {"datetime": "2022-07-01T10:00:00Z"}
+    source = write_item(tmp_path / "in", properties=plain, stac_extensions=[])
+    projection = ProjectionExtension.ext(pystac.Item.from_file(str(made(source, out).item)))
+    assert (projection.code, projection.shape) == ("EPSG:32633", [12, 10])
+
+
+@pytest.mark.parametrize(
+    ("file_format", "hrefs", "media_type"),
+    [
+        ("COG", ["./f.tif"], pystac.MediaType.COG),
+        ("ENVI", ["./f.img", "./f.hdr"], None),
+        ("MAT", ["./f.mat"], None),
+    ],
+)
+def test_every_format_has_its_asset(
+    item: Path, out: Path, file_format: str, hrefs: list[str], media_type: str | None
+) -> None:
+    suffix = {"COG": "tif", "ENVI": "hdr", "MAT": "mat"}[file_format]
+    done = made(item, out / f"f.{suffix}", replace(BICUBIC, format=file_format))
+    assets = pystac.Item.from_file(str(done.item)).assets
+    assert [asset.href for asset in assets.values()] == hrefs
+    assert assets["cube"].media_type == media_type
+    with open_scene(read_item(Path(str(done.item))).scene) as scene:
+        assert scene.metadata.shape == (3, 12, 10)
+
+
+def test_items_in_a_list_are_mixed_with_scenes(tmp_path: Path, item: Path, out: Path) -> None:
+    other = write_item(tmp_path / "more", id="..")
+    scene = write_tif(tmp_path / "plain.tif", counts(1, 4, 4))
+    selection = select(Wanted(sources=[item, scene, other], output=out), BICUBIC)
+    names = [entry.output.name for entry in selection.entries if isinstance(entry, Work)]
+    assert names == ["flight_7_line_3_x2.tif", "plain_x2.tif", "item_x2.tif"]
+    items = [outcome.item is not None for outcome in run(selection) if isinstance(outcome, Done)]
+    assert items == [True, False, True]
+
+
+def test_two_outputs_never_share_an_item(tmp_path: Path, out: Path) -> None:
+    one = write_item(tmp_path / "one")
+    write_envi(tmp_path / "two.hdr", np.ones((1, 4, 4), np.uint8))
+    other = write_item(tmp_path / "two", {"a": data_asset("../two.hdr", type=None)})
+    with pytest.raises(UsageError, match=r"would both become .*flight_7_line_3_x2\.json"):
+        select(Wanted(sources=[one, other], output=out), BICUBIC)
+
+
+def test_an_item_beside_a_scene_is_used_when_asked(tmp_path: Path, out: Path) -> None:
+    item = write_item(tmp_path / "in")
+    beside = item.rename(item.with_name("cube.json"))
+    scene = tmp_path / "in/cube.tif"
+    assert made(scene, out / "a.tif").item is None
+    assert made(scene, out / "b.tif", items=True).item == out / "b.json"
+    assert made(beside, out / "c.tif", items=False).item is None
+    other = write_tif(tmp_path / "in/other.tif", counts(1, 4, 4))
+    assert made(other, out / "d.tif", items=True).item is None
+
+
+def test_an_existing_item_is_kept_and_nothing_is_computed(item: Path, out: Path) -> None:
+    (out / "fine.json").write_text("precious")
+    error = failed(item, out / "fine.tif")
+    assert isinstance(error, OutputExistsError)
+    assert "fine.json exists and is kept" in str(error)
+    assert [path.name for path in out.iterdir()] == ["fine.json"]
+    made(item, out / "fine.tif", replace(BICUBIC, overwrite=True))
+    assert json.loads((out / "fine.json").read_text())["type"] == "Feature"
+
+
+def test_the_input_s_item_is_never_overwritten(item: Path) -> None:
+    before = item.read_bytes()
+    selection = select(Wanted(sources=[item], output=item.with_name("item.tif")), BICUBIC)
+    (outcome,) = run(selection, replace(BICUBIC, overwrite=True))
+    assert isinstance(outcome, Failure)
+    assert "is the input's own STAC Item" in str(outcome.error)
+    assert item.read_bytes() == before
+
+
+def again(item: Path, out: Path, items: bool | None = None) -> Outcome:
+    wanted = Wanted(sources=[item], output=out, items=items)
+    (outcome,) = run(select(wanted, BICUBIC), skip_existing=True)
+    return outcome
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_an_output_whose_item_is_missing_is_made_anew(
+    item: Path, out: Path, recorded: bool
+) -> None:
+    done = made(item, out)
+    if not recorded:
+        record_path(done.result.output).unlink()
+    assert isinstance(again(item, out), Skipped)
+    assert isinstance(again(item, out, items=False), Skipped)
+    assert done.item is not None
+    done.item.unlink()
+    assert isinstance(again(item, out, items=False), Skipped)
+    with pytest.warns(HsisrWarning, match="is broken off|has no STAC Item"):
+        assert isinstance(again(item, out), Done)
+    assert done.item.exists()
+
+
+def test_without_pystac_the_user_reads_what_to_install(
+    item: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pystac", None)
+    error = failed(item, out / "a.tif")
+    assert isinstance(error, ResourceError)
+    assert "pip install 'hsisr[stac]'" in str(error)
+
+
+def test_plain_scenes_need_no_pystac(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pystac", None)
+    scene = write_tif(tmp_path / "plain.tif", counts(1, 4, 4))
+    assert made(scene, out / "a.tif", items=True).item is None

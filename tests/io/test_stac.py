@@ -1,0 +1,104 @@
+"""STAC Items as names of scenes: which asset, where it lies, what is no item."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hsisr.errors import InputDataError
+from hsisr.io.stac import read_item
+from tests.stac_items import PROPERTIES, THUMBNAIL, data_asset, write_item
+
+
+def chosen_key(folder: Path, assets: dict[str, Any], asset: str | None = None) -> str:
+    return read_item(write_item(folder, assets), asset=asset).key
+
+
+@pytest.mark.parametrize(
+    ("assets", "key"),
+    [
+        ({"a": data_asset(), "b": THUMBNAIL}, "a"),
+        ({"a": data_asset(roles=None), "b": THUMBNAIL}, "a"),
+        ({"a": data_asset(), "b": data_asset("x.nc", type="application/netcdf")}, "a"),
+        ({"a": data_asset("x.nc", type="application/netcdf"), "b": THUMBNAIL}, "a"),
+        ({"a": data_asset(type=None), "b": data_asset("b.tif", roles=["metadata"])}, "a"),
+        ({"h": data_asset("c.hdr", type=None), "d": data_asset("c.img", type=None)}, "d"),
+        ({"h": data_asset("c.hdr", type=None), "d": data_asset("c", type="x/envi")}, "d"),
+        ({"h": data_asset("c.img.hdr", type=None), "d": data_asset("c.img", type=None)}, "d"),
+    ],
+)
+def test_the_asset_is_chosen_by_role_and_kind(
+    tmp_path: Path, assets: dict[str, Any], key: str
+) -> None:
+    assert chosen_key(tmp_path, assets) == key
+
+
+def test_the_asset_may_be_named(tmp_path: Path) -> None:
+    two = {"swir": data_asset(), "vnir": data_asset("v.tif")}
+    assert chosen_key(tmp_path, two, "vnir") == "vnir"
+    with pytest.raises(InputDataError, match="has no asset 'tir', expected one of swir, vnir"):
+        chosen_key(tmp_path, two, "tir")
+    with pytest.raises(InputDataError, match="found assets swir, vnir, expected one; choose it wi"):
+        chosen_key(tmp_path, two)
+    with pytest.raises(InputDataError, match="found no asset that is GeoTIFF, COG or ENVI among b"):
+        chosen_key(tmp_path, {"b": THUMBNAIL})
+
+
+@pytest.mark.parametrize(
+    ("href", "place"),
+    [
+        ("cube.tif", "in/cube.tif"),
+        ("./deep/a%20b.tif", "in/deep/a b.tif"),
+        ("file:///data/a%20b.tif", "/data/a b.tif"),
+        ("/data/cube.tif", "/data/cube.tif"),
+        ("https://example.org/a%20b.tif?x=1", None),
+        ("/vsicurl/https://example.org/cube.tif", None),
+        ("s3://bucket/cube.tif", None),
+    ],
+)
+def test_hrefs_lead_from_the_item_and_addresses_stay_as_they_are(
+    tmp_path: Path, href: str, place: str | None
+) -> None:
+    found = read_item(write_item(tmp_path / "in", {"a": data_asset(href)})).scene
+    assert found == (href if place is None else tmp_path / place)
+
+
+VALID: dict[str, Any] = {"type": "Feature", "stac_version": "1.0.0", "id": "a", "links": []}
+VALID |= {"properties": PROPERTIES, "geometry": None, "assets": {"a": data_asset()}}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("no JSON", "found no JSON"),
+        ("[" * 100_000, "found no JSON"),
+        (b"\xff\xfe", "found no JSON"),
+        ("[1]", "found JSON without a type, expected a STAC Item"),
+        ({"type": "Topology"}, "found JSON of type 'Topology', expected a STAC Item"),
+        ({"type": "Feature"}, "found JSON of type 'Feature', expected a STAC Item"),
+        ({"type": "Collection"}, "found a Collection, which stands for many items"),
+        ({"type": "FeatureCollection"}, "which stands for many items, expected a STAC Item"),
+        ({**VALID, "id": 7}, "expected an id and assets with href, type and roles"),
+        ({**VALID, "assets": [data_asset()]}, "expected an id and assets"),
+        ({**VALID, "assets": {"a": 7}}, "expected an id and assets"),
+        ({**VALID, "assets": {"a": data_asset(roles=7)}}, "expected an id and assets"),
+        ({**VALID, "assets": {"a": data_asset(type=7)}}, "expected an id and assets"),
+        ({**VALID, "assets": {"a": {"roles": ["data"]}}}, "expected an id and assets"),
+        ({**VALID, "assets": {"a": data_asset("a\0b")}}, "found a zero byte in an asset's href"),
+        ({**VALID, "assets": {}}, "found no asset that is GeoTIFF, COG or ENVI among none"),
+        ({**VALID, "properties": {"datetime": "noon"}}, "is no valid STAC Item"),
+        ({**VALID, "properties": []}, "is no valid STAC Item"),
+        ({**VALID, "stac_version": 9}, "is no valid STAC Item"),
+        ({**VALID, "stac_extensions": [9]}, "is no valid STAC Item"),
+    ],
+)
+def test_what_is_no_item_is_one_line(
+    tmp_path: Path, content: str | bytes | dict[str, Any], words: str
+) -> None:
+    path = tmp_path / "a.json"
+    text = json.dumps(content) if isinstance(content, dict) else content
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    with pytest.raises(InputDataError, match=f"^{re.escape(str(path))}: .*{re.escape(words)}"):
+        read_item(path)
