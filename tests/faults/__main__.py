@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--only", default=",".join(FAULTS), help="faults between commas")
     parser.add_argument("--seed", type=int, default=0, help="decides the moments")
     asked = parser.parse_args()
-    tallies = []
+    tallies: list[tuple[str, Tally]] = []
     for kind, name in _NAMES.items():
         with tempfile.TemporaryDirectory() as folder:
             trial = Trial(Path(folder), name)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hsisr.errors import OutputExistsError, ResourceError
-from hsisr.io.temporary import TemporaryPlace, require_room, resource_errors
+from hsisr.io.temporary import TemporaryPlace, recover, require_room, resource_errors
 
 
 def grown_in(place: TemporaryPlace, name: str = "new", text: str = "new") -> Path:
@@ -107,3 +107,48 @@ def test_a_folder_that_may_not_be_written_is_refused(
 def test_more_than_is_free_is_refused_with_both_numbers(tmp_path: Path) -> None:
     with pytest.raises(ResourceError, match=rf"{2**60} bytes needed and \d+ free"):
         require_room(tmp_path, tmp_path / "a", 2**60)
+
+
+def left_by_a_kill(folder: Path, moment: str) -> Path:
+    """An old pair `a.hdr`, `a.img` that was being replaced when the process was killed."""
+    header, data = folder / "a.hdr", folder / "a.img"
+    header.write_text("old header")
+    data.write_text("old data")
+    place = TemporaryPlace(header, overwrite=True)
+    grown = [(grown_in(place, "data", "new data"), data), (grown_in(place, "h", "new h"), header)]
+    if moment == "before":
+        return header
+    place._set_aside([data, header])
+    if moment in ("one placed", "both placed"):
+        os.link(grown[0][0], data)
+    if moment == "both placed":
+        os.link(grown[1][0], header)
+    return header
+
+
+@pytest.mark.parametrize(
+    ("moment", "header", "data"),
+    [
+        ("before", "old header", "old data"),
+        ("set aside", "old header", "old data"),
+        ("one placed", "old header", "old data"),
+        ("both placed", "new h", "new data"),
+    ],
+)
+def test_after_a_kill_the_old_pair_or_the_new_one_is_there(
+    tmp_path: Path, moment: str, header: str, data: str
+) -> None:
+    target = left_by_a_kill(tmp_path, moment)
+    other = TemporaryPlace(tmp_path / "b.hdr", overwrite=False)
+    recover(target)
+    assert target.read_text() == header
+    assert target.with_suffix(".img").read_text() == data
+    assert {p.name for p in tmp_path.iterdir()} == {other.folder.name, "a.hdr", "a.img"}
+
+
+def test_after_a_kill_a_half_placed_new_pair_is_gone(tmp_path: Path) -> None:
+    place = TemporaryPlace(tmp_path / "a.hdr", overwrite=False)
+    os.link(grown_in(place, "data"), tmp_path / "a.img")
+    (tmp_path / "mine.img").write_text("mine")
+    recover(tmp_path / "a.hdr")
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.img"]
