@@ -147,7 +147,7 @@ def plan_network(
     rows = _segments(layout.rows, tile, overlap, scale)
     cols = _segments(layout.cols, tile, overlap, scale)
     shared = max((a.end - b.start for a, b in pairwise(rows)), default=0)
-    per_col = _bytes_per_lr_col(layout, groups, scale, rows[0].size, halo, shared)
+    per_col = _bytes_per_lr_col(layout, groups, scale, rows[0].size, halo, shared, reads=2)
     width = _panel_width(layout, scale, per_col)
     panels = tuple(
         Panel(start, size, tuple(c for c in cols if c.start < start + size and c.end > start))
@@ -239,10 +239,11 @@ def _bytes_per_lr_col(
     height: int,
     halo: int,
     shared_rows: int,
+    reads: int = 1,
 ) -> int:
     """Memory that one LR column of a panel takes while a row of tiles is at work."""
     needed = height + 4 * halo
-    read = needed * layout.bands * (4 + 4 + 1 + layout.itemsize)
+    read = reads * needed * layout.bands * (4 + 4 + 1 + layout.itemsize)
     ahead = (needed + layout.rows_at_once) * layout.bands * layout.itemsize
     largest = max(len(group.bands) for group in groups)
     group = largest * height * scale**2 * 4 * _TEMPORARIES

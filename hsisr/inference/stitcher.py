@@ -5,7 +5,7 @@ Nothing here holds more than one row of tiles of one panel.
 
 import functools
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,11 +58,15 @@ def stitch(
     """
     moved = 0
     # one thread for all: memory that comes and goes in many threads is never given back
-    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as thread:
+    with (
+        ThreadPoolExecutor(1, thread_name_prefix="ahead") as thread,
+        ThreadPoolExecutor(1, thread_name_prefix="reader") as reader,
+    ):
         for place, panel in enumerate(plan.panels):
             finisher = PanelFinisher(writer, plan, panel, consistent=consistent, masked=masked)
             rolling = RollingScene(scene, above=fill_rounds(plan))
-            column = _Column(rolling, bands, plan, panel, finisher, thread)
+            reading = _Reading(rolling, bands, plan, panel, reader)
+            column = _Column(reading, plan, panel, finisher, thread)
             for number in range(len(plan.rows)):
                 if only is not None and (place, number) not in only:
                     column.skip()
@@ -80,8 +84,8 @@ def stitch(
     return Stitched(moved)
 
 
-class _Column:
-    """One panel, row of tiles by row of tiles."""
+class _Reading:
+    """What is observed for the rows of tiles of a panel; networks get the next one read ahead."""
 
     def __init__(
         self,
@@ -89,10 +93,39 @@ class _Column:
         bands: tuple[int, ...],
         plan: Plan,
         panel: Panel,
-        finisher: PanelFinisher,
         thread: ThreadPoolExecutor,
     ) -> None:
         self._scene, self._bands, self._plan, self._panel = scene, bands, plan, panel
+        self._thread = thread
+        self._coming: tuple[int, Future[Observed]] | None = None
+
+    def of(self, number: int) -> Observed:
+        """Wait for a row of tiles, and begin to read the one below."""
+        ahead, self._coming = self._coming, None
+        found = None if ahead is None else ahead[1].result()  # one thread at a time reads a scene
+        right = ahead is not None and ahead[0] == number
+        observed = found if found is not None and right else self._read(number)
+        # interpolation computes in a thread of its own, so that reading holds nothing up
+        if not self._plan.ahead and number + 1 < len(self._plan.rows):
+            self._coming = number + 1, self._thread.submit(self._read, number + 1)
+        return observed
+
+    def _read(self, number: int) -> Observed:
+        return observe(self._scene, self._bands, self._plan, self._panel, self._plan.rows[number])
+
+
+class _Column:
+    """One panel, row of tiles by row of tiles."""
+
+    def __init__(
+        self,
+        reading: "_Reading",
+        plan: Plan,
+        panel: Panel,
+        finisher: PanelFinisher,
+        thread: ThreadPoolExecutor,
+    ) -> None:
+        self._reading, self._plan, self._panel = reading, plan, panel
         self._finisher, self._thread = finisher, thread
         self._skipped = False
 
@@ -118,7 +151,7 @@ class _Column:
 
     def _add(self, number: int, advance: Callable[[int], None]) -> None:
         plan, panel, rows = self._plan, self._panel, self._plan.rows[number]
-        observed = observe(self._scene, self._bands, plan, panel, rows)
+        observed = self._reading.of(number)
         after = plan.end_of(number)
         groups = _blended_groups(plan, panel, rows, observed, advance, self._thread)
         for positions, values in groups:
