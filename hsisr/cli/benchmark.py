@@ -53,6 +53,10 @@ def benchmark(
         ),
     ] = "1",
     budget: Annotated[float, typer.Option(metavar="MINUTES", help="Of each training.")] = 10.0,
+    batches: Annotated[
+        str,
+        typer.Option(metavar="1,2,4,8", help="Tiles at once to measure the cost with."),
+    ] = "1,2,4,8",
     weights: Annotated[
         list[str] | None,
         typer.Option(metavar="METHOD=FILE", help="Judge these in place of training."),
@@ -136,11 +140,12 @@ def benchmark(
             scenes=tuple(scenes or ()),
             train=tuple(train or ()),
             datasets=_listed(dataset),
-            scales=_numbers(scales),
+            scales=_numbers("--scales", scales),
             protocol=protocol,  # type: ignore[arg-type]  # checked at birth
             seeds=_seeds(seeds)[0],
             own_seeds=_seeds(seeds)[1],
             budget=budget,
+            batches=_numbers("--batches", batches),
             weights=tuple(weights or ()),
             settings=tuple(settings or ()),
             table=table,
@@ -168,14 +173,14 @@ def _listed(text: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 
 
-def _numbers(text: str | None) -> tuple[int, ...]:
+def _numbers(option: str, text: str | None) -> tuple[int, ...]:
     """Whole numbers between commas."""
     from hsisr.errors import UsageError
 
     try:
         return tuple(int(part) for part in _listed(text))
     except ValueError as error:
-        raise UsageError(f"--scales {text}: expected numbers such as 2,4,8") from error
+        raise UsageError(f"{option} {text}: expected numbers such as 2,4,8") from error
 
 
 def _seeds(text: str) -> tuple[int, dict[str, int]]:
