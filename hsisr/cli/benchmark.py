@@ -109,7 +109,7 @@ def benchmark(
     with expected_errors(level):
         if speed:
             table_of_speed = {
-                "scales": _numbers(scales),
+                "scales": _numbers("--scales", scales),
                 "smoke": smoke,
                 "device": device,
                 "threads": threads,
@@ -125,6 +125,7 @@ def benchmark(
                 "--protocol": protocol != "disjoint",
                 "--seeds": seeds != "1",
                 "--budget": budget != 10.0,
+                "--batches": batches != "1,2,4,8",
                 "--weights": bool(weights),
                 "--set": bool(settings),
                 "--table": table is not None,
