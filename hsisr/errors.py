@@ -4,7 +4,8 @@ A message says what was found, what was expected and what to do. The command lin
 line and nothing else.
 """
 
-from typing import ClassVar
+import errno
+from typing import ClassVar, Final
 
 
 class HsisrError(Exception):
@@ -51,3 +52,19 @@ class HsisrWarning(UserWarning):
 
 class MovedValuesWarning(HsisrWarning):
     """Values had to be changed to fit the output's data type or to stay apart from nodata."""
+
+
+_NO_MEMORY: Final = ("can't allocate memory", "failed to map segment", "std::bad_alloc")
+"""What torch's allocator, the system's loader and C++ say."""
+
+
+def means_no_memory(error: BaseException) -> bool:
+    """True if an error of whatever library says that there is not enough memory.
+
+    >>> means_no_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"))
+    True
+    """
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or any(words in str(error) for words in _NO_MEMORY)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
 
-from hsisr.errors import HsisrError, HsisrWarning, ResourceError
+from hsisr.errors import HsisrError, HsisrWarning, ResourceError, means_no_memory
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -94,10 +94,10 @@ def expected_errors(verbosity: int = NORMAL) -> Iterator[None]:
             _fail(str(error), error.exit_code, error)
         except KeyboardInterrupt as error:
             _fail("interrupted; no half-made output was left behind", INTERRUPTED, error)
-        except MemoryError as error:
-            advice = "out of memory; try a smaller --tile or --batch-size"
-            _fail(advice, ResourceError.exit_code, error)
         except Exception as error:
+            if means_no_memory(error):
+                advice = "out of memory; free some, or try a smaller --tile or --batch-size"
+                _fail(advice, ResourceError.exit_code, error)
             if verbosity >= DEBUG:
                 raise
             what = f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -14,7 +14,14 @@ from hsisr.commands.model_choice import ChosenModel, choose_model
 from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.stac_item import check_item, write_item
 from hsisr.commands.upscale import Progress, UpscaleResult, plan_upscale, upscale
-from hsisr.errors import HsisrError, HsisrWarning, OutputExistsError, ResourceError, UsageError
+from hsisr.errors import (
+    HsisrError,
+    HsisrWarning,
+    OutputExistsError,
+    ResourceError,
+    UsageError,
+    means_no_memory,
+)
 from hsisr.io.names import RemotePath
 from hsisr.io.scene_files import FileState, head_of, states
 from hsisr.io.temporary import resource_errors
@@ -82,7 +89,9 @@ def upscale_all(
             yield run.do(entry, progress)
         except HsisrError as error:
             yield Failure(entry.source, error)
-        except MemoryError as error:
+        except (MemoryError, RuntimeError) as error:
+            if not means_no_memory(error):
+                raise
             yield Failure(entry.source, ResourceError(f"{entry.source}: out of memory ({error})"))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from hsisr.errors import HsisrWarning, ResourceError, WeightsError
+from hsisr.errors import HsisrWarning, ResourceError, WeightsError, means_no_memory
 from hsisr.inference.statistics import BandStatistics
 from hsisr.models.back_projection import (
     ROUNDS,
@@ -97,7 +97,9 @@ class NetworkUpscaler(Upscaler):
         """See `Upscaler.run`; a batch too large for the device is halved until it fits."""
         try:
             return self._run(tiles, bands, trim)
-        except torch.OutOfMemoryError as error:
+        except (RuntimeError, MemoryError) as error:
+            if not means_no_memory(error):
+                raise
             if len(tiles) == 1:
                 raise ResourceError(
                     f"one tile of {tuple(tiles.shape[1:])} does not fit into the memory of "

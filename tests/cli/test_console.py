@@ -1,5 +1,6 @@
 """Results on stdout, talk on stderr, verdict in the exit code."""
 
+import errno
 import json
 import os
 import signal
@@ -33,6 +34,9 @@ from hsisr.errors import (
         (ResourceError("x"), 5),
         (KeyboardInterrupt(), 130),
         (MemoryError(), 5),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes"), 5),
+        (ImportError("libtorch_cpu.so: failed to map segment from shared object"), 5),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), 5),
         (ZeroDivisionError("oh"), 1),
     ],
 )
