@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from hsisr.errors import InputDataError, UsageError
+from hsisr.errors import InputDataError, ResourceError, UsageError
 from hsisr.io.envi import DATA_SUFFIXES, header_beside, open_envi
 from hsisr.io.folder import is_band_folder, open_folder
 from hsisr.io.npy import NpyScene
@@ -38,6 +38,7 @@ def open_scene(path: str | Path, *, variable: str | None = None, axes: str | Non
     Raises:
         InputDataError: The scene cannot be read as it is; the message names the path.
         UsageError: `variable` or `axes` does not fit the file.
+        ResourceError: A scene that is read as a whole does not fit into memory.
 
     Example:
         >>> from hsisr import open_scene
@@ -51,6 +52,8 @@ def open_scene(path: str | Path, *, variable: str | None = None, axes: str | Non
         raise InputDataError(f"{path}: {error}") from error
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
+    except ResourceError as error:
+        raise ResourceError(f"{path}: {error}") from error
 
 
 def options_of_kind(

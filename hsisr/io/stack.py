@@ -23,6 +23,7 @@ from hsisr.io.gdal_metadata import dataset_tags, georeference_of
 from hsisr.io.plain_numbers import PlainNumbers
 from hsisr.io.protocol import Scene
 from hsisr.io.raster import open_dataset
+from hsisr.io.tiff_pages import refuse_circles
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
 from hsisr.scene.spectral_axis import SpectralAxis
@@ -67,6 +68,7 @@ def is_tiff_stack(path: Path) -> bool:
         InputDataError: The list of pages is cut off or damaged.
     """
     try:
+        refuse_circles(path)
         with TiffFile(path) as tiff:
             return bool(_stacks(tiff))
     except InputDataError:
@@ -83,6 +85,7 @@ def open_stack(path: Path) -> Scene:
             or GDAL cannot read it.
     """
     try:
+        refuse_circles(path)
         with TiffFile(path) as tiff:
             return _scene(path, tiff, _only(_stacks(tiff)))
     except InputDataError:

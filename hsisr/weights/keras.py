@@ -6,7 +6,11 @@ of the network, and has the axes of kernels the other way round from PyTorch.
 """
 
 import io
+import lzma
+import math
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +29,15 @@ from hsisr.models.layers import HEADS
 from hsisr.weights.fitting import fitted, outline
 from hsisr.weights.formats import KERAS_MEMBERS, ZIP, first_bytes
 
-MAX_MEMBER_BYTES: Final = 10**9
+MAX_MEMBER_BYTES: Final = 2**28
 """A trained x8 network with its optimizer's state takes 56 MB."""
 MAX_COMPRESSION: Final = 1000
 
+_DAMAGED: Final = (
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, OSError, EOFError),
+    *(zlib.error, lzma.LZMAError, MemoryError, LookupError, struct.error),
+)
+"""What unpacking raises on archives that are none; LZMA asks for as much memory as they say."""
 _BATCH_NORM: Final = ("weight", "bias", "running_mean", "running_var")
 _AFFINE: Final = ("weight", "bias")
 
@@ -92,7 +101,7 @@ def _weights_member(path: Path) -> bytes:
                     f"{path}: no {missing[0]} in the archive; expected a .keras file of Keras 3"
                 )
             return archive.read(KERAS_MEMBERS[1])
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, OSError, EOFError) as error:
+    except _DAMAGED as error:
         raise WeightsError(f"{path}: a damaged zip archive ({error}); copy it again") from error
     except (RuntimeError, NotImplementedError, ValueError) as error:  # encrypted, exotic
         if isinstance(error, WeightsError):
@@ -143,6 +152,8 @@ def _plain_array(dataset: h5py.Dataset, taken: int) -> npt.NDArray[np.float32]:
         raise WeightsError(f"{dataset.name} holds {dataset.dtype}; expected float32")
     if dataset.size is None or taken + dataset.size * 4 > MAX_MEMBER_BYTES:
         raise WeightsError(f"{dataset.name} has the impossible shape {dataset.shape}")
+    if math.prod(dataset.chunks or ()) * 4 > MAX_MEMBER_BYTES:
+        raise WeightsError(f"{dataset.name} lies in chunks of the impossible size {dataset.chunks}")
     return np.asarray(dataset[()], np.float32)
 
 
