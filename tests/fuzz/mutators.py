@@ -84,7 +84,7 @@ def numbers(data: bytes, chance: Random, mutate: Bytes) -> bytes:
         return mutate(data)
     width = chance.choice((1, 2, 4, 8))
     at = chance.randrange(0, len(data) - width, min(width, 4))
-    value = (chance.choice(_NUMBERS) + chance.randint(-1, 1)) % 256**width
+    value: int = (chance.choice(_NUMBERS) + chance.randint(-1, 1)) % 2 ** (8 * width)
     return data[:at] + value.to_bytes(width, chance.choice(("little", "big"))) + data[at + width :]
 
 
