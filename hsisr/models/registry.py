@@ -26,7 +26,7 @@ from hsisr.models.msfmnet import build_msfmnet, msfmnet_descriptor
 from hsisr.models.pdenet import build_pdenet, pdenet_descriptor
 from hsisr.models.vdsr import build_vdsr, vdsr_descriptor
 
-MOST_TENSORS: Final = 20_000
+MOST_TENSORS: Final = 5_000
 MOST_NUMBERS: Final = 10**9
 """The largest network here, edsr, has 43 million."""
 

@@ -6,7 +6,6 @@ of the network, and has the axes of kernels the other way round from PyTorch.
 """
 
 import io
-import lzma
 import math
 import struct
 import zipfile
@@ -32,12 +31,13 @@ from hsisr.weights.formats import KERAS_MEMBERS, ZIP, first_bytes
 MAX_MEMBER_BYTES: Final = 2**28
 """A trained x8 network with its optimizer's state takes 56 MB."""
 MAX_COMPRESSION: Final = 1000
+_PIECE: Final = 1 << 20
 
 _DAMAGED: Final = (
     *(zipfile.BadZipFile, zipfile.LargeZipFile, OSError, EOFError),
-    *(zlib.error, lzma.LZMAError, MemoryError, LookupError, struct.error),
+    *(zlib.error, LookupError, struct.error),
 )
-"""What unpacking raises on archives that are none; LZMA asks for as much memory as they say."""
+"""What unpacking raises on archives that are none."""
 _BATCH_NORM: Final = ("weight", "bias", "running_mean", "running_var")
 _AFFINE: Final = ("weight", "bias")
 
@@ -100,7 +100,9 @@ def _weights_member(path: Path) -> bytes:
                 raise WeightsError(
                     f"{path}: no {missing[0]} in the archive; expected a .keras file of Keras 3"
                 )
-            return archive.read(KERAS_MEMBERS[1])
+            # in pieces, for a read of all unpacks what is there, whatever size it says
+            with archive.open(KERAS_MEMBERS[1]) as member:
+                return b"".join(iter(lambda: member.read(_PIECE), b""))
     except _DAMAGED as error:
         raise WeightsError(f"{path}: a damaged zip archive ({error}); copy it again") from error
     except (RuntimeError, NotImplementedError, ValueError) as error:  # encrypted, exotic
@@ -118,6 +120,11 @@ def _refuse_bombs(path: Path, archive: zipfile.ZipFile) -> None:
                 f"{path}: {member.filename!r} would unpack to {member.file_size} bytes, "
                 f"{ratio:.0f} times its size; expected at most {MAX_MEMBER_BYTES} bytes and "
                 f"{MAX_COMPRESSION} times; get the file from where it was published"
+            )
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise WeightsError(
+                f"{path}: {member.filename!r} is packed in another way than Keras packs; give the "
+                "file as Keras wrote it"
             )
 
 

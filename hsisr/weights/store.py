@@ -165,7 +165,7 @@ def _contents(path: Path, data: bytes) -> tuple[Mapping[str, str], dict[str, tor
     if length > MAX_HEADER_BYTES:
         raise WeightsError(
             f"{path}: its header claims {length} bytes, expected at most {MAX_HEADER_BYTES}; the "
-            "file is damaged"
+            "safetensors file is truncated or damaged"
         )
     try:
         tensors = load(data)

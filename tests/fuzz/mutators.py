@@ -3,6 +3,7 @@
 Every mutator takes an input, a source of chance, and the fuzzer's own mutation of bytes.
 """
 
+import copy
 import io
 import json
 import struct
@@ -130,9 +131,9 @@ def _change(tree: Any, chance: Random) -> None:
         if chance.random() < 0.2:
             del tree[key]
         elif isinstance(tree, dict) and chance.random() < 0.2:
-            tree[str(chance.choice(_VALUES))] = chance.choice(_VALUES)
+            tree[str(chance.choice(_VALUES))] = copy.deepcopy(chance.choice(_VALUES))
         else:
-            tree[key] = chance.choice(_VALUES)
+            tree[key] = copy.deepcopy(chance.choice(_VALUES))
         return
 
 

@@ -172,7 +172,7 @@ def keras() -> Seeds:
     with h5py.File(buffer, "w", libver="latest") as file:
         for weight in keras_weights(2):
             file.create_dataset(weight.path, weight.shape, "f4")  # never written: takes no room
-    yield "all", _archive(buffer.getvalue(), zipfile.ZIP_LZMA)
+    yield "all", _archive(buffer.getvalue(), zipfile.ZIP_DEFLATED)
 
 
 def _hdf5(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:

@@ -14,13 +14,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 from hsisr.errors import HsisrError
-from hsisr.io.opening import open_scene
-from hsisr.tiling.windows import Window
 from hsisr.training.recipe import recipe_named
 from hsisr.weights.catalogue import released
 from hsisr.weights.keras import import_keras
 from hsisr.weights.store import METADATA_KEY, load_weights
 from tests.fuzz.law import STEM, obey
+from tests.fuzz.scene_use import use_scene
 
 DATA_BYTES = 4096
 
@@ -49,14 +48,6 @@ def run(target: Target, data: bytes, folder: Path) -> None:
         obey(target.use, path)
     finally:
         _empty(folder)
-
-
-def use_scene(path: Path) -> None:
-    """Open a scene and read two small windows, at its first and at its last corner."""
-    with open_scene(path) as scene:
-        bands, rows, cols = scene.metadata.shape
-        scene.read(Window(0, 0, min(rows, 4), min(cols, 4)), sorted({0, bands - 1}))
-        scene.read(Window(rows - 1, cols - 1, 1, 1), [bands // 2])
 
 
 def use_recipe(path: Path) -> None:
