@@ -53,6 +53,11 @@ class MatFields:
             InputDataError: A field does not fit the cube.
         """
         bands, rows, cols = shape
+        if min(shape) < 1:
+            raise InputDataError(
+                f"found a cube of {bands} bands, {rows} rows and {cols} columns, expected at least "
+                "1 of each"
+            )
         nodata = self._row("nodata")
         return SceneMetadata(
             rows=rows,
@@ -98,11 +103,14 @@ class MatFields:
 
     def _band_tags(self, bands: int) -> tuple[dict[str, str], ...]:
         """Cell arrays called `band_KEY`, one text per band."""
-        tags: list[dict[str, str]] = [{} for _ in range(bands)]
+        tags: list[dict[str, str]] = []
         for lower, name in self._names.items():
             if lower.startswith("band_") and lower not in _NAMES:
                 texts = self._texts(lower) or ()
-                for band, text in zip(tags, texts if len(texts) == bands else (), strict=False):
+                if len(texts) != bands:
+                    continue
+                tags = tags or [{} for _ in texts]
+                for band, text in zip(tags, texts, strict=True):
                     band.update({name[len("band_") :]: text} if text else {})
         return tuple(tags) if any(tags) else ()
 

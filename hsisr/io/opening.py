@@ -119,7 +119,7 @@ def _opener(path: Path, variable: str | None, axes: str | None) -> Callable[[], 
     start = _start(path)
     if start.startswith(b"MATLAB ") or path.suffix.lower() == ".mat":
         hdf5 = start.startswith((b"MATLAB 7.3", _HDF5))
-        from hsisr.io.mat import open_mat  # loads SciPy and h5py
+        from hsisr.io.mat import open_mat  # loads h5py
 
         return lambda: open_mat(path, hdf5=hdf5, variable=variable, axes=axes)
     if start.startswith(b"\x93NUMPY"):

@@ -135,6 +135,7 @@ CLAIMS: dict[str, tuple[Make, str]] = {
     "mat5-size-packed": (mat5((2**9, 2**10, 2**9), packed=True), "for 268435456 numbers"),
     "mat5-longer": (mat5((3, 4, 5), packed=True, size=2**32 - 1), "for 60 numbers"),
     "mat5-negative": (mat5((-3, -4, 5), packed=True), "has the dimensions"),
+    "mat5-nothing-of-much": (mat5((0, 0, HUGE), packed=False), "expected at least 1 of each"),
     "mat5-text-bomb": (mat5_text_bomb, "an element claims 1073741824 bytes"),
     "mat73-field": (mat73(never_written("wavelengths", (1, 10**11))), "one number per band"),
     "mat73-text": (
@@ -148,6 +149,15 @@ CLAIMS: dict[str, tuple[Make, str]] = {
             )
         ),
         "works",
+    ),
+    "mat73-bands": (
+        mat73(
+            lambda f: (
+                f.move("cube", "#away")
+                or f.create_dataset("cube", (10**12, 9, 9), "f8", chunks=(1, 9, 9))
+            )
+        ),
+        "found 1000000000000 bands",
     ),
     "mat73-cube": (
         mat73(never_written("wavelengths", (10**4, 10**6, 10**6), chunks=(1, 64, 64))),
