@@ -5,6 +5,7 @@ stack that is one run of plain numbers is read at its place instead.
 """
 
 import logging
+import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -30,7 +31,10 @@ from hsisr.scene.spectral_axis import SpectralAxis
 from hsisr.tiling.windows import Window
 
 FORMAT: Final = "TIFF stack"
-_DAMAGED: Final = (TiffFileError, OSError, ValueError, LookupError, TypeError)
+_DAMAGED: Final = (
+    *(TiffFileError, OSError, ValueError, LookupError, TypeError, RuntimeError),
+    *(ArithmeticError, SyntaxError, struct.error),
+)
 """What tifffile raises on files that are no TIFF inside."""
 _BROKEN_CHAIN: Final = ("invalid page", "corrupted", "missing", "truncated")
 """What it only logs, and then goes on with the pages up to there."""
