@@ -1,7 +1,7 @@
 """The list of pages of a TIFF, walked without reading the pages.
 
-Each page names the place of the next one. A list that goes in circles would keep a reader busy for
-hours.
+Each page names the place of the next one. A list that goes in circles would keep tifffile busy
+for its limit of four million pages.
 """
 
 import struct

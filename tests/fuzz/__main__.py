@@ -9,7 +9,6 @@ import argparse
 import re
 import resource
 import sys
-import tempfile
 from pathlib import Path
 from random import Random
 
@@ -42,8 +41,9 @@ def fuzz(name: str, seconds: int, findings: Path) -> None:
         from tests.fuzz.targets import TARGETS, run, warm_up
 
     target, findings = TARGETS[name], findings.absolute()
-    findings.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="hsisr-fuzz-"))
+    folder, grown = findings / "work", findings / "grown"
+    for place in (folder, grown):
+        place.mkdir(parents=True, exist_ok=True)
     warm_up(target, CORPUS / name, folder)
     _limit_memory()
     seen: set[str] = set()
@@ -65,9 +65,8 @@ def fuzz(name: str, seconds: int, findings: Path) -> None:
 
         return MUTATORS[name](data, Random(seed), mutate)[:most]
 
-    grown = tempfile.mkdtemp(prefix="hsisr-corpus-")
     arguments = [
-        *(sys.argv[0], grown, str(CORPUS / name), f"-max_total_time={seconds}", "-max_len=8192"),
+        *(sys.argv[0], str(grown), str(CORPUS / name), f"-max_total_time={seconds}", "-max_len=8192"),
         *("-timeout=0", "-rss_limit_mb=2048", "-print_final_stats=1", "-len_control=0"),
         *(f"-artifact_prefix={findings}/", "-reload=0"),
     ]
