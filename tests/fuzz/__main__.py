@@ -66,9 +66,9 @@ def fuzz(name: str, seconds: int, findings: Path) -> None:
         return MUTATORS[name](data, Random(seed), mutate)[:most]
 
     arguments = [
-        *(sys.argv[0], str(grown), str(CORPUS / name), f"-max_total_time={seconds}", "-max_len=8192"),
+        *(sys.argv[0], str(grown), str(CORPUS / name), f"-max_total_time={seconds}"),
         *("-timeout=0", "-rss_limit_mb=2048", "-print_final_stats=1", "-len_control=0"),
-        *(f"-artifact_prefix={findings}/", "-reload=0"),
+        *(f"-artifact_prefix={findings}/", "-reload=0", "-max_len=8192"),
     ]
     mutator = {"custom_mutator": change} if name in MUTATORS else {}
     atheris.Setup(arguments, one, **mutator)
