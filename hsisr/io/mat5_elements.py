@@ -1,8 +1,8 @@
 """MATLAB's version 5 format, element by element: a claim is checked before it is used.
 
 scipy's reader ends the process by a signal on some damaged files (fuzzing found them; they lie in
-tests/fuzz/corpus/mat5). Here every size is held against the bytes there are, and numbers are read only
-after they were found to be as many as the variable's dimensions say.
+tests/fuzz/corpus/mat5). Here every size is held against the bytes there are, and numbers are read
+only after they were found to be as many as the variable's dimensions say.
 
 Source: "MAT-File Format", The MathWorks, chapter 1.
 """
