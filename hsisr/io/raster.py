@@ -101,6 +101,7 @@ def open_dataset(name: str) -> Any:
     Raises:
         InputDataError: GDAL cannot read it.
     """
+    _refuse_disguised(Path(name))
     try:
         with gdal_env():
             return rasterio.open(name, sharing=False)
@@ -109,6 +110,18 @@ def open_dataset(name: str) -> Any:
             "not an image that can be read, expected GeoTIFF, ENVI, MATLAB, a TIFF stack or a "
             f"folder of single-band images ({reason(error)})"
         ) from error
+
+
+def _refuse_disguised(path: Path) -> None:
+    """Refuse a text under an image's name that tells GDAL to read other files, or the network."""
+    if path.suffix.lower() == ".vrt" or not path.is_file():
+        return
+    with suppress(OSError), path.open("rb") as file:
+        if file.read(512).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
+            raise InputDataError(
+                "found a text of XML, expected an image; if GDAL is to read the files that it "
+                "names, give it the suffix .vrt"
+            )
 
 
 def refuse_unusable(dataset: Any) -> None:

@@ -17,7 +17,15 @@ import scipy.io
 from hsisr.errors import InputDataError
 from hsisr.io.opening import open_scene
 from tests.limited import outcomes
-from tests.scenes import numbered, write_envi, write_mat5, write_mat73, write_npy, write_pages
+from tests.scenes import (
+    numbered,
+    write_envi,
+    write_geotiff,
+    write_mat5,
+    write_mat73,
+    write_npy,
+    write_pages,
+)
 
 CUBE = numbered(3, 4, 5)
 HUGE = 2**31 - 1
@@ -265,6 +273,22 @@ class Trap:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("name", ["scene.tif", "scene.dat", "scene"])
+def test_a_list_of_other_files_under_an_images_name_is_refused(name: str, tmp_path: Path) -> None:
+    write_geotiff(tmp_path / "secret.tif", CUBE)
+    vrt = tmp_path / "plain.vrt"
+    vrt.write_text(
+        '<VRTDataset rasterXSize="5" rasterYSize="4"><VRTRasterBand dataType="UInt16" band="1">'
+        '<SimpleSource><SourceFilename relativeToVRT="1">secret.tif</SourceFilename>'
+        "<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>"
+    )
+    with open_scene(vrt) as scene:
+        assert scene.metadata.shape == (1, 4, 5)
+    vrt.rename(tmp_path / name)
+    with pytest.raises(InputDataError, match="found a text of XML, expected an image"):
+        open_scene(tmp_path / name)
 
 
 def test_no_object_in_an_array_is_built(tmp_path: Path) -> None:
