@@ -21,9 +21,7 @@ from tests.scenes import (
     numbered,
     write_envi,
     write_geotiff,
-    write_mat5,
     write_mat73,
-    write_npy,
     write_pages,
 )
 
@@ -315,10 +313,3 @@ def test_a_field_that_goes_on_and_on_is_shortened_in_messages(tmp_path: Path) ->
     with pytest.raises(InputDataError, match=r"xxx \[\.\.\.\] xxx.*expected bsq") as caught:
         open_scene(header)
     assert len(str(caught.value)) < 4000
-
-
-@pytest.mark.parametrize("write", [write_mat5, write_npy])
-def test_sound_files_still_open(write: Callable[[Path, Any], Path], tmp_path: Path) -> None:
-    suffix = ".npy" if write is write_npy else ".mat"
-    with open_scene(write(tmp_path / f"scene{suffix}", CUBE)) as scene:
-        np.testing.assert_array_equal(scene.read().values, CUBE)
