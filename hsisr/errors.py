@@ -7,11 +7,33 @@ line and nothing else.
 import errno
 from typing import ClassVar, Final
 
+_LONGEST: Final = 3000
+
 
 class HsisrError(Exception):
     """Base of all deliberate errors; the command line prints its message and nothing else."""
 
     exit_code: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        """The message as one printable line, whatever a file had in the words quoted from it."""
+        return one_line(super().__str__())
+
+
+def one_line(text: str) -> str:
+    r"""Text without line breaks and control characters, its middle left out if it is very long.
+
+    >>> one_line("bands = 5\n\x1b[2Jsamples")
+    'bands = 5 \\x1b[2Jsamples'
+    """
+    plain = " ".join(text.split())
+    if not plain.isprintable():
+        plain = "".join(
+            c if c.isprintable() else c.encode("unicode_escape").decode() for c in plain
+        )
+    if len(plain) > _LONGEST:
+        plain = f"{plain[: _LONGEST * 2 // 3]} [...] {plain[-_LONGEST // 4 :]}"
+    return plain
 
 
 class OutputExistsError(HsisrError, FileExistsError):

@@ -8,6 +8,7 @@ import hashlib
 import os
 import shutil
 import zipfile
+import zlib
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ Progress = Callable[[int, int | None], None]
 
 _CHUNK: Final = 1 << 20
 _TIMEOUT_S: Final = 30
+_PACKINGS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _MOST_UNPACKED: Final = 4 << 30
 """The CAVE set takes 0.5 GB; more than this is no set of ours."""
 
@@ -187,12 +189,14 @@ def _unpacked(path: Path, dataset: Dataset) -> Path:
             members = [m for m in archive.infolist() if not _skipped(m.filename, dataset)]
             if sum(m.file_size for m in members) > _MOST_UNPACKED:
                 raise InputDataError(f"{path}: would unpack to more than {_MOST_UNPACKED} bytes")
+            if any(m.compress_type not in _PACKINGS for m in members):
+                raise InputDataError(f"{path}: is packed in another way than by deflate")
             if any(".." in PurePosixPath(m.filename).parts for m in members):
                 raise InputDataError(f"{path}: names files outside its own folder")
             beside.mkdir()
             archive.extractall(beside, [m.filename for m in members])
         beside.replace(folder)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
         raise InputDataError(
             f"{path}: not a whole zip file ({error}); remove it to download it again"
         ) from error

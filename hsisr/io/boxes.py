@@ -45,7 +45,8 @@ def cut(array: Any, axes: str, window: Window, bands: Sequence[int]) -> npt.NDAr
     """The window of the bands, copied out in native byte order, shape (bands, rows, cols).
 
     Args:
-        array: 3-D; anything that slices like numpy, for example a memory map or an HDF5 dataset.
+        array: 3-D; anything that slices like numpy, for example numbers in a file. What slices to
+            memory of its own, as all but numpy's arrays do, is copied only to change its order.
         axes: Order of its axes.
         window: Pixels to cut out.
         bands: 0-based, any order. The span between the first and the last is what gets touched.
@@ -60,4 +61,5 @@ def cut(array: Any, axes: str, window: Window, bands: Sequence[int]) -> npt.NDAr
     part = part.transpose([axes.index(axis) for axis in "brc"])
     if list(bands) != list(range(first, last + 1)):
         part = part[[band - first for band in bands]]
-    return np.array(part, dtype=part.dtype.newbyteorder("="), order="C")
+    native = part.dtype.newbyteorder("=")
+    return part.astype(native, order="C", copy=isinstance(array, np.ndarray))

@@ -1,7 +1,6 @@
 """ENVI scenes: a header beside a file of plain numbers, in BSQ, BIL or BIP.
 
-The numbers are read through a memory map that lives only as long as one window, so that pages
-already read do not pile up in memory.
+The numbers are read by plain reads of the windows asked for.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +15,7 @@ from hsisr.errors import InputDataError
 from hsisr.io.boxes import cut
 from hsisr.io.envi_georeference import envi_georeference
 from hsisr.io.envi_header import carried_fields, listed, read_header, spectral_source
+from hsisr.io.plain_numbers import PlainNumbers
 from hsisr.io.protocol import Scene
 from hsisr.io.raster import RasterScene, open_raster
 from hsisr.io.spectral_fields import merged_axis
@@ -70,10 +70,7 @@ class EnviScene(Scene):
     def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
         """See `Scene.read_stored`."""
         at = self._layout
-        try:
-            numbers = np.memmap(self._data, at.dtype, "r", at.offset, at.shape)
-        except (OSError, ValueError) as error:
-            raise InputDataError(f"{self._data}: cannot be read any more ({error})") from error
+        numbers = PlainNumbers(self._data, at.dtype, at.shape, at.offset)
         return cut(numbers, at.axes, window, bands)
 
     def read_mask(self, window: Window) -> npt.NDArray[np.bool_] | None:

@@ -138,7 +138,8 @@ def _free_band_tags(
 
 
 def _stored_numbers(dataset: Any, indexes: Sequence[int]) -> StoredNumbers:
-    types = {dataset.dtypes[i - 1] for i in indexes}
+    of_all_bands, missing = dataset.dtypes, dataset.nodatavals  # asked once: each asks every band
+    types = {of_all_bands[i - 1] for i in indexes}
     if len(types) > 1 or any(name.startswith("complex") for name in types):
         raise InputDataError(
             f"found bands of type {' and '.join(sorted(types))}, expected integers or floats of "
@@ -149,7 +150,7 @@ def _stored_numbers(dataset: Any, indexes: Sequence[int]) -> StoredNumbers:
         for values in (dataset.scales, dataset.offsets, dataset.units)
     )
     scaled = any(s != 1 for s in scales) or any(o != 0 for o in offsets)
-    nodata = [dataset.nodatavals[i - 1] for i in indexes]
+    nodata = [missing[i - 1] for i in indexes]
     return StoredNumbers(
         dtype=np.dtype(types.pop()),
         nodata=next((n for n in nodata if n is not None), None),

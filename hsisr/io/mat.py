@@ -17,8 +17,10 @@ import numpy.typing as npt
 
 from hsisr.errors import InputDataError, UsageError
 from hsisr.io.boxes import checked_axes, cut, sizes
+from hsisr.io.mat5 import Mat5
+from hsisr.io.mat73 import Mat73
 from hsisr.io.mat_fields import MatFields
-from hsisr.io.mat_file import Mat5, Mat73, MatFile, Variable, reading
+from hsisr.io.mat_file import MatFile, Variable, reading
 from hsisr.io.protocol import Scene
 from hsisr.tiling.windows import Window
 

@@ -4,6 +4,7 @@ Read are the usual names of wavelengths, widths and bad bands, and everything th
 writes itself.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ _WAVELENGTHS: Final = ("wavelengths", "wavelength", "wl", "wvl", "lambda", "wave
 _FWHM: Final = ("fwhm", "fwhms", "fwhm_nm")
 _BBL: Final = ("bbl", "good_wavelengths")
 _UNIT: Final = ("wavelength_units", "wavelength_unit")
+_MOST_NUMBERS: Final = 10**6
+"""A field has one number per band, or five per ground control point."""
 _NAMES: Final = ("band_names", "bandnames")
 
 
@@ -50,6 +53,11 @@ class MatFields:
             InputDataError: A field does not fit the cube.
         """
         bands, rows, cols = shape
+        if min(shape) < 1:
+            raise InputDataError(
+                f"found a cube of {bands} bands, {rows} rows and {cols} columns, expected at least "
+                "1 of each"
+            )
         nodata = self._row("nodata")
         return SceneMetadata(
             rows=rows,
@@ -95,11 +103,14 @@ class MatFields:
 
     def _band_tags(self, bands: int) -> tuple[dict[str, str], ...]:
         """Cell arrays called `band_KEY`, one text per band."""
-        tags: list[dict[str, str]] = [{} for _ in range(bands)]
+        tags: list[dict[str, str]] = []
         for lower, name in self._names.items():
             if lower.startswith("band_") and lower not in _NAMES:
                 texts = self._texts(lower) or ()
-                for band, text in zip(tags, texts if len(texts) == bands else (), strict=False):
+                if len(texts) != bands:
+                    continue
+                tags = tags or [{} for _ in texts]
+                for band, text in zip(tags, texts, strict=True):
                     band.update({name[len("band_") :]: text} if text else {})
         return tuple(tags) if any(tags) else ()
 
@@ -117,17 +128,18 @@ class MatFields:
 
     def _row(self, name: str) -> tuple[float, ...] | None:
         """All numbers of a variable that is no matrix."""
-        found = self._numbers(name)
-        if found is None or sum(side != 1 for side in found.shape) > 1 or not found.size:
-            return None
-        return tuple(map(float, found.ravel()))
+        found = self._numbers(name, row=True)
+        return tuple(map(float, found.ravel())) if found is not None and found.size else None
 
-    def _numbers(self, name: str) -> npt.NDArray[np.float64] | None:
+    def _numbers(self, name: str, *, row: bool = False) -> npt.NDArray[np.float64] | None:
         known = self._names.get(name)
         if known is None or self._file.variables[known].kind not in ("numbers", "flags"):
             return None
-        if len(self._file.variables[known].shape) > 2:
+        shape = self._file.variables[known].shape
+        if len(shape) > 2 or (row and sum(side != 1 for side in shape) > 1):
             return None
+        if math.prod(shape) > _MOST_NUMBERS:
+            raise InputDataError(f"{known} has the shape {shape}, expected one number per band")
         array, reverse = self._file.array(known)
         with reading():
             numbers = np.asarray(array[()], np.float64)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from hsisr.errors import InputDataError, UsageError
+from hsisr.errors import InputDataError, ResourceError, UsageError
 from hsisr.io.envi import DATA_SUFFIXES, header_beside, open_envi
 from hsisr.io.folder import is_band_folder, open_folder
 from hsisr.io.names import RemotePath, scene_path
@@ -43,6 +43,7 @@ def open_scene(path: str | Path, *, variable: str | None = None, axes: str | Non
     Raises:
         InputDataError: The scene cannot be read as it is; the message names the path.
         UsageError: `variable` or `axes` does not fit the file.
+        ResourceError: A scene that is read as a whole does not fit into memory.
 
     Example:
         >>> from hsisr import open_scene
@@ -58,6 +59,8 @@ def open_scene(path: str | Path, *, variable: str | None = None, axes: str | Non
         raise InputDataError(_named(path, error)) from error
     except UsageError as error:
         raise UsageError(_named(path, error)) from error
+    except ResourceError as error:
+        raise ResourceError(_named(path, error)) from error
 
 
 def _open_local(path: Path, variable: str | None, axes: str | None) -> Scene:
@@ -133,7 +136,7 @@ def _opener(path: Path, variable: str | None, axes: str | None) -> Callable[[], 
     start = _start(path)
     if start.startswith(b"MATLAB ") or path.suffix.lower() == ".mat":
         hdf5 = start.startswith((b"MATLAB 7.3", _HDF5))
-        from hsisr.io.mat import open_mat  # loads SciPy and h5py
+        from hsisr.io.mat import open_mat  # loads h5py
 
         return lambda: open_mat(path, hdf5=hdf5, variable=variable, axes=axes)
     if start.startswith(b"\x93NUMPY"):

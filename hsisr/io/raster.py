@@ -32,9 +32,10 @@ class RasterScene(Scene):
         self._indexes = [i for i in dataset.indexes if i != self._alpha]
         self.metadata = metadata_of(dataset, self._indexes)
         self.block_rows = int(dataset.block_shapes[0][0])
-        self._nodata: list[float | None] = [dataset.nodatavals[i - 1] for i in self._indexes]
-        self._masked = [i for i in self._indexes if self._has_mask(i)]
-        if len(set(self._masked)) > 1 and self._one_mask_for_all():
+        nodata, flags = dataset.nodatavals, dataset.mask_flag_enums  # each asks every band
+        self._nodata: list[float | None] = [nodata[i - 1] for i in self._indexes]
+        self._masked = [i for i in self._indexes if self._is_mask(flags[i - 1])]
+        if all(MaskFlags.per_dataset in flags[i - 1] for i in self._masked):
             self._masked = self._masked[:1]
 
     def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
@@ -69,16 +70,11 @@ class RasterScene(Scene):
             ) from error
         return numbers
 
-    def _has_mask(self, index: int) -> bool:
+    def _is_mask(self, flags: Sequence[MaskFlags]) -> bool:
         """True if a mask or alpha band counts: GDAL names one, and nodata does not go first."""
-        flags = self._dataset.mask_flag_enums[index - 1]
         if MaskFlags.all_valid in flags or MaskFlags.nodata in flags:
             return False
         return MaskFlags.alpha not in flags or self._alpha is not None
-
-    def _one_mask_for_all(self) -> bool:
-        flags = self._dataset.mask_flag_enums
-        return all(MaskFlags.per_dataset in flags[i - 1] for i in self._masked)
 
 
 def open_raster(
@@ -116,6 +112,7 @@ def open_dataset(name: str, options: Mapping[str, str] | None = None) -> Any:
     Raises:
         InputDataError: GDAL cannot read it.
     """
+    _refuse_disguised(Path(name))
     heard = Listener()
     try:
         with gdal_env(**(options or {})), listening(heard):
@@ -142,6 +139,18 @@ def _refuse_unreachable(name: str, said: Sequence[str]) -> None:
         if any(sign in words for sign in ("response code", "CURL error", "Could not resolve")):
             raise InputDataError(
                 f"cannot be reached: {without_secrets(words)}; check the name and the network"
+            )
+
+
+def _refuse_disguised(path: Path) -> None:
+    """Refuse a text under an image's name that tells GDAL to read other files, or the network."""
+    if path.suffix.lower() == ".vrt" or not path.is_file():
+        return
+    with suppress(OSError), path.open("rb") as file:
+        if file.read(512).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
+            raise InputDataError(
+                "found a text of XML, expected an image; if GDAL is to read the files that it "
+                "names, give it the suffix .vrt"
             )
 
 

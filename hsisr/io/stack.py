@@ -1,7 +1,7 @@
 """TIFF files that keep a cube as pages, one per band, or as planes of ImageJ or OME.
 
 tifffile knows the axes; GDAL reads the pages by windows, and says where the first one lies. A
-stack that is one run of plain numbers is read through a memory map instead.
+stack that is one run of plain numbers is read at its place instead.
 """
 
 import logging
@@ -21,15 +21,20 @@ from hsisr.io.band_images import BandImages
 from hsisr.io.boxes import cut, sizes
 from hsisr.io.gdal_env import gdal_env
 from hsisr.io.gdal_metadata import dataset_tags, georeference_of
+from hsisr.io.plain_numbers import PlainNumbers
 from hsisr.io.protocol import Scene
 from hsisr.io.raster import open_dataset
+from hsisr.io.tiff_pages import refuse_circles
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
 from hsisr.scene.spectral_axis import SpectralAxis
 from hsisr.tiling.windows import Window
 
 FORMAT: Final = "TIFF stack"
-DAMAGED: Final = (TiffFileError, OSError, ValueError, LookupError, TypeError, struct.error)
+DAMAGED: Final = (
+    *(TiffFileError, OSError, ValueError, LookupError, TypeError, RuntimeError),
+    *(ArithmeticError, SyntaxError, struct.error),
+)
 """What tifffile raises on files that are no TIFF inside."""
 _BROKEN_CHAIN: Final = ("invalid page", "corrupted", "missing", "truncated")
 """What it only logs, and then goes on with the pages up to there."""
@@ -48,13 +53,10 @@ class PlainStack(Scene):
         self._axes, self._dtype, self._offset = axes, dtype, offset
 
     def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
-        """See `Scene.read_stored`; the memory map lives only as long as the window."""
+        """See `Scene.read_stored`."""
         size = dict(zip("brc", self.metadata.shape, strict=True))
         shape = tuple(size[axis] for axis in self._axes)
-        try:
-            numbers = np.memmap(self.path, self._dtype, "r", self._offset, shape)
-        except (OSError, ValueError) as error:
-            raise InputDataError(f"{self.path}: cannot be read; it is truncated") from error
+        numbers = PlainNumbers(self.path, self._dtype, shape, self._offset)
         return cut(numbers, self._axes, window, bands)
 
     def close(self) -> None:
@@ -70,6 +72,7 @@ def is_tiff_stack(path: Path) -> bool:
         InputDataError: The list of pages is cut off or damaged.
     """
     try:
+        refuse_circles(path)
         with TiffFile(path) as tiff:
             return bool(_stacks(tiff))
     except InputDataError:
@@ -86,6 +89,7 @@ def open_stack(path: Path) -> Scene:
             or GDAL cannot read it.
     """
     try:
+        refuse_circles(path)
         with TiffFile(path) as tiff:
             return _scene(path, tiff, _only(_stacks(tiff)))
     except InputDataError:

@@ -13,6 +13,10 @@ SCALES = (2, 4, 8)
 """HR pixels per LR pixel along a side, the ones that networks are built for."""
 
 
+LARGEST = 4096
+"""Most that any size in a descriptor may be."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelDescriptor:
     """The contract between one set of weights and the code that runs it.
@@ -55,6 +59,7 @@ class ModelDescriptor:
             complaints.append(f"tile overlap {self.overlap_lr_px} of {self.tile_lr_px} pixels")
         if self.margin_lr_px < 0:
             complaints.append(f"margin {self.margin_lr_px}")
+        complaints += self._oversized()
         if self.normalisation not in ("none", "band"):
             complaints.append(f"normalisation {self.normalisation!r}")
         if complaints:
@@ -68,6 +73,20 @@ class ModelDescriptor:
             for f in fields(self)
             if f.name != "wavelengths_nm"
             and not isinstance(value := getattr(self, f.name), kinds.get(f.name, int))
+        ]
+
+    def _oversized(self) -> list[str]:
+        """What no network asks for; building it would take the memory before anybody runs it."""
+        sizes = {
+            "group size": self.group_size,
+            "tile": self.tile_lr_px,
+            "margin": self.margin_lr_px,
+            **{key: v for key, v in self.hparams.items() if isinstance(v, (int, float))},
+        }
+        return [
+            f"{name} {size}, expected at most {LARGEST}"
+            for name, size in sizes.items()
+            if not abs(size) <= LARGEST
         ]
 
     @classmethod
@@ -84,5 +103,5 @@ class ModelDescriptor:
             return cls(**found)
         except WeightsError:
             raise
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise WeightsError(f"model descriptor: {error}") from error

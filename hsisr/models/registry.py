@@ -1,13 +1,16 @@
 """Every network hsisr can build, by name, in one visible table."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
+from threading import get_ident
 from types import MappingProxyType
 from typing import Final
 
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from hsisr.errors import WeightsError
 from hsisr.models.as3_itransunet import as3_itransunet_descriptor, build_as3_itransunet
@@ -24,6 +27,10 @@ from hsisr.models.msdformer import build_msdformer, msdformer_descriptor
 from hsisr.models.msfmnet import build_msfmnet, msfmnet_descriptor
 from hsisr.models.pdenet import build_pdenet, pdenet_descriptor
 from hsisr.models.vdsr import build_vdsr, vdsr_descriptor
+
+MOST_TENSORS: Final = 5_000
+MOST_NUMBERS: Final = 10**9
+"""The largest network here, edsr, has 43 million."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,35 @@ def build(descriptor: ModelDescriptor) -> nn.Module:
     >>> type(build(dacn_descriptor(2))).__name__
     'Dacn'
     """
-    return architecture_named(descriptor.arch).build(descriptor)
+    architecture = architecture_named(descriptor.arch)
+    with _bounded(descriptor.arch):
+        return architecture.build(descriptor)
+
+
+@contextmanager
+def _bounded(arch: str) -> Iterator[None]:
+    """Stop a network that grows beyond all measure while it is built, in this thread.
+
+    Sizes that are harmless each may not be together: a thousand blocks of a thousand layers.
+    """
+    builder, tensors, numbers = get_ident(), 0, 0
+
+    def count(_: nn.Module, __: str, parameter: nn.Parameter | None) -> None:
+        nonlocal tensors, numbers
+        if parameter is None or get_ident() != builder:
+            return
+        tensors, numbers = tensors + 1, numbers + parameter.numel()
+        if tensors > MOST_TENSORS or numbers > MOST_NUMBERS:
+            raise WeightsError(
+                f"impossible {arch}: it would have more than {MOST_TENSORS} tensors or "
+                f"{MOST_NUMBERS} parameters; ask for fewer or smaller layers"
+            )
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def for_inference(network: nn.Module, precision: torch.dtype = torch.float32) -> nn.Module:

@@ -32,6 +32,10 @@ NM_PER_UNIT: Final = {
 """Nanometres in one unit of length, by the names (lower case) that headers use."""
 
 
+MOST_BANDS: Final = 2**20 - 1
+"""Formats and sensors have some thousands; what claims more is damaged or wants the memory."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpectralAxis:
     """What is known about the bands of a cube, in file order.
@@ -55,8 +59,10 @@ class SpectralAxis:
     """The unit that the file wrote wavelengths in, kept for writing it back."""
 
     def __post_init__(self) -> None:
-        if self.count < 1:
-            raise InputDataError(f"found {self.count} bands, expected at least 1")
+        if not 1 <= self.count <= MOST_BANDS:
+            raise InputDataError(
+                f"found {self.count} bands, expected at least 1 and fewer than 2^20"
+            )
         for what in ("wavelengths_nm", "fwhm_nm", "good", "names"):
             values = getattr(self, what)
             if values is not None and len(values) != self.count:

@@ -6,7 +6,10 @@ of the network, and has the axes of kernels the other way round from PyTorch.
 """
 
 import io
+import math
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +28,16 @@ from hsisr.models.layers import HEADS
 from hsisr.weights.fitting import fitted, outline
 from hsisr.weights.formats import KERAS_MEMBERS, ZIP, first_bytes
 
-MAX_MEMBER_BYTES: Final = 10**9
+MAX_MEMBER_BYTES: Final = 2**28
 """A trained x8 network with its optimizer's state takes 56 MB."""
 MAX_COMPRESSION: Final = 1000
+_PIECE: Final = 1 << 20
 
+_DAMAGED: Final = (
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, OSError, EOFError),
+    *(zlib.error, LookupError, struct.error),
+)
+"""What unpacking raises on archives that are none."""
 _BATCH_NORM: Final = ("weight", "bias", "running_mean", "running_var")
 _AFFINE: Final = ("weight", "bias")
 
@@ -91,8 +100,10 @@ def _weights_member(path: Path) -> bytes:
                 raise WeightsError(
                     f"{path}: no {missing[0]} in the archive; expected a .keras file of Keras 3"
                 )
-            return archive.read(KERAS_MEMBERS[1])
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, OSError, EOFError) as error:
+            # in pieces, for a read of all unpacks what is there, whatever size it says
+            with archive.open(KERAS_MEMBERS[1]) as member:
+                return b"".join(iter(lambda: member.read(_PIECE), b""))
+    except _DAMAGED as error:
         raise WeightsError(f"{path}: a damaged zip archive ({error}); copy it again") from error
     except (RuntimeError, NotImplementedError, ValueError) as error:  # encrypted, exotic
         if isinstance(error, WeightsError):
@@ -109,6 +120,11 @@ def _refuse_bombs(path: Path, archive: zipfile.ZipFile) -> None:
                 f"{path}: {member.filename!r} would unpack to {member.file_size} bytes, "
                 f"{ratio:.0f} times its size; expected at most {MAX_MEMBER_BYTES} bytes and "
                 f"{MAX_COMPRESSION} times; get the file from where it was published"
+            )
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise WeightsError(
+                f"{path}: {member.filename!r} is packed in another way than Keras packs; give the "
+                "file as Keras wrote it"
             )
 
 
@@ -143,6 +159,8 @@ def _plain_array(dataset: h5py.Dataset, taken: int) -> npt.NDArray[np.float32]:
         raise WeightsError(f"{dataset.name} holds {dataset.dtype}; expected float32")
     if dataset.size is None or taken + dataset.size * 4 > MAX_MEMBER_BYTES:
         raise WeightsError(f"{dataset.name} has the impossible shape {dataset.shape}")
+    if math.prod(dataset.chunks or ()) * 4 > MAX_MEMBER_BYTES:
+        raise WeightsError(f"{dataset.name} lies in chunks of the impossible size {dataset.chunks}")
     return np.asarray(dataset[()], np.float32)
 
 

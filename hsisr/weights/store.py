@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import nn
 
 from hsisr.errors import WeightsError
@@ -24,6 +24,11 @@ from hsisr.weights.catalogue import CatalogueEntry
 from hsisr.weights.fitting import fitted, outline, refuse_misfits
 from hsisr.weights.formats import refuse_foreign
 
+MAX_FILE_BYTES: Final = 2**31
+"""The largest network here, edsr, takes 172 MB."""
+MAX_HEADER_BYTES: Final = 2**24
+_DAMAGED: Final = (SafetensorError, LookupError, ValueError, TypeError, RuntimeError)
+"""What the library raises on files that are none, and on types of numbers that torch has not."""
 METADATA_KEY: Final = "hsisr"
 """Where the JSON lies: {"descriptor": {...}, "card": {...}}."""
 
@@ -101,13 +106,14 @@ def load_weights(source: CatalogueEntry | str | Path) -> LoadedWeights:
     else:
         entry, path = None, Path(source)
     refuse_foreign(path)
-    sha256 = file_sha256(path)
+    data = _bytes(path)
+    sha256 = hashlib.sha256(data).hexdigest()
     if entry and entry.sha256 != sha256:
         raise WeightsError(
             f"{path}: found sha256 {sha256[:12]}..., but the catalogue has {entry.sha256[:12]}...; "
             "the file was damaged or replaced, so install hsisr again"
         )
-    metadata, tensors = _contents(path)
+    metadata, tensors = _contents(path, data)
     descriptor, card = _facts(path, metadata)
     if entry and descriptor.scale != entry.scale:
         raise WeightsError(
@@ -136,13 +142,36 @@ def file_sha256(path: Path) -> str:
         raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _contents(path: Path) -> tuple[Mapping[str, str], dict[str, torch.Tensor]]:
-    """Metadata and tensors, copied out of the file."""
+def _bytes(path: Path) -> bytes:
+    """The file, read once, so that what was hashed is what is used.
+
+    The library would map it into memory, where a file that shrinks meanwhile ends the process.
+
+    Raises:
+        WeightsError: It cannot be read, or is larger than any network's.
+    """
     try:
-        with safe_open(path, framework="pt") as file:
-            keys = tuple(file.keys())
-            return file.metadata() or {}, {key: file.get_tensor(key).clone() for key in keys}
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise WeightsError(f"{path}: found {size} bytes, expected at most {MAX_FILE_BYTES}")
+        return path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _contents(path: Path, data: bytes) -> tuple[Mapping[str, str], dict[str, torch.Tensor]]:
+    """Metadata and tensors."""
+    length = int.from_bytes(data[:8], "little")
+    if length > MAX_HEADER_BYTES:
+        raise WeightsError(
+            f"{path}: its header claims {length} bytes, expected at most {MAX_HEADER_BYTES}; the "
+            "safetensors file is truncated or damaged"
+        )
+    try:
+        tensors = load(data)
+        header = json.loads(data[8 : 8 + length])
+        return header.get("__metadata__") or {}, tensors
+    except _DAMAGED as error:
         raise WeightsError(
             f"{path}: the safetensors file is truncated or damaged ({error}); copy or make it again"
         ) from error

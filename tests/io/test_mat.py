@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import h5py
 import numpy as np
+import psutil
 import pytest
 import scipy.io
 import scipy.sparse
 
 from hsisr.errors import InputDataError, ResourceError, UsageError
-from hsisr.io.mat_file import Mat73
+from hsisr.io.mat73 import Mat73
 from hsisr.io.opening import open_scene
 from hsisr.tiling.windows import Window
 from tests.scenes import numbered, write_mat5, write_mat73
@@ -233,10 +235,8 @@ def test_an_empty_cube_is_refused(write: Write, tmp_path: Path) -> None:
 def test_a_cube_that_does_not_fit_into_memory_is_a_matter_of_resources(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise MemoryError
-
     path = write_mat5(tmp_path / "x.mat", VALUES)
-    monkeypatch.setattr(scipy.io, "loadmat", full)
-    with pytest.raises(ResourceError, match=r"save it with -v7\.3"):
+    little = SimpleNamespace(available=VALUES.nbytes - 1)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: little)
+    with pytest.raises(ResourceError, match=r"x\.mat: .* 239 are free; .* save it with -v7\.3"):
         open_scene(path)

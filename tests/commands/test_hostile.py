@@ -1,0 +1,14 @@
+"""Names of scenes never lead an output out of its folder."""
+
+from pathlib import Path
+
+import pytest
+
+from hsisr.commands.archive import _name
+from hsisr.commands.options import UpscaleOptions
+
+
+@pytest.mark.parametrize("name", ["..", "../..", "a/..", "a/../../b.tif", "x/\n../y.hdr", "-x.tif"])
+def test_outputs_of_many_scenes_stay_in_their_folder(name: str, tmp_path: Path) -> None:
+    output = tmp_path / _name(Path(name), Path(name), None, UpscaleOptions(scale=2))
+    assert output.resolve().parent == tmp_path.resolve()

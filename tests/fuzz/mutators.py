@@ -1,0 +1,187 @@
+"""Changes that know a format, where bytes changed at random would never get past its first check.
+
+Every mutator takes an input, a source of chance, and the fuzzer's own mutation of bytes.
+"""
+
+import copy
+import io
+import json
+import struct
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable
+from random import Random
+from typing import Any, Final
+
+Bytes = Callable[[bytes], bytes]
+Mutator = Callable[[bytes, Random, Bytes], bytes]
+
+_NUMBERS: Final = (0, 1, 2, 3, 127, 128, 255, 256, 65535, 2**31 - 1, 2**31, 2**32 - 1, 2**63, 2**64)
+_TEXTS: Final = (
+    *(
+        "",
+        "0",
+        "-1",
+        "1",
+        "2",
+        "7",
+        "99999999999999999999",
+        "1e400",
+        "nan",
+        "-inf",
+        "1_0",
+        "\u0663",
+    ),
+    *("{", "}", "{}", "{a, b", "{{1}}", "{,,}", "{1, 2, 3}", "\x1b[2J", "\u2028", "\x00", "=", ";"),
+    *("../../x", "/etc/passwd", "bsq", "bil", "bip", "4", "12", "Micrometers", "Wavenumber"),
+)
+_ENVI_KEYS: Final = (
+    *("samples", "lines", "bands", "header offset", "file type", "data type", "interleave"),
+    *("byte order", "wavelength", "wavelength units", "fwhm", "bbl", "band names", "map info"),
+    *("coordinate system string", "geo points", "rpc info", "data ignore value", "pixel size"),
+    *("data gain values", "data offset values", "data units", "major frame offsets", "x start"),
+    *("file compression", "projection info", "default bands", "description", "sensor type"),
+)
+_VALUES: Final[tuple[Any, ...]] = (
+    *(0, 1, -1, 2, 4, 8, 2**31, 2**63, 2**70, 10**400, 1.5, 1e308, float("nan"), float("inf")),
+    *(None, True, False, "", "x", "dacn", "band", "\x1b[2J", "\ud800", [], {}, [1, 2], [[1, 2]]),
+    *([0, 4], [4, 0], "F32", "I64", "BF16", {"a": 1}, "__metadata__", "hsisr"),
+)
+
+
+def envi(data: bytes, chance: Random, mutate: Bytes) -> bytes:
+    """Fields of a header: other values, twice, gone, or of other names."""
+    if chance.random() < 0.3:
+        return mutate(data)
+    lines = data.decode("latin-1").split("\n")
+    at = chance.randrange(len(lines))
+    key = lines[at].partition("=")[0] if chance.random() < 0.7 else chance.choice(_ENVI_KEYS)
+    value = chance.choice(_TEXTS)
+    match chance.randrange(5):
+        case 0:
+            lines[at] = f"{key} = {value}"
+        case 1:
+            lines.insert(at, f"{chance.choice(_ENVI_KEYS)} = {value}")
+        case 2:
+            del lines[at]
+        case 3:
+            lines.insert(at, lines[chance.randrange(len(lines))])
+        case _:
+            lines[at] = _edited(lines[at], chance)
+    return "\n".join(lines).encode("latin-1", "replace")
+
+
+def _edited(line: str, chance: Random) -> str:
+    """One item of a list changed."""
+    items = line.split(",")
+    items[chance.randrange(len(items))] = chance.choice(_TEXTS)
+    return ",".join(items)
+
+
+def numbers(data: bytes, chance: Random, mutate: Bytes) -> bytes:
+    """A number of two, four or eight bytes replaced by one that is special."""
+    if chance.random() < 0.5 or len(data) < 16:
+        return mutate(data)
+    width = chance.choice((1, 2, 4, 8))
+    at = chance.randrange(0, len(data) - width, min(width, 4))
+    value: int = (chance.choice(_NUMBERS) + chance.randint(-1, 1)) % 2 ** (8 * width)
+    return data[:at] + value.to_bytes(width, chance.choice(("little", "big"))) + data[at + width :]
+
+
+def mat5(data: bytes, chance: Random, mutate: Bytes) -> bytes:
+    """What is packed in a variable changed and packed again; else as `numbers`."""
+    if len(data) < 136 or chance.random() < 0.3:
+        return numbers(data, chance, mutate)
+    kind, size = struct.unpack_from("<II", data, 128)
+    inside, rest = data[136 : 136 + size], data[136 + size :]
+    if kind == 15:
+        try:
+            inside = zlib.decompress(inside)
+        except zlib.error:
+            return numbers(data, chance, mutate)
+    inside = numbers(inside, chance, mutate)
+    if kind == 15 or chance.random() < 0.1:
+        kind, inside = 15, zlib.compress(inside)
+    return data[:128] + struct.pack("<II", kind, len(inside)) + inside + rest
+
+
+def card(data: bytes, chance: Random, mutate: Bytes) -> bytes:
+    """A value somewhere in JSON replaced, renamed, removed or doubled."""
+    try:
+        tree = json.loads(data)
+    except (ValueError, RecursionError):
+        return mutate(data)
+    if chance.random() < 0.1:
+        return mutate(data)
+    for _ in range(chance.randint(1, 3)):
+        _change(tree, chance)
+    return json.dumps(tree).encode()
+
+
+def _change(tree: Any, chance: Random) -> None:
+    """Go down some way, and change what is there."""
+    while isinstance(tree, (dict, list)) and tree:
+        keys = list(tree) if isinstance(tree, dict) else range(len(tree))
+        key = chance.choice(keys)
+        inner = tree[key]
+        if isinstance(inner, (dict, list)) and inner and chance.random() < 0.8:
+            tree = inner
+            continue
+        if chance.random() < 0.2:
+            del tree[key]
+        elif isinstance(tree, dict) and chance.random() < 0.2:
+            tree[str(chance.choice(_VALUES))] = copy.deepcopy(chance.choice(_VALUES))
+        else:
+            tree[key] = copy.deepcopy(chance.choice(_VALUES))
+        return
+
+
+def safetensors(data: bytes, chance: Random, mutate: Bytes) -> bytes:
+    """The header's JSON changed as in `card`, its length kept right most of the time."""
+    length = int.from_bytes(data[:8], "little")
+    if chance.random() < 0.2 or length > len(data):
+        return numbers(data, chance, mutate)
+    text, rest = data[8 : 8 + length], data[8 + length :]
+    if chance.random() < 0.5:
+        text = card(text, chance, mutate)
+    else:
+        rest = mutate(rest)
+    said = len(text) if chance.random() < 0.95 else chance.choice(_NUMBERS) % 2**64
+    return said.to_bytes(8, "little") + text + rest
+
+
+def keras(data: bytes, chance: Random, mutate: Bytes) -> bytes:
+    """A member of the archive changed, or its name; else the archive itself."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = [(m.filename, archive.read(m)) for m in archive.infolist()]
+    except Exception:  # noqa: BLE001 - whatever it is, this archive is past saving
+        return numbers(data, chance, mutate)
+    if chance.random() < 0.25 or not members:
+        return numbers(data, chance, mutate)
+    at = chance.randrange(len(members)) if chance.random() < 0.3 else len(members) - 1
+    name, content = members[at]
+    if chance.random() < 0.1:
+        name = chance.choice(("../x", "/x", "config.json", "a" * 300))
+    members[at] = name, numbers(content, chance, mutate)
+    buffer = io.BytesIO()
+    packing = chance.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA))
+    with zipfile.ZipFile(buffer, "w", packing) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # names may come twice
+        for member, inside in members:
+            archive.writestr(member, inside)
+    return buffer.getvalue()
+
+
+MUTATORS: Final[dict[str, Mutator]] = {
+    "envi": envi,
+    "mat5": mat5,
+    "mat73": numbers,
+    "npy": numbers,
+    "tiff": numbers,
+    "card": card,
+    "safetensors": safetensors,
+    "keras": keras,
+}
+"""By target; the others are text, which the fuzzer's own mutations suit."""

@@ -1,0 +1,114 @@
+"""What is done with an input of each target: the bytes become files, and the files are used.
+
+An input is always the hostile file itself, or its text; what is constant beside it is added here,
+so that a corpus can be looked at with the usual tools.
+"""
+
+import json
+import shutil
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from hsisr.errors import HsisrError
+from hsisr.training.recipe import recipe_named
+from hsisr.weights.catalogue import released
+from hsisr.weights.keras import import_keras
+from hsisr.weights.store import METADATA_KEY, load_weights
+from tests.fuzz.law import STEM, obey
+from tests.fuzz.scene_use import use_scene
+
+DATA_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reader under attack."""
+
+    file: str
+    """Name of the hostile file."""
+    use: Callable[[Path], object]
+    prepare: Callable[[bytes], bytes] = bytes
+    """From the input to the bytes of the file."""
+    beside: Mapping[str, bytes] = field(default_factory=dict)
+    """Harmless files beside it."""
+
+
+def run(target: Target, data: bytes, folder: Path) -> None:
+    """Hold one input against the law, in an empty folder, which is emptied again.
+
+    Raises:
+        LawBrokenError: See `tests.fuzz.law`.
+    """
+    path = _laid_out(target, data, folder)
+    try:
+        obey(target.use, path)
+    finally:
+        _empty(folder)
+
+
+def use_recipe(path: Path) -> None:
+    """Read a training recipe."""
+    recipe_named(str(path))
+
+
+def use_catalogue(path: Path) -> None:
+    """Read a catalogue of weights, which is found by its folder."""
+    released(path.parent)
+
+
+def safetensors_of(facts: bytes) -> bytes:
+    """A safetensors file with one tensor, whose descriptor and card are this JSON text."""
+    header = {
+        "__metadata__": {METADATA_KEY: facts.decode("utf-8", "replace")},
+        "a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]},
+    }
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + bytes(4)
+
+
+TARGETS: Mapping[str, Target] = MappingProxyType(
+    {
+        "envi": Target(f"{STEM}.hdr", use_scene, beside={f"{STEM}.img": bytes(range(256)) * 16}),
+        "mat5": Target(f"{STEM}.mat", use_scene),
+        "mat73": Target(f"{STEM}.mat", use_scene),
+        "npy": Target(f"{STEM}.npy", use_scene),
+        "tiff": Target(f"{STEM}.tif", use_scene),
+        "card": Target(f"{STEM}.safetensors", load_weights, prepare=safetensors_of),
+        "safetensors": Target(f"{STEM}.safetensors", load_weights),
+        "keras": Target(f"{STEM}.keras", import_keras),
+        "recipe": Target(f"{STEM}.toml", use_recipe),
+        "catalogue": Target("catalogue.toml", use_catalogue),
+    }
+)
+"""By name; a corpus folder has the same."""
+
+
+def warm_up(target: Target, corpus: Path, folder: Path) -> None:
+    """Use every seed once, for what libraries do when they are first used is not the file's doing.
+
+    torch makes a folder for its compiler then.
+    """
+    for file in sorted(corpus.glob("seed-*")):
+        path = _laid_out(target, file.read_bytes(), folder)
+        with suppress(HsisrError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            target.use(path)
+        _empty(folder)
+
+
+def _laid_out(target: Target, data: bytes, folder: Path) -> Path:
+    """The hostile file, with those that belong beside it."""
+    for name, content in target.beside.items():
+        (folder / name).write_bytes(content)
+    path = folder / target.file
+    path.write_bytes(target.prepare(data))
+    return path
+
+
+def _empty(folder: Path) -> None:
+    for entry in folder.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()

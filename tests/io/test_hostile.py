@@ -1,0 +1,315 @@
+"""Scenes made to do harm: sizes that no memory holds, links out of the file, objects to run."""
+
+import os
+import pickle
+import struct
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+
+from hsisr.errors import InputDataError
+from hsisr.io.opening import open_scene
+from tests.limited import outcomes
+from tests.scenes import (
+    numbered,
+    write_envi,
+    write_geotiff,
+    write_mat73,
+    write_pages,
+)
+
+CUBE = numbered(3, 4, 5)
+HUGE = 2**31 - 1
+LITTLE = 256 * 2**20
+
+Make = Callable[[Path], Path]
+
+
+def envi(**fields: object) -> Make:
+    def make(folder: Path) -> Path:
+        texts = {key.replace("_", " "): str(value) for key, value in fields.items()}
+        return write_envi(folder / "scene.hdr", CUBE, texts)
+
+    return make
+
+
+def mat5(shape: tuple[int, ...], *, packed: bool, size: int | None = None) -> Make:
+    """A variable of 8-byte numbers that claims a shape, and that its numbers take so many bytes."""
+
+    def make(folder: Path) -> Path:
+        claimed = (np.prod(shape, dtype=object) * 8 if size is None else size) % 2**32
+        inside = struct.pack("<IIII", 6, 8, 6, 0)
+        inside += struct.pack("<II", 5, 4 * len(shape)) + struct.pack(f"<{len(shape)}i", *shape)
+        inside += bytes(-len(inside) % 8)
+        inside += struct.pack("<HH4s", 1, 4, b"cube") + struct.pack("<II", 9, int(claimed))
+        inside += bytes(2**20)
+        element = struct.pack("<II", 14, len(inside)) + inside
+        if packed:
+            content = zlib.compress(element)
+            element = struct.pack("<II", 15, len(content)) + content
+        path = folder / "scene.mat"
+        path.write_bytes(b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM" + element)
+        return path
+
+    return make
+
+
+def mat5_text_bomb(folder: Path) -> Path:
+    """Band names that unpack to a gigabyte."""
+    path = folder / "scene.mat"
+    scipy.io.savemat(path, {"cube": CUBE.transpose(1, 2, 0)})
+    head = struct.pack("<IIIIIIii", 6, 8, 4, 0, 5, 8, 1, 2**30)
+    head += struct.pack("<II16s", 1, 16, b"wavelength_units")
+    packer = zlib.compressobj()
+    content = packer.compress(struct.pack("<II", 14, 2**30) + head + struct.pack("<II", 16, 2**30))
+    piece = b"n" * 2**20
+    content += b"".join(packer.compress(piece) for _ in range(64)) + packer.flush()
+    with path.open("ab") as file:
+        file.write(struct.pack("<II", 15, len(content)) + content)
+    return path
+
+
+def mat73(edit: Callable[[h5py.File], object]) -> Make:
+    def make(folder: Path) -> Path:
+        path = write_mat73(folder / "scene.mat", CUBE)
+        with h5py.File(path, "r+") as file:
+            edit(file)
+        return path
+
+    return make
+
+
+def never_written(name: str, shape: tuple[int, ...], **options: Any) -> Callable[[h5py.File], Any]:
+    return lambda file: file.create_dataset(name, shape, "f8", **options)
+
+
+def npy(header: bytes, claimed: int | None = None) -> Make:
+    def make(folder: Path) -> Path:
+        path = folder / "scene.npy"
+        size = len(header) if claimed is None else claimed
+        path.write_bytes(b"\x93NUMPY\x02\x00" + struct.pack("<I", size) + header + bytes(64))
+        return path
+
+    return make
+
+
+def npy_of(shape: str, kind: str = "<f8") -> Make:
+    text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}\n"
+    return npy(text.encode())
+
+
+def tiff(width: int, height: int, strip_rows: int) -> Make:
+    """One page of one strip that claims a size."""
+
+    def make(folder: Path) -> Path:
+        tags = [(256, width), (257, height), (258, 16), (259, 1), (262, 1), (273, 8), (277, 1)]
+        tags += [(278, strip_rows), (279, 8)]
+        entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+        content = b"II*\0" + struct.pack("<I", 16) + bytes(8)
+        path = folder / "scene.tif"
+        path.write_bytes(content + struct.pack("<H", len(tags)) + entries + bytes(4))
+        return path
+
+    return make
+
+
+def tiff_in_circles(folder: Path) -> Path:
+    path = write_pages(folder / "scene.tif", CUBE)
+    data = bytearray(path.read_bytes())
+    (first,) = struct.unpack_from("<I", data, 4)
+    (tags,) = struct.unpack_from("<H", data, first)
+    struct.pack_into("<I", data, first + 2 + 12 * tags, first)
+    path.write_bytes(data)
+    return path
+
+
+CLAIMS: dict[str, tuple[Make, str]] = {
+    "envi-cube": (envi(lines=10**6, samples=10**6, bands=10**4), "the header promises"),
+    "envi-overflow": (envi(lines=2**32, samples=2**32, bands=1), "the header promises"),
+    "envi-digits": (envi(lines="9" * 5000), "expected a whole number"),
+    "envi-offset": (envi(header_offset=2**62), "the header promises"),
+    "mat5-shape": (mat5((HUGE, HUGE, HUGE), packed=False), "bytes for"),
+    "mat5-shape-packed": (mat5((HUGE, HUGE, HUGE), packed=True), "bytes for"),
+    "mat5-size": (mat5((2**9, 2**10, 2**9), packed=False), "for 268435456 numbers"),
+    "mat5-size-packed": (mat5((2**9, 2**10, 2**9), packed=True), "for 268435456 numbers"),
+    "mat5-longer": (mat5((3, 4, 5), packed=True, size=2**32 - 1), "for 60 numbers"),
+    "mat5-negative": (mat5((-3, -4, 5), packed=True), "has the dimensions"),
+    "mat5-nothing-of-much": (mat5((0, 0, HUGE), packed=False), "expected at least 1 of each"),
+    "mat5-text-bomb": (mat5_text_bomb, "an element claims 1073741824 bytes"),
+    "mat73-field": (mat73(never_written("wavelengths", (1, 10**11))), "one number per band"),
+    "mat73-text": (
+        mat73(lambda f: f.create_dataset("band_names", (10**9,), h5py.string_dtype())),
+        "expected one a band",
+    ),
+    "mat73-chunk": (
+        mat73(
+            lambda f: f.create_dataset(
+                "big", (1,), "u1", maxshape=(None,), chunks=(2**32 - 1,), compression=1
+            )
+        ),
+        "works",
+    ),
+    "mat73-bands": (
+        mat73(
+            lambda f: (
+                f.move("cube", "#away")
+                or f.create_dataset("cube", (10**12, 9, 9), "f8", chunks=(1, 9, 9))
+            )
+        ),
+        "found 1000000000000 bands",
+    ),
+    "mat73-cube": (
+        mat73(never_written("wavelengths", (10**4, 10**6, 10**6), chunks=(1, 64, 64))),
+        "found 2 cubes",
+    ),
+    "npy-shape": (npy_of("(1000000, 1000000, 10000)"), "the header promises"),
+    "npy-overflow": (npy_of("(4294967296, 4294967296, 16)"), "the header promises"),
+    "npy-negative": (npy_of("(-4, -4, 4)"), "expected at least"),
+    "npy-header": (npy(b"{", 2**32 - 1), "truncated or damaged"),
+    "npy-nested": (npy(b"(" * 9000), "truncated or damaged"),
+    "npy-objects": (npy_of("(4, 5, 3)", "|O"), "expected integers or floats"),
+    "tiff-width": (tiff(HUGE, HUGE, HUGE), "scene.tif"),
+    "tiff-strips": (tiff(2**20, 2**20, 1), "scene.tif"),
+    "tiff-strip": (tiff(2**15, 2**15, 2**15), "scene.tif"),
+    "tiff-circle": (tiff_in_circles, "goes in circles"),
+}
+
+
+@pytest.fixture(scope="module")
+def claims(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What comes of every file above, all in one process that may take a quarter of a gigabyte."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("only Linux counts a process's address space in /proc")
+    folder = tmp_path_factory.mktemp("claims")
+    paths = {}
+    for name, (make, _) in CLAIMS.items():
+        (folder / name).mkdir()
+        paths[name] = make(folder / name)
+    sound = write_envi(folder / "sound.hdr", CUBE)
+    found = outcomes("tests.fuzz.scene_use:use_scene", sound, list(paths.values()), more=LITTLE)
+    return dict(zip(paths, found, strict=True))
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_claims_of_size_are_refused_before_memory_is_taken(
+    name: str, claims: dict[str, str]
+) -> None:
+    words = CLAIMS[name][1]
+    assert words in claims[name]
+    assert claims[name].startswith(("InputDataError", "works"))
+
+
+def test_a_sparse_cube_beyond_all_memory_is_read_by_windows(tmp_path: Path) -> None:
+    path = tmp_path / "scene.mat"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("cube", (10**4, 10**6, 10**6), "u2", chunks=(1, 64, 64))
+    (found,) = outcomes("tests.fuzz.scene_use:use_scene", path, [path], more=LITTLE)
+    assert found == "works"
+
+
+def secret(folder: Path) -> Path:
+    """A file of the user's that no scene has any business with."""
+    path = folder / "secret.h5"
+    with h5py.File(path, "w") as file:
+        file["cube"] = np.full((3, 5, 4), 42.0)
+    return path
+
+
+def virtual(file: h5py.File, source: str) -> None:
+    layout = h5py.VirtualLayout((3, 5, 4), "f8")
+    layout[...] = h5py.VirtualSource(source, "cube", (3, 5, 4))
+    file.create_virtual_dataset("cube", layout)
+
+
+OUTSIDE: dict[str, Callable[[h5py.File, str], object]] = {
+    "external link": lambda f, at: f.__setitem__("cube", h5py.ExternalLink(at, "cube")),
+    "soft link": lambda f, at: (
+        f.__setitem__("far", h5py.ExternalLink(at, "/")),
+        f.__setitem__("cube", h5py.SoftLink("/far/cube")),
+    ),
+    "virtual dataset": virtual,
+    "external storage": lambda f, at: f.create_dataset(
+        "cube", (3, 5, 4), "f8", external=[(at, 0, 480)]
+    ),
+}
+
+
+@pytest.mark.parametrize("way", OUTSIDE)
+def test_a_mat_file_cannot_show_other_files(way: str, tmp_path: Path) -> None:
+    at = secret(tmp_path)
+    path = tmp_path / "scene.mat"
+    with h5py.File(path, "w") as file:
+        OUTSIDE[way](file, str(at))
+    with pytest.raises(InputDataError, match="no 3-D variable of numbers"):
+        open_scene(path)
+    with pytest.raises((InputDataError, ValueError), match=r"no plain numbers|no such variable"):
+        open_scene(path, variable="cube")
+
+
+def test_cells_cannot_reach_outside_or_go_in_circles(tmp_path: Path) -> None:
+    path = write_mat73(tmp_path / "scene.mat", CUBE)
+    with h5py.File(path, "r+") as file:
+        cells = file.create_dataset("band_names", (3,), h5py.ref_dtype)
+        cells.attrs["MATLAB_class"] = np.bytes_("cell")
+        cells[...] = cells.ref
+    with pytest.raises(InputDataError, match="cells that hold no texts"):
+        open_scene(path)
+
+
+class Trap:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("name", ["scene.tif", "scene.dat", "scene"])
+def test_a_list_of_other_files_under_an_images_name_is_refused(name: str, tmp_path: Path) -> None:
+    write_geotiff(tmp_path / "secret.tif", CUBE)
+    vrt = tmp_path / "plain.vrt"
+    vrt.write_text(
+        '<VRTDataset rasterXSize="5" rasterYSize="4"><VRTRasterBand dataType="UInt16" band="1">'
+        '<SimpleSource><SourceFilename relativeToVRT="1">secret.tif</SourceFilename>'
+        "<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>"
+    )
+    with open_scene(vrt) as scene:
+        assert scene.metadata.shape == (1, 4, 5)
+    vrt.rename(tmp_path / name)
+    with pytest.raises(InputDataError, match="found a text of XML, expected an image"):
+        open_scene(tmp_path / name)
+
+
+def test_no_object_in_an_array_is_built(tmp_path: Path) -> None:
+    trap = tmp_path / "sprung"
+    array = np.array([[[Trap(trap)]]], object)
+    np.save(tmp_path / "a.npy", array, allow_pickle=True)
+    (tmp_path / "b.npy").write_bytes(pickle.dumps(array))
+    (tmp_path / "c.mat").write_bytes(pickle.dumps(array))
+    for name in ("a.npy", "b.npy", "c.mat"):
+        with pytest.raises(InputDataError, match=name):
+            open_scene(tmp_path / name)
+    assert not trap.exists()
+
+
+def test_control_characters_of_a_file_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    header = write_envi(tmp_path / "scene.hdr", CUBE, {"interleave": "\x1b]0;owned\x07\u202e"})
+    with pytest.raises(InputDataError, match=r"interleave = \\x1b\]0;owned\\x07\\u202e") as caught:
+        open_scene(header)
+    assert str(caught.value).isprintable()
+
+
+def test_a_field_that_goes_on_and_on_is_shortened_in_messages(tmp_path: Path) -> None:
+    header = write_envi(tmp_path / "scene.hdr", CUBE, {"interleave": "x" * 10**5})
+    with pytest.raises(InputDataError, match=r"xxx \[\.\.\.\] xxx.*expected bsq") as caught:
+        open_scene(header)
+    assert len(str(caught.value)) < 4000

@@ -1,0 +1,112 @@
+"""Windows of numbers in a file: the right ones, few bytes in vain, and no signal when cut off."""
+
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hsisr.errors import InputDataError
+from hsisr.io.opening import open_scene
+from hsisr.io.plain_numbers import PlainNumbers
+from hsisr.tiling.windows import Window
+from tests.scenes import numbered, write_envi, write_npy, write_pages
+
+SPANS = ((0, 1), (1, 3), (0, 4), (3, 4))
+
+
+@pytest.mark.parametrize("width", [4, 4000], ids=["gaps read through", "gaps jumped over"])
+def test_every_window_equals_numpys(width: int, tmp_path: Path) -> None:
+    array = np.arange(4 * 4 * width, dtype=">u4").reshape(4, 4, width)
+    path = tmp_path / "numbers"
+    path.write_bytes(bytes(7) + array.tobytes())
+    numbers = PlainNumbers(path, array.dtype, array.shape, 7)
+    for spans in itertools.product(SPANS, SPANS, (*SPANS, (0, width))):
+        place = tuple(slice(*span) for span in spans)
+        np.testing.assert_array_equal(numbers[place], array[place])
+
+
+@pytest.mark.parametrize("interleave", ["bsq", "bil", "bip"])
+def test_a_window_reads_little_more_than_itself(interleave: str, tmp_path: Path) -> None:
+    cube = np.zeros((60, 90, 3000), np.uint16)
+    header = write_envi(tmp_path / "x.hdr", cube, interleave=interleave)
+    with open_scene(header) as scene:
+        before = _bytes_read()
+        scene.read_stored(Window(40, 1000, 10, 12), range(60))
+        read = _bytes_read() - before
+    window, runs = 60 * 10 * 12 * 2, 60 * 10
+    assert read <= window + runs * 4096
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("x.hdr", write_envi),
+        ("x.npy", write_npy),
+        ("x.tif", lambda path, cube: write_pages(path, cube, contiguous=True)),
+    ],
+    ids=["ENVI", "npy", "stack"],
+)
+def test_a_file_cut_off_while_open_is_an_error_that_names_it(
+    name: str, write: Callable[[Path, Any], Path], tmp_path: Path
+) -> None:
+    path = write(tmp_path / name, numbered(4, 60, 50))
+    data = path.with_suffix(".img") if name == "x.hdr" else path
+    with open_scene(path) as scene:
+        os.truncate(data, data.stat().st_size // 2)
+        with pytest.raises(InputDataError, match=rf"{data.name}: ended while it was read"):
+            scene.read()
+
+
+def test_a_file_cut_off_inside_one_read_kills_no_process(tmp_path: Path) -> None:
+    """The map of old was dead in this place: the size is right when the read begins."""
+    header = write_envi(tmp_path / "x.hdr", np.zeros((4, 500, 500), np.uint16))
+    program = f"""
+import os
+from hsisr.errors import InputDataError
+from hsisr.io import plain_numbers
+from hsisr.io.opening import open_scene
+class Shrinking(plain_numbers.FileIO):
+    def readinto(self, buffer):
+        os.truncate({str(header.with_suffix(".img"))!r}, 10_000)
+        return super().readinto(buffer)
+plain_numbers.FileIO = Shrinking
+with open_scene({str(header)!r}) as scene:
+    try:
+        scene.read()
+    except InputDataError as error:
+        print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"x.img: ended while it was read, expected 2000000 bytes" in done.stdout
+
+
+def test_a_file_that_is_gone_is_an_error(tmp_path: Path) -> None:
+    header = write_envi(tmp_path / "x.hdr", numbered())
+    with open_scene(header) as scene:
+        header.with_suffix(".img").unlink()
+        with pytest.raises(InputDataError, match=r"x\.img: cannot be read \(No such file"):
+            scene.read()
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_npy_files_of_either_order(order: Any, tmp_path: Path) -> None:
+    cube = numbered(4, 6, 5)
+    np.save(tmp_path / "x.npy", np.asarray(cube.transpose(1, 2, 0), order=order))
+    with open_scene(tmp_path / "x.npy") as scene:
+        np.testing.assert_array_equal(scene.read().values, cube)
+        window = scene.read_stored(Window(1, 2, 3, 2), [3, 1])
+    np.testing.assert_array_equal(window, cube[[3, 1], 1:4, 2:4])
+
+
+def _bytes_read() -> int:
+    counters = Path("/proc/self/io")
+    if not counters.is_file():
+        pytest.skip("this system does not count a process's reads")
+    return int(counters.read_text().split("rchar: ")[1].split()[0])

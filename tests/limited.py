@@ -1,0 +1,55 @@
+"""Running a piece of Python in a process that may ask for little more memory than it has."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+_PROGRAM = """
+import json, resource, sys, warnings
+warnings.simplefilter("ignore")
+from pathlib import Path
+from hsisr.errors import HsisrError
+from {module} import {function} as use
+def outcome(path):
+    try:
+        use(Path(path))
+    except HsisrError as error:
+        return type(error).__name__ + ": " + str(error)
+    except MemoryError:
+        return "MemoryError"
+    return "works"
+warm, more, *paths = sys.argv[1:]
+assert outcome(warm) == "works", outcome(warm)
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+limit = pages * resource.getpagesize() + int(more)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+print(json.dumps([outcome(path) for path in paths]))
+"""
+
+
+def outcomes(use: str, sound: Path, hostile: Sequence[Path], *, more: int) -> list[str]:
+    """What using each file comes to, in a process that may take `more` bytes for it.
+
+    Args:
+        use: "module:function" of a path.
+        sound: A file that works; it is used first, so that everything is loaded.
+        hostile: The files.
+        more: Bytes of address space beyond what the process has then.
+
+    Returns:
+        "works", or the error's class and message; "MemoryError" says that somebody asked for more.
+    """
+    module, function = use.split(":")
+    program = _PROGRAM.format(module=module, function=function)
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(sound), str(more), *map(str, hostile)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    found: list[str] = json.loads(done.stdout.splitlines()[-1])
+    return found

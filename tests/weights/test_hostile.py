@@ -1,0 +1,275 @@
+"""Weights made to do harm: claims of size, bombs, paths that climb, code that wants to run."""
+
+import io
+import json
+import os
+import stat
+import struct
+import sys
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from hsisr.errors import WeightsError
+from hsisr.models.comparison import comparison_descriptor
+from hsisr.models.registry import build
+from hsisr.weights.keras import MAX_MEMBER_BYTES, import_keras
+from hsisr.weights.store import METADATA_KEY, load_weights, save_weights
+from tests.limited import outcomes
+from tests.weights.keras_files import archive, hdf5
+
+LITTLE = 384 * 2**20
+SMALL = comparison_descriptor("vdsr", 2)
+
+Table = dict[str, Any]
+
+
+def safetensors(path: Path, tensors: Table, descriptor: Table | None = None, size: int = 4) -> Path:
+    """A file whose header says what it likes."""
+    facts = {"descriptor": {**asdict(SMALL), **(descriptor or {})}, "card": {}}
+    header = {"__metadata__": {METADATA_KEY: json.dumps(facts)}, **tensors}
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(size))
+    return path
+
+
+def tensor(*shape: int, at: tuple[int, int] = (0, 4), dtype: str = "F32") -> Table:
+    return {"dtype": dtype, "shape": list(shape), "data_offsets": list(at)}
+
+
+ONE = {"a": tensor(1)}
+
+
+def raw(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+def sparse(path: Path) -> Path:
+    safetensors(path, ONE)
+    os.truncate(path, 2**32)
+    return path
+
+
+def deep(path: Path) -> Path:
+    text = json.dumps({"__metadata__": {METADATA_KEY: "[" * 10**6}, **ONE}).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(4))
+    return path
+
+
+HUGE = 2**31
+CLAIMS: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "header length": (lambda p: raw(p, (2**63).to_bytes(8, "little") + b"{}"), "otherwise"),
+    "header of gigabytes": (lambda p: raw(p, (2**32 - 1).to_bytes(8, "little") + b"{}"), "claims"),
+    "header of 90 MB": (lambda p: raw(p, (9 * 10**7).to_bytes(8, "little") + b"{}"), "claims"),
+    "shape": (lambda p: safetensors(p, {"a": tensor(HUGE, HUGE)}), "damaged"),
+    "shape that overflows": (lambda p: safetensors(p, {"a": tensor(2**62, 4)}), "damaged"),
+    "offset beyond the end": (
+        lambda p: safetensors(p, {"a": tensor(2**30, at=(0, 2**32))}),
+        "dama",
+    ),
+    "overlapping tensors": (lambda p: safetensors(p, {"a": tensor(1), "b": tensor(1)}), "damaged"),
+    "negative offsets": (lambda p: safetensors(p, {"a": tensor(1, at=(4, 0))}), "damaged"),
+    "a sparse file": (sparse, "found 4294967296 bytes, expected at most"),
+    "group size": (lambda p: safetensors(p, ONE, {"group_size": 10**9}), "group size 1000000000"),
+    "tile": (lambda p: safetensors(p, ONE, {"tile_lr_px": 10**9}), "tile 1000000000"),
+    "margin": (lambda p: safetensors(p, ONE, {"margin_lr_px": 10**9}), "margin 1000000000"),
+    "width": (lambda p: safetensors(p, ONE, {"hparams": {"width": 10**9}}), "width 1000000000"),
+    "depth": (lambda p: safetensors(p, ONE, {"hparams": {"hidden": 10**9}}), "hidden 1000000000"),
+    "wide and deep": (
+        lambda p: safetensors(p, ONE, {"hparams": {"width": 4096, "hidden": 4096}}),
+        "it would have more than",
+    ),
+    "blocks of blocks": (
+        lambda p: safetensors(
+            p, ONE, {"arch": "pdenet", "hparams": {"stages": 4096, "blocks": 4096, "width": 2}}
+        ),
+        "it would have more than",
+    ),
+    "infinite": (
+        lambda p: safetensors(p, ONE, {"arch": "edsr", "hparams": {"residual_scale": 1e999}}),
+        "residual_scale inf",
+    ),
+    "wavelengths of 400 digits": (
+        lambda p: safetensors(p, ONE, {"wavelengths_nm": [1, 10**400]}),
+        "model descriptor",
+    ),
+    "deep JSON": (deep, "cannot be used"),
+}
+
+
+@pytest.fixture(scope="module")
+def claims(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What comes of every file above, in one process that may take little memory."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("only Linux counts a process's address space in /proc")
+    folder = tmp_path_factory.mktemp("claims")
+    sound = save_weights(folder / "sound.safetensors", build(SMALL), SMALL)
+    paths = [
+        make(folder / f"{number}.safetensors") for number, (make, _) in enumerate(CLAIMS.values())
+    ]
+    found = outcomes("hsisr.weights.store:load_weights", sound, paths, more=LITTLE)
+    return dict(zip(CLAIMS, found, strict=True))
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_claims_of_size_are_refused_before_memory_is_taken(
+    name: str, claims: dict[str, str]
+) -> None:
+    assert claims[name].startswith("WeightsError: ")
+    assert CLAIMS[name][1] in claims[name]
+
+
+def layer(array: Any) -> dict[str, Any]:
+    return {"layers/conv2d/vars/0": array}
+
+
+def packed(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    return path
+
+
+def with_size(path: Path, said: int) -> Path:
+    """An archive with 64 MiB of zeros that says they are so many."""
+    packed(path, {"config.json": b"{}", "model.weights.h5": bytes(2**26)})
+    data = path.read_bytes()
+    path.write_bytes(data.replace(struct.pack("<I", 2**26), struct.pack("<I", said)))
+    return path
+
+
+def test_a_bomb_in_an_archive_is_not_unpacked(tmp_path: Path) -> None:
+    path = with_size(tmp_path / "bomb.keras", MAX_MEMBER_BYTES + 1)
+    with pytest.raises(WeightsError, match=r"bomb\.keras: 'model\.weights\.h5' would unpack to"):
+        import_keras(path)
+
+
+def test_a_bomb_that_lies_about_its_size_gives_no_more_than_it_says(tmp_path: Path) -> None:
+    path = with_size(tmp_path / "x.keras", 2**20)
+    tracemalloc.start()
+    try:
+        with pytest.raises(WeightsError, match=r"x\.keras: a damaged zip archive \(Bad CRC"):
+            import_keras(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**23
+
+
+def chunks(folder: Path) -> Path:
+    """A chunk of 4 GiB behind one number."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        file.create_dataset(
+            "layers/conv2d/vars/0", (1,), "f4", maxshape=(None,), chunks=(2**30 - 1,), compression=1
+        )
+    return archive(folder / "x.keras", buffer.getvalue())
+
+
+def test_a_chunk_beyond_memory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="lies in chunks of the impossible size"):
+        import_keras(chunks(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["../escaped", "/escaped", "a/../../escaped", "C:\\escaped"])
+def test_members_that_climb_out_are_never_written(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    path = packed(
+        folder / "x.keras",
+        {name: b"x", "config.json": b"{}", "model.weights.h5": hdf5(layer(np.ones(1, "f4")))},
+    )
+    with pytest.raises(WeightsError, match="0 transposed convolutions"):
+        import_keras(path)
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["in", "x.keras"]
+    assert not Path("/escaped").exists()
+
+
+def test_a_member_that_is_a_link_is_read_as_what_it_holds(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.h5"
+    secret.write_bytes(hdf5(layer(np.ones(1, "f4"))))
+    with zipfile.ZipFile(tmp_path / "x.keras", "w") as file:
+        file.writestr("config.json", "{}")
+        link = zipfile.ZipInfo("model.weights.h5")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        file.writestr(link, str(secret))
+    with pytest.raises(WeightsError, match=r"its model\.weights\.h5 is damaged"):
+        import_keras(tmp_path / "x.keras")
+
+
+def outside(file: h5py.File, way: str, at: str) -> None:
+    name, place = "layers/conv2d/vars/0", (3, 3, 1, 1)
+    group = file.create_group("layers/conv2d/vars")
+    if way == "external link":
+        group["0"] = h5py.ExternalLink(at, name)
+    elif way == "soft link":
+        file["far"] = h5py.ExternalLink(at, "/")
+        group["0"] = h5py.SoftLink(f"/far/{name}")
+    elif way == "virtual dataset":
+        layout = h5py.VirtualLayout(place, "f4")
+        layout[...] = h5py.VirtualSource(at, name, place)
+        file.create_virtual_dataset(name, layout)
+    else:
+        file.create_dataset(name, place, "f4", external=[(at, 0, 36)])
+
+
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [
+        ("external link", "0 transposed"),
+        ("soft link", "0 transposed"),
+        ("virtual dataset", "refers to another file"),
+        ("external storage", "refers to another file"),
+    ],
+)
+def test_arrays_outside_the_archive_are_not_read(way: str, words: str, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.h5"
+    secret.write_bytes(hdf5(layer(np.ones((3, 3, 1, 1), "f4"))))
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        outside(file, way, str(secret))
+    with pytest.raises(WeightsError, match=words):
+        import_keras(archive(tmp_path / "x.keras", buffer.getvalue()))
+
+
+def test_a_lambda_layer_is_never_run(tmp_path: Path) -> None:
+    trap = tmp_path / "sprung"
+    code = f"__import__('os').mkdir({str(trap)!r})"
+    config = {
+        "module": "keras.layers",
+        "class_name": "Lambda",
+        "config": {"function": {"class_name": "__lambda__", "config": {"code": code}}},
+        "registered_name": code,
+    }
+    data = hdf5(layer(np.ones(1, "f4")))
+    with pytest.raises(WeightsError, match="0 transposed convolutions"):
+        import_keras(archive(tmp_path / "x.keras", data, config=json.dumps(config)))
+    assert not trap.exists()
+
+
+def test_no_module_loads_pickles_or_evaluates_text() -> None:
+    source = Path(sys.modules["hsisr"].__file__ or "").parent
+    forbidden = ("pickle.load", "yaml.load", "allow_pickle=True", " eval(", " exec(", "marshal")
+    for module in source.rglob("*.py"):
+        text = module.read_text(encoding="utf-8")
+        assert not [word for word in forbidden if word in text], module
+        for line in text.splitlines():
+            assert "torch.load(" not in line or "weights_only=True" in line, (module, line)
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save_weights(tmp_path / "x.safetensors", build(SMALL), SMALL)
+    whole = path.read_bytes()
+    monkeypatch.setattr(Path, "read_bytes", lambda _: whole[: len(whole) // 2])
+    with pytest.raises(WeightsError, match=r"x\.safetensors: the safetensors file is truncated"):
+        load_weights(path)
