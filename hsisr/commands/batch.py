@@ -70,6 +70,9 @@ def upscale_all(
         progress: Called with a scene before its work begins; gives its progress callback.
     """
     pairs = list(pairs)
+    if options.scheduler is not None and len(pairs) > 1 and not dry_run:
+        yield from _upscale_on_workers(pairs, options, options.scheduler, progress)
+        return
     for source, output in pairs:
         try:
             own = _with_own_quicklook(options, output, several=len(pairs) > 1)
@@ -81,6 +84,31 @@ def upscale_all(
             yield Failure(source, error)
         except MemoryError as error:
             yield Failure(source, ResourceError(f"{source}: out of memory ({error})"))
+
+
+def _upscale_on_workers(
+    pairs: Sequence[tuple[Path, Path]],
+    options: UpscaleOptions,
+    scheduler: str,
+    progress: Callable[[Path], Progress | None],
+) -> Iterator[UpscaleResult | Failure]:
+    """The same, on the workers of a Dask scheduler, in the order in which scenes are finished."""
+    from hsisr.commands.cluster.scenes import SceneTask, upscale_scenes
+
+    tasks = []
+    for source, output in pairs:
+        try:
+            own = _with_own_quicklook(options, output, several=True)
+            tasks.append(SceneTask(source, output, own))
+        except HsisrError as error:
+            yield Failure(source, error)
+    for task, outcome in upscale_scenes(tasks, scheduler):
+        if isinstance(outcome, HsisrError):
+            yield Failure(task.source, outcome)
+            continue
+        if (advance := progress(task.source)) is not None:
+            advance(outcome.tiles, outcome.tiles)
+        yield outcome
 
 
 def _with_own_quicklook(options: UpscaleOptions, output: Path, *, several: bool) -> UpscaleOptions:

@@ -41,5 +41,5 @@ def _plain(options: Any) -> dict[str, Any]:
     return {
         key: value if isinstance(value, (bool, int, float, str)) else str(value)
         for key, value in table.items()
-        if key != "resume" and value not in (None, {}, (), False)
+        if key not in ("resume", "scheduler") and value not in (None, {}, (), False)
     }

@@ -1,9 +1,11 @@
 """A run that may be broken off: nobody else works on its output, and what it finished is kept.
 
 Beside the output, in a hidden folder of its own, lie a lock, what the run is bound to, and the
-journal of its finished strips. The folder goes when the output is there.
+journal of its finished strips, in a folder named after what the run is bound to: a process that
+does not know that its run was given up disturbs no other. All goes when the output is there.
 """
 
+import hashlib
 import json
 import shutil
 import warnings
@@ -86,7 +88,7 @@ def unfinished_run(
         UsageError: The run to be resumed had other settings.
         InputDataError: The run to be resumed had another input.
     """
-    folder = output.with_name(f".{output.name[:180]}{_SUFFIX}")
+    folder = _folder_of(output)
     existed = folder.exists()
     with resource_errors(output):
         folder.mkdir(exist_ok=True)
@@ -104,6 +106,19 @@ def unfinished_run(
     finally:
         lock.release()
         _remove_if_empty(folder)
+
+
+def is_unfinished(output: Path) -> bool:
+    """True if a run on an output is under way, or was broken off with strips finished.
+
+    Args:
+        output: As in `unfinished_run`.
+    """
+    return _folder_of(output).exists()
+
+
+def _folder_of(output: Path) -> Path:
+    return output.with_name(f".{output.name[:180]}{_SUFFIX}")
 
 
 def _locked(path: Path, output: Path) -> FileLock:
@@ -138,8 +153,9 @@ def _begun(
     resume: bool,
     overwrite: bool,
 ) -> Run:
-    bound, journal = binding(), Journal(folder / _STRIPS)
-    before, done = _read(folder / _BOUND), len(journal)
+    bound, before = binding(), _read(folder / _BOUND)
+    journal = Journal(_strips_of(folder, before))
+    done = len(journal)
     if before is not None and done:
         same = before["binding"] == bound.plain()
         if resume:
@@ -151,11 +167,19 @@ def _begun(
                 f"{output}: its run was broken off with {_strips(done)} finished; --resume goes on "
                 "from there, --overwrite begins anew"
             )
-    shutil.rmtree(journal.folder, ignore_errors=True)
-    run = Run(folder=folder, room=room(), journal=journal, bound=bound, current=binding)
-    text = json.dumps({"binding": bound.plain(), "room": asdict(run.room)}, indent=1)
-    replace_file(folder / _BOUND, text.encode())
-    return run
+    for outdated in folder.glob(f"{_STRIPS}*"):
+        shutil.rmtree(outdated, ignore_errors=True)
+    memory = room()
+    table = {"binding": bound.plain(), "room": asdict(memory)}
+    replace_file(folder / _BOUND, json.dumps(table, indent=1).encode())
+    journal = Journal(_strips_of(folder, table))
+    return Run(folder=folder, room=memory, journal=journal, bound=bound, current=binding)
+
+
+def _strips_of(folder: Path, table: Mapping[str, Any] | None) -> Path:
+    """Where a run keeps its strips; runs that differ in anything have other places."""
+    text = json.dumps(table, sort_keys=True)
+    return folder / f"{_STRIPS}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def _read(path: Path) -> dict[str, Any] | None:

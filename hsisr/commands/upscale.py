@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from hsisr import __version__
+from hsisr.commands.cluster.strips import compute_strips
 from hsisr.commands.job import Job, UpscaleResult
 from hsisr.commands.model_choice import ChosenModel, choose_model
 from hsisr.commands.options import UpscaleOptions
@@ -29,7 +30,7 @@ from hsisr.io.writer import check_target, create_writer, main_file
 
 __all__ = ["Progress", "UpscaleResult", "plan_upscale", "upscale"]
 
-_FREE: Final = ("overwrite", "quicklook", "resume", "device", "threads", "model")
+_FREE: Final = ("overwrite", "quicklook", "resume", "scheduler", "device", "threads", "model")
 """Options that do not decide the result, or stand in a run's binding as what came of them."""
 Progress = Callable[[int, int], None]
 """Called with the tiles finished and the tiles in all."""
@@ -86,16 +87,17 @@ def _upscale(
     if options.quicklook is not None:
         check_quicklook(options.quicklook, overwrite=options.overwrite)
     model = choose_model(options)
-    # planes are small: a second thread would wait more than work, where compression needs it
-    threads = 1 if model.weights is None else options.threads
-    with torch_threads(threads) as count, closing(_opened(source, options)) as scene:
+    with (
+        torch_threads(_threads(options, model)) as count,
+        closing(_opened(source, options)) as scene,
+    ):
         if dry:
             room = room_at_hand(device_named(options.device))
             job, moved = Job.prepare(scene, output, options, target, model, room), 0
         else:
             with _unfinished(source, output, options, model, count) as run:
                 job = Job.prepare(scene, output, options, target, model, run.room)
-                moved = _run(job, progress, run)
+                moved = _run(job, progress, run, count)
     result = job.result(written=not dry)
     if dry:
         return result
@@ -108,6 +110,13 @@ def _upscale(
             stacklevel=3,
         )
     return replace(result, moved_values=moved, seconds=time.monotonic() - started)
+
+
+def _threads(options: UpscaleOptions, model: ChosenModel) -> int | None:
+    """For torch; None: all cores."""
+    if model.weights is None:  # planes are small: a second thread would wait more than work
+        return 1
+    return options.threads or (1 if options.scheduler is not None else None)
 
 
 def _opened(source: Path, options: UpscaleOptions) -> Scene:
@@ -137,7 +146,7 @@ def _unfinished(
     )
 
 
-def _run(job: Job, progress: Progress | None, run: Run) -> int:
+def _run(job: Job, progress: Progress | None, run: Run, threads: int) -> int:
     """Do the work; returns how many values had to be moved."""
     done = 0
 
@@ -148,6 +157,9 @@ def _run(job: Job, progress: Progress | None, run: Run) -> int:
             progress(done, job.plan.tiles)
 
     with written_behind(create_writer(job.output, job.metadata, job.target)) as writer:
+        if job.options.scheduler is not None:
+            compute_strips(job, run, threads, advance)
+            progress = None  # all is done; what follows only puts it together
         stitched = stitch(
             job.scene,
             job.bands,
@@ -171,6 +183,8 @@ def _journal(job: Job, run: Run) -> Journal | None:
 
     An interpolation is done again in the time that its strips take to be read.
     """
+    if job.options.scheduler is not None or len(run.journal):
+        return run.journal
     strips = len(job.plan.panels) * len(job.plan.rows)
     return run.journal if job.model.weights is not None and strips > 1 else None
 
