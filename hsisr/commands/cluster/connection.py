@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from hsisr.commands.cluster.tasks import Doing, Report, carry_out
+from hsisr.commands.cluster.tasks import Doing, Report, carry_out, packed
 from hsisr.errors import ResourceError, UsageError
 
 if TYPE_CHECKING:
@@ -139,8 +139,7 @@ class Workers:
             self._numbers[address] = taken[host]
         return self._client.submit(
             carry_out,
-            do,
-            task,
+            packed(do, task),
             os.getcwd(),  # noqa: PTH109 - as text, which any worker understands
             self._numbers[address],
             workers=[address],
@@ -162,6 +161,13 @@ class Workers:
                     f"memory than they have ({' '.join(str(error).split())[:200]})"
                 )
             )
+        except RuntimeError as error:
+            if not isinstance(error.__cause__, ImportError):
+                raise
+            raise ResourceError(
+                f"the scheduler {self._scheduler} cannot load hsisr ({error.__cause__}); start it "
+                "where hsisr is installed"
+            ) from error
         for category, text in report.said:
             warnings.warn(text, category, stacklevel=4)
         return report

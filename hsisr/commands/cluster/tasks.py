@@ -1,5 +1,9 @@
-"""What a worker does with a task: alone in its process, in the command's folder, stoppable."""
+"""What a worker does with a task: alone in its process, in the command's folder, stoppable.
 
+The scheduler loads this file too, and nothing that it names; so it imports little.
+"""
+
+import pickle
 import socket
 import threading
 import warnings
@@ -50,12 +54,16 @@ Doing = Callable[[_Task, Here], _Done]
 """A function of a module (it travels by its name), or a `functools.partial` of one."""
 
 
-def carry_out(do: Doing[_Task, _Done], task: _Task, folder: str, number: int) -> Report[_Done]:
+def packed(do: Doing[_Task, _Done], task: _Task) -> bytes:
+    """A task on its way to a worker, closed to the scheduler."""
+    return pickle.dumps((do, task))
+
+
+def carry_out(parcel: bytes, folder: str, number: int) -> Report[Any]:
     """Do a task on a worker; deliberate errors and warnings come back in the report.
 
     Args:
-        do: Called with the task and the worker.
-        task: Whatever it takes.
+        parcel: From `packed`.
         folder: Where the command was given, so that relative paths mean the same.
         number: Of the worker among those of its machine.
     """
@@ -66,6 +74,7 @@ def carry_out(do: Doing[_Task, _Done], task: _Task, folder: str, number: int) ->
         try:
             here.require_wanted()
             with _in_folder(folder, here):
+                do, task = pickle.loads(parcel)  # noqa: S301 - Dask itself runs what it is sent
                 done = do(task, here)
         except HsisrError as found:
             error = found
