@@ -35,26 +35,36 @@ from hsisr.weights import save_weights
 from tests.conftest import PROJECT
 from tests.scenes import numbered, write_geotiff
 
-BANDS, ROWS, COLS = 10, 150, 40
+BANDS, ROWS, COLS = 10, 150, 12
 TINY = AnySize(width=8, blocks=1, heads=2, window=4)
+
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forks")
 
 
 class Cluster:
     """A scheduler and its workers, each a process without a nanny that would start it again."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._workers: dict[int, subprocess.Popen[bytes]] = {}
-        file = folder / "scheduler.json"
-        self._scheduler = self._start("scheduler", "--port=0", f"--scheduler-file={file}")
-        self.address = self._announced(file)
+        self._nursery = subprocess.Popen(
+            [sys.executable, "-m", "tests.commands.dask_nursery"],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(PROJECT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._processes: list[int] = []
+        file = folder / "address"
+        self._start(f"scheduler {file}")
+        wait_until(lambda: file.exists() and file.read_text())
+        self.address = file.read_text()
         self.client = Client(self.address, set_as_default=False)
 
     def have_workers(self, count: int) -> None:
         """Start as many as are lacking."""
-        for _ in range(count - len(self.pids())):
-            process = self._start("worker", self.address, "--no-nanny", "--nthreads=2")
-            self._workers[process.pid] = process
+        for _ in range(count - len(self.client.nthreads())):
+            self._start(f"worker {self.address}")
         wait_until(lambda: len(self.client.nthreads()) == count)
 
     def pids(self) -> dict[str, int]:
@@ -68,29 +78,20 @@ class Cluster:
 
     def kill(self, pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
-        self._workers.pop(pid).wait()
+        self._processes.remove(pid)
 
     def close(self) -> None:
         self.client.close()
-        for process in (*self._workers.values(), self._scheduler):
-            process.kill()
-            process.wait()
+        for pid in list(self._processes):
+            self.kill(pid)
+        self._nursery.communicate(timeout=60)
 
-    def _start(self, what: str, *arguments: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", f"distributed.cli.dask_{what}", *arguments]
-        return subprocess.Popen(
-            [*command, "--host=127.0.0.1", "--no-dashboard"],
-            cwd=self._folder,
-            env={**os.environ, "PYTHONPATH": str(PROJECT)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-
-    def _announced(self, file: Path) -> str:
-        import json
-
-        wait_until(lambda: file.exists() and file.read_text().rstrip().endswith("}"))
-        return str(json.loads(file.read_text())["address"])
+    def _start(self, line: str) -> None:
+        assert self._nursery.stdin is not None
+        assert self._nursery.stdout is not None
+        self._nursery.stdin.write(f"{line}\n")
+        self._nursery.stdin.flush()
+        self._processes.append(int(self._nursery.stdout.readline()))
 
 
 def wait_until(true: Callable[[], Any], seconds: float = 120) -> None:
@@ -114,7 +115,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("scene") / "scene.tif"
     write_geotiff(path, numbered(BANDS, ROWS, COLS) * 10 + 2000)
     mask = np.full((ROWS, COLS), 255, np.uint8)
-    mask[40:47, 3:20] = 0
+    mask[40:47, 3:9] = 0
     with gdal_env(), rasterio.open(path, "r+") as dataset:
         dataset.write_mask(mask)
     return path
@@ -191,7 +192,8 @@ def test_a_worker_killed_in_the_middle_changes_nothing(
     tmp_path: Path,
 ) -> None:
     cluster.have_workers(2)
-    pids, killed = cluster.pids(), []
+    pids = cluster.pids()
+    killed: list[str] = []
 
     def kill_one(done: int, total: int) -> None:
         if 0 < done < total and not killed:

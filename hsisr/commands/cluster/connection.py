@@ -1,5 +1,6 @@
 """The workers of a Dask scheduler: found, checked, given one task each at a time."""
 
+import asyncio
 import importlib.metadata
 import logging
 import os
@@ -7,6 +8,7 @@ import time
 import warnings
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -206,10 +208,12 @@ def connected(scheduler: str) -> Iterator[Workers]:
             if scheduler.startswith("local:"):
                 address: Any = stack.enter_context(_local_cluster(int(scheduler[6:])))
             else:
-                _require_keys(scheduler)
+                _require_answer(scheduler)
                 address = scheduler
             client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
-        except (OSError, ValueError, RuntimeError) as error:
+        except ResourceError:
+            raise
+        except (OSError, ValueError, RuntimeError, MemoryError) as error:
             reason = " ".join(str(error).split())
             raise ResourceError(
                 f"no Dask scheduler at {scheduler} ({reason}); start one (dask scheduler), or run "
@@ -235,21 +239,32 @@ def _local_cluster(count: int) -> Any:
     )
 
 
-def _require_keys(scheduler: str) -> None:
-    """Refuse an encrypted connection that Dask has no keys for.
+def _require_answer(scheduler: str) -> None:
+    """Shake hands once; Dask's client would wait for ever where something else listens.
 
     Raises:
-        ResourceError: There are none.
+        ResourceError: There are no keys for an encrypted connection.
+        OSError: Nothing answers as a scheduler does.
     """
+    from distributed.comm.core import connect
     from distributed.security import Security
 
-    if scheduler.startswith("tls:"):
-        keys = Security().get_connection_args("client")
-        if keys.get("ssl_context") is None:
-            raise ResourceError(
-                f"{scheduler} needs TLS keys, and Dask's configuration names none; set "
-                "distributed.comm.tls (docs.dask.org, TLS), or use tcp://"
-            )
+    keys = Security().get_connection_args("client")
+    if scheduler.startswith("tls:") and keys.get("ssl_context") is None:
+        raise ResourceError(
+            f"{scheduler} needs TLS keys, and Dask's configuration names none; set "
+            "distributed.comm.tls (docs.dask.org, TLS), or use tcp://"
+        )
+
+    async def shake_hands() -> None:
+        waiting = connect(scheduler, timeout=CONNECT_S, **keys)
+        await (await asyncio.wait_for(waiting, CONNECT_S)).close()
+
+    try:
+        with ThreadPoolExecutor(1) as thread:  # this one may have an event loop already
+            thread.submit(asyncio.run, shake_hands()).result()
+    except TimeoutError as error:
+        raise TimeoutError(f"no answer within {CONNECT_S:g} s") from error
 
 
 def _version_here(package: str) -> str:
