@@ -11,8 +11,11 @@ from contextlib import redirect_stderr
 from pathlib import Path
 
 from distributed import Scheduler, Worker
+from torch import nn
 
-import hsisr.commands.cluster.scenes  # noqa: F401 - loads all that a task needs
+import hsisr.commands.cluster.scenes
+import hsisr.weights  # noqa: F401 - with the line above, all that a task needs
+from hsisr.inference.footprint import tile_bytes
 
 
 def announce(file: Path, address: str) -> None:
@@ -29,10 +32,11 @@ async def serve(what: str, place: str) -> None:
     async with node:
         if what == "scheduler":
             announce(Path(place), node.address)
-        await node.finished()
+        await node.finished()  # type: ignore[no-untyped-call]
 
 
 def main() -> None:
+    tile_bytes(nn.Conv2d(1, 1, 1), bands=1, side_px=4)  # torch loads more when this is asked
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
