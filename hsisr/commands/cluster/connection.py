@@ -236,6 +236,7 @@ def _local_cluster(count: int) -> Any:
         dashboard_address="127.0.0.1:0",
         scheduler_kwargs={"dashboard": False},
         silence_logs=logging.CRITICAL,
+        preload=["hsisr.commands.cluster.tasks"],
     )
 
 

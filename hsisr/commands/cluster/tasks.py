@@ -4,6 +4,7 @@ The scheduler loads this file too, and nothing that it names; so it imports litt
 """
 
 import pickle
+import signal
 import socket
 import threading
 import warnings
@@ -82,6 +83,11 @@ def carry_out(parcel: bytes, folder: str, number: int) -> Report[Any]:
             error = ResourceError(f"worker {here.name} is out of memory ({found})")
     ours = [(w.category, str(w.message)) for w in said if issubclass(w.category, HsisrWarning)]
     return Report(done=done, error=error, said=tuple(ours))
+
+
+def dask_setup(worker: Any) -> None:  # noqa: ARG001 - Dask calls it so where this is preloaded
+    """Leave Ctrl-C to the command that started this process, which ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _here(number: int) -> Here:
