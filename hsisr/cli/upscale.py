@@ -91,6 +91,14 @@ def upscale(
     tile: Annotated[int | None, typer.Option(help="Tile side in LR pixels.")] = None,
     overlap: Annotated[int | None, typer.Option(help="Blended tile border, LR pixels.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Tiles computed at once.")] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Dask scheduler whose workers do it (tcp://host:port), or local:N for N "
+            "processes here.",
+        ),
+    ] = None,
     device: Device = "auto",
     precision: Precision = "float32",
     threads: Threads = None,
@@ -144,6 +152,7 @@ def upscale(
             tile=tile,
             overlap=overlap,
             batch_size=batch_size,
+            scheduler=scheduler,
             device=device,
             precision=precision,
             threads=threads,

@@ -22,7 +22,7 @@ from hsisr.errors import (
     UsageError,
     means_no_memory,
 )
-from hsisr.io.names import RemotePath
+from hsisr.io.names import RemotePath, scene_path
 from hsisr.io.scene_files import FileState, head_of, states
 from hsisr.io.temporary import resource_errors
 
@@ -79,8 +79,12 @@ def upscale_all(
 
     Raises:
         WeightsError: With `skip_existing`, the model cannot be found or used.
+        ResourceError: With a scheduler, it or all of its workers are lost.
     """
     run = _Run(selection, options, choose_model(options) if skip_existing else None, dry_run)
+    if options.scheduler is not None and len(selection.entries) > 1 and not dry_run:
+        yield from _on_workers(run, options.scheduler, progress)
+        return
     for entry in selection.entries:
         if isinstance(entry, Failure):
             yield entry
@@ -95,6 +99,39 @@ def upscale_all(
             yield Failure(entry.source, ResourceError(f"{entry.source}: out of memory ({error})"))
 
 
+def _on_workers(
+    run: "_Run", scheduler: str, progress: Callable[[Path], Progress | None]
+) -> Iterator[Outcome]:
+    """The same, on the workers of a Dask scheduler, in the order in which scenes are finished."""
+    from hsisr.commands.cluster.scenes import SceneTask, upscale_scenes
+
+    begun: dict[Path, _Begun] = {}
+    for entry in run.selection.entries:
+        try:
+            one = entry if isinstance(entry, Failure) else run.begin(entry)
+        except HsisrError as error:
+            one = Failure(entry.source, error)
+        if isinstance(one, _Begun):
+            begun[one.work.output] = one
+        else:
+            yield one
+    tasks = [
+        SceneTask(scene_path(one.work.scene), one.work.output, one.options)
+        for one in begun.values()
+    ]
+    for task, outcome in upscale_scenes(tasks, scheduler):
+        one = begun[task.output]
+        if isinstance(outcome, HsisrError):
+            yield Failure(one.work.source, outcome)
+            continue
+        if (advance := progress(one.work.source)) is not None:
+            advance(outcome.tiles, outcome.tiles)
+        try:
+            yield run.finish(one, outcome)
+        except HsisrError as error:
+            yield Failure(one.work.source, error)
+
+
 def make_folder(folder: Path) -> None:
     """Make the folder that several outputs go to, unless it is there, or remote.
 
@@ -105,6 +142,16 @@ def make_folder(folder: Path) -> None:
         return
     with resource_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A scene that is to be upscaled."""
+
+    work: Work
+    options: UpscaleOptions
+    source: tuple[FileState, ...]
+    """The files of the scene as they stood before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +170,20 @@ class _Run:
         Raises:
             OutputExistsError: What is there is not its finished output, and is kept.
         """
+        begun = self.begin(work)
+        if isinstance(begun, Skipped):
+            return begun
+        if self.dry_run:
+            return Done(plan_upscale(work.scene, work.output, begun.options), None)
+        shown = progress(work.source)
+        return self.finish(begun, upscale(work.scene, work.output, begun.options, progress=shown))
+
+    def begin(self, work: Work) -> _Begun | Skipped:
+        """Decide how a scene is upscaled, or that it is left out.
+
+        Raises:
+            OutputExistsError: What is there is not its finished output, and is kept.
+        """
         options = self._with_own_quicklook(work.output)
         if self.model is not None:
             judged = self._judged(work, options, self.model)
@@ -130,15 +191,15 @@ class _Run:
                 return judged
             options = judged
         check_item(work, overwrite=options.overwrite)
-        if self.dry_run:
-            return Done(plan_upscale(work.scene, work.output, options), None)
-        before = source_states(work)
-        result = upscale(work.scene, work.output, options, progress=progress(work.source))
-        item = None
+        return _Begun(work, options, source_states(work))
+
+    def finish(self, begun: _Begun, result: UpscaleResult) -> Done:
+        """Put an item and a record beside an output."""
+        work, options, item = begun.work, begun.options, None
         if work.item is not None:
             item = write_item(work.item, work.output, result, overwrite=options.overwrite)
         if self.selection.in_folder and not isinstance(work.output, RemotePath):
-            _remember(work, options, result, before)
+            _remember(work, options, result, begun.source)
         return Done(result, item)
 
     def _judged(

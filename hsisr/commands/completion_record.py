@@ -27,7 +27,7 @@ DECISIVE: Final = frozenset(
 )
 """Options that an output depends on, beside the model."""
 HARMLESS: Final = frozenset(
-    {"model", "batch_size", "device", "threads", "overwrite", "resume", "quicklook"}
+    {"model", "batch_size", "device", "threads", "overwrite", "resume", "scheduler", "quicklook"}
 )
 """Options that say where, how fast and beside what it is made; the model is compared by itself."""
 

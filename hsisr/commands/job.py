@@ -70,6 +70,8 @@ class Job:
     bad: tuple[int, ...]
     metadata: SceneMetadata
     plan: Plan
+    statistics: BandStatistics | None = None
+    """Of all bands of the scene, where something depends on them."""
 
     @classmethod
     def prepare(
@@ -80,6 +82,7 @@ class Job:
         target: TargetOptions,
         model: ChosenModel,
         room: Room,
+        statistics: BandStatistics | None = None,
     ) -> "Job":
         """Decide everything.
 
@@ -90,12 +93,14 @@ class Job:
             target: How it is written.
             model: What upscales.
             room: Memory to plan with.
+            statistics: Of the scene, where they are known; else it is read once if they are needed.
 
         Raises:
             InputDataError: Nothing would be left to upscale.
             UsageError: The options contradict the scene.
         """
-        statistics = _statistics_if_needed(scene, options, model)
+        if statistics is None:
+            statistics = _statistics_if_needed(scene, options, model)
         bad = _bad_bands(scene, options, statistics)
         bands = tuple(range(scene.metadata.bands))
         if options.bad_bands == "drop":
@@ -139,6 +144,7 @@ class Job:
             bad=bad,
             metadata=metadata,
             plan=plan,
+            statistics=statistics,
         )
 
     def result(self, *, written: bool) -> UpscaleResult:

@@ -1,16 +1,18 @@
 """How to upscale: the options of `hsisr upscale`, checked at birth."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 import numpy as np
 
 from hsisr.errors import UsageError
 from hsisr.models.descriptor import SCALES
 
+_SCHEDULER: Final = re.compile(r"local:[1-9]\d{0,3}|(tcp|tls|ws|wss|ucx)://.+:\d{1,5}")
 BadBands = Literal["interpolate", "keep", "drop"]
 
 
@@ -38,11 +40,14 @@ class UpscaleOptions:
     """Blended border of neighbouring tiles in LR pixels; None: as the model likes it."""
     batch_size: int | None = None
     """Tiles computed at once; None: 1 on the processor, 16 on a GPU."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler (tcp://host:port) whose workers do the work, or local:N for N
+    processes of this machine; None: this process does it."""
     device: str = "auto"
     precision: str = "float32"
     """Of the network alone: float32, bfloat16 or float16."""
     threads: int | None = None
-    """Processor threads; None: all."""
+    """Processor threads; None: all, or with a scheduler one for each worker."""
     dtype: str | None = None
     """Data type of the output; None: that of the input."""
     format: str | None = None
@@ -81,6 +86,10 @@ class UpscaleOptions:
                 (
                     self.threads is not None and self.threads < 1,
                     f"threads {self.threads}: expected at least 1",
+                ),
+                (
+                    self.scheduler is not None and not _SCHEDULER.fullmatch(self.scheduler),
+                    f"scheduler {self.scheduler!r}: expected tcp://host:port or local:N",
                 ),
                 (
                     self.dtype is not None and _unknown_dtype(self.dtype),

@@ -68,5 +68,5 @@ def plain_options(options: Any) -> dict[str, Any]:
     return {
         key: value if isinstance(value, (bool, int, float, str)) else str(value)
         for key, value in table.items()
-        if key != "resume" and value not in (None, {}, (), False)
+        if key not in ("resume", "scheduler") and value not in (None, {}, (), False)
     }

@@ -1,7 +1,8 @@
 """A run that may be broken off: nobody else works on its output, and what it finished is kept.
 
 Beside the output, in a hidden folder of its own, lie a lock, what the run is bound to, and the
-journal of its finished strips. The folder goes when the output is there.
+journal of its finished strips, in a folder named after what the run is bound to: a process that
+does not know that its run was given up disturbs no other. All goes when the output is there.
 """
 
 import hashlib
@@ -126,7 +127,7 @@ def unfinished_run(
         _remove_if_empty(folder)
 
 
-def was_broken_off(output: Path) -> bool:
+def is_unfinished(output: Path) -> bool:
     """True if a run on this output is under way or left something behind."""
     return _folder(output).exists()
 
@@ -156,8 +157,9 @@ def _begun(
     resume: bool,
     overwrite: bool,
 ) -> Run:
-    bound, journal = binding(), Journal(folder / _STRIPS)
-    before, done = _read(folder / _BOUND), len(journal)
+    bound, before = binding(), _read(folder / _BOUND)
+    journal = Journal(_strips_of(folder, before))
+    done = len(journal)
     if before is not None and done:
         same = before["binding"] == bound.plain()
         if resume:
@@ -169,11 +171,19 @@ def _begun(
                 f"{output}: its run was broken off with {_strips(done)} finished; --resume goes on "
                 "from there, --overwrite begins anew"
             )
-    shutil.rmtree(journal.folder, ignore_errors=True)
-    run = Run(folder=folder, room=room(), journal=journal, bound=bound, current=binding)
-    text = json.dumps({"binding": bound.plain(), "room": asdict(run.room)}, indent=1)
-    replace_file(folder / _BOUND, text.encode())
-    return run
+    for outdated in folder.glob(f"{_STRIPS}*"):
+        shutil.rmtree(outdated, ignore_errors=True)
+    memory = room()
+    table = {"binding": bound.plain(), "room": asdict(memory)}
+    replace_file(folder / _BOUND, json.dumps(table, indent=1).encode())
+    journal = Journal(_strips_of(folder, table))
+    return Run(folder=folder, room=memory, journal=journal, bound=bound, current=binding)
+
+
+def _strips_of(folder: Path, table: Mapping[str, Any] | None) -> Path:
+    """Where a run keeps its strips; runs that differ in anything have other places."""
+    text = json.dumps(table, sort_keys=True)
+    return folder / f"{_STRIPS}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from hsisr import __version__
+from hsisr.commands.cluster.strips import compute_strips
 from hsisr.commands.job import Job, UpscaleResult
 from hsisr.commands.model_choice import ChosenModel, choose_model
 from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.storage import refuse_same_file
-from hsisr.commands.unfinished import Binding, Run, run_place, unfinished_run, was_broken_off
+from hsisr.commands.unfinished import Binding, Run, is_unfinished, run_place, unfinished_run
 from hsisr.errors import InputDataError, MovedValuesWarning
 from hsisr.inference.devices import device_named, torch_threads
 from hsisr.inference.footprint import room_at_hand
@@ -30,7 +31,7 @@ from hsisr.io.writer import check_target, create_writer
 
 __all__ = ["Progress", "UpscaleResult", "plan_upscale", "upscale"]
 
-_FREE: Final = ("overwrite", "quicklook", "resume", "device", "threads", "model")
+_FREE: Final = ("overwrite", "quicklook", "resume", "scheduler", "device", "threads", "model")
 """Options that do not decide the result, or stand in a run's binding as what came of them."""
 Progress = Callable[[int, int], None]
 """Called with the tiles finished and the tiles in all."""
@@ -96,14 +97,15 @@ def _upscale(
         threads=options.threads or 2,
     )
     refuse_same_file(source, output)
-    if dry or not was_broken_off(run_place(output, options.format)):
+    if dry or not is_unfinished(run_place(output, options.format)):
         check_target(output, target)
     if options.quicklook is not None:
         check_quicklook(options.quicklook, overwrite=options.overwrite)
     model = choose_model(options)
-    # planes are small: a second thread would wait more than work, where compression needs it
-    threads = 1 if model.weights is None else options.threads
-    with torch_threads(threads) as count, closing(_opened(source, options)) as scene:
+    with (
+        torch_threads(_threads(options, model)) as count,
+        closing(_opened(source, options)) as scene,
+    ):
         if dry:
             room = room_at_hand(device_named(options.device))
             job, moved = Job.prepare(scene, output, options, target, model, room), 0
@@ -111,7 +113,7 @@ def _upscale(
             with _unfinished(source, output, options, model, count) as run:
                 check_target(output, target)
                 job = Job.prepare(scene, output, options, target, model, run.room)
-                moved = _run(job, progress, run, stitcher)
+                moved = _run(job, progress, run, count, stitcher)
     result = job.result(written=not dry)
     if dry:
         return result
@@ -124,6 +126,13 @@ def _upscale(
             stacklevel=3,
         )
     return replace(result, moved_values=moved, seconds=time.monotonic() - started)
+
+
+def _threads(options: UpscaleOptions, model: ChosenModel) -> int | None:
+    """For torch; None: all cores."""
+    if model.weights is None:  # planes are small: a second thread would wait more than work
+        return 1
+    return options.threads or (1 if options.scheduler is not None else None)
 
 
 def _opened(source: Path, options: UpscaleOptions) -> Scene:
@@ -153,10 +162,7 @@ def _unfinished(
     )
 
 
-_MASKABLE = ("GTiff", "COG", "MAT", "Zarr")
-
-
-def _run(job: Job, progress: Progress | None, run: Run, stitcher: Stitcher) -> int:
+def _run(job: Job, progress: Progress | None, run: Run, threads: int, stitcher: Stitcher) -> int:
     """Do the work; returns how many values had to be moved."""
     done = 0
 
@@ -167,6 +173,9 @@ def _run(job: Job, progress: Progress | None, run: Run, stitcher: Stitcher) -> i
             progress(done, job.plan.tiles)
 
     with written_behind(create_writer(job.output, job.metadata, job.target)) as writer:
+        if job.options.scheduler is not None:
+            compute_strips(job, run, threads, advance)
+            progress = None  # all is done; what follows only puts it together
         stitched = stitcher(
             job.scene,
             job.bands,
@@ -190,6 +199,8 @@ def _journal(job: Job, run: Run) -> Journal | None:
 
     An interpolation is done again in the time that its strips take to be read.
     """
+    if job.options.scheduler is not None or len(run.journal):
+        return run.journal
     strips = len(job.plan.panels) * len(job.plan.rows)
     return run.journal if job.model.weights is not None and strips > 1 else None
 

@@ -40,14 +40,15 @@ class Journal:
     """Finished strips in a folder.
 
     Args:
-        folder: Holds them; made with the first one.
-        required: A strip that cannot be kept is an error; otherwise it is said once, all strips
-            make room for the output, and none is kept any more.
+        folder: Holds them; made with the first one, unless `required`.
+        required: A strip that cannot be kept is an error, and so is a folder that is not there;
+            otherwise it is said once, all strips make room for the output, and none is kept any
+            more.
     """
 
     def __init__(self, folder: Path, *, required: bool = False) -> None:
         self.folder = folder
-        self._required, self._given_up = required, False
+        self.required, self._given_up = required, False
 
     def __len__(self) -> int:
         """Strips that are there."""
@@ -90,7 +91,7 @@ class Journal:
             ResourceError: Keeping is required.
         """
         reason = error.strerror or str(error)
-        if self._required:
+        if self.required:
             raise ResourceError(f"cannot write {self.folder}: {reason}") from error
         if not self._given_up:
             self._given_up = True
@@ -121,7 +122,8 @@ class Recording:
         self._file: zipfile.ZipFile | None = None
         if not journal.given_up:
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                if not journal.required:
+                    path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = zipfile.ZipFile(self._growing, "w")
             except OSError as error:
                 journal.give_up(error)

@@ -148,6 +148,7 @@ def test_where_strips_must_be_kept_a_full_disk_is_an_error(
     scene, plan, _ = scene_and_plan(40, 8, 2)
     monkeypatch.setattr("hsisr.inference.journal._write", full)
     journal = Journal(tmp_path / "strips", required=True)
+    journal.folder.mkdir()
     with pytest.raises(ResourceError, match=r"cannot write .*strips: No space left on device"):
         stitched(scene, plan, journal)
     assert list(journal.folder.iterdir()) == []

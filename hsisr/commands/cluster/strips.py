@@ -1,0 +1,253 @@
+"""The strips of one scene, computed by workers into the journal of the run."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import numpy.typing as npt
+
+from hsisr.commands.cluster.connection import connected
+from hsisr.commands.cluster.tasks import Here, unseen
+from hsisr.commands.job import Job
+from hsisr.commands.model_choice import choose_model
+from hsisr.commands.options import UpscaleOptions
+from hsisr.commands.unfinished import Run
+from hsisr.errors import InputDataError, ResourceError, WeightsError
+from hsisr.inference.devices import device_named, torch_threads
+from hsisr.inference.footprint import Room
+from hsisr.inference.journal import Journal
+from hsisr.inference.planning import Plan
+from hsisr.inference.statistics import BandStatistics
+from hsisr.inference.stitcher import stitch
+from hsisr.io.opening import open_scene
+from hsisr.io.protocol import Scene, SceneWriter, TargetOptions
+from hsisr.io.scene_files import scene_identity
+from hsisr.io.temporary import resource_errors
+from hsisr.scene.metadata import SceneMetadata
+
+Strip = tuple[int, int]
+"""Number of the panel, number of the row of tiles."""
+
+_SHORTEST: Final = 4
+"""Strips of a task, so that the row computed again above them costs little."""
+_LONGEST: Final = 16
+_ROUNDS: Final = 3
+"""Tasks that every worker should have, so that all end at about the same time."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Orders:
+    """What a worker has to know to compute strips of a scene as the command would."""
+
+    source: Path
+    output: Path
+    options: UpscaleOptions
+    target: TargetOptions
+    room: Room
+    statistics: BandStatistics | None
+    threads: int
+    strips: Path
+    """Folder of the journal; its name is that of the run."""
+    input: Any
+    """From `scene_identity`, as the command sees it."""
+    weights: str | None
+    outline: tuple[Any, ...]
+    """Of the plan."""
+
+
+def compute_strips(job: Job, run: Run, threads: int, advance: Callable[[int], None]) -> None:
+    """Have the strips that are missing in a run's journal computed by workers.
+
+    Args:
+        job: The scene, planned.
+        run: Whose journal is filled.
+        threads: Processor threads of every worker.
+        advance: Called with the number of tiles that are finished, first with those that were.
+
+    Raises:
+        ResourceError: No scheduler, no worker, or one that cannot do it.
+        InputDataError: The scene cannot be read.
+    """
+    plan, scheduler = job.plan, job.options.scheduler
+    every = [(panel, row) for panel in range(len(plan.panels)) for row in range(len(plan.rows))]
+    missing = [strip for strip in every if not run.journal.has(*strip)]
+    there = set(every) - set(missing)
+    advance(sum(_tiles(plan, strip) for strip in there))
+    if not missing or scheduler is None:
+        return
+    with resource_errors(run.journal.folder):
+        run.journal.folder.mkdir(exist_ok=True)
+    do = partial(compute_run, orders_of(job, run, threads))
+    with connected(scheduler) as workers:
+        for task, report in workers.results(do, cut_runs(missing, workers.count())):
+            if report.error is not None:
+                raise report.error
+            advance(sum(_tiles(plan, strip) for strip in task))
+
+
+def orders_of(job: Job, run: Run, threads: int) -> Orders:
+    """All that decides the numbers of a run, ready to travel."""
+    return Orders(
+        source=job.scene.path,
+        output=job.output,
+        options=replace(
+            job.options,
+            creation_options=dict(job.options.creation_options),
+            device=_device(job.options.device),
+            scheduler=None,
+        ),
+        target=replace(job.target, creation_options=dict(job.target.creation_options)),
+        room=run.room,
+        statistics=job.statistics,
+        threads=threads,
+        strips=run.journal.folder,
+        input=run.bound.input,
+        weights=job.model.sha256,
+        outline=outline(job.plan),
+    )
+
+
+def cut_runs(strips: Sequence[Strip], workers: int) -> list[tuple[Strip, ...]]:
+    """Strips cut into tasks of consecutive rows of one panel.
+
+    >>> [len(run) for run in cut_runs([(0, row) for row in range(30)], workers=2)]
+    [5, 5, 5, 5, 5, 5]
+    >>> cut_runs([(0, 3), (0, 4), (0, 7), (1, 0)], workers=1)
+    [((0, 3), (0, 4)), ((0, 7),), ((1, 0),)]
+    """
+    rounds = min(_ROUNDS, max(1, len(strips) // (workers * _SHORTEST)))
+    longest = min(_LONGEST, -(-len(strips) // (workers * rounds)))
+    cut = []
+    for run in _consecutive(strips):
+        parts = -(-len(run) // longest)
+        ends = [len(run) * part // parts for part in range(parts + 1)]
+        cut += [tuple(run[a:b]) for a, b in pairwise(ends)]
+    return cut
+
+
+def _consecutive(strips: Sequence[Strip]) -> Iterator[list[Strip]]:
+    """Runs of rows of one panel without a gap; strips come sorted."""
+    numbered = enumerate(strips)
+    for _, run in groupby(numbered, key=lambda found: (found[1][0], found[1][1] - found[0])):
+        yield [strip for _, strip in run]
+
+
+def compute_run(orders: Orders, strips: tuple[Strip, ...], here: Here) -> None:
+    """On a worker: compute strips of a scene into the journal of the run.
+
+    Raises:
+        ResourceError: The worker does not see the files, or lacks something.
+        InputDataError: It finds another scene there.
+        WeightsError: It finds other weights.
+    """
+    if not orders.strips.is_dir():
+        raise unseen(orders.strips, here)
+    _require_same_input(orders, here)
+    options = orders.options
+    with (
+        torch_threads(orders.threads),
+        closing(open_scene(orders.source, variable=options.variable, axes=options.axes)) as scene,
+    ):
+        job = _prepared(orders, scene, here)
+        stitch(
+            scene,
+            job.bands,
+            _Nowhere(orders.output, job.metadata),
+            job.plan,
+            consistent=options.consistency,
+            masked=job.target.masked,
+            advance=lambda _: here.require_wanted(),
+            journal=Journal(orders.strips, required=True),
+            only=set(strips),
+        )
+
+
+_KEPT: dict[Path, Job] = {}
+"""The last run's job, weights and all, so that its next task need not prepare it again."""
+
+
+def _prepared(orders: Orders, scene: Scene, here: Here) -> Job:
+    if orders.strips not in _KEPT:
+        options = replace(orders.options, device=here.device(orders.options.device))
+        model = choose_model(options)
+        if model.sha256 != orders.weights:
+            raise WeightsError(
+                f"worker {here.name} finds other weights for {model.name} (sha256 "
+                f"{(model.sha256 or 'none')[:12]}..., expected {(orders.weights or 'none')[:12]}"
+                "...); give all workers the same file"
+            )
+        job = Job.prepare(
+            scene, orders.output, options, orders.target, model, orders.room, orders.statistics
+        )
+        if outline(job.plan) != orders.outline:
+            raise ResourceError(
+                f"worker {here.name} would cut the scene into other tiles than the command; "
+                "install the same versions of all libraries there"
+            )
+        _KEPT.clear()
+        _KEPT[orders.strips] = job
+    return _KEPT[orders.strips]
+
+
+def _require_same_input(orders: Orders, here: Here) -> None:
+    if not orders.source.exists():
+        raise unseen(orders.source, here)
+    found = [list(file) for file in scene_identity(orders.source)]
+    if found != [list(file) for file in orders.input]:
+        raise InputDataError(
+            f"worker {here.name} finds another file at {orders.source} (name, size or time of "
+            "change differ); share one file system, or run again once the scene is whole"
+        )
+
+
+class _Nowhere(SceneWriter):
+    """Takes blocks and drops them: the journal has them."""
+
+    def __init__(self, path: Path, metadata: SceneMetadata) -> None:
+        self.path, self.metadata = path, metadata
+        self.block_rows = self.block_cols = 1
+
+    def write(
+        self,
+        numbers: npt.NDArray[Any],
+        *,
+        row: int,
+        col: int,
+        band: int,
+        mask: npt.NDArray[Any] | None = None,
+    ) -> None:
+        """Drop a block."""
+
+    def commit(self) -> Path:
+        """Nothing is there to appear."""
+        return self.path
+
+    def discard(self) -> None:
+        """Nothing is there to go."""
+
+
+def outline(plan: Plan) -> tuple[Any, ...]:
+    """What two plans have in common that make the same strips."""
+    return (
+        tuple((rows.start, rows.size) for rows in plan.rows),
+        tuple(
+            (panel.start, panel.size, tuple((s.start, s.size) for s in panel.segments))
+            for panel in plan.panels
+        ),
+        tuple(group.bands for group in plan.groups),
+        plan.batch_size,
+        plan.halo,
+    )
+
+
+def _tiles(plan: Plan, strip: Strip) -> int:
+    return len(plan.panels[strip[0]].segments) * len(plan.groups)
+
+
+def _device(asked: str) -> str:
+    """The kind of device that the command uses, unless one was chosen."""
+    return device_named(asked).type if asked == "auto" else asked

@@ -1,0 +1,130 @@
+"""What a worker does with a task: alone in its process, in the command's folder, stoppable.
+
+The scheduler loads this file too, and nothing that it names; so it imports little.
+"""
+
+import pickle
+import signal
+import socket
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import chdir, contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from hsisr.errors import HsisrError, HsisrWarning, ResourceError
+
+_Task = TypeVar("_Task")
+_Done = TypeVar("_Done")
+
+_ALONE: Final = threading.Lock()
+"""A worker may have many threads; a scene takes its memory and its processor threads once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """The worker that a task runs on."""
+
+    name: str
+    """For messages: its machine and process."""
+    number: int
+    """Among the workers of its machine."""
+    require_wanted: Callable[[], None]
+    """Raises ResourceError once nobody waits for the task any more."""
+
+    def device(self, asked: str) -> str:
+        """The device of that name; where several GPUs would do, this worker's own."""
+        import torch
+
+        several = torch.cuda.device_count() if asked in ("auto", "cuda") else 0
+        return f"cuda:{self.number % several}" if several > 1 else asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report(Generic[_Done]):
+    """What came of a task."""
+
+    done: _Done | None = None
+    error: HsisrError | None = None
+    said: tuple[tuple[type[HsisrWarning], str], ...] = ()
+    """Warnings on the way."""
+
+
+Doing = Callable[[_Task, Here], _Done]
+"""A function of a module (it travels by its name), or a `functools.partial` of one."""
+
+
+def packed(do: Doing[_Task, _Done], task: _Task) -> bytes:
+    """A task on its way to a worker, closed to the scheduler."""
+    return pickle.dumps((do, task))
+
+
+def carry_out(parcel: bytes, folder: str, number: int) -> Report[Any]:
+    """Do a task on a worker; deliberate errors and warnings come back in the report.
+
+    Args:
+        parcel: From `packed`.
+        folder: Where the command was given, so that relative paths mean the same.
+        number: Of the worker among those of its machine.
+    """
+    here = _here(number)
+    with _ALONE, warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        done, error = None, None
+        try:
+            here.require_wanted()
+            with _in_folder(folder, here):
+                do, task = pickle.loads(parcel)  # noqa: S301 - Dask itself runs what it is sent
+                done = do(task, here)
+        except HsisrError as found:
+            error = found
+        except MemoryError as found:
+            error = ResourceError(f"worker {here.name} is out of memory ({found})")
+    ours = [(w.category, str(w.message)) for w in said if issubclass(w.category, HsisrWarning)]
+    return Report(done=done, error=error, said=tuple(ours))
+
+
+def dask_setup(worker: Any) -> None:  # noqa: ARG001 - Dask calls it so where this is preloaded
+    """Leave Ctrl-C to the command that started this process, which ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _here(number: int) -> Here:
+    from distributed import get_worker
+
+    worker: Any = get_worker()
+    key = worker.get_current_task()
+
+    def require_wanted() -> None:
+        task = worker.state.tasks.get(key)
+        if task is None or task.state != "executing":
+            raise ResourceError("nobody waits for this any more")
+
+    return Here(f"{socket.gethostname()} ({worker.address})", number, require_wanted)
+
+
+@contextmanager
+def _in_folder(folder: str, here: Here) -> Iterator[None]:
+    """Work in a folder of the shared file system.
+
+    Raises:
+        ResourceError: The worker does not see it.
+    """
+    try:
+        inside = chdir(folder)
+        inside.__enter__()
+    except OSError as error:
+        raise unseen(folder, here) from error
+    try:
+        yield
+    finally:
+        inside.__exit__(None, None, None)
+
+
+def unseen(path: object, here: Here) -> ResourceError:
+    """The error of a worker without the shared file system."""
+    return ResourceError(
+        f"worker {here.name} does not see {path}; workers need the same file system under the same "
+        "path, so mount it there, or run without --scheduler"
+    )

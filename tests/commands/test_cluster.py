@@ -1,0 +1,434 @@
+"""Scenes on the workers of a real Dask scheduler, some of which are killed on the way."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from distributed import Client
+from typer.testing import CliRunner
+
+from hsisr.cli.main import app
+from hsisr.commands.archive import Failure, Selection, Work
+from hsisr.commands.batch import Done, upscale_all
+from hsisr.commands.cluster import connection
+from hsisr.commands.cluster.strips import Orders, compute_run, cut_runs
+from hsisr.commands.cluster.tasks import Here
+from hsisr.commands.options import UpscaleOptions
+from hsisr.commands.upscale import upscale
+from hsisr.errors import HsisrWarning, InputDataError, ResourceError, UsageError, WeightsError
+from hsisr.io.gdal_env import gdal_env
+from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
+from hsisr.weights import save_weights
+from tests.conftest import PROJECT
+from tests.scenes import numbered, write_geotiff
+
+BANDS, ROWS, COLS = 10, 150, 12
+TINY = AnySize(width=8, blocks=1, heads=2, window=4)
+
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forks")
+
+
+class Cluster:
+    """A scheduler and its workers, each a process without a nanny that would start it again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._nursery = subprocess.Popen(
+            [sys.executable, "-m", "tests.commands.dask_nursery"],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(PROJECT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._processes: list[int] = []
+        file = folder / "address"
+        self._start(f"scheduler {file}")
+        wait_until(lambda: file.exists() and file.read_text())
+        self.address = file.read_text()
+        self.client = Client(self.address, set_as_default=False)
+
+    def have_workers(self, count: int) -> None:
+        """Start as many as are lacking."""
+        for _ in range(count - len(self.client.nthreads())):
+            self._start(f"worker {self.address}")
+        wait_until(lambda: len(self.client.nthreads()) == count)
+
+    def pids(self) -> dict[str, int]:
+        """Processes of the workers by their addresses."""
+        pids: dict[str, int] = self.client.run(os.getpid)
+        return pids
+
+    def busy(self) -> list[str]:
+        """Addresses of the workers that are at work."""
+        return [address for address, keys in self.client.processing().items() if keys]
+
+    def kill(self, pid: int) -> None:
+        os.kill(pid, signal.SIGKILL)
+        self._processes.remove(pid)
+
+    def close(self) -> None:
+        self.client.close()
+        for pid in list(self._processes):
+            self.kill(pid)
+        self._nursery.communicate(timeout=60)
+
+    def _start(self, line: str) -> None:
+        assert self._nursery.stdin is not None
+        assert self._nursery.stdout is not None
+        self._nursery.stdin.write(f"{line}\n")
+        self._nursery.stdin.flush()
+        self._processes.append(int(self._nursery.stdout.readline()))
+
+
+def wait_until(true: Callable[[], Any], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    found = Cluster(tmp_path_factory.mktemp("cluster"))
+    found.have_workers(2)
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scene whose pixels are partly invalid, by a mask of the file's own."""
+    path = tmp_path_factory.mktemp("scene") / "scene.tif"
+    write_geotiff(path, numbered(BANDS, ROWS, COLS) * 10 + 2000)
+    mask = np.full((ROWS, COLS), 255, np.uint8)
+    mask[40:47, 3:9] = 0
+    with gdal_env(), rasterio.open(path, "r+") as dataset:
+        dataset.write_mask(mask)
+    return path
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory: pytest.TempPathFactory) -> UpscaleOptions:
+    descriptor = replace(
+        dacn_any_descriptor(2, TINY), group_size=6, group_overlap=2, tile_lr_px=8, overlap_lr_px=3
+    )
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_weights(path, build_dacn_any(descriptor), descriptor)
+    return UpscaleOptions(scale=2, model=str(path), threads=1)
+
+
+@pytest.fixture(scope="module")
+def unbroken(
+    scene: Path, options: UpscaleOptions, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Any, ...]:
+    """What one process makes of the scene."""
+    output = tmp_path_factory.mktemp("unbroken") / "out.tif"
+    result = upscale(scene, output, options)
+    return (*contents(output), result.moved_values)
+
+
+def contents(path: Path) -> tuple[bytes, bytes]:
+    """Numbers and mask of a file."""
+    with gdal_env(), rasterio.open(path) as dataset:
+        return dataset.read().tobytes(), dataset.dataset_mask().tobytes()
+
+
+def on(scheduler: str, options: UpscaleOptions, **changes: Any) -> UpscaleOptions:
+    return replace(options, scheduler=scheduler, threads=None, **changes)
+
+
+@contextmanager
+def noted() -> Iterator[list[str]]:
+    """What hsisr says on the way."""
+    said: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", HsisrWarning)
+        try:
+            yield said
+        finally:
+            said += [str(one.message) for one in caught]
+
+
+def test_two_workers_make_what_one_process_makes(
+    cluster: Cluster,
+    scene: Path,
+    options: UpscaleOptions,
+    unbroken: tuple[Any, ...],
+    tmp_path: Path,
+) -> None:
+    seen: list[tuple[int, int]] = []
+    output = tmp_path / "out.tif"
+    result = upscale(
+        scene, output, on(cluster.address, options), progress=lambda *now: seen.append(now)
+    )
+    assert (*contents(output), result.moved_values) == unbroken
+    assert [path.name for path in tmp_path.iterdir()] == ["out.tif"]
+    done = [tiles for tiles, _ in seen]
+    assert done == sorted(done)
+    assert seen[-1] == (result.tiles, result.tiles)
+    assert len(set(done)) >= 6
+
+
+def test_a_worker_killed_in_the_middle_changes_nothing(
+    cluster: Cluster,
+    scene: Path,
+    options: UpscaleOptions,
+    unbroken: tuple[Any, ...],
+    tmp_path: Path,
+) -> None:
+    cluster.have_workers(2)
+    pids = cluster.pids()
+    killed: list[str] = []
+
+    def kill_one(done: int, total: int) -> None:
+        if 0 < done < total and not killed:
+            killed.append(cluster.busy()[0])
+            cluster.kill(pids[killed[0]])
+
+    output = tmp_path / "out.tif"
+    result = upscale(scene, output, on(cluster.address, options), progress=kill_one)
+    assert len(killed) == 1
+    assert (*contents(output), result.moved_values) == unbroken
+
+
+def test_when_all_workers_die_what_is_finished_is_kept_and_the_run_goes_on_without_them(
+    cluster: Cluster,
+    scene: Path,
+    options: UpscaleOptions,
+    unbroken: tuple[Any, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cluster.have_workers(2)
+    monkeypatch.setattr(connection, "WORKER_S", 0.5)
+    pids = list(cluster.pids().values())
+
+    def kill_all(done: int, total: int) -> None:
+        while 0 < done < total and pids:
+            cluster.kill(pids.pop())
+
+    output = tmp_path / "out.tif"
+    with (
+        noted() as said,
+        pytest.raises(ResourceError, match=r"scheduler tcp://.* has no workers; start some"),
+    ):
+        upscale(scene, output, on(cluster.address, options), progress=kill_all)
+    assert any("finished so far; the same command with --resume goes on" in one for one in said)
+    assert not output.exists()
+    first: list[int] = []
+    resumed = replace(options, resume=True)
+    result = upscale(scene, output, resumed, progress=lambda done, _: first.append(done))
+    assert (*contents(output), result.moved_values) == unbroken
+    assert [path.name for path in tmp_path.iterdir()] == ["out.tif"]
+
+
+def test_an_interrupted_command_stops_the_workers_and_a_scheduler_can_go_on(
+    cluster: Cluster,
+    scene: Path,
+    options: UpscaleOptions,
+    unbroken: tuple[Any, ...],
+    tmp_path: Path,
+) -> None:
+    cluster.have_workers(2)
+
+    def interrupt(done: int, total: int) -> None:
+        if 0 < done < total:
+            raise KeyboardInterrupt
+
+    output = tmp_path / "out.tif"
+    with noted() as said, pytest.raises(KeyboardInterrupt):
+        upscale(scene, output, on(cluster.address, options), progress=interrupt)
+    assert len(said) == 1
+    wait_until(lambda: not cluster.busy(), seconds=5)
+    result = upscale(scene, output, on(cluster.address, options, resume=True))
+    assert (*contents(output), result.moved_values) == unbroken
+
+
+def test_an_interpolation_too_and_processes_of_this_machine(
+    scene: Path, options: UpscaleOptions, tmp_path: Path
+) -> None:
+    bicubic = replace(options, model="bicubic", tile=16)
+    upscale(scene, tmp_path / "one.tif", bicubic)
+    upscale(scene, tmp_path / "two.tif", on("local:1", bicubic))
+    assert contents(tmp_path / "two.tif") == contents(tmp_path / "one.tif")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.tif", "two.tif"]
+
+
+def test_the_scenes_of_an_archive_and_one_that_fails(
+    cluster: Cluster, scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.have_workers(2)
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.tif", "b.tif"):
+        Path(name).write_bytes(scene.read_bytes())
+    Path("broken.tif").write_bytes(b"no TIFF at all")
+    common = ["upscale", "a.tif", "broken.tif", "b.tif", "-m", "nearest", "-s", "2"]
+    done = CliRunner().invoke(app, [*common, "-o", "out", "--scheduler", cluster.address])
+    assert done.exit_code == 1, done.stderr
+    assert sorted(done.stdout.split()) == ["out/a_x2.tif", "out/b_x2.tif"]
+    assert done.stderr.splitlines()[0].startswith("error: broken.tif")
+    assert done.stderr.splitlines()[1:] == ["1 of 3 scenes failed"]
+    upscale(scene, "whole.tif", UpscaleOptions(scale=2, model="nearest"))
+    for name in ("a", "b"):
+        assert contents(Path("out", f"{name}_x2.tif")) == contents(Path("whole.tif"))
+
+
+def chosen(pairs: Sequence[tuple[Path, Path]]) -> Selection:
+    works = tuple(Work(source, source, output) for source, output in pairs)
+    return Selection(entries=works, total=len(works), shard=None, in_folder=False)
+
+
+def test_a_worker_killed_over_a_scene_of_an_archive_is_replaced_by_another(
+    cluster: Cluster,
+    scene: Path,
+    options: UpscaleOptions,
+    unbroken: tuple[Any, ...],
+    tmp_path: Path,
+) -> None:
+    cluster.have_workers(2)
+    pids, outputs = cluster.pids(), [tmp_path / "a.tif", tmp_path / "b.tif"]
+
+    def kill_one() -> None:
+        wait_until(lambda: len(list(tmp_path.glob(".a.tif.unfinished/strips*/[!.]*"))) > 1)
+        cluster.kill(pids[cluster.busy()[0]])
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    pairs = [(scene, output) for output in outputs]
+    outcomes = list(upscale_all(chosen(pairs), on(cluster.address, options)))
+    killer.join()
+    assert [type(outcome) for outcome in outcomes] == [Done, Done]
+    assert [contents(output) for output in outputs] == [unbroken[:2]] * 2
+    assert sorted(tmp_path.iterdir()) == outputs
+
+
+def test_a_worker_of_another_version_is_refused(
+    cluster: Cluster,
+    scene: Path,
+    options: UpscaleOptions,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cluster.have_workers(1)
+    monkeypatch.setattr(connection, "_version_here", lambda _: "99")
+    with pytest.raises(
+        ResourceError, match=r"has hsisr .*, the command hsisr 99; install hsisr 99"
+    ):
+        upscale(scene, tmp_path / "out.tif", on(cluster.address, options))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("address", ["here", "local:0", "local:x", "tcp://host", "foo://host:1"])
+def test_an_address_that_means_nothing_is_refused_at_once(address: str) -> None:
+    with pytest.raises(UsageError, match=r"expected tcp://host:port or local:N"):
+        UpscaleOptions(scheduler=address)
+
+
+def test_addresses_where_no_scheduler_answers(
+    scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "CONNECT_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as dumb, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        for place in (dumb, free):
+            address = f"tcp://127.0.0.1:{place.getsockname()[1]}"
+            common = ["upscale", str(scene), "-m", "bicubic", "--scheduler", address]
+            done = CliRunner().invoke(app, [*common, "-o", str(tmp_path / "out.tif")])
+            assert done.exit_code == ResourceError.exit_code
+            assert done.stderr.startswith(f"error: no Dask scheduler at {address}")
+            assert len(done.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_keys_that_are_not_there_are_missed_in_one_line(
+    scene: Path, options: UpscaleOptions, tmp_path: Path
+) -> None:
+    with pytest.raises(ResourceError, match=r"tls://127.0.0.1:9 needs TLS keys"):
+        upscale(scene, tmp_path / "out.tif", on("tls://127.0.0.1:9", options))
+
+
+class Alone:
+    """Workers that are this process; what they are told can be changed on the way."""
+
+    def __init__(self, change: Callable[[Orders], Orders]) -> None:
+        self._change = change
+
+    def count(self) -> int:
+        return 1
+
+    def results(self, do: Any, tasks: Any) -> Iterator[Any]:
+        (orders,) = do.args
+        for task in tasks:
+            compute_run(self._change(orders), task, Here("alone", 0, lambda: None))
+        yield from ()
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        (
+            {"strips": Path("elsewhere")},
+            ResourceError,
+            "alone does not see elsewhere; workers need",
+        ),
+        ({"source": Path("gone.tif")}, ResourceError, "alone does not see gone.tif; workers need"),
+        ({"input": []}, InputDataError, "alone finds another file at .*scene.tif .name, size"),
+        ({"weights": "0" * 64}, WeightsError, "alone finds other weights for tiny .sha256"),
+        ({"outline": ()}, ResourceError, "alone would cut the scene into other tiles"),
+    ],
+)
+def test_a_worker_that_would_make_something_else_is_refused(
+    change: dict[str, Any],
+    error: type[Exception],
+    words: str,
+    scene: Path,
+    options: UpscaleOptions,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @contextmanager
+    def alone(_: str) -> Iterator[Alone]:
+        yield Alone(lambda orders: replace(orders, **change))
+
+    monkeypatch.setattr("hsisr.commands.cluster.strips.connected", alone)
+    monkeypatch.setattr("hsisr.commands.cluster.strips._KEPT", {})
+    with pytest.raises(error, match=words):
+        upscale(scene, tmp_path / "out.tif", on("tcp://alone:1", options))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_strip_is_in_one_task_and_all_workers_have_work() -> None:
+    strips = [(panel, row) for panel in range(3) for row in range(29) if (panel, row) != (1, 7)]
+    for workers in (1, 2, 5, 40):
+        tasks = cut_runs(strips, workers)
+        assert sorted(strip for task in tasks for strip in task) == strips
+        assert max(len(task) for task in tasks) <= min(16, -(-len(strips) // workers))
+        for task in tasks:
+            assert {panel for panel, _ in task} == {task[0][0]}
+            assert [row for _, row in task] == list(range(task[0][1], task[-1][1] + 1))
+
+
+def test_a_failure_of_a_scene_is_not_one_of_the_archive(tmp_path: Path) -> None:
+    pairs = [(tmp_path / "a.tif", tmp_path / "x.tif"), (tmp_path / "b.tif", tmp_path / "y.tif")]
+    options = UpscaleOptions(scheduler="tcp://127.0.0.1:9", quicklook=tmp_path / "one.png")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("hsisr.commands.cluster.scenes.upscale_scenes", lambda *_: iter(()))
+        outcomes = list(upscale_all(chosen(pairs), options))
+    assert all(isinstance(outcome, Failure) for outcome in outcomes)
+    assert len(outcomes) == 2
