@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Final
 
 from hsisr import __version__
+from hsisr.commands.archive import Work
 from hsisr.commands.cluster.strips import compute_strips
+from hsisr.commands.completion import judge
 from hsisr.commands.job import Job, UpscaleResult
 from hsisr.commands.model_choice import ChosenModel, choose_model
 from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.storage import refuse_same_file
 from hsisr.commands.unfinished import Binding, Run, is_unfinished, run_place, unfinished_run
-from hsisr.errors import InputDataError, MovedValuesWarning
+from hsisr.errors import HsisrWarning, InputDataError, MovedValuesWarning
 from hsisr.inference.devices import device_named, torch_threads
 from hsisr.inference.footprint import room_at_hand
 from hsisr.inference.journal import Journal
@@ -97,7 +99,7 @@ def _upscale(
         threads=options.threads or 2,
     )
     refuse_same_file(source, output)
-    if dry or not is_unfinished(run_place(output, options.format)):
+    if dry or not (options.resume or is_unfinished(run_place(output, options.format))):
         check_target(output, target)
     if options.quicklook is not None:
         check_quicklook(options.quicklook, overwrite=options.overwrite)
@@ -111,9 +113,11 @@ def _upscale(
             job, moved = Job.prepare(scene, output, options, target, model, room), 0
         else:
             with _unfinished(source, output, options, model, count) as run:
-                check_target(output, target)
+                finished = _is_finished(source, output, options, model)
+                if not finished:
+                    check_target(output, target)
                 job = Job.prepare(scene, output, options, target, model, run.room)
-                moved = _run(job, progress, run, count, stitcher)
+                moved = 0 if finished else _run(job, progress, run, count, stitcher)
     result = job.result(written=not dry)
     if dry:
         return result
@@ -126,6 +130,16 @@ def _upscale(
             stacklevel=3,
         )
     return replace(result, moved_values=moved, seconds=time.monotonic() - started)
+
+
+def _is_finished(source: Path, output: Path, options: UpscaleOptions, model: ChosenModel) -> bool:
+    """True if there is nothing to resume because this very output is there already."""
+    if not options.resume or options.overwrite:
+        return False
+    found = judge(Work(source, source, output), options, model).state == "finished"
+    if found:
+        warnings.warn(f"{output} is finished already", HsisrWarning, stacklevel=4)
+    return found
 
 
 def _threads(options: UpscaleOptions, model: ChosenModel) -> int | None:

@@ -97,6 +97,22 @@ def test_a_dry_run_plans_and_writes_nothing(scene: Path, out: Path) -> None:
     assert json.loads(planned.stdout)["results"][0]["written"] is False
 
 
+def test_resuming_what_is_finished_says_so_and_keeps_what_is_another_thing(
+    scene: Path, out: Path
+) -> None:
+    words = ["upscale", str(scene), "-s", "2", "-m", "bicubic", "-o", str(out / "a.tif")]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    before = (out / "a.tif").read_bytes()
+    again = CliRunner().invoke(app, [*words, "--resume"])
+    assert (again.exit_code, again.stdout) == (0, f"{out / 'a.tif'}\n")
+    assert "a.tif is finished already" in again.stderr
+    other = CliRunner().invoke(app, [*words, "--resume", "--no-consistency"])
+    assert other.exit_code == 1
+    assert "exists and is kept" in other.stderr
+    assert (out / "a.tif").read_bytes() == before
+    assert [path.name for path in out.iterdir()] == ["a.tif"]
+
+
 def test_an_existing_output_is_kept_unless_overwrite_is_given(scene: Path, out: Path) -> None:
     target = out / "a.tif"
     target.write_text("precious")

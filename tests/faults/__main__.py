@@ -33,12 +33,11 @@ def main() -> int:
                 times = asked.times if most else max(1, asked.times // 10)
                 tally = FAULTS[fault](trial, times, random.Random(asked.seed))
                 tallies.append((kind, tally))
-                sys.stderr.write(f"{kind}: {_row(kind, tally)}\n")
+                sys.stderr.write(f"{_row(kind, tally)}\n")
+                sys.stderr.writelines(f"{kind}: {words}\n" for words in tally.losses)
     sys.stdout.write("| output | fault | tried | result there all the same | lost |\n")
     sys.stdout.write("|---|---|---:|---:|---:|\n")
     sys.stdout.writelines(f"{_row(kind, tally)}\n" for kind, tally in tallies)
-    for kind, tally in tallies:
-        sys.stderr.writelines(f"{kind}, {tally.fault}: {words}\n" for words in tally.losses)
     return int(any(tally.losses for _, tally in tallies))
 
 

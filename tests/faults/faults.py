@@ -67,15 +67,16 @@ def killed_between_renames(trial: Trial, times: int, chance: random.Random) -> T
     """SIGKILL just before and after every rename and link by which an output comes into place."""
     tally = Tally("SIGKILL at every rename of the last step")
     code = (
-        "import os, sys, signal, pathlib\n"
+        "import os, sys, signal, shutil, pathlib\n"
         "count = [int(sys.argv.pop(1))]\n"
         "def at(real):\n"
         "    def call(*a, **k):\n"
-        "        count[0] -= any('.part' in str(word) for word in a)\n"
+        "        count[0] -= any('.part' in str(w) or str(w).endswith('.unfinished') for w in a)\n"
         "        if not count[0]: os.kill(os.getpid(), signal.SIGKILL)\n"
         "        return real(*a, **k)\n"
         "    return call\n"
         "os.link, pathlib.Path.replace = at(os.link), at(pathlib.Path.replace)\n"
+        "shutil.rmtree = at(shutil.rmtree)\n"
         "import runpy; runpy.run_module('hsisr', run_name='__main__')\n"
     )
     for replacing in (False, True):
