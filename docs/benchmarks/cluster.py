@@ -11,16 +11,15 @@ the time of a scene of 8 x 8 pixels.
 """
 
 import argparse
-import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from scenes import write_scene
+from turns import in_turns, medians_and_ratio, print_machine
 
 
 def seconds_on(workers: int, scene: Path, output: Path, options: list[str]) -> float:
@@ -44,27 +43,21 @@ def main() -> None:
     rows, cols = map(int, arguments.size.split("x"))
     options = ["--scale", str(arguments.scale)]
     options += ["--model", arguments.model] if arguments.model else []
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, ", end="")
-    print(f"Python {platform.python_version()}\n")
+    print_machine()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         scene, small, output = (Path(folder, name) for name in ("lr.tif", "small.tif", "hr.tif"))
         write_scene(scene, rows, cols, arguments.bands)
         write_scene(small, 8, 8, arguments.bands)
         starts = [seconds_on(workers, small, output, options) for workers in (1, 2)]
-        pairs = []
-        for _ in range(arguments.pairs):
-            pairs.append(tuple(seconds_on(n, scene, output, options) for n in (1, 2)))
-            print(f"pair: {pairs[-1][0]:.1f} s, {pairs[-1][1]:.1f} s", file=sys.stderr, flush=True)
-    ratios = [one / two for one, two in pairs]
-    one, two = (statistics.median(pair[i] for pair in pairs) for i in (0, 1))
+        one, two = (partial(seconds_on, n, scene, output, options) for n in (1, 2))
+        pairs = in_turns(one, two, arguments.pairs)
     print(
         "| scene | scale | one worker, s | two workers, s | ratio (median, min to max) | starts |"
     )
     print("| --- | --- | --- | --- | --- | --- |")
     print(
-        f"| {rows} x {cols} x {arguments.bands} uint16 | {arguments.scale} | {one:.1f} "
-        f"| {two:.1f} | {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) "
-        f"| {starts[0]:.1f} s, {starts[1]:.1f} s |"
+        f"| {rows} x {cols} x {arguments.bands} uint16 | {arguments.scale} "
+        f"| {medians_and_ratio(pairs)} | {starts[0]:.1f} s, {starts[1]:.1f} s |"
     )
 
 

@@ -7,15 +7,14 @@ taken pair by pair.
 """
 
 import argparse
-import os
-import platform
-import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from scenes import write_scene
+from turns import in_turns, medians_and_ratio, print_machine
 
 from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.upscale import upscale
@@ -42,24 +41,18 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5)
     arguments = parser.parse_args()
     rows, cols = map(int, arguments.size.split("x"))
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, ", end="")
-    print(f"Python {platform.python_version()}\n")
+    print_machine()
     print("| scene | scale | strips kept, s | not kept, s | ratio (median, min to max) |")
     print("| --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
         scene, output = Path(folder) / "scene.tif", Path(folder) / "out.tif"
         write_scene(scene, rows, cols, arguments.bands)
         for scale in arguments.scale:
-            pairs = []
             seconds_of(scene, output, scale, stitch)  # the first run loads and warms
-            for _ in range(arguments.pairs):
-                kept = seconds_of(scene, output, scale, stitch)
-                pairs.append((kept, seconds_of(scene, output, scale, without_journal)))
-            ratios = sorted(kept / bare for kept, bare in pairs)
-            kept, bare = (statistics.median(column) for column in zip(*pairs, strict=True))
-            spread = f"{statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})"
+            ways = (partial(seconds_of, scene, output, scale, s) for s in (stitch, without_journal))
+            cells = medians_and_ratio(in_turns(*ways, arguments.pairs), digits=3)
             size = f"{rows} x {cols} x {arguments.bands} uint16"
-            print(f"| {size} | {scale} | {kept:.1f} | {bare:.1f} | {spread} |", flush=True)
+            print(f"| {size} | {scale} | {cells} |", flush=True)
 
 
 if __name__ == "__main__":

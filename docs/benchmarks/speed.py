@@ -7,16 +7,15 @@ two threads; they take turns, and the ratio is taken pair by pair.
 """
 
 import argparse
-import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from scenes import write_scene
+from turns import in_turns, medians_and_ratio, print_machine
 
 WARP = """
 import sys
@@ -56,8 +55,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5)
     arguments = parser.parse_args()
     rows, cols = map(int, arguments.size.split("x"))
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, ", end="")
-    print(f"Python {platform.python_version()}\n")
+    print_machine()
     print("| scene | scale | hsisr bicubic, s | GDAL cubic warp, s | ratio (median, min to max) |")
     print("| --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
@@ -67,15 +65,11 @@ def main() -> None:
             hsisr = [sys.executable, "-m", "hsisr", "upscale", str(scene), "-q", "--overwrite"]
             hsisr += ["--model", "bicubic", "--scale", str(scale), "-o", str(ours)]
             gdal = [sys.executable, "-c", WARP, str(scene), str(theirs), str(scale)]
-            pairs = [(seconds_of(hsisr), seconds_of(gdal)) for _ in range(arguments.pairs + 1)][1:]
-            ratios = [a / b for a, b in pairs]
-            mine, gdals = (statistics.median(p[i] for p in pairs) for i in (0, 1))
-            print(
-                f"| {rows} x {cols} x {arguments.bands} uint16 | {scale} | {mine:.1f} "
-                f"| {gdals:.1f} | {statistics.median(ratios):.2f} "
-                f"({min(ratios):.2f} to {max(ratios):.2f}) |",
-                flush=True,
+            pairs = in_turns(
+                partial(seconds_of, hsisr), partial(seconds_of, gdal), arguments.pairs + 1
             )
+            size = f"{rows} x {cols} x {arguments.bands} uint16"
+            print(f"| {size} | {scale} | {medians_and_ratio(pairs[1:])} |", flush=True)
 
 
 if __name__ == "__main__":
