@@ -1,4 +1,4 @@
-"""`dacn-any` for use: the numbers of the network that was trained, from fewer operations and copies.
+"""`dacn-any` for use: the trained network's numbers from fewer operations and copies.
 
 Features keep their channels last from the first layer to the last. The layer normalisation's
 weights are part of the layer behind it; keys and values need no bias, so that the pixels which fill
@@ -85,12 +85,10 @@ class _LeanWindowAttention(nn.Module):
         """Shape (n, rows, cols, 3 * width) -> (n, rows, cols, width), whole windows."""
         n, rows, cols = parts.shape[:3]
         w = self.window
-        grid = (n, rows // w, w, cols // w, w)
-        windows = parts.reshape(*grid, 3, self.heads, -1).permute(5, 0, 1, 3, 6, 2, 4, 7)
-        query, key, value = windows.reshape(3, -1, w * w, self.width // self.heads)
-        attended = attention_of_powers(query, key, value)
-        attended = attended.reshape(n, rows // w, cols // w, self.heads, w, w, -1)
-        return attended.permute(0, 1, 4, 2, 5, 3, 6).reshape(n, rows, cols, self.width)
+        windows = parts.reshape(n, rows // w, w, cols // w, w, -1).transpose(2, 3)
+        attended = attention_of_powers(windows.reshape(-1, w * w, 3 * self.width), self.heads)
+        grid = attended.reshape(n, rows // w, cols // w, w, w, self.width)
+        return grid.transpose(2, 3).reshape(n, rows, cols, self.width)
 
 
 class _LeanAnyBlock(nn.Module):
@@ -119,9 +117,9 @@ class _Detail(nn.Module):
         tables = (last.weight, bias_of(last))
         self.last = FixedLayer(*(table - _means(table, bands, spread=True) for table in tables))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Shape (n, width, rows, cols) -> (n, bands, rows * scale, cols * scale)."""
-        return shuffled(self.last.convolved(x), self.scale)
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, None]:
+        """Shape (n, width, rows, cols) -> (n, bands, rows * scale, cols * scale), no means."""
+        return shuffled(self.last.convolved(x), self.scale), None
 
 
 class _DetailOfHalves(nn.Module):
@@ -129,22 +127,17 @@ class _DetailOfHalves(nn.Module):
 
     def __init__(self, last: nn.Conv2d, bands: int) -> None:
         super().__init__()
-        self.bands, self.scale = bands, math.isqrt(last.out_channels // bands)
+        self.scale = math.isqrt(last.out_channels // bands)
         self.last = FixedLayer(last.weight, bias_of(last))
         kernel = _means(last.weight, bands)
         moved = [(left, 1 - left, up, 1 - up) for left in (0, 1) for up in (0, 1)]
         joint = sum((functional.pad(kernel, sides) for sides in moved), torch.zeros(())) / 4
         self.mean = FixedLayer(joint, _means(bias_of(last), bands))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Shape (n, width, 2 * rows, 2 * cols) -> as `_Detail.forward`."""
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Shape (n, width, 2 * rows, 2 * cols) -> the detail, and its mean per LR pixel."""
         mean = functional.conv2d(x, self.mean.weight, self.mean.bias, stride=2, padding=1)
-        mean = mean.permute(0, 2, 3, 1)[:, :, None, :, None, :, None]
-        detail = self.last.convolved(x)
-        n, rows, cols = mean.shape[0], mean.shape[1], mean.shape[3]
-        blocks = detail.permute(0, 2, 3, 1).reshape(n, rows, 2, cols, 2, self.bands, -1)
-        blocks = (blocks - mean).reshape(n, 2 * rows, 2 * cols, -1)
-        return shuffled(blocks.permute(0, 3, 1, 2), self.scale)
+        return shuffled(self.last.convolved(x), self.scale), mean
 
 
 class LeanDacnAny(nn.Module):
@@ -177,7 +170,8 @@ class LeanDacnAny(nn.Module):
         x = x + self.exit.convolved(self.blocks(x))
         if self.doubling is not None:
             x = functional.gelu(functional.pixel_shuffle(self.doubling.convolved(x), 2))
-        return agreeing_base(lr.float(), self.scale).add_(self.detail(x))
+        detail, mean = self.detail(x)
+        return agreeing_base(lr.float(), self.scale, mean).add_(detail)
 
 
 class DacnAnyInUse(InUse):
@@ -208,12 +202,13 @@ def shuffled(x: torch.Tensor, scale: int) -> torch.Tensor:
     pixels = x.permute(0, 2, 3, 1).contiguous().view(as_one)
     lines = torch.empty(
         (n, channels // scale**2, rows, scale, cols), dtype=as_one, device=x.device
-    ).copy_(pixels.unflatten(-1, (-1, scale)).permute(0, 3, 1, 4, 2))
+    ).copy_(pixels.reshape(n, rows, cols, -1, scale).permute(0, 3, 1, 4, 2))
     return lines.view(x.dtype).reshape(n, -1, rows * scale, cols * scale)
 
 
 def _means(table: torch.Tensor, bands: int, *, spread: bool = False) -> torch.Tensor:
     """Of the kernels or biases of each band's pixels; as often as there are pixels if wanted."""
-    parts = table.unflatten(0, (bands, -1))
+    parts = table.reshape(bands, -1, *table.shape[1:])
     mean = parts.mean(1, keepdim=True)
-    return (mean.expand_as(parts) if spread else mean).flatten(0, 1)
+    found: torch.Tensor = (mean.expand_as(parts) if spread else mean).flatten(0, 1)
+    return found

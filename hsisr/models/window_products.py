@@ -1,4 +1,4 @@
-"""Attention inside many small windows on a processor, a cache's fill of them at a time."""
+"""Attention inside many small windows, without copies of queries, keys and values."""
 
 import math
 from typing import Final
@@ -6,40 +6,41 @@ from typing import Final
 import torch
 from torch.nn import functional
 
-_AT_ONCE: Final = 2**18
-"""Likenesses computed at once: 1 MiB in float32."""
+_AT_ONCE: Final = 2**17
+"""Likenesses computed at once: half a MiB in float32, which stays in a core's cache."""
 _SAFE: Final = 2.0**60
 """A sum of powers between 1 / this and this has lost nothing to the ends of the range."""
 
 
-def attention_of_powers(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor
-) -> torch.Tensor:
-    """Softmax attention with powers of two, each window and head by itself; without gradients.
+def attention_of_powers(windows: torch.Tensor, heads: int) -> torch.Tensor:
+    """Multi-head softmax attention with powers of two, in each window; without gradients.
 
     Args:
-        query: Shape (windows and heads, pixels, features), scaled: with log2(e) / sqrt(features)
-            it is the usual attention.
-        key: The same shape.
-        value: The same shape.
+        windows: Queries, keys and values side by side, shape (windows, pixels, 3 * width). Queries
+            are scaled: with log2(e) / sqrt(width / heads) it is the usual attention.
+        heads: Into which each third is cut.
 
     Returns:
-        The same shape, contiguous.
+        Shape (windows, pixels, width), contiguous.
     """
-    if query.device.type not in ("cpu", "meta") or query.dtype == torch.float16:
-        return functional.scaled_dot_product_attention(query, key, value, scale=math.log(2))
-    attended = torch.empty_like(query, memory_format=torch.contiguous_format)
-    step = max(1, _AT_ONCE // query.shape[1] ** 2)
-    pieces = (x.split(step) for x in (attended, query, key, value))
-    for target, *own in zip(*pieces, strict=True):
-        _attend(target, *own)
-    return attended
+    count, pixels, wide = windows.shape
+    parts = windows.reshape(count, pixels, 3, heads, -1)
+    if windows.device.type not in ("cpu", "meta") or windows.dtype == torch.float16:
+        query, key, value = parts.permute(2, 0, 3, 1, 4)
+        found = functional.scaled_dot_product_attention(query, key, value, scale=math.log(2))
+        return found.transpose(1, 2).flatten(-2)
+    attended = windows.new_empty(count, pixels, heads, wide // 3 // heads)
+    step = max(1, _AT_ONCE // pixels**2)
+    for target, some in zip(torch.split(attended, step), torch.split(parts, step), strict=True):
+        for head in range(heads):
+            _attend(target[:, :, head], *some[:, :, :, head].unbind(2))
+    return attended.flatten(-2)
 
 
 def _attend(
     target: torch.Tensor, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor
 ) -> None:
-    """Without the largest likeness taken away first, unless the sums show that it was needed."""
+    """One head; the largest likeness is taken away first only if the sums show that it must be."""
     powers = torch.bmm(query, key.transpose(1, 2)).exp2_()
     total = powers.sum(-1, keepdim=True)
     if not total.is_meta:
