@@ -13,40 +13,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.models.comparison import require_bands
 from hsisr.models.dacn import Dacn
+from hsisr.models.fixed_layer import FixedLayer, bias_of
 from hsisr.models.folding import folding_pays
 from hsisr.models.folding_once import FoldedUpsampling, with_norm
+from hsisr.models.in_use import InUse
 from hsisr.models.layers import LEAKY_SLOPE, AttentionBlock, PixelAttention, UpsamplingBlock
 from hsisr.models.pixel_attention import attention
-from hsisr.models.precision import in_full
-from hsisr.models.products import linear
-
-
-class _Layer(nn.Module):
-    """A kernel and a bias that do not change any more, the kernel with its channels last."""
-
-    weight: torch.Tensor
-    bias: torch.Tensor
-
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
-        super().__init__()
-        last = torch.channels_last if weight.ndim == 4 else torch.contiguous_format
-        kernel = weight.clone(memory_format=last)
-        self.register_buffer("weight", kernel, persistent=False)
-        self.register_buffer("bias", bias.clone(), persistent=False)
-
-    def convolved(self, x: torch.Tensor) -> torch.Tensor:
-        """A 3x3 convolution."""
-        return functional.conv2d(x, self.weight, self.bias, padding=1)
-
-    def of_pixels(self, x: torch.Tensor) -> torch.Tensor:
-        """A linear layer; shape (..., features)."""
-        return linear(x, self.weight, self.bias)
-
-    def upsampled(self, x: torch.Tensor) -> torch.Tensor:
-        """A transposed convolution, to twice as many rows and columns."""
-        return functional.conv_transpose2d(x, self.weight, self.bias, stride=2, padding=1)
 
 
 class _LeanPixelAttention(nn.Module):
@@ -57,8 +30,8 @@ class _LeanPixelAttention(nn.Module):
         self.heads = trained.heads
         parts = (trained.query, trained.key, trained.value)
         weight = torch.cat([part.weight for part in parts])
-        self.parts = _Layer(weight, torch.cat([part.bias for part in parts]))
-        self.output = _Layer(trained.output.weight, trained.output.bias)
+        self.parts = FixedLayer(weight, torch.cat([part.bias for part in parts]))
+        self.output = FixedLayer(trained.output.weight, trained.output.bias)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Attend; shape (n, pixels, channels) in and out."""
@@ -75,14 +48,14 @@ class _LeanAttentionBlock(nn.Module):
     def __init__(self, trained: AttentionBlock) -> None:
         super().__init__()
         convolution = trained.convolution
-        self.convolution = _Layer(
-            *with_norm(convolution.weight, _bias_of(convolution), trained.batch_norm, axis=0)
+        self.convolution = FixedLayer(
+            *with_norm(convolution.weight, bias_of(convolution), trained.batch_norm, axis=0)
         )
         pixels = trained.pixel_attention
         self.pixel_attention = None if pixels is None else _LeanPixelAttention(pixels)
         self.layer_norm = copy.deepcopy(trained.layer_norm)
         self.channel_attention = copy.deepcopy(trained.channel_attention)
-        self.skip = _Layer(trained.skip.weight[:, :, 0, 0], _bias_of(trained.skip))
+        self.skip = FixedLayer(trained.skip.weight[:, :, 0, 0], bias_of(trained.skip))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Shape (n, channels, rows, cols) -> (n, 2 * features, rows, cols)."""
@@ -104,9 +77,9 @@ class _LeanUpsamplingBlock(nn.Module):
         super().__init__()
         weight, bias = _activated_weights(trained)
         self.features = len(bias)
-        self.both = _Layer(
+        self.both = FixedLayer(
             torch.cat((weight, trained.skip.weight), dim=1),
-            torch.cat((bias, _bias_of(trained.skip))),
+            torch.cat((bias, bias_of(trained.skip))),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -122,7 +95,7 @@ class _PlainEnd(nn.Module):
     def __init__(self, last: UpsamplingBlock, output: nn.Conv2d) -> None:
         super().__init__()
         self.last = _LeanUpsamplingBlock(last)
-        self.output = _Layer(output.weight, _bias_of(output))
+        self.output = FixedLayer(output.weight, bias_of(output))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Shape (n, channels, rows, cols) -> (n, bands, 2 * rows, 2 * cols)."""
@@ -135,9 +108,9 @@ class _FoldedEnd(nn.Module):
     def __init__(self, last: UpsamplingBlock, output: nn.Conv2d) -> None:
         super().__init__()
         features = last.skip.out_channels
-        self.activated = _Layer(*_activated_weights(last))
-        kernel, bias = output.weight, _bias_of(output)
-        self.output = _Layer(kernel[:, :features], torch.zeros_like(bias))
+        self.activated = FixedLayer(*_activated_weights(last))
+        kernel, bias = output.weight, bias_of(output)
+        self.output = FixedLayer(kernel[:, :features], torch.zeros_like(bias))
         self.linear = FoldedUpsampling(last.skip, kernel[:, features:], bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -168,15 +141,16 @@ class LeanDacn(nn.Module):
             *map(_LeanUpsamplingBlock, early), kind(last, trained.output)
         )
 
-    def forward(self, lr: torch.Tensor) -> torch.Tensor:
+    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:  # noqa: ARG002
         """Shape (n, bands, rows, cols) -> (n, bands, rows * scale, cols * scale)."""
-        x = lr.contiguous(memory_format=torch.channels_last)
+        weight = next(self.buffers())
+        x = lr.to(weight.dtype, memory_format=torch.channels_last)
         hr: torch.Tensor = self.upsampling(self.blocks(x))
         return hr
 
 
-class DacnInUse(nn.Module):
-    """Lean networks in full and, if wanted, in half precision; autocast chooses, as for layers.
+class DacnInUse(InUse):
+    """`LeanDacn` in full and, if wanted, in half precision.
 
     Args:
         trained: Stays as it is.
@@ -184,33 +158,9 @@ class DacnInUse(nn.Module):
     """
 
     def __init__(self, trained: Dacn, precision: torch.dtype = torch.float32) -> None:
-        super().__init__()
-        self.full = LeanDacn(trained)
-        wanted = precision is not torch.float32
-        self.quick = LeanDacn(trained).to(precision) if wanted else None
-        self.precision = precision
-
-    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:  # noqa: ARG002
-        """As `Dacn.forward`; in the half precision under autocast.
-
-        Raises:
-            WeightsError: The shape has another number of axes or bands.
-        """
-        require_bands("dacn", lr, self.full.bands)
-        lean = self.full
-        if self.quick is not None and not lr.is_meta:
-            lean = self.quick if torch.is_autocast_enabled(lr.device.type) else self.full
-        with in_full(lr):
-            hr: torch.Tensor = lean(lr if lean is self.full else lr.to(self.precision))
-        return hr
+        super().__init__("dacn", LeanDacn(trained), precision)
 
 
 def _activated_weights(block: UpsamplingBlock) -> tuple[torch.Tensor, torch.Tensor]:
     convolution = block.convolution
-    return with_norm(convolution.weight, _bias_of(convolution), block.batch_norm, axis=1)
-
-
-def _bias_of(layer: nn.Conv2d | nn.ConvTranspose2d) -> torch.Tensor:
-    """Zeros where there is none."""
-    out = layer.weight.new_zeros(layer.out_channels)
-    return out if layer.bias is None else layer.bias
+    return with_norm(convolution.weight, bias_of(convolution), block.batch_norm, axis=1)

@@ -16,12 +16,13 @@ from hsisr.errors import WeightsError
 from hsisr.models.as3_itransunet import as3_itransunet_descriptor, build_as3_itransunet
 from hsisr.models.cssfenet import build_cssfenet, cssfenet_descriptor
 from hsisr.models.dacn import Dacn, build_dacn, dacn_descriptor
-from hsisr.models.dacn_any import build_dacn_any, dacn_any_descriptor
+from hsisr.models.dacn_any import DacnAny, build_dacn_any, dacn_any_descriptor
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.dsdcn import build_dsdcn, dsdcn_descriptor
 from hsisr.models.edsr import build_edsr, edsr_descriptor
 from hsisr.models.fgin import build_fgin, fgin_descriptor
 from hsisr.models.lean_dacn import DacnInUse
+from hsisr.models.lean_dacn_any import DacnAnyInUse
 from hsisr.models.mcnet import build_mcnet, mcnet_descriptor
 from hsisr.models.msdformer import build_msdformer, msdformer_descriptor
 from hsisr.models.msfmnet import build_msfmnet, msfmnet_descriptor
@@ -112,7 +113,9 @@ def for_inference(network: nn.Module, precision: torch.dtype = torch.float32) ->
     Returns:
         A leaner network where there is one, else the same.
     """
-    return DacnInUse(network, precision) if isinstance(network, Dacn) else network
+    if isinstance(network, Dacn):
+        return DacnInUse(network, precision)
+    return DacnAnyInUse(network, precision) if isinstance(network, DacnAny) else network
 
 
 def architecture_named(name: str) -> Architecture:

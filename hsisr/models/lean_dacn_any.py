@@ -1,0 +1,214 @@
+"""`dacn-any` for use: the trained network's numbers from fewer operations and copies.
+
+Features keep their channels last from the first layer to the last. The layer normalisation's
+weights are part of the layer behind it; keys and values need no bias, so that the pixels which fill
+a window up are zeros behind that layer and need none before it; the detail's mean over each LR
+pixel is taken away in the last kernel. Weights are in the precision in which they are used.
+"""
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, cast
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from hsisr.models.agreeing_base import agreeing_base
+from hsisr.models.dacn_any import AnyBlock, DacnAny, WindowAttention
+from hsisr.models.fixed_layer import FixedLayer, bias_of
+from hsisr.models.in_use import InUse
+from hsisr.models.layers import ChannelAttention
+from hsisr.models.window_products import attention_of_powers
+
+_AS_ONE: Final[Mapping[int, torch.dtype]] = MappingProxyType(
+    {4: torch.int32, 8: torch.int64, 16: torch.complex128}
+)
+"""A type of so many bytes: what lies side by side is copied at once."""
+
+
+class _LeanChannelAttention(nn.Module):
+    """The weights of `ChannelAttention`, averages and maxima through one layer."""
+
+    def __init__(self, trained: ChannelAttention) -> None:
+        super().__init__()
+        self.squeeze = FixedLayer(trained.squeeze.weight, trained.squeeze.bias)
+        self.excite = FixedLayer(trained.excite.weight, 2 * trained.excite.bias)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Shape (n, channels, rows, cols) -> (n, channels, 1, 1)."""
+        pooled = torch.stack((features.mean((-2, -1)), features.amax((-2, -1))))
+        hidden = functional.linear(pooled, self.squeeze.weight, self.squeeze.bias).relu_().sum(0)
+        weights = functional.linear(hidden, self.excite.weight, self.excite.bias)
+        return weights.sigmoid_()[:, :, None, None]
+
+
+class _LeanWindowAttention(nn.Module):
+    """`WindowAttention`.
+
+    A bias of the keys adds the same to all likenesses of a query, and softmax leaves that out. One
+    of the values adds the same to every result, and moves into the output's bias. Normalised
+    padding is the normalisation's bias alone; so without both biases its keys and values are 0.
+    """
+
+    def __init__(self, trained: WindowAttention) -> None:
+        super().__init__()
+        self.heads, self.window, self.shift = trained.heads, trained.window, trained.shift
+        norm, parts, output = trained.norm, trained.query_key_value, trained.output
+        self.width, self.eps = output.in_features, norm.eps
+        weight, biases = parts.weight.double(), parts.bias.double()
+        query, _, value = (biases + weight @ norm.bias.double()).chunk(3)
+        scale = torch.ones(3, self.width, 1, dtype=torch.float64)
+        scale[0] = math.log2(math.e) / math.sqrt(self.width // self.heads)
+        scale = scale.to(weight.device)
+        bias = torch.cat((query * scale[0, :, 0], torch.zeros_like(query).repeat(2)))
+        self.parts = FixedLayer(
+            (weight * norm.weight.double() * scale.flatten(0, 1)).float(), bias.float()
+        )
+        moved = output.bias.double() + output.weight.double() @ value
+        self.output = FixedLayer(output.weight, moved.float())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Attend; shape (n, width, rows, cols) in and out, channels last."""
+        pixels = x.permute(0, 2, 3, 1)
+        rows, cols = pixels.shape[1:3]
+        parts = self.parts.of_pixels(functional.layer_norm(pixels, (self.width,), eps=self.eps))
+        w, s = self.window, self.shift
+        sides = (s, -(cols + s) % w, s, -(rows + s) % w)
+        if any(sides):
+            parts = functional.pad(parts, (0, 0, *sides))
+        attended = self._in_windows(parts)[:, s : s + rows, s : s + cols]
+        return self.output.of_pixels(attended.contiguous()).permute(0, 3, 1, 2)
+
+    def _in_windows(self, parts: torch.Tensor) -> torch.Tensor:
+        """Shape (n, rows, cols, 3 * width) -> (n, rows, cols, width), whole windows."""
+        n, rows, cols = parts.shape[:3]
+        w = self.window
+        windows = parts.reshape(n, rows // w, w, cols // w, w, -1).transpose(2, 3)
+        attended = attention_of_powers(windows.reshape(-1, w * w, 3 * self.width), self.heads)
+        grid = attended.reshape(n, rows // w, cols // w, w, w, self.width)
+        return grid.transpose(2, 3).reshape(n, rows, cols, self.width)
+
+
+class _LeanAnyBlock(nn.Module):
+    """`AnyBlock`."""
+
+    def __init__(self, trained: AnyBlock) -> None:
+        super().__init__()
+        self.first = FixedLayer(trained.first.weight, bias_of(trained.first))
+        self.second = FixedLayer(trained.second.weight, bias_of(trained.second))
+        self.channel_attention = _LeanChannelAttention(trained.channel_attention)
+        self.window_attention = _LeanWindowAttention(trained.window_attention)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Shape (n, width, rows, cols) in and out, channels last."""
+        detail = self.second.convolved(functional.gelu(self.first.convolved(x)))
+        x = torch.addcmul(x, detail, self.channel_attention(detail))
+        return x.add_(self.window_attention(x))
+
+
+class _Detail(nn.Module):
+    """The last convolution and its pixel shuffle, without the mean over each block of pixels."""
+
+    def __init__(self, last: nn.Conv2d, bands: int) -> None:
+        super().__init__()
+        self.scale = math.isqrt(last.out_channels // bands)
+        tables = (last.weight, bias_of(last))
+        self.last = FixedLayer(*(table - _means(table, bands, spread=True) for table in tables))
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, None]:
+        """Shape (n, width, rows, cols) -> (n, bands, rows * scale, cols * scale), no means."""
+        return shuffled(self.last.convolved(x), self.scale), None
+
+
+class _DetailOfHalves(nn.Module):
+    """The same where an LR pixel is four pixels of the features: one layer gives the means."""
+
+    def __init__(self, last: nn.Conv2d, bands: int) -> None:
+        super().__init__()
+        self.scale = math.isqrt(last.out_channels // bands)
+        self.last = FixedLayer(last.weight, bias_of(last))
+        kernel = _means(last.weight, bands)
+        moved = [(left, 1 - left, up, 1 - up) for left in (0, 1) for up in (0, 1)]
+        joint = sum((functional.pad(kernel, sides) for sides in moved), torch.zeros(())) / 4
+        self.mean = FixedLayer(joint, _means(bias_of(last), bands))
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Shape (n, width, 2 * rows, 2 * cols) -> the detail, and its mean per LR pixel."""
+        mean = functional.conv2d(x, self.mean.weight, self.mean.bias, stride=2, padding=1)
+        return shuffled(self.last.convolved(x), self.scale), mean
+
+
+class LeanDacnAny(nn.Module):
+    """What `DacnAny` gives, for as long as its weights stay as they are.
+
+    Args:
+        trained: Stays as it is.
+    """
+
+    @torch.no_grad()
+    def __init__(self, trained: DacnAny) -> None:
+        super().__init__()
+        self.scale, self.bands = trained.scale, trained.group_size
+        self.entry = FixedLayer(trained.entry.weight, bias_of(trained.entry))
+        self.blocks = nn.Sequential(
+            *(_LeanAnyBlock(cast("AnyBlock", block)) for block in trained.blocks)
+        )
+        self.exit = FixedLayer(trained.exit.weight, bias_of(trained.exit))
+        *early, last = (layer for layer in trained.upsampling if isinstance(layer, nn.Conv2d))
+        self.doubling = FixedLayer(early[0].weight, bias_of(early[0])) if early else None
+        kind = _DetailOfHalves if early else _Detail
+        self.detail = kind(last, self.bands)
+
+    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
+        """See `DacnAny.forward`."""
+        level = lr if zero is None else (lr - zero) / (1 + zero.abs())
+        seen = torch.cat((lr, level), dim=1)
+        x = seen.to(self.entry.weight.dtype, memory_format=torch.channels_last)
+        x = self.entry.convolved(x)
+        x = x + self.exit.convolved(self.blocks(x))
+        if self.doubling is not None:
+            x = functional.gelu(functional.pixel_shuffle(self.doubling.convolved(x), 2))
+        detail, mean = self.detail(x)
+        return agreeing_base(lr.float(), self.scale, mean).add_(detail)
+
+
+class DacnAnyInUse(InUse):
+    """`LeanDacnAny` in full and, if wanted, in half precision.
+
+    Args:
+        trained: Stays as it is.
+        precision: In which it will be called under autocast.
+    """
+
+    def __init__(self, trained: DacnAny, precision: torch.dtype = torch.float32) -> None:
+        super().__init__("dacn-any", LeanDacnAny(trained), precision)
+
+
+def shuffled(x: torch.Tensor, scale: int) -> torch.Tensor:
+    """`functional.pixel_shuffle` of channels that lie last, to a contiguous tensor.
+
+    The values of an HR row that come from one LR pixel are copied as one.
+
+    >>> x = torch.arange(8.0).reshape(1, 4, 1, 2).contiguous(memory_format=torch.channels_last)
+    >>> shuffled(x, 2).tolist()
+    [[[[0.0, 2.0, 1.0, 3.0], [4.0, 6.0, 5.0, 7.0]]]]
+    """
+    n, channels, rows, cols = x.shape
+    as_one = _AS_ONE.get(scale * x.element_size())
+    if as_one is None:
+        return functional.pixel_shuffle(x, scale).contiguous()
+    pixels = x.permute(0, 2, 3, 1).contiguous().view(as_one)
+    lines = torch.empty(
+        (n, channels // scale**2, rows, scale, cols), dtype=as_one, device=x.device
+    ).copy_(pixels.reshape(n, rows, cols, -1, scale).permute(0, 3, 1, 4, 2))
+    return lines.view(x.dtype).reshape(n, -1, rows * scale, cols * scale)
+
+
+def _means(table: torch.Tensor, bands: int, *, spread: bool = False) -> torch.Tensor:
+    """Of the kernels or biases of each band's pixels; as often as there are pixels if wanted."""
+    parts = table.reshape(bands, -1, *table.shape[1:])
+    mean = parts.mean(1, keepdim=True)
+    found: torch.Tensor = (mean.expand_as(parts) if spread else mean).flatten(0, 1)
+    return found

@@ -1,0 +1,143 @@
+"""`dacn-any` in use: the trained network's numbers, borders included, from fewer operations."""
+
+import pytest
+import torch
+from torch.nn import functional
+
+from hsisr.errors import WeightsError
+from hsisr.inference.cost import operations
+from hsisr.inference.footprint import tile_bytes
+from hsisr.models import products
+from hsisr.models.agreeing_base import agreeing_base
+from hsisr.models.back_projection import interpolate_consistently
+from hsisr.models.dacn_any import AnySize, DacnAny, build_dacn_any, dacn_any_descriptor
+from hsisr.models.interpolation import KERNELS
+from hsisr.models.lean_dacn_any import DacnAnyInUse, shuffled
+from hsisr.models.registry import for_inference
+from hsisr.models.window_products import attention_of_powers
+
+SMALL = AnySize(width=16, blocks=2, heads=2, window=4)
+
+
+def lively(scale: int, size: AnySize = SMALL) -> DacnAny:
+    """No layer idle: norms and biases differ from those of a fresh network, detail is large."""
+    torch.manual_seed(0)
+    network = build_dacn_any(dacn_any_descriptor(scale, size)).eval()
+    with torch.no_grad():
+        for name, table in network.named_parameters():
+            if "norm" in name or name.endswith("bias"):
+                table.add_(torch.empty_like(table).uniform_(-0.2, 0.2))
+        network.upsampling.get_parameter(f"{len(network.upsampling) - 2}.weight").mul_(100)
+    return network
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize("side", [(1, 1), (3, 2), (8, 8), (9, 14)])
+@pytest.mark.parametrize("with_zero", [False, True])
+@torch.no_grad()
+def test_it_gives_what_the_trained_network_gives(
+    scale: int, side: tuple[int, int], with_zero: bool
+) -> None:
+    network, lr = lively(scale), torch.randn(2, 32, *side)
+    zero = torch.randn(1, 32, 1, 1) if with_zero else None
+    expected = network(lr, zero)
+    found = for_inference(network)(lr, zero)
+    span = float(expected.max() - expected.min())
+    assert found.dtype == torch.float32
+    assert found.is_contiguous()
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 * span)
+
+
+@torch.no_grad()
+def test_the_released_size_gives_what_was_trained() -> None:
+    network, lr = lively(4, AnySize()), torch.randn(1, 32, 11, 18)
+    expected = network(lr)
+    span = float(expected.max() - expected.min())
+    torch.testing.assert_close(for_inference(network)(lr), expected, rtol=0, atol=1e-5 * span)
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@torch.no_grad()
+def test_half_precision_is_as_close_as_the_trained_network_under_autocast(scale: int) -> None:
+    network = lively(scale)
+    lean, lr = for_inference(network, torch.bfloat16), torch.randn(1, 32, 12, 9)
+    exact = network(lr)
+    with torch.autocast("cpu", torch.bfloat16):
+        trained, found = network(lr), lean(lr)
+    errors = [float((hr - exact).square().mean().sqrt()) for hr in (found, trained)]
+    assert errors[0] < 1.5 * errors[1]
+    torch.testing.assert_close(lean(lr), exact, rtol=1e-4, atol=1e-4)  # full without autocast
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@torch.no_grad()
+def test_what_is_not_finite_stays_visible(bad: float) -> None:
+    network, lr = lively(2), torch.randn(1, 32, 6, 6)
+    lr[0, 3, 2, 2] = bad
+    assert not bool(torch.isfinite(for_inference(network)(lr)).all())
+    assert not bool(torch.isfinite(network(lr)).all())
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_operations_are_counted_alike_whichever_library_multiplies_and_are_fewer(
+    scale: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, lr = lively(scale, AnySize()), torch.rand(1, 32, 18, 18)
+    lean, zero = for_inference(network), lr[:, :, :1, :1]
+    counted = operations(lean, lr, zero)
+    assert counted < operations(network, lr, zero)
+    monkeypatch.setattr(products, "ONEDNN_LINEAR", None)
+    assert operations(lean, lr, zero) == counted
+
+
+def test_its_memory_is_foretold_without_numbers() -> None:
+    network = lively(4)
+    assert 0 < tile_bytes(for_inference(network), 32, 9) < 2 * tile_bytes(network, 32, 9)
+
+
+@torch.no_grad()
+def test_the_trained_network_stays_as_it_is_and_shares_nothing() -> None:
+    network = lively(8)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    lean = for_inference(network, torch.bfloat16)
+    assert isinstance(lean, DacnAnyInUse)
+    lean(torch.rand(1, 32, 4, 4))
+    torch.testing.assert_close(dict(network.state_dict()), before, rtol=0, atol=0)
+    shared = {p.data_ptr() for p in network.parameters()}
+    assert not shared & {b.data_ptr() for b in (*lean.buffers(), *lean.parameters())}
+
+
+def test_another_number_of_bands_is_refused() -> None:
+    with pytest.raises(WeightsError, match="dacn-any"):
+        for_inference(lively(2))(torch.zeros(1, 31, 4, 4))
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize(("rows", "cols"), [(1, 1), (2, 9), (33, 14)])
+@torch.no_grad()
+def test_the_base_is_back_projected_bicubic(scale: int, rows: int, cols: int) -> None:
+    lr, less = torch.randn(2, 1, 3, rows, cols)
+    expected = interpolate_consistently(lr, KERNELS["bicubic"], scale)
+    torch.testing.assert_close(agreeing_base(lr, scale), expected, rtol=1e-5, atol=2e-5)
+    expected = expected - less.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
+    torch.testing.assert_close(agreeing_base(lr, scale, less), expected, rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_shuffling_equals_torchs(scale: int, kind: torch.dtype) -> None:
+    x = torch.randn(2, 3 * scale**2, 4, 5).to(kind).contiguous(memory_format=torch.channels_last)
+    assert torch.equal(shuffled(x, scale), functional.pixel_shuffle(x, scale))
+
+
+@pytest.mark.parametrize("size", [0.1, 1.0, 30.0, 1e4])
+@torch.no_grad()
+def test_attention_equals_torchs_however_large_the_likenesses(size: float) -> None:
+    torch.manual_seed(2)
+    windows = torch.randn(70, 64, 3 * 16)
+    windows[..., :16] *= size
+    query, key, value = windows.reshape(70, 64, 3, 2, 8).permute(2, 0, 3, 1, 4).double()
+    expected = ((query @ key.transpose(-2, -1)) * 0.6931471805599453).softmax(-1) @ value
+    found = attention_of_powers(windows, 2)
+    expected = expected.transpose(1, 2).flatten(-2).float()
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4 * max(1.0, size / 100))
