@@ -79,7 +79,8 @@ def _network(
     descriptor: ModelDescriptor, batch: int, device: torch.device
 ) -> tuple[Callable[[], object], dict[str, Any]]:
     torch.manual_seed(0)
-    trained = build(descriptor).eval().to(device)
+    # the counter of operations fails on normalised weights that could be trained
+    trained = build(descriptor).eval().requires_grad_(False).to(device)
     network = for_inference(trained)
     side = descriptor.tile_lr_px + 2 * descriptor.margin_lr_px
     lr = torch.rand(batch, descriptor.group_size, side, side, device=device)

@@ -254,6 +254,14 @@ def test_maps_show_the_errors_and_the_ranked_pixels(tmp_path: Path) -> None:
     assert np.array_equal(type(maps).load(tmp_path / "maps.npz").rgb, maps.rgb)
 
 
+@pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
+def test_operations_of_every_network_can_be_counted(arch: str) -> None:
+    descriptor = architecture_named(arch).descriptor(2)
+    small = replace(descriptor, tile_lr_px=8, overlap_lr_px=2, margin_lr_px=0)
+    task = {"descriptor": json.loads(json.dumps(asdict(small)))}
+    assert measured({**task, "batch": 1, "device": "cpu", "threads": None})["flops"] > 10**6
+
+
 def test_the_cost_of_dacn_is_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
     """4,594,736 parameters; 31.0 GFLOP for a tile of 144 x 144 x 32, if nothing is folded.
 
