@@ -24,7 +24,7 @@ from hsisr.inference.cost import measured
 from hsisr.inference.plain import PlainDacn
 from hsisr.io.opening import open_scene
 from hsisr.models import dacn
-from hsisr.models.registry import ARCHITECTURES, build
+from hsisr.models.registry import ARCHITECTURES, architecture_named
 from hsisr.tiling.windows import Window
 from hsisr.training.start import described
 from tests.commands.files import counts, write_tif
