@@ -79,13 +79,17 @@ def tile_facts(
         rates = {
             key: operations_of_product(key) / statistics.median(seconds[key]) for key in multiplied
         }
-        rows = [_row(key, way, seconds, max(rates.values())) for key, way in ways.items()]
+        most = max(rates.values())
+        rows = [
+            _row(key, way, operations(way.network, *_input(way, device)), seconds, most)
+            for key, way in ways.items()
+        ]
         facts.append(
             {
                 "scale": scale,
                 "precision": name,
                 "products": rates,
-                "attainable": max(rates.values()),
+                "attainable": most,
                 "difference": difference(ways[OURS].network, ways[PLAIN].network, descriptor),
                 "ways": rows,
             }
@@ -148,10 +152,14 @@ def _input(way: Way, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     return lr, torch.zeros(1, bands, 1, 1, device=device)
 
 
-def _row(name: str, way: Way, seconds: dict[str, list[float]], attainable: float) -> dict[str, Any]:
+def _row(
+    name: str,
+    way: Way,
+    counted: int,
+    seconds: dict[str, list[float]],
+    attainable: float,
+) -> dict[str, Any]:
     own = seconds[name]
-    lr, zero = _input(way, next(way.network.parameters()).device)
-    counted = operations(way.network, lr, zero)
     middle = statistics.median(own)
     return {
         "way": name,

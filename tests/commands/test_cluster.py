@@ -77,6 +77,17 @@ class Cluster:
         """Addresses of the workers that are at work."""
         return [address for address, keys in self.client.processing().items() if keys]
 
+    def one_busy(self) -> str:
+        """Wait for a worker that is at work."""
+        found: list[str] = []
+
+        def look() -> list[str]:
+            found[:] = self.busy()
+            return found
+
+        wait_until(look)
+        return found[0]
+
     def kill(self, pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
         self._processes.remove(pid)
@@ -197,9 +208,9 @@ def test_a_worker_killed_in_the_middle_changes_nothing(
     killed: list[str] = []
 
     def kill_one(done: int, total: int) -> None:
-        if 0 < done < total and not killed:
-            killed.append(cluster.busy()[0])
-            cluster.kill(pids[killed[0]])
+        if 0 < done < total and not killed and (busy := cluster.busy()):
+            killed.append(busy[0])
+            cluster.kill(pids[busy[0]])
 
     output = tmp_path / "out.tif"
     result = upscale(scene, output, on(cluster.address, options), progress=kill_one)
@@ -306,7 +317,7 @@ def test_a_worker_killed_over_a_scene_of_an_archive_is_replaced_by_another(
 
     def kill_one() -> None:
         wait_until(lambda: len(list(tmp_path.glob(".a.tif.unfinished/strips*/[!.]*"))) > 1)
-        cluster.kill(pids[cluster.busy()[0]])
+        cluster.kill(pids[cluster.one_busy()])
 
     killer = threading.Thread(target=kill_one)
     killer.start()
