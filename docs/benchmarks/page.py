@@ -25,7 +25,7 @@ _FIRST_SCALE = 4
 def page(facts: Facts) -> str:
     """The page as Markdown."""
     parts = [
-        "# Benchmark",
+        "# Methods compared",
         _opening(facts),
         "\n".join(f"- {line}" for line in _findings(facts)),
         gains_table(facts).as_markdown(),
@@ -62,6 +62,17 @@ def _findings(facts: Facts) -> Iterator[str]:
         f"The best three, against bicubic: {named}; the last is {order[-1]} with "
         f"{gains[order[-1]]:+.2f} dB."
     )
+    sharper = [name for name in order if _sam(rows[name]) < _sam(rows[PLAIN])]
+    yield (
+        f"{len(sharper)} of them have a smaller spectral angle than bicubic "
+        f"({_sam(rows[PLAIN]):.2f} degrees): {', '.join(sharper) or 'none'}. The others gain "
+        "sharpness at the cost of spectra."
+    )
+    if "dacn" in gains:
+        yield (
+            f"dacn is number {order.index('dacn') + 1} in MPSNR, {gains['dacn']:+.2f} dB, with "
+            f"{_sam(rows['dacn']):.2f} degrees."
+        )
     whole = gains.get("dacn")
     variants = [name for name in order if name.startswith("dacn-no-") or "-group-" in name]
     if whole is not None and variants:
@@ -76,6 +87,10 @@ def _findings(facts: Facts) -> Iterator[str]:
                 f"({100 * leak['leak_share']:.0f} %) of the published {leak['dataset']} split are "
                 "also trained on."
             )
+
+
+def _sam(row: Mapping[str, Any]) -> float:
+    return float(row["figures"]["sam"]["mean"])
 
 
 def gains_table(facts: Facts) -> Table:
