@@ -113,8 +113,8 @@ class Trial:
 
     def wait_for_strips(self, process: "subprocess.Popen[str]", count: int) -> None:
         """Until that many strips are finished, or the process is."""
-        strips = self.output.parent / f".{self.name}.unfinished" / "strips"
-        while process.poll() is None and len(list(strips.glob("[0-9]*.npz"))) < count:
+        kept = self.output.parent / f".{self.name}.unfinished"
+        while process.poll() is None and len(list(kept.glob("strips*/[0-9]*.npz"))) < count:
             time.sleep(0.005)
 
     def complaints(self, old: "np.ndarray | None" = None) -> list[str]:
