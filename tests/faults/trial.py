@@ -1,6 +1,7 @@
 """One small job, done by the real program in a process of its own, and a judge of what is left."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -98,12 +99,19 @@ class Trial:
         self, *more: str, limits: Callable[[], None] | None = None
     ) -> "subprocess.Popen[str]":
         """Begin a run."""
+
+        def begin() -> None:
+            # shells start background jobs with SIGINT ignored, and children would inherit that
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            if limits is not None:
+                limits()
+
         return subprocess.Popen(
             self.command(*more),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=limits,  # noqa: PLW1509 - no threads here
+            preexec_fn=begin,  # noqa: PLW1509 - no threads here
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
 
