@@ -20,7 +20,7 @@ from hsisr.io.cropped import cropped_to_multiple
 from hsisr.io.names import scene_path
 from hsisr.io.opening import open_scene
 from hsisr.io.protocol import Scene, SceneWriter, TargetOptions
-from hsisr.io.writer import check_target, create_writer, guess_format
+from hsisr.io.writer import MASKABLE, check_target, create_writer, guess_format
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import quantise
 from hsisr.tiling.windows import Window
@@ -178,7 +178,7 @@ def _output_metadata(
         scene,
         scene.metadata.stored,
         dtype=options.dtype,
-        mask_possible=guess_format(output, options.format) in ("GTiff", "COG", "MAT", "Zarr"),
+        mask_possible=guess_format(output, options.format) in MASKABLE,
     )
     how = {"scale": options.scale, "method": options.method, "gain": options.gain}
     tags = {

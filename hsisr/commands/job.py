@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -16,11 +16,8 @@ from hsisr.inference.planning import Layout, Plan
 from hsisr.inference.statistics import BandStatistics, scene_statistics
 from hsisr.io.protocol import Scene, TargetOptions
 from hsisr.io.rolling import rows_at_once
-from hsisr.io.writer import block_size, guess_format
+from hsisr.io.writer import MASKABLE, block_size, guess_format
 from hsisr.scene.metadata import SceneMetadata
-
-_MASKABLE: Final = ("GTiff", "COG", "MAT", "Zarr")
-"""Formats whose files can hold a mask of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +107,7 @@ class Job:
         file_format = guess_format(output, options.format)
         kept = scene.metadata.with_bands(bands)
         stored, masked = output_numbers(
-            scene, kept.stored, dtype=options.dtype, mask_possible=file_format in _MASKABLE
+            scene, kept.stored, dtype=options.dtype, mask_possible=file_format in MASKABLE
         )
         tags = provenance_tags(
             source=scene.path.name,

@@ -10,10 +10,13 @@ from hsisr.io.protocol import SceneWriter, TargetOptions
 from hsisr.io.temporary import refuse_existing
 from hsisr.scene.metadata import SceneMetadata
 
-__all__ = ["FORMATS", "block_size", "check_target", "create_writer", "guess_format"]
+__all__ = ["FORMATS", "MASKABLE", "block_size", "check_target", "create_writer", "guess_format"]
 
 FORMATS: Final = ("GTiff", "COG", "ENVI", "MAT", "Zarr")
 """Every format that can be written, by the names that `--format` takes."""
+
+MASKABLE: Final = ("GTiff", "COG", "MAT", "Zarr")
+"""Those of them whose files can hold a mask of their own."""
 
 _BY_SUFFIX: Final = {
     ".tif": "GTiff",
