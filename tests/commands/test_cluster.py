@@ -277,7 +277,9 @@ def test_an_interpolation_too_and_processes_of_this_machine(
 ) -> None:
     bicubic = replace(options, model="bicubic", tile=16)
     upscale(scene, tmp_path / "one.tif", bicubic)
+    environment = dict(os.environ)
     upscale(scene, tmp_path / "two.tif", on("local:1", bicubic))
+    assert dict(os.environ) == environment
     assert contents(tmp_path / "two.tif") == contents(tmp_path / "one.tif")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.tif", "two.tif"]
 

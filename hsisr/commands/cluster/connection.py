@@ -223,21 +223,33 @@ def connected(scheduler: str) -> Iterator[Workers]:
         yield Workers(client, scheduler)
 
 
-def _local_cluster(count: int) -> Any:
-    """Worker processes of this machine, one thread each; memory is the plan's business."""
+@contextmanager
+def _local_cluster(count: int) -> Iterator[Any]:
+    """Worker processes of this machine, one thread each; memory is the plan's business.
+
+    Dask writes `OMP_NUM_THREADS=1` and the like into this process' environment for them and leaves
+    it there; it is put back, or whatever this process starts later would have one thread.
+    """
     from distributed import LocalCluster
 
-    return LocalCluster(
-        n_workers=count,
-        threads_per_worker=1,
-        processes=True,
-        host="127.0.0.1",
-        memory_limit=None,
-        dashboard_address="127.0.0.1:0",
-        scheduler_kwargs={"dashboard": False},
-        silence_logs=logging.CRITICAL,
-        preload=["hsisr.commands.cluster.tasks"],
-    )
+    before = dict(os.environ)
+    try:
+        with LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            memory_limit=None,
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+            silence_logs=logging.CRITICAL,
+            preload=["hsisr.commands.cluster.tasks"],
+        ) as cluster:
+            yield cluster
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def _require_answer(scheduler: str) -> None:
