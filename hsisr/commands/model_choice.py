@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hsisr.commands.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, WeightsError
 from hsisr.inference.devices import device_named, precision_named
-from hsisr.inference.footprint import tile_bytes
+from hsisr.inference.footprint import tile_bytes, tiles_that_pay
 from hsisr.inference.planning import (
     BandGroup,
     Layout,
@@ -25,8 +25,6 @@ from hsisr.models.interpolation import KERNELS
 if TYPE_CHECKING:
     from hsisr.weights import LoadedWeights
 
-_GPU_BATCH = 16
-"""Most tiles at once; more make no GPU busier."""
 _LEAST_TILE = 8
 
 
@@ -139,7 +137,7 @@ def _tiles_that_fit(
     """Tile side in LR pixels, tiles at once, and the bytes that these take.
 
     The tile is that of the weights, halved, and that is said, where one alone is too much for the
-    memory at hand. A processor gains nothing from several at once; a GPU takes as many as fit.
+    memory at hand. As many at once as pay, of those that fit.
     """
     descriptor = network.descriptor
     tile = options.tile or descriptor.tile_lr_px
@@ -159,6 +157,6 @@ def _tiles_that_fit(
             HsisrWarning,
             stacklevel=2,
         )
-    most = _GPU_BATCH if network.device.type == "cuda" else 1
+    most = tiles_that_pay(descriptor, tile, network.device)
     batch_size = options.batch_size or max(1, min(most, room // max(1, bytes_each)))
     return tile, batch_size, bytes_each * batch_size

@@ -16,13 +16,13 @@ from typing import Any, Final
 import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from hsisr.inference.devices import device_named
 from hsisr.inference.upscaler import InterpolationUpscaler
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS, Trim
-from hsisr.models.products import ONEDNN_LINEAR
+from hsisr.models.onednn import CONVOLUTION, LINEAR, TRANSPOSED
 from hsisr.models.registry import build, for_inference
 
 _REPEATS: Final = 5
@@ -97,7 +97,11 @@ def _network(
 
 def operations(network: nn.Module, lr: torch.Tensor, zero: torch.Tensor) -> int:
     """Operations of one tile: convolutions, matrix products, attention; two per multiply-add."""
-    known: Any = {ONEDNN_LINEAR: _operations_of_linear}
+    known: Any = {
+        LINEAR: _operations_of_linear,
+        CONVOLUTION: _operations_of_convolution,
+        TRANSPOSED: _operations_of_transposed,
+    }
     with (
         torch.inference_mode(),
         sdpa_kernel(SDPBackend.MATH),  # fused attention would go uncounted on the processor
@@ -110,6 +114,18 @@ def operations(network: nn.Module, lr: torch.Tensor, zero: torch.Tensor) -> int:
 def _operations_of_linear(x: torch.Size, weight: torch.Size, *_: Any, **__: Any) -> int:
     """A linear layer that torch does not know how to count."""
     return 2 * x.numel() * weight[0]
+
+
+def _operations_of_convolution(
+    x: torch.Size, weight: torch.Size, *_: Any, out_shape: torch.Size, **__: Any
+) -> int:
+    return conv_flop_count(list(x), list(weight), list(out_shape))
+
+
+def _operations_of_transposed(
+    x: torch.Size, weight: torch.Size, *_: Any, out_shape: torch.Size, **__: Any
+) -> int:
+    return conv_flop_count(list(x), list(weight), list(out_shape), transposed=True)
 
 
 def _seconds(forward: Callable[[], object], device: torch.device) -> list[float]:

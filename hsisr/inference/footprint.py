@@ -1,4 +1,4 @@
-"""How much memory a network takes for a tile, found without running it.
+"""How much memory a network takes for a tile, found without running it; how many tiles at once.
 
 The network is called once on torch's meta device, where tensors have shapes and no numbers, and
 every storage that is alive after an operation is counted.
@@ -16,9 +16,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from hsisr.inference.planning import memory_at_hand
+from hsisr.models.descriptor import ModelDescriptor
 
 _SHARE = 4
 """One part in this many of what is free may be taken by the network's features."""
+_GPU_TILES = 16
+"""More at once make no GPU busier."""
+_CPU_TILES = 4
+_CPU_LR_PIXELS = 8192
+_CPU_BYTES = 16 * 2**20
+"""What a processor takes at once, in and out: more leaves its cache, and memory for every result is
+then asked from the system anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,21 @@ def tile_bytes(network: nn.Module, bands: int, side_px: int) -> int:
     with torch.inference_mode(), _LiveStorages() as live:
         shapes_only(tile)
     return int(live.peak_bytes)
+
+
+def tiles_that_pay(descriptor: ModelDescriptor, tile_lr_px: int, device: torch.device) -> int:
+    """Tiles at once beyond which none is done sooner; at least 1.
+
+    Args:
+        descriptor: Of the network.
+        tile_lr_px: Side of a tile without its context.
+        device: Where it runs.
+    """
+    if device.type == "cuda":
+        return _GPU_TILES
+    side = tile_lr_px + 2 * descriptor.margin_lr_px
+    bytes_out = 4 * descriptor.group_size * (side * descriptor.scale) ** 2
+    return max(1, min(_CPU_TILES, _CPU_LR_PIXELS // side**2, _CPU_BYTES // bytes_out))
 
 
 def room_at_hand(device: torch.device) -> Room:

@@ -12,7 +12,7 @@ from typing import Final
 import torch
 from torch.nn import functional
 
-from hsisr.models.products import linear
+from hsisr.models.onednn import linear
 
 SHAPES: Final = ((5184, 512, 2048), (5184, 4608, 128), (20736, 1152, 32), (2048, 2048, 2048))
 """(pixels, features in times taps, features out times taps): what convolutions of `dacn` at x4 are

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from hsisr.inference.cost import operations
+from hsisr.inference.footprint import tiles_that_pay
 from hsisr.inference.plain import PlainDacn
 from hsisr.inference.rates import in_precision, operations_of_product, products, taking_turns
 from hsisr.models.dacn import Dacn, dacn_descriptor
@@ -30,6 +31,8 @@ class Way:
     descriptor: ModelDescriptor
     side: int
     """Of what goes in, in LR pixels."""
+    at_once: int
+    """Tiles in one call, as `hsisr upscale` would have them."""
     output_values: int
     """That come out, context apart."""
     fresh_values: int
@@ -76,12 +79,14 @@ def tile_facts(
         multiplied = products(precision, device, _QUICK**2 if quick else 1)
         calls = {key: _call(way, precision, device) for key, way in ways.items()}
         seconds = taking_turns({**multiplied, **calls}, rounds, device)
+        for key, way in ways.items():
+            seconds[key] = [whole / way.at_once for whole in seconds[key]]
         rates = {
             key: operations_of_product(key) / statistics.median(seconds[key]) for key in multiplied
         }
         most = max(rates.values())
         rows = [
-            _row(key, way, operations(way.network, *_input(way, device)), seconds, most)
+            _row(key, way, operations(way.network, *_input(way, 1, device)), seconds, most)
             for key, way in ways.items()
         ]
         facts.append(
@@ -113,12 +118,13 @@ def _ways(
 ) -> dict[str, Way]:
     side, scale, bands = descriptor.tile_lr_px, descriptor.scale, descriptor.group_size
     values, fresh = bands * (side * scale) ** 2, _fresh(descriptor)
+    many = tiles_that_pay(descriptor, side, device)
     alone = (bands - descriptor.group_overlap) * (side * scale) ** 2
     default = PlainDacn(network, torch.contiguous_format)
     ways = {
-        OURS: Way(for_inference(network, precision), descriptor, side, values, fresh),
-        PLAIN: Way(PlainDacn.in_channels_last(network), descriptor, side, values, alone),
-        "dacn, plain port, default layout": Way(default, descriptor, side, values, alone),
+        OURS: Way(for_inference(network, precision), descriptor, side, many, values, fresh),
+        PLAIN: Way(PlainDacn.in_channels_last(network), descriptor, side, many, values, alone),
+        "dacn, plain port, default layout": Way(default, descriptor, side, many, values, alone),
     }
     if (entry := default_for(scale)) is not None:
         released = load_weights(resolve(entry.name, scale))
@@ -126,8 +132,9 @@ def _ways(
         whole = own.tile_lr_px + 2 * own.margin_lr_px
         inside = own.group_size * (own.tile_lr_px * scale) ** 2
         fast = for_inference(any_sensor, precision)
-        ways[f"{entry.name}, output as large"] = Way(fast, own, side, values, alone)
-        ways[f"{entry.name}, tile of upscale"] = Way(fast, own, whole, inside, _fresh(own))
+        ways[f"{entry.name}, output as large"] = Way(fast, own, side, many, values, alone)
+        many = tiles_that_pay(own, own.tile_lr_px, device)
+        ways[f"{entry.name}, tile of upscale"] = Way(fast, own, whole, many, inside, _fresh(own))
     return ways
 
 
@@ -137,7 +144,7 @@ def _fresh(descriptor: ModelDescriptor) -> int:
 
 
 def _call(way: Way, precision: torch.dtype, device: torch.device) -> Callable[[], object]:
-    lr, zero = _input(way, device)
+    lr, zero = _input(way, way.at_once, device)
 
     def call() -> object:
         with in_precision(precision, device):
@@ -146,9 +153,9 @@ def _call(way: Way, precision: torch.dtype, device: torch.device) -> Callable[[]
     return call
 
 
-def _input(way: Way, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+def _input(way: Way, tiles: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     bands = way.descriptor.group_size
-    lr = torch.rand(1, bands, way.side, way.side, device=device)
+    lr = torch.rand(tiles, bands, way.side, way.side, device=device)
     return lr, torch.zeros(1, bands, 1, 1, device=device)
 
 
@@ -164,6 +171,7 @@ def _row(
     return {
         "way": name,
         "side_lr_px": way.side,
+        "tiles_at_once": way.at_once,
         "operations": counted,
         "seconds": middle,
         "rate": counted / middle,

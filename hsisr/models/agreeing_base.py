@@ -13,7 +13,7 @@ import torch
 
 from hsisr.models.back_projection import ROUNDS
 from hsisr.models.interpolation import KERNELS, interpolate
-from hsisr.models.products import linear
+from hsisr.models.onednn import linear
 
 _BASE: Final = KERNELS["bicubic"]
 

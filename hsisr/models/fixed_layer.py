@@ -1,10 +1,17 @@
 """A layer that learns no more: what the lean forms of networks are made of."""
 
+from collections.abc import Callable
+from typing import Final
+
 import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.models.products import linear
+from hsisr.models import onednn
+from hsisr.models.onednn import NONE, Activation, linear
+
+_LAYOUTS: Final = 4
+"""Kept of one kernel: for whole and last batches."""
 
 
 class FixedLayer(nn.Module):
@@ -19,18 +26,49 @@ class FixedLayer(nn.Module):
         kernel = weight.clone(memory_format=last)
         self.register_buffer("weight", kernel, persistent=False)
         self.register_buffer("bias", bias.clone(), persistent=False)
+        self._layouts: dict[torch.Size, torch.Tensor] = {}
 
-    def convolved(self, x: torch.Tensor) -> torch.Tensor:
-        """A 3x3 convolution."""
-        return functional.conv2d(x, self.weight, self.bias, padding=1)
+    def convolved(self, x: torch.Tensor, activation: Activation = NONE) -> torch.Tensor:
+        """A 3x3 convolution, channels last."""
+        if not onednn.available(x, self.weight):
+            return activation.plain(functional.conv2d(x, self.weight, self.bias, padding=1))
+        kernel = self._laid_out(x, onednn.packed_kernel, 1)
+        return onednn.convolved(x, kernel, self.bias, 1, activation)
 
     def of_pixels(self, x: torch.Tensor) -> torch.Tensor:
         """A linear layer; shape (..., features)."""
         return linear(x, self.weight, self.bias)
 
-    def upsampled(self, x: torch.Tensor) -> torch.Tensor:
-        """A transposed convolution, to twice as many rows and columns."""
-        return functional.conv_transpose2d(x, self.weight, self.bias, stride=2, padding=1)
+    def upsampled(
+        self, x: torch.Tensor, activation: Activation = NONE, *, padding: int = 1
+    ) -> torch.Tensor:
+        """A transposed convolution, to twice as many rows and columns, channels last."""
+        if not onednn.available(x, self.weight):
+            hr = functional.conv_transpose2d(x, self.weight, self.bias, stride=2, padding=padding)
+            return activation.plain(hr)
+        kernel = self._laid_out(x, onednn.packed_transposed_kernel, padding)
+        return onednn.upsampled(x, kernel, self.bias, padding, activation)
+
+    def _laid_out(
+        self,
+        x: torch.Tensor,
+        pack: Callable[[torch.Tensor, int, torch.Size], torch.Tensor],
+        padding: int,
+    ) -> torch.Tensor:
+        """The kernel for inputs of that shape; computed once for the shapes that come often."""
+        if (kernel := self._layouts.get(x.shape)) is None:
+            if len(self._layouts) >= _LAYOUTS:
+                self._layouts = {}
+            kernel = self._layouts[x.shape] = pack(self.weight, padding, x.shape)
+        return kernel
+
+    def __getstate__(self) -> dict[str, object]:  # copies lay their kernels out themselves
+        return {**self.__dict__, "_layouts": {}}
+
+    def _apply(self, *given: object, **named: object) -> "FixedLayer":  # another type or device
+        self._layouts = {}
+        super()._apply(*given, **named)  # type: ignore[no-untyped-call]
+        return self
 
 
 def bias_of(layer: nn.Conv2d | nn.ConvTranspose2d) -> torch.Tensor:

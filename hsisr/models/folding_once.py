@@ -5,14 +5,13 @@ network is called, because in training both change from step to step. Here the j
 computed once, and so are those that make the outermost HR pixels right.
 """
 
-from itertools import product
-from typing import Final
+from typing import Final, cast
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.models.products import linear
+from hsisr.models.fixed_layer import FixedLayer
 
 _REACH: Final = 2
 """HR pixels that the joint kernel reaches beyond the middle of its first and last tap."""
@@ -50,12 +49,6 @@ class FoldedUpsampling(nn.Module):
         bias: Of the convolution.
     """
 
-    weight: torch.Tensor
-    bias: torch.Tensor
-    top: torch.Tensor
-    bottom: torch.Tensor
-    left: torch.Tensor
-    right: torch.Tensor
     corners: torch.Tensor
     biases: torch.Tensor
 
@@ -67,52 +60,72 @@ class FoldedUpsampling(nn.Module):
         inside = first.new_zeros(first.shape[1]) if upsampling.bias is None else upsampling.bias
         inside = inside[None, :, None, None].expand(1, -1, 3, 3)
         biases = functional.conv2d(inside, kernel, bias, padding=1)[0]
+        self.joint = FixedLayer(functional.conv2d(first, kernel, padding=2), biases[:, 1, 1])
+        biases = biases - biases[:, 1:2, 1:2]
         ends = ((slice(0, 1), slice(0, 1)), (slice(3, 4), slice(2, 3)))
         rows = [functional.conv2d(first[:, :, t], kernel[:, :, k], padding=(0, 2)) for t, k in ends]
         cols = [functional.conv2d(first[..., t], kernel[..., k], padding=(2, 0)) for t, k in ends]
-        sides = [side.flatten(2).permute(2, 1, 0).flatten(0, 1) for side in (*rows, *cols)]
+        self.rows = _sides(rows, [biases[:, 0, 1], biases[:, 2, 1]])
+        self.cols = _sides(cols, [biases[:, 1, 0], biases[:, 1, 2]])
         corners = [
             [functional.conv2d(first[:, :, t][..., u], kernel[:, :, k][..., m]) for u, m in ends]
             for t, k in ends
         ]
-        tables = {
-            "weight": functional.conv2d(first, kernel, padding=2),
-            "bias": biases[:, 1, 1],
-            **dict(zip(("top", "bottom", "left", "right"), sides, strict=True)),
-            "corners": torch.stack([torch.stack([c[:, :, 0, 0] for c in r]) for r in corners]),
-            "biases": biases - biases[:, 1:2, 1:2],
-        }
-        for name, table in tables.items():
-            last = torch.channels_last if name == "weight" else torch.contiguous_format
-            self.register_buffer(name, table.clone(memory_format=last), persistent=False)
+        matrices = torch.stack([c[:, :, 0, 0] for row in corners for c in row])
+        self.register_buffer("corners", matrices, persistent=False)
+        missed = biases[:, ::2, ::2] - biases[:, ::2, 1:2] - biases[:, 1:2, ::2]
+        self.register_buffer("biases", missed.permute(1, 2, 0).contiguous(), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Shape (n, channels, rows, cols) -> (n, out, 2 * rows, 2 * cols)."""
-        fine = functional.conv_transpose2d(x, self.weight, self.bias, stride=2, padding=_REACH)
-        for end, kernel in ((0, self.top), (-1, self.bottom)):
-            over = _along(x[:, :, end], kernel) - self.biases[:, end, 1, None]
-            fine[:, :, end] -= over
-        for end, kernel in ((0, self.left), (-1, self.right)):
-            over = _along(x[..., end], kernel) - self.biases[:, 1, end, None]
-            fine[..., end] -= over
-        for i, j in product((0, -1), (0, -1)):
-            bias = self.biases[:, i, j] - self.biases[:, i, 1] - self.biases[:, 1, j]
-            fine[:, :, i, j] += x[:, :, i, j] @ self.corners[i, j] + bias
-        return fine
+        hr = self.joint.upsampled(x, padding=_REACH)
+        lr, fine = x.permute(0, 2, 3, 1), hr.permute(0, 2, 3, 1)
+        for side, over in zip((0, -1), _along((lr[:, 0], lr[:, -1]), self.rows), strict=True):
+            _in_pairs(fine[:, side]).sub_(over)
+        for side, over in zip((0, -1), _along((lr[:, :, 0], lr[:, :, -1]), self.cols), strict=True):
+            _in_pairs(fine[:, :, side]).sub_(over)
+        corners = _corners(lr).flatten(1, 2).transpose(0, 1)
+        twice = torch.bmm(corners, self.corners).transpose(0, 1)
+        _corners(fine).add_(twice.reshape(len(x), 2, 2, -1) + self.biases)
+        return hr
 
 
-def _along(pixels: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-    """A transposed convolution along one side, as a product and three additions.
+def _sides(kernels: list[torch.Tensor], biases: list[torch.Tensor]) -> nn.ModuleList:
+    """One layer for either end: what the pixels beside an HR pixel give it, and its bias."""
+    layers = []
+    for kernel, bias in zip(kernels, biases, strict=True):
+        zero = torch.zeros_like(bias)
+        table = torch.cat((zero, zero, -bias, -bias, zero, zero))
+        layers.append(FixedLayer(kernel.flatten(2).permute(2, 1, 0).flatten(0, 1), table))
+    return nn.ModuleList(layers)
+
+
+def _along(ends: tuple[torch.Tensor, torch.Tensor], layers: nn.ModuleList) -> torch.Tensor:
+    """A transposed convolution along two opposite sides, as products and two additions.
 
     Args:
-        pixels: Shape (n, channels, length).
-        kernel: Shape (6 * out, channels).
+        ends: Pixels of either side, shape (n, length, channels).
+        layers: For either side, to 3 neighbours x 2 HR pixels x features.
 
     Returns:
-        Shape (n, out, 2 * length).
+        Shape (2, n, length, 2, features).
     """
-    taps = linear(pixels.transpose(1, 2), kernel)
-    before, pairs, after = taps.reshape(*taps.shape[:2], 3, 2, -1).unbind(2)
-    pairs[:, 1:] += after[:, :-1]
-    pairs[:, :-1] += before[:, 1:]
-    return pairs.flatten(1, 2).transpose(1, 2)
+    pairs = zip(layers, ends, strict=True)
+    taps = torch.stack([cast("FixedLayer", layer).of_pixels(end) for layer, end in pairs])
+    before, own, after = taps.reshape(*taps.shape[:-1], 3, 2, -1).unbind(3)
+    own[:, :, 1:] += after[:, :, :-1]
+    own[:, :, :-1] += before[:, :, 1:]
+    return own
+
+
+def _in_pairs(pixels: torch.Tensor) -> torch.Tensor:
+    """Shape (n, 2 * length, features) -> (n, length, 2, features), a view."""
+    n, length, features = pixels.shape
+    return pixels.view(n, length // 2, 2, features)
+
+
+def _corners(pixels: torch.Tensor) -> torch.Tensor:
+    """Shape (n, rows, cols, features) -> (n, 2, 2, features), a view; one may be all four."""
+    n, rows, cols, features = pixels.shape
+    found = pixels[:, :: max(1, rows - 1), :: max(1, cols - 1)]
+    return found.expand(n, 2, 2, features)

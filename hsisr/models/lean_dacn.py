@@ -7,7 +7,7 @@ memory format in which they are used.
 """
 
 import copy
-from typing import cast
+from typing import Final, cast
 
 import torch
 from torch import nn
@@ -19,7 +19,10 @@ from hsisr.models.folding import folding_pays
 from hsisr.models.folding_once import FoldedUpsampling, with_norm
 from hsisr.models.in_use import InUse
 from hsisr.models.layers import LEAKY_SLOPE, AttentionBlock, PixelAttention, UpsamplingBlock
+from hsisr.models.onednn import leaky_relu
 from hsisr.models.pixel_attention import attention
+
+_LEAKY: Final = leaky_relu(LEAKY_SLOPE)
 
 
 class _LeanPixelAttention(nn.Module):
@@ -59,7 +62,7 @@ class _LeanAttentionBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Shape (n, channels, rows, cols) -> (n, 2 * features, rows, cols)."""
-        y = functional.leaky_relu_(self.convolution.convolved(x), LEAKY_SLOPE)
+        y = self.convolution.convolved(x, _LEAKY)
         y = y.permute(0, 2, 3, 1)
         if self.pixel_attention is not None:
             y = y + self.pixel_attention(y.flatten(1, 2)).unflatten(1, y.shape[1:3])
@@ -115,7 +118,7 @@ class _FoldedEnd(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Shape (n, channels, rows, cols) -> (n, bands, 2 * rows, 2 * cols)."""
-        y = functional.leaky_relu_(self.activated.upsampled(x), LEAKY_SLOPE)
+        y = self.activated.upsampled(x, _LEAKY)
         hr: torch.Tensor = self.linear(x).add_(self.output.convolved(y))
         return hr
 

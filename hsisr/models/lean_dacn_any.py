@@ -20,6 +20,7 @@ from hsisr.models.dacn_any import AnyBlock, DacnAny, WindowAttention
 from hsisr.models.fixed_layer import FixedLayer, bias_of
 from hsisr.models.in_use import InUse
 from hsisr.models.layers import ChannelAttention
+from hsisr.models.onednn import GELU
 from hsisr.models.window_products import attention_of_powers
 
 _AS_ONE: Final[Mapping[int, torch.dtype]] = MappingProxyType(
@@ -103,7 +104,7 @@ class _LeanAnyBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Shape (n, width, rows, cols) in and out, channels last."""
-        detail = self.second.convolved(functional.gelu(self.first.convolved(x)))
+        detail = self.second.convolved(self.first.convolved(x, GELU))
         x = torch.addcmul(x, detail, self.channel_attention(detail))
         return x.add_(self.window_attention(x))
 
@@ -169,7 +170,7 @@ class LeanDacnAny(nn.Module):
         x = self.entry.convolved(x)
         x = x + self.exit.convolved(self.blocks(x))
         if self.doubling is not None:
-            x = functional.gelu(functional.pixel_shuffle(self.doubling.convolved(x), 2))
+            x = functional.pixel_shuffle(self.doubling.convolved(x, GELU), 2)
         detail, mean = self.detail(x)
         return agreeing_base(lr.float(), self.scale, mean).add_(detail)
 

@@ -1,22 +1,33 @@
 """Attention over all pixels of a tile on a processor, a few hundred pixels at a time.
 
 Torch's fused attention (2.13) spends most of its time on heads as narrow as those of `dacn` (8 to
-32 features) outside the matrix products. Here the products are oneDNN's, the exponential is the
-power of two, which is cheaper than that of e, and what one chunk of queries takes fits the cache.
+32 features) outside the matrix products. Here the products are oneDNN's, what one chunk of queries
+takes fits the cache, and the exponential is one that costs little: in float32 the power of two, in
+bfloat16 a sigmoid that the product itself ends with. Far below 0 that is the exponential, and it
+is taken before the likeness is rounded.
 """
 
 import math
+from collections.abc import Callable
 from typing import Final
 
 import torch
 from torch.nn import functional
 
-from hsisr.models.products import linear
+from hsisr.models.onednn import SIGMOID, available, linear
 
 _AT_ONCE: Final = 2**20
 """Likenesses computed at once: 4 MiB in float32."""
-_SAFE_POWER: Final = 60.0
-"""Powers of two between minus this and this can be added up by the million and divided."""
+_SAFE: Final = 41.0
+"""Powers of e between minus this and this can be added up by the million and divided."""
+_SAFE_SIGMOID: Final = 34.0
+"""The same between minus this and this when they are shifted: nothing is as small as 1e-37."""
+_SHIFT: Final = _SAFE_SIGMOID + 12
+"""The sigmoid of -12 differs from the exponential by 6 millionths, less than bfloat16 shows."""
+_LANES: Final = 16
+"""Columns of a product that cost as much as one."""
+
+_Weigh = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
@@ -32,13 +43,21 @@ def attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> to
     """
     if query.device.type not in ("cpu", "meta"):
         return functional.scaled_dot_product_attention(query, key, value)
-    query = query * (math.log2(math.e) / math.sqrt(query.shape[-1]))
-    small = _is_small(query, key)
+    weigh, unit = _weighing(query, key)
+    query = query * (unit / math.sqrt(query.shape[-1]))
     attended = torch.empty_like(query, memory_format=torch.contiguous_format)
     for sample, *own in zip(attended, query, key, value, strict=True):
         for target, *head in zip(sample, *own, strict=True):
-            _one_head(target, *head, small=small)
+            _one_head(target, *head, weigh=weigh)
     return attended
+
+
+def _weighing(query: torch.Tensor, key: torch.Tensor) -> tuple[_Weigh, float]:
+    """What makes the exponentials, up to a factor for all; and its unit of likeness."""
+    largest = _largest_likeness(query, key)
+    if query.dtype is torch.bfloat16 and available(query, key) and largest < _SAFE_SIGMOID:
+        return _sigmoids, 1.0
+    return (_powers if largest < _SAFE else _powers_of_differences), math.log2(math.e)
 
 
 def _one_head(
@@ -47,26 +66,38 @@ def _one_head(
     key: torch.Tensor,
     value: torch.Tensor,
     *,
-    small: bool,
+    weigh: _Weigh,
 ) -> None:
-    """Attend, all of shape (pixels, features); the query is scaled, for powers of two."""
-    pixels = len(key)
-    step = max(1, _AT_ONCE // pixels)
-    key, columns = key.contiguous(), value.t().contiguous()
-    for start in range(0, pixels, step):
-        weights = linear(query[start : start + step].contiguous(), key)
-        if not small:
-            weights -= weights.amax(-1, keepdim=True)
-        total = weights.exp2_().sum(-1, keepdim=True)
-        torch.div(linear(weights, columns), total, out=target[start : start + step])
+    """Attend, all of shape (pixels, features); the query is scaled."""
+    pixels, features = key.shape
+    key, columns = key.contiguous(), value.t()
+    summed = -features % _LANES > 0  # the product has room for one more column
+    columns = torch.cat((columns, value.new_ones(1, pixels))) if summed else columns.contiguous()
+    chunks = -(-pixels * pixels // _AT_ONCE)
+    for some, place in zip(query.chunk(chunks), target.chunk(chunks), strict=True):
+        weights = weigh(some.contiguous(), key)
+        attended = linear(weights, columns)
+        total = attended[:, features:] if summed else weights.sum(-1, keepdim=True)
+        torch.div(attended[:, :features], total, out=place)
 
 
-def _is_small(query: torch.Tensor, key: torch.Tensor) -> bool:
-    """True if no likeness can be large: then the largest need not be taken away first.
+def _sigmoids(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+    return linear(query, key, key.new_full((len(key),), -_SHIFT), SIGMOID)
 
-    A likeness is at most the product of both lengths (Cauchy and Schwarz).
-    """
+
+def _powers(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+    return linear(query, key).exp2_()
+
+
+def _powers_of_differences(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+    likeness = linear(query, key)
+    likeness -= likeness.amax(-1, keepdim=True)
+    return likeness.exp2_()
+
+
+def _largest_likeness(query: torch.Tensor, key: torch.Tensor) -> float:
+    """At most the product of both lengths (Cauchy and Schwarz)."""
     if query.is_meta:
-        return True
-    longest = [x.float().square().sum(-1).amax() for x in (query, key)]
-    return math.prod(math.sqrt(float(x)) for x in longest) < _SAFE_POWER
+        return 0.0
+    longest = [float(torch.linalg.vector_norm(x, dim=-1).amax()) for x in (query, key)]
+    return math.prod(longest) / math.sqrt(query.shape[-1])

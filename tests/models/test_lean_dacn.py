@@ -9,7 +9,7 @@ from hsisr.errors import WeightsError
 from hsisr.inference.cost import operations
 from hsisr.inference.plain import PlainDacn
 from hsisr.inference.tile_speed import difference, lively_dacn
-from hsisr.models import products
+from hsisr.models import onednn
 from hsisr.models.dacn import build_dacn, dacn_descriptor
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.edsr import build_edsr, edsr_descriptor
@@ -76,7 +76,7 @@ def test_operations_are_counted_alike_whichever_library_multiplies(
 ) -> None:
     lean, lr = for_inference(lively_dacn(scale)[0]), torch.rand(1, 32, 6, 5)
     counted = operations(lean, lr, lr[:, :, :1, :1])
-    monkeypatch.setattr(products, "ONEDNN_LINEAR", None)
+    monkeypatch.setattr(onednn, "LINEAR", None)
     assert operations(lean, lr, lr[:, :, :1, :1]) == counted
 
 

@@ -7,7 +7,7 @@ from torch.nn import functional
 from hsisr.errors import WeightsError
 from hsisr.inference.cost import operations
 from hsisr.inference.footprint import tile_bytes
-from hsisr.models import products
+from hsisr.models import onednn
 from hsisr.models.agreeing_base import agreeing_base
 from hsisr.models.back_projection import interpolate_consistently
 from hsisr.models.dacn_any import AnySize, DacnAny, build_dacn_any, dacn_any_descriptor
@@ -86,7 +86,7 @@ def test_operations_are_counted_alike_whichever_library_multiplies_and_are_fewer
     lean, zero = for_inference(network), lr[:, :, :1, :1]
     counted = operations(lean, lr, zero)
     assert counted < operations(network, lr, zero)
-    monkeypatch.setattr(products, "ONEDNN_LINEAR", None)
+    monkeypatch.setattr(onednn, "LINEAR", None)
     assert operations(lean, lr, zero) == counted
 
 

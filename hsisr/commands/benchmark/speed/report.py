@@ -48,11 +48,12 @@ def _tiles(facts: Mapping[str, Any]) -> Table:
     return Table(
         title="One tile",
         header=(
-            *("scale", "precision", "way", "LR pixels in", "GFLOP", "ms", "GFLOP/s"),
+            *("scale", "precision", "way", "LR pixels in", "at once", "GFLOP", "ms", "GFLOP/s"),
             *("of attainable", "ms per million new values", "plain port takes times as long"),
         ),
         rows=rows,
-        note="Medians of rounds in which all take turns; ratios round by round: median (least to "
+        note="Per tile, so many at once as `hsisr upscale` has; medians of rounds in which "
+        "all take turns; ratios round by round: median (least to "
         "most). GFLOP: convolutions, matrix products and attention, two per multiply-add, counted "
         "alike for all. New values: what the next tile and band group do not give again; the "
         "plain port and `output as large` are counted without overlapping tiles.",
@@ -67,6 +68,7 @@ def _tile_row(part: Mapping[str, Any], way: Mapping[str, Any]) -> tuple[str, ...
         part["precision"],
         way["way"],
         f"{way['side_lr_px']} x {way['side_lr_px']}",
+        str(way["tiles_at_once"]),
         f"{way['operations'] / _GIGA:.2f}",
         f"{way['seconds'] * 1e3:.1f}",
         f"{way['rate'] / _GIGA:.0f}",

@@ -1,0 +1,117 @@
+"""Layers by oneDNN on a processor: kernels laid out once, the activation in the same pass.
+
+Torch brings these for compiled networks; they are not part of its public interface. Where they are
+not to be had, `linear` takes torch's own product, and `available` tells others to do alike.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch.nn import functional
+
+LINEAR: Final = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+CONVOLUTION: Final = getattr(torch.ops.mkldnn, "_convolution_pointwise", None)
+TRANSPOSED: Final = getattr(torch.ops.mkldnn, "_convolution_transpose_pointwise", None)
+_PRECISIONS: Final = (torch.float32, torch.bfloat16)
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """What is done to every number that a layer gives.
+
+    Args:
+        plain: By torch; may overwrite what it is given.
+        name: By oneDNN.
+        scalars: Its parameters.
+        algorithm: Its variant.
+    """
+
+    plain: Callable[[torch.Tensor], torch.Tensor]
+    name: str
+    scalars: tuple[float, ...] = ()
+    algorithm: str = ""
+
+
+NONE: Final = Activation(lambda x: x, "none")
+SIGMOID: Final = Activation(torch.sigmoid_, "sigmoid")
+GELU: Final = Activation(functional.gelu, "gelu", (), "none")
+
+
+def leaky_relu(slope: float) -> Activation:
+    """With that slope below 0."""
+    return Activation(lambda x: functional.leaky_relu_(x, slope), "leaky_relu", (slope,))
+
+
+def available(x: torch.Tensor, weight: torch.Tensor) -> bool:
+    """Whether this module's operations can take these."""
+    if None in (LINEAR, CONVOLUTION, TRANSPOSED) or torch.is_grad_enabled():
+        return False
+    if x.device.type != "cpu" or x.dtype != weight.dtype or x.dtype not in _PRECISIONS:
+        return False
+    if torch.is_autocast_enabled("cpu") or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    return x.dtype is torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001
+
+
+def linear(
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None = None,
+    activation: Activation = NONE,
+) -> torch.Tensor:
+    """`activation` of `functional.linear(x, weight, bias)`, without gradients.
+
+    For float32 torch itself takes MKL, which leaves the wide registers of other makers' processors
+    unused and takes more than twice as long there.
+
+    Args:
+        x: Shape (..., features).
+        weight: Shape (features out, features).
+        bias: Shape (features out,).
+        activation: Of the sum.
+
+    >>> linear(torch.ones(1, 2), torch.ones(3, 2)).tolist()
+    [[2.0, 2.0, 2.0]]
+    """
+    if not available(x, weight):
+        return activation.plain(functional.linear(x, weight, bias))
+    return _called(LINEAR, x, weight, bias, *_of(activation))
+
+
+def convolved(
+    x: torch.Tensor, packed: torch.Tensor, bias: torch.Tensor, padding: int, activation: Activation
+) -> torch.Tensor:
+    """`conv2d`, its kernel from `packed_kernel`."""
+    side, one = [padding] * 2, [1, 1]
+    return _called(CONVOLUTION, x, packed, bias, side, one, one, 1, *_of(activation))
+
+
+def upsampled(
+    x: torch.Tensor, packed: torch.Tensor, bias: torch.Tensor, padding: int, activation: Activation
+) -> torch.Tensor:
+    """`conv_transpose2d` with stride 2, its kernel from `packed_transposed_kernel`."""
+    side = [padding] * 2
+    return _called(TRANSPOSED, x, packed, bias, side, [0, 0], [2, 2], [1, 1], 1, *_of(activation))
+
+
+def packed_kernel(weight: torch.Tensor, padding: int, shape: torch.Size) -> torch.Tensor:
+    """The kernel of a convolution as the processor likes it, for inputs of that shape."""
+    pack = torch.ops.mkldnn._reorder_convolution_weight  # noqa: SLF001
+    return _called(pack, weight, [padding] * 2, [1, 1], [1, 1], 1, list(shape))
+
+
+def packed_transposed_kernel(weight: torch.Tensor, padding: int, shape: torch.Size) -> torch.Tensor:
+    """The same of a transposed convolution with stride 2."""
+    pack = torch.ops.mkldnn._reorder_convolution_transpose_weight  # noqa: SLF001
+    return _called(pack, weight, [padding] * 2, [0, 0], [2, 2], [1, 1], 1, list(shape))
+
+
+def _of(activation: Activation) -> tuple[str, list[float], str]:
+    return activation.name, list(activation.scalars), activation.algorithm
+
+
+def _called(operation: Any, *given: Any) -> torch.Tensor:
+    made: torch.Tensor = operation(*given)
+    return made
