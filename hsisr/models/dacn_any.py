@@ -182,7 +182,7 @@ def _agreeing_base(lr: torch.Tensor, scale: int) -> torch.Tensor:
 @lru_cache(maxsize=32)
 def _interpolation(length: int, scale: int, device: torch.device) -> torch.Tensor:
     """The matrix that interpolates an axis, shape (length * scale, length)."""
-    with torch.inference_mode(mode=False), torch.no_grad():
+    with torch.inference_mode(False), torch.no_grad():  # torch.compile wants no name here
         impulses = torch.eye(length, device=device)[:, None]
         return interpolate(impulses, _BASE, scale)[:, 0].T.contiguous()
 

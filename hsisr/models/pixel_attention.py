@@ -41,9 +41,9 @@ def attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> to
     Returns:
         The same shape.
     """
-    if query.device.type not in ("cpu", "meta"):
+    if (weigh := _weighing(query, key)) is None:
         return functional.scaled_dot_product_attention(query, key, value)
-    weigh, unit = _weighing(query, key)
+    unit = 1.0 if weigh is _sigmoids else math.log2(math.e)
     query = query * (unit / math.sqrt(query.shape[-1]))
     attended = torch.empty_like(query, memory_format=torch.contiguous_format)
     for sample, *own in zip(attended, query, key, value, strict=True):
@@ -52,12 +52,15 @@ def attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> to
     return attended
 
 
-def _weighing(query: torch.Tensor, key: torch.Tensor) -> tuple[_Weigh, float]:
-    """What makes the exponentials, up to a factor for all; and its unit of likeness."""
+def _weighing(query: torch.Tensor, key: torch.Tensor) -> _Weigh | None:
+    """What makes the exponentials, up to a factor for all; None where torch does better."""
+    if query.device.type not in ("cpu", "meta"):
+        return None
     largest = _largest_likeness(query, key)
-    if query.dtype is torch.bfloat16 and available(query, key) and largest < _SAFE_SIGMOID:
-        return _sigmoids, 1.0
-    return (_powers if largest < _SAFE else _powers_of_differences), math.log2(math.e)
+    if query.dtype is torch.float32:
+        return _powers if largest < _SAFE else _powers_of_differences
+    # a power of a likeness that is rounded to 8 bits would be off by several hundredths
+    return _sigmoids if available(query, key) and largest < _SAFE_SIGMOID else None
 
 
 def _one_head(

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from hsisr.inference.footprint import room_at_hand, tile_bytes
+from hsisr.inference.footprint import room_at_hand, tile_bytes, tiles_that_pay
+from hsisr.models.dacn import dacn_descriptor
 from hsisr.models.registry import ARCHITECTURES, architecture_named, build
 
 
@@ -48,3 +49,12 @@ def test_every_network_can_be_asked_and_larger_tiles_take_more(arch: str) -> Non
 
 def test_some_memory_is_free_on_this_machine() -> None:
     assert room_at_hand(torch.device("cpu")).tile_bytes > 2**20
+
+
+def test_a_processor_takes_fewer_tiles_at_once_the_larger_they_are() -> None:
+    cpu = torch.device("cpu")
+    found = [tiles_that_pay(dacn_descriptor(4), side, cpu) for side in (9, 36, 50, 72, 500)]
+    assert found == sorted(found, reverse=True)
+    assert found[0] > 1
+    assert found[-1] == 1
+    assert tiles_that_pay(dacn_descriptor(4), 500, torch.device("cuda")) > 1

@@ -125,10 +125,25 @@ def test_it_has_shapes_without_numbers() -> None:
 
 @pytest.mark.parametrize("size", [0.1, 1.0, 30.0, 1e4])
 @pytest.mark.parametrize("pixels", [1, 7, 1500])
+@pytest.mark.parametrize("features", [8, 16])
 @torch.no_grad()
-def test_attention_equals_torchs_however_large_the_likenesses(pixels: int, size: float) -> None:
+def test_attention_equals_torchs_however_large_the_likenesses(
+    pixels: int, size: float, features: int
+) -> None:
     torch.manual_seed(2)
-    query, key, value = (torch.randn(2, 3, pixels, 8) for _ in range(3))
+    query, key, value = (torch.randn(2, 3, pixels, features) for _ in range(3))
     found = attention(size * query, key, value)
     expected = functional.scaled_dot_product_attention(size * query, key, value)
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4 * max(1.0, size / 100))
+
+
+@pytest.mark.parametrize("size", [0.1, 1.0, 3.0, 30.0])
+@pytest.mark.parametrize("features", [8, 16, 32])
+@torch.no_grad()
+def test_attention_in_bfloat16_keeps_to_its_precision(features: int, size: float) -> None:
+    torch.manual_seed(3)
+    query, key, value = (torch.randn(1, 4, 1100, features).bfloat16() for _ in range(3))
+    query *= size
+    exact = functional.scaled_dot_product_attention(query.double(), key.double(), value.double())
+    error = attention(query, key, value).double() - exact
+    assert float(error.square().mean() / exact.square().mean()) < 0.006**2

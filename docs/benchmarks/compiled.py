@@ -1,0 +1,77 @@
+"""What torch.compile would gain over the lean networks: seconds per tile, and seconds to compile.
+
+Trained networks as they are, the lean ones that hsisr runs, and the trained ones compiled by
+Inductor with frozen weights, in turns, on the tile and as many at once as `hsisr upscale` takes.
+Compiling needs a C++ compiler on the machine.
+
+    python docs/benchmarks/compiled.py --threads 1
+"""
+
+import argparse
+import statistics
+import time
+
+import torch
+from torch import nn
+from torch._inductor import config
+
+from hsisr.inference.footprint import tiles_that_pay
+from hsisr.inference.rates import in_precision, taking_turns
+from hsisr.inference.tile_speed import lively_dacn
+from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.registry import for_inference
+from hsisr.weights import default_for, load_weights, resolve
+
+CPU = torch.device("cpu")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scales", type=int, nargs="+", default=[4])
+    parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    config.freezing = True
+    print("| network | precision | compile, s | trained, ms | lean, ms | compiled, ms |")
+    print("| --- | --- | ---: | ---: | ---: | ---: |")
+    for scale in options.scales:
+        released = load_weights(resolve(default_for(scale).name, scale))
+        for network, descriptor in (lively_dacn(scale), (released.network, released.descriptor)):
+            for precision in (torch.float32, torch.bfloat16):
+                _row(network.eval(), descriptor, precision, options.rounds)
+
+
+def _row(
+    network: nn.Module, descriptor: ModelDescriptor, precision: torch.dtype, rounds: int
+) -> None:
+    many = tiles_that_pay(descriptor, descriptor.tile_lr_px, CPU)
+    side = descriptor.tile_lr_px + 2 * descriptor.margin_lr_px
+    lr = torch.rand(many, descriptor.group_size, side, side)
+    zero = torch.zeros(1, descriptor.group_size, 1, 1)
+    torch.compiler.reset()
+    kinds = {
+        "trained": network,
+        "lean": for_inference(network, precision),
+        "compiled": torch.compile(network),
+    }
+
+    def call(kind: nn.Module) -> torch.Tensor:
+        with in_precision(precision, CPU):
+            hr: torch.Tensor = kind(lr, zero)
+        return hr
+
+    started = time.perf_counter()
+    with torch.inference_mode():
+        call(kinds["compiled"])
+    compiling = time.perf_counter() - started
+    subjects = {name: (lambda kind=kind: call(kind)) for name, kind in kinds.items()}
+    seconds = taking_turns(subjects, rounds, CPU)
+    cells = [f"{statistics.median(own) * 1e3 / many:.1f}" for own in seconds.values()]
+    name, kind = f"{descriptor.arch} x{descriptor.scale}", str(precision).removeprefix("torch.")
+    print(f"| {name} | {kind} | {compiling:.0f} | {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

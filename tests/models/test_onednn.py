@@ -1,0 +1,84 @@
+"""Layers by oneDNN: torch's numbers, whether the processor has it or not."""
+
+import copy
+import pickle
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch.nn import functional
+
+from hsisr.models import onednn
+from hsisr.models.fixed_layer import FixedLayer
+from hsisr.models.onednn import GELU, NONE, SIGMOID, Activation, leaky_relu, linear
+
+ACTIVATIONS: dict[str, tuple[Activation, Callable[[torch.Tensor], torch.Tensor]]] = {
+    "none": (NONE, lambda x: x),
+    "gelu": (GELU, functional.gelu),
+    "leaky": (leaky_relu(0.1), lambda x: functional.leaky_relu(x, 0.1)),
+    "sigmoid": (SIGMOID, torch.sigmoid),
+}
+
+
+@pytest.fixture(params=["oneDNN", "torch"], autouse=True)
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "torch":
+        monkeypatch.setattr(onednn, "CONVOLUTION", None)
+    elif not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        pytest.skip("this torch has no oneDNN")
+    return str(request.param)
+
+
+def numbers(*shape: int) -> torch.Tensor:
+    torch.manual_seed(sum(shape))
+    return torch.randn(*shape)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@torch.no_grad()
+def test_every_layer_equals_torchs_with_its_activation(name: str) -> None:
+    activation, expected = ACTIVATIONS[name]
+    x, bias = numbers(2, 6, 7, 5), numbers(4)
+    kernel, turned, matrix = numbers(4, 6, 3, 3), numbers(6, 4, 4, 4), numbers(4, 5)
+    layer, finer = FixedLayer(kernel, bias), FixedLayer(turned, bias)
+    close = torch.testing.assert_close
+    close(layer.convolved(x, activation), expected(functional.conv2d(x, kernel, bias, padding=1)))
+    hr = functional.conv_transpose2d(x, turned, bias, stride=2, padding=1)
+    close(finer.upsampled(x, activation), expected(hr))
+    close(linear(x, matrix, bias, activation), expected(functional.linear(x, matrix, bias)))
+
+
+@torch.no_grad()
+def test_a_wider_kernel_takes_its_own_padding() -> None:
+    x, kernel, bias = numbers(1, 3, 4, 6), numbers(3, 2, 6, 6), numbers(2)
+    expected = functional.conv_transpose2d(x, kernel, bias, stride=2, padding=2)
+    torch.testing.assert_close(FixedLayer(kernel, bias).upsampled(x, padding=2), expected)
+
+
+@torch.no_grad()
+def test_a_layer_serves_any_number_of_shapes_in_any_order() -> None:
+    kernel, bias = numbers(4, 6, 3, 3), numbers(4)
+    layer = FixedLayer(kernel, bias)
+    for n, rows in [(1, 3), (2, 3), (1, 9), (3, 3), (1, 3), (4, 2), (5, 2), (1, 3)]:
+        x = numbers(n, 6, rows, 5)
+        expected = functional.conv2d(x, kernel, bias, padding=1)
+        torch.testing.assert_close(layer.convolved(x), expected)
+
+
+@torch.no_grad()
+def test_a_layer_that_has_worked_is_copied_sent_and_converted() -> None:
+    x = numbers(1, 6, 5, 5)
+    layer = FixedLayer(numbers(4, 6, 3, 3), numbers(4))
+    expected = layer.convolved(x)
+    for made in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):  # noqa: S301
+        torch.testing.assert_close(made.convolved(x), expected, rtol=0, atol=0)
+    half = layer.bfloat16().convolved(x.bfloat16())
+    assert half.dtype is torch.bfloat16
+    torch.testing.assert_close(half.float(), expected, rtol=0.05, atol=0.2)
+    assert layer.to("meta").convolved(x.bfloat16().to("meta")).shape == expected.shape
+
+
+def test_with_gradients_torch_itself_does_the_work() -> None:
+    x, weight = numbers(2, 3).requires_grad_(), numbers(4, 3)
+    linear(x, weight, activation=Activation(torch.sigmoid, "sigmoid")).sum().backward()  # type: ignore[no-untyped-call]
+    assert x.grad is not None
