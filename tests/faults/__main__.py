@@ -29,6 +29,9 @@ def main() -> int:
     parser.add_argument("--outputs", default=",".join(_NAMES), help="formats between commas")
     parser.add_argument("--seed", type=int, default=0, help="decides the moments")
     asked = parser.parse_args()
+    known = {*FAULTS, *_NAMES}
+    if unknown := {*asked.only.split(","), *asked.outputs.split(",")} - known:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}")
     tallies: list[tuple[str, Tally]] = []
     for kind in asked.outputs.split(","):
         faults = [f for f in asked.only.split(",") if f in _ENOUGH.get(kind, FAULTS)]
