@@ -10,7 +10,7 @@ from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.scene_list import list_name, read_list
 from hsisr.commands.shard import Shard, shard_named, shard_of_job
 from hsisr.errors import HsisrError, InputDataError, UsageError
-from hsisr.io.names import RemotePath, scene_path
+from hsisr.io.names import RemotePath, scene_path, sibling
 from hsisr.io.opening import find_scenes
 from hsisr.io.stac import SourceItem, is_item_name, item_beside, read_item
 from hsisr.io.writer import guess_format
@@ -136,7 +136,7 @@ def item_path(output: Path) -> Path:
     >>> item_path(Path("finer/a_x4.tif")).name
     'a_x4.json'
     """
-    return output.with_suffix(".json")
+    return sibling(output, f"{output.stem}.json")
 
 
 def _key(path: Path) -> Path:

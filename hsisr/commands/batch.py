@@ -17,6 +17,7 @@ from hsisr.commands.upscale import Progress, UpscaleResult, plan_upscale, upscal
 from hsisr.errors import (
     HsisrError,
     HsisrWarning,
+    InputDataError,
     OutputExistsError,
     ResourceError,
     UsageError,
@@ -198,7 +199,7 @@ class _Run:
         work, options, item = begun.work, begun.options, None
         if work.item is not None:
             item = write_item(work.item, work.output, result, overwrite=options.overwrite)
-        if self.selection.in_folder and not isinstance(work.output, RemotePath):
+        if self.selection.in_folder:
             _remember(work, options, result, begun.source)
         return Done(result, item)
 
@@ -238,17 +239,17 @@ def _remember(
     from hsisr import __version__
 
     files = output_files(work, options)
-    record = Record(
-        hsisr=__version__,
-        source=source,
-        output=states(files),
-        heads={path.name: head_of(path) for path in files if path.is_file()},
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        making=making_of(options, work.output, result.model, result.weights_sha256),
-        moved_values=result.moved_values,
-        seconds=round(result.seconds, 3),
-    )
     try:
+        record = Record(
+            hsisr=__version__,
+            source=source,
+            output=states(files),
+            heads={path.name: head for path in files if (head := head_of(path))},
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            making=making_of(options, work.output, result.model, result.weights_sha256),
+            moved_values=result.moved_values,
+            seconds=round(result.seconds, 3),
+        )
         write_record(work.output, record)
-    except ResourceError as error:
+    except (InputDataError, ResourceError) as error:
         warnings.warn(f"{work.output} has no record: {error}", HsisrWarning, stacklevel=4)

@@ -21,7 +21,10 @@ from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.provenance import provenance_of
 from hsisr.errors import HsisrError
 from hsisr.io.envi_writer import envi_pair
+from hsisr.io.names import RemotePath, sibling
 from hsisr.io.opening import open_scene
+from hsisr.io.remote import refuse_unwritable
+from hsisr.io.remote_files import is_half_sent
 from hsisr.io.scene_files import FileState, head_of, require_whole, scene_files, states
 from hsisr.io.writer import guess_format
 from hsisr.models.interpolation import KERNELS
@@ -49,7 +52,30 @@ def judge(work: Work, options: UpscaleOptions, model: ChosenModel) -> Verdict:
 
     Raises:
         InputDataError: The scene's or the output's files cannot be looked at.
+        UsageError: The output is remote, and nothing can be written there.
     """
+    if isinstance(work.output, RemotePath):
+        refuse_unwritable(work.output)
+        if is_half_sent(work.output):
+            return Verdict("half", "was sent in part only")
+    return _by_what_is_there(work, options, model)
+
+
+def output_files(work: Work, options: UpscaleOptions) -> tuple[Path, ...]:
+    """The files that an output consists of: one, or an ENVI pair; and its STAC Item."""
+    is_pair = guess_format(work.output, options.format) == "ENVI"
+    files = envi_pair(work.output) if is_pair else (work.output,)
+    return (*files, item_path(work.output)) if work.item is not None else files
+
+
+def source_states(work: Work) -> tuple[FileState, ...]:
+    """How the input's files stand; nothing is known of one that is not on this machine."""
+    if isinstance(work.scene, RemotePath) or not isinstance(work.scene, Path):
+        return ()
+    return states(scene_files(work.scene))
+
+
+def _by_what_is_there(work: Work, options: UpscaleOptions, model: ChosenModel) -> Verdict:
     files = output_files(work, options)
     found = states(files)
     record = read_record(work.output)
@@ -70,18 +96,6 @@ def judge(work: Work, options: UpscaleOptions, model: ChosenModel) -> Verdict:
     if tags is not None and tags.get("CREATED", "") > record.created:
         return _by_tags(work, options, wanted)
     return Verdict("other", "has changed since it was made")
-
-
-def output_files(work: Work, options: UpscaleOptions) -> tuple[Path, ...]:
-    """The files that an output consists of: one, or an ENVI pair; and its STAC Item."""
-    is_pair = guess_format(work.output, options.format) == "ENVI"
-    files = envi_pair(work.output) if is_pair else (work.output,)
-    return (*files, item_path(work.output)) if work.item is not None else files
-
-
-def source_states(work: Work) -> tuple[FileState, ...]:
-    """How the input's files stand; nothing is known of one that is not on this machine."""
-    return states(scene_files(work.scene)) if isinstance(work.scene, Path) else ()
 
 
 def _by_record(work: Work, wanted: Making, record: Record) -> Verdict:
@@ -116,7 +130,7 @@ def _is_half(
         whole = remembered.get(state.name)
         if whole is None:
             return False
-        begins = head_of(output.with_name(state.name))
+        begins = head_of(sibling(output, state.name))
         cut_off = state.bytes < whole.bytes and record.heads.get(state.name, "").startswith(begins)
         if state != whole and not cut_off:
             return False

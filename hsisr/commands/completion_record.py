@@ -13,6 +13,8 @@ from typing import Any, Final
 
 from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.provenance import plain_options
+from hsisr.io.names import RemotePath, beside
+from hsisr.io.remote_files import read_beginning, write_whole
 from hsisr.io.scene_files import FileState
 from hsisr.io.writer import guess_format
 from hsisr.training.files import replace_file
@@ -101,7 +103,10 @@ def record_path(output: Path) -> Path:
     >>> record_path(Path("finer/a_x4.tif")).as_posix()
     'finer/.hsisr/a_x4.tif.json'
     """
-    return output.parent / FOLDER / f"{output.name}.json"
+    name = f"{output.name}.json"
+    if isinstance(output, RemotePath):
+        return beside(output, f"{FOLDER}/{name}")
+    return output.parent / FOLDER / name
 
 
 def write_record(output: Path, record: Record) -> None:
@@ -111,13 +116,24 @@ def write_record(output: Path, record: Record) -> None:
         ResourceError: The record cannot be written.
     """
     text = json.dumps({"record": _FORMAT, **asdict(record)}, indent=1, sort_keys=True)
-    replace_file(record_path(output), f"{text}\n".encode())
+    path, content = record_path(output), f"{text}\n".encode()
+    if isinstance(path, RemotePath):
+        write_whole(path, content)
+    else:
+        replace_file(path, content)
 
 
 def read_record(output: Path) -> Record | None:
-    """What is remembered of an output; None: nothing that can be read."""
+    """What is remembered of an output; None: nothing that can be read.
+
+    Raises:
+        InputDataError: The output is remote, and cannot be reached.
+    """
     path = record_path(output)
+    remote = read_beginning(path, _LARGEST) if isinstance(path, RemotePath) else None
     try:
+        if isinstance(path, RemotePath):
+            return None if remote is None else _record(json.loads(remote))
         if path.stat().st_size > _LARGEST:
             return None
         return _record(json.loads(path.read_bytes()))

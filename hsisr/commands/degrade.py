@@ -191,7 +191,11 @@ def _output_metadata(
 
 
 def _run(scene: Scene, writer: SceneWriter, options: DegradeOptions) -> int:
-    """Degrade strip by strip, in chunks of bands; returns how many values had to be moved."""
+    """Degrade strip by strip, in chunks of bands; returns how many values had to be moved.
+
+    Raises:
+        InputDataError: The scene cannot be read, or holds numbers that are too large.
+    """
     model, scale, moved = degradation_named(options.method, options.gain), options.scale, 0
     lr = writer.metadata
     step = _strip_rows(lr, writer.block_rows, scale)
@@ -200,7 +204,14 @@ def _run(scene: Scene, writer: SceneWriter, options: DegradeOptions) -> int:
         mask = _mask(scene, strip, scale) if _writes_mask(writer, scene) else None
         for bands in _chunks(scene, strip, scale):
             values, valid = _degraded(scene, strip, bands, model, scale)
-            stored = quantise(values, valid, lr.stored)
+            try:
+                stored = quantise(values, valid, lr.stored)
+            except FloatingPointError as error:
+                raise InputDataError(
+                    f"{scene.path}: bands {bands.start + 1} to {bands.stop} hold numbers whose "
+                    "means leave float32; if they mean no data, let the file name them as nodata, "
+                    "else scale the numbers"
+                ) from error
             moved += stored.moved
             writer.write(
                 stored.numbers,

@@ -12,6 +12,7 @@ from hsisr.commands.archive import Work, item_path
 from hsisr.errors import UsageError
 from hsisr.io.crs import crs_name
 from hsisr.io.envi_writer import envi_pair
+from hsisr.io.names import RemotePath
 from hsisr.io.opening import open_scene
 from hsisr.io.stac import SourceItem
 from hsisr.io.temporary import TemporaryPlace, refuse_existing, resource_errors
@@ -43,6 +44,10 @@ def check_item(work: Work, *, overwrite: bool) -> None:
     if work.item is None:
         return
     path = item_path(work.output)
+    if isinstance(path, RemotePath):
+        raise UsageError(
+            f"{path}: STAC Items are written to this machine only; --no-stac leaves it out"
+        )
     if path.exists() and path.samefile(work.item.path):
         raise UsageError(f"{path} is the input's own STAC Item; name another output")
     refuse_existing((path,), overwrite=overwrite)

@@ -43,6 +43,9 @@ def agree(
 
     Returns:
         The agreeing result and how many values had to be held at a limit.
+
+    Raises:
+        FloatingPointError: A value is not finite, or the sum over a block is not.
     """
     result, held = torch.empty(hr.shape, dtype=dtype or hr.dtype), 0
     least = [-torch.inf] * len(hr) if floors is None else floors
@@ -68,6 +71,8 @@ def _agree_band(
     planes = _planes(hr, scale)
     planes += wanted - planes.mean(dim=0)
     low, high = planes.aminmax()
+    if not (low > -torch.inf and high < torch.inf):  # not a number is neither
+        raise FloatingPointError("a value is not finite")
     held = torch.zeros_like(observed)
     if low < limits[0] or high > limits[1]:
         held = ((planes < limits[0]) | (planes > limits[1])).sum(dim=0, dtype=observed.dtype)

@@ -1,6 +1,6 @@
 """From blended rows of tiles to stored numbers: add up, agree, mask, quantise, hand on."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from hsisr.errors import HsisrError
 from hsisr.inference.consistency import agree
 from hsisr.inference.journal import Piece, Recording
 from hsisr.inference.observed import Observed
@@ -20,17 +21,33 @@ from hsisr.tiling.windows import Window
 
 
 class PanelFinisher:
-    """Rows of one panel: adds the tiles above, and finishes what no later tile adds to."""
+    """Rows of one panel: adds the tiles above, and finishes what no later tile adds to.
+
+    Args:
+        writer: Takes the finished blocks.
+        plan: The work.
+        panel: Columns.
+        consistent: Make block means equal the observed pixels.
+        masked: Hand the pixel mask to the writer.
+        overflown: The error to raise where numbers of these bands are not finite.
+    """
 
     def __init__(
-        self, writer: SceneWriter, plan: Plan, panel: Panel, *, consistent: bool, masked: bool
+        self,
+        writer: SceneWriter,
+        plan: Plan,
+        panel: Panel,
+        *,
+        consistent: bool,
+        masked: bool,
+        overflown: Callable[[tuple[int, ...], Observed], HsisrError],
     ) -> None:
         self.moved = 0
         self._blocks = BlockWriter(writer, panel.start * plan.scale, panel.size * plan.scale)
         self._stored: StoredNumbers = writer.metadata.stored
         self._limits = storable_range(self._stored)
         self._plan, self._panel = plan, panel
-        self._consistent, self._masked = consistent, masked
+        self._consistent, self._masked, self._overflown = consistent, masked, overflown
         self._waiting: dict[int, torch.Tensor] = {}
         self._open = False
         self._recording: Recording | None = None
@@ -90,10 +107,13 @@ class PanelFinisher:
         own = slice(bands[0], bands[-1] + 1)
         seen = observed.values[own][:, *inside]
         valid = observed.valid[own][:, *inside]
-        if self._consistent:
-            values = self._agreed(bands, values, seen, valid)
         fine_valid = _repeated(valid, self._plan.scale)
-        quantised = quantise(values.numpy(), fine_valid, self._stored)
+        try:
+            if self._consistent:
+                values = self._agreed(bands, values, seen, valid)
+            quantised = quantise(values.numpy(), fine_valid, self._stored)
+        except FloatingPointError as error:
+            raise self._overflown(bands, observed) from error
         self.moved += quantised.moved
         mask = np.asarray(fine_valid.any(axis=0)) if self._masked and bands[0] == 0 else None
         row = lr.row * self._plan.scale

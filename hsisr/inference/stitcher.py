@@ -15,6 +15,7 @@ from hsisr.inference.ahead import one_ahead
 from hsisr.inference.finishing import PanelFinisher
 from hsisr.inference.journal import Journal, Recording
 from hsisr.inference.observed import Observed, fill_rounds, observe
+from hsisr.inference.overflow import overflow_error
 from hsisr.inference.planning import BandGroup, Panel, Plan, Segment
 from hsisr.io.protocol import Scene, SceneWriter
 from hsisr.io.rolling import RollingScene
@@ -55,15 +56,22 @@ def stitch(
         journal: Strips that are there are taken from it, the others are kept in it.
         only: Strips, (number of the panel, number of the row of tiles), that are wanted; the
             writer gets nothing of the others. None: all.
+
+    Raises:
+        InputDataError: The scene cannot be read, or holds numbers that are too large.
+        WeightsError: The network's values are not finite.
     """
     moved = 0
+    overflown = functools.partial(overflow_error, scene, bands, plan)
     # one thread for all: memory that comes and goes in many threads is never given back
     with (
         ThreadPoolExecutor(1, thread_name_prefix="ahead") as thread,
         ThreadPoolExecutor(1, thread_name_prefix="reader") as reader,
     ):
         for place, panel in enumerate(plan.panels):
-            finisher = PanelFinisher(writer, plan, panel, consistent=consistent, masked=masked)
+            finisher = PanelFinisher(
+                writer, plan, panel, consistent=consistent, masked=masked, overflown=overflown
+            )
             rolling = RollingScene(scene, above=fill_rounds(plan))
             reading = _Reading(rolling, bands, plan, panel, reader)
             column = _Column(reading, plan, panel, finisher, thread)

@@ -114,35 +114,59 @@ class NetworkUpscaler(Upscaler):
     @torch.no_grad()
     def _run(self, tiles: torch.Tensor, bands: tuple[int, ...], trim: Trim) -> torch.Tensor:
         observed = tiles.to(self.device)
-        mean, deviation = self._normalisation(bands)
-        lr = self._grouped((observed - mean) / deviation)
-        zero = self._grouped((-mean / deviation)[None])
-        hr = self._finite(lr, zero)[:, : len(bands)] * deviation + mean
-        if self.consistent:
-            hr = draw_towards(hr, observed, KERNELS["bicubic"], self.scale)
+        hr = self._finer(observed, bands, self.precision)
+        if (broken := _broken(hr)).any():
+            hr[broken] = self._anew(observed[broken], bands)
         rows, cols = hr.shape[-2:]
         s = self.scale
         kept = hr[..., trim.top * s : rows - trim.bottom * s, trim.left * s : cols - trim.right * s]
         return kept.cpu()
 
-    def _finite(self, lr: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:
-        """The network's result in float32; what overflows half precision is done again in full."""
-        half = self.precision is not torch.float32
-        with torch.autocast(self.device.type, self.precision, enabled=half):
+    def _finer(
+        self, observed: torch.Tensor, bands: tuple[int, ...], precision: torch.dtype
+    ) -> torch.Tensor:
+        """Tiles in the numbers of the scene, context included."""
+        mean, deviation = self._normalisation(bands)
+        hr = self._raw(observed, bands, precision)[:, : len(bands)] * deviation + mean
+        return draw_towards(hr, observed, KERNELS["bicubic"], self.scale) if self.consistent else hr
+
+    def _raw(
+        self, observed: torch.Tensor, bands: tuple[int, ...], precision: torch.dtype
+    ) -> torch.Tensor:
+        """What the network, which alone is in `precision`, returns; in float32."""
+        mean, deviation = self._normalisation(bands)
+        lr = self._grouped((observed - mean) / deviation)
+        zero = self._grouped((-mean / deviation)[None])
+        half = precision is not torch.float32
+        with torch.autocast(self.device.type, precision, enabled=half):
             hr: torch.Tensor = self.network(lr, zero).float()
-        if half and not bool(torch.isfinite(hr).all()):
+        return hr
+
+    def _anew(self, observed: torch.Tensor, bands: tuple[int, ...]) -> torch.Tensor:
+        """Tiles that are not finite, in float32.
+
+        What the scene's own numbers make too large goes on; the finished strip is refused.
+
+        Raises:
+            WeightsError: The network does not return finite values in float32 either.
+        """
+        if self.precision is not torch.float32:
+            count = f"{len(observed)} tiles were" if len(observed) > 1 else "a tile was"
             warnings.warn(
-                f"a tile left the range of {self.precision}; it was computed in float32",
+                f"{count} computed in float32, for numbers left the range of "
+                f"{str(self.precision).removeprefix('torch.')}",
                 HsisrWarning,
                 stacklevel=2,
             )
-            hr = self.network(lr, zero)
-        if not bool(torch.isfinite(hr).all()):
+            hr = self._finer(observed, bands, torch.float32)
+            if not _broken(hr).any():
+                return hr
+        if _broken(self._raw(observed, bands, torch.float32)).any():
             raise WeightsError(
                 "the network returned values that are not finite; these weights cannot be used "
                 "on this scene (are its numbers scaled as the model card says?)"
             )
-        return hr
+        return self._finer(observed, bands, torch.float32)
 
     def _grouped(self, lr: torch.Tensor) -> torch.Tensor:
         """A group of exactly the network's size; a smaller one is mirrored at its last band."""
@@ -164,3 +188,16 @@ class NetworkUpscaler(Upscaler):
         mean = torch.from_numpy(self.statistics.mean[chosen]).float().nan_to_num(0.0)
         deviation = torch.from_numpy(self.statistics.deviation[chosen]).float()
         return mean[:, None, None].to(self.device), deviation[:, None, None].to(self.device)
+
+
+def _broken(tiles: torch.Tensor) -> torch.Tensor:
+    """True for tiles that are not finite, shape (n,), on the CPU.
+
+    A finite sum has finite terms, and costs a thirtieth of looking at each; only where it is not
+    finite, which large numbers do as well, is each looked at.
+    """
+    flat = tiles.flatten(1)
+    broken = ~torch.isfinite(flat.sum(dim=1)).cpu()
+    for number in broken.nonzero().ravel().tolist():
+        broken[number] = not bool(torch.isfinite(flat[number]).all())
+    return broken

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from hsisr.errors import OutputExistsError, ResourceError, UsageError
 from hsisr.io.blocks import require_fit
 from hsisr.io.envi_place import place_fields, write_sidecar
+from hsisr.io.names import sibling
 from hsisr.io.protocol import SceneWriter, TargetOptions
 from hsisr.io.raw_file import Interleave, RawFile
 from hsisr.io.spectral_tags import (
@@ -128,9 +129,9 @@ def envi_pair(path: Path) -> tuple[Path, Path]:
     """
     suffix = path.suffix.lower()
     if suffix == ".hdr":
-        return path, path.with_suffix(".img")
+        return path, sibling(path, f"{path.stem}.img")
     if suffix in _DATA_SUFFIXES:
-        return path.with_suffix(".hdr"), path
+        return sibling(path, f"{path.stem}.hdr"), path
     return _with(path, ".hdr"), path
 
 
@@ -257,4 +258,4 @@ def _interleave(path: Path, creation_options: Mapping[str, str]) -> Interleave:
 
 
 def _with(path: Path, suffix: str) -> Path:
-    return path.with_name(path.name + suffix)
+    return sibling(path, path.name + suffix)

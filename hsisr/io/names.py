@@ -101,6 +101,11 @@ def beside(path: RemotePath, name: str) -> RemotePath:
     return RemotePath(f"{folder}/{name}{path.url[end:]}")
 
 
+def sibling(path: Path, name: str) -> Path:
+    """Another name in the same folder, on whatever machine that is."""
+    return beside(path, name) if isinstance(path, RemotePath) else path.with_name(name)
+
+
 def without_secrets(text: str) -> str:
     """A text in which no URL has a user, a password or a query any more.
 

@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from hsisr.errors import InputDataError
 from hsisr.scene.cube import Cube
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling.windows import Window
@@ -60,14 +61,22 @@ class Scene(ABC):
 
         A number is invalid where it equals nodata, is not finite, or lies outside the file's own
         mask.
+
+        Raises:
+            InputDataError: The file cannot be read there, or float32 cannot hold a valid number.
         """
         meta = self.metadata
         window = window or Window(0, 0, meta.rows, meta.cols)
         bands = range(meta.bands) if bands is None else bands
         numbers = self.read_stored(window, bands)
+        valid = self._valid(numbers, window, bands)
+        with np.errstate(over="ignore"):  # told apart from nodata below
+            values = numbers.astype(np.float32, copy=False)
+        if numbers.dtype.kind == "f" and numbers.dtype.itemsize > values.dtype.itemsize:
+            self._require_range(numbers, values, valid, bands)
         return Cube(
-            values=numbers.astype(np.float32, copy=False),
-            valid=self._valid(numbers, window, bands),
+            values=values,
+            valid=valid,
             spectral_axis=meta.spectral_axis.subset(bands),
             georeference=meta.georeference.shifted(window.row, window.col),
         )
@@ -90,6 +99,23 @@ class Scene(ABC):
         if mask is not None:
             valid = valid & mask
         return valid
+
+    def _require_range(
+        self,
+        numbers: npt.NDArray[Any],
+        values: npt.NDArray[np.float32],
+        valid: npt.NDArray[np.bool_],
+        bands: Sequence[int],
+    ) -> None:
+        beyond = ~np.isfinite(values) & valid
+        if not beyond.any():
+            return
+        band, row, col = np.argwhere(beyond)[0]
+        raise InputDataError(
+            f"{self.path}: band {bands[band] + 1} holds {numbers[band, row, col]:g}, expected "
+            f"numbers up to {np.finfo(np.float32).max:.4g}, which float32 can hold; if it means no "
+            "data, let the file name it as nodata, else scale the numbers"
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -13,7 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from hsisr.errors import HsisrError, InputDataError, ResourceError, UsageError
+from hsisr.errors import (
+    HsisrError,
+    InputDataError,
+    OutputExistsError,
+    ResourceError,
+    UsageError,
+)
 from hsisr.io.names import RemotePath, beside, without_secrets
 
 _TO_GDAL: Final = {
@@ -221,6 +227,20 @@ def _reason(error: BaseException) -> str:
     return without_secrets(" ".join(str(error).split()))[:160] or type(error).__name__
 
 
+def refuse_unwritable(path: RemotePath) -> None:
+    """Say without asking anyone that nothing can be written to a kind of name.
+
+    Raises:
+        UsageError: So it is.
+    """
+    url = url_of(path)
+    if url.startswith(("http://", "https://", "ftp://")):
+        raise UsageError(
+            f"{path}: outputs cannot be sent over {url.partition(':')[0]}; give a local name, or "
+            "s3://, gs:// or az://"
+        )
+
+
 def require_writable(path: RemotePath, *, overwrite: bool) -> None:
     """Say early whether a remote output may be made.
 
@@ -229,14 +249,7 @@ def require_writable(path: RemotePath, *, overwrite: bool) -> None:
         UsageError: Nothing can be written to this kind of name.
         ResourceError: It cannot be reached.
     """
-    from hsisr.errors import OutputExistsError
-
-    url = url_of(path)
-    if url.startswith(("http://", "https://", "ftp://")):
-        raise UsageError(
-            f"{path}: outputs cannot be sent over {url.partition(':')[0]}; give a local name, or "
-            "s3://, gs:// or az://"
-        )
+    refuse_unwritable(path)
     with reaching(path, ResourceError, "cannot be written"):
         system, key = file_system(path)
         there = system.exists(key)

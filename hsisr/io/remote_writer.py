@@ -1,11 +1,12 @@
 """Scenes written to remote names: made here, whole, then sent.
 
 Object stores show an object only when all of it has come, so a file appears whole or not at all.
-Of a pair, and of a Zarr store, the part that makes the others readable goes last.
+Of a pair, and of a Zarr store, the part that makes the others readable goes last, and a mark beside
+them, gone when all is there, tells the half of one from somebody's files.
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.errors import ResourceError, UsageError
+from hsisr.errors import HsisrError, ResourceError, UsageError
 from hsisr.io.names import RemotePath, beside
 from hsisr.io.protocol import SceneWriter
 from hsisr.io.remote import file_system, reaching, require_writable, temporary_copy
+from hsisr.io.remote_files import is_half_sent, mark_sending, unmark_sending
 from hsisr.io.zarr_store import MARKS
 
 _LAST = (".hdr", ".zgroup", ".zmetadata")
@@ -78,27 +80,44 @@ class RemoteWriter(SceneWriter):
             (file for file in self._folder.rglob("*") if file.is_file()),
             key=lambda file: (file.name.endswith(_LAST), str(file)),
         )
-        sent: list[str] = []
+        names = {file.relative_to(self._folder).as_posix(): file for file in files}
         with reaching(self._remote, ResourceError, "cannot be sent"):
             system, key = file_system(self._remote)
             self._make_way(system, key)
-            try:
-                for file in files:
-                    target = beside(self._remote, file.relative_to(self._folder).as_posix())
-                    place = file_system(target)[1]
-                    system.makedirs(system._parent(place), exist_ok=True)  # noqa: SLF001 - fsspec's own way to say it
-                    system.put_file(str(file), place)
-                    sent.append(place)
-            except BaseException:
-                with suppress(OSError):
-                    for place in sent:
-                        system.rm_file(place)
-                raise
+            if len(names) > 1:
+                mark_sending(self._remote, {n: f.stat().st_size for n, f in names.items()})
+                self._remove_header(system, list(names)[-1])
+            self._send_all(system, names)
+        if len(names) > 1:
+            unmark_sending(self._remote)
+
+    def _send_all(self, system: Any, names: Mapping[str, Path]) -> None:
+        """Send files, the one that makes the others readable last, or none."""
+        sent: list[str] = []
+        try:
+            for name, file in names.items():
+                place = file_system(beside(self._remote, name))[1]
+                system.makedirs(system._parent(place), exist_ok=True)  # noqa: SLF001 - fsspec's own way to say it
+                system.put_file(str(file), place)
+                sent.append(place)
+        except BaseException:
+            with suppress(OSError, HsisrError):
+                for place in sent:
+                    system.rm_file(place)
+                unmark_sending(self._remote)
+            raise
+
+    def _remove_header(self, system: Any, name: str) -> None:
+        """Let no old header describe new data, should this be the last that happens."""
+        place = file_system(beside(self._remote, name))[1]
+        if system.exists(place):
+            system.rm_file(place)
 
     def _make_way(self, system: Any, key: str) -> None:
         """Remove an old store, whose parts would else mix with the new ones."""
         if not system.isdir(key):
             return
-        if not any(system.exists(f"{key}/{mark}") for mark in MARKS):
+        store = any(system.exists(f"{key}/{mark}") for mark in MARKS)
+        if not store and not is_half_sent(self._remote):
             raise UsageError(f"{self.path} is a folder and no Zarr store; give another name")
         system.rm(key, recursive=True)

@@ -13,7 +13,10 @@ from hsisr.errors import InputDataError
 from hsisr.io.envi import DATA_SUFFIXES
 from hsisr.io.names import RemotePath
 from hsisr.io.opening import open_scene
+from hsisr.io.remote import zarr_store_of
+from hsisr.io.remote_files import read_beginning, remote_state
 from hsisr.io.stack import DAMAGED
+from hsisr.io.zarr_store import OpenStore
 from hsisr.tiling.windows import Window
 
 _BESIDE: Final = (".aux.xml", ".msk", ".ovr")
@@ -48,7 +51,12 @@ def head_of(path: Path) -> str:
     """The first bytes of a file in hexadecimal digits; empty for a folder or what is not there.
 
     A file that was broken off still begins as the whole one did.
+
+    Raises:
+        InputDataError: It is remote, and cannot be reached.
     """
+    if isinstance(path, RemotePath):
+        return (read_beginning(path, _HEAD) or b"").hex()
     try:
         with path.open("rb") as file:
             return file.read(_HEAD).hex()
@@ -93,8 +101,8 @@ def scene_identity(path: Path) -> list[list[str | int]]:
 def require_whole(path: Path) -> None:
     """Check that a scene file was not broken off.
 
-    It has to open, every block that a TIFF names has to lie inside the file, and the last pixel
-    of the last band has to be readable.
+    It has to open, and the last pixel of the last band has to be readable. Every block that a TIFF
+    of this machine names has to lie inside the file, and no chunk that a Zarr store had may lack.
 
     Raises:
         InputDataError: It is not whole, or no scene.
@@ -102,7 +110,10 @@ def require_whole(path: Path) -> None:
     with closing(open_scene(path)) as scene:
         bands, rows, cols = scene.metadata.shape
         scene.read_stored(Window(rows - 1, cols - 1, 1, 1), [bands - 1])
-    if path.suffix.lower() in _TIFF:
+    if path.suffix.lower() == ".zarr":
+        with closing(OpenStore(zarr_store_of(path) if isinstance(path, RemotePath) else path)) as s:
+            s.require_all_chunks()
+    elif path.suffix.lower() in _TIFF and not isinstance(path, RemotePath):
         _require_blocks(path)
 
 
@@ -123,6 +134,9 @@ def _require_blocks(path: Path) -> None:
 
 
 def _state(path: Path) -> FileState | None:
+    if isinstance(path, RemotePath):
+        known = remote_state(path)
+        return None if known is None else FileState(path.name, *known)
     try:
         found = [entry.stat() for entry in (_inside(path) if path.is_dir() else [path])]
     except (FileNotFoundError, NotADirectoryError):

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hsisr.errors import HsisrError, OutputExistsError, ResourceError, UsageError
+from hsisr.io.renames import all_to_disk, move_to_free_name, remove, to_disk, was_moved
 
 _PART = ".part"
 _REPLACED = "replaced"
@@ -169,7 +170,7 @@ class TemporaryPlace:
     ) -> None:
         self.target = target
         self._overwrite, self._replaceable = overwrite, replaceable
-        self._sidecars = tuple(sidecars)
+        self._sidecars, self._in_place = tuple(sidecars), False
         refuse_existing((target,), overwrite=overwrite, replaceable=replaceable)
         if self._leftovers() and not overwrite:
             raise OutputExistsError(
@@ -198,15 +199,19 @@ class TemporaryPlace:
         try:
             with resource_errors(self.target):
                 for grown, _ in files:
-                    _all_to_disk(grown)
+                    all_to_disk(grown)
                 self._move(files)
-                _to_disk(self.target.parent)
+                to_disk(self.target.parent)
         finally:
             self.discard()
 
     def discard(self) -> None:
-        """Remove the folder and what is in it; a second call does nothing."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove the folder and what is in it; a second call does nothing.
+
+        What was set aside and could not be put back stays, for `recover`.
+        """
+        if self._in_place or not any(self.file(_REPLACED).glob("*")):
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _leftovers(self) -> list[Path]:
         return [path for path in self._sidecars if path.is_file()]
@@ -216,96 +221,30 @@ class TemporaryPlace:
         if self._overwrite and len(files) == 1 and not self._leftovers() and not grown.is_dir():
             grown.replace(target)  # in one step, so there is always an old or a new one
             return
-        placed: list[Path] = []
-        replaced = self._set_aside([target for _, target in files]) if self._overwrite else []
         try:
+            if self._overwrite:
+                self._set_aside([target for _, target in files])
             for grown, target in files:
-                _move_to_free_name(grown, target)
-                placed.append(target)
-        except BaseException:
-            for target in placed:
-                _remove(target)
-            for kept, target in replaced:
-                kept.replace(target)
+                move_to_free_name(grown, target)
+            self._in_place = True
+        except BaseException:  # an interrupt may come between any two steps, so look what was done
+            for grown, target in files:
+                if was_moved(grown, target):
+                    remove(target)
+            for kept in sorted(self.file(_REPLACED).glob("*"), key=self._is_main):
+                kept.replace(self.target.with_name(kept.name))
             raise
 
-    def _set_aside(self, targets: Sequence[Path]) -> list[tuple[Path, Path]]:
+    def _is_main(self, path: Path) -> bool:
+        """True for what makes the other files readable."""
+        return path.name == self.target.name
+
+    def _set_aside(self, targets: Sequence[Path]) -> None:
         """Move what will be replaced into this place, headers first, so that it can come back."""
-        moved = []
         aside = self.file(_REPLACED)
         aside.mkdir()
         for path in (*reversed(targets), *self._leftovers()):
             if os.path.lexists(path):
                 if path.is_dir() and not self._replaceable(path):
                     raise OutputExistsError(f"{path} became a folder while it was being made")
-                kept = aside / path.name
-                path.replace(kept)
-                moved.append((kept, path))
-        return moved
-
-
-def _move_to_free_name(grown: Path, target: Path) -> None:
-    """Rename, but never over another file: whoever came first keeps the name."""
-    if grown.is_dir():
-        _move_folder(grown, target)
-        return
-    try:
-        os.link(grown, target)
-    except FileExistsError as error:
-        raise OutputExistsError(
-            f"{target} appeared while it was being made, and is kept; give another name, or "
-            "--overwrite to replace it"
-        ) from error
-    except OSError:  # a file system without hard links: claim the name, then rename over it
-        try:
-            target.touch(exist_ok=False)
-        except FileExistsError as error:
-            raise OutputExistsError(f"{target} appeared while it was being made") from error
-        grown.replace(target)
-
-
-def _move_folder(grown: Path, target: Path) -> None:
-    """Rename a folder, but never over anything; the system itself refuses all but empty folders."""
-    taken = os.path.lexists(target)
-    try:
-        if not taken:
-            grown.rename(target)
-    except OSError as error:
-        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
-            raise
-        taken = True
-    if taken:
-        raise OutputExistsError(
-            f"{target} appeared while it was being made, and is kept; give another name, or "
-            "--overwrite to replace it"
-        )
-
-
-def _remove(path: Path) -> None:
-    """Take away what was placed a moment ago."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _all_to_disk(path: Path) -> None:
-    """A file, or a folder with everything in it."""
-    if path.is_dir():
-        for entry in path.iterdir():
-            _all_to_disk(entry)
-    _to_disk(path)
-
-
-def _to_disk(path: Path) -> None:
-    """Ask the system to keep a file, or the names in a folder, even if the power fails."""
-    if os.name == "nt":  # pragma: no cover - needs a handle that may write, and no folders
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):  # not a plain disk
-            raise
-    finally:
-        os.close(handle)
+                path.replace(aside / path.name)

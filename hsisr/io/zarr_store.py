@@ -140,6 +140,23 @@ class OpenStore:
             )
         return found
 
+    def require_all_chunks(self) -> None:
+        """Check that no chunk is missing, if all were written.
+
+        Raises:
+            InputDataError: One is.
+        """
+        if not self.attributes.get(WHOLE):
+            return
+        for name, array in self.arrays.items():
+            with zarr_errors(f"array {name or '/'} cannot be read"):
+                missing = int(array.nchunks) - int(array.nchunks_initialized)
+            if missing:
+                raise InputDataError(
+                    f"array {name or '/'} lacks {missing} of its chunks; the store is incomplete, "
+                    "copy it again"
+                )
+
     def close(self) -> None:
         """Release the store; a second call does nothing."""
         self._store.close()

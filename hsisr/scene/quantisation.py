@@ -87,6 +87,9 @@ def quantise(
         stored: The target. Where it names no nodata, invalid floats become NaN and invalid
             integers 0, to be told apart by the file's mask.
 
+    Raises:
+        FloatingPointError: A valid value is not finite.
+
     >>> target = StoredNumbers(dtype=np.dtype("int16"), nodata=-1)
     >>> quantise(np.float32([1.6, -1.2, 4e4]), np.array([True, True, False]), target)
     Quantised(numbers=array([ 2, -2, -1], dtype=int16), moved=1)
@@ -117,6 +120,7 @@ def _rounded(
     rounded = np.rint(values, dtype=np.float64 if dtype.itemsize > 2 else np.float32)
     if not rounded.size or (rounded.min() >= low and rounded.max() <= high):
         return rounded, 0
+    _require_finite(rounded, valid)
     outside = (rounded < low) | (rounded > high)
     moved = np.count_nonzero(outside if all_valid(valid) else outside & valid)
     return np.clip(rounded, low, high, out=rounded), int(moved)
@@ -127,9 +131,10 @@ def _quantise_float(
 ) -> Quantised:
     with np.errstate(over="ignore"):  # float16 overflow is counted below, not warned about
         numbers = values.astype(stored.dtype, copy=True)
-    overflow = np.isinf(numbers) & np.isfinite(values)
-    moved = int(np.count_nonzero(overflow & valid))
-    if moved:
+    moved = 0
+    if not _all_finite(numbers):
+        _require_finite(values, valid)
+        moved = int(np.count_nonzero(np.isinf(numbers) & valid))
         limit = np.finfo(stored.dtype).max
         np.clip(numbers, -limit, limit, out=numbers)
     if stored.nodata is not None and np.isfinite(stored.nodata):
@@ -141,6 +146,16 @@ def _quantise_float(
         empty = np.nan if stored.nodata is None else stored.nodata
         numbers[~np.broadcast_to(valid, numbers.shape)] = empty
     return Quantised(numbers, moved)
+
+
+def _all_finite(numbers: npt.NDArray[Any]) -> bool:
+    """True if all numbers are finite; two passes that make nothing."""
+    return not numbers.size or bool(np.isfinite(numbers.min()) and np.isfinite(numbers.max()))
+
+
+def _require_finite(values: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> None:
+    if not _all_finite(values) and not (np.isfinite(values) | ~valid).all():
+        raise FloatingPointError("a valid value is not finite")
 
 
 def _as_integers(rounded: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:

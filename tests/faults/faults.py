@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
-from tests.faults.trial import Tally, Trial, ended, one_line, pixels
+from tests.faults.trial import Ended, Tally, Trial, ended, one_line, pixels
 
 Fault = Callable[[Trial, int, random.Random], Tally]
 
@@ -63,44 +63,56 @@ def signalled(number: signal.Signals, *, replacing: bool) -> Fault:
     return fault
 
 
-def killed_between_renames(trial: Trial, times: int, chance: random.Random) -> Tally:  # noqa: ARG001
-    """SIGKILL just before and after every rename and link by which an output comes into place."""
-    tally = Tally("SIGKILL at every rename of the last step")
-    code = (
-        "import os, sys, signal, shutil, pathlib\n"
-        "count = [int(sys.argv.pop(1))]\n"
-        "def at(real):\n"
-        "    def call(*a, **k):\n"
-        "        count[0] -= any('.part' in str(w) or str(w).endswith('.unfinished') for w in a)\n"
-        "        if not count[0]: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "        return real(*a, **k)\n"
-        "    return call\n"
-        "os.link, pathlib.Path.replace = at(os.link), at(pathlib.Path.replace)\n"
-        "shutil.rmtree = at(shutil.rmtree)\n"
-        "import runpy; runpy.run_module('hsisr', run_name='__main__')\n"
-    )
-    for replacing in (False, True):
-        more = ["--overwrite"] if replacing else []
-        reached = True
-        number = 0
-        while reached:
-            number += 1
-            place = trial.fresh(f"rename-{replacing}-{number}")
-            trial.aim(place)
-            old = _with_old(trial) if replacing else None
-            words = [sys.executable, "-c", code, str(number), *trial.command(*more)[3:]]
-            done = subprocess.run(words, capture_output=True, text=True, check=False)
-            reached = done.returncode == -signal.SIGKILL
-            if reached:
-                wrong = _complaints_after_recovery(trial, old) + trial.resumed(*more)
-                tally.judge(wrong, finished=False)
-            shutil.rmtree(place)
-    return tally
+_AT_A_RENAME = """
+import os, re, sys, signal, shutil, pathlib
+last_step = re.compile(r"[.]part(/replaced)?(/[^/]+)?$|[.]unfinished$")
+count, number = [int(sys.argv.pop(1))], int(sys.argv.pop(1))
+def at(real):
+    def call(*a, **k):
+        count[0] -= any(last_step.search(str(w)) is not None for w in a)
+        if not count[0]: print("reached"); sys.stdout.flush(); os.kill(os.getpid(), number)
+        return real(*a, **k)
+    return call
+os.link, shutil.rmtree = at(os.link), at(shutil.rmtree)
+pathlib.Path.replace, pathlib.Path.rename = at(pathlib.Path.replace), at(pathlib.Path.rename)
+import runpy; runpy.run_module("hsisr", run_name="__main__")
+"""
+
+
+def signalled_at_renames(number: signal.Signals) -> Fault:
+    """A signal just before and after every rename by which an output comes into place."""
+    code = {signal.SIGKILL: -9, signal.SIGTERM: 143}[number]
+
+    def fault(trial: Trial, times: int, chance: random.Random) -> Tally:  # noqa: ARG001
+        tally = Tally(f"{number.name} at every rename of the last step")
+        for replacing in (False, True):
+            more = ["--overwrite"] if replacing else []
+            reached, place = True, 0
+            while reached:
+                place += 1
+                folder = trial.fresh(f"{number.name}-rename-{replacing}-{place}")
+                trial.aim(folder)
+                old = _with_old(trial) if replacing else None
+                words = [str(place), str(number.value), *trial.command(*more)[3:]]
+                words = [sys.executable, "-c", _AT_A_RENAME, *words]
+                done = subprocess.run(words, capture_output=True, text=True, check=False)
+                reached = "reached" in done.stdout
+                if reached:
+                    wrong = one_line(Ended(done.returncode, done.stderr), (code,))
+                    if number is signal.SIGKILL:
+                        wrong += _complaints_after_recovery(trial, old)
+                    else:
+                        wrong += trial.complaints(old)
+                    tally.judge(wrong + trial.resumed(*more), finished=False)
+                shutil.rmtree(folder)
+        return tally
+
+    return fault
 
 
 def _complaints_after_recovery(trial: Trial, old: "np.ndarray | None") -> list[str]:
-    """An ENVI pair cannot be replaced in one step: the next command on it puts it right."""
-    if trial.output.suffix == ".hdr":
+    """What is more than one file is not replaced in one step: the next command puts it right."""
+    if trial.output.suffix != ".tif":
         other = trial.run("--resume", "--tile", "24")  # refused, and writes nothing
         if other.code == 0:
             return ["a run with other settings went on with these strips"]
@@ -109,7 +121,7 @@ def _complaints_after_recovery(trial: Trial, old: "np.ndarray | None") -> list[s
 
 def file_size_limit(trial: Trial, times: int, chance: random.Random) -> Tally:
     """No file may grow beyond a limit."""
-    tally = Tally("limit on the size of files (ulimit -f)")
+    tally = Tally("limit on the size of files (`ulimit -f`)")
     for _ in _places(trial, "fsize", times):
         limit = chance.randrange(1_000, 500_000)
 
@@ -126,7 +138,7 @@ def file_size_limit(trial: Trial, times: int, chance: random.Random) -> Tally:
 
 def memory_limit(trial: Trial, times: int, chance: random.Random) -> Tally:
     """The process may have only so much memory (address space)."""
-    tally = Tally("limit on memory (ulimit -v)")
+    tally = Tally("limit on memory (`ulimit -v`)")
     for _ in _places(trial, "memory", times):
         limit = int(chance.uniform(0.5, 2.0) * 2**30)
 
@@ -240,7 +252,8 @@ def two_at_once(trial: Trial, times: int, chance: random.Random) -> Tally:
 FAULTS: dict[str, Fault] = {
     "kill": signalled(signal.SIGKILL, replacing=False),
     "kill-replacing": signalled(signal.SIGKILL, replacing=True),
-    "kill-renames": killed_between_renames,
+    "kill-renames": signalled_at_renames(signal.SIGKILL),
+    "term-renames": signalled_at_renames(signal.SIGTERM),
     "term": signalled(signal.SIGTERM, replacing=False),
     "interrupt": signalled(signal.SIGINT, replacing=True),
     "disk-full": disk_full,

@@ -13,7 +13,9 @@ import numpy as np
 import rasterio
 import torch
 
+from hsisr.io.opening import open_scene
 from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
+from hsisr.tiling.windows import Window
 from hsisr.weights import save_weights
 from tests.scenes import write_geotiff
 
@@ -161,7 +163,15 @@ def ended(process: "subprocess.Popen[str]") -> Ended:
 
 
 def pixels(path: Path) -> "np.ndarray":
-    """All numbers of a file."""
+    """All numbers of an output.
+
+    Raises:
+        ValueError: It cannot be read.
+    """
+    if path.suffix == ".zarr":
+        with open_scene(path) as scene:
+            rows, cols = scene.metadata.rows, scene.metadata.cols
+            return scene.read_stored(Window(0, 0, rows, cols), range(scene.metadata.bands))
     data = path.with_suffix(".img") if path.suffix == ".hdr" else path
     with rasterio.open(data) as file:
         numbers: np.ndarray = file.read()

@@ -170,3 +170,12 @@ def test_a_blob_does_not_move(scale: int) -> None:
         before = blob.sum(dim=1 - axis)
         expected = ((torch.arange(len(before)) + 0.5) * before).sum() / before.sum()
         assert float(((at * image).sum() / image.sum() - expected).abs()) < 0.01 / scale
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, 3e38])
+def test_what_cannot_agree_in_finite_numbers_is_an_error(bad: float, *, whole: bool) -> None:
+    hr = torch.ones(2, 4, 4)
+    hr[1, 2:, 2:] = bad  # four times 3e38 leave float32
+    with pytest.raises(FloatingPointError, match="a value is not finite"):
+        agree(hr, torch.ones(2, 2, 2), 2, limits=(0.0, 255.0), whole=whole)

@@ -2,7 +2,9 @@
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -152,3 +154,92 @@ def test_after_a_kill_a_half_placed_new_pair_is_gone(tmp_path: Path) -> None:
     (tmp_path / "mine.img").write_text("mine")
     recover(tmp_path / "a.hdr")
     assert [p.name for p in tmp_path.iterdir()] == ["mine.img"]
+
+
+class Interrupting:
+    """Raises KeyboardInterrupt just before or just after the n-th rename or link."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, number: int, *, after: bool) -> None:
+        self.left, self.after = number, after
+        for owner, name in ((os, "link"), (Path, "replace"), (Path, "rename")):
+            monkeypatch.setattr(owner, name, self.around(getattr(owner, name)))
+
+    def around(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*words: Any) -> Any:
+            self.left -= 1
+            if self.left == 0 and not self.after:
+                raise KeyboardInterrupt
+            done = real(*words)
+            if self.left == 0:
+                raise KeyboardInterrupt
+            return done
+
+        return call
+
+
+def written(folder: Path) -> dict[str, str]:
+    return {p.name: p.read_text() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+@pytest.mark.parametrize("links", [False, True])
+def test_an_interrupt_at_any_rename_leaves_the_old_pair(
+    number: int, after: bool, links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, data = tmp_path / "a.hdr", tmp_path / "a.img"
+    target.write_text("old header")
+    data.write_text("old data")
+    place = TemporaryPlace(target, overwrite=True)
+    pair = [(grown_in(place, "data", "new"), data), (grown_in(place, "h", "new"), target)]
+    Interrupting(monkeypatch, number, after=after)
+    if not links:
+        monkeypatch.setattr("os.link", _no_links)
+    with pytest.raises(KeyboardInterrupt):
+        place.commit(pair)
+    assert written(tmp_path) == {"a.hdr": "old header", "a.img": "old data"}
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_interrupt_at_any_rename_leaves_the_old_folder(
+    number: int, after: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "a.zarr"
+    target.mkdir()
+    (target / "x").write_text("old")
+    place = TemporaryPlace(target, overwrite=True, replaceable=Path.is_dir)
+    grown = place.file("a.zarr")
+    grown.mkdir()
+    (grown / "x").write_text("new")
+    Interrupting(monkeypatch, number, after=after)
+    with pytest.raises(KeyboardInterrupt):
+        place.commit([(grown, target)])
+    assert written(tmp_path) == {"x": "old"}
+
+
+def test_what_cannot_be_put_back_is_kept_for_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, data = tmp_path / "a.hdr", tmp_path / "a.img"
+    target.write_text("old header")
+    data.write_text("old data")
+    place = TemporaryPlace(target, overwrite=True)
+    pair = [(grown_in(place, "data", "new"), data), (grown_in(place, "h", "new"), target)]
+    with monkeypatch.context() as patch:
+        Interrupting(patch, 2, after=False)
+        patch.setattr(TemporaryPlace, "_is_main", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            place.commit(pair)
+    assert not target.exists()
+    recover(target)
+    assert written(tmp_path) == {"a.hdr": "old header", "a.img": "old data"}
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def _no_links(*_: object) -> None:
+    raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+def _interrupted(*_: object) -> bool:
+    raise KeyboardInterrupt

@@ -225,3 +225,13 @@ def test_float16_overflow_is_counted() -> None:
     done = quantise(values, np.ones(2, np.bool_), StoredNumbers(dtype=np.dtype("float16")))
     assert done.moved == 1
     assert np.isfinite(done.numbers).all()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint64", "float16", "float32", "float64"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_stored_only_where_there_is_no_data(dtype: str, bad: float) -> None:
+    values, valid = np.array([3.0, bad], np.float32), np.array([True, False])
+    stored = StoredNumbers(dtype=np.dtype(dtype), nodata=7)
+    assert quantise(values, valid, stored).numbers.tolist() == [3, 7]
+    with pytest.raises(FloatingPointError, match="a valid value is not finite"):
+        quantise(values, np.ones(2, np.bool_), stored)

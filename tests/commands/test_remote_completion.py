@@ -1,0 +1,261 @@
+"""What `--skip-existing` does about outputs that are not on this machine."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+from hsisr.commands.archive import Failure, Wanted, Work, select
+from hsisr.commands.batch import Done, Outcome, Skipped, upscale_all
+from hsisr.commands.completion import judge
+from hsisr.commands.completion_record import record_path
+from hsisr.commands.model_choice import choose_model
+from hsisr.commands.options import UpscaleOptions
+from hsisr.commands.upscale import upscale
+from hsisr.errors import HsisrWarning, OutputExistsError, UsageError
+from hsisr.io.names import RemotePath, scene_path
+from hsisr.io.opening import open_scene
+from tests.commands.files import counts, write_tif
+from tests.io.serving_ranges import serving
+
+BICUBIC = UpscaleOptions(scale=2, model="bicubic")
+FORMATS = ("GTiff", "ENVI", "Zarr")
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    path = write_tif(tmp_path / "a.tif", counts(3, 20, 16))
+    then = time.time() - 60
+    os.utime(path, (then, then))
+    return path
+
+
+@pytest.fixture
+def system() -> Iterator[Any]:
+    """The memory of this process; nothing is left of it."""
+    found = fsspec.filesystem("memory")
+    yield found
+    found.store.clear()
+    found.pseudo_dirs[:] = [""]
+
+
+def once(
+    scene: Path | str, options: UpscaleOptions, folder: str = "memory://bucket/out"
+) -> Outcome:
+    wanted = Wanted(sources=[scene_path(scene), Path("nowhere.tif")], output=scene_path(folder))
+    selection = select(wanted, options)  # two sources, so that the output is a folder
+    first, _ = upscale_all(selection, options, skip_existing=True)
+    return first
+
+
+def made(scene: Path | str, options: UpscaleOptions) -> RemotePath:
+    outcome = once(scene, options)
+    assert isinstance(outcome, Done)
+    assert isinstance(outcome.result.output, RemotePath)
+    return outcome.result.output
+
+
+def assert_whole(output: Path) -> None:
+    with open_scene(output) as hr:
+        assert hr.read().values.shape == (3, 40, 32)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_finished_remote_output_is_left_out(name: str, scene: Path, system: Any) -> None:
+    options = replace(BICUBIC, format=name)
+    output = made(scene, options)
+    assert isinstance(record_path(output), RemotePath)
+    before = system.find("/bucket", detail=True)
+    again = once(scene, options)
+    assert isinstance(again, Skipped)
+    assert again.reason == "recorded as complete"
+    assert system.find("/bucket", detail=True) == before
+    records = [key for key in before if "/.hsisr/" in key]
+    assert records == [f"/bucket/out/.hsisr/{output.name}.json"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_without_a_record_its_own_tags_decide(name: str, scene: Path, system: Any) -> None:
+    options = replace(BICUBIC, format=name)
+    output = made(scene, options)
+    system.rm_file(f"/bucket/out/.hsisr/{output.name}.json")
+    again = once(scene, options)
+    assert isinstance(again, Skipped)
+    assert again.reason == "complete by its own tags"
+
+
+@pytest.mark.parametrize(
+    ("name", "part"), [("ENVI", "a_x2.hdr"), ("ENVI", "a_x2.img"), ("Zarr", "a_x2.zarr/data/0.0.0")]
+)
+def test_a_recorded_output_of_which_a_part_is_gone_is_made_anew(
+    name: str, part: str, scene: Path, system: Any
+) -> None:
+    options = replace(BICUBIC, format=name)
+    output = made(scene, options)
+    system.rm_file(f"/bucket/out/{part}")
+    with pytest.warns(HsisrWarning, match=r"memory://bucket/out/a_x2.* is broken off, \d+ of \d+"):
+        again = once(scene, options)
+    assert isinstance(again, Done)
+    assert_whole(output)
+
+
+def test_a_recorded_object_that_was_cut_off_is_made_anew(scene: Path, system: Any) -> None:
+    output = made(scene, BICUBIC)
+    whole = system.cat_file("/bucket/out/a_x2.tif")
+    system.pipe_file("/bucket/out/a_x2.tif", whole[: len(whole) * 2 // 3])
+    with pytest.warns(HsisrWarning, match="is broken off"):
+        assert isinstance(once(scene, BICUBIC), Done)
+    assert_whole(output)
+
+
+def test_somebody_elses_object_is_kept(scene: Path, system: Any) -> None:
+    made(scene, BICUBIC)
+    system.pipe_file("/bucket/out/a_x2.tif", b"precious")
+    for reason in ("has changed since it was made", "has no record and cannot be read to its end"):
+        kept = once(scene, BICUBIC)
+        assert isinstance(kept, Failure)
+        assert isinstance(kept.error, OutputExistsError)
+        assert reason in str(kept.error)
+        assert system.cat_file("/bucket/out/a_x2.tif") == b"precious"
+        system.rm("/bucket/out/.hsisr", recursive=True) if "changed" in reason else None
+
+
+def test_other_options_keep_a_remote_output(scene: Path, system: Any) -> None:  # noqa: ARG001
+    made(scene, BICUBIC)
+    kept = once(scene, replace(BICUBIC, model="lanczos"))
+    assert isinstance(kept, Failure)
+    assert "was made with bicubic, and is kept" in str(kept.error)
+
+
+class Killed(BaseException):
+    """Nothing after it happens, as if the process were gone."""
+
+
+def sent_until(end: str, scene: Path, options: UpscaleOptions, patch: pytest.MonkeyPatch) -> None:
+    """A run that is killed when it comes to a part."""
+    put = MemoryFileSystem.put_file
+
+    def breaking(self: Any, local: str, place: str, **more: Any) -> None:
+        if place.endswith(end):
+            raise Killed
+        put(self, local, place, **more)
+
+    def nothing(*_: Any) -> None:
+        raise Killed
+
+    with patch.context() as within:
+        within.setattr(MemoryFileSystem, "put_file", breaking)
+        within.setattr(MemoryFileSystem, "rm_file", nothing)
+        with pytest.raises(Killed):
+            once(scene, options)
+
+
+@pytest.mark.parametrize(
+    ("name", "end"), [("ENVI", ".hdr"), ("Zarr", "data/.zarray"), ("Zarr", ".zmetadata")]
+)
+def test_what_a_killed_run_sent_in_part_is_made_anew(
+    name: str, end: str, scene: Path, system: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = replace(BICUBIC, format=name)
+    sent_until(end, scene, options, monkeypatch)
+    assert any("a_x2" in key for key in system.find("/bucket") if "/.hsisr/" not in key)
+    with pytest.warns(HsisrWarning, match="was sent in part only; it is made anew"):
+        again = once(scene, options)
+    assert isinstance(again, Done)
+    assert_whole(again.result.output)
+    assert not [key for key in system.find("/bucket") if key.endswith(".sending")]
+
+
+def test_overwrite_replaces_a_store_that_was_sent_in_part(
+    scene: Path, system: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = replace(BICUBIC, format="Zarr")
+    sent_until("data/.zarray", scene, options, monkeypatch)
+    assert not system.exists("/bucket/out/a_x2.zarr/.zgroup")
+    target = scene_path("memory://bucket/out/a_x2.zarr")
+    upscale(scene, target, replace(options, overwrite=True))
+    assert_whole(target)
+
+
+def test_what_else_lies_beside_a_part_is_no_part_of_it(
+    scene: Path, system: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = replace(BICUBIC, format="Zarr")
+    sent_until("data/.zarray", scene, options, monkeypatch)
+    system.pipe_file("/bucket/out/a_x2.zarr/thesis", b"precious")
+    kept = once(scene, options)
+    assert isinstance(kept, Failure)
+    assert "has no record and cannot be read to its end, and is kept" in str(kept.error)
+
+
+def test_an_old_header_never_describes_new_data(
+    scene: Path, system: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = replace(BICUBIC, format="ENVI")
+    output = made(scene, options)
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryFileSystem, "put_file", _no_connection)
+        with pytest.raises(OSError, match="cannot be sent: no connection"):
+            upscale(scene, output, replace(options, overwrite=True))
+    assert not system.exists("/bucket/out/a_x2.hdr")
+
+
+def _no_connection(*_: Any, **__: Any) -> None:
+    raise ConnectionResetError("reset")
+
+
+def test_a_remote_scene_and_a_remote_output_are_recognised(scene: Path, system: Any) -> None:  # noqa: ARG001
+    with serving(scene.parent) as address:
+        made(f"{address}/a.tif", BICUBIC)
+        assert isinstance(once(f"{address}/a.tif", BICUBIC), Skipped)
+
+
+@pytest.mark.parametrize(
+    ("folder", "words"),
+    [
+        ("{}/out", "outputs cannot be sent over http"),
+        ("/vsizip/a.zip/out", "only rasters that GDAL reads"),
+    ],
+)
+def test_where_nothing_can_be_written_one_line_says_so(
+    folder: str, words: str, scene: Path
+) -> None:
+    with serving(scene.parent) as address:
+        outcome = once(scene, BICUBIC, folder.format(address))
+    assert isinstance(outcome, Failure)
+    assert isinstance(outcome.error, UsageError)
+    assert words in str(outcome.error)
+    assert "\n" not in str(outcome.error)
+
+
+def test_a_store_that_tells_no_times_is_recognised_by_its_size(
+    scene: Path, system: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = MemoryFileSystem.info
+
+    def timeless(self: Any, path: str, **more: Any) -> Mapping[str, Any]:
+        return {k: v for k, v in info(self, path, **more).items() if k != "created"}
+
+    monkeypatch.setattr(MemoryFileSystem, "info", timeless)
+    made(scene, BICUBIC)
+    assert isinstance(once(scene, BICUBIC), Skipped)
+    assert system.exists("/bucket/out/a_x2.tif")
+
+
+def test_resuming_a_finished_remote_output_says_that_it_is_finished(
+    scene: Path, system: Any
+) -> None:
+    target = scene_path("memory://bucket/a.tif")
+    upscale(scene, target, BICUBIC)
+    before = system.cat_file("/bucket/a.tif")
+    with pytest.warns(HsisrWarning, match=r"memory://bucket/a.tif is finished already"):
+        upscale(scene, target, replace(BICUBIC, resume=True))
+    assert system.cat_file("/bucket/a.tif") == before
+    verdict = judge(Work(scene, scene, target), BICUBIC, choose_model(BICUBIC))
+    assert verdict.state == "finished"
