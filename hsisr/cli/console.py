@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
 
-from hsisr.errors import HsisrError, HsisrWarning, ResourceError, means_no_memory
+from hsisr.errors import HsisrError, HsisrWarning, ResourceError, means_no_memory, one_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -116,7 +116,7 @@ def _warnings_as_lines(verbosity: int) -> Iterator[None]:
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         ours = issubclass(category, HsisrWarning)
         if (ours and verbosity > QUIET) or verbosity >= DEBUG:
-            say(f"warning: {message}", color="yellow")
+            say(f"warning: {one_line(str(message))}", color="yellow")
 
     with warnings.catch_warnings():
         warnings.simplefilter("always")
