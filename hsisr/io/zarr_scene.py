@@ -12,11 +12,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.errors import InputDataError, UsageError
+from hsisr.errors import InputDataError, ResourceError, UsageError
 from hsisr.io.boxes import checked_axes, cut
 from hsisr.io.protocol import Scene
 from hsisr.io.zarr_fields import ZarrFields, dimension_names
-from hsisr.io.zarr_store import OpenStore
+from hsisr.io.zarr_store import OpenStore, zarr_errors
 from hsisr.tiling.windows import Window
 
 _ROWS: Final = frozenset({"y", "lat", "latitude", "row", "rows", "northing", "line", "lines"})
@@ -31,9 +31,11 @@ class ZarrScene(Scene):
     def __init__(self, path: Path, store: OpenStore, name: str, axes: str) -> None:
         """`axes` is the order of the cube's axes."""
         self.path, self._store, self._name, self._axes = path, store, name, axes
-        fields, array = ZarrFields(store, name, axes), store.arrays[name]
-        self.metadata = fields.metadata()
-        self._mask = fields.mask_name()
+        array = store.arrays[name]
+        with zarr_errors("what it says of its cube cannot be understood"):
+            fields = ZarrFields(store, name, axes)
+            self.metadata = fields.metadata()
+            self._mask = fields.mask_name()
         self.block_rows = max(1, int(array.chunks[axes.index("r")]))
 
     def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
@@ -52,11 +54,12 @@ class ZarrScene(Scene):
 
         Raises:
             InputDataError: It cannot be read; the message names the scene.
+            ResourceError: It does not fit into memory.
         """
         try:
             return self._store.read(name, place)
-        except InputDataError as error:
-            raise InputDataError(f"{self.path}: {error}") from error
+        except (InputDataError, ResourceError) as error:
+            raise type(error)(f"{self.path}: {error}") from error
 
     def close(self) -> None:
         """See `Scene.close`."""

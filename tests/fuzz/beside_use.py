@@ -21,9 +21,7 @@ from hsisr.commands.stac_item import item_text
 from hsisr.commands.unfinished import Binding, unfinished_run
 from hsisr.inference.footprint import Room
 from hsisr.inference.journal import Journal, Piece
-from hsisr.io.opening import open_scene
 from hsisr.io.stac import read_item
-from tests.fuzz.law import STEM
 from tests.fuzz.mutators import unpacked
 from tests.memory import metadata_of
 from tests.scenes import numbered, write_geotiff

@@ -11,6 +11,7 @@ from typing import Any
 import numcodecs
 import numpy as np
 import zarr as zarr_python
+from zarr.codecs import BloscCodec, GzipCodec
 
 from hsisr.commands.completion_record import Record, making, record_path, write_record
 from hsisr.inference.footprint import Room
@@ -19,9 +20,9 @@ from hsisr.io.scene_files import FileState, head_of
 from tests.fuzz.beside_use import lay_record
 from tests.fuzz.mutators import packed
 from tests.io.written import rich_metadata, write_scene
+from tests.io.zarr_stores import Version, write_store
 from tests.scenes import numbered
 from tests.stac_items import data_asset, write_item
-from tests.io.zarr_stores import write_store
 
 Seeds = Iterator[tuple[str, bytes]]
 
@@ -38,7 +39,8 @@ def zarr() -> Seeds:
         yield "own", _folder(path)
         names = {"cube": (("wl", "y", "x"), CUBE), "wl": (("wl",), [400.0, 500.0, 600.0])}
         named = {**names, "band_name": (("wl",), np.array(["a", "b", "c"], "T"))}
-        for version, arrays in ((2, names), (3, named)):
+        kinds: tuple[tuple[Version, dict[str, Any]], ...] = ((2, names), (3, named))
+        for version, arrays in kinds:
             plain = write_store(Path(folder, f"{version}"), arrays, version=version)
             yield f"version-{version}", _folder(plain)
         for name, options in _PACKINGS.items():
@@ -60,8 +62,8 @@ _PACKINGS: dict[str, dict[str, Any]] = {
     },
     "filtered": {"zarr_format": 2, "filters": [numcodecs.Delta("<u2")]},
     "shards": {"shards": CUBE.shape, "chunks": (1, 2, 5)},
-    "blosc": {"compressors": zarr_python.codecs.BloscCodec()},
-    "gzip": {"compressors": zarr_python.codecs.GzipCodec()},
+    "blosc": {"compressors": BloscCodec()},
+    "gzip": {"compressors": GzipCodec()},
 }
 
 
@@ -75,7 +77,7 @@ def stac() -> Seeds:
     with tempfile.TemporaryDirectory() as folder:
         yield "flight", write_item(Path(folder)).read_bytes()
         own = {"a": data_asset("a.tif", bands=[{"name": "b", "gsd": 30}, {}])}
-        plain = {"stac_version": "1.1.0", "stac_extensions": [], "geometry": None}
+        plain: dict[str, Any] = {"stac_version": "1.1.0", "stac_extensions": [], "geometry": None}
         yield "plain", write_item(Path(folder), own, **plain).read_bytes()
 
 
