@@ -163,6 +163,8 @@ def _opener_of_folder(path: Path, variable: str | None, axes: str | None) -> Cal
 def _start(path: Path) -> bytes:
     """The first bytes of a file that must be there and hold something."""
     try:
+        if path.exists() and not path.is_file():
+            raise InputDataError("found a pipe or a device, expected a file; copy it into one")
         with path.open("rb") as file:
             start = file.read(512)
     except FileNotFoundError as error:

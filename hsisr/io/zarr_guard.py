@@ -4,7 +4,6 @@ A link, a pipe or a device among the files of a store would show another file, o
 folder that links to itself has no end either.
 """
 
-import os
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -75,19 +74,20 @@ class GuardedStore(WrapperStore[Any]):
             raise InputDataError(f"part {key[:80]} of it lies elsewhere, which is not followed")
         if self._root is None:
             return
-        path = str(self._root)
+        path, size = self._root, 0
         for part in parts:
-            path = os.path.join(path, part)
+            path = path / part
             try:
-                found = os.lstat(path)
+                found = path.lstat()
             except (OSError, ValueError):
                 return  # for zarr to say
+            size = found.st_size
             if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
                 raise InputDataError(
                     f"part {key[:80]} of it is a link or a device, which is not followed; copy the "
                     "store with what it links to (cp -rL)"
                 )
-        _require_size(key, found.st_size, byte_range)
+        _require_size(key, size, byte_range)
 
 
 def _require_size(key: str, size: int, byte_range: Any) -> None:

@@ -95,8 +95,9 @@ def open_zarr(
     store = OpenStore(path if source is None else source)
     try:
         name = _cube(store.arrays, variable)
-        array = store.arrays[name]
-        return ZarrScene(path, store, name, _axes(array) if axes is None else checked_axes(axes))
+        return ZarrScene(
+            path, store, name, _axes(store, name) if axes is None else checked_axes(axes)
+        )
     except BaseException:
         store.close()
         raise
@@ -129,9 +130,11 @@ def _table(arrays: Mapping[str, Any]) -> str:
     return ", ".join(few) + (", ..." if len(arrays) > 12 else "") or "nothing"
 
 
-def _axes(array: Any) -> str:
+def _axes(store: OpenStore, cube: str) -> str:
     """The order that the dimensions' names tell, else bands first."""
     letters = ""
-    for name in dimension_names(array):
+    with zarr_errors("what it says of its cube cannot be understood"):
+        names = dimension_names(store.arrays[cube])
+    for name in names:
         letters += "r" if name.lower() in _ROWS else "c" if name.lower() in _COLS else "b"
     return letters if sorted(letters) == ["b", "c", "r"] else "brc"

@@ -1,4 +1,4 @@
-"""What is done with hostile files beside scenes: items, stores, records and what broken runs left."""
+"""What is done with hostile stores, items, records, and what a broken run leaves."""
 
 import hashlib
 import json
@@ -22,9 +22,10 @@ from hsisr.commands.unfinished import Binding, unfinished_run
 from hsisr.inference.footprint import Room
 from hsisr.inference.journal import Journal, Piece
 from hsisr.io.stac import read_item
+from tests.commands.files import write_tif
 from tests.fuzz.mutators import unpacked
 from tests.memory import metadata_of
-from tests.scenes import numbered, write_geotiff
+from tests.scenes import numbered
 
 RESULT = UpscaleResult(
     source=Path("a.tif"),
@@ -72,7 +73,7 @@ def use_item(path: Path) -> None:
 def _output() -> bytes:
     """A GeoTIFF that says of itself that hsisr made it."""
     with tempfile.TemporaryDirectory() as folder:
-        path = write_geotiff(Path(folder, "a.tif"), numbered(1, 4, 5))
+        path = write_tif(Path(folder, "a.tif"), numbered(1, 4, 5))
         with rasterio.open(path, "r+") as dataset:
             dataset.update_tags(HSISR_CREATED="2026-02-02T00:00:00Z", HSISR_MODEL="bicubic")
         return path.read_bytes()

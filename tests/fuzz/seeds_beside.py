@@ -34,8 +34,9 @@ def zarr() -> Seeds:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "own.zarr")
         write_scene(path, rich_metadata((3, 4, 5)))
-        for name in ("x", "y", "fwhm", "band_offset", "good_bands"):
-            shutil.rmtree(path / name)
+        for name in ("x", "y", "fwhm", "band_offset", "good_bands", ".zmetadata"):
+            part = path / name
+            shutil.rmtree(part) if part.is_dir() else part.unlink()
         yield "own", _folder(path)
         names = {"cube": (("wl", "y", "x"), CUBE), "wl": (("wl",), [400.0, 500.0, 600.0])}
         named = {**names, "band_name": (("wl",), np.array(["a", "b", "c"], "T"))}
