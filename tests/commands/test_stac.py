@@ -229,7 +229,12 @@ def test_plain_scenes_need_no_pystac(
 def test_numbers_and_texts_that_json_lacks_do_not_spoil_the_derived_item(
     tmp_path: Path, out: Path
 ) -> None:
-    strange = {"gsd": 10**400, "nodata": float("nan"), "title": "\ud800", "far": float("inf")}
+    strange: dict[str, Any] = {
+        "gsd": 10**400,
+        "nodata": float("nan"),
+        "title": "\ud800",
+        "far": float("inf"),
+    }
     item = write_item(tmp_path / "in", {"a": data_asset(**strange)})
     text = Path(str(made(item, out).item)).read_text(encoding="utf-8")
     asset = json.loads(text, parse_constant=pytest.fail)["assets"]["a"]

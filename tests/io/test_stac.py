@@ -146,5 +146,5 @@ def test_keys_of_assets_do_not_reach_the_terminal(tmp_path: Path) -> None:
 
 
 def test_a_million_bands_are_read(tmp_path: Path) -> None:
-    bands = [{}] * 10**6
+    bands: list[dict[str, Any]] = [{}] * 10**6
     assert read_item(write_item(tmp_path, {"a": data_asset(bands=bands)})).key == "a"
