@@ -126,15 +126,19 @@ def _warnings_as_lines(verbosity: int) -> Iterator[None]:
 
 @contextmanager
 def _log_level(verbosity: int) -> Iterator[None]:
-    """Let the `hsisr` loggers speak on stderr from `-v` on; GDAL's complaints stay in errors."""
+    """Let the `hsisr` loggers speak on stderr from `-v` on; libraries' complaints stay in errors."""
     logger = logging.getLogger("hsisr")
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     before = logger.level
     logger.setLevel(logging.DEBUG if verbosity >= VERBOSE else logging.WARNING)
     logger.addHandler(handler)
-    logging.getLogger("rasterio").addHandler(logging.NullHandler())
-    logging.getLogger("rasterio").propagate = verbosity >= DEBUG
+    for library in (
+        "rasterio",
+        "asyncio",
+    ):  # asyncio's are about a damaged Zarr store's other parts
+        logging.getLogger(library).addHandler(logging.NullHandler())
+        logging.getLogger(library).propagate = verbosity >= DEBUG
     try:
         yield
     finally:

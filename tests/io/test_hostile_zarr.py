@@ -6,6 +6,7 @@ import json
 import lzma
 import os
 import struct
+import subprocess
 import sys
 import zlib
 from collections.abc import Callable
@@ -322,6 +323,22 @@ def test_a_codec_is_never_looked_for_by_a_name_of_the_store(
     make = array(compressor=codec) if version == 2 else chunk_3([codec], b"")
     with pytest.raises(InputDataError, match=r"scene\.zarr"):
         use_scene(make(tmp_path))
+
+
+def test_several_broken_arrays_are_one_line_on_the_terminal(tmp_path: Path) -> None:
+    arrays = dict.fromkeys("abcdef", (("b", "y", "x"), CUBE))
+    store = write_store(tmp_path / "scene.zarr", arrays)
+    for name in arrays:
+        edit_json(store / name / ".zarray", shape="wide")
+    done = subprocess.run(
+        [sys.executable, "-m", "hsisr", "info", str(store)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert len(done.stderr.splitlines()) == 1
+    assert "scene.zarr" in done.stderr
 
 
 def test_names_from_a_store_do_not_reach_the_terminal(tmp_path: Path) -> None:
