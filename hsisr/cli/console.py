@@ -126,7 +126,7 @@ def _warnings_as_lines(verbosity: int) -> Iterator[None]:
 
 @contextmanager
 def _log_level(verbosity: int) -> Iterator[None]:
-    """Let the `hsisr` loggers speak on stderr from `-v` on; libraries' complaints stay in errors."""
+    """Let the `hsisr` loggers speak on stderr from `-v` on; GDAL's complaints stay in errors."""
     logger = logging.getLogger("hsisr")
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))

@@ -22,11 +22,16 @@ from hsisr.commands.unfinished import Binding, unfinished_run
 from hsisr.inference.footprint import Room
 from hsisr.inference.journal import Journal, Piece
 from hsisr.io.stac import read_item
+from hsisr.io.zarr_guard import LARGEST_DOCUMENT
+from hsisr.io.zarr_scene import open_zarr
+from hsisr.io.zarr_unpacking import TooLargeError
 from tests.commands.files import write_tif
 from tests.fuzz.mutators import unpacked
 from tests.memory import metadata_of
 from tests.scenes import numbered
 
+LATE = (LARGEST_DOCUMENT, open_zarr, TooLargeError)
+"""From files that are loaded when they are needed, so that the fuzzer sees them loaded."""
 RESULT = UpscaleResult(
     source=Path("a.tif"),
     output=Path("a_x2.tif"),
