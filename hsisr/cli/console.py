@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
 
-from hsisr.errors import HsisrError, HsisrWarning, ResourceError, means_no_memory
+from hsisr.errors import HsisrError, HsisrWarning, ResourceError, means_no_memory, one_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -116,7 +116,7 @@ def _warnings_as_lines(verbosity: int) -> Iterator[None]:
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         ours = issubclass(category, HsisrWarning)
         if (ours and verbosity > QUIET) or verbosity >= DEBUG:
-            say(f"warning: {message}", color="yellow")
+            say(f"warning: {one_line(str(message))}", color="yellow")
 
     with warnings.catch_warnings():
         warnings.simplefilter("always")
@@ -133,8 +133,12 @@ def _log_level(verbosity: int) -> Iterator[None]:
     before = logger.level
     logger.setLevel(logging.DEBUG if verbosity >= VERBOSE else logging.WARNING)
     logger.addHandler(handler)
-    logging.getLogger("rasterio").addHandler(logging.NullHandler())
-    logging.getLogger("rasterio").propagate = verbosity >= DEBUG
+    for library in (
+        "rasterio",
+        "asyncio",
+    ):  # asyncio's are about a damaged Zarr store's other parts
+        logging.getLogger(library).addHandler(logging.NullHandler())
+        logging.getLogger(library).propagate = verbosity >= DEBUG
     try:
         yield
     finally:

@@ -134,7 +134,7 @@ def read_record(output: Path) -> Record | None:
     try:
         if isinstance(path, RemotePath):
             return None if remote is None else _record(json.loads(remote))
-        if path.stat().st_size > _LARGEST:
+        if not path.is_file() or path.stat().st_size > _LARGEST:
             return None
         return _record(json.loads(path.read_bytes()))
     except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
@@ -145,16 +145,34 @@ def _record(plain: dict[str, Any]) -> Record | None:
     if plain.pop("record") != _FORMAT:
         return None
     made = plain.pop("making")
+    sha256 = made["weights_sha256"]
     return Record(
+        hsisr=_text(plain.pop("hsisr")),
         source=_states(plain.pop("source")),
         output=_states(plain.pop("output")),
-        heads={str(name): str(head) for name, head in plain.pop("heads").items()},
-        making=Making(str(made["model"]), made["weights_sha256"], dict(made["options"])),
+        heads={_text(name): _text(head) for name, head in plain.pop("heads").items()},
+        created=_text(plain.pop("created")),
+        making=Making(
+            _text(made["model"]), sha256 and _text(sha256), dict(made["options"].items())
+        ),
+        moved_values=_whole(plain.pop("moved_values")),
         **plain,
     )
 
 
 def _states(rows: list[dict[str, Any]]) -> tuple[FileState, ...]:
     return tuple(
-        FileState(str(row["name"]), int(row["bytes"]), int(row["mtime_ns"])) for row in rows
+        FileState(_text(row["name"]), _whole(row["bytes"]), _whole(row["mtime_ns"])) for row in rows
     )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"found {value!r:.80}, expected a text")
+    return value
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int:
+        raise TypeError(f"found {value!r:.80}, expected a whole number")
+    return value

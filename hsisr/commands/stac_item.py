@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
@@ -75,18 +76,33 @@ def write_item(
     with closing(open_scene(output)) as scene:
         metadata = scene.metadata
     path = item_path(output)
-    plain = derived_item(source, output, result, metadata).to_dict(
-        include_self_link=False, transform_hrefs=False
-    )
+    text = item_text(source, output, result, metadata)
     place = TemporaryPlace(path, overwrite=overwrite)
     try:
         grown = place.file(path.name)
         with resource_errors(path):
-            grown.write_text(json.dumps(plain, indent=2, ensure_ascii=False) + "\n", "utf-8")
+            grown.write_bytes(text)
         place.commit([(grown, path)])
     finally:
         place.discard()
     return path
+
+
+def item_text(
+    source: SourceItem, output: Path, result: "UpscaleResult", metadata: SceneMetadata
+) -> bytes:
+    """The file of an output's item; see `write_item`.
+
+    Args:
+        source: The item of the input.
+        output: What was made.
+        result: How.
+        metadata: What the output says.
+    """
+    item = derived_item(source, output, result, metadata)
+    plain = item.to_dict(include_self_link=False, transform_hrefs=False)
+    text = json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
+    return text.encode("utf-8", "backslashreplace")  # half a pair of surrogates, as JSON writes it
 
 
 def derived_item(
@@ -183,13 +199,18 @@ def _finer_sizes(fields: Any, scale: int) -> Any:
     if not isinstance(fields, dict):
         return fields
     finer: dict[str, Any] = {
-        key: value / scale if key in _SIZES and isinstance(value, (int, float)) else value
-        for key, value in fields.items()
+        key: _part(value, scale) if key in _SIZES else value for key, value in fields.items()
     }
     for key in _PER_BAND:
         if isinstance(finer.get(key), list):
             finer[key] = [_finer_sizes(band, scale) for band in finer[key]]
     return finer
+
+
+def _part(value: Any, scale: int) -> Any:
+    """A size divided by the scale; what is none, or beyond all numbers, as it is."""
+    is_size = isinstance(value, (int, float)) and abs(value) < sys.float_info.max
+    return value / scale if is_size else value
 
 
 def _without(fields: Mapping[str, Any], beginnings: tuple[str, ...]) -> dict[str, Any]:

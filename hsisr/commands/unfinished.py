@@ -29,6 +29,8 @@ _SUFFIX: Final = ".unfinished"
 _LOCK: Final = "lock"
 _BOUND: Final = "run.json"
 _STRIPS: Final = "strips"
+_LARGEST: Final = 2**26
+"""Bytes of what a run is bound to; real ones have some thousands."""
 
 
 def run_place(output: Path, file_format: str | None) -> Path:
@@ -189,11 +191,15 @@ def _strips_of(folder: Path, table: Mapping[str, Any] | None) -> Path:
 def _read(path: Path) -> dict[str, Any] | None:
     """What an earlier run was bound to; None where nothing can be read."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        Room(**found["room"])
-        return found if isinstance(found["binding"]["settings"], dict) else None
-    except (OSError, ValueError, KeyError, TypeError):
+        if not path.is_file() or path.stat().st_size > _LARGEST:
+            return None
+        found = json.loads(path.read_bytes())
+        room, binding = asdict(Room(**found["room"])), found["binding"]
+        sound = all(type(size) is int and 0 <= size < 2**63 for size in room.values())
+        sound = sound and isinstance(binding["settings"], dict) and "input" in binding
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
+    return dict(found) if sound else None
 
 
 def _require_same(then: Mapping[str, Any], now: Mapping[str, Any], output: Path) -> None:

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import HsisrWarning, ResourceError
+from hsisr.inference.strip_file import FACTS, is_whole_strip
 
-_FACTS: Final = "strip.json"
 _SUFFIX: Final = ".npz"
 
 
@@ -56,11 +56,7 @@ class Journal:
 
     def has(self, panel: int, row: int) -> bool:
         """True if a strip is there and whole."""
-        try:
-            with zipfile.ZipFile(self._path(panel, row)) as file:
-                return file.testzip() is None and _FACTS in file.namelist()
-        except (OSError, zipfile.BadZipFile, EOFError):
-            return False
+        return is_whole_strip(self._path(panel, row))
 
     def pieces(self, panel: int, row: int) -> Iterator[Piece]:
         """The pieces of a strip that is there, in the order they were put."""
@@ -153,7 +149,7 @@ class Recording:
             return
         facts = {"places": self._places, "moved": moved}
         try:
-            self._file.writestr(_FACTS, json.dumps(facts))
+            self._file.writestr(FACTS, json.dumps(facts))
             self._file.close()
             self._growing.replace(self._path)
             self._file = None
@@ -186,5 +182,5 @@ def _array(file: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
 
 
 def _facts(file: zipfile.ZipFile) -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads(file.read(_FACTS))
+    facts: dict[str, Any] = json.loads(file.read(FACTS))
     return facts

@@ -4,6 +4,7 @@ Contents decide before names do, for a GeoTIFF may have an ENVI header beside it
 be either of two formats.
 """
 
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -131,7 +132,7 @@ def _begins_envi(entry: Path) -> bool:
 
 def _opener(path: Path, variable: str | None, axes: str | None) -> Callable[[], Scene]:
     """The reader of a path, ready to be called."""
-    if path.is_dir():
+    if _is_folder(path):
         return _opener_of_folder(path, variable, axes)
     start = _start(path)
     if start.startswith(b"MATLAB ") or path.suffix.lower() == ".mat":
@@ -160,13 +161,29 @@ def _opener_of_folder(path: Path, variable: str | None, axes: str | None) -> Cal
     return lambda: open_folder(path)
 
 
+def _is_folder(path: Path) -> bool:
+    """True for a folder; what is none is refused if it is no file either.
+
+    Raises:
+        InputDataError: It is a pipe or a device, or its name is none that a file can have.
+    """
+    try:
+        kind = path.stat().st_mode
+    except FileNotFoundError as error:
+        raise InputDataError("there is no such file or folder; check the name") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no name that a file can have"
+        raise InputDataError(f"the file cannot be opened ({reason})") from error
+    if not (stat.S_ISDIR(kind) or stat.S_ISREG(kind)):
+        raise InputDataError("found a pipe or a device, expected a file; copy it into one")
+    return stat.S_ISDIR(kind)
+
+
 def _start(path: Path) -> bytes:
     """The first bytes of a file that must be there and hold something."""
     try:
         with path.open("rb") as file:
             start = file.read(512)
-    except FileNotFoundError as error:
-        raise InputDataError("there is no such file or folder; check the name") from error
     except OSError as error:
         raise InputDataError(f"the file cannot be opened ({error.strerror})") from error
     if not start:

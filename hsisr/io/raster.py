@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,11 @@ from hsisr.io.gdal_metadata import metadata_of
 from hsisr.io.names import without_secrets
 from hsisr.io.protocol import Scene
 from hsisr.tiling.windows import Window
+
+_DISGUISED: Final = (
+    "found a text of XML, expected an image; if GDAL is to read the files that it names, give it "
+    "the suffix .vrt"
+)
 
 
 class RasterScene(Scene):
@@ -116,13 +121,17 @@ def open_dataset(name: str, options: Mapping[str, str] | None = None) -> Any:
     heard = Listener()
     try:
         with gdal_env(**(options or {})), listening(heard):
-            return rasterio.open(name, sharing=False)
+            dataset = rasterio.open(name, sharing=False)
     except RasterioError as error:
         _refuse_unreachable(name, [*heard.errors, *heard.warnings, reason(error)])
         raise InputDataError(
             "not an image that can be read, expected GeoTIFF, ENVI, MATLAB, a TIFF stack or a "
             f"folder of single-band images ({reason(error)})"
         ) from error
+    if dataset.driver == "VRT" and ".vrt" not in name.lower():
+        dataset.close()
+        raise InputDataError(_DISGUISED)
+    return dataset
 
 
 def _refuse_unreachable(name: str, said: Sequence[str]) -> None:
@@ -148,10 +157,7 @@ def _refuse_disguised(path: Path) -> None:
         return
     with suppress(OSError), path.open("rb") as file:
         if file.read(512).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
-            raise InputDataError(
-                "found a text of XML, expected an image; if GDAL is to read the files that it "
-                "names, give it the suffix .vrt"
-            )
+            raise InputDataError(_DISGUISED)
 
 
 def refuse_unusable(dataset: Any) -> None:

@@ -5,6 +5,7 @@ specification 1.1.0, Item and Best Practices (asset roles, media types).
 """
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 
 _LARGEST: Final = 64 * 2**20
 """Bytes of an item; real ones have some thousands."""
+_DEEPEST: Final = 64
+"""Braces inside of each other; real items have about ten."""
+_LONGEST_HREF: Final = 8192
+_SCHEME: Final = re.compile("^([A-Za-z][A-Za-z0-9+.-]+):/")
+_REACHED: Final = ("http", "https", "ftp", "s3", "gs", "gcs", "az", "abfs")
+_REACHED_BY_GDAL: Final = ("/vsicurl/", "/vsis3/", "/vsigs/", "/vsiaz/")
 _READABLE: Final = (".tif", ".tiff", ".hdr", ".img", ".dat", ".raw", ".bsq", ".bil", ".bip")
 _OTHER_ROLES: Final = frozenset({"thumbnail", "overview", "visual", "metadata", "cloud", "mask"})
 
@@ -85,7 +92,7 @@ def _content(path: Path) -> dict[str, Any]:
         size = path.stat().st_size
         if size > _LARGEST:
             raise InputDataError(f"{path}: found {size} bytes of JSON, expected a STAC Item")
-        content = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes(), parse_float=_number, parse_constant=_CONSTANTS.get)
     except OSError as error:
         raise InputDataError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
@@ -101,6 +108,28 @@ def _content(path: Path) -> dict[str, Any]:
     raise InputDataError(f"{path}: found {found}, expected a STAC Item (a Feature); name one")
 
 
+_NO_ITEM: Final = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+"""What pystac and the readers of dates stumble over."""
+_CONSTANTS: Final = {"NaN": "nan", "Infinity": "inf", "-Infinity": "-inf"}
+"""What JSON does not have, by the texts of STAC's raster extension."""
+
+
+def _number(text: str) -> float | str:
+    number = float(text)
+    return number if math.isfinite(number) else str(number)
+
+
+def _is_too_deep(content: Any) -> bool:
+    """True if lists and objects lie in each other deeper than any item's do."""
+    layer = [content]
+    for _ in range(_DEEPEST):
+        inside = [one.values() if isinstance(one, dict) else one for one in layer]
+        layer = [part for one in inside for part in one if isinstance(part, (dict, list))]
+        if not layer:
+            return False
+    return True
+
+
 def _require_form(path: Path, content: dict[str, Any]) -> None:
     """Check what is used here and pystac takes as it comes."""
     assets = content.get("assets")
@@ -111,12 +140,15 @@ def _require_form(path: Path, content: dict[str, Any]) -> None:
             isinstance(roles, list)
             and all(isinstance(role, str) for role in roles)
             and isinstance(asset.get("href"), str)
+            and len(asset["href"]) <= _LONGEST_HREF
             and isinstance(asset.get("type") or "", str)
         )
     if wrong:
         raise InputDataError(
             f"{path}: is no valid STAC Item, expected an id and assets with href, type and roles"
         )
+    if _is_too_deep(content):
+        raise InputDataError(f"{path}: is no valid STAC Item, lists lie {_DEEPEST} deep in it")
 
 
 def _parsed(path: Path, content: dict[str, Any]) -> "pystac.Item":
@@ -129,7 +161,7 @@ def _parsed(path: Path, content: dict[str, Any]) -> "pystac.Item":
         ) from error
     try:
         item = pystac.Item.from_dict(content, href=str(path.absolute()))
-    except (pystac.STACError, LookupError, TypeError, ValueError, AttributeError) as error:
+    except (pystac.STACError, *_NO_ITEM) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise InputDataError(f"{path}: is no valid STAC Item ({reason})") from error
     return item
@@ -175,13 +207,49 @@ def _one_of_pairs(item: "pystac.Item", keys: list[str]) -> list[str]:
 
 def _place(path: Path, href: str) -> Path | str:
     """Where an href leads from an item; what is not on this machine stays an address."""
-    if "\0" in href:
+    if "\0" in href or "%00" in href:
         raise InputDataError(f"{path}: found a zero byte in an asset's href")
+    if _ending(href) == ".vrt":
+        raise InputDataError(
+            f"{path}: its asset is a .vrt, which names other files; name that file to read it"
+        )
+    scheme = _SCHEME.match(href)
     if href.startswith("file://"):
-        return Path(url2pathname(href.removeprefix("file://").removeprefix("localhost")))
-    if "://" in href or href.startswith("/vsi"):
-        return href
-    place = path.parent / href
-    if "%" in href and not place.exists():  # hrefs are URIs, though many write plain names
-        return path.parent / unquote(href).replace("\0", "")
+        place = Path(url2pathname(href.removeprefix("file://").removeprefix("localhost")))
+    elif scheme is not None or href.startswith("/vsi"):
+        return _address(path, href, scheme[1] if scheme else "")
+    else:
+        place = path.parent / href
+        if "%" in href and not _is_there(path, place):  # hrefs are URIs, though many write names
+            place = path.parent / unquote(href, errors="surrogateescape")
+    _is_there(path, place)
     return place
+
+
+def _is_there(path: Path, place: Path) -> bool:
+    """True if there is something at the place to which an item leads.
+
+    Raises:
+        InputDataError: It is no name that a file can have.
+    """
+    try:
+        place.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no name that a file can have"
+        raise InputDataError(
+            f"{path}: found an asset's href that leads nowhere: {reason}"
+        ) from error
+    return True
+
+
+def _address(path: Path, href: str, scheme: str) -> str:
+    """An address of something far away, as the item gives it."""
+    far = scheme.lower() in _REACHED and href[len(scheme) :].startswith("://")
+    if "::" in href or not (far or href.startswith(_REACHED_BY_GDAL)):
+        raise InputDataError(
+            f"{path}: the href of its asset is {href[:80]!r}, expected a file or an address of "
+            f"{', '.join(_REACHED)}"
+        )
+    return href

@@ -238,7 +238,7 @@ def _number(value: Any) -> float | None:
         return None
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 
@@ -255,7 +255,7 @@ def _texts(fields: Any) -> dict[str, str]:
 def _decoded(text: Any) -> Any:
     try:
         return json.loads(text) if isinstance(text, str) else text
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputDataError(f"the place holds no JSON where it should ({error})") from error
 
 

@@ -12,11 +12,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.errors import InputDataError, UsageError
+from hsisr.errors import InputDataError, ResourceError, UsageError
 from hsisr.io.boxes import checked_axes, cut
 from hsisr.io.protocol import Scene
 from hsisr.io.zarr_fields import ZarrFields, dimension_names
-from hsisr.io.zarr_store import OpenStore
+from hsisr.io.zarr_store import OpenStore, zarr_errors
 from hsisr.tiling.windows import Window
 
 _ROWS: Final = frozenset({"y", "lat", "latitude", "row", "rows", "northing", "line", "lines"})
@@ -31,9 +31,11 @@ class ZarrScene(Scene):
     def __init__(self, path: Path, store: OpenStore, name: str, axes: str) -> None:
         """`axes` is the order of the cube's axes."""
         self.path, self._store, self._name, self._axes = path, store, name, axes
-        fields, array = ZarrFields(store, name, axes), store.arrays[name]
-        self.metadata = fields.metadata()
-        self._mask = fields.mask_name()
+        array = store.arrays[name]
+        with zarr_errors("what it says of its cube cannot be understood"):
+            fields = ZarrFields(store, name, axes)
+            self.metadata = fields.metadata()
+            self._mask = fields.mask_name()
         self.block_rows = max(1, int(array.chunks[axes.index("r")]))
 
     def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
@@ -52,11 +54,12 @@ class ZarrScene(Scene):
 
         Raises:
             InputDataError: It cannot be read; the message names the scene.
+            ResourceError: It does not fit into memory.
         """
         try:
             return self._store.read(name, place)
-        except InputDataError as error:
-            raise InputDataError(f"{self.path}: {error}") from error
+        except (InputDataError, ResourceError) as error:
+            raise type(error)(f"{self.path}: {error}") from error
 
     def close(self) -> None:
         """See `Scene.close`."""
@@ -92,8 +95,9 @@ def open_zarr(
     store = OpenStore(path if source is None else source)
     try:
         name = _cube(store.arrays, variable)
-        array = store.arrays[name]
-        return ZarrScene(path, store, name, _axes(array) if axes is None else checked_axes(axes))
+        return ZarrScene(
+            path, store, name, _axes(store, name) if axes is None else checked_axes(axes)
+        )
     except BaseException:
         store.close()
         raise
@@ -126,9 +130,11 @@ def _table(arrays: Mapping[str, Any]) -> str:
     return ", ".join(few) + (", ..." if len(arrays) > 12 else "") or "nothing"
 
 
-def _axes(array: Any) -> str:
+def _axes(store: OpenStore, cube: str) -> str:
     """The order that the dimensions' names tell, else bands first."""
     letters = ""
-    for name in dimension_names(array):
+    with zarr_errors("what it says of its cube cannot be understood"):
+        names = dimension_names(store.arrays[cube])
+    for name in names:
         letters += "r" if name.lower() in _ROWS else "c" if name.lower() in _COLS else "b"
     return letters if sorted(letters) == ["b", "c", "r"] else "brc"

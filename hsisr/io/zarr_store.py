@@ -5,7 +5,11 @@ Its text may name any shape and any codec, so both are looked at before a chunk 
 codecs that are known to be harmless are unpacked, and no chunk larger than `LARGEST_CHUNK`.
 """
 
+import lzma
+import math
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +18,18 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.errors import InputDataError, UsageError
+from hsisr.errors import InputDataError, ResourceError, UsageError
 from hsisr.io.names import without_secrets
 
 LARGEST_CHUNK: Final = 2**30
 """Bytes of an unpacked chunk that is read; one chunk at a time has to fit into memory."""
+
+_LONGEST: Final = 2**48
+"""Longest side of an array; zarr counts chunks with floats, and beyond 2^53 without end."""
+_MOST_IN_SHARD: Final = 2**20
+_LARGEST_BESIDE: Final = 2**26
+_MOST_PIECES_BESIDE: Final = 10_000
+"""Bytes, and chunks, of an array that is read as a whole."""
 
 MARKS: Final = ("zarr.json", ".zgroup", ".zarray")
 """A folder with one of these in it is a Zarr store."""
@@ -39,13 +50,14 @@ _HARMLESS: Final = frozenset(
 _DAMAGED: Final = (
     OSError,
     ValueError,  # every error of zarr's own is one, and those of JSON
-    KeyError,
+    LookupError,
     TypeError,
-    IndexError,
     AttributeError,
     RuntimeError,  # unpacking
     NotImplementedError,
-    OverflowError,
+    ArithmeticError,
+    AssertionError,
+    *(EOFError, BufferError, struct.error, zlib.error, lzma.LZMAError),
 )
 """What zarr raises where a store does not keep to the format."""
 
@@ -76,13 +88,16 @@ def zarr_errors(what: str = "not a Zarr store that can be read") -> Iterator[Non
 
     Raises:
         InputDataError: The store is damaged.
+        ResourceError: It takes more memory than there is.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # zarr's, about stores that are half of each version
             yield
-    except (InputDataError, UsageError):
+    except (InputDataError, ResourceError, UsageError):
         raise
+    except MemoryError as error:
+        raise ResourceError(f"{what}; it does not fit into memory") from error
     except _DAMAGED as error:
         words = without_secrets(" ".join(str(error).split()))[:200] or type(error).__name__
         raise InputDataError(
@@ -102,10 +117,11 @@ class OpenStore:
 
     def __init__(self, source: Any) -> None:
         zarr = zarr_package()
+        self._known: dict[str, Any] = {}
         with zarr_errors():
             if isinstance(source, Path):
                 source = zarr.storage.LocalStore(source, read_only=True)
-            self._store = _noticing(source)
+            self._store = _guarded(source)
             root = zarr.open(store=self._store, mode="r")
             if isinstance(root, zarr.Array):
                 self.arrays: dict[str, Any] = {"": root}
@@ -128,8 +144,9 @@ class OpenStore:
         Raises:
             InputDataError: A chunk is damaged or missing, or may not be unpacked.
         """
-        array = self.arrays[name]
-        _require_harmless(name, array)
+        array = self._bounded(name)
+        if place is ...:
+            _require_little(name, array)
         self._store.missing = None
         with zarr_errors(f"array {name or '/'} cannot be read"):
             found = np.asarray(array[place])
@@ -157,28 +174,33 @@ class OpenStore:
                     "copy it again"
                 )
 
+    def _bounded(self, name: str) -> Any:
+        """The array, known to be harmless, with codecs that unpack no more than fits it."""
+        if name not in self._known:
+            from hsisr.io.zarr_unpacking import in_bounds  # loads zarr
+
+            size = _require_harmless(name, self.arrays[name])
+            with zarr_errors(f"array {name or '/'} cannot be read"):
+                self._known[name] = in_bounds(self.arrays[name], size)
+        return self._known[name]
+
     def close(self) -> None:
         """Release the store; a second call does nothing."""
         self._store.close()
 
 
-def _noticing(store: Any) -> Any:
-    """The store, with an attribute `missing` that names the last key not found."""
-    from zarr.storage import WrapperStore
+def _guarded(store: Any) -> Any:
+    from hsisr.io.zarr_guard import GuardedStore  # loads zarr
 
-    class Noticing(WrapperStore[Any]):
-        missing: str | None = None
-
-        async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
-            found = await super().get(key, prototype, byte_range)
-            if found is None:
-                self.missing = key
-            return found
-
-    return Noticing(store)
+    return GuardedStore(store)
 
 
-def _require_harmless(name: str, array: Any) -> None:
+def _require_harmless(name: str, array: Any) -> int:
+    """Bytes of an unpacked chunk, or of a shard.
+
+    Raises:
+        InputDataError: It is too large, or a codec is none of the harmless ones.
+    """
     described = array.metadata.to_dict()
     parts = [described.get(key) for key in ("compressor", "filters", "codecs")]
     unknown = {codec for codec in _codecs(parts) if codec not in _HARMLESS}
@@ -187,6 +209,8 @@ def _require_harmless(name: str, array: Any) -> None:
             f"array {name or '/'} is packed by {', '.join(sorted(unknown))}, expected a plain "
             "compression such as zstd; write it again with that"
         )
+    if max(array.shape, default=0) > _LONGEST:
+        raise InputDataError(f"array {name or '/'} has a side longer than {_LONGEST}")
     itemsize = max(1, int(getattr(array.dtype, "itemsize", 1)))
     size = itemsize
     for side in getattr(array, "shards", None) or array.chunks:
@@ -195,6 +219,25 @@ def _require_harmless(name: str, array: Any) -> None:
         raise InputDataError(
             f"array {name or '/'} has chunks of {size} bytes, expected at most {LARGEST_CHUNK}; "
             "write it again with smaller chunks"
+        )
+    if getattr(array, "shards", None) and size // itemsize > _MOST_IN_SHARD * math.prod(
+        array.chunks
+    ):
+        raise InputDataError(
+            f"array {name or '/'} has more than {_MOST_IN_SHARD} chunks in a shard; write it again "
+            "with larger chunks"
+        )
+    return size
+
+
+def _require_little(name: str, array: Any) -> None:
+    """Refuse an array beside the cube that has one number a band, and is huge all the same."""
+    sides = [max(1, math.ceil(s / c)) for s, c in zip(array.shape, array.chunks, strict=True)]
+    size = math.prod(array.shape) * max(1, int(getattr(array.dtype, "itemsize", 1)))
+    if size > _LARGEST_BESIDE or math.prod(sides) > _MOST_PIECES_BESIDE:
+        raise InputDataError(
+            f"array {name or '/'} takes {size} bytes in {math.prod(sides)} chunks, expected at "
+            f"most {_LARGEST_BESIDE} in {_MOST_PIECES_BESIDE}"
         )
 
 

@@ -229,10 +229,27 @@ def test_without_a_record_the_tags_of_a_whole_output_are_believed(
     assert_left_out(once(scene, out, options), "complete by its own tags")
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "7", '{"record": 2}', '{"record": 1}'])
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "7", '{"record": 2}', '{"record": 1}', "[" * 100_000, " " * (2**20 + 1)],
+)
 def test_a_record_that_cannot_be_read_is_none(scene: Path, out: Path, content: str) -> None:
     output = made(scene, out)
     record_path(output).write_text(content)
+    assert_left_out(once(scene, out), "complete by its own tags")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("created", 7), ("moved_values", "0"), ("heads", {"a": 1}), ("source", [7])),
+        ("output", [{"name": "a_x2.tif", "bytes": float("inf"), "mtime_ns": 0}]),
+        ("making", {"model": "bicubic", "weights_sha256": 7, "options": {}}),
+    ],
+)
+def test_a_record_of_other_types_is_none(scene: Path, out: Path, field: str, value: Any) -> None:
+    path = record_path(made(scene, out))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
     assert_left_out(once(scene, out), "complete by its own tags")
 
 

@@ -224,3 +224,19 @@ def test_plain_scenes_need_no_pystac(
     monkeypatch.setitem(sys.modules, "pystac", None)
     scene = write_tif(tmp_path / "plain.tif", counts(1, 4, 4))
     assert made(scene, out / "a.tif", items=True).item is None
+
+
+def test_numbers_and_texts_that_json_lacks_do_not_spoil_the_derived_item(
+    tmp_path: Path, out: Path
+) -> None:
+    strange: dict[str, Any] = {
+        "gsd": 10**400,
+        "nodata": float("nan"),
+        "title": "\ud800",
+        "far": float("inf"),
+    }
+    item = write_item(tmp_path / "in", {"a": data_asset(**strange)})
+    text = Path(str(made(item, out).item)).read_text(encoding="utf-8")
+    asset = json.loads(text, parse_constant=pytest.fail)["assets"]["a"]
+    assert (asset["gsd"], asset["nodata"], asset["far"]) == (10**400, "nan", "inf")
+    assert asset["title"] == "\ud800"

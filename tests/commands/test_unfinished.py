@@ -132,7 +132,18 @@ def test_nothing_to_resume_is_a_plain_beginning(tmp_path: Path) -> None:
         assert len(run.journal) == 0
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"binding": 3, "room": {}}'])
+ROOM = '"room": {"working_bytes": 1, "tile_bytes": 1}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{}", "[1]", '{"binding": 3, "room": {}}', "[" * 100_000),
+        f'{{"binding": {{"settings": {{}}}}, {ROOM}}}',
+        f'{{"binding": {{"settings": {{}}, "input": 1}}, {ROOM.replace("1", "[1]")}}}',
+        f'{{"binding": {{"settings": {{}}, "input": 1}}, {ROOM.replace("1", "-1")}}}',
+    ],
+)
 def test_a_torn_binding_counts_as_none(broken: Path, text: str) -> None:
     (broken.parent / ".out.tif.unfinished" / "run.json").write_text(text)
     with run_on(broken, resume=True) as run:

@@ -8,6 +8,7 @@ process ends it. Found inputs belong into the corpus, with their fix.
 import argparse
 import re
 import resource
+import shutil
 import sys
 from pathlib import Path
 from random import Random
@@ -42,6 +43,7 @@ def fuzz(name: str, seconds: int, findings: Path) -> None:
 
     target, findings = TARGETS[name], findings.absolute()
     folder, grown = findings / "work", findings / "grown"
+    shutil.rmtree(folder, ignore_errors=True)  # what a run left that was killed
     for place in (folder, grown):
         place.mkdir(parents=True, exist_ok=True)
     warm_up(target, CORPUS / name, folder)

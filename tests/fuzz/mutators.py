@@ -16,6 +16,7 @@ from typing import Any, Final
 
 Bytes = Callable[[bytes], bytes]
 Mutator = Callable[[bytes, Random, Bytes], bytes]
+Values = tuple[Any, ...]
 
 _NUMBERS: Final = (0, 1, 2, 3, 127, 128, 255, 256, 65535, 2**31 - 1, 2**31, 2**32 - 1, 2**63, 2**64)
 _TEXTS: Final = (
@@ -43,10 +44,40 @@ _ENVI_KEYS: Final = (
     *("data gain values", "data offset values", "data units", "major frame offsets", "x start"),
     *("file compression", "projection info", "default bands", "description", "sensor type"),
 )
-_VALUES: Final[tuple[Any, ...]] = (
+_VALUES: Final[Values] = (
     *(0, 1, -1, 2, 4, 8, 2**31, 2**63, 2**70, 10**400, 1.5, 1e308, float("nan"), float("inf")),
     *(None, True, False, "", "x", "dacn", "band", "\x1b[2J", "\ud800", [], {}, [1, 2], [[1, 2]]),
     *([0, 4], [4, 0], "F32", "I64", "BF16", {"a": 1}, "__metadata__", "hsisr"),
+)
+_OF_STORES: Final[Values] = (
+    *("blosc", "zstd", "gzip", "zlib", "lz4", "bz2", "lzma", "delta", "crc32c", "pickle", "json2"),
+    *("vlen-utf8", "sharding_indexed", "transpose", "bytes", "packbits", "shuffle", "categorize"),
+    *(
+        "<f4",
+        "|u1",
+        "<U9",
+        "|S3",
+        "|O",
+        "|V99999999",
+        "<M8[s]",
+        "<c8",
+        "int16",
+        "float64",
+        "string",
+    ),
+    *("NaN", "Infinity", "0x7ff8", "AAAA", "C", "F", "/", ".", "..", "x", "y", "wavelength"),
+    *([4, 5, 3], [1, 1, 1], [10**12, 4, 5], [10**9, 1, 10**9], [0, 4, 5], [-1, 4, 5], [3], 3, 5),
+    *({"id": "zlib"}, {"id": "pickle"}, {"id": "lz4"}, {"id": "delta", "dtype": "<i2"}),
+    *({"id": "blosc", "cname": "zstd"}, [{"id": "zstd"}], {"name": "gzip", "configuration": {}}),
+    *({"name": "bytes"}, {"name": "numcodecs.pickle"}, {"name": "transpose"}, "1 2 3 4 5 6"),
+)
+_KEYS: Final = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata", "data/.zarray", "a/0")
+_OF_ITEMS: Final[Values] = (
+    *("file:///etc/passwd", "../../x", "/vsistdin/", "/dev/stdin", "https://a/b.tif", "a.tif"),
+    *("a%2fb.tif", "%00.tif", "x" * 5000, "a" * 300 + ".tif", "memory://a.tif", "https://[::1"),
+    *("2024-01-01T00:00:00Z", "99999999-01-01", "1e999", "0001-01-01T00:00:00+23:59", "now", "-1"),
+    *("data", "bands", "self", "root", "derived_from", "image/tiff", "Feature", "1.0.0", "0.6.0"),
+    *("proj:shape", "proj:code", "EPSG:0", "gsd", "eo:bands", "raster:bands", [{}] * 9, [[[[]]]]),
 )
 
 
@@ -106,7 +137,7 @@ def mat5(data: bytes, chance: Random, mutate: Bytes) -> bytes:
     return data[:128] + struct.pack("<II", kind, len(inside)) + inside + rest
 
 
-def card(data: bytes, chance: Random, mutate: Bytes) -> bytes:
+def card(data: bytes, chance: Random, mutate: Bytes, values: Values = _VALUES) -> bytes:
     """A value somewhere in JSON replaced, renamed, removed or doubled."""
     try:
         tree = json.loads(data)
@@ -115,11 +146,11 @@ def card(data: bytes, chance: Random, mutate: Bytes) -> bytes:
     if chance.random() < 0.1:
         return mutate(data)
     for _ in range(chance.randint(1, 3)):
-        _change(tree, chance)
+        _change(tree, chance, values)
     return json.dumps(tree).encode()
 
 
-def _change(tree: Any, chance: Random) -> None:
+def _change(tree: Any, chance: Random, values: Values) -> None:
     """Go down some way, and change what is there."""
     while isinstance(tree, (dict, list)) and tree:
         keys = list(tree) if isinstance(tree, dict) else range(len(tree))
@@ -131,10 +162,15 @@ def _change(tree: Any, chance: Random) -> None:
         if chance.random() < 0.2:
             del tree[key]
         elif isinstance(tree, dict) and chance.random() < 0.2:
-            tree[str(chance.choice(_VALUES))] = copy.deepcopy(chance.choice(_VALUES))
+            tree[str(chance.choice(values))] = copy.deepcopy(chance.choice(values))
         else:
-            tree[key] = copy.deepcopy(chance.choice(_VALUES))
+            tree[key] = copy.deepcopy(chance.choice(values))
         return
+
+
+def item(data: bytes, chance: Random, mutate: Bytes) -> bytes:
+    """As `card`, with addresses, times and bands."""
+    return card(data, chance, mutate, _VALUES + _OF_ITEMS)
 
 
 def safetensors(data: bytes, chance: Random, mutate: Bytes) -> bytes:
@@ -153,11 +189,7 @@ def safetensors(data: bytes, chance: Random, mutate: Bytes) -> bytes:
 
 def keras(data: bytes, chance: Random, mutate: Bytes) -> bytes:
     """A member of the archive changed, or its name; else the archive itself."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = [(m.filename, archive.read(m)) for m in archive.infolist()]
-    except Exception:  # noqa: BLE001 - whatever it is, this archive is past saving
-        return numbers(data, chance, mutate)
+    members = unpacked(data)
     if chance.random() < 0.25 or not members:
         return numbers(data, chance, mutate)
     at = chance.randrange(len(members)) if chance.random() < 0.3 else len(members) - 1
@@ -165,12 +197,48 @@ def keras(data: bytes, chance: Random, mutate: Bytes) -> bytes:
     if chance.random() < 0.1:
         name = chance.choice(("../x", "/x", "config.json", "a" * 300))
     members[at] = name, numbers(content, chance, mutate)
-    buffer = io.BytesIO()
     packing = chance.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA))
+    return packed(members, packing)
+
+
+def store(data: bytes, chance: Random, mutate: Bytes) -> bytes:
+    """A document or a chunk of a Zarr store changed, renamed, taken away or put in twice."""
+    members = unpacked(data)
+    if not members:
+        return mutate(data)
+    at = chance.randrange(len(members))
+    name, content = members[at]
+    kind = chance.random()
+    if kind < 0.05:
+        del members[at]
+    elif kind < 0.1:
+        members.append((chance.choice(members)[0], content))
+    elif kind < 0.15:
+        members[at] = chance.choice(_KEYS), content
+    elif content.startswith(b"{"):
+        members[at] = name, card(content, chance, mutate, _VALUES + _OF_STORES)
+    else:
+        members[at] = name, numbers(content, chance, mutate)
+    return packed(members)
+
+
+def unpacked(data: bytes) -> list[tuple[str, bytes]]:
+    """Names and contents of an archive; nothing if it is none, or not a little one."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            found = [m for m in archive.infolist() if m.file_size < 2**16 and not m.is_dir()]
+            return [(m.filename, archive.read(m)) for m in found]
+    except Exception:  # noqa: BLE001 - whatever it is, this archive is past saving
+        return []
+
+
+def packed(members: list[tuple[str, bytes]], packing: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """An archive of these, names that come twice included."""
+    buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", packing) as archive, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # names may come twice
+        warnings.simplefilter("ignore")
         for member, inside in members:
-            archive.writestr(member, inside)
+            archive.writestr(zipfile.ZipInfo(member), inside, packing)
     return buffer.getvalue()
 
 
@@ -183,5 +251,10 @@ MUTATORS: Final[dict[str, Mutator]] = {
     "card": card,
     "safetensors": safetensors,
     "keras": keras,
+    "zarr": store,
+    "stac": item,
+    "record": card,
+    "binding": card,
+    "strip": store,
 }
 """By target; the others are text, which the fuzzer's own mutations suit."""

@@ -4,7 +4,7 @@ import io
 import json
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,11 @@ from hsisr.models.comparison import comparison_descriptor
 from hsisr.models.dacn_any import dacn_any_descriptor
 from hsisr.models.registry import ARCHITECTURES
 from hsisr.weights.store import METADATA_KEY
+from tests.fuzz.seeds_beside import Seeds, binding, record, stac, strip, zarr
 from tests.models.formulas import keras_weights
 from tests.scenes import numbered, write_envi, write_mat73, write_npy, write_pages
 
 CUBE = numbered(3, 4, 5)
-
-Seeds = Iterator[tuple[str, bytes]]
 
 
 def envi() -> Seeds:
@@ -216,7 +215,10 @@ def catalogue() -> Seeds:
 
 SEEDS: dict[str, Callable[[], Seeds]] = {
     maker.__name__: maker
-    for maker in (envi, mat5, mat73, npy, tiff, card, safetensors, keras, recipe, catalogue)
+    for maker in (
+        *(envi, mat5, mat73, npy, tiff, card, safetensors, keras, recipe, catalogue),
+        *(zarr, stac, record, binding, strip),
+    )
 }
 """By target."""
 

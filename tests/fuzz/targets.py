@@ -18,6 +18,15 @@ from hsisr.training.recipe import recipe_named
 from hsisr.weights.catalogue import released
 from hsisr.weights.keras import import_keras
 from hsisr.weights.store import METADATA_KEY, load_weights
+from tests.fuzz.beside_use import (
+    lay_binding,
+    lay_record,
+    lay_store,
+    use_binding,
+    use_item,
+    use_record,
+    use_strip,
+)
 from tests.fuzz.law import STEM, obey
 from tests.fuzz.scene_use import use_scene
 
@@ -35,6 +44,8 @@ class Target:
     """From the input to the bytes of the file."""
     beside: Mapping[str, bytes] = field(default_factory=dict)
     """Harmless files beside it."""
+    write: Callable[[Path, bytes], object] = Path.write_bytes
+    """Makes the hostile file, or folder, of the bytes."""
 
 
 def run(target: Target, data: bytes, folder: Path) -> None:
@@ -82,6 +93,11 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         "keras": Target(f"{STEM}.keras", import_keras),
         "recipe": Target(f"{STEM}.toml", use_recipe),
         "catalogue": Target("catalogue.toml", use_catalogue),
+        "zarr": Target(f"{STEM}.zarr", use_scene, write=lay_store),
+        "stac": Target(f"{STEM}.json", use_item),
+        "record": Target(f"{STEM}.tif", use_record, write=lay_record),
+        "binding": Target(f"{STEM}.tif", use_binding, write=lay_binding),
+        "strip": Target("0007-000007.npz", use_strip),
     }
 )
 """By name; a corpus folder has the same."""
@@ -105,7 +121,7 @@ def _laid_out(target: Target, data: bytes, folder: Path) -> Path:
     for name, content in target.beside.items():
         (folder / name).write_bytes(content)
     path = folder / target.file
-    path.write_bytes(target.prepare(data))
+    target.write(path, target.prepare(data))
     return path
 
 

@@ -1,5 +1,7 @@
 """Every format through the one door: windows equal the array, wrong paths one clear line."""
 
+import os
+import sys
 from pathlib import Path
 
 import hypothesis
@@ -180,3 +182,17 @@ def test_a_folder_stands_for_the_scenes_in_it(tmp_path: Path) -> None:
     (tmp_path / "f").mkdir()
     found = [path.name for path in find_scenes(tmp_path)]
     assert found == ["a.hdr", "b.tif", "d.mat", "e", "g.hdr", "g.tif"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such pipes there")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "scene.tif")
+    with pytest.raises(InputDataError, match=r"scene\.tif: found a pipe or a device"):
+        open_scene(tmp_path / "scene.tif")
+
+
+@pytest.mark.parametrize("name", ["a" * 300 + ".tif", "\ud800.tif", "a\0.tif"])
+def test_a_name_that_no_file_can_have_is_one_line(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputDataError, match=r"the file cannot be opened|no such file") as caught:
+        open_scene(tmp_path / name)
+    assert str(caught.value).isprintable()

@@ -102,3 +102,49 @@ def test_what_is_no_item_is_one_line(
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     with pytest.raises(InputDataError, match=f"^{re.escape(str(path))}: .*{re.escape(words)}"):
         read_item(path)
+
+
+@pytest.mark.parametrize(
+    ("href", "words"),
+    [
+        ("memory://cube.tif", "is 'memory://cube.tif', expected a file or an address of http, h"),
+        ("memory:/cube.tif", "expected a file or an address of http"),
+        ("zip://a.tif::https://example.org/a.zip", "expected a file or an address of http"),
+        ("https://example.org/a.tif::file:///etc/passwd", "expected a file or an address of"),
+        ("/vsistdin/cube.tif", "expected a file or an address of http"),
+        ("/vsisparse/cube.tif", "expected a file or an address of http"),
+        ("./all.vrt", "its asset is a .vrt, which names other files"),
+        ("https://example.org/all.VRT?x=1", "its asset is a .vrt, which names other files"),
+        ("a" * 300 + ".tif", "found an asset's href that leads nowhere"),
+        ("a" * 10**6, "expected an id and assets with href"),
+        ("%00.tif", "found a zero byte in an asset's href"),
+        ("\ud800.tif", "found an asset's href that leads nowhere"),
+    ],
+)
+def test_an_href_leads_to_a_file_or_an_address_that_is_known(
+    tmp_path: Path, href: str, words: str
+) -> None:
+    path = write_item(tmp_path, {"a": data_asset(href)})
+    with pytest.raises(InputDataError, match=f"^{re.escape(str(path))}: .*{re.escape(words)}"):
+        read_item(path)
+
+
+def test_lists_in_lists_without_end_are_no_item(tmp_path: Path) -> None:
+    nested: list[Any] = []
+    for _ in range(400):
+        nested = [nested]
+    path = write_item(tmp_path, deep=nested)
+    with pytest.raises(InputDataError, match="is no valid STAC Item, lists lie 64 deep in it"):
+        read_item(path)
+
+
+def test_keys_of_assets_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    assets = {"\x1b]0;owned\x07": data_asset(), "\x1b[2J": data_asset("b.tif")}
+    with pytest.raises(InputDataError, match="expected one; choose it with --asset") as caught:
+        read_item(write_item(tmp_path, assets))
+    assert str(caught.value).isprintable()
+
+
+def test_a_million_bands_are_read(tmp_path: Path) -> None:
+    bands: list[dict[str, Any]] = [{}] * 10**6
+    assert read_item(write_item(tmp_path, {"a": data_asset(bands=bands)})).key == "a"

@@ -1,0 +1,127 @@
+"""Zarr stores made to show other files, to have no end, to load code or to write on a terminal."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zarr
+
+from hsisr.errors import InputDataError
+from hsisr.io.opening import open_scene
+from hsisr.tiling.windows import Window
+from tests.fuzz.scene_use import use_scene
+from tests.io.little_zarr import CUBE, array, chunk_3
+from tests.io.zarr_stores import edit_json, write_store
+
+
+def linked(store: Path, target: Path) -> None:
+    (store / "0.0.0").symlink_to(target)
+
+
+def piped(store: Path, _: Path) -> None:
+    os.mkfifo(store / "0.0.0")
+
+
+def endless(store: Path, _: Path) -> None:
+    (store / "0.0.0").symlink_to("/dev/zero")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links and pipes need rights there")
+@pytest.mark.parametrize("way", [linked, piped, endless])
+def test_a_chunk_that_is_no_plain_file_is_not_read(
+    way: Callable[[Path, Path], None], tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(bytes(120))
+    store = array(compressor=None)(tmp_path)
+    way(store, secret)
+    with open_scene(store) as scene, pytest.raises(InputDataError, match=r"scene\.zarr: .* a link"):
+        scene.read(Window(0, 0, 4, 5))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_groups_in_circles_come_to_an_end(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "scene.zarr", {"cube": (("b", "y", "x"), CUBE)})
+    (store / "a").symlink_to(store)
+    (store / "b").symlink_to(store)
+    with pytest.raises(InputDataError, match=r"part [ab]/\.z\w+ of it is a link or a device"):
+        open_scene(store)
+
+
+def test_a_store_that_is_a_link_itself_is_read(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "scene.zarr", {"cube": (("b", "y", "x"), CUBE)})
+    (tmp_path / "link.zarr").symlink_to(store)
+    use_scene(tmp_path / "link.zarr")
+
+
+def test_arrays_that_a_store_says_to_lie_outside_are_not_read(tmp_path: Path) -> None:
+    write_store(tmp_path / "secret.zarr", {"cube": (("b", "y", "x"), CUBE)})
+    store = write_store(tmp_path / "scene.zarr", {})
+    said = json.loads((tmp_path / "secret.zarr" / "cube" / ".zarray").read_text())
+    documents = {".zgroup": {"zarr_format": 2}, "../secret.zarr/cube/.zarray": said}
+    documents["../secret.zarr/cube/.zattrs"] = {}
+    (store / ".zmetadata").write_text(
+        json.dumps({"zarr_consolidated_format": 1, "metadata": documents})
+    )
+    with pytest.raises(InputDataError, match=r"scene\.zarr"):
+        use_scene(store)
+
+
+def test_consolidated_metadata_that_disagrees_is_an_error_or_harmless(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "scene.zarr", {"cube": (("b", "y", "x"), CUBE)})
+    zarr.consolidate_metadata(store, zarr_format=2)
+    copy = json.loads((store / ".zmetadata").read_text())
+    copy["metadata"]["cube/.zarray"] |= {"shape": [3, 400, 500], "chunks": [3, 40, 50]}
+    (store / ".zmetadata").write_text(json.dumps(copy))
+    with pytest.raises(InputDataError, match=r"scene\.zarr: array cube cannot be read"):
+        use_scene(store)
+
+
+def test_too_many_folders_are_not_looked_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hsisr.io.zarr_guard.MOST_MEMBERS", 20)
+    store = write_store(tmp_path / "scene.zarr", {"cube": (("b", "y", "x"), CUBE)})
+    for number in range(20):
+        (store / str(number)).mkdir()
+    with pytest.raises(InputDataError, match=r"scene\.zarr: found more than 20 files and folders"):
+        open_scene(store)
+
+
+@pytest.mark.parametrize("name", ["os", "hsisr", "numcodecs.pickle", "pickle", "json2", "../x"])
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_codec_is_never_looked_for_by_a_name_of_the_store(
+    name: str, version: int, tmp_path: Path
+) -> None:
+    codec = {"id": name} if version == 2 else {"name": name, "configuration": {}}
+    make = array(compressor=codec) if version == 2 else chunk_3([codec], b"")
+    with pytest.raises(InputDataError, match=r"scene\.zarr"):
+        use_scene(make(tmp_path))
+
+
+def test_several_broken_arrays_are_one_line_on_the_terminal(tmp_path: Path) -> None:
+    arrays = dict.fromkeys("abcdef", (("b", "y", "x"), CUBE))
+    store = write_store(tmp_path / "scene.zarr", arrays)
+    for name in arrays:
+        edit_json(store / name / ".zarray", shape="wide")
+    done = subprocess.run(
+        [sys.executable, "-m", "hsisr", "info", str(store)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert len(done.stderr.splitlines()) == 1
+    assert "scene.zarr" in done.stderr
+
+
+def test_names_from_a_store_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    names = ("\x1b]0;owned\x07", "\x1b[2J\u202e")
+    store = write_store(tmp_path / "scene.zarr", dict.fromkeys(names, (("b", "y", "x"), CUBE)))
+    with pytest.raises(InputDataError, match="found 2 cubes") as caught:
+        open_scene(store)
+    assert str(caught.value).isprintable()
