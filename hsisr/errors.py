@@ -76,14 +76,21 @@ class MovedValuesWarning(HsisrWarning):
     """Values had to be changed to fit the output's data type or to stay apart from nodata."""
 
 
-_NO_MEMORY: Final = ("can't allocate memory", "failed to map segment", "std::bad_alloc")
-"""What torch's allocator, the system's loader and C++ say."""
+_NO_MEMORY: Final = (
+    *("can't allocate memory", "failed to map segment", "std::bad_alloc"),
+    *("could not create a primitive", "could not execute a primitive", "could not create a memory"),
+    "error return without exception set",
+)
+"""What torch's allocator, the system's loader and C++ say; oneDNN, which gives no reason, but is
+asked only for what it can do; and Python, of a library that could not even make its error."""
 
 
 def means_no_memory(error: BaseException) -> bool:
     """True if an error of whatever library says that there is not enough memory.
 
     >>> means_no_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"))
+    True
+    >>> means_no_memory(RuntimeError("could not create a primitive (-vv shows where)"))
     True
     """
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:

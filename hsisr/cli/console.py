@@ -133,10 +133,7 @@ def _log_level(verbosity: int) -> Iterator[None]:
     before = logger.level
     logger.setLevel(logging.DEBUG if verbosity >= VERBOSE else logging.WARNING)
     logger.addHandler(handler)
-    for library in (
-        "rasterio",
-        "asyncio",
-    ):  # asyncio's are about a damaged Zarr store's other parts
+    for library in ("rasterio", "asyncio"):  # of a damaged Zarr store, asyncio tells every part
         logging.getLogger(library).addHandler(logging.NullHandler())
         logging.getLogger(library).propagate = verbosity >= DEBUG
     try:

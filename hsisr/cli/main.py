@@ -6,6 +6,8 @@ it runs.
 
 import atexit
 import gc
+import os
+import sys
 from typing import Annotated
 
 import typer
@@ -18,6 +20,7 @@ from hsisr.cli.sample import sample
 from hsisr.cli.train import train
 from hsisr.cli.upscale import upscale
 from hsisr.cli.weights import weights
+from hsisr.errors import ResourceError
 
 app = typer.Typer(
     name="hsisr",
@@ -67,4 +70,12 @@ def program() -> None:
     """
     gc.set_threshold(100_000, 20, 20)
     atexit.register(gc.freeze)
-    app()
+    try:
+        app()
+    except SystemExit as ending:
+        if ending.code == ResourceError.exit_code:
+            # all is said and closed; without memory, the interpreter's own end would say more
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(ResourceError.exit_code)
+        raise

@@ -24,7 +24,7 @@ _ENOUGH = {"Zarr": ("kill", "kill-replacing", "kill-renames", "term-renames", "d
 def main() -> int:
     """Try the faults; a Markdown table on stdout."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--times", type=int, default=50, help="tries of the first; others a tenth")
+    parser.add_argument("--times", type=int, default=50, help="tries of the first; others a fifth")
     parser.add_argument("--only", default=",".join(FAULTS), help="faults between commas")
     parser.add_argument("--outputs", default=",".join(_NAMES), help="formats between commas")
     parser.add_argument("--seed", type=int, default=0, help="decides the moments")
@@ -39,7 +39,7 @@ def main() -> int:
             trial = Trial(Path(folder), _NAMES[kind])
             for fault in faults:
                 most = fault == "kill" and not tallies
-                times = asked.times if most else max(1, asked.times // 10)
+                times = asked.times if most else max(1, asked.times // 5)
                 started = time.monotonic()
                 tally = FAULTS[fault](trial, times, random.Random(asked.seed))
                 tallies.append((kind, tally))

@@ -47,10 +47,10 @@ def signalled(number: signal.Signals, *, replacing: bool) -> Fault:
         tally = Tally(f"{number.name} at a random moment{words}")
         for _ in _places(trial, f"{number.name}-{replacing}", times):
             old = _with_old(trial) if replacing else None
-            process = trial.start(*more)
-            time.sleep(chance.uniform(0.0, 1.05 * trial.seconds))
+            process, started = trial.start(*more), time.monotonic()
+            time.sleep(chance.uniform(0.0, trial.seconds))
             process.send_signal(number)
-            done = ended(process)
+            done = trial.ended(process, started)
             begun = done.code not in (-number, 0)  # it may be stopped before it can listen
             wrong = one_line(done, (code,)) if begun else []
             wrong += trial.complaints(old)
@@ -139,13 +139,9 @@ def file_size_limit(trial: Trial, times: int, chance: random.Random) -> Tally:
 def memory_limit(trial: Trial, times: int, chance: random.Random) -> Tally:
     """The process may have only so much memory (address space)."""
     tally = Tally("limit on memory (`ulimit -v`)")
+    enough = _enough_memory(trial)
     for _ in _places(trial, "memory", times):
-        limit = int(chance.uniform(0.5, 2.0) * 2**30)
-
-        def small(limit: int = limit) -> None:
-            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-
-        done = trial.run(limits=small)
+        done = trial.run(limits=_may_take(int(chance.uniform(0.6, 1.0) * enough)))
         # where not even the libraries can be loaded, it is they who speak
         loaded = "error: " in done.stderr
         wrong = one_line(done, (0, 5)) if loaded else []
@@ -154,6 +150,22 @@ def memory_limit(trial: Trial, times: int, chance: random.Random) -> Tally:
             wrong += trial.resumed()
         tally.judge(wrong, finished=done.code == 0)
     return tally
+
+
+def _may_take(limit: int) -> Callable[[], None]:
+    return lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def _enough_memory(trial: Trial) -> int:
+    """About the least with which a run succeeds, in bytes; found by halving."""
+    short, enough = 2**26, 2**32
+    for _ in _places(trial, "enough", 7):
+        middle = (short + enough) // 2
+        if trial.run("--overwrite", limits=_may_take(middle)).code == 0:
+            enough = middle
+        else:
+            short = middle
+    return enough
 
 
 @contextmanager
