@@ -3,8 +3,13 @@
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+import pytest
+
+LITTLE = 256 * 2**20
+"""Bytes that scenes may take beyond what the libraries have."""
 
 _PROGRAM = """
 import json, resource, sys, warnings
@@ -53,3 +58,23 @@ def outcomes(use: str, sound: Path, hostile: Sequence[Path], *, more: int) -> li
     assert done.returncode == 0, done.stderr[-2000:]
     found: list[str] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+def outcomes_of_scenes(
+    folder: Path, makers: Mapping[str, Callable[[Path], Path]], sound: Path
+) -> dict[str, str]:
+    """What using each of these scenes comes to, all in one process of little memory.
+
+    Args:
+        folder: Each scene gets a folder of its own in it.
+        makers: Put a scene there and give its path.
+        sound: A scene that works.
+    """
+    if not sys.platform.startswith("linux"):
+        pytest.skip("only Linux counts a process's address space in /proc")
+    paths = []
+    for name, make in makers.items():
+        (folder / name).mkdir()
+        paths.append(make(folder / name))
+    found = outcomes("tests.fuzz.scene_use:use_scene", sound, paths, more=LITTLE)
+    return dict(zip(makers, found, strict=True))

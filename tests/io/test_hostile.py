@@ -3,7 +3,6 @@
 import os
 import pickle
 import struct
-import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ import scipy.io
 
 from hsisr.errors import InputDataError
 from hsisr.io.opening import open_scene
-from tests.limited import outcomes
+from tests.limited import LITTLE, outcomes, outcomes_of_scenes
 from tests.scenes import (
     numbered,
     write_envi,
@@ -27,7 +26,6 @@ from tests.scenes import (
 
 CUBE = numbered(3, 4, 5)
 HUGE = 2**31 - 1
-LITTLE = 256 * 2**20
 
 Make = Callable[[Path], Path]
 
@@ -185,16 +183,9 @@ CLAIMS: dict[str, tuple[Make, str]] = {
 @pytest.fixture(scope="module")
 def claims(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What comes of every file above, all in one process that may take a quarter of a gigabyte."""
-    if not sys.platform.startswith("linux"):
-        pytest.skip("only Linux counts a process's address space in /proc")
     folder = tmp_path_factory.mktemp("claims")
-    paths = {}
-    for name, (make, _) in CLAIMS.items():
-        (folder / name).mkdir()
-        paths[name] = make(folder / name)
-    sound = write_envi(folder / "sound.hdr", CUBE)
-    found = outcomes("tests.fuzz.scene_use:use_scene", sound, list(paths.values()), more=LITTLE)
-    return dict(zip(paths, found, strict=True))
+    makers = {name: make for name, (make, _) in CLAIMS.items()}
+    return outcomes_of_scenes(folder, makers, write_envi(folder / "sound.hdr", CUBE))
 
 
 @pytest.mark.parametrize("name", CLAIMS)

@@ -5,7 +5,6 @@ import gzip
 import json
 import lzma
 import struct
-import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,8 @@ import zarr
 
 from tests.io.little_zarr import CUBE, Make, array, array_3, chunk, chunk_3
 from tests.io.zarr_stores import edit_json, write_store
-from tests.limited import outcomes
+from tests.limited import outcomes_of_scenes
 
-LITTLE = 256 * 2**20
 ZEROS = bytes(300 * 2**20)
 
 
@@ -161,17 +159,10 @@ CLAIMS: dict[str, tuple[Make, str]] = {
 @pytest.fixture(scope="module")
 def claims(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What comes of every store above, all in one process that may take a quarter of a gigabyte."""
-    if not sys.platform.startswith("linux"):
-        pytest.skip("only Linux counts a process's address space in /proc")
     folder = tmp_path_factory.mktemp("claims")
-    paths = {}
-    for name, (make, _) in CLAIMS.items():
-        (folder / name).mkdir()
-        paths[name] = make(folder / name)
     (folder / "sound").mkdir()
-    sound = beside("wavelength")(folder / "sound")
-    found = outcomes("tests.fuzz.scene_use:use_scene", sound, list(paths.values()), more=LITTLE)
-    return dict(zip(paths, found, strict=True))
+    makers = {name: make for name, (make, _) in CLAIMS.items()}
+    return outcomes_of_scenes(folder, makers, beside("wavelength")(folder / "sound"))
 
 
 @pytest.mark.parametrize("name", CLAIMS)
