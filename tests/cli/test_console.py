@@ -125,3 +125,18 @@ def test_help_loads_neither_torch_nor_rasterio() -> None:
     )
     assert "upscale" in done.stdout
     assert done.stdout.endswith("loaded: []\n")
+
+
+@pytest.mark.parametrize(("code", "words"), [(5, ""), (3, "late")])
+def test_where_resources_fail_nothing_is_said_after_the_error(code: int, words: str) -> None:
+    program = (
+        "import atexit, hsisr.cli.main as program\n"
+        f"def app(): raise SystemExit({code})\n"
+        "atexit.register(print, 'late')\n"
+        "program.app = app\n"
+        "program.program()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (code, words)
