@@ -5,11 +5,12 @@ import logging
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import typer
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 QUIET, NORMAL, VERBOSE, DEBUG = -1, 0, 1, 2
 INTERRUPTED, TERMINATED = 130, 143
+_WAIT_S: Final = 0.05
+_MOST_WAITS: Final = 200
+"""Ten seconds; longer than any library takes to load."""
 
 _Shown = TypeVar("_Shown")
 
@@ -85,7 +89,7 @@ def expected_errors(verbosity: int = NORMAL) -> Iterator[None]:
     from `-vv` on. Warnings become lines, unless quiet. SIGTERM unwinds like Ctrl-C, so that
     nothing half-written stays behind.
     """
-    with _warnings_as_lines(verbosity), _log_level(verbosity), _sigterm_unwinds():
+    with _warnings_as_lines(verbosity), _log_level(verbosity), _signals_unwind():
         try:
             yield
         except typer.Exit:
@@ -144,19 +148,44 @@ def _log_level(verbosity: int) -> Iterator[None]:
 
 
 @contextmanager
-def _sigterm_unwinds() -> Iterator[None]:
-    """Make SIGTERM raise, once, so that `with` blocks clean up; the exit code is 143."""
+def _signals_unwind() -> Iterator[None]:
+    """Make SIGTERM raise, so that `with` blocks clean up; the exit code is 143. Ctrl-C does so.
 
-    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        say("error: terminated; no half-made output was left behind", color="red")
-        raise SystemExit(TERMINATED)
+    Either waits while a library is being loaded: torch's C++ ends the process by SIGABRT if an
+    exception comes out of the Python that it calls then.
+    """
+    waits = [_MOST_WAITS]
 
+    def stop(number: int, frame: FrameType | None) -> None:
+        if waits[0] > 0 and _is_loading(frame):
+            waits[0] -= 1
+            again = threading.Timer(_WAIT_S, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+        elif number == signal.SIGINT:
+            raise KeyboardInterrupt
+        else:
+            say("error: terminated; no half-made output was left behind", color="red")
+            raise SystemExit(TERMINATED)
+
+    before = {}
     try:
-        before = signal.signal(signal.SIGTERM, stop)
+        before[signal.SIGTERM] = signal.signal(signal.SIGTERM, stop)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            before[signal.SIGINT] = signal.signal(signal.SIGINT, stop)
     except ValueError:  # not the main thread: a program that calls us has its own handlers
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _is_loading(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False

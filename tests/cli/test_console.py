@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 import typer
@@ -101,6 +102,38 @@ def test_sigterm_unwinds_and_exits_143() -> None:
     assert done.stdout == "cleaned up\n"
     assert done.stderr == "error: terminated; no half-made output was left behind\n"
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_signal_waits_until_a_library_is_loaded(name: str, code: int, tmp_path: Path) -> None:
+    library = (
+        "import os, signal, time\n"
+        "try:\n"
+        f"    os.kill(os.getpid(), signal.{name})\n"
+        "    time.sleep(0.2)\n"
+        "    print('loaded')\n"
+        "except BaseException:\n"
+        "    print('broken off')\n"
+    )
+    (tmp_path / "library.py").write_text(library)
+    program = (
+        "import signal, sys, time\n"
+        "from hsisr.cli.console import expected_errors\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"sys.path.insert(0, {str(tmp_path)!r})\n"
+        "import typer\n"
+        "try:\n"
+        "    with expected_errors():\n"
+        "        import library\n"
+        "        time.sleep(30)\n"
+        "except typer.Exit as ending:\n"
+        "    sys.exit(ending.exit_code)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (code, "loaded\n")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_help_loads_neither_torch_nor_rasterio() -> None:
