@@ -7,6 +7,7 @@ it runs.
 import atexit
 import gc
 import os
+import signal
 import sys
 from typing import Annotated
 
@@ -79,3 +80,7 @@ def program() -> None:
             sys.stderr.flush()
             os._exit(ResourceError.exit_code)
         raise
+    finally:
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            # an exception while libraries in C++ are taken down would abort
+            signal.signal(signal.SIGINT, signal.SIG_DFL)

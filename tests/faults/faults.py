@@ -143,7 +143,7 @@ def memory_limit(trial: Trial, times: int, chance: random.Random) -> Tally:
     for _ in _places(trial, "memory", times):
         done = trial.run(limits=_may_take(int(chance.uniform(0.6, 1.0) * enough)))
         # where not even the libraries can be loaded, it is they who speak
-        loaded = "error: " in done.stderr
+        loaded = any(line.startswith("error: ") for line in done.stderr.splitlines())
         wrong = one_line(done, (0, 5)) if loaded else []
         wrong += trial.complaints()
         if done.code != 0:
