@@ -114,7 +114,7 @@ class NetworkUpscaler(Upscaler):
     @torch.no_grad()
     def _run(self, tiles: torch.Tensor, bands: tuple[int, ...], trim: Trim) -> torch.Tensor:
         observed = tiles.to(self.device)
-        hr = self._finer(observed, bands, self.precision)
+        hr = self._in_scene_numbers(self._raw(observed, bands, self.precision), observed, bands)
         if (broken := _broken(hr)).any():
             hr[broken] = self._anew(observed[broken], bands)
         rows, cols = hr.shape[-2:]
@@ -122,25 +122,25 @@ class NetworkUpscaler(Upscaler):
         kept = hr[..., trim.top * s : rows - trim.bottom * s, trim.left * s : cols - trim.right * s]
         return kept.cpu()
 
-    def _finer(
-        self, observed: torch.Tensor, bands: tuple[int, ...], precision: torch.dtype
+    def _in_scene_numbers(
+        self, raw: torch.Tensor, observed: torch.Tensor, bands: tuple[int, ...]
     ) -> torch.Tensor:
-        """Tiles in the numbers of the scene, context included."""
+        """What the network returned, denormalised and drawn towards the scene."""
         mean, deviation = self._normalisation(bands)
-        hr = self._raw(observed, bands, precision)[:, : len(bands)] * deviation + mean
+        hr = raw * deviation + mean
         return draw_towards(hr, observed, KERNELS["bicubic"], self.scale) if self.consistent else hr
 
     def _raw(
         self, observed: torch.Tensor, bands: tuple[int, ...], precision: torch.dtype
     ) -> torch.Tensor:
-        """What the network, which alone is in `precision`, returns; in float32."""
+        """What the network, which alone is in `precision`, returns for the bands; in float32."""
         mean, deviation = self._normalisation(bands)
         lr = self._grouped((observed - mean) / deviation)
         zero = self._grouped((-mean / deviation)[None])
         half = precision is not torch.float32
         with torch.autocast(self.device.type, precision, enabled=half):
             hr: torch.Tensor = self.network(lr, zero).float()
-        return hr
+        return hr[:, : len(bands)]
 
     def _anew(self, observed: torch.Tensor, bands: tuple[int, ...]) -> torch.Tensor:
         """Tiles that are not finite, in float32.
@@ -158,15 +158,13 @@ class NetworkUpscaler(Upscaler):
                 HsisrWarning,
                 stacklevel=2,
             )
-            hr = self._finer(observed, bands, torch.float32)
-            if not _broken(hr).any():
-                return hr
-        if _broken(self._raw(observed, bands, torch.float32)).any():
+        raw = self._raw(observed, bands, torch.float32)
+        if _broken(raw).any():
             raise WeightsError(
                 "the network returned values that are not finite; these weights cannot be used "
                 "on this scene (are its numbers scaled as the model card says?)"
             )
-        return self._finer(observed, bands, torch.float32)
+        return self._in_scene_numbers(raw, observed, bands)
 
     def _grouped(self, lr: torch.Tensor) -> torch.Tensor:
         """A group of exactly the network's size; a smaller one is mirrored at its last band."""

@@ -23,15 +23,12 @@ def move_to_free_name(grown: Path, target: Path) -> None:
     try:
         os.link(grown, target)
     except FileExistsError as error:
-        raise OutputExistsError(
-            f"{target} appeared while it was being made, and is kept; give another name, or "
-            "--overwrite to replace it"
-        ) from error
+        raise _appeared(target) from error
     except OSError:  # a file system without hard links: claim the name, then rename over it
         try:
             target.touch(exist_ok=False)
         except FileExistsError as error:
-            raise OutputExistsError(f"{target} appeared while it was being made") from error
+            raise _appeared(target) from error
         try:
             grown.replace(target)
         except BaseException:
@@ -51,10 +48,14 @@ def _move_folder(grown: Path, target: Path) -> None:
             raise
         taken = True
     if taken:
-        raise OutputExistsError(
-            f"{target} appeared while it was being made, and is kept; give another name, or "
-            "--overwrite to replace it"
-        )
+        raise _appeared(target)
+
+
+def _appeared(target: Path) -> OutputExistsError:
+    return OutputExistsError(
+        f"{target} appeared while it was being made, and is kept; give another name, or "
+        "--overwrite to replace it"
+    )
 
 
 def remove(path: Path) -> None:

@@ -12,11 +12,11 @@ from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.upscale import upscale
 from hsisr.errors import HsisrWarning, InputDataError, WeightsError
 from hsisr.inference.planning import Layout, network_groups, plan_interpolation, plan_network
-from hsisr.inference.statistics import BandStatistics, scene_statistics
+from hsisr.inference.statistics import scene_statistics
 from hsisr.inference.stitcher import stitch
 from hsisr.inference.upscaler import InterpolationUpscaler, NetworkUpscaler
-from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS, Trim
+from tests.inference.standing_in import upscaler
 from tests.memory import MemoryScene, MemoryWriter
 from tests.scenes import write_geotiff
 
@@ -36,32 +36,6 @@ class Repeat(torch.nn.Module):
         self.calls.append((half, len(lr)))
         hr = lr.repeat_interleave(2, -1).repeat_interleave(2, -2) * self.gain
         return hr.where(hr <= self.most, self.far) if half else hr
-
-
-def upscaler(
-    network: torch.nn.Module,
-    *,
-    statistics: BandStatistics | None = None,
-    precision: torch.dtype = torch.float32,
-) -> NetworkUpscaler:
-    descriptor = ModelDescriptor(
-        arch="repeat",
-        scale=2,
-        group_size=3,
-        group_overlap=0,
-        tile_lr_px=4,
-        overlap_lr_px=0,
-        margin_lr_px=0,
-        normalisation="none" if statistics is None else "band",
-    )
-    return NetworkUpscaler(
-        network=network,
-        descriptor=descriptor,
-        device=torch.device("cpu"),
-        precision=precision,
-        consistent=False,
-        statistics=statistics,
-    )
 
 
 def cube(dtype: str = "float32") -> npt.NDArray[Any]:

@@ -5,9 +5,8 @@ import pytest
 import torch
 
 from hsisr.errors import ResourceError
-from hsisr.inference.upscaler import NetworkUpscaler
-from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import Trim
+from tests.inference.standing_in import upscaler
 
 NO_TRIM = Trim(0, 0, 0, 0)
 
@@ -25,22 +24,6 @@ class Greedy(torch.nn.Module):
             raise self.error
         self.batches.append(len(lr))
         return lr.repeat_interleave(2, -1).repeat_interleave(2, -2)
-
-
-def upscaler(network: torch.nn.Module) -> NetworkUpscaler:
-    descriptor = ModelDescriptor(
-        arch="greedy",
-        scale=2,
-        group_size=3,
-        group_overlap=0,
-        tile_lr_px=4,
-        overlap_lr_px=0,
-        margin_lr_px=0,
-        normalisation="none",
-    )
-    return NetworkUpscaler(
-        network=network, descriptor=descriptor, device=torch.device("cpu"), consistent=False
-    )
 
 
 SHORT = [

@@ -177,6 +177,15 @@ class Interrupting:
         return call
 
 
+def replacing_a_pair(folder: Path) -> tuple[TemporaryPlace, list[tuple[Path, Path]]]:
+    """An old pair, the place of what will replace it, and what to commit."""
+    target, data = folder / "a.hdr", folder / "a.img"
+    target.write_text("old header")
+    data.write_text("old data")
+    place = TemporaryPlace(target, overwrite=True)
+    return place, [(grown_in(place, "data", "new"), data), (grown_in(place, "h", "new"), target)]
+
+
 def written(folder: Path) -> dict[str, str]:
     return {p.name: p.read_text() for p in folder.rglob("*") if p.is_file()}
 
@@ -187,11 +196,7 @@ def written(folder: Path) -> dict[str, str]:
 def test_an_interrupt_at_any_rename_leaves_the_old_pair(
     number: int, after: bool, links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    target, data = tmp_path / "a.hdr", tmp_path / "a.img"
-    target.write_text("old header")
-    data.write_text("old data")
-    place = TemporaryPlace(target, overwrite=True)
-    pair = [(grown_in(place, "data", "new"), data), (grown_in(place, "h", "new"), target)]
+    place, pair = replacing_a_pair(tmp_path)
     Interrupting(monkeypatch, number, after=after)
     if not links:
         monkeypatch.setattr("os.link", _no_links)
@@ -221,11 +226,8 @@ def test_an_interrupt_at_any_rename_leaves_the_old_folder(
 def test_what_cannot_be_put_back_is_kept_for_the_next_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    target, data = tmp_path / "a.hdr", tmp_path / "a.img"
-    target.write_text("old header")
-    data.write_text("old data")
-    place = TemporaryPlace(target, overwrite=True)
-    pair = [(grown_in(place, "data", "new"), data), (grown_in(place, "h", "new"), target)]
+    place, pair = replacing_a_pair(tmp_path)
+    target = place.target
     with monkeypatch.context() as patch:
         Interrupting(patch, 2, after=False)
         patch.setattr(TemporaryPlace, "_is_main", _interrupted)
