@@ -19,6 +19,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from hsisr.inference.devices import device_named
+from hsisr.inference.freed_memory import keep_freed_memory
 from hsisr.inference.upscaler import InterpolationUpscaler
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS, Trim
@@ -158,4 +159,5 @@ def _device_name(device: torch.device) -> str:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     json.dump(measured(json.load(sys.stdin)), sys.stdout)

@@ -22,7 +22,7 @@ _SHARE = 4
 """One part in this many of what is free may be taken by the network's features."""
 _GPU_TILES = 16
 """More at once make no GPU busier."""
-_CPU_TILES = 4
+_CPU_TILES = 6
 _CPU_LR_PIXELS = 8192
 _CPU_BYTES = 16 * 2**20
 """What a processor takes at once, in and out: more leaves its cache, and memory for every result is

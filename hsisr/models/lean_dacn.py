@@ -7,6 +7,7 @@ memory format in which they are used.
 """
 
 import copy
+import math
 from typing import Final, cast
 
 import torch
@@ -26,23 +27,22 @@ _LEAKY: Final = leaky_relu(LEAKY_SLOPE)
 
 
 class _LeanPixelAttention(nn.Module):
-    """`PixelAttention`; queries, keys and values from one layer."""
+    """`PixelAttention`; queries, divided already, keys and values from one layer."""
 
     def __init__(self, trained: PixelAttention) -> None:
         super().__init__()
         self.heads = trained.heads
         parts = (trained.query, trained.key, trained.value)
-        weight = torch.cat([part.weight for part in parts])
-        self.parts = FixedLayer(weight, torch.cat([part.bias for part in parts]))
+        weight = torch.stack([part.weight for part in parts])
+        bias = torch.stack([part.bias for part in parts])
+        for table in (weight, bias):
+            table[0] /= math.sqrt(trained.query.out_features / self.heads)
+        self.parts = FixedLayer(weight.flatten(0, 1), bias.flatten())
         self.output = FixedLayer(trained.output.weight, trained.output.bias)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Attend; shape (n, pixels, channels) in and out."""
-        parts = self.parts.of_pixels(tokens)
-        parts = parts.reshape(*parts.shape[:2], 3, self.heads, -1)
-        query, key, value = parts.permute(2, 0, 3, 1, 4)
-        heads = attention(query, key, value)
-        return self.output.of_pixels(heads.transpose(1, 2).flatten(-2))
+        return self.output.of_pixels(attention(self.parts.of_pixels(tokens), self.heads))
 
 
 class _LeanAttentionBlock(nn.Module):

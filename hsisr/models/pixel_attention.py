@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from hsisr.models.onednn import SIGMOID, available, linear
 
-_AT_ONCE: Final = 2**20
-"""Likenesses computed at once: 4 MiB in float32."""
+_AT_ONCE: Final = 2**21
+"""Likenesses computed at once: 4 MiB in bfloat16."""
 _SAFE: Final = 41.0
 """Powers of e between minus this and this can be added up by the million and divided."""
 _SAFE_SIGMOID: Final = 34.0
@@ -30,56 +30,63 @@ _LANES: Final = 16
 _Weigh = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-def attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-    """`functional.scaled_dot_product_attention(query, key, value)`, without gradients.
+def attention(parts: torch.Tensor, heads: int) -> torch.Tensor:
+    """Every pixel attends to every pixel of its sample, in each head; without gradients.
 
     Args:
-        query: Shape (n, heads, pixels, features).
-        key: The same.
-        value: The same.
+        parts: Queries, keys and values of all heads side by side, shape (n, pixels, 3 * heads *
+            features); queries divided by the square root of `features` already.
+        heads: How many.
 
     Returns:
-        The same shape.
+        What `functional.scaled_dot_product_attention` gives with scale 1, heads side by side; shape
+        (n, pixels, heads * features).
     """
-    if (weigh := _weighing(query, key)) is None:
-        return functional.scaled_dot_product_attention(query, key, value)
-    unit = 1.0 if weigh is _sigmoids else math.log2(math.e)
-    query = query * (unit / math.sqrt(query.shape[-1]))
-    attended = torch.empty_like(query, memory_format=torch.contiguous_format)
-    for sample, *own in zip(attended, query, key, value, strict=True):
-        for target, *head in zip(sample, *own, strict=True):
+    parts = parts.reshape(*parts.shape[:2], 3, heads, -1).permute(2, 0, 3, 1, 4)
+    if (weigh := _weighing(parts)) is None:
+        query, key, value = parts
+        attended = functional.scaled_dot_product_attention(query, key, value, scale=1.0)
+        return attended.transpose(1, 2).flatten(-2)
+    query, key, value = parts.contiguous()
+    if weigh is not _sigmoids:
+        query = query * math.log2(math.e)
+    n, _, pixels, features = value.shape
+    # where the product has room for one more column, it adds the weights up
+    columns = value.new_ones(n, heads, features + (features % _LANES > 0), pixels)
+    columns[:, :, :features] = value.mT
+    attended = value.new_empty(n, pixels, heads, features)
+    for sample, *own in zip(attended, query, key, columns, strict=True):
+        for target, *head in zip(sample.unbind(1), *own, strict=True):
             _one_head(target, *head, weigh=weigh)
-    return attended
+    return attended.flatten(-2)
 
 
-def _weighing(query: torch.Tensor, key: torch.Tensor) -> _Weigh | None:
+def _weighing(parts: torch.Tensor) -> _Weigh | None:
     """What makes the exponentials, up to a factor for all; None where torch does better."""
-    if query.device.type not in ("cpu", "meta"):
+    if parts.device.type not in ("cpu", "meta"):
         return None
-    largest = _largest_likeness(query, key)
-    if query.dtype is torch.float32:
+    largest = _largest_likeness(parts[:2])
+    if parts.dtype is torch.float32:
         return _powers if largest < _SAFE else _powers_of_differences
     # a power of a likeness that is rounded to 8 bits would be off by several hundredths
-    return _sigmoids if available(query, key) and largest < _SAFE_SIGMOID else None
+    return _sigmoids if available(parts, parts) and largest < _SAFE_SIGMOID else None
 
 
 def _one_head(
     target: torch.Tensor,
     query: torch.Tensor,
     key: torch.Tensor,
-    value: torch.Tensor,
+    columns: torch.Tensor,
     *,
     weigh: _Weigh,
 ) -> None:
-    """Attend, all of shape (pixels, features); the query is scaled."""
+    """Attend; shape (pixels, features), of `columns` (features, or one more, pixels)."""
     pixels, features = key.shape
-    key, columns = key.contiguous(), value.t()
-    summed = -features % _LANES > 0  # the product has room for one more column
-    columns = torch.cat((columns, value.new_ones(1, pixels))) if summed else columns.contiguous()
     chunks = -(-pixels * pixels // _AT_ONCE)
     for some, place in zip(query.chunk(chunks), target.chunk(chunks), strict=True):
-        weights = weigh(some.contiguous(), key)
+        weights = weigh(some, key)
         attended = linear(weights, columns)
+        summed = len(columns) > features
         total = attended[:, features:] if summed else weights.sum(-1, keepdim=True)
         torch.div(attended[:, :features], total, out=place)
 
@@ -98,9 +105,9 @@ def _powers_of_differences(query: torch.Tensor, key: torch.Tensor) -> torch.Tens
     return likeness.exp2_()
 
 
-def _largest_likeness(query: torch.Tensor, key: torch.Tensor) -> float:
-    """At most the product of both lengths (Cauchy and Schwarz)."""
-    if query.is_meta:
+def _largest_likeness(parts: torch.Tensor) -> float:
+    """Of queries and keys: at most the product of both lengths (Cauchy and Schwarz)."""
+    if parts.is_meta:
         return 0.0
-    longest = [float(torch.linalg.vector_norm(x, dim=-1).amax()) for x in (query, key)]
-    return math.prod(longest) / math.sqrt(query.shape[-1])
+    query, key = torch.linalg.vector_norm(parts, dim=-1).flatten(1).amax(1)
+    return float(query) * float(key)

@@ -1,5 +1,7 @@
 """`dacn` in use: the trained network's numbers, borders included, from fewer operations."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -132,8 +134,9 @@ def test_attention_equals_torchs_however_large_the_likenesses(
 ) -> None:
     torch.manual_seed(2)
     query, key, value = (torch.randn(2, 3, pixels, features) for _ in range(3))
-    found = attention(size * query, key, value)
-    expected = functional.scaled_dot_product_attention(size * query, key, value)
+    query *= size
+    expected = functional.scaled_dot_product_attention(query, key, value, scale=1.0)
+    found = _attended(query, key, value)
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4 * max(1.0, size / 100))
 
 
@@ -142,8 +145,16 @@ def test_attention_equals_torchs_however_large_the_likenesses(
 @torch.no_grad()
 def test_attention_in_bfloat16_keeps_to_its_precision(features: int, size: float) -> None:
     torch.manual_seed(3)
-    query, key, value = (torch.randn(1, 4, 1100, features).bfloat16() for _ in range(3))
-    query *= size
-    exact = functional.scaled_dot_product_attention(query.double(), key.double(), value.double())
-    error = attention(query, key, value).double() - exact
+    query, key, value = (torch.randn(1, 4, 1500, features).bfloat16() for _ in range(3))
+    query *= size / math.sqrt(features)
+    parts = (query.double(), key.double(), value.double())
+    exact = functional.scaled_dot_product_attention(*parts, scale=1.0)
+    error = _attended(query, key, value).double() - exact
     assert float(error.square().mean() / exact.square().mean()) < 0.006**2
+
+
+def _attended(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """Shape (n, heads, pixels, features) in and out, as torch has it."""
+    heads = query.shape[1]
+    parts = torch.stack((query, key, value)).permute(1, 3, 0, 2, 4).flatten(2)
+    return attention(parts, heads).reshape(*parts.shape[:2], heads, -1).transpose(1, 2)
