@@ -1,9 +1,11 @@
 """Turn the folder of a training run into released weights: float16 file, card, catalogue entry.
 
     python docs/releasing/release.py RUN --default --judge dev/*.mat dev/*.tif
+    python docs/releasing/release.py --again NAME --tile 48 --judge dev/*.mat dev/*.tif
 
 The weights are rounded to float16 first and judged as released, by Wald's protocol, beside plain
-bicubic; every scene named after --judge stands in the card, good or bad.
+bicubic; every scene named after --judge stands in the card, good or bad. The second form releases
+weights again that are released already, with tiles of another size.
 """
 
 import argparse
@@ -14,59 +16,37 @@ import re
 import sys
 import tomllib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hsisr.commands.wald import WaldOptions, WaldReport, evaluate_by_wald
-from hsisr.weights import load_weights, save_weights
+from hsisr.weights import LoadedWeights, load_weights, save_weights
 from hsisr.weights.store import file_sha256
 
 HERE = Path(__file__).parent
 WEIGHTS = HERE.parents[1] / "weights"
 PAGE = HERE.parent / "src" / "reference" / "weights.md"
 MARKS = ("<!-- gains, by docs/releasing/release.py -->\n", "<!-- end of gains -->\n")
+JUDGED = "## Scores on scenes it was not trained on"
 FIELDS = ("name", "file", "sha256", "scale", "card", "default")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Release one run."""
+    """Release one run, or weights again."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("run", type=Path, help="folder that `hsisr train` wrote")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("run", type=Path, nargs="?", help="folder that `hsisr train` wrote")
+    what.add_argument("--again", metavar="NAME", help="weights that are released already")
     parser.add_argument("--name", help="default: the name of the run's weights")
     parser.add_argument("--default", action="store_true", help="used when --model is not given")
+    parser.add_argument("--tile", type=int, help="side of a tile in LR pixels")
     parser.add_argument("--judge", type=Path, nargs="+", required=True, metavar="SCENE")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="where to")
     own = parser.parse_args(arguments)
-    facts = json.loads((own.run / "run.json").read_text(encoding="utf-8"))
-    for scene in (*(path.name for path in own.judge), *(s["name"] for s in facts["scenes"])):
-        origin(scene)
-    trained = load_weights(own.run / facts["weights"])
-    name = own.name or trained.name
-    for parameter in trained.network.parameters():  # moving statistics stay: they may be large
-        parameter.data = parameter.data.half()
-    path = save_weights(
-        own.weights / f"{name}.safetensors",
-        trained.network,
-        trained.descriptor,
-        card=trained.card,
-        overwrite=True,
-    )
-    scale = trained.descriptor.scale
-    reports = [
-        evaluate_by_wald(scene, WaldOptions(scale=scale, model=str(path))) for scene in own.judge
-    ]
-    card = (own.run / facts["weights"]).with_suffix(".md").read_text(encoding="utf-8")
-    released = released_card(card, name, reports)
-    (own.weights / f"{name}.md").write_text(released, encoding="utf-8")
-    entry = {
-        "name": name,
-        "file": path.name,
-        "sha256": file_sha256(path),
-        "scale": scale,
-        "card": f"{name}.md",
-        "default": own.default,
-    }
-    enter(own.weights / "catalogue.toml", entry)
+    for path in own.judge:
+        origin(path.name)
+    reports = released_again(own) if own.run is None else released(own)
     sys.stdout.write(scores(reports) + "\n")
     if own.weights == WEIGHTS:
         before, rest = PAGE.read_text(encoding="utf-8").split(MARKS[0])
@@ -76,25 +56,90 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def released(own: argparse.Namespace) -> list[WaldReport]:
+    """Release a run."""
+    facts = json.loads((own.run / "run.json").read_text(encoding="utf-8"))
+    for scene in facts["scenes"]:
+        origin(scene["name"])
+    trained = load_weights(own.run / facts["weights"])
+    name = own.name or trained.name
+    card = (own.run / facts["weights"]).with_suffix(".md").read_text(encoding="utf-8")
+    for parameter in trained.network.parameters():  # moving statistics stay: they may be large
+        parameter.data = parameter.data.half()
+    path, reports = saved_and_judged(name, trained, own)
+    (own.weights / f"{name}.md").write_text(released_card(card, name, reports), encoding="utf-8")
+    enter(own.weights / "catalogue.toml", entry(path, trained.descriptor.scale, own.default))
+    return reports
+
+
+def released_again(own: argparse.Namespace) -> list[WaldReport]:
+    """Save released weights with another tile; their card gets new scores, and keeps the rest."""
+    table = tomllib.loads((own.weights / "catalogue.toml").read_text(encoding="utf-8"))
+    row = next(row for row in table["weights"] if row["name"] == own.again)
+    trained = load_weights(own.weights / row["file"])
+    for parameter in trained.network.parameters():
+        parameter.data = parameter.data.half()  # as they were stored
+    path, reports = saved_and_judged(own.again, trained, own)
+    card = own.weights / row["card"]
+    head, rest = card.read_text(encoding="utf-8").split(f"{JUDGED}\n")
+    tail = rest[rest.index("\n## ") :]
+    text = f"{head}{judged(own.again, reports)}\n{tail}"
+    card.write_text(text, encoding="utf-8")
+    default = bool(row.get("default"))
+    enter(own.weights / "catalogue.toml", entry(path, trained.descriptor.scale, default))
+    return reports
+
+
+def saved_and_judged(
+    name: str, trained: LoadedWeights, own: argparse.Namespace
+) -> tuple[Path, list[WaldReport]]:
+    """The released file, and its scores on every judge."""
+    descriptor = trained.descriptor
+    path = save_weights(
+        own.weights / f"{name}.safetensors",
+        trained.network,
+        replace(descriptor, tile_lr_px=own.tile or descriptor.tile_lr_px),
+        card=trained.card,
+        overwrite=True,
+    )
+    options = WaldOptions(scale=descriptor.scale, model=str(path))
+    return path, [evaluate_by_wald(scene, options) for scene in own.judge]
+
+
+def entry(path: Path, scale: int, default: bool) -> dict[str, Any]:
+    """What the catalogue says of released weights."""
+    return {
+        "name": path.stem,
+        "file": path.name,
+        "sha256": file_sha256(path),
+        "scale": scale,
+        "card": f"{path.stem}.md",
+        "default": default,
+    }
+
+
 def released_card(card: str, name: str, reports: Sequence[WaldReport]) -> str:
     """The run's card with its new name, the scores of all judges, origins and terms."""
-    scale = reports[0].scale
     body = card.split("\n", 1)[1]
     head, scenes, tail = re.split(r"\n(## Training scenes|## How it was made)\n", body)[::2]
-    judged = (
-        "## Scores on scenes it was not trained on\n\n"
-        f"Printed by `hsisr evaluate --wald SCENE --model {name} --scale {scale}` on the float16 "
-        "weights, over valid pixels and live bands; bicubic is cubic convolution with a = -0.5, "
-        f"without agreement.\n\n{scores(reports)}"
-    )
     parts = [
         f"# {name}",
         "\n" + head.strip().replace("## Scores", "## Scores on the validation windows"),
-        "\n" + judged,
+        "\n" + judged(name, reports),
         "\n## Training scenes\n\n" + with_terms(scenes.strip()),
         "\n## How it was made\n\n" + without_folders(tail.strip()),
     ]
     return "\n".join(parts) + "\n"
+
+
+def judged(name: str, reports: Sequence[WaldReport]) -> str:
+    """The card's part on scenes that the weights were not trained on."""
+    return (
+        f"{JUDGED}\n\n"
+        f"Printed by `hsisr evaluate --wald SCENE --model {name} --scale {reports[0].scale}` on "
+        "the float16 weights, over valid pixels and live bands; bicubic is cubic convolution with "
+        f"a = -0.5, without agreement.\n\n{scores(reports)}"
+    )
 
 
 def scores(reports: Sequence[WaldReport]) -> str:

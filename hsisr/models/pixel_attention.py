@@ -45,8 +45,8 @@ def attention(parts: torch.Tensor, heads: int) -> torch.Tensor:
     parts = parts.reshape(*parts.shape[:2], 3, heads, -1).permute(2, 0, 3, 1, 4)
     if (weigh := _weighing(parts)) is None:
         query, key, value = parts
-        attended = functional.scaled_dot_product_attention(query, key, value, scale=1.0)
-        return attended.transpose(1, 2).flatten(-2)
+        heads_apart = functional.scaled_dot_product_attention(query, key, value, scale=1.0)
+        return heads_apart.transpose(1, 2).flatten(-2)
     query, key, value = parts.contiguous()
     if weigh is not _sigmoids:
         query = query * math.log2(math.e)
@@ -54,11 +54,11 @@ def attention(parts: torch.Tensor, heads: int) -> torch.Tensor:
     # where the product has room for one more column, it adds the weights up
     columns = value.new_ones(n, heads, features + (features % _LANES > 0), pixels)
     columns[:, :, :features] = value.mT
-    attended = value.new_empty(n, pixels, heads, features)
+    attended: torch.Tensor = value.new_empty(n, pixels, heads, features)
     for sample, *own in zip(attended, query, key, columns, strict=True):
         for target, *head in zip(sample.unbind(1), *own, strict=True):
             _one_head(target, *head, weigh=weigh)
-    return attended.flatten(-2)
+    return attended.reshape(n, pixels, -1)
 
 
 def _weighing(parts: torch.Tensor) -> _Weigh | None:

@@ -1,6 +1,7 @@
 """The script that turns a run into released weights, on a small run."""
 
 import runpy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,31 @@ def test_a_run_becomes_weights_with_card_and_entry(
     assert str(tmp_path) not in card
     assert "`hsisr train scenes/cave-small.tif -s 2`" in card
     assert (folder / "catalogue.toml").read_text().startswith("# what this is\n")
+
+
+def test_released_again_only_the_tile_and_the_scores_change(
+    script: dict[str, Any], folder: Path, tmp_path: Path
+) -> None:
+    run = train(options(write_tif(tmp_path / "cave-small.tif", smooth(36, 48, 40))))
+    judges = [write_tif(tmp_path / f"{n}-j.tif", smooth(8, 24, 24)) for n in ("enmap", "cave")]
+    more = ["--weights", str(folder), "--judge"]
+    script["main"]([str(run.out), "--default", *more, str(judges[0])])
+    entry = default_for(2, folder)
+    assert entry is not None
+    first, card = load_weights(entry), entry.card.read_text()
+    assert script["main"](["--again", entry.name, "--tile", "24", *more, str(judges[1])]) == 0
+    entry = default_for(2, folder)
+    assert entry is not None
+    second = load_weights(entry)
+    assert second.descriptor == replace(first.descriptor, tile_lr_px=24)
+    for mine, theirs in zip(second.network.parameters(), first.network.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+    again = entry.card.read_text()
+    assert "| cave-j.tif |" in again
+    assert "| enmap-j.tif |" not in again
+    for part in (0, -1):
+        assert again.split("## ")[part] == card.split("## ")[part]
+    assert again.count("## ") == card.count("## ")
 
 
 def test_the_page_shows_what_the_cards_say(script: dict[str, Any]) -> None:
