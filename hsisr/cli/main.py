@@ -22,7 +22,6 @@ from hsisr.cli.train import train
 from hsisr.cli.upscale import upscale
 from hsisr.cli.weights import weights
 from hsisr.errors import ResourceError
-from hsisr.inference.freed_memory import keep_freed_memory
 
 app = typer.Typer(
     name="hsisr",
@@ -70,7 +69,6 @@ def program() -> None:
     The libraries make many objects that live as long as the program; looking through them for
     garbage again and again, at last when it ends, would take a good part of a short command's time.
     """
-    keep_freed_memory()
     gc.set_threshold(100_000, 20, 20)
     atexit.register(gc.freeze)
     try:

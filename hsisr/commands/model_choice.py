@@ -9,6 +9,7 @@ from hsisr.commands.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, WeightsError
 from hsisr.inference.devices import device_named, precision_named
 from hsisr.inference.footprint import tile_bytes, tiles_that_pay
+from hsisr.inference.freed_memory import keep_freed_memory
 from hsisr.inference.planning import (
     BandGroup,
     Layout,
@@ -101,6 +102,7 @@ def plan_work(
         return plan_interpolation(upscaler, layout, tile=options.tile)
     from hsisr.models.registry import for_inference  # loads every network
 
+    keep_freed_memory()
     descriptor = model.weights.descriptor
     network = NetworkUpscaler(
         network=for_inference(model.weights.network.to(device), precision),

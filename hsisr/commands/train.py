@@ -22,6 +22,7 @@ from hsisr.datasets.download import Fetching, data_folder, dataset_scenes
 from hsisr.datasets.download import Progress as DownloadProgress
 from hsisr.errors import HsisrWarning, OutputExistsError, ResourceError
 from hsisr.inference.devices import torch_threads
+from hsisr.inference.freed_memory import keep_freed_memory
 from hsisr.training.distributed import Workers, joined_workers
 from hsisr.training.loop import Observer, Outcome, Plan
 from hsisr.training.loop import train as run_plan
@@ -54,6 +55,7 @@ def train(
         HsisrError: Training broke down.
     """
     recipe = chosen_recipe(options)
+    keep_freed_memory()
     with torch_threads(options.threads), joined_workers(options.device) as workers:
         return _train(options, recipe, workers, observer, downloading)
 

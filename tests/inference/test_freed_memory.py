@@ -10,13 +10,12 @@ from hsisr.inference.freed_memory import LARGEST_KEPT
 
 FAULTS = """
 import resource, sys
-import numpy as np
 from hsisr.inference.freed_memory import keep_freed_memory
 
 kept = sys.argv[1] == "keep" and keep_freed_memory()
 
 def once():
-    np.ones(int(sys.argv[2]), np.uint8)
+    b"x" * int(sys.argv[2])
 
 once()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -43,12 +42,12 @@ def test_an_array_that_comes_again_gets_the_memory_of_the_one_before() -> None:
     kept, pages = faults("keep", size)
     if not kept:
         pytest.skip("this C library has no such setting")
-    assert pages < 100
-    assert faults("leave", size)[1] > 1000
+    assert 5 * pages < faults("leave", size)[1]
 
 
 def test_arrays_larger_than_a_layer_of_features_are_given_back() -> None:
-    assert faults("keep", 2 * LARGEST_KEPT)[1] > 1000
+    kept = faults("keep", LARGEST_KEPT // 2)[1]
+    assert 5 * kept < faults("keep", 2 * LARGEST_KEPT)[1]
 
 
 @pytest.mark.parametrize("name", ["MALLOC_ARENA_MAX", "GLIBC_TUNABLES"])

@@ -19,7 +19,6 @@ from hsisr.commands.unfinished import Run
 from hsisr.errors import InputDataError, ResourceError, WeightsError
 from hsisr.inference.devices import device_named, torch_threads
 from hsisr.inference.footprint import Room
-from hsisr.inference.freed_memory import keep_freed_memory
 from hsisr.inference.journal import Journal
 from hsisr.inference.planning import Plan
 from hsisr.inference.statistics import BandStatistics
@@ -148,7 +147,6 @@ def compute_run(orders: Orders, strips: tuple[Strip, ...], here: Here) -> None:
     if not orders.strips.is_dir():
         raise unseen(orders.strips, here)
     _require_same_input(orders, here)
-    keep_freed_memory()
     options = orders.options
     with (
         torch_threads(orders.threads),

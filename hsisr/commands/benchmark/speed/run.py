@@ -11,6 +11,7 @@ from hsisr.commands.benchmark.speed.report import speed_page
 from hsisr.commands.benchmark.speed.scenes import scene_facts
 from hsisr.errors import OutputExistsError
 from hsisr.inference.devices import device_named, torch_threads
+from hsisr.inference.freed_memory import keep_freed_memory
 from hsisr.inference.tile_speed import tile_facts
 from hsisr.training.files import replace_file
 
@@ -36,6 +37,7 @@ def benchmark_speed(
     _refuse_existing(options)
     device, tell = device_named(options.device), say or (lambda _: None)
     tiles, scenes = [], []
+    keep_freed_memory()
     with torch_threads(options.threads):
         found = environment(options.device)
         for scale in options.scales:
