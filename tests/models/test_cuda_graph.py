@@ -220,7 +220,7 @@ def test_on_a_processor_networks_are_not_wrapped() -> None:
     assert not isinstance(for_inference(lively_dacn(2)[0]), Graphed)
 
 
-class NoQuestions(TorchDispatchMode):
+class NoQuestions(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Nothing that would wait for a device, or copy from the processor."""
 
     FORBIDDEN = ("_local_scalar_dense", "nonzero", "is_nonzero", "equal", "item")
@@ -250,5 +250,5 @@ def test_lean_networks_ask_nothing_of_the_device(
     lr = torch.rand(1, descriptor.group_size, 9, 8)
     for network in lean:
         network(lr, torch.zeros(1, descriptor.group_size, 1, 1))  # tables are made once
-        with NoQuestions():
+        with NoQuestions():  # type: ignore[no-untyped-call]
             network(lr, torch.zeros(1, descriptor.group_size, 1, 1))
