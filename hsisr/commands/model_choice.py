@@ -20,6 +20,7 @@ from hsisr.inference.planning import (
     plan_network,
 )
 from hsisr.inference.statistics import BandStatistics
+from hsisr.inference.transfers import CudaTransfers
 from hsisr.inference.upscaler import InterpolationUpscaler, NetworkUpscaler
 from hsisr.models.interpolation import KERNELS
 
@@ -111,6 +112,7 @@ def plan_work(
         precision=precision,
         consistent=options.consistency,
         statistics=statistics,
+        transfers=CudaTransfers(device) if device.type == "cuda" else None,
     )
     good = [band for band in range(layout.bands) if band not in set(bad)]
     groups: tuple[BandGroup, ...] = (
@@ -130,6 +132,7 @@ def plan_work(
         batch_size=batch_size,
         floors=None if statistics is None else statistics.floors,
         feature_bytes=features if device.type == "cpu" else 0,
+        ahead=device.type == "cuda",  # this thread only waits for the device and blends
     )
 
 

@@ -1,5 +1,6 @@
 """One piece of work ahead: the next result is made while the last one is used."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
@@ -31,3 +32,22 @@ def one_ahead(
         before = coming
     if before is not None:
         yield before.result()
+
+
+def under_way(begun: Iterable[Callable[[], _Result]], most: int) -> Iterator[_Result]:
+    """Results in order, of work that goes on by itself once it is begun.
+
+    Args:
+        begun: Begins the next piece when asked for it; what it gives waits for the result.
+        most: Pieces under way at once; with 1 the next is begun when the last result was used.
+
+    >>> list(under_way([lambda: 1, lambda: 2], most=2))
+    [1, 2]
+    """
+    waiting: deque[Callable[[], _Result]] = deque()
+    for wait in begun:
+        waiting.append(wait)
+        if len(waiting) >= most:
+            yield waiting.popleft()()
+    while waiting:
+        yield waiting.popleft()()

@@ -21,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 from hsisr.inference.devices import device_named
 from hsisr.inference.freed_memory import keep_freed_memory
 from hsisr.inference.upscaler import InterpolationUpscaler
+from hsisr.models.cuda_graph import SETTLED_AFTER, Graphed
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS, Trim
 from hsisr.models.onednn import CONVOLUTION, LINEAR, TRANSPOSED
@@ -44,7 +45,8 @@ def measured(task: dict[str, Any]) -> dict[str, Any]:
     before = _peak_bytes(device)
     forward, facts = _subject(task, device)
     with torch.inference_mode():
-        forward()  # the first pass allocates and chooses kernels
+        for _ in range(SETTLED_AFTER if device.type == "cuda" else 1):
+            forward()  # the first pass allocates and chooses kernels
         seconds = _seconds(forward, device)
     return {
         **facts,
@@ -98,6 +100,7 @@ def _network(
 
 def operations(network: nn.Module, lr: torch.Tensor, zero: torch.Tensor) -> int:
     """Operations of one tile: convolutions, matrix products, attention; two per multiply-add."""
+    network = network.plain if isinstance(network, Graphed) else network  # a graph shows none
     known: Any = {
         LINEAR: _operations_of_linear,
         CONVOLUTION: _operations_of_convolution,

@@ -89,6 +89,9 @@ class Plan:
     """Least number that each band may have where the result must agree with the scene."""
     ahead: bool = False
     """Upscale the next bands while these are finished: where that takes one thread each."""
+    reads_ahead: bool = False
+    """Read the next row of tiles while this one is upscaled. Interpolation computes in a thread of
+    its own, so that reading holds nothing up."""
 
     @property
     def tiles(self) -> int:
@@ -129,6 +132,7 @@ def plan_network(
     batch_size: int,
     floors: tuple[float, ...] | None = None,
     feature_bytes: int = 0,
+    ahead: bool = False,
 ) -> Plan:
     """Square tiles that overlap and are blended.
 
@@ -141,6 +145,7 @@ def plan_network(
         batch_size: Tiles at once.
         floors: See `Plan.floors`.
         feature_bytes: What the network takes beside everything else, for a batch.
+        ahead: See `Plan.ahead`.
     """
     scale = upscaler.scale
     halo = max(group.upscaler.margin_lr_px for group in groups)
@@ -161,6 +166,8 @@ def plan_network(
         halo=halo,
         batch_size=batch_size,
         floors=floors,
+        ahead=ahead,
+        reads_ahead=True,
         peak_bytes=BASE_BYTES + feature_bytes + per_col * (min(width, layout.cols) + 2 * halo),
     )
 

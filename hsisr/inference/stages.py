@@ -28,7 +28,8 @@ class StageClock:
     seconds: dict[str, float] = field(
         default_factory=lambda: {"reading": 0.0, "network": 0.0, "writing": 0.0}
     )
-    """reading: in the reader. network: in upscalers, which interpolation runs beside the rest.
+    """reading: in the reader. network: in upscalers, which interpolation runs beside the rest; of a
+    device that goes on by itself, what it takes to ask it and to wait for it.
     writing: handing blocks on, which takes long only where the writer's thread is behind."""
 
     def stitch(
@@ -82,11 +83,24 @@ class _TimedScene(WrappedScene):
 class _TimedUpscaler(Upscaler):
     def __init__(self, upscaler: Upscaler, clock: StageClock) -> None:
         self.scale, self.margin_lr_px = upscaler.scale, upscaler.margin_lr_px
+        self.most_under_way = upscaler.most_under_way
         self._upscaler, self._clock = upscaler, clock
 
     def run(self, tiles: torch.Tensor, bands: tuple[int, ...], trim: Trim) -> torch.Tensor:
         with self._clock.during("network"):
             return self._upscaler.run(tiles, bands, trim)
+
+    def begin(
+        self, tiles: torch.Tensor, bands: tuple[int, ...], trim: Trim
+    ) -> Callable[[], torch.Tensor]:
+        with self._clock.during("network"):
+            wait = self._upscaler.begin(tiles, bands, trim)
+
+        def result() -> torch.Tensor:
+            with self._clock.during("network"):
+                return wait()
+
+        return result
 
 
 class _TimedWriter(SceneWriter):

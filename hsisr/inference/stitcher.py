@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from hsisr.inference.ahead import one_ahead
+from hsisr.inference.ahead import one_ahead, under_way
 from hsisr.inference.finishing import PanelFinisher
 from hsisr.inference.journal import Journal, Recording
 from hsisr.inference.observed import Observed, fill_rounds, observe
@@ -113,8 +113,7 @@ class _Reading:
         found = None if ahead is None else ahead[1].result()  # one thread at a time reads a scene
         right = ahead is not None and ahead[0] == number
         observed = found if found is not None and right else self._read(number)
-        # interpolation computes in a thread of its own, so that reading holds nothing up
-        if not self._plan.ahead and number + 1 < len(self._plan.rows):
+        if self._plan.reads_ahead and number + 1 < len(self._plan.rows):
             self._coming = number + 1, self._thread.submit(self._read, number + 1)
         return observed
 
@@ -222,19 +221,29 @@ def _blended_tiles(
     shape = len(group.bands), rows.size * s, panel.size * s
     if _is_one_tile(panel, rows):
         advance(1)
-        if not _has_data(panel.segments, rows, group, observed):
-            return torch.zeros(shape)
-        tiles, trim = _tiles(panel.segments, rows, group, observed)
-        return group.upscaler.run(tiles, group.bands, trim)[0]
+        alone = _begun(panel.segments, rows, group, observed)()
+        return torch.zeros(shape) if alone is None else alone[0]
     total = torch.zeros(shape)
-    for batch in _batches(panel.segments, plan.batch_size, observed, group.upscaler.margin_lr_px):
-        if _has_data(batch, rows, group, observed):  # else masked afterwards, whatever it holds
-            tiles, trim = _tiles(batch, rows, group, observed)
-            fine = group.upscaler.run(tiles, group.bands, trim)
+    margin = group.upscaler.margin_lr_px
+    batches = list(_batches(panel.segments, plan.batch_size, observed, margin))
+    begun = (_begun(batch, rows, group, observed) for batch in batches)
+    results = under_way(begun, group.upscaler.most_under_way)
+    for batch, fine in zip(batches, results, strict=True):
+        if fine is not None:
             for segment, tile in zip(batch, fine, strict=True):
                 _add_tile(total, tile, segment, rows, panel, s)
         advance(len(batch))
     return total
+
+
+def _begun(
+    batch: tuple[Segment, ...], rows: Segment, group: BandGroup, observed: Observed
+) -> Callable[[], torch.Tensor | None]:
+    """What waits for the tiles; without data none are computed, for they are masked afterwards."""
+    if not _has_data(batch, rows, group, observed):
+        return lambda: None
+    tiles, trim = _tiles(batch, rows, group, observed)
+    return group.upscaler.begin(tiles, group.bands, trim)
 
 
 def _is_one_tile(panel: Panel, rows: Segment) -> bool:

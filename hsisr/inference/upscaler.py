@@ -1,21 +1,28 @@
 """One interface for everything that makes LR tiles finer: interpolations and networks."""
 
+import functools
+import logging
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
 from hsisr.errors import HsisrWarning, ResourceError, WeightsError, means_no_memory
 from hsisr.inference.statistics import BandStatistics
+from hsisr.inference.transfers import Transfers
 from hsisr.models.back_projection import (
     ROUNDS,
     agreeing_lr,
     context_lr_px,
     draw_towards,
 )
+from hsisr.models.cuda_graph import Graphed
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS, Kernel, Trim, interpolate
+
+_log = logging.getLogger("hsisr")
 
 
 class Upscaler(ABC):
@@ -25,6 +32,8 @@ class Upscaler(ABC):
     """HR pixels per LR pixel along a side."""
     margin_lr_px: int
     """Context around a tile that decides on its result."""
+    most_under_way: int = 1
+    """Batches that `begin` may be asked for before the first result is waited for."""
 
     @abstractmethod
     def run(self, tiles: torch.Tensor, bands: tuple[int, ...], trim: Trim) -> torch.Tensor:
@@ -42,6 +51,16 @@ class Upscaler(ABC):
         Raises:
             ResourceError: One tile alone does not fit into memory.
         """
+
+    def begin(
+        self, tiles: torch.Tensor, bands: tuple[int, ...], trim: Trim
+    ) -> Callable[[], torch.Tensor]:
+        """As `run`, by a device that goes on by itself; elsewhere nothing is done yet.
+
+        Returns:
+            What waits for the result, and raises the errors; to be called once.
+        """
+        return functools.partial(self.run, tiles, bands, trim)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +101,8 @@ class NetworkUpscaler(Upscaler):
     consistent: bool = True
     statistics: BandStatistics | None = None
     """Of the whole scene; needed where the descriptor's normalisation is `band`."""
+    transfers: Transfers | None = None
+    """How numbers come to the device and back while it computes; None: it is waited for."""
 
     @property
     def scale(self) -> int:  # type: ignore[override]
@@ -92,6 +113,40 @@ class NetworkUpscaler(Upscaler):
     def margin_lr_px(self) -> int:  # type: ignore[override]
         """As the weights say."""
         return self.descriptor.margin_lr_px
+
+    @property
+    def most_under_way(self) -> int:  # type: ignore[override]
+        """One computes while the one before is blended, where transfers allow that."""
+        return 1 if self.transfers is None else 2
+
+    def begin(
+        self, tiles: torch.Tensor, bands: tuple[int, ...], trim: Trim
+    ) -> Callable[[], torch.Tensor]:
+        """See `Upscaler.begin`; what cannot be begun, for want of memory say, is left to `run`."""
+        plainly = Upscaler.begin(self, tiles, bands, trim)
+        if self.transfers is None:
+            return plainly
+        try:
+            return self._begun(self.transfers, tiles, bands, trim)
+        except (RuntimeError, MemoryError) as error:
+            _log.info("%d tiles are not computed beside other work: %s", len(tiles), error)
+            return plainly
+
+    @torch.no_grad()
+    def _begun(
+        self, transfers: Transfers, tiles: torch.Tensor, bands: tuple[int, ...], trim: Trim
+    ) -> Callable[[], torch.Tensor]:
+        observed = transfers.to_device(tiles)
+        hr = self._in_scene_numbers(self._raw(observed, bands, self.precision), observed, bands)
+        wait = transfers.to_host((self._kept(hr, trim).contiguous(), _sums_are_finite(hr)))
+
+        def result() -> torch.Tensor:
+            kept, fine = wait()
+            if not fine.all():  # rarely: what `run` finds out about these, it finds out anew
+                kept[~fine] = self.run(tiles[~fine], bands, trim)
+            return kept
+
+        return result
 
     def run(self, tiles: torch.Tensor, bands: tuple[int, ...], trim: Trim) -> torch.Tensor:
         """See `Upscaler.run`; a batch too large for the device is halved until it fits."""
@@ -105,6 +160,8 @@ class NetworkUpscaler(Upscaler):
                     f"one tile of {tuple(tiles.shape[1:])} does not fit into the memory of "
                     f"{self.device}; use a smaller --tile, or --device cpu"
                 ) from error
+        if isinstance(self.network, Graphed):
+            self.network.give_up("memory is short")
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         middle = len(tiles) // 2
@@ -117,10 +174,12 @@ class NetworkUpscaler(Upscaler):
         hr = self._in_scene_numbers(self._raw(observed, bands, self.precision), observed, bands)
         if (broken := _broken(hr)).any():
             hr[broken] = self._anew(observed[broken], bands)
+        return self._kept(hr, trim).cpu()
+
+    def _kept(self, hr: torch.Tensor, trim: Trim) -> torch.Tensor:
         rows, cols = hr.shape[-2:]
         s = self.scale
-        kept = hr[..., trim.top * s : rows - trim.bottom * s, trim.left * s : cols - trim.right * s]
-        return kept.cpu()
+        return hr[..., trim.top * s : rows - trim.bottom * s, trim.left * s : cols - trim.right * s]
 
     def _in_scene_numbers(
         self, raw: torch.Tensor, observed: torch.Tensor, bands: tuple[int, ...]
@@ -173,7 +232,7 @@ class NetworkUpscaler(Upscaler):
             return lr
         there_and_back = [*range(bands), *range(bands - 2, 0, -1)]
         order = [there_and_back[i % len(there_and_back)] for i in range(size)]
-        return lr[:, order]
+        return lr[:, self._placed(torch.tensor(order))]
 
     def _normalisation(self, bands: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and deviation of each band, shape (bands, 1, 1); 0 and 1 where none is wanted."""
@@ -185,17 +244,24 @@ class NetworkUpscaler(Upscaler):
         chosen = list(bands)
         mean = torch.from_numpy(self.statistics.mean[chosen]).float().nan_to_num(0.0)
         deviation = torch.from_numpy(self.statistics.deviation[chosen]).float()
-        return mean[:, None, None].to(self.device), deviation[:, None, None].to(self.device)
+        return self._placed(mean[:, None, None]), self._placed(deviation[:, None, None])
+
+    def _placed(self, host: torch.Tensor) -> torch.Tensor:
+        return host.to(self.device) if self.transfers is None else self.transfers.to_device(host)
+
+
+def _sums_are_finite(tiles: torch.Tensor) -> torch.Tensor:
+    """Shape (n,). A finite sum has finite terms, and costs a thirtieth of looking at each."""
+    return torch.isfinite(tiles.flatten(1).sum(dim=1))
 
 
 def _broken(tiles: torch.Tensor) -> torch.Tensor:
     """True for tiles that are not finite, shape (n,), on the CPU.
 
-    A finite sum has finite terms, and costs a thirtieth of looking at each; only where it is not
-    finite, which large numbers do as well, is each looked at.
+    Only where a sum is not finite, which large numbers do as well, is each term looked at.
     """
     flat = tiles.flatten(1)
-    broken = ~torch.isfinite(flat.sum(dim=1)).cpu()
+    broken = ~_sums_are_finite(tiles).cpu()
     for number in broken.nonzero().ravel().tolist():
         broken[number] = not bool(torch.isfinite(flat[number]).all())
     return broken

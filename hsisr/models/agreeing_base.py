@@ -5,7 +5,7 @@ is a multiplication, and so is the sum of all rounds; the way back is joined wit
 (The matrices are close to symmetric: eigenvalues are real, and nothing is lost on the way.)
 """
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final
 
 import numpy as np
@@ -32,7 +32,8 @@ def agreeing_base(lr: torch.Tensor, scale: int, less: torch.Tensor | None = None
     Returns:
         Shape (..., rows * scale, cols * scale), contiguous.
     """
-    rows, cols = (_axis(n, scale, lr.device) for n in lr.shape[-2:])
+    axis = _axis_for_good if lr.device.type == "cuda" else _axis
+    rows, cols = (axis(n, scale, lr.device) for n in lr.shape[-2:])
     factors = _sum_of_rounds(cols[2][:, None] * rows[2])
     turned = linear(lr, cols[0]).transpose(-2, -1).contiguous()
     turned = linear(turned, rows[0]).mul_(factors)
@@ -63,3 +64,9 @@ def _axis(length: int, scale: int, device: torch.device) -> Axis:
         found = np.linalg.inv(vectors).real, finer @ vectors.real, values.real
         into, out, seen = (torch.from_numpy(x.copy()).float().to(device) for x in found)
         return into, out, seen
+
+
+@cache
+def _axis_for_good(length: int, scale: int, device: torch.device) -> Axis:
+    """Never forgotten: a CUDA graph reads these where they lie for as long as it lives."""
+    return _axis(length, scale, device)

@@ -15,6 +15,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from hsisr.errors import WeightsError
 from hsisr.models.as3_itransunet import as3_itransunet_descriptor, build_as3_itransunet
 from hsisr.models.cssfenet import build_cssfenet, cssfenet_descriptor
+from hsisr.models.cuda_graph import Graphed
 from hsisr.models.dacn import Dacn, build_dacn, dacn_descriptor
 from hsisr.models.dacn_any import DacnAny, build_dacn_any, dacn_any_descriptor
 from hsisr.models.descriptor import ModelDescriptor
@@ -111,11 +112,17 @@ def for_inference(network: nn.Module, precision: torch.dtype = torch.float32) ->
         precision: Of autocast around the calls, if any.
 
     Returns:
-        A leaner network where there is one, else the same.
+        A leaner network where there is one, on a GPU as CUDA graphs; else the same.
     """
+    lean: nn.Module
     if isinstance(network, Dacn):
-        return DacnInUse(network, precision)
-    return DacnAnyInUse(network, precision) if isinstance(network, DacnAny) else network
+        lean = DacnInUse(network, precision)
+    elif isinstance(network, DacnAny):
+        lean = DacnAnyInUse(network, precision)
+    else:
+        return network
+    on_gpu = next(network.parameters()).device.type == "cuda"
+    return Graphed(lean) if on_gpu else lean
 
 
 def architecture_named(name: str) -> Architecture:
