@@ -18,6 +18,7 @@ from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.unfinished import Run
 from hsisr.errors import InputDataError, ResourceError, WeightsError
 from hsisr.inference.devices import device_named, torch_threads
+from hsisr.inference.finishing import strip_extent
 from hsisr.inference.footprint import Room
 from hsisr.inference.freed_memory import keep_freed_memory
 from hsisr.inference.journal import Journal
@@ -75,7 +76,8 @@ def compute_strips(job: Job, run: Run, threads: int, advance: Callable[[int], No
     """
     plan, scheduler = job.plan, job.options.scheduler
     every = [(panel, row) for panel in range(len(plan.panels)) for row in range(len(plan.rows))]
-    missing = [strip for strip in every if not run.journal.has(*strip)]
+    extent = partial(strip_extent, plan, metadata=job.metadata, masked=job.target.masked)
+    missing = [strip for strip in every if not run.journal.has(*strip, extent(strip))]
     there = set(every) - set(missing)
     advance(sum(_tiles(plan, strip) for strip in there))
     if not missing or scheduler is None:
