@@ -71,22 +71,25 @@ def _is_complete(file: zipfile.ZipFile, place: tuple[int, int], extent: Extent |
         return False
     filled: list[int] = []
     for number, piece in enumerate(facts["places"]):
-        plain = _is_count(piece["band"]) and _is_count(piece["row"])
-        if not plain or not isinstance(piece["masked"], bool):
-            return False
         shape, dtype = _header(file, f"numbers-{number}.npy")
-        if len(shape) != 3 or dtype.kind not in "iuf":
+        if not _is_piece(file, number, piece, shape, dtype):
             return False
-        if piece["masked"] and not _has_mask(file, number, shape):
-            return False
-        if extent is not None and not _fits(piece, shape, dtype, extent):
-            return False
-        filled += range(piece["band"], piece["band"] + shape[0]) if extent is not None else ()
+        if extent is not None:
+            if not _fits(piece, shape, dtype, extent):
+                return False
+            filled += range(piece["band"], piece["band"] + shape[0])
     return extent is None or sorted(filled) == list(range(extent.bands))
 
 
-def _has_mask(file: zipfile.ZipFile, number: int, shape: tuple[int, ...]) -> bool:
-    """True if the mask of a piece is as high and as wide as it is."""
+def _is_piece(
+    file: zipfile.ZipFile, number: int, piece: Any, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> bool:
+    """True if a piece is a cube of plain numbers, and its mask as high and as wide."""
+    plain = _is_count(piece["band"]) and _is_count(piece["row"])
+    if not plain or len(shape) != 3 or dtype.kind not in "iuf":
+        return False
+    if piece["masked"] is not True:
+        return piece["masked"] is False
     return _header(file, f"mask-{number}.npy") == (shape[1:], np.dtype(np.bool_))
 
 
