@@ -27,6 +27,7 @@ from hsisr.inference.statistics import BandStatistics
 from hsisr.inference.stitcher import stitch
 from hsisr.io.opening import open_scene
 from hsisr.io.protocol import Scene, SceneWriter, TargetOptions
+from hsisr.io.remote_identity import has_changed
 from hsisr.io.scene_files import scene_identity
 from hsisr.io.temporary import resource_errors
 from hsisr.scene.metadata import SceneMetadata
@@ -201,7 +202,7 @@ def _require_same_input(orders: Orders, here: Here) -> None:
     if not orders.source.exists():
         raise unseen(orders.source, here)
     found = [list(file) for file in scene_identity(orders.source)]
-    if found != [list(file) for file in orders.input]:
+    if has_changed([list(file) for file in orders.input], found):
         raise InputDataError(
             f"worker {here.name} finds another file at {orders.source} (name, size or time of "
             "change differ); share one file system, or run again once the scene is whole"
