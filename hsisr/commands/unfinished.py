@@ -21,6 +21,7 @@ from hsisr.errors import HsisrWarning, InputDataError, OutputExistsError, UsageE
 from hsisr.inference.footprint import Room
 from hsisr.inference.journal import Journal
 from hsisr.io.names import RemotePath
+from hsisr.io.remote_identity import has_changed
 from hsisr.io.temporary import recover, resource_errors
 from hsisr.io.writer import main_file
 from hsisr.training.files import replace_file
@@ -80,7 +81,7 @@ class Run:
     def is_outdated(self) -> bool:
         """True if the input has changed since the run began."""
         try:
-            return self.current() != self.bound
+            return has_changed(self.bound.input, self.current().input)
         except InputDataError:
             return True
 
@@ -163,9 +164,12 @@ def _begun(
     journal = Journal(_strips_of(folder, before))
     done = len(journal)
     if before is not None and done:
-        same = before["binding"] == bound.plain()
+        then, here = before["binding"], bound.plain()
+        same = then["settings"] == here["settings"] and not has_changed(
+            then["input"], here["input"]
+        )
         if resume:
-            _require_same(before["binding"], bound.plain(), output)
+            _require_same(then, here, output)
             memory = Room(**before["room"])
             return Run(folder=folder, room=memory, journal=journal, bound=bound, current=binding)
         if same and not overwrite:
@@ -203,7 +207,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _require_same(then: Mapping[str, Any], now: Mapping[str, Any], output: Path) -> None:
-    if then["input"] != now["input"]:
+    if has_changed(then["input"], now["input"]):
         raise InputDataError(
             f"the input of {output} has changed since its run was broken off; without --resume "
             "it is made anew"

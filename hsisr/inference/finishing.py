@@ -13,9 +13,11 @@ from hsisr.inference.consistency import agree
 from hsisr.inference.journal import Piece, Recording
 from hsisr.inference.observed import Observed
 from hsisr.inference.planning import Panel, Plan, Segment
+from hsisr.inference.strip_file import Extent
 from hsisr.inference.strips import BlockWriter
 from hsisr.io.protocol import SceneWriter
 from hsisr.scene.cube import all_valid
+from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers, quantise, storable_range
 from hsisr.tiling.windows import Window
 
@@ -145,6 +147,29 @@ class PanelFinisher:
         )
         self.moved += held
         return agreed
+
+
+def strip_extent(
+    plan: Plan, place: tuple[int, int], metadata: SceneMetadata, *, masked: bool
+) -> Extent:
+    """What the pieces of a strip fill that a `PanelFinisher` makes.
+
+    Args:
+        plan: The work.
+        place: Number of the panel, number of the row of tiles.
+        metadata: Of the output.
+        masked: Strips have the pixel mask.
+    """
+    panel, number = place
+    start = plan.rows[number].start
+    return Extent(
+        dtype=metadata.stored.dtype,
+        bands=metadata.bands,
+        row=start * plan.scale,
+        rows=(plan.end_of(number) - start) * plan.scale,
+        cols=plan.panels[panel].size * plan.scale,
+        masked=masked,
+    )
 
 
 def _tensor_type(dtype: np.dtype[Any]) -> torch.dtype:

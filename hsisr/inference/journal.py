@@ -1,7 +1,8 @@
 """What is finished of a scene, kept so that a broken run goes on where it stopped.
 
 A strip is what one row of tiles adds to one panel of the output. Each is one file, a ZIP of NumPy
-arrays with a checksum for each, and appears by a rename; one that is torn counts as not there.
+arrays with a checksum for each, and appears by a rename; one that is torn, or was made for another
+place, counts as not there.
 Many processes may write into one journal: whoever finishes a strip, its numbers are the same.
 """
 
@@ -19,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import HsisrWarning, ResourceError
-from hsisr.inference.strip_file import FACTS, is_whole_strip
+from hsisr.inference.strip_file import FACTS, Extent, is_whole_strip
 
 _SUFFIX: Final = ".npz"
 
@@ -54,9 +55,15 @@ class Journal:
         """Strips that are there."""
         return sum(1 for _ in self.folder.glob(f"*{_SUFFIX}"))
 
-    def has(self, panel: int, row: int) -> bool:
-        """True if a strip is there and whole."""
-        return is_whole_strip(self._path(panel, row))
+    def has(self, panel: int, row: int, extent: Extent | None = None) -> bool:
+        """True if a strip is there, whole, and of this place.
+
+        Args:
+            panel: Its number.
+            row: Number of the row of tiles.
+            extent: What the strip has to fill; None: whatever it does.
+        """
+        return is_whole_strip(self._path(panel, row), (panel, row), extent)
 
     def pieces(self, panel: int, row: int) -> Iterator[Piece]:
         """The pieces of a strip that is there, in the order they were put."""
@@ -73,7 +80,7 @@ class Journal:
 
     def recording(self, panel: int, row: int) -> "Recording":
         """Begin to keep a strip."""
-        return Recording(self, self._path(panel, row))
+        return Recording(self, self._path(panel, row), (panel, row))
 
     @property
     def given_up(self) -> bool:
@@ -109,10 +116,11 @@ class Recording:
     Args:
         journal: Whose strip it is.
         path: Of the finished strip.
+        place: Number of the panel, number of the row of tiles.
     """
 
-    def __init__(self, journal: Journal, path: Path) -> None:
-        self._journal, self._path = journal, path
+    def __init__(self, journal: Journal, path: Path, place: tuple[int, int]) -> None:
+        self._journal, self._path, self._place = journal, path, place
         self._growing = path.with_name(f".{path.name}.{uuid4().hex}")
         self._places: list[dict[str, Any]] = []
         self._file: zipfile.ZipFile | None = None
@@ -147,7 +155,7 @@ class Recording:
         """
         if self._file is None:
             return
-        facts = {"places": self._places, "moved": moved}
+        facts = {"strip": self._place, "places": self._places, "moved": moved}
         try:
             self._file.writestr(FACTS, json.dumps(facts))
             self._file.close()

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from hsisr.inference.ahead import one_ahead, under_way
-from hsisr.inference.finishing import PanelFinisher
+from hsisr.inference.finishing import PanelFinisher, strip_extent
 from hsisr.inference.journal import Journal, Recording
 from hsisr.inference.observed import Observed, fill_rounds, observe
 from hsisr.inference.overflow import overflow_error
@@ -76,9 +76,10 @@ def stitch(
             reading = _Reading(rolling, bands, plan, panel, reader)
             column = _Column(reading, plan, panel, finisher, thread)
             for number in range(len(plan.rows)):
+                extent = strip_extent(plan, (place, number), writer.metadata, masked=masked)
                 if only is not None and (place, number) not in only:
                     column.skip()
-                elif journal is not None and journal.has(place, number):
+                elif journal is not None and journal.has(place, number, extent):
                     column.skip()
                     finisher.replay(journal.pieces(place, number), plan.end_of(number))
                     finisher.moved += journal.moved(place, number)

@@ -4,11 +4,14 @@ GDAL reports much in passing only: an option it does not know, a block it could 
 file was closed. rasterio logs these; here they are heard.
 """
 
+import ctypes
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
+from rasterio import _err
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 
@@ -77,6 +80,23 @@ def write_errors(target: Path, heard: Listener) -> Iterator[None]:
             raise ResourceError(_failure(target, words)) from error
     if heard.errors:
         raise ResourceError(_failure(target, heard.errors[0]))
+
+
+@cache
+def silence_libtiff() -> None:
+    """Keep libtiff from printing by itself; the same failures reach GDAL, and are heard here.
+
+    GDAL opens TIFFs with an error handler of their own, but tells of a write that failed through
+    libtiff's common one, which prints to stderr. It is taken away where the libtiff that GDAL uses
+    can be found, and can have handlers of each file's own (4.5 and later). Source: libtiff,
+    TIFFSetErrorHandler; GDAL, frmts/gtiff/tifvsi.cpp.
+    """
+    try:
+        libtiff = ctypes.CDLL(_err.__file__)  # with all that it is linked to
+        if hasattr(libtiff, "TIFFOpenOptionsSetErrorHandlerExtR"):
+            libtiff.TIFFSetErrorHandler(None)
+    except (OSError, AttributeError):
+        pass  # a GDAL that has its libtiff inside, or another system: it may print
 
 
 def _refusal(target: Path, words: str) -> str:

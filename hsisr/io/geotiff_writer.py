@@ -21,7 +21,13 @@ from rasterio.windows import Window as GdalWindow
 from hsisr.errors import HsisrWarning, ResourceError
 from hsisr.io.blocks import require_fit
 from hsisr.io.gdal_env import gdal_env
-from hsisr.io.gdal_errors import Listener, listening, strict_options, write_errors
+from hsisr.io.gdal_errors import (
+    Listener,
+    listening,
+    silence_libtiff,
+    strict_options,
+    write_errors,
+)
 from hsisr.io.gdal_tags import creation_profile, write_tags
 from hsisr.io.protocol import SceneWriter, TargetOptions
 from hsisr.io.temporary import TemporaryPlace, require_room, resource_errors
@@ -69,6 +75,7 @@ class GeoTiffWriter(SceneWriter):
         self._options, self._cog = options, cog
         self._co = {key.upper(): value for key, value in options.creation_options.items()}
         self._heard = Listener()
+        silence_libtiff()
         if cog:
             _try_cog(path, metadata, self._cog_options())
         sidecars = [path.with_name(path.name + suffix) for suffix in SIDECARS]

@@ -109,21 +109,30 @@ def _only_gdal(path: RemotePath) -> bool:
     )
 
 
-def _copy(path: RemotePath, folder: Path) -> Path:
-    """Fetch all files of a scene; returns the one named."""
-    local = fetched(path, folder)
+def other_halves(path: RemotePath) -> list[str]:
+    """Names beside a file that its other half may have; none where it needs no other.
+
+    >>> other_halves(RemotePath("https://h/a.img"))
+    ['a.img.hdr', 'a.hdr']
+    """
     suffix = path.suffix.lower()
     if suffix == ".hdr":
         names = [path.stem + end for end in DATA_SUFFIXES]
-        if path.stem.lower().endswith(DATA_SUFFIXES[1:]):  # x.img.hdr
-            names.insert(0, path.stem)
-        if fetch_first(path, names, folder) is None:
-            raise InputDataError(
-                f"found no data file beside the header, expected {path.stem} with one of the "
-                f"suffixes (none) {' '.join(DATA_SUFFIXES[1:])}"
-            )
-    elif suffix in DATA_SUFFIXES:
-        fetch_first(path, [f"{path.name}.hdr", f"{path.stem}.hdr"], folder)
+        # x.img.hdr
+        return [path.stem, *names] if path.stem.lower().endswith(DATA_SUFFIXES[1:]) else names
+    return [f"{path.name}.hdr", f"{path.stem}.hdr"] if suffix in DATA_SUFFIXES else []
+
+
+def _copy(path: RemotePath, folder: Path) -> Path:
+    """Fetch all files of a scene; returns the one named."""
+    local = fetched(path, folder)
+    names = other_halves(path)
+    found = fetch_first(path, names, folder) if names else None
+    if path.suffix.lower() == ".hdr" and found is None:
+        raise InputDataError(
+            f"found no data file beside the header, expected {path.stem} with one of the "
+            f"suffixes (none) {' '.join(DATA_SUFFIXES[1:])}"
+        )
     return local
 
 

@@ -15,6 +15,7 @@ from hsisr.io.names import RemotePath
 from hsisr.io.opening import open_scene
 from hsisr.io.remote import zarr_store_of
 from hsisr.io.remote_files import read_beginning, remote_state
+from hsisr.io.remote_identity import remote_identity
 from hsisr.io.stack import DAMAGED
 from hsisr.io.zarr_store import OpenStore
 from hsisr.tiling.windows import Window
@@ -86,13 +87,15 @@ def scene_files(path: Path) -> tuple[Path, ...]:
 
 
 def scene_identity(path: Path) -> list[list[str | int]]:
-    """Name, bytes and time of change of every file of a scene; of a remote one its name alone.
+    """Name, bytes and time of change of every file of a scene; `has_changed` compares them.
+
+    Of remote files, what their server tells; see `remote_identity`.
 
     Raises:
         InputDataError: There is no such file.
     """
     if isinstance(path, RemotePath):
-        return [[str(path)]]
+        return remote_identity(path)
     if not (found := states(scene_files(path))):
         raise InputDataError(f"{path}: cannot be read (no such file)")
     return [[state.name, state.bytes, state.mtime_ns] for state in found]

@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import InputDataError, ResourceError, UsageError
 from hsisr.io.names import without_secrets
+from hsisr.io.zarr_pieces import read_in_pieces
 
 LARGEST_CHUNK: Final = 2**30
 """Bytes of an unpacked chunk that is read; one chunk at a time has to fit into memory."""
@@ -144,12 +144,12 @@ class OpenStore:
         Raises:
             InputDataError: A chunk is damaged or missing, or may not be unpacked.
         """
-        array = self._bounded(name)
+        bounded = self._bounded(name)
         if place is ...:
-            _require_little(name, array)
+            _require_little(name, bounded.array)
         self._store.missing = None
         with zarr_errors(f"array {name or '/'} cannot be read"):
-            found = np.asarray(array[place])
+            found = read_in_pieces(bounded.array, place, bounded.at_once)
         if self.attributes.get(WHOLE) and self._store.missing is not None:
             raise InputDataError(
                 f"array {name or '/'} lacks the chunk {self._store.missing}; the store is "
@@ -175,7 +175,10 @@ class OpenStore:
                 )
 
     def _bounded(self, name: str) -> Any:
-        """The array, known to be harmless, with codecs that unpack no more than fits it."""
+        """The array, known to be harmless, with codecs that unpack no more than fits it.
+
+        What it is: `hsisr.io.zarr_unpacking.Bounded`.
+        """
         if name not in self._known:
             from hsisr.io.zarr_unpacking import in_bounds  # loads zarr
 
@@ -203,7 +206,12 @@ def _require_harmless(name: str, array: Any) -> int:
     """
     described = array.metadata.to_dict()
     parts = [described.get(key) for key in ("compressor", "filters", "codecs")]
-    unknown = {codec for codec in _codecs(parts) if codec not in _HARMLESS}
+    named = list(_codecs(parts))
+    if named.count("sharding_indexed") > 1:
+        raise InputDataError(
+            f"array {name or '/'} has shards in its shards; write it again without"
+        )
+    unknown = {codec for codec in named if codec not in _HARMLESS}
     if unknown:
         raise InputDataError(
             f"array {name or '/'} is packed by {', '.join(sorted(unknown))}, expected a plain "

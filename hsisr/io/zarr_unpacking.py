@@ -7,6 +7,7 @@ first bytes and have that much memory taken before anything is unpacked. Only lo
 import asyncio
 import bz2
 import lzma
+import math
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -33,6 +34,10 @@ _LEAST: Final = 2**10
 _PACKING: Final = frozenset({"blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"})
 
 
+_AT_ONCE: Final = _MOST
+"""Bytes that the chunks which are unpacked at once may come to."""
+
+
 class TooLargeError(ValueError):
     """A chunk would unpack to more than fits its array."""
 
@@ -40,22 +45,42 @@ class TooLargeError(ValueError):
         super().__init__(f"a chunk unpacks to more than {limit} bytes")
 
 
-def in_bounds(array: Any, chunk_bytes: int) -> Any:
-    """The same array, read through codecs that keep to a limit.
+@dataclass(frozen=True, slots=True)
+class Bounded:
+    """An array that is read through codecs that keep to a limit."""
+
+    array: Any
+    """Of zarr's."""
+    at_once: int
+    """Chunks that may be unpacked at once, those in shards one by one."""
+
+
+def in_bounds(array: Any, chunk_bytes: int) -> Bounded:
+    """The same array, its codecs in bounds.
 
     Args:
         array: Of zarr's.
         chunk_bytes: What its chunks, or shards, take unpacked.
     """
-    limit = min(_LITTLE + _WIDER * chunk_bytes, _MOST)
+    limit = _limit(chunk_bytes)
     metadata = array.metadata
     if metadata.zarr_format == 2:
-        filters = tuple(_Bounded(one, limit) for one in metadata.filters or ()) or None
-        packing = metadata.compressor and _Bounded(metadata.compressor, limit)
+        filters = tuple(_InBounds(one, limit) for one in metadata.filters or ()) or None
+        packing = metadata.compressor and _InBounds(metadata.compressor, limit)
         bounded = replace(metadata, filters=filters, compressor=packing)
     else:
-        bounded = replace(metadata, codecs=tuple(_each(metadata.codecs, limit)))
-    return zarr.Array(zarr.AsyncArray(bounded, array.store_path))
+        codecs = metadata.codecs
+        if len(codecs) == 1 and isinstance(codecs[0], ShardingCodec):
+            shard, inside = math.prod(array.shards), math.prod(codecs[0].chunk_shape)
+            limit = _limit(chunk_bytes // shard * inside)
+        bounded = replace(metadata, codecs=tuple(_each(codecs, limit)))
+    return Bounded(
+        zarr.Array(zarr.AsyncArray(bounded, array.store_path)), max(1, _AT_ONCE // limit)
+    )
+
+
+def _limit(chunk_bytes: int) -> int:
+    return min(_LITTLE + _WIDER * chunk_bytes, _MOST)
 
 
 def unpacked(codec: Any, packed: bytes, limit: int) -> Any:
@@ -111,7 +136,7 @@ def _texts_in_bounds(packed: bytes) -> bytes:
     return packed
 
 
-class _Bounded(Codec):  # type: ignore[misc]  # numcodecs has no types
+class _InBounds(Codec):  # type: ignore[misc]  # numcodecs has no types
     """A codec of version 2 in bounds, for reading."""
 
     codec_id = "hsisr-bounded"

@@ -17,6 +17,9 @@ import rasterio
 
 from tests.faults.trial import Ended, Tally, Trial, ended, one_line, pixels
 
+_SMALLEST_DISK = 60
+"""KiB."""
+
 Fault = Callable[[Trial, int, random.Random], Tally]
 
 
@@ -157,15 +160,25 @@ def _may_take(limit: int) -> Callable[[], None]:
 
 
 def _enough_memory(trial: Trial) -> int:
-    """About the least with which a run succeeds, in bytes; found by halving."""
-    short, enough = 2**26, 2**32
-    for _ in _places(trial, "enough", 7):
+    """About the least with which a run succeeds, in bytes."""
+
+    def succeeds(limit: int, _: Path) -> bool:
+        return trial.run("--overwrite", limits=_may_take(limit)).code == 0
+
+    return _halved(trial, 2**26, 2**32, succeeds)[1]
+
+
+def _halved(
+    trial: Trial, short: int, enough: int, succeeds: Callable[[int, Path], bool]
+) -> tuple[int, int]:
+    """Two limits close to each other: with one a run fails, with the other it succeeds."""
+    for place in _places(trial, "enough", 7):
         middle = (short + enough) // 2
-        if trial.run("--overwrite", limits=_may_take(middle)).code == 0:
+        if succeeds(middle, place):
             enough = middle
         else:
             short = middle
-    return enough
+    return short, enough
 
 
 @contextmanager
@@ -183,14 +196,31 @@ def _small_disk(place: Path, options: str) -> Iterator[bool]:
             subprocess.run(["umount", "-l", str(place)], check=True)
 
 
+def _too_small_disk(trial: Trial) -> int:
+    """About the largest disk on which a run fails, in KiB."""
+
+    def succeeds(size: int, place: Path) -> bool:
+        with _small_disk(place, f"size={size}k"):
+            return trial.run().code == 0
+
+    return _halved(trial, _SMALLEST_DISK, 2**13, succeeds)[0]
+
+
+def _may_mount(trial: Trial) -> bool:
+    for place in _places(trial, "mount", 1):
+        with _small_disk(place, "size=64k") as mounted:
+            return mounted
+    return False
+
+
 def disk_full(trial: Trial, times: int, chance: random.Random) -> Tally:
     """The disk is full at some moment; then there is room."""
     tally = Tally("disk full")
+    if not _may_mount(trial):
+        return Tally(tally.fault, skipped="needs the right to mount a small disk")
+    most = _too_small_disk(trial)
     for place in _places(trial, "disk", times):
-        size = chance.randrange(60, 2_400)
-        with _small_disk(place, f"size={size}k") as mounted:
-            if not mounted:
-                return Tally(tally.fault, skipped="needs the right to mount a small disk")
+        with _small_disk(place, f"size={chance.randint(_SMALLEST_DISK, most)}k"):
             done = trial.run()
             wrong = one_line(done, (0, 5)) + trial.complaints()
             if done.code != 0:

@@ -118,8 +118,8 @@ def strip() -> Seeds:
     """A finished strip of two pieces."""
     with tempfile.TemporaryDirectory() as folder:
         recording = Journal(Path(folder)).recording(7, 7)
-        recording.put(Piece(np.ones((1, 2, 2), np.int16), 0, 0))
-        recording.put(Piece(np.ones((1, 2, 2), np.int16), 1, 0, np.ones((2, 2), np.bool_)))
+        recording.put(Piece(np.ones((1, 2, 2), np.int16), 1, 0))
+        recording.put(Piece(np.ones((1, 2, 2), np.int16), 0, 0, np.ones((2, 2), np.bool_)))
         recording.commit(3)
         (file,) = Path(folder).iterdir()
         yield "strip", file.read_bytes()

@@ -1,8 +1,10 @@
 """A run that goes on with finished strips equals an unbroken one, bit by bit."""
 
 import errno
+import shutil
 import zipfile
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +125,78 @@ def test_a_torn_strip_is_computed_again(tmp_path: Path, damage: str) -> None:
     assert again.cube.tobytes() == whole.cube.tobytes()
 
 
+@pytest.mark.parametrize("victim", ["0000-000003.npz", "0001-000002.npz"])
+def test_a_strip_of_another_place_under_the_name_of_one_is_computed_again(
+    tmp_path: Path, victim: str
+) -> None:
+    scene, plan, network = scene_and_plan(40, 8, 2)
+    journal = Journal(tmp_path / "strips")
+    whole, _ = stitched(scene, plan, journal)
+    assert plan.panels[0].size != plan.panels[1].size
+    shutil.copy(journal.folder / "0000-000002.npz", journal.folder / victim)
+    network.calls = 0
+    again, _ = stitched(scene, plan, journal)
+    assert network.calls > 0
+    assert again.cube.tobytes() == whole.cube.tobytes()
+
+
+def rewritten(journal: Journal, changed: Callable[[Piece], list[Piece]]) -> None:
+    """Put a strip together to one piece of all bands, and keep what that is changed to."""
+    pieces, recording = list(journal.pieces(0, 2)), journal.recording(0, 2)
+    numbers = np.concatenate([piece.numbers for piece in sorted(pieces, key=lambda p: p.band)])
+    mask = next(piece.mask for piece in pieces if piece.mask is not None)
+    for piece in changed(Piece(numbers, 0, pieces[0].row, mask)):
+        recording.put(piece)
+    recording.commit(0)
+
+
+def halves_of(piece: Piece, second: int) -> list[Piece]:
+    """The piece as two, the last first; it says that it begins with another band."""
+    last = Piece(piece.numbers[3:], second, piece.row)
+    return [last, replace(piece, numbers=piece.numbers[:3])]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda p: [replace(p, numbers=p.numbers[:, :, :-2], mask=p.mask[:, :-2])],
+        lambda p: [replace(p, numbers=p.numbers[:, :-1], mask=p.mask[:-1])],
+        lambda p: [replace(p, numbers=p.numbers.astype(np.float32))],
+        lambda p: [replace(p, row=p.row + 4)],
+        lambda p: [replace(p, row=2**40)],
+        lambda p: [replace(p, numbers=p.numbers[:-1])],
+        lambda p: [replace(p, numbers=np.concatenate([p.numbers, p.numbers]))],
+        lambda p: halves_of(p, 2),
+        lambda p: halves_of(p, 4),
+        lambda p: [p, p],
+        lambda p: [replace(p, mask=None)],
+        lambda _: [],
+    ],
+)
+def test_a_strip_whose_pieces_do_not_fit_its_place_is_computed_again(
+    tmp_path: Path, changed: Callable[[Piece], list[Piece]]
+) -> None:
+    scene, plan, network = scene_and_plan(40, 8, 2)
+    journal = Journal(tmp_path / "strips")
+    whole, _ = stitched(scene, plan, journal)
+    rewritten(journal, changed)
+    network.calls = 0
+    again, _ = stitched(scene, plan, journal)
+    assert network.calls > 0
+    assert again.cube.tobytes() == whole.cube.tobytes()
+
+
+def test_a_strip_may_have_its_bands_in_any_pieces(tmp_path: Path) -> None:
+    scene, plan, network = scene_and_plan(40, 8, 2)
+    journal = Journal(tmp_path / "strips")
+    whole, _ = stitched(scene, plan, journal)
+    rewritten(journal, lambda piece: halves_of(piece, 3))
+    network.calls = 0
+    again, _ = stitched(scene, plan, journal)
+    assert network.calls == 0
+    assert again.cube.tobytes() == whole.cube.tobytes()
+
+
 def full(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -166,7 +240,7 @@ def strip_of(folder: Path, facts: str, packing: int = zipfile.ZIP_STORED, **arra
     return Journal(folder)
 
 
-FACTS = '{"places": [{"band": 0, "row": 0, "masked": false}], "moved": 0}'
+FACTS = '{"strip": [0, 0], "places": [{"band": 0, "row": 0, "masked": false}], "moved": 0}'
 CUBE = np.ones((1, 2, 2), np.int16)
 
 
@@ -175,6 +249,7 @@ CUBE = np.ones((1, 2, 2), np.int16)
     [
         ("{}", {"numbers_0": CUBE}),
         ("[" * 100_000, {"numbers_0": CUBE}),
+        (FACTS.replace("[0, 0]", "[0, 1]"), {"numbers_0": CUBE}),
         (FACTS, {}),
         (FACTS, {"numbers_0": CUBE[0]}),
         (FACTS, {"numbers_0": CUBE[:0]}),

@@ -4,10 +4,12 @@ A process, not a thread: GDAL asks for files beside a raster while rasterio hold
 a server in the same process could not answer.
 """
 
+import hashlib
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from subprocess import PIPE, Popen
@@ -15,7 +17,10 @@ from urllib.parse import urlsplit
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Files of the folder; /silent never answers, /denied is refused."""
+    """Files of the folder; /silent never answers, /denied is refused.
+
+    Of what lies in /etag or /dated, it tells the ETag, or the time of the last change.
+    """
 
     def do_GET(self) -> None:
         name = urlsplit(self.path).path
@@ -35,6 +40,10 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{last}/{len(content)}")
         else:
             self.send_response(200)
+        if name.startswith("/etag/"):
+            self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+        elif name.startswith("/dated/"):
+            self.send_header("Last-Modified", formatdate(file.stat().st_mtime, usegmt=True))
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(len(part)))
         self.end_headers()

@@ -228,9 +228,8 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no limits on file sizes there")
-@EVERY_TARGET
-def test_a_limit_on_file_sizes_is_one_line_and_leaves_nothing(name: str, tmp_path: Path) -> None:
+def written_up_to(path: Path, shape: tuple[int, int, int], limit: int) -> tuple[str, str]:
+    """What is said, on stdout and stderr, where no file may grow beyond so many bytes."""
     script = f"""
         import resource, numpy as np
         from pathlib import Path
@@ -238,13 +237,13 @@ def test_a_limit_on_file_sizes_is_one_line_and_leaves_nothing(name: str, tmp_pat
         from hsisr.io.writer import create_writer
         from tests.io.test_writer import options_for
         from tests.io.written import metadata_of
-        metadata = metadata_of((4, 400, 400))
+        metadata = metadata_of({shape})
         noise = np.random.default_rng(0).integers(0, 60000, metadata.shape).astype("uint16")
-        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
         try:
-            path, options = Path({str(tmp_path / name)!r}), options_for({name!r})
+            path, options = Path({str(path)!r}), options_for({path.name!r})
+            resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
             with create_writer(path, metadata, options) as writer:
-                for row in range(0, 400, 100):
+                for row in range(0, metadata.rows, 100):
                     writer.write(noise[:, row : row + 100], row=row, col=0, band=0)
         except ResourceError as error:
             print(error)
@@ -256,9 +255,27 @@ def test_a_limit_on_file_sizes_is_one_line_and_leaves_nothing(name: str, tmp_pat
         check=True,
         cwd=Path(__file__).parents[2],
     )
-    assert "larger than" in done.stdout
-    assert len(done.stdout.splitlines()) == 1
-    assert done.stderr == ""
+    return done.stdout, done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits on file sizes there")
+@EVERY_TARGET
+def test_a_limit_on_file_sizes_is_one_line_and_leaves_nothing(name: str, tmp_path: Path) -> None:
+    stdout, stderr = written_up_to(tmp_path / name, (4, 400, 400), 300_000)
+    assert "larger than" in stdout
+    assert len(stdout.splitlines()) == 1
+    assert stderr == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits on file sizes there")
+@pytest.mark.parametrize("name", ["a.tif", "cog.tif"])
+def test_libtiff_does_not_speak_where_not_even_the_directory_may_be_written(
+    name: str, tmp_path: Path
+) -> None:
+    stdout, stderr = written_up_to(tmp_path / name, (224, 100, 100), 2_000)
+    assert len(stdout.splitlines()) == 1
+    assert stderr == ""
     assert list(tmp_path.iterdir()) == []
 
 

@@ -18,6 +18,7 @@ from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.unfinished import Run
 from hsisr.errors import InputDataError, ResourceError, WeightsError
 from hsisr.inference.devices import device_named, torch_threads
+from hsisr.inference.finishing import strip_extent
 from hsisr.inference.footprint import Room
 from hsisr.inference.journal import Journal
 from hsisr.inference.planning import Plan
@@ -25,6 +26,7 @@ from hsisr.inference.statistics import BandStatistics
 from hsisr.inference.stitcher import stitch
 from hsisr.io.opening import open_scene
 from hsisr.io.protocol import Scene, SceneWriter, TargetOptions
+from hsisr.io.remote_identity import has_changed
 from hsisr.io.scene_files import scene_identity
 from hsisr.io.temporary import resource_errors
 from hsisr.scene.metadata import SceneMetadata
@@ -74,7 +76,8 @@ def compute_strips(job: Job, run: Run, threads: int, advance: Callable[[int], No
     """
     plan, scheduler = job.plan, job.options.scheduler
     every = [(panel, row) for panel in range(len(plan.panels)) for row in range(len(plan.rows))]
-    missing = [strip for strip in every if not run.journal.has(*strip)]
+    extent = partial(strip_extent, plan, metadata=job.metadata, masked=job.target.masked)
+    missing = [strip for strip in every if not run.journal.has(*strip, extent(strip))]
     there = set(every) - set(missing)
     advance(sum(_tiles(plan, strip) for strip in there))
     if not missing or scheduler is None:
@@ -197,7 +200,7 @@ def _require_same_input(orders: Orders, here: Here) -> None:
     if not orders.source.exists():
         raise unseen(orders.source, here)
     found = [list(file) for file in scene_identity(orders.source)]
-    if found != [list(file) for file in orders.input]:
+    if has_changed([list(file) for file in orders.input], found):
         raise InputDataError(
             f"worker {here.name} finds another file at {orders.source} (name, size or time of "
             "change differ); share one file system, or run again once the scene is whole"

@@ -1,0 +1,39 @@
+"""How the program ends."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hsisr.io.opening import open_scene
+from tests.scenes import numbered, write_geotiff
+
+_INTERRUPTED = """
+import atexit, os, signal, sys
+from hsisr.cli.main import program
+# shells start background jobs with SIGINT ignored, and children would inherit that
+signal.signal(signal.SIGINT, signal.default_int_handler)
+atexit.register(os.kill, os.getpid(), signal.SIGINT)
+program()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT from one process to another there")
+def test_ctrl_c_at_the_very_end_leaves_a_whole_output_and_says_nothing(tmp_path: Path) -> None:
+    scene, out = write_geotiff(tmp_path / "scene.tif", numbered()), tmp_path / "out" / "a.tif"
+    out.parent.mkdir()
+    words = ["upscale", str(scene), "-s", "2", "-m", "nearest", "-q", "-o", str(out)]
+    done = subprocess.run(
+        [sys.executable, "-c", _INTERRUPTED, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert (done.returncode, done.stdout) == (-signal.SIGINT, f"{out}\n")
+    assert [path.name for path in out.parent.iterdir()] == ["a.tif"]
+    with open_scene(out) as hr:
+        np.testing.assert_array_equal(hr.read().values[:, ::2, ::2], numbered())

@@ -1,0 +1,188 @@
+"""A scene on a server that changes while it is read, or before its run goes on."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pytest
+import torch
+
+from hsisr.commands.options import UpscaleOptions
+from hsisr.commands.upscale import Progress, upscale
+from hsisr.errors import HsisrWarning, InputDataError
+from hsisr.io.names import scene_path
+from hsisr.io.opening import open_scene
+from hsisr.io.remote_identity import has_changed
+from hsisr.io.scene_files import scene_identity
+from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
+from hsisr.weights import save_weights
+from tests.io.serving_ranges import serving
+from tests.io.written import rich_metadata, write_scene
+from tests.scenes import numbered, write_envi, write_geotiff, write_npy
+
+# a network that learnt nothing may leave the data type
+pytestmark = pytest.mark.filterwarnings("ignore::hsisr.errors.MovedValuesWarning")
+VALUES = numbered(3, 40, 16)
+MOMENT = 10**9
+TOLD = pytest.mark.parametrize("kind", ["etag", "dated"])
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Path:
+    folder = tmp_path / "served"
+    for name in ("etag", "dated", "plain"):
+        (folder / name).mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def url(served: Path) -> Iterator[str]:
+    with serving(served) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> UpscaleOptions:
+    """Options of a run with a small network, of five strips."""
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    torch.manual_seed(1)
+    descriptor = dacn_any_descriptor(2, AnySize(width=8, blocks=1, heads=2, window=4))
+    save_weights(path, build_dacn_any(descriptor), descriptor, card={"by": "a test"})
+    return UpscaleOptions(scale=2, model=str(path), tile=8, overlap=0, threads=1)
+
+
+def written(path: Path, factor: int, moment: int) -> Path:
+    """A scene of as many bytes whatever it holds, changed at a moment in seconds."""
+    write_geotiff(path, VALUES * factor)
+    os.utime(path, (moment, moment))
+    return path
+
+
+class BrokenOffError(Exception):
+    """Power fails."""
+
+
+def broken_off(done: int, every: int) -> None:
+    if done > every // 2:
+        raise BrokenOffError
+
+
+def changing(path: Path) -> Progress:
+    """Writes the scene anew as soon as the first tile is finished."""
+
+    def change(done: int, every: int) -> None:  # noqa: ARG001 - as it is called
+        if path.stat().st_mtime != MOMENT + 60:
+            written(path, 2, MOMENT + 60)
+
+    return change
+
+
+@TOLD
+def test_a_scene_that_changes_on_the_server_while_it_is_read_makes_no_output(
+    kind: str, served: Path, url: str, tmp_path: Path, network: UpscaleOptions
+) -> None:
+    path, out = written(served / kind / "a.tif", 1, MOMENT), tmp_path / "out"
+    out.mkdir()
+    for options in (network, UpscaleOptions(scale=2, model="bicubic")):
+        written(path, 1, MOMENT)
+        with pytest.raises(InputDataError, match=r"a\.tif: changed while it was read"):
+            upscale(f"{url}/{kind}/a.tif", out / "a.tif", options, progress=changing(path))
+        assert list(out.iterdir()) == []
+
+
+@TOLD
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_broken_run_goes_on_only_if_the_scene_on_the_server_is_the_same(
+    kind: str, changed: bool, served: Path, url: str, tmp_path: Path, network: UpscaleOptions
+) -> None:
+    path = written(served / kind / "a.tif", 1, MOMENT)
+    source, out = f"{url}/{kind}/a.tif", tmp_path / "a.tif"
+    goes_on = pytest.warns(HsisrWarning, match="--resume goes on from there")
+    with goes_on, pytest.raises(BrokenOffError):
+        upscale(source, out, network, progress=broken_off)
+    written(path, 1 + changed, MOMENT + changed)
+    again = replace(network, resume=True)
+    if changed:
+        with pytest.raises(InputDataError, match=r"the input of .* has changed since its run"):
+            upscale(source, out, again)
+        assert not out.exists()
+    else:
+        upscale(source, out, again)
+        upscale(source, tmp_path / "unbroken.tif", network)
+        with open_scene(out) as resumed, open_scene(tmp_path / "unbroken.tif") as unbroken:
+            np.testing.assert_array_equal(resumed.read().values, unbroken.read().values)
+
+
+def test_a_server_that_does_not_answer_any_more_does_not_cost_what_is_finished(
+    served: Path, tmp_path: Path, network: UpscaleOptions
+) -> None:
+    written(served / "etag" / "a.tif", 1, MOMENT)
+    with ExitStack() as running:
+        source = f"{running.enter_context(serving(served))}/etag/a.tif"
+        then = scene_identity(scene_path(source))
+
+        def stop_the_server(done: int, every: int) -> None:
+            running.close()
+            broken_off(done, every)
+
+        goes_on = pytest.warns(HsisrWarning, match="--resume goes on from there")
+        with goes_on, pytest.raises(BrokenOffError):
+            upscale(source, tmp_path / "a.tif", network, progress=stop_the_server)
+    assert scene_identity(scene_path(source)) == [[source]] != then
+    assert not has_changed(then, [[source]])
+
+
+def test_where_a_server_tells_the_size_only_another_size_is_noticed(served: Path, url: str) -> None:
+    source = scene_path(f"http://me:hush@{url.removeprefix('http://')}/plain/a.npy?sig=hush")
+    write_npy(served / "plain" / "a.npy", VALUES)
+    then = scene_identity(source)
+    assert "hush" not in str(then)
+    write_npy(served / "plain" / "a.npy", VALUES * 2)
+    assert not has_changed(then, scene_identity(source))
+    write_npy(served / "plain" / "a.npy", VALUES[:2])
+    assert has_changed(then, scene_identity(source))
+
+
+def test_both_files_of_a_pair_on_a_server_count(served: Path, url: str) -> None:
+    write_envi(served / "etag" / "a.hdr", VALUES)
+    for name in ("a.hdr", "a.img"):
+        source = scene_path(f"{url}/etag/{name}")
+        then = scene_identity(source)
+        assert not has_changed(then, scene_identity(source))
+        write_envi(served / "etag" / "a.hdr", VALUES * 2)
+        assert has_changed(then, scene_identity(source))
+        write_envi(served / "etag" / "a.hdr", VALUES)
+
+
+def test_every_chunk_of_a_zarr_store_counts_where_folders_can_be_listed(tmp_path: Path) -> None:
+    system, source = fsspec.filesystem("memory"), scene_path("memory://bucket/a.zarr")
+    write_scene(tmp_path / "a.zarr", rich_metadata())
+    system.put(str(tmp_path / "a.zarr"), "/bucket/", recursive=True)
+    then = scene_identity(source)
+    assert not has_changed(then, scene_identity(source))
+    chunk = next(key for key in system.find("/bucket") if key.endswith("0.0.0"))
+    system.pipe_file(chunk, system.cat_file(chunk)[::-1])
+    assert has_changed(then, scene_identity(source))
+    system.rm("/bucket", recursive=True)
+
+
+def test_what_a_zarr_store_on_a_server_says_of_itself_counts(served: Path, url: str) -> None:
+    write_scene(served / "etag" / "a.zarr", rich_metadata())
+    source = scene_path(f"{url}/etag/a.zarr")
+    then = scene_identity(source)
+    assert not has_changed(then, scene_identity(source))
+    with (served / "etag" / "a.zarr" / ".zattrs").open("a") as file:
+        file.write(" ")
+    assert has_changed(then, scene_identity(source))
+
+
+def test_another_scene_is_another_input() -> None:
+    here, there = [["a.tif", 7, 8]], [["https://h/a.tif", 7, "mark"]]
+    assert not has_changed(here, here)
+    for then, now in ((here, there), (there, here), (here, [["a.tif", 7, 9]]), (1, there)):
+        assert has_changed(then, now)
+    assert has_changed(there, [["https://h/b.tif", 7, "mark"]])
