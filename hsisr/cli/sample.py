@@ -11,7 +11,11 @@ from hsisr.cli.options import Overwrite, Quiet, verbosity
 
 def sample(
     output: Annotated[
-        Path, typer.Argument(help="Header to write, or a folder. [default: indian-pines.hdr here]")
+        Path,
+        typer.Argument(
+            help="Header to write, or a folder. [default: indian-pines.hdr here]",
+            show_default=False,
+        ),
     ] = Path(),
     overwrite: Overwrite = False,
     quiet: Quiet = False,

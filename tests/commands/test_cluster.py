@@ -31,9 +31,11 @@ from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.upscale import upscale
 from hsisr.errors import HsisrWarning, InputDataError, ResourceError, UsageError, WeightsError
 from hsisr.io.gdal_env import gdal_env
+from hsisr.io.names import scene_path
 from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
 from hsisr.weights import save_weights
 from tests.conftest import PROJECT
+from tests.io.serving_ranges import serving
 from tests.scenes import numbered, write_geotiff
 
 BANDS, ROWS, COLS = 10, 150, 12
@@ -272,13 +274,15 @@ def test_an_interrupted_command_stops_the_workers_and_a_scheduler_can_go_on(
     assert (*contents(output), result.moved_values) == unbroken
 
 
-def test_an_interpolation_too_and_processes_of_this_machine(
+def test_an_interpolation_too_of_a_remote_scene_and_processes_of_this_machine(
     scene: Path, options: UpscaleOptions, tmp_path: Path
 ) -> None:
     bicubic = replace(options, model="bicubic", tile=16)
-    upscale(scene, tmp_path / "one.tif", bicubic)
-    environment = dict(os.environ)
-    upscale(scene, tmp_path / "two.tif", on("local:1", bicubic))
+    with serving(scene.parent) as url:
+        remote = scene_path(f"{url}/{scene.name}")
+        upscale(remote, tmp_path / "one.tif", bicubic)
+        environment = dict(os.environ)
+        upscale(remote, tmp_path / "two.tif", on("local:1", bicubic))
     assert dict(os.environ) == environment
     assert contents(tmp_path / "two.tif") == contents(tmp_path / "one.tif")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.tif", "two.tif"]

@@ -24,6 +24,7 @@ from hsisr.inference.journal import Journal
 from hsisr.inference.planning import Plan
 from hsisr.inference.statistics import BandStatistics
 from hsisr.inference.stitcher import stitch
+from hsisr.io.names import RemotePath
 from hsisr.io.opening import open_scene
 from hsisr.io.protocol import Scene, SceneWriter, TargetOptions
 from hsisr.io.remote_identity import has_changed
@@ -197,7 +198,7 @@ def _prepared(orders: Orders, scene: Scene, here: Here) -> Job:
 
 
 def _require_same_input(orders: Orders, here: Here) -> None:
-    if not orders.source.exists():
+    if not (isinstance(orders.source, RemotePath) or orders.source.exists()):
         raise unseen(orders.source, here)
     found = [list(file) for file in scene_identity(orders.source)]
     if has_changed([list(file) for file in orders.input], found):
