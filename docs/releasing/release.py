@@ -61,13 +61,15 @@ def released(own: argparse.Namespace) -> list[WaldReport]:
     facts = json.loads((own.run / "run.json").read_text(encoding="utf-8"))
     for scene in facts["scenes"]:
         origin(scene["name"])
-    trained = load_weights(own.run / facts["weights"])
+    trained = in_tiles(own.tile, load_weights(own.run / facts["weights"]))
     name = own.name or trained.name
     card = (own.run / facts["weights"]).with_suffix(".md").read_text(encoding="utf-8")
     for parameter in trained.network.parameters():  # moving statistics stay: they may be large
         parameter.data = parameter.data.half()
     path, reports = saved_and_judged(name, trained, own)
-    (own.weights / f"{name}.md").write_text(released_card(card, name, reports), encoding="utf-8")
+    judgement = judged(name, trained.descriptor.tile_lr_px, reports)
+    text = released_card(card, judgement, name)
+    (own.weights / f"{name}.md").write_text(text, encoding="utf-8")
     enter(own.weights / "catalogue.toml", entry(path, trained.descriptor.scale, own.default))
     return reports
 
@@ -76,18 +78,25 @@ def released_again(own: argparse.Namespace) -> list[WaldReport]:
     """Save released weights with another tile; their card gets new scores, and keeps the rest."""
     table = tomllib.loads((own.weights / "catalogue.toml").read_text(encoding="utf-8"))
     row = next(row for row in table["weights"] if row["name"] == own.again)
-    trained = load_weights(own.weights / row["file"])
+    trained = in_tiles(own.tile, load_weights(own.weights / row["file"]))
     for parameter in trained.network.parameters():
         parameter.data = parameter.data.half()  # as they were stored
     path, reports = saved_and_judged(own.again, trained, own)
     card = own.weights / row["card"]
     head, rest = card.read_text(encoding="utf-8").split(f"{JUDGED}\n")
     tail = rest[rest.index("\n## ") :]
-    text = f"{head}{judged(own.again, reports)}\n{tail}"
+    judgement = judged(own.again, trained.descriptor.tile_lr_px, reports)
+    text = f"{head}{judgement}\n{tail}"
     card.write_text(text, encoding="utf-8")
     default = bool(row.get("default"))
     enter(own.weights / "catalogue.toml", entry(path, trained.descriptor.scale, default))
     return reports
+
+
+def in_tiles(side: int | None, trained: LoadedWeights) -> LoadedWeights:
+    """The same weights, for tiles of that side in LR pixels; None: as they are."""
+    tile = side or trained.descriptor.tile_lr_px
+    return replace(trained, descriptor=replace(trained.descriptor, tile_lr_px=tile))
 
 
 def saved_and_judged(
@@ -98,7 +107,7 @@ def saved_and_judged(
     path = save_weights(
         own.weights / f"{name}.safetensors",
         trained.network,
-        replace(descriptor, tile_lr_px=own.tile or descriptor.tile_lr_px),
+        descriptor,
         card=trained.card,
         overwrite=True,
     )
@@ -118,27 +127,28 @@ def entry(path: Path, scale: int, default: bool) -> dict[str, Any]:
     }
 
 
-def released_card(card: str, name: str, reports: Sequence[WaldReport]) -> str:
+def released_card(card: str, judgement: str, name: str) -> str:
     """The run's card with its new name, the scores of all judges, origins and terms."""
     body = card.split("\n", 1)[1]
     head, scenes, tail = re.split(r"\n(## Training scenes|## How it was made)\n", body)[::2]
     parts = [
         f"# {name}",
         "\n" + head.strip().replace("## Scores", "## Scores on the validation windows"),
-        "\n" + judged(name, reports),
+        "\n" + judgement,
         "\n## Training scenes\n\n" + with_terms(scenes.strip()),
         "\n## How it was made\n\n" + without_folders(tail.strip()),
     ]
     return "\n".join(parts) + "\n"
 
 
-def judged(name: str, reports: Sequence[WaldReport]) -> str:
+def judged(name: str, tile: int, reports: Sequence[WaldReport]) -> str:
     """The card's part on scenes that the weights were not trained on."""
     return (
         f"{JUDGED}\n\n"
         f"Printed by `hsisr evaluate --wald SCENE --model {name} --scale {reports[0].scale}` on "
-        "the float16 weights, over valid pixels and live bands; bicubic is cubic convolution with "
-        f"a = -0.5, without agreement.\n\n{scores(reports)}"
+        f"the float16 weights, in tiles of {tile} LR pixels, over valid pixels and live bands; "
+        "bicubic is cubic convolution with a = -0.5, without agreement."
+        f"\n\n{scores(reports)}"
     )
 
 
