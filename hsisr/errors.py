@@ -79,10 +79,11 @@ class MovedValuesWarning(HsisrWarning):
 _NO_MEMORY: Final = (
     *("can't allocate memory", "failed to map segment", "std::bad_alloc"),
     *("could not create a primitive", "could not execute a primitive", "could not create a memory"),
-    "error return without exception set",
+    *("error return without exception set", "can't start new thread"),
 )
 """What torch's allocator, the system's loader and C++ say; oneDNN, which gives no reason, but is
-asked only for what it can do; and Python, of a library that could not even make its error."""
+asked only for what it can do; and Python, of a library that could not even make its error, and of a
+thread whose stack finds no room."""
 
 
 def means_no_memory(error: BaseException) -> bool:
@@ -91,6 +92,8 @@ def means_no_memory(error: BaseException) -> bool:
     >>> means_no_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"))
     True
     >>> means_no_memory(RuntimeError("could not create a primitive (-vv shows where)"))
+    True
+    >>> means_no_memory(RuntimeError("can't start new thread"))
     True
     """
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
