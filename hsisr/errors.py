@@ -79,7 +79,8 @@ class MovedValuesWarning(HsisrWarning):
 _NO_MEMORY: Final = (
     *("can't allocate memory", "failed to map segment", "std::bad_alloc"),
     *("could not create a primitive", "could not execute a primitive", "could not create a memory"),
-    *("error return without exception set", "can't start new thread"),
+    *("error return without exception set", "returned NULL without setting an exception"),
+    "can't start new thread",
 )
 """What torch's allocator, the system's loader and C++ say; oneDNN, which gives no reason, but is
 asked only for what it can do; and Python, of a library that could not even make its error, and of a
