@@ -1,8 +1,12 @@
 """The house's floors: imports go down, and never round."""
 
 import ast
+import gc
+from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
+
+import pytest
 
 import hsisr
 
@@ -15,6 +19,19 @@ FLOORS = (
     {"commands"},
     {"cli", "__main__"},
 )
+
+
+@pytest.fixture(autouse=True)
+def no_garbage() -> Iterator[None]:
+    """Garbage of other tests is taken away before, not in the middle of `ast.parse`.
+
+    What is destroyed may print where it came from, which parses a line; Python 3.11 then takes the
+    inner parser's depth for the outer one's and raises SystemError.
+    """
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 def modules() -> dict[str, Path]:
