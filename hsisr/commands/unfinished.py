@@ -165,14 +165,12 @@ def _begun(
     done = len(journal)
     if before is not None and done:
         then, here = before["binding"], bound.plain()
-        same = then["settings"] == here["settings"] and not has_changed(
-            then["input"], here["input"]
-        )
         if resume:
             _require_same(then, here, output)
             memory = Room(**before["room"])
             return Run(folder=folder, room=memory, journal=journal, bound=bound, current=binding)
-        if same and not overwrite:
+        changed = has_changed(then["input"], here["input"])
+        if then["settings"] == here["settings"] and not changed and not overwrite:
             raise OutputExistsError(
                 f"{output}: its run was broken off with {_strips(done)} finished; --resume goes on "
                 "from there, --overwrite begins anew"

@@ -2,7 +2,8 @@
 
 By its own rule glibc gives arrays of 128 KiB and more back to the system when they are freed, and
 the next one is handed to the program page by page, each filled with zeros first. On the networks
-here that takes 5 to 15 % of the time, in use and in training.
+here that takes a good part of the time, in use and in training. The price: what is kept is not
+always what is asked for next, and the heap grows.
 """
 
 import ctypes

@@ -24,6 +24,18 @@ from hsisr.errors import (
 )
 
 
+def ended(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What a program in a process of its own has printed, and its exit code."""
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -95,9 +107,7 @@ def test_sigterm_unwinds_and_exits_143() -> None:
         "    finally:\n"
         "        print('cleaned up')\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
-    )
+    done = ended(program)
     assert done.returncode == 143
     assert done.stdout == "cleaned up\n"
     assert done.stderr == "error: terminated; no half-made output was left behind\n"
@@ -129,9 +139,7 @@ def test_a_signal_waits_until_a_library_is_loaded(name: str, code: int, tmp_path
         "except typer.Exit as ending:\n"
         "    sys.exit(ending.exit_code)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
-    )
+    done = ended(program)
     assert (done.returncode, done.stdout) == (code, "loaded\n")
     assert len(done.stderr.splitlines()) == 1
 
@@ -147,15 +155,8 @@ def test_help_loads_neither_torch_nor_rasterio() -> None:
         "    heavy = {'torch', 'rasterio', 'scipy', 'h5py', 'numpy'} & sys.modules.keys()\n"
         "    print('loaded:', sorted(heavy))\n"
     )
-    environment = {**os.environ, "COLUMNS": "100"}
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=environment,
-        timeout=60,
-    )
+    done = ended(program, COLUMNS="100")
+    assert done.returncode == 0
     assert "upscale" in done.stdout
     assert done.stdout.endswith("loaded: []\n")
 
@@ -169,7 +170,5 @@ def test_where_resources_fail_nothing_is_said_after_the_error(code: int, words: 
         "program.app = app\n"
         "program.program()\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
-    )
+    done = ended(program)
     assert (done.returncode, done.stdout.strip()) == (code, words)
