@@ -12,6 +12,7 @@ from hsisr.errors import HsisrError
 from hsisr.inference.consistency import agree
 from hsisr.inference.journal import Piece, Recording
 from hsisr.inference.observed import Observed
+from hsisr.inference.own_pages import own_tensor
 from hsisr.inference.planning import Panel, Plan, Segment
 from hsisr.inference.strip_file import Extent
 from hsisr.inference.strips import BlockWriter
@@ -96,8 +97,9 @@ class PanelFinisher:
         for band, plane in zip(bands, values, strict=True):
             if (above := self._waiting.pop(band, None)) is not None:
                 plane[: len(above)] += above
-            if done < len(plane):
-                self._waiting[band] = plane[done:].clone()
+        if done < values.shape[1]:
+            below = own_tensor(values[:, done:].shape).copy_(values[:, done:])
+            self._waiting |= dict(zip(bands, below, strict=True))
         if self._open:
             final = Window(rows.start, self._panel.start, after - rows.start, self._panel.size)
             self._finish(bands, values[:, :done], final, observed)

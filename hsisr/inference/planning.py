@@ -25,7 +25,9 @@ _LEAST_BYTES = 48 * 2**20
 BASE_BYTES = 450 * 2**20
 """What Python, torch, GDAL and its cache take before any work."""
 
-_INTERPOLATED_AT_ONCE = 4
+BANDS_FINISHED_AT_ONCE = 4
+"""So few that what is computed of them on the way is small beside all bands of a row of tiles."""
+
 _STRIP_HR_ROWS = 256
 _TEMPORARIES = 5
 
@@ -200,7 +202,7 @@ def plan_interpolation(
 
 def interpolated_groups(bands: Sequence[int], upscaler: Upscaler) -> tuple[BandGroup, ...]:
     """Bands in handfuls that do not overlap."""
-    step = _INTERPOLATED_AT_ONCE
+    step = BANDS_FINISHED_AT_ONCE
     return tuple(
         BandGroup(tuple(bands[start : start + step]), upscaler)
         for start in range(0, len(bands), step)

@@ -4,23 +4,20 @@ Nothing here holds more than one row of tiles of one panel.
 """
 
 import functools
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
-from hsisr.inference.ahead import one_ahead, under_way
+from hsisr.inference.blending import blend_groups
 from hsisr.inference.finishing import PanelFinisher, strip_extent
 from hsisr.inference.journal import Journal, Recording
 from hsisr.inference.observed import Observed, fill_rounds, observe
 from hsisr.inference.overflow import overflow_error
-from hsisr.inference.planning import BandGroup, Panel, Plan, Segment
+from hsisr.inference.planning import Panel, Plan
 from hsisr.io.protocol import Scene, SceneWriter
 from hsisr.io.rolling import RollingScene
-from hsisr.models.interpolation import Trim
-from hsisr.tiling.windows import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,159 +158,8 @@ class _Column:
         plan, panel, rows = self._plan, self._panel, self._plan.rows[number]
         observed = self._reading.of(number)
         after = plan.end_of(number)
-        groups = _blended_groups(plan, panel, rows, observed, advance, self._thread)
-        for positions, values in groups:
-            self._finisher.add(positions, values, rows, after, observed)
 
+        def take(bands: tuple[int, ...], values: torch.Tensor) -> None:
+            self._finisher.add(bands, values, rows, after, observed)
 
-def _blended_groups(
-    plan: Plan,
-    panel: Panel,
-    rows: Segment,
-    observed: Observed,
-    advance: Callable[[int], None],
-    thread: ThreadPoolExecutor,
-) -> Iterator[tuple[tuple[int, ...], torch.Tensor]]:
-    """Bands (and their HR rows of this row of tiles) as soon as no later group adds to them."""
-    partial: dict[int, torch.Tensor] = {}
-    tasks = [
-        functools.partial(_blended_tiles, plan, panel, rows, group, observed, advance)
-        for group in plan.groups
-    ]
-    results = one_ahead(tasks, thread) if plan.ahead else (task() for task in tasks)
-    for number, (group, values) in enumerate(zip(plan.groups, results, strict=True)):
-        if group.weights is None:  # no other group has these bands
-            for run in _runs(group.bands):
-                own = slice(group.bands.index(run[0]), group.bands.index(run[-1]) + 1)
-                yield run, values[own]
-            continue
-        values.mul_(torch.from_numpy(group.weights)[:, None, None])
-        later = {band for other in plan.groups[number + 1 :] for band in other.bands}
-        for band, plane in zip(group.bands, values, strict=True):
-            partial[band] = partial[band].add_(plane) if band in partial else plane
-        done = tuple(band for band in sorted(partial) if band not in later)
-        for run in _runs(done):
-            yield run, torch.stack([partial.pop(band) for band in run])
-
-
-def _runs(bands: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """Bands cut into runs of consecutive ones.
-
-    >>> list(_runs((1, 2, 5)))
-    [(1, 2), (5,)]
-    """
-    start = 0
-    for end in range(1, len(bands) + 1):
-        if end == len(bands) or bands[end] != bands[end - 1] + 1:
-            yield bands[start:end]
-            start = end
-
-
-def _blended_tiles(
-    plan: Plan,
-    panel: Panel,
-    rows: Segment,
-    group: BandGroup,
-    observed: Observed,
-    advance: Callable[[int], None],
-) -> torch.Tensor:
-    """One band group of a row of tiles: shape (bands, rows * scale, panel cols * scale)."""
-    s = plan.scale
-    shape = len(group.bands), rows.size * s, panel.size * s
-    if _is_one_tile(panel, rows):
-        advance(1)
-        alone = _begun(panel.segments, rows, group, observed)()
-        return torch.zeros(shape) if alone is None else alone[0]
-    total = torch.zeros(shape)
-    margin = group.upscaler.margin_lr_px
-    batches = list(_batches(panel.segments, plan.batch_size, observed, margin))
-    begun = (_begun(batch, rows, group, observed) for batch in batches)
-    results = under_way(begun, group.upscaler.most_under_way)
-    for batch, fine in zip(batches, results, strict=True):
-        if fine is not None:
-            for segment, tile in zip(batch, fine, strict=True):
-                _add_tile(total, tile, segment, rows, panel, s)
-        advance(len(batch))
-    return total
-
-
-def _begun(
-    batch: tuple[Segment, ...], rows: Segment, group: BandGroup, observed: Observed
-) -> Callable[[], torch.Tensor | None]:
-    """What waits for the tiles; without data none are computed, for they are masked afterwards."""
-    if not _has_data(batch, rows, group, observed):
-        return lambda: None
-    tiles, trim = _tiles(batch, rows, group, observed)
-    return group.upscaler.begin(tiles, group.bands, trim)
-
-
-def _is_one_tile(panel: Panel, rows: Segment) -> bool:
-    """True if one tile alone is the whole width of the panel, and nothing is blended."""
-    first = panel.segments[0]
-    whole = (first.start, first.size) == (panel.start, panel.size)
-    alone = len(panel.segments) == 1 and first.weights is None and rows.weights is None
-    return whole and alone
-
-
-def _has_data(
-    batch: tuple[Segment, ...], rows: Segment, group: BandGroup, observed: Observed
-) -> bool:
-    """True if any sample of these tiles is valid."""
-    first, last = batch[0], batch[-1]
-    inside = observed.cut(Window(rows.start, first.start, rows.size, last.end - first.start))
-    return bool(observed.valid[list(group.bands)][:, *inside].any())
-
-
-def _batches(
-    segments: tuple[Segment, ...], size: int, observed: Observed, margin: int
-) -> Iterator[tuple[Segment, ...]]:
-    """Neighbouring tiles whose context is cut alike, `size` at a time."""
-    batch: list[Segment] = []
-    for segment in segments:
-        if batch and (
-            len(batch) == size
-            or _shape_of(segment, observed, margin) != _shape_of(batch[0], observed, margin)
-        ):
-            yield tuple(batch)
-            batch = []
-        batch.append(segment)
-    yield tuple(batch)
-
-
-def _shape_of(segment: Segment, observed: Observed, margin: int) -> tuple[int, int, int]:
-    """Context to the left, size, context to the right."""
-    left = min(margin, segment.start - observed.window.col)
-    return left, segment.size, min(margin, observed.window.col_end - segment.end)
-
-
-def _tiles(
-    batch: tuple[Segment, ...], rows: Segment, group: BandGroup, observed: Observed
-) -> tuple[torch.Tensor, Trim]:
-    """LR tiles with their context, shape (n, bands, rows, cols), and the context to trim."""
-    margin = group.upscaler.margin_lr_px
-    left, _, right = _shape_of(batch[0], observed, margin)
-    top = min(margin, rows.start - observed.window.row)
-    bottom = min(margin, observed.window.row_end - rows.end)
-    windows = [
-        Window(rows.start - top, c.start - left, top + rows.size + bottom, left + c.size + right)
-        for c in batch
-    ]
-    first, last = group.bands[0], group.bands[-1]
-    own: slice | list[int] = list(group.bands)
-    if last - first + 1 == len(group.bands):
-        own = slice(first, last + 1)
-    parts = [observed.values[own][:, *observed.cut(window)] for window in windows]
-    return torch.from_numpy(np.stack(parts)), Trim(top, bottom, left, right)
-
-
-def _add_tile(
-    total: torch.Tensor, tile: torch.Tensor, segment: Segment, rows: Segment, panel: Panel, s: int
-) -> None:
-    """Add a tile, weighted, where it lies in the panel; what lies outside is dropped."""
-    start, end = max(segment.start, panel.start), min(segment.end, panel.start + panel.size)
-    own = slice((start - segment.start) * s, (end - segment.start) * s)
-    if segment.weights is not None:
-        tile = tile * torch.from_numpy(segment.weights)
-    if rows.weights is not None:
-        tile = tile * torch.from_numpy(rows.weights)[:, None]
-    total[..., (start - panel.start) * s : (end - panel.start) * s] += tile[..., own]
+        blend_groups(plan, panel, rows, observed, advance, self._thread, take)

@@ -1,24 +1,44 @@
 """Finished rows gathered into whole blocks of the output file, so that none is written twice."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from hsisr.inference.own_pages import own_pages
 from hsisr.io.protocol import SceneWriter
+
+_LEAST_ROWS = 64
+"""Lower blocks are written several at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Gathering:
+    """Rows of whole blocks, of all bands, that fill up."""
+
+    row: int
+    numbers: npt.NDArray[Any]
+    mask: npt.NDArray[np.bool_]
+
+    @property
+    def end(self) -> int:
+        """One past its last HR row."""
+        return self.row + len(self.mask)
 
 
 class BlockWriter:
     """Passes rows of one panel on to a writer, block by block.
 
     Rows that already are whole blocks go straight through; others wait for the rows below them.
+    Every band has its rows of a strip before the next strip begins.
     """
 
     def __init__(self, writer: SceneWriter, col: int, cols: int) -> None:
         self._writer, self._col, self._cols = writer, col, cols
+        self._step = -(-_LEAST_ROWS // writer.block_rows) * writer.block_rows
         self._first = 0
-        self._waiting: npt.NDArray[Any] | None = None
-        self._mask: npt.NDArray[np.bool_] | None = None
+        self._waiting: list[_Gathering] = []
 
     def put(
         self,
@@ -30,44 +50,37 @@ class BlockWriter:
     ) -> None:
         """Take finished numbers, shape (bands, rows, cols of the panel), at HR row `row`."""
         bands, rows, _ = numbers.shape
-        block, end = self._writer.block_rows, self._writer.metadata.rows
-        aligned = row % block == 0 and ((row + rows) % block == 0 or row + rows == end)
-        if aligned and self._waiting is None:
+        block, last = self._writer.block_rows, self._writer.metadata.rows
+        aligned = row % block == 0 and ((row + rows) % block == 0 or row + rows == last)
+        if aligned and not self._waiting:
             self._writer.write(numbers, row=row, col=self._col, band=band, mask=mask)
             return
         self._make_room(row + rows, numbers.dtype)
-        if self._waiting is None:
-            return
-        own = slice(row - self._first, row - self._first + rows)
-        self._waiting[band : band + bands, own] = numbers
-        if mask is not None and self._mask is not None:
-            self._mask[own] = mask
+        for gathering in self._waiting:
+            start, end = max(row, gathering.row), min(row + rows, gathering.end)
+            if start < end:
+                there = slice(start - gathering.row, end - gathering.row)
+                here = slice(start - row, end - row)
+                gathering.numbers[band : band + bands, there] = numbers[:, here]
+                if mask is not None:
+                    gathering.mask[there] = mask[here]
 
     def flush(self, done: int) -> None:
-        """Write the whole blocks above HR row `done`; every band has its rows up to there."""
-        block, end = self._writer.block_rows, self._writer.metadata.rows
-        upto = done if done == end else done // block * block
-        ready = upto - self._first
-        if self._waiting is None or self._mask is None:
-            self._first = upto
-            return
-        if ready > 0:
-            numbers, mask = self._waiting[:, :ready].copy(), self._mask[:ready].copy()
-            self._writer.write(numbers, row=self._first, col=self._col, band=0, mask=mask)
-            left = done - upto
-            self._waiting[:, :left] = self._waiting[:, ready : ready + left].copy()
-            self._mask[:left] = self._mask[ready : ready + left].copy()
-            self._first = upto
+        """Write the rows of blocks that are full; every band has its rows above HR row `done`."""
+        block, last = self._writer.block_rows, self._writer.metadata.rows
+        if not self._waiting:
+            self._first = done if done == last else done // block * block
+        while self._waiting and self._waiting[0].end <= done:
+            full = self._waiting.pop(0)
+            self._first = full.end
+            self._writer.write(full.numbers, row=full.row, col=self._col, band=0, mask=full.mask)
 
     def _make_room(self, until: int, dtype: np.dtype[Any]) -> None:
-        """A buffer that reaches HR row `until`."""
-        rows = until - self._first
-        if self._waiting is not None and self._waiting.shape[1] >= rows:
-            return
-        bands = self._writer.metadata.bands
-        grown = np.empty((bands, rows, self._cols), dtype)
-        mask = np.ones((rows, self._cols), np.bool_)
-        if self._waiting is not None and self._mask is not None:
-            grown[:, : self._waiting.shape[1]] = self._waiting
-            mask[: len(self._mask)] = self._mask
-        self._waiting, self._mask = grown, mask
+        """Rows of blocks down to HR row `until`."""
+        metadata = self._writer.metadata
+        row = self._waiting[-1].end if self._waiting else self._first
+        while row < until:
+            rows = min(self._step, metadata.rows - row)
+            numbers = own_pages((metadata.bands, rows, self._cols), dtype)
+            self._waiting.append(_Gathering(row, numbers, np.ones((rows, self._cols), np.bool_)))
+            row += rows

@@ -1,0 +1,45 @@
+"""Arrays in memory of their own are zeros, can be written, and are given back at once."""
+
+import gc
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from hsisr.inference.freed_memory import keep_freed_memory
+from hsisr.inference.own_pages import own_pages, own_tensor
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint16", np.dtype("bool")])
+@pytest.mark.parametrize("shape", [(3, 5, 7), (0, 4), ()])
+def test_zeros_of_any_shape_and_type_that_can_be_written(
+    shape: tuple[int, ...], dtype: Any
+) -> None:
+    array = own_pages(shape, dtype)
+    assert (array.shape, array.dtype) == (shape, np.dtype(dtype))
+    assert not array.any()
+    array[...] = 1
+    assert array.all()
+
+
+def test_a_tensor_is_float32() -> None:
+    tensor = own_tensor((2, 3))
+    assert tensor.tolist() == [[0.0] * 3] * 2
+    assert str(tensor.dtype) == "torch.float32"
+
+
+def test_memory_is_given_back_even_where_freed_memory_is_kept() -> None:
+    keep_freed_memory()
+    gc.collect()
+    process, size = psutil.Process(), 64 * 2**20
+    before = process.memory_info().rss
+    array = own_pages((size,), "uint8")
+    array[...] = 1
+    held = process.memory_info().rss
+    part = array[:10]
+    del array
+    assert process.memory_info().rss > before + size // 2  # a part holds the whole
+    del part
+    assert held > before + size // 2
+    assert process.memory_info().rss < held - size // 2
