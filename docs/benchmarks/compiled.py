@@ -46,7 +46,7 @@ def main() -> None:
 def _row(
     network: nn.Module, descriptor: ModelDescriptor, precision: torch.dtype, rounds: int
 ) -> None:
-    many = tiles_that_pay(descriptor, descriptor.tile_lr_px, CPU)
+    many = tiles_that_pay(descriptor, descriptor.tile_lr_px, CPU, precision)
     side = descriptor.tile_lr_px + 2 * descriptor.margin_lr_px
     lr = torch.rand(many, descriptor.group_size, side, side)
     zero = torch.zeros(1, descriptor.group_size, 1, 1)

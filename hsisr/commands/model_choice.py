@@ -162,6 +162,6 @@ def _tiles_that_fit(
             HsisrWarning,
             stacklevel=2,
         )
-    most = tiles_that_pay(descriptor, tile, network.device)
+    most = tiles_that_pay(descriptor, tile, network.device, network.precision)
     batch_size = options.batch_size or max(1, min(most, room // max(1, bytes_each)))
     return tile, batch_size, bytes_each * batch_size

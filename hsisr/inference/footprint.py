@@ -22,7 +22,8 @@ _SHARE = 4
 """One part in this many of what is free may be taken by the network's features."""
 _GPU_TILES = 16
 """More at once make no GPU busier."""
-_CPU_TILES = 6
+_CPU_TILES_BYTES = 12
+"""Tiles at once times the bytes of a feature: six in half precision."""
 _CPU_LR_PIXELS = 8192
 _CPU_BYTES = 16 * 2**20
 """What a processor takes at once, in and out: more leaves its cache, and memory for every result is
@@ -82,19 +83,23 @@ def tile_bytes(network: nn.Module, bands: int, side_px: int) -> int:
     return int(live.peak_bytes)
 
 
-def tiles_that_pay(descriptor: ModelDescriptor, tile_lr_px: int, device: torch.device) -> int:
-    """Tiles at once beyond which none is done sooner; at least 1.
+def tiles_that_pay(
+    descriptor: ModelDescriptor, tile_lr_px: int, device: torch.device, precision: torch.dtype
+) -> int:
+    """Tiles at once beyond which none is done much sooner; at least 1.
 
     Args:
         descriptor: Of the network.
         tile_lr_px: Side of a tile without its context.
         device: Where it runs.
+        precision: Of the features.
     """
     if device.type == "cuda":
         return _GPU_TILES
     side = tile_lr_px + 2 * descriptor.margin_lr_px
     bytes_out = 4 * descriptor.group_size * (side * descriptor.scale) ** 2
-    return max(1, min(_CPU_TILES, _CPU_LR_PIXELS // side**2, _CPU_BYTES // bytes_out))
+    most = _CPU_TILES_BYTES // precision.itemsize
+    return max(1, min(most, _CPU_LR_PIXELS // side**2, _CPU_BYTES // bytes_out))
 
 
 def room_at_hand(device: torch.device) -> Room:

@@ -19,6 +19,9 @@ def own_pages(shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32) -> npt.
         shape: Any; without elements too.
         dtype: Of numbers.
 
+    Raises:
+        MemoryError: The system has not so much.
+
     >>> own_pages((2, 3), "uint16")
     array([[0, 0, 0],
            [0, 0, 0]], dtype=uint16)
@@ -27,7 +30,10 @@ def own_pages(shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32) -> npt.
     count = int(np.prod(shape, dtype=np.int64))
     if sys.platform == "win32" or count == 0:
         return np.zeros(shape, kind)
-    pages = mmap.mmap(-1, count * kind.itemsize, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    try:
+        pages = mmap.mmap(-1, count * kind.itemsize, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError as error:
+        raise MemoryError(f"no room for {shape} numbers of type {kind}") from error
     return np.frombuffer(pages, kind, count).reshape(shape)
 
 

@@ -118,7 +118,7 @@ def _ways(
 ) -> dict[str, Way]:
     side, scale, bands = descriptor.tile_lr_px, descriptor.scale, descriptor.group_size
     values, fresh = bands * (side * scale) ** 2, _fresh(descriptor)
-    many = tiles_that_pay(descriptor, side, device)
+    many = tiles_that_pay(descriptor, side, device, precision)
     alone = (bands - descriptor.group_overlap) * (side * scale) ** 2
     default = PlainDacn(network, torch.contiguous_format)
     ways = {
@@ -133,7 +133,7 @@ def _ways(
         inside = own.group_size * (own.tile_lr_px * scale) ** 2
         fast = for_inference(any_sensor, precision)
         ways[f"{entry.name}, output as large"] = Way(fast, own, side, many, values, alone)
-        many = tiles_that_pay(own, own.tile_lr_px, device)
+        many = tiles_that_pay(own, own.tile_lr_px, device, precision)
         ways[f"{entry.name}, tile of upscale"] = Way(fast, own, whole, many, inside, _fresh(own))
     return ways
 

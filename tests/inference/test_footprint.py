@@ -52,9 +52,13 @@ def test_some_memory_is_free_on_this_machine() -> None:
 
 
 def test_a_processor_takes_fewer_tiles_at_once_the_larger_they_are() -> None:
-    cpu = torch.device("cpu")
-    found = [tiles_that_pay(dacn_descriptor(4), side, cpu) for side in (9, 36, 50, 72, 500)]
-    assert found == sorted(found, reverse=True)
-    assert found[0] > 1
-    assert found[-1] == 1
-    assert tiles_that_pay(dacn_descriptor(4), 500, torch.device("cuda")) > 1
+    def found(side: int, precision: torch.dtype = torch.float32, device: str = "cpu") -> int:
+        return tiles_that_pay(dacn_descriptor(4), side, torch.device(device), precision)
+
+    sides = (9, 36, 50, 72, 500)
+    for precision in (torch.float32, torch.bfloat16):
+        at_once = [found(side, precision) for side in sides]
+        assert at_once == sorted(at_once, reverse=True)
+        assert at_once[-1] == 1
+    assert 1 < found(9) < found(9, torch.bfloat16)
+    assert found(500, device="cuda") > 1
