@@ -2,8 +2,8 @@
 
 By its own rule glibc gives arrays of 128 KiB and more back to the system when they are freed, and
 the next one is handed to the program page by page, each filled with zeros first. On the networks
-here that takes a good part of the time, in use and in training. The price: what is kept is not
-always what is asked for next, and the heap grows.
+here that takes a good part of the time, in use and in training. The price: whatever lives longer
+than they makes holes that the heap grows around; see `hsisr.inference.own_pages`.
 """
 
 import ctypes

@@ -2,6 +2,7 @@
 
 import mmap
 import sys
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,9 @@ def own_pages(shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32) -> npt.
         pages = mmap.mmap(-1, count * kind.itemsize, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     except OSError as error:
         raise MemoryError(f"no room for {shape} numbers of type {kind}") from error
+    if sys.platform == "linux":
+        with suppress(OSError):  # a kernel without large pages
+            pages.madvise(mmap.MADV_HUGEPAGE)  # fewer are handed out one by one
     return np.frombuffer(pages, kind, count).reshape(shape)
 
 
