@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import torch
 
-from hsisr.inference.blending import blend_groups
 from hsisr.inference.finishing import PanelFinisher, strip_extent
 from hsisr.inference.journal import Journal, Recording
 from hsisr.inference.observed import Observed, fill_rounds, observe
 from hsisr.inference.overflow import overflow_error
 from hsisr.inference.planning import Panel, Plan
+from hsisr.inference.tile_rows import upscale_tile_row
 from hsisr.io.protocol import Scene, SceneWriter
 from hsisr.io.rolling import RollingScene
 
@@ -162,4 +162,4 @@ class _Column:
         def take(bands: tuple[int, ...], values: torch.Tensor) -> None:
             self._finisher.add(bands, values, rows, after, observed)
 
-        blend_groups(plan, panel, rows, observed, advance, self._thread, take)
+        upscale_tile_row(plan, panel, rows, observed, advance, self._thread, take)

@@ -15,7 +15,7 @@ from hsisr.models.interpolation import Trim
 from hsisr.tiling.windows import Window
 
 
-def blend_groups(
+def upscale_tile_row(
     plan: Plan,
     panel: Panel,
     rows: Segment,
@@ -73,8 +73,7 @@ def _put_aside(
     """Copies of the bands that are wanted, so that the others can be let go."""
     places = [place for place, band in enumerate(bands) if band in wanted]
     aside = own_tensor((len(places), *values.shape[1:]))
-    for place, plane in zip(places, aside, strict=True):
-        plane.copy_(values[place])
+    torch.index_select(values, 0, torch.tensor(places, dtype=torch.long), out=aside)
     return {bands[place]: plane for place, plane in zip(places, aside, strict=True)}
 
 

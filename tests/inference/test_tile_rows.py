@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from hsisr.inference.blending import blend_groups
 from hsisr.inference.observed import observe
 from hsisr.inference.planning import BANDS_FINISHED_AT_ONCE, Layout, network_groups, plan_network
+from hsisr.inference.tile_rows import upscale_tile_row
 from hsisr.inference.upscaler import Upscaler
 from hsisr.models.interpolation import Trim
 from tests.memory import MemoryScene
@@ -52,7 +52,7 @@ def test_bands_come_in_handfuls_and_no_result_is_held_while_the_next_is_made() -
         found.update(zip(bands, values.clone(), strict=True))
 
     with ThreadPoolExecutor(1) as thread:
-        blend_groups(
+        upscale_tile_row(
             plan,
             panel,
             rows,
