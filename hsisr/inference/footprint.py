@@ -22,9 +22,9 @@ _SHARE = 4
 """One part in this many of what is free may be taken by the network's features."""
 _GPU_TILES = 16
 """More at once make no GPU busier."""
-_CPU_TILES_BYTES = 12
-"""Tiles at once times the bytes of a feature: six tiles in half precision, and in float32 three,
-which take no more memory and hardly longer each."""
+_CPU_TILES = {4: 2, 2: 6}
+"""Most tiles at once, for the bytes of a feature. In float32 more would hardly be done sooner, and
+take the memory; in half precision they take half of it, and gain more."""
 _CPU_LR_PIXELS = 8192
 _CPU_BYTES = 16 * 2**20
 """What a processor takes at once, in and out: more leaves its cache."""
@@ -98,7 +98,7 @@ def tiles_that_pay(
         return _GPU_TILES
     side = tile_lr_px + 2 * descriptor.margin_lr_px
     bytes_out = 4 * descriptor.group_size * (side * descriptor.scale) ** 2
-    most = _CPU_TILES_BYTES // precision.itemsize
+    most = _CPU_TILES[precision.itemsize]
     return max(1, min(most, _CPU_LR_PIXELS // side**2, _CPU_BYTES // bytes_out))
 
 

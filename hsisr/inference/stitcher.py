@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from hsisr.inference.finishing import PanelFinisher, strip_extent
+from hsisr.inference.freed_memory import Holes
 from hsisr.inference.journal import Journal, Recording
 from hsisr.inference.observed import Observed, fill_rounds, observe
 from hsisr.inference.overflow import overflow_error
@@ -132,6 +133,7 @@ class _Column:
     ) -> None:
         self._reading, self._plan, self._panel = reading, plan, panel
         self._finisher, self._thread = finisher, thread
+        self._holes = Holes()
         self._skipped = False
 
     def skip(self) -> None:
@@ -160,6 +162,8 @@ class _Column:
         after = plan.end_of(number)
 
         def take(bands: tuple[int, ...], values: torch.Tensor) -> None:
+            if not plan.ahead:  # no network is at work
+                self._holes.give_back()
             self._finisher.add(bands, values, rows, after, observed)
 
         upscale_tile_row(plan, panel, rows, observed, advance, self._thread, take)

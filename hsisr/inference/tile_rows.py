@@ -55,16 +55,17 @@ def _hand_on(
 ) -> None:
     """Add what other groups gave to a group; what later ones add to waits for them."""
     group = plan.groups[number]
-    later = {band for other in plan.groups[number + 1 :] for band in other.bands}
+    later = {band for other in plan.groups[number + 1 :] for band in other.bands} & {*group.bands}
     if group.weights is not None:  # other groups have some of these bands
         values.mul_(torch.from_numpy(group.weights)[:, None, None])
         for band, plane in zip(group.bands, values, strict=True):
             if (other := waiting.pop(band, None)) is not None:
                 plane.add_(other)
-        waiting |= _put_aside(group.bands, values, later)
     for run in _handfuls(tuple(band for band in group.bands if band not in later)):
         first = group.bands.index(run[0])
         take(run, values[first : first + len(run)])
+    if later:
+        waiting |= _put_aside(group.bands, values, later)
 
 
 def _put_aside(
