@@ -145,11 +145,10 @@ def _tiles_that_fit(
     memory at hand. As many at once as pay, of those that fit.
     """
     descriptor = network.descriptor
-    tile = options.tile or descriptor.tile_lr_px
+    tile, context = options.tile or descriptor.tile_lr_px, 2 * descriptor.margin_lr_px
 
     def taken(side: int) -> int:
-        with_context = side + 2 * descriptor.margin_lr_px
-        return tile_bytes(network.network, descriptor.group_size, with_context)
+        return tile_bytes(network.network, descriptor.group_size, side + context)
 
     bytes_each = taken(tile)
     while options.tile is None and bytes_each > room and tile > _LEAST_TILE:
@@ -162,6 +161,6 @@ def _tiles_that_fit(
             HsisrWarning,
             stacklevel=2,
         )
-    most = tiles_that_pay(descriptor, tile, network.device, network.precision)
+    most = tiles_that_pay(tile + context, bytes_each, network.device, network.precision)
     batch_size = options.batch_size or max(1, min(most, room // max(1, bytes_each)))
     return tile, batch_size, bytes_each * batch_size

@@ -16,18 +16,18 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from hsisr.inference.planning import memory_at_hand
-from hsisr.models.descriptor import ModelDescriptor
 
 _SHARE = 4
 """One part in this many of what is free may be taken by the network's features."""
 _GPU_TILES = 16
 """More at once make no GPU busier."""
-_CPU_TILES = {4: 2, 2: 6}
-"""Most tiles at once, for the bytes of a feature. In float32 more would hardly be done sooner, and
-take the memory; in half precision they take half of it, and gain more."""
+_CPU_TILES = 6
+"""On a processor these are hardly done later than more at once."""
+_CPU_FEATURES_BYTES = {4: 64 * 2**20, 2: 96 * 2**20}
+"""All their features take at most, for the bytes of one number: more would hardly be done sooner
+and take the memory. In half precision products take half the time, and calls weigh more."""
 _CPU_LR_PIXELS = 8192
-_CPU_BYTES = 16 * 2**20
-"""What a processor takes at once, in and out: more leaves its cache."""
+"""More leave the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +84,21 @@ def tile_bytes(network: nn.Module, bands: int, side_px: int) -> int:
 
 
 def tiles_that_pay(
-    descriptor: ModelDescriptor, tile_lr_px: int, device: torch.device, precision: torch.dtype
+    side_px: int, bytes_each: int, device: torch.device, precision: torch.dtype
 ) -> int:
     """Tiles at once beyond which none is done much sooner; at least 1.
 
     Args:
-        descriptor: Of the network.
-        tile_lr_px: Side of a tile without its context.
-        device: Where it runs.
+        side_px: Of the tile with its context, in LR pixels.
+        bytes_each: What `tile_bytes` gives for it.
+        device: Where the network runs.
         precision: Of the features.
     """
     if device.type == "cuda":
         return _GPU_TILES
-    side = tile_lr_px + 2 * descriptor.margin_lr_px
-    bytes_out = 4 * descriptor.group_size * (side * descriptor.scale) ** 2
-    most = _CPU_TILES[precision.itemsize]
-    return max(1, min(most, _CPU_LR_PIXELS // side**2, _CPU_BYTES // bytes_out))
+    features = bytes_each * precision.itemsize // 4
+    fitting = _CPU_FEATURES_BYTES[precision.itemsize] // max(1, features)
+    return max(1, min(_CPU_TILES, _CPU_LR_PIXELS // side_px**2, fitting))
 
 
 def room_at_hand(device: torch.device) -> Room:

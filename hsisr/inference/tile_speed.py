@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from hsisr.inference.cost import operations
-from hsisr.inference.footprint import tiles_that_pay
+from hsisr.inference.footprint import tile_bytes, tiles_that_pay
 from hsisr.inference.plain import PlainDacn
 from hsisr.inference.rates import in_precision, operations_of_product, products, taking_turns
 from hsisr.models.dacn import Dacn, dacn_descriptor
@@ -118,11 +118,12 @@ def _ways(
 ) -> dict[str, Way]:
     side, scale, bands = descriptor.tile_lr_px, descriptor.scale, descriptor.group_size
     values, fresh = bands * (side * scale) ** 2, _fresh(descriptor)
-    many = tiles_that_pay(descriptor, side, device, precision)
+    ours = for_inference(network, precision)
+    many = _at_once(ours, descriptor, side, device, precision)
     alone = (bands - descriptor.group_overlap) * (side * scale) ** 2
     default = PlainDacn(network, torch.contiguous_format)
     ways = {
-        OURS: Way(for_inference(network, precision), descriptor, side, many, values, fresh),
+        OURS: Way(ours, descriptor, side, many, values, fresh),
         PLAIN: Way(PlainDacn.in_channels_last(network), descriptor, side, many, values, alone),
         "dacn, plain port, default layout": Way(default, descriptor, side, many, values, alone),
     }
@@ -132,10 +133,22 @@ def _ways(
         whole = own.tile_lr_px + 2 * own.margin_lr_px
         inside = own.group_size * (own.tile_lr_px * scale) ** 2
         fast = for_inference(any_sensor, precision)
+        many = _at_once(fast, own, side, device, precision)
         ways[f"{entry.name}, output as large"] = Way(fast, own, side, many, values, alone)
-        many = tiles_that_pay(own, own.tile_lr_px, device, precision)
+        many = _at_once(fast, own, whole, device, precision)
         ways[f"{entry.name}, tile of upscale"] = Way(fast, own, whole, many, inside, _fresh(own))
     return ways
+
+
+def _at_once(
+    network: nn.Module,
+    descriptor: ModelDescriptor,
+    side: int,
+    device: torch.device,
+    precision: torch.dtype,
+) -> int:
+    taken = tile_bytes(network, descriptor.group_size, side)
+    return tiles_that_pay(side, taken, device, precision)
 
 
 def _fresh(descriptor: ModelDescriptor) -> int:

@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 from hsisr.inference.footprint import room_at_hand, tile_bytes, tiles_that_pay
-from hsisr.models.dacn import dacn_descriptor
 from hsisr.models.registry import ARCHITECTURES, architecture_named, build
 
 
@@ -53,12 +52,19 @@ def test_some_memory_is_free_on_this_machine() -> None:
 
 def test_a_processor_takes_fewer_tiles_at_once_the_larger_they_are() -> None:
     def found(side: int, precision: torch.dtype = torch.float32, device: str = "cpu") -> int:
-        return tiles_that_pay(dacn_descriptor(4), side, torch.device(device), precision)
+        return tiles_that_pay(side, 20_000 * side**2, torch.device(device), precision)
 
     sides = (9, 36, 50, 72, 500)
     for precision in (torch.float32, torch.bfloat16):
         at_once = [found(side, precision) for side in sides]
         assert at_once == sorted(at_once, reverse=True)
         assert at_once[-1] == 1
-    assert 1 < found(9) < found(9, torch.bfloat16)
+    assert 1 < found(36) < found(36, torch.bfloat16)
     assert found(500, device="cuda") > 1
+
+
+def test_a_processor_takes_fewer_tiles_at_once_the_more_their_features_take() -> None:
+    heavy, light = (
+        tiles_that_pay(20, taken, torch.device("cpu"), torch.float32) for taken in (2**24, 2**20)
+    )
+    assert 1 < heavy < light
