@@ -1,14 +1,14 @@
 """Many scenes: best effort through all of them, each finished one remembered."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from hsisr.commands.archive import Failure, Selection, Work
-from hsisr.commands.completion import judge, output_files, source_states
+from hsisr.commands.completion import judge, output_files, source_states, told_of_source
 from hsisr.commands.completion_record import Record, making_of, write_record
 from hsisr.commands.model_choice import ChosenModel, choose_model
 from hsisr.commands.options import UpscaleOptions
@@ -153,6 +153,8 @@ class _Begun:
     options: UpscaleOptions
     source: tuple[FileState, ...]
     """The files of the scene as they stood before."""
+    remote: Sequence[Any]
+    """What was told of them where they are not on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,7 @@ class _Run:
                 return judged
             options = judged
         check_item(work, overwrite=options.overwrite)
-        return _Begun(work, options, source_states(work))
+        return _Begun(work, options, source_states(work), told_of_source(work))
 
     def finish(self, begun: _Begun, result: UpscaleResult) -> Done:
         """Put an item and a record beside an output."""
@@ -200,7 +202,7 @@ class _Run:
         if work.item is not None:
             item = write_item(work.item, work.output, result, overwrite=options.overwrite)
         if self.selection.in_folder:
-            _remember(work, options, result, begun.source)
+            _remember(begun, result)
         return Done(result, item)
 
     def _judged(
@@ -232,23 +234,23 @@ class _Run:
         return replace(self.options, quicklook=folder / f"{output.stem}.png")
 
 
-def _remember(
-    work: Work, options: UpscaleOptions, result: UpscaleResult, source: tuple[FileState, ...]
-) -> None:
+def _remember(begun: _Begun, result: UpscaleResult) -> None:
     """Write the record of an output; without one it is still known by its tags, so go on."""
     from hsisr import __version__
 
+    work, options = begun.work, begun.options
     files = output_files(work, options)
     try:
         record = Record(
             hsisr=__version__,
-            source=source,
+            source=begun.source,
             output=states(files),
             heads={path.name: head for path in files if (head := head_of(path))},
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             making=making_of(options, work.output, result.model, result.weights_sha256),
             moved_values=result.moved_values,
             seconds=round(result.seconds, 3),
+            remote_source=begun.remote,
         )
         write_record(work.output, record)
     except (InputDataError, ResourceError) as error:

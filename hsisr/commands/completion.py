@@ -25,6 +25,7 @@ from hsisr.io.names import RemotePath, sibling
 from hsisr.io.opening import open_scene
 from hsisr.io.remote import refuse_unwritable
 from hsisr.io.remote_files import is_half_sent
+from hsisr.io.remote_identity import has_changed, remote_identity
 from hsisr.io.scene_files import FileState, head_of, require_whole, scene_files, states
 from hsisr.io.writer import guess_format
 from hsisr.models.interpolation import KERNELS
@@ -75,6 +76,11 @@ def source_states(work: Work) -> tuple[FileState, ...]:
     return states(scene_files(work.scene))
 
 
+def told_of_source(work: Work) -> list[list[str | int]]:
+    """What servers tell of an input that is not on this machine; else nothing."""
+    return remote_identity(work.scene) if isinstance(work.scene, RemotePath) else []
+
+
 def _by_what_is_there(work: Work, options: UpscaleOptions, model: ChosenModel) -> Verdict:
     files = output_files(work, options)
     found = states(files)
@@ -99,7 +105,8 @@ def _by_what_is_there(work: Work, options: UpscaleOptions, model: ChosenModel) -
 
 
 def _by_record(work: Work, wanted: Making, record: Record) -> Verdict:
-    if set(source_states(work)) != set(record.source):
+    told = record.remote_source and has_changed(record.remote_source, told_of_source(work))
+    if told or set(source_states(work)) != set(record.source):
         return Verdict("other", "was made from another input, or the input has changed")
     difference = wanted.difference(record.making)
     if difference is not None:

@@ -6,7 +6,7 @@ one step. Folders may be moved with it, as long as their files keep their times.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -65,7 +65,7 @@ class Record:
     hsisr: str
     """Version of the program."""
     source: tuple[FileState, ...]
-    """The input's files, as they stood before the work began."""
+    """The input's files, as they stood before the work began; none of a remote input."""
     output: tuple[FileState, ...]
     """The output's files, its STAC Item included."""
     heads: Mapping[str, str]
@@ -75,6 +75,8 @@ class Record:
     making: Making
     moved_values: int
     seconds: float
+    remote_source: Sequence[Any] = ()
+    """What servers told of a remote input before the work began: see `remote_identity`."""
 
 
 def making(options: Mapping[str, Any], output: Path, model: str, sha256: str | None) -> Making:
@@ -156,6 +158,7 @@ def _record(plain: dict[str, Any]) -> Record | None:
             _text(made["model"]), sha256 and _text(sha256), dict(made["options"].items())
         ),
         moved_values=_whole(plain.pop("moved_values")),
+        remote_source=list(plain.pop("remote_source", ())),
         **plain,
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hsisr.errors import HsisrWarning, UsageError
-from hsisr.io.names import RemotePath
+from hsisr.io.names import RemotePath, sibling
 from hsisr.io.protocol import Scene
 from hsisr.scene.quantisation import StoredNumbers
 from hsisr.tiling.windows import Window
@@ -69,9 +69,15 @@ def refuse_same_file(source: Path, output: Path) -> None:
         same = source.exists() and output.exists() and source.samefile(output)
     pair = {".hdr", ".img", ".dat", ".raw", ".bsq", ".bil", ".bip", ""}
     if not same and {source.suffix.lower(), output.suffix.lower()} <= pair:
-        same = source.with_suffix("").resolve() == output.with_suffix("").resolve()
+        same = _without_suffix(source) == _without_suffix(output)
     if same:
         raise UsageError(f"{output} is the input itself; name another output")
+
+
+def _without_suffix(path: Path) -> Path:
+    return (
+        sibling(path, path.stem) if isinstance(path, RemotePath) else path.with_suffix("").resolve()
+    )
 
 
 def _with_fitting_nodata(scene: Scene, target: StoredNumbers) -> StoredNumbers:

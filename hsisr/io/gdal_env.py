@@ -22,6 +22,10 @@ _NETWORK = {
 """How long GDAL waits for a server, in seconds, where the user's environment does not say."""
 
 
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+"""Where s3fs and Amazon's own tools look for another S3 server; GDAL has names of its own."""
+
+
 @contextmanager
 def gdal_env(**options: str | int) -> Iterator[None]:
     """Bound GDAL's block cache, and stay quiet about scenes without georeferencing.
@@ -30,6 +34,17 @@ def gdal_env(**options: str | int) -> Iterator[None]:
         options: Further GDAL configuration options, for example `GDAL_NUM_THREADS=2`.
     """
     network = {key: value for key, value in _NETWORK.items() if key not in os.environ}
-    with rasterio.Env(GDAL_CACHEMAX=CACHE_MB, **network, **options), warnings.catch_warnings():
+    settings = {**network, **_other_s3_server(), **options}
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_MB, **settings), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         yield
+
+
+def _other_s3_server() -> dict[str, str]:
+    """GDAL's options for it; none where the user has set them."""
+    url = next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), "")
+    scheme, _, host = url.rstrip("/").partition("://")
+    if not host or "AWS_S3_ENDPOINT" in os.environ:
+        return {}
+    https = "YES" if scheme == "https" else "NO"
+    return {"AWS_S3_ENDPOINT": host, "AWS_HTTPS": https, "AWS_VIRTUAL_HOSTING": "FALSE"}

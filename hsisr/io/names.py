@@ -58,10 +58,14 @@ class RemotePath(_Base):
         return beside(self, f"{self.name}/{name}")
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, RemotePath) and self.url == other.url
+        if not isinstance(other, RemotePath):
+            return False
+        if not self.url and not other.url:  # derived from remote paths (before Python 3.12)
+            return super().__eq__(other)
+        return self.url == other.url
 
     def __hash__(self) -> int:
-        return hash(self.url)
+        return hash(self.url) if self.url else super().__hash__()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return RemotePath, (self.url,)

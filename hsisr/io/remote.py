@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +39,8 @@ _FROM_GDAL: Final = {
     "/vsigs/": "gs://",
     "/vsiaz/": "az://",
 }
+_BUCKETS: Final = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl"}
+"""What fsspec calls the stores without folders; their buckets are made by hand."""
 _CONNECT_SECONDS: Final = 20
 _SILENT_SECONDS: Final = 60
 
@@ -247,13 +249,37 @@ def require_writable(path: RemotePath, *, overwrite: bool) -> None:
     Raises:
         OutputExistsError: It is there, and `overwrite` is off.
         UsageError: Nothing can be written to this kind of name.
-        ResourceError: It cannot be reached.
+        ResourceError: It cannot be reached, or there is no such bucket.
     """
     refuse_unwritable(path)
     with reaching(path, ResourceError, "cannot be written"):
         system, key = file_system(path)
         there = system.exists(key)
+        if not there and _has_buckets(system):
+            _require_bucket(path, system, key.partition("/")[0])
     if there and not overwrite:
         raise OutputExistsError(
             f"{path} exists and is kept; give another name, or --overwrite to replace it"
         )
+
+
+def make_folder(system: Any, key: str) -> None:
+    """Make the folder of a file, where there are folders; fsspec would make a bucket, too."""
+    if not _has_buckets(system):
+        system.makedirs(system._parent(key), exist_ok=True)  # noqa: SLF001 - fsspec's own way to say it
+
+
+def _has_buckets(system: Any) -> bool:
+    names = system.protocol
+    return bool(_BUCKETS & {*((names,) if isinstance(names, str) else names)})
+
+
+def _require_bucket(path: RemotePath, system: Any, bucket: str) -> None:
+    """Who may only write into a bucket is not told whether it is there."""
+    try:
+        with suppress(PermissionError):
+            system.info(bucket)
+    except FileNotFoundError as error:
+        raise ResourceError(
+            f"{path}: cannot be written: there is no bucket {bucket}; check the name, or make it"
+        ) from error

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from hsisr.errors import InputDataError, ResourceError
 from hsisr.io.names import RemotePath, beside
-from hsisr.io.remote import file_system, reaching
+from hsisr.io.remote import file_system, make_folder, reaching
 
 _TIMES: Final = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
 """What file systems of fsspec call the time of the last change."""
@@ -66,7 +66,7 @@ def write_whole(path: RemotePath, content: bytes) -> None:
     """
     with reaching(path, ResourceError, "cannot be written"):
         system, key = file_system(path)
-        system.makedirs(system._parent(key), exist_ok=True)  # noqa: SLF001 - fsspec's own way to say it
+        make_folder(system, key)
         system.pipe_file(key, content)
 
 

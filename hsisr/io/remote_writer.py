@@ -17,7 +17,13 @@ import numpy.typing as npt
 from hsisr.errors import HsisrError, ResourceError, UsageError
 from hsisr.io.names import RemotePath, beside
 from hsisr.io.protocol import SceneWriter
-from hsisr.io.remote import file_system, reaching, require_writable, temporary_copy
+from hsisr.io.remote import (
+    file_system,
+    make_folder,
+    reaching,
+    require_writable,
+    temporary_copy,
+)
 from hsisr.io.remote_files import is_half_sent, mark_sending, unmark_sending
 from hsisr.io.zarr_store import MARKS
 
@@ -97,7 +103,7 @@ class RemoteWriter(SceneWriter):
         try:
             for name, file in names.items():
                 place = file_system(beside(self._remote, name))[1]
-                system.makedirs(system._parent(place), exist_ok=True)  # noqa: SLF001 - fsspec's own way to say it
+                make_folder(system, place)
                 system.put_file(str(file), place)
                 sent.append(place)
         except BaseException:

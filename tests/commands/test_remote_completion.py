@@ -1,5 +1,6 @@
 """What `--skip-existing` does about outputs that are not on this machine."""
 
+import json
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -214,6 +215,40 @@ def test_a_remote_scene_and_a_remote_output_are_recognised(scene: Path, system: 
     with serving(scene.parent) as address:
         made(f"{address}/a.tif", BICUBIC)
         assert isinstance(once(f"{address}/a.tif", BICUBIC), Skipped)
+
+
+def test_a_remote_input_that_has_changed_keeps_the_output(scene: Path, system: Any) -> None:
+    def put() -> str:
+        system.put_file(str(scene), "/bucket/in/a.tif")
+        return "memory://bucket/in/a.tif"
+
+    source = put()
+    output = made(source, BICUBIC)
+    assert isinstance(once(source, BICUBIC), Skipped)
+    put()  # at a later time
+    kept = once(source, BICUBIC)
+    assert isinstance(kept, Failure)
+    assert "was made from another input, or the input has changed, and is kept" in str(kept.error)
+    before = system.cat_file(f"/bucket/out/.hsisr/{output.name}.json")
+    record = json.loads(before)
+    del record["remote_source"]  # as hsisr once wrote them
+    system.pipe_file(f"/bucket/out/.hsisr/{output.name}.json", json.dumps(record).encode())
+    assert isinstance(once(source, BICUBIC), Skipped)
+
+
+def test_a_record_that_tells_nonsense_of_the_input_keeps_the_output(
+    scene: Path, system: Any
+) -> None:
+    system.put_file(str(scene), "/bucket/in/a.tif")
+    output = made("memory://bucket/in/a.tif", BICUBIC)
+    place = f"/bucket/out/.hsisr/{output.name}.json"
+    record = json.loads(system.cat_file(place))
+    told: list[Any] = [[1], [[]], ["a"], [["memory://bucket/in/a.tif", {}]], {"a": 1}]
+    for nonsense in told:
+        system.pipe_file(place, json.dumps({**record, "remote_source": nonsense}).encode())
+        kept = once("memory://bucket/in/a.tif", BICUBIC)
+        assert isinstance(kept, Failure), nonsense
+        assert isinstance(kept.error, OutputExistsError)
 
 
 @pytest.mark.parametrize(

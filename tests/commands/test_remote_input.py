@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from hsisr.commands.options import UpscaleOptions
+from hsisr.commands.storage import refuse_same_file
 from hsisr.commands.upscale import Progress, upscale
-from hsisr.errors import HsisrWarning, InputDataError
+from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.io.names import scene_path
 from hsisr.io.opening import open_scene
 from hsisr.io.remote_identity import has_changed
@@ -186,3 +187,21 @@ def test_another_scene_is_another_input() -> None:
     for then, now in ((here, there), (there, here), (here, [["a.tif", 7, 9]]), (1, there)):
         assert has_changed(then, now)
     assert has_changed(there, [["https://h/b.tif", 7, "mark"]])
+
+
+@pytest.mark.parametrize(
+    ("source", "output", "same"),
+    [
+        ("s3://b/a.hdr", "s3://b/a.hdr", True),
+        ("s3://b/a.hdr", "s3://b/a.img", True),
+        ("s3://b/a.hdr", "s3://b/finer/a.hdr", False),
+        ("s3://b/a.hdr", "s3://b/c.hdr", False),
+        ("s3://b/a.hdr", "a.hdr", False),
+        ("s3://b/a.tif", "s3://b/a.tif", True),
+        ("s3://b/a.tif", "s3://b/c.tif", False),
+    ],
+)
+def test_remote_inputs_and_outputs_are_told_apart(source: str, output: str, *, same: bool) -> None:
+    told = pytest.raises(UsageError, match="is the input itself") if same else nullcontext()
+    with told:
+        refuse_same_file(scene_path(source), scene_path(output))
