@@ -23,8 +23,8 @@ LARGEST_KEPT: Final = 128 * 2**20
 _KEPT: Final = 2**30
 """Bytes: free memory at the end of the heap that is not given back."""
 
-_SECONDS_BETWEEN: Final = 2.0
-"""To give holes back, and to be handed them anew, takes a few hundredths of a second."""
+_SECONDS_BETWEEN: Final = 10.0
+"""To give holes back, and to be handed their pages anew, takes up to a tenth of a second."""
 
 
 def keep_freed_memory() -> bool:
