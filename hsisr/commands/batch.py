@@ -194,7 +194,8 @@ class _Run:
                 return judged
             options = judged
         check_item(work, overwrite=options.overwrite)
-        return _Begun(work, options, source_states(work), told_of_source(work))
+        told = told_of_source(work) if self.selection.in_folder else ()
+        return _Begun(work, options, source_states(work), told)
 
     def finish(self, begun: _Begun, result: UpscaleResult) -> Done:
         """Put an item and a record beside an output."""

@@ -105,8 +105,9 @@ def _by_what_is_there(work: Work, options: UpscaleOptions, model: ChosenModel) -
 
 
 def _by_record(work: Work, wanted: Making, record: Record) -> Verdict:
-    told = record.remote_source and has_changed(record.remote_source, told_of_source(work))
-    if told or set(source_states(work)) != set(record.source):
+    then = record.remote_source
+    changed = bool(then) and has_changed(then, told_of_source(work))
+    if changed or set(source_states(work)) != set(record.source):
         return Verdict("other", "was made from another input, or the input has changed")
     difference = wanted.difference(record.making)
     if difference is not None:

@@ -61,6 +61,7 @@ def stitch(
     """
     moved = 0
     overflown = functools.partial(overflow_error, scene, bands, plan)
+    holes = Holes()
     # one thread for all: memory that comes and goes in many threads is never given back
     with (
         ThreadPoolExecutor(1, thread_name_prefix="ahead") as thread,
@@ -72,7 +73,7 @@ def stitch(
             )
             rolling = RollingScene(scene, above=fill_rounds(plan))
             reading = _Reading(rolling, bands, plan, panel, reader)
-            column = _Column(reading, plan, panel, finisher, thread)
+            column = _Column(reading, plan, panel, finisher, thread, holes)
             for number in range(len(plan.rows)):
                 extent = strip_extent(plan, (place, number), writer.metadata, masked=masked)
                 if only is not None and (place, number) not in only:
@@ -130,10 +131,10 @@ class _Column:
         panel: Panel,
         finisher: PanelFinisher,
         thread: ThreadPoolExecutor,
+        holes: Holes,
     ) -> None:
         self._reading, self._plan, self._panel = reading, plan, panel
-        self._finisher, self._thread = finisher, thread
-        self._holes = Holes()
+        self._finisher, self._thread, self._holes = finisher, thread, holes
         self._skipped = False
 
     def skip(self) -> None:
