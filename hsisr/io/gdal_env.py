@@ -21,7 +21,6 @@ _NETWORK = {
 }
 """How long GDAL waits for a server, in seconds, where the user's environment does not say."""
 
-
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 """Where s3fs and Amazon's own tools look for another S3 server; GDAL has names of its own."""
 

@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -275,11 +275,12 @@ def _has_buckets(system: Any) -> bool:
 
 
 def _require_bucket(path: RemotePath, system: Any, bucket: str) -> None:
-    """Who may only write into a bucket is not told whether it is there."""
+    """Who may only write into a bucket is not told whether it is there; sending will show."""
     try:
-        with suppress(PermissionError):
-            system.info(bucket)
+        system.info(bucket)
     except FileNotFoundError as error:
         raise ResourceError(
             f"{path}: cannot be written: there is no bucket {bucket}; check the name, or make it"
         ) from error
+    except _foreign_errors():
+        return

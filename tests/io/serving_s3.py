@@ -16,10 +16,8 @@ def serving_s3() -> Iterator[str]:
         stderr=subprocess.DEVNULL,
         text=True,
     ) as process:
-        assert process.stdin is not None
         assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.stdin.close()  # which it waits for
+        yield process.stdout.readline().strip()  # it ends when its input is closed behind this
 
 
 if __name__ == "__main__":

@@ -265,6 +265,26 @@ def test_outputs_that_cannot_be_sent_are_refused_early(memory: str) -> None:
         writer.commit()
 
 
+@pytest.mark.parametrize("error", [PermissionError("no"), OSError("Forbidden: b"), ValueError("?")])
+def test_who_may_only_write_into_a_bucket_is_not_refused(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Closed:
+        protocol = ("gs", "gcs")
+
+        def exists(self, key: str) -> bool:
+            return key == "b/there.tif"
+
+        def info(self, bucket: str) -> None:
+            assert bucket == "b"
+            raise error
+
+    monkeypatch.setattr("hsisr.io.remote.file_system", lambda path: (Closed(), path.url[5:]))
+    check_target(scene_path("gs://b/folder/a.tif"), TargetOptions())
+    with pytest.raises(OutputExistsError, match="exists and is kept"):
+        check_target(scene_path("gs://b/there.tif"), TargetOptions())
+
+
 def test_without_fsspec_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(UsageError, match=r"pip install 'hsisr\[remote\]'"):
