@@ -2,10 +2,12 @@
 
     python docs/releasing/release.py RUN --default --judge dev/*.mat dev/*.tif
     python docs/releasing/release.py --again NAME --tile 48 --judge dev/*.mat dev/*.tif
+    python docs/releasing/release.py --again NAME --file LEANER --note WHY --judge ...
 
 The weights are rounded to float16 first and judged as released, by Wald's protocol, beside plain
-bicubic; every scene named after --judge stands in the card, good or bad. The second form releases
-weights again that are released already, with tiles of another size.
+bicubic; every scene named after --judge stands in the card, good or bad. The other forms release
+weights again that are released already, with tiles of another size or as another file has them,
+such as one by `leaner.py`.
 """
 
 import argparse
@@ -41,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--name", help="default: the name of the run's weights")
     parser.add_argument("--default", action="store_true", help="used when --model is not given")
     parser.add_argument("--tile", type=int, help="side of a tile in LR pixels")
+    parser.add_argument("--file", type=Path, help="with --again: where the weights are now")
+    parser.add_argument("--note", help="a line for the card's part on how they were made")
     parser.add_argument("--judge", type=Path, nargs="+", required=True, metavar="SCENE")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="where to")
     own = parser.parse_args(arguments)
@@ -68,17 +72,17 @@ def released(own: argparse.Namespace) -> list[WaldReport]:
         parameter.data = parameter.data.half()
     path, reports = saved_and_judged(name, trained, own)
     judgement = judged(name, trained.descriptor.tile_lr_px, reports)
-    text = released_card(card, judgement, name)
+    text = with_note(released_card(card, judgement, name), own.note)
     (own.weights / f"{name}.md").write_text(text, encoding="utf-8")
     enter(own.weights / "catalogue.toml", entry(path, trained.descriptor.scale, own.default))
     return reports
 
 
 def released_again(own: argparse.Namespace) -> list[WaldReport]:
-    """Save released weights with another tile; their card gets new scores, and keeps the rest."""
+    """Save released weights anew; their card gets new scores and the note, and keeps the rest."""
     table = tomllib.loads((own.weights / "catalogue.toml").read_text(encoding="utf-8"))
     row = next(row for row in table["weights"] if row["name"] == own.again)
-    trained = in_tiles(own.tile, load_weights(own.weights / row["file"]))
+    trained = in_tiles(own.tile, load_weights(own.file or own.weights / row["file"]))
     for parameter in trained.network.parameters():
         parameter.data = parameter.data.half()  # as they were stored
     path, reports = saved_and_judged(own.again, trained, own)
@@ -86,7 +90,7 @@ def released_again(own: argparse.Namespace) -> list[WaldReport]:
     head, rest = card.read_text(encoding="utf-8").split(f"{JUDGED}\n")
     tail = rest[rest.index("\n## ") :]
     judgement = judged(own.again, trained.descriptor.tile_lr_px, reports)
-    text = f"{head}{judgement}\n{tail}"
+    text = with_note(f"{head}{judgement}\n{tail}", own.note)
     card.write_text(text, encoding="utf-8")
     default = bool(row.get("default"))
     enter(own.weights / "catalogue.toml", entry(path, trained.descriptor.scale, default))
@@ -139,6 +143,15 @@ def released_card(card: str, judgement: str, name: str) -> str:
         "\n## How it was made\n\n" + without_folders(tail.strip()),
     ]
     return "\n".join(parts) + "\n"
+
+
+def with_note(card: str, note: str | None) -> str:
+    """A line at the end of what the card says of how the weights were made."""
+    if note is None:
+        return card
+    head, made = card.split("## How it was made\n\n")
+    steps, *rest = made.split("\n\n", 1)
+    return "\n\n".join([f"{head}## How it was made", f"{steps.rstrip()}\n- {note}", *rest])
 
 
 def judged(name: str, tile: int, reports: Sequence[WaldReport]) -> str:

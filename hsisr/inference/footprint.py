@@ -21,12 +21,12 @@ _SHARE = 4
 """One part in this many of what is free may be taken by the network's features."""
 _GPU_TILES = 16
 """More at once make no GPU busier."""
-_CPU_TILES = 6
+_CPU_TILES = 12
 """On a processor these are hardly done later than more at once."""
-_CPU_FEATURES_BYTES = {4: 64 * 2**20, 2: 96 * 2**20}
+_CPU_FEATURES_BYTES = {4: 64 * 2**20, 2: 192 * 2**20}
 """All their features take at most, for the bytes of one number: more would hardly be done sooner
 and take the memory. In half precision products take half the time, and calls weigh more."""
-_CPU_LR_PIXELS = 8192
+_CPU_LR_PIXELS = {4: 8192, 2: 16384}
 """More leave the cache."""
 
 
@@ -96,9 +96,9 @@ def tiles_that_pay(
     """
     if device.type == "cuda":
         return _GPU_TILES
-    features = bytes_each * precision.itemsize // 4
-    fitting = _CPU_FEATURES_BYTES[precision.itemsize] // max(1, features)
-    return max(1, min(_CPU_TILES, _CPU_LR_PIXELS // side_px**2, fitting))
+    size = precision.itemsize
+    fitting = _CPU_FEATURES_BYTES[size] // max(1, bytes_each * size // 4)
+    return max(1, min(_CPU_TILES, _CPU_LR_PIXELS[size] // side_px**2, fitting))
 
 
 def room_at_hand(device: torch.device) -> Room:

@@ -1,6 +1,7 @@
 """One row of tiles of one panel: tiles blended along it, band groups blended across the bands."""
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -150,17 +151,15 @@ def _has_data(
 def _batches(
     segments: tuple[Segment, ...], size: int, observed: Observed, margin: int
 ) -> Iterator[tuple[Segment, ...]]:
-    """Neighbouring tiles whose context is cut alike, `size` at a time."""
-    batch: list[Segment] = []
-    for segment in segments:
-        if batch and (
-            len(batch) == size
-            or _shape_of(segment, observed, margin) != _shape_of(batch[0], observed, margin)
-        ):
-            yield tuple(batch)
-            batch = []
-        batch.append(segment)
-    yield tuple(batch)
+    """Neighbouring tiles whose context is cut alike, at most `size` at a time, as even as can be.
+
+    A few tiles at the end of a row, alone, would take nearly as long as a whole batch.
+    """
+    for _, run in itertools.groupby(segments, lambda s: _shape_of(s, observed, margin)):
+        alike = tuple(run)
+        count = -(-len(alike) // size)
+        for part in range(count):
+            yield alike[len(alike) * part // count : len(alike) * (part + 1) // count]
 
 
 def _shape_of(segment: Segment, observed: Observed, margin: int) -> tuple[int, int, int]:

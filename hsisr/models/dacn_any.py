@@ -46,14 +46,24 @@ class AnySize:
     """Independent attentions, each over `width / heads` features."""
     window: int = 8
     """Side of an attention window in LR pixels; even."""
+    basis: int = 0
+    """Patterns that all detail is made of, in each pixel before the last shuffle; 0: no such limit.
+    Detail is so alike from band to band that a few tens do, for a fraction of the arithmetic."""
 
     def __post_init__(self) -> None:
-        numbers = (self.width, self.blocks, self.heads, self.window)
-        whole = all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in numbers)
-        if not whole or self.width % self.heads or self.width % 2 or self.window % 2:
+        numbers = (self.width, self.blocks, self.heads, self.window, self.basis)
+        whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in numbers)
+        if (
+            not whole
+            or not all(numbers[:-1])
+            or self.width % self.heads
+            or self.width % 2
+            or self.window % 2
+        ):
             raise WeightsError(
-                f"impossible dacn-any with width, blocks, heads, window = {numbers}; expected "
-                "whole numbers above 0, width a multiple of heads, width and window even"
+                f"impossible dacn-any with width, blocks, heads, window, basis = {numbers}; "
+                "expected whole numbers above 0 (basis: or 0), width a multiple of heads, width "
+                "and window even"
             )
 
 
@@ -128,13 +138,13 @@ class DacnAny(nn.Module):
 
     def __init__(self, scale: int, group_size: int, size: AnySize) -> None:
         super().__init__()
-        self.scale, self.group_size = scale, group_size
+        self.scale, self.group_size, self.basis = scale, group_size, size.basis
         self.entry = nn.Conv2d(2 * group_size, size.width, 3, padding=1)
         self.blocks = nn.Sequential(
             *(AnyBlock(size, size.window // 2 * (number % 2)) for number in range(size.blocks))
         )
         self.exit = nn.Conv2d(size.width, size.width, 3, padding=1)
-        self.upsampling = _upsampling(scale, group_size, size.width)
+        self.upsampling = _upsampling(scale, group_size, size)
         with torch.no_grad():
             self.upsampling.get_parameter(f"{len(self.upsampling) - 2}.weight").mul_(_FIRST_DETAIL)
 
@@ -187,14 +197,19 @@ def _interpolation(length: int, scale: int, device: torch.device) -> torch.Tenso
         return interpolate(impulses, _BASE, scale)[:, 0].T.contiguous()
 
 
-def _upsampling(scale: int, bands: int, width: int) -> nn.Sequential:
+def _upsampling(scale: int, bands: int, size: AnySize) -> nn.Sequential:
     """Pixel shuffle in one step up to x4; x8 is first doubled, which takes fewer weights."""
     layers: list[nn.Module] = []
+    width = size.width
     if scale == 8:
         layers = [nn.Conv2d(width, 4 * width, 3, padding=1), nn.PixelShuffle(2), nn.GELU()]
         scale = 4
-    layers += [nn.Conv2d(width, bands * scale**2, 3, padding=1), nn.PixelShuffle(scale)]
-    return nn.Sequential(*layers)
+    values = bands * scale**2
+    if size.basis:
+        layers += [nn.Conv2d(width, size.basis, 3, padding=1), nn.Conv2d(size.basis, values, 1)]
+    else:
+        layers += [nn.Conv2d(width, values, 3, padding=1)]
+    return nn.Sequential(*layers, nn.PixelShuffle(scale))
 
 
 def build_dacn_any(descriptor: ModelDescriptor) -> DacnAny:
@@ -219,7 +234,7 @@ def dacn_any_descriptor(scale: int, size: AnySize | None = None) -> ModelDescrip
 
     Args:
         scale: HR pixels per LR pixel along a side.
-        size: Width and depth; the released size without it.
+        size: Width, depth and patterns; without it six blocks of 64 features, all patterns.
 
     Raises:
         WeightsError: The scale is not 2, 4 or 8.

@@ -29,11 +29,12 @@ class FixedLayer(nn.Module):
         self._layouts: dict[torch.Size, torch.Tensor] = {}
 
     def convolved(self, x: torch.Tensor, activation: Activation = NONE) -> torch.Tensor:
-        """A 3x3 convolution, channels last."""
+        """A convolution that keeps rows and columns, with an odd kernel, channels last."""
+        padding = self.weight.shape[-1] // 2
         if not onednn.available(x, self.weight):
-            return activation.plain(functional.conv2d(x, self.weight, self.bias, padding=1))
-        kernel = self._laid_out(x, onednn.packed_kernel, 1)
-        return onednn.convolved(x, kernel, self.bias, 1, activation)
+            return activation.plain(functional.conv2d(x, self.weight, self.bias, padding=padding))
+        kernel = self._laid_out(x, onednn.packed_kernel, padding)
+        return onednn.convolved(x, kernel, self.bias, padding, activation)
 
     def of_pixels(self, x: torch.Tensor) -> torch.Tensor:
         """A linear layer; shape (..., features)."""

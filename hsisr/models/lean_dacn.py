@@ -20,6 +20,7 @@ from hsisr.models.folding import folding_pays
 from hsisr.models.folding_once import FoldedUpsampling, with_norm
 from hsisr.models.in_use import InUse
 from hsisr.models.layers import LEAKY_SLOPE, AttentionBlock, PixelAttention, UpsamplingBlock
+from hsisr.models.lean_channel_attention import LeanChannelAttention
 from hsisr.models.onednn import leaky_relu
 from hsisr.models.pixel_attention import attention
 
@@ -57,7 +58,8 @@ class _LeanAttentionBlock(nn.Module):
         pixels = trained.pixel_attention
         self.pixel_attention = None if pixels is None else _LeanPixelAttention(pixels)
         self.layer_norm = copy.deepcopy(trained.layer_norm)
-        self.channel_attention = copy.deepcopy(trained.channel_attention)
+        channels = trained.channel_attention
+        self.channel_attention = None if channels is None else LeanChannelAttention(channels)
         self.skip = FixedLayer(trained.skip.weight[:, :, 0, 0], bias_of(trained.skip))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -68,7 +70,7 @@ class _LeanAttentionBlock(nn.Module):
             y = y + self.pixel_attention(y.flatten(1, 2)).unflatten(1, y.shape[1:3])
         y = self.layer_norm(y).permute(0, 3, 1, 2)
         if self.channel_attention is not None:
-            y = self.channel_attention(y)
+            y = y * self.channel_attention(y)
         skip = self.skip.of_pixels(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         return torch.cat((y, skip), dim=1)
 

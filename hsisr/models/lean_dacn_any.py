@@ -19,7 +19,7 @@ from hsisr.models.agreeing_base import agreeing_base
 from hsisr.models.dacn_any import AnyBlock, DacnAny, WindowAttention
 from hsisr.models.fixed_layer import FixedLayer, bias_of
 from hsisr.models.in_use import InUse
-from hsisr.models.layers import ChannelAttention
+from hsisr.models.lean_channel_attention import LeanChannelAttention
 from hsisr.models.onednn import GELU
 from hsisr.models.window_products import attention_of_powers
 
@@ -27,22 +27,6 @@ _AS_ONE: Final[Mapping[int, torch.dtype]] = MappingProxyType(
     {4: torch.int32, 8: torch.int64, 16: torch.complex128}
 )
 """A type of so many bytes: what lies side by side is copied at once."""
-
-
-class _LeanChannelAttention(nn.Module):
-    """The weights of `ChannelAttention`, averages and maxima through one layer."""
-
-    def __init__(self, trained: ChannelAttention) -> None:
-        super().__init__()
-        self.squeeze = FixedLayer(trained.squeeze.weight, trained.squeeze.bias)
-        self.excite = FixedLayer(trained.excite.weight, 2 * trained.excite.bias)
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Shape (n, channels, rows, cols) -> (n, channels, 1, 1)."""
-        pooled = torch.stack((features.mean((-2, -1)), features.amax((-2, -1))))
-        hidden = functional.linear(pooled, self.squeeze.weight, self.squeeze.bias).relu_().sum(0)
-        weights = functional.linear(hidden, self.excite.weight, self.excite.bias)
-        return weights.sigmoid_()[:, :, None, None]
 
 
 class _LeanWindowAttention(nn.Module):
@@ -99,7 +83,7 @@ class _LeanAnyBlock(nn.Module):
         super().__init__()
         self.first = FixedLayer(trained.first.weight, bias_of(trained.first))
         self.second = FixedLayer(trained.second.weight, bias_of(trained.second))
-        self.channel_attention = _LeanChannelAttention(trained.channel_attention)
+        self.channel_attention = LeanChannelAttention(trained.channel_attention)
         self.window_attention = _LeanWindowAttention(trained.window_attention)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -134,10 +118,12 @@ class _DetailOfHalves(nn.Module):
         moved = [(left, 1 - left, up, 1 - up) for left in (0, 1) for up in (0, 1)]
         joint = sum((functional.pad(kernel, sides) for sides in moved), torch.zeros(())) / 4
         self.mean = FixedLayer(joint, _means(bias_of(last), bands))
+        self.padding = last.kernel_size[0] // 2
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Shape (n, width, 2 * rows, 2 * cols) -> the detail, and its mean per LR pixel."""
-        mean = functional.conv2d(x, self.mean.weight, self.mean.bias, stride=2, padding=1)
+        table, bias = self.mean.weight, self.mean.bias
+        mean = functional.conv2d(x, table, bias, stride=2, padding=self.padding)
         return shuffled(self.last.convolved(x), self.scale), mean
 
 
@@ -158,8 +144,10 @@ class LeanDacnAny(nn.Module):
         )
         self.exit = FixedLayer(trained.exit.weight, bias_of(trained.exit))
         *early, last = (layer for layer in trained.upsampling if isinstance(layer, nn.Conv2d))
-        self.doubling = FixedLayer(early[0].weight, bias_of(early[0])) if early else None
-        kind = _DetailOfHalves if early else _Detail
+        fixed = [FixedLayer(layer.weight, bias_of(layer)) for layer in early]
+        self.patterns = fixed.pop() if trained.basis else None
+        self.doubling = fixed.pop() if fixed else None
+        kind = _Detail if self.doubling is None else _DetailOfHalves
         self.detail = kind(last, self.bands)
 
     def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
@@ -171,6 +159,8 @@ class LeanDacnAny(nn.Module):
         x = x + self.exit.convolved(self.blocks(x))
         if self.doubling is not None:
             x = functional.pixel_shuffle(self.doubling.convolved(x, GELU), 2)
+        if self.patterns is not None:
+            x = self.patterns.convolved(x)
         detail, mean = self.detail(x)
         return agreeing_base(lr.float(), self.scale, mean).add_(detail)
 

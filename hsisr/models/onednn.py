@@ -34,6 +34,9 @@ class Activation:
     algorithm: str = ""
 
 
+Linear = Callable[..., torch.Tensor]
+"""Called as `linear` is."""
+
 NONE: Final = Activation(lambda x: x, "none")
 SIGMOID: Final = Activation(torch.sigmoid_, "sigmoid")
 GELU: Final = Activation(functional.gelu, "gelu", (), "none")
@@ -75,9 +78,12 @@ def linear(
     >>> linear(torch.ones(1, 2), torch.ones(3, 2)).tolist()
     [[2.0, 2.0, 2.0]]
     """
-    if not available(x, weight):
-        return activation.plain(functional.linear(x, weight, bias))
-    return _called(LINEAR, x, weight, bias, *_of(activation))
+    return linear_for(x, weight)(x, weight, bias, activation)
+
+
+def linear_for(x: torch.Tensor, weight: torch.Tensor) -> Linear:
+    """`linear` for tensors like these: what suits them is looked up once, not in every call."""
+    return _linear if available(x, weight) else _plain_linear
 
 
 def convolved(
@@ -106,6 +112,24 @@ def packed_transposed_kernel(weight: torch.Tensor, padding: int, shape: torch.Si
     """The same of a transposed convolution with stride 2."""
     pack = torch.ops.mkldnn._reorder_convolution_transpose_weight  # noqa: SLF001
     return _called(pack, weight, [padding] * 2, [0, 0], [2, 2], [1, 1], 1, list(shape))
+
+
+def _linear(
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None = None,
+    activation: Activation = NONE,
+) -> torch.Tensor:
+    return _called(LINEAR, x, weight, bias, *_of(activation))
+
+
+def _plain_linear(
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None = None,
+    activation: Activation = NONE,
+) -> torch.Tensor:
+    return activation.plain(functional.linear(x, weight, bias))
 
 
 def _of(activation: Activation) -> tuple[str, list[float], str]:

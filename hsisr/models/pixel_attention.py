@@ -7,6 +7,7 @@ bfloat16 a sigmoid that the product itself ends with. Far below 0 that is the ex
 is taken before the likeness is rounded.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Final
@@ -14,7 +15,7 @@ from typing import Final
 import torch
 from torch.nn import functional
 
-from hsisr.models.onednn import SIGMOID, available, linear
+from hsisr.models.onednn import SIGMOID, Linear, available, linear_for
 
 _AT_ONCE: Final = 2**21
 """Likenesses computed at once: 4 MiB in bfloat16."""
@@ -43,64 +44,60 @@ def attention(parts: torch.Tensor, heads: int) -> torch.Tensor:
         (n, pixels, heads * features).
     """
     parts = parts.reshape(*parts.shape[:2], 3, heads, -1).permute(2, 0, 3, 1, 4)
-    if (weigh := _weighing(parts)) is None:
+    product = linear_for(parts, parts)
+    if (weigh := _weighing(parts, product)) is None:
         query, key, value = parts
         heads_apart = functional.scaled_dot_product_attention(query, key, value, scale=1.0)
         return heads_apart.transpose(1, 2).flatten(-2)
-    query, key, value = parts.contiguous()
-    if weigh is not _sigmoids:
+    query, key, value = parts.contiguous().flatten(1, 2)
+    if parts.dtype is torch.float32:
         query = query * math.log2(math.e)
-    n, _, pixels, features = value.shape
+    count, pixels, features = value.shape
     # where the product has room for one more column, it adds the weights up
-    columns = value.new_ones(n, heads, features + (features % _LANES > 0), pixels)
-    columns[:, :, :features] = value.mT
-    attended: torch.Tensor = value.new_empty(n, pixels, heads, features)
-    for sample, *own in zip(attended, query, key, columns, strict=True):
-        for target, *head in zip(sample.unbind(1), *own, strict=True):
-            _one_head(target, *head, weigh=weigh)
-    return attended.reshape(n, pixels, -1)
+    summed = features % _LANES > 0
+    columns = value.new_ones(count, features + summed, pixels)
+    columns[:, :features] = value.mT
+    chunks = -(-pixels * pixels // _AT_ONCE)
+    attended, totals = [], []
+    for queries, keys, own in zip(query, key, columns, strict=True):
+        for some in queries.chunk(chunks) if chunks > 1 else (queries,):
+            weights = weigh(some, keys)
+            attended.append(product(weights, own))
+            if not summed:
+                totals.append(weights.sum(-1, keepdim=True))
+    whole = torch.cat(attended)
+    total = whole[:, features:] if summed else torch.cat(totals)
+    # narrow rows divided by one number each: torch is quicker at it in float32
+    found = (whole[:, :features].float() / total.float()).to(parts.dtype)
+    return found.reshape(-1, heads, pixels, features).transpose(1, 2).flatten(-2)
 
 
-def _weighing(parts: torch.Tensor) -> _Weigh | None:
+def _weighing(parts: torch.Tensor, product: Linear) -> _Weigh | None:
     """What makes the exponentials, up to a factor for all; None where torch does better."""
     if parts.device.type not in ("cpu", "meta"):
         return None
     largest = _largest_likeness(parts[:2])
     if parts.dtype is torch.float32:
-        return _powers if largest < _SAFE else _powers_of_differences
+        powers = _powers if largest < _SAFE else _powers_of_differences
+        return functools.partial(powers, product)
     # a power of a likeness that is rounded to 8 bits would be off by several hundredths
-    return _sigmoids if available(parts, parts) and largest < _SAFE_SIGMOID else None
+    if not available(parts, parts) or largest >= _SAFE_SIGMOID:
+        return None
+    return functools.partial(_sigmoids, product, parts.new_full((parts.shape[-2],), -_SHIFT))
 
 
-def _one_head(
-    target: torch.Tensor,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    columns: torch.Tensor,
-    *,
-    weigh: _Weigh,
-) -> None:
-    """Attend; shape (pixels, features), of `columns` (features, or one more, pixels)."""
-    pixels, features = key.shape
-    chunks = -(-pixels * pixels // _AT_ONCE)
-    for some, place in zip(query.chunk(chunks), target.chunk(chunks), strict=True):
-        weights = weigh(some, key)
-        attended = linear(weights, columns)
-        summed = len(columns) > features
-        total = attended[:, features:] if summed else weights.sum(-1, keepdim=True)
-        torch.div(attended[:, :features], total, out=place)
+def _sigmoids(
+    product: Linear, shift: torch.Tensor, query: torch.Tensor, key: torch.Tensor
+) -> torch.Tensor:
+    return product(query, key, shift, SIGMOID)
 
 
-def _sigmoids(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
-    return linear(query, key, key.new_full((len(key),), -_SHIFT), SIGMOID)
+def _powers(product: Linear, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+    return product(query, key).exp2_()
 
 
-def _powers(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
-    return linear(query, key).exp2_()
-
-
-def _powers_of_differences(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
-    likeness = linear(query, key)
+def _powers_of_differences(product: Linear, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+    likeness = product(query, key)
     likeness -= likeness.amax(-1, keepdim=True)
     return likeness.exp2_()
 

@@ -131,7 +131,7 @@ def plan(scene: MemoryScene, upscaler: NetworkUpscaler, *, ahead: bool) -> Plan:
 
 def stitched(upscaler: NetworkUpscaler, *, ahead: bool) -> tuple[MemoryWriter, StageClock]:
     values = np.random.default_rng(0).random((7, 9, 26), np.float32)
-    values[:, :4, 8:16] = np.nan  # a batch without data
+    values[:, :4, 15:22] = np.nan  # a batch without data
     scene = MemoryScene(values)
     writer, clock, ticks = MemoryWriter(scene.metadata.finer(2), (1, 1)), StageClock(), [0]
     made, bands = plan(scene, upscaler, ahead=ahead), tuple(range(7))

@@ -242,7 +242,7 @@ def test_lean_networks_ask_nothing_of_the_device(
     scale: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In float16 the processor takes the ways of a GPU; so does attention where told to."""
-    monkeypatch.setattr(pixel_attention, "_weighing", lambda _: None)
+    monkeypatch.setattr(pixel_attention, "_weighing", lambda *_: None)
     descriptor = dacn_any_descriptor(scale)
     trained = build_dacn_any(descriptor)
     assert isinstance(trained, DacnAny)

@@ -1,7 +1,10 @@
 """What is special about dacn-any: its base, its agreement, its size."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from torch import nn
 
 from hsisr.errors import WeightsError
 from hsisr.models.back_projection import area_average, interpolate_consistently
@@ -69,9 +72,23 @@ def test_in_bfloat16_the_base_stays_exact() -> None:
 
 
 @pytest.mark.parametrize(("scale", "most"), [(2, 0.75e6), (4, 1.0e6), (8, 1.2e6)])
-def test_the_released_size_has_about_a_million_weights(scale: int, most: float) -> None:
+def test_the_usual_size_has_about_a_million_weights(scale: int, most: float) -> None:
     count = sum(p.numel() for p in network(scale, AnySize()).parameters())
     assert 0.5e6 < count < most
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@torch.no_grad()
+def test_detail_is_made_of_as_many_patterns_as_asked_for(scale: int) -> None:
+    few, all_of_them = network(scale, replace(TINY, basis=2)), network(scale)
+    patterns, last = few.upsampling[-3], few.upsampling[-2]
+    assert isinstance(patterns, nn.Conv2d)
+    assert isinstance(last, nn.Conv2d)
+    assert (patterns.out_channels, last.kernel_size) == (2, (1, 1))
+    counts = [sum(p.numel() for p in n.parameters()) for n in (few, all_of_them)]
+    values = 32 * min(scale, 4) ** 2
+    assert counts[1] - counts[0] == (9 * 8 + 1) * values - (9 * 8 + 1) * 2 - (2 + 1) * values
+    assert few(noise(5, 6)).shape == all_of_them(noise(5, 6)).shape
 
 
 def test_its_descriptor_asks_for_context_and_normalised_bands() -> None:
@@ -82,10 +99,12 @@ def test_its_descriptor_asks_for_context_and_normalised_bands() -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"widht": 8}, "knows no parameter 'widht'; it has blocks, heads, width, window"),
-        ({"width": 6, "heads": 4}, "impossible dacn-any with width, blocks, heads, window = .6, 6"),
+        ({"widht": 8}, "knows no parameter 'widht'; it has basis, blocks, heads, width"),
+        ({"width": 6, "heads": 4}, "impossible dacn-any with width, blocks, heads, window, basis"),
         ({"window": 5}, "impossible dacn-any"),
         ({"blocks": True}, "impossible dacn-any"),
+        ({"blocks": 0}, "impossible dacn-any"),
+        ({"basis": -1}, "impossible dacn-any"),
     ],
 )
 def test_impossible_sizes_are_refused(table: dict[str, int], message: str) -> None:

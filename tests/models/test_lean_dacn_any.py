@@ -1,5 +1,7 @@
 """`dacn-any` in use: the trained network's numbers, borders included, from fewer operations."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn import functional
@@ -17,6 +19,7 @@ from hsisr.models.registry import for_inference
 from hsisr.models.window_products import attention_of_powers
 
 SMALL = AnySize(width=16, blocks=2, heads=2, window=4)
+FEW_PATTERNS = replace(SMALL, basis=6)
 
 
 def lively(scale: int, size: AnySize = SMALL) -> DacnAny:
@@ -34,11 +37,12 @@ def lively(scale: int, size: AnySize = SMALL) -> DacnAny:
 @pytest.mark.parametrize("scale", [2, 4, 8])
 @pytest.mark.parametrize("side", [(1, 1), (3, 2), (8, 8), (9, 14)])
 @pytest.mark.parametrize("with_zero", [False, True])
+@pytest.mark.parametrize("size", [SMALL, FEW_PATTERNS], ids=["all patterns", "few patterns"])
 @torch.no_grad()
 def test_it_gives_what_the_trained_network_gives(
-    scale: int, side: tuple[int, int], with_zero: bool
+    scale: int, side: tuple[int, int], with_zero: bool, size: AnySize
 ) -> None:
-    network, lr = lively(scale), torch.randn(2, 32, *side)
+    network, lr = lively(scale, size), torch.randn(2, 32, *side)
     zero = torch.randn(1, 32, 1, 1) if with_zero else None
     expected = network(lr, zero)
     found = for_inference(network)(lr, zero)
@@ -48,18 +52,22 @@ def test_it_gives_what_the_trained_network_gives(
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 * span)
 
 
+@pytest.mark.parametrize("basis", [0, 48])
 @torch.no_grad()
-def test_the_released_size_gives_what_was_trained() -> None:
-    network, lr = lively(4, AnySize()), torch.randn(1, 32, 11, 18)
+def test_the_usual_size_gives_what_was_trained(basis: int) -> None:
+    network, lr = lively(4, AnySize(basis=basis)), torch.randn(1, 32, 11, 18)
     expected = network(lr)
     span = float(expected.max() - expected.min())
     torch.testing.assert_close(for_inference(network)(lr), expected, rtol=0, atol=1e-5 * span)
 
 
 @pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize("size", [SMALL, FEW_PATTERNS], ids=["all patterns", "few patterns"])
 @torch.no_grad()
-def test_half_precision_is_as_close_as_the_trained_network_under_autocast(scale: int) -> None:
-    network = lively(scale)
+def test_half_precision_is_as_close_as_the_trained_network_under_autocast(
+    scale: int, size: AnySize
+) -> None:
+    network = lively(scale, size)
     lean, lr = for_inference(network, torch.bfloat16), torch.randn(1, 32, 12, 9)
     exact = network(lr)
     with torch.autocast("cpu", torch.bfloat16):
@@ -79,10 +87,11 @@ def test_what_is_not_finite_stays_visible(bad: float) -> None:
 
 
 @pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize("basis", [0, 48])
 def test_operations_are_counted_alike_whichever_library_multiplies_and_are_fewer(
-    scale: int, monkeypatch: pytest.MonkeyPatch
+    scale: int, basis: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network, lr = lively(scale, AnySize()), torch.rand(1, 32, 18, 18)
+    network, lr = lively(scale, AnySize(basis=basis)), torch.rand(1, 32, 18, 18)
     lean, zero = for_inference(network), lr[:, :, :1, :1]
     counted = operations(lean, lr, zero)
     assert counted < operations(network, lr, zero)

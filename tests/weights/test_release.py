@@ -9,16 +9,18 @@ import pytest
 import torch
 
 from hsisr.commands.train import train
-from hsisr.weights import default_for, load_weights, resolve
+from hsisr.models.dacn_any import AnySize, dacn_any_descriptor
+from hsisr.models.registry import build
+from hsisr.weights import default_for, load_weights, resolve, save_weights
 from tests.commands.files import write_tif
 from tests.commands.test_train import options, smooth
 
-SCRIPT = Path(__file__).parents[2] / "docs" / "releasing" / "release.py"
+RELEASING = Path(__file__).parents[2] / "docs" / "releasing"
 
 
 @pytest.fixture
 def script() -> dict[str, Any]:
-    return runpy.run_path(str(SCRIPT))
+    return runpy.run_path(str(RELEASING / "release.py"))
 
 
 @pytest.fixture
@@ -78,6 +80,50 @@ def test_released_again_only_the_tile_and_the_scores_change(
     for part in (0, -1):
         assert again.split("## ")[part] == card.split("## ")[part]
     assert again.count("## ") == card.count("## ")
+
+
+def test_weights_cut_down_are_released_with_a_note(
+    script: dict[str, Any], folder: Path, tmp_path: Path
+) -> None:
+    run = train(options(write_tif(tmp_path / "cave-small.tif", smooth(36, 48, 40))))
+    more = [
+        "--weights",
+        str(folder),
+        "--judge",
+        str(write_tif(tmp_path / "cave-j.tif", smooth(8, 24, 24))),
+    ]
+    script["main"]([str(run.out), "--default", *more])
+    cut = tmp_path / "cut.safetensors"
+    words = [str(folder / "dacn-any-x2.safetensors"), "--basis", "5", "-o", str(cut)]
+    assert runpy.run_path(str(RELEASING / "leaner.py"))["main"](words) == 0
+    again = ["--again", "dacn-any-x2", "--file", str(cut), "--note", "cut to five patterns"]
+    assert script["main"]([*again, *more]) == 0
+    entry = default_for(2, folder)
+    assert entry is not None
+    assert load_weights(entry).descriptor.hparams["basis"] == 5
+    made = entry.card.read_text().split("## How it was made\n\n")[1].split("\n\n## ")[0]
+    assert made.splitlines()[-1] == "- cut to five patterns"
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@torch.no_grad()
+def test_all_patterns_give_what_was_trained_and_blocks_can_be_left_out(
+    scale: int, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    descriptor = dacn_any_descriptor(scale, AnySize(width=8, blocks=3, heads=2, window=4))
+    network, lr = build(descriptor).eval(), torch.randn(1, 32, 6, 5)
+    path = save_weights(tmp_path / "whole.safetensors", network, descriptor)
+    main = runpy.run_path(str(RELEASING / "leaner.py"))["main"]
+    for name, more in (("all", ["--basis", "72"]), ("some", ["--basis", "9", "--without", "1"])):
+        main([str(path), *more, "-o", str(tmp_path / f"{name}.safetensors")])
+    same, small = (load_weights(tmp_path / f"{name}.safetensors") for name in ("all", "some"))
+    torch.testing.assert_close(same.network(lr), network(lr), rtol=1e-4, atol=1e-5)
+    assert small.descriptor.hparams == {**descriptor.hparams, "basis": 9, "blocks": 2}
+    last, kept = (n.state_dict() for n in (network, small.network))
+    for name, tensor in kept.items():
+        if name.startswith("blocks.1."):
+            assert torch.equal(tensor, last[name.replace("blocks.1.", "blocks.2.")])
 
 
 def test_the_page_shows_what_the_cards_say(script: dict[str, Any]) -> None:
