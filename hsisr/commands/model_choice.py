@@ -101,16 +101,18 @@ def plan_work(
         kernel = KERNELS[model.name]
         upscaler = InterpolationUpscaler(kernel, options.scale, options.consistency)
         return plan_interpolation(upscaler, layout, tile=options.tile)
-    from hsisr.models.registry import for_inference  # loads every network
+    from hsisr.models.registry import agrees, for_inference  # loads every network
 
     keep_freed_memory()
     descriptor = model.weights.descriptor
+    trained = model.weights.network.to(device)
+    lean = for_inference(trained, precision, agreeing=options.consistency)
     network = NetworkUpscaler(
-        network=for_inference(model.weights.network.to(device), precision),
+        network=lean,
         descriptor=descriptor,
         device=device,
         precision=precision,
-        consistent=options.consistency,
+        consistent=options.consistency and not agrees(lean),
         statistics=statistics,
         transfers=CudaTransfers(device) if device.type == "cuda" else None,
     )

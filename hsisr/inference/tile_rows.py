@@ -203,12 +203,12 @@ def _add_tiles(
         start, end = max(segment.start, panel.start), min(segment.end, panel.start + panel.size)
         own = slice((start - segment.start) * s, (end - segment.start) * s)
         there = slice((start - panel.start) * s, (end - panel.start) * s)
-        total[..., there] += _weighted(tile, rows, segment)[..., own]
+        weights = torch.outer(_vector(rows, s), _vector(segment, s)[own])
+        total[..., there].addcmul_(tile[..., own], weights)
 
 
-def _weighted(tile: torch.Tensor, rows: Segment, cols: Segment) -> torch.Tensor:
-    if cols.weights is not None:
-        tile = tile * torch.from_numpy(cols.weights)
-    if rows.weights is not None:
-        tile = tile * torch.from_numpy(rows.weights)[:, None]
-    return tile
+def _vector(segment: Segment, s: int) -> torch.Tensor:
+    """Weights of its HR rows or columns."""
+    if segment.weights is None:
+        return torch.ones(segment.size * s)
+    return torch.from_numpy(segment.weights)

@@ -99,6 +99,7 @@ class NetworkUpscaler(Upscaler):
     device: torch.device
     precision: torch.dtype = torch.float32
     consistent: bool = True
+    """Draw what the network returns towards the scene."""
     statistics: BandStatistics | None = None
     """Of the whole scene; needed where the descriptor's normalisation is `band`."""
     transfers: Transfers | None = None
@@ -137,8 +138,9 @@ class NetworkUpscaler(Upscaler):
         self, transfers: Transfers, tiles: torch.Tensor, bands: tuple[int, ...], trim: Trim
     ) -> Callable[[], torch.Tensor]:
         observed = transfers.to_device(tiles)
-        hr = self._in_scene_numbers(self._raw(observed, bands, self.precision), observed, bands)
-        wait = transfers.to_host((self._kept(hr, trim).contiguous(), _sums_are_finite(hr)))
+        raw = self._raw(observed, bands, self.precision)
+        hr = self._in_scene_numbers(raw, observed, bands, trim)
+        wait = transfers.to_host((hr, _sums_are_finite(hr)))
 
         def result() -> torch.Tensor:
             kept, fine = wait()
@@ -171,10 +173,11 @@ class NetworkUpscaler(Upscaler):
     @torch.no_grad()
     def _run(self, tiles: torch.Tensor, bands: tuple[int, ...], trim: Trim) -> torch.Tensor:
         observed = tiles.to(self.device)
-        hr = self._in_scene_numbers(self._raw(observed, bands, self.precision), observed, bands)
+        raw = self._raw(observed, bands, self.precision)
+        hr = self._in_scene_numbers(raw, observed, bands, trim)
         if (broken := _broken(hr)).any():
-            hr[broken] = self._anew(observed[broken], bands)
-        return self._kept(hr, trim).cpu()
+            hr[broken] = self._anew(observed[broken], bands, trim)
+        return hr.cpu()
 
     def _kept(self, hr: torch.Tensor, trim: Trim) -> torch.Tensor:
         rows, cols = hr.shape[-2:]
@@ -182,12 +185,15 @@ class NetworkUpscaler(Upscaler):
         return hr[..., trim.top * s : rows - trim.bottom * s, trim.left * s : cols - trim.right * s]
 
     def _in_scene_numbers(
-        self, raw: torch.Tensor, observed: torch.Tensor, bands: tuple[int, ...]
+        self, raw: torch.Tensor, observed: torch.Tensor, bands: tuple[int, ...], trim: Trim
     ) -> torch.Tensor:
-        """What the network returned, denormalised and drawn towards the scene."""
+        """What the network returned, denormalised, drawn towards the scene and trimmed."""
         mean, deviation = self._normalisation(bands)
-        hr = raw * deviation + mean
-        return draw_towards(hr, observed, KERNELS["bicubic"], self.scale) if self.consistent else hr
+        if not self.consistent:
+            return torch.addcmul(mean, self._kept(raw, trim), deviation)
+        hr = torch.addcmul(mean, raw, deviation)
+        drawn = draw_towards(hr, observed, KERNELS["bicubic"], self.scale)
+        return self._kept(drawn, trim).contiguous()
 
     def _raw(
         self, observed: torch.Tensor, bands: tuple[int, ...], precision: torch.dtype
@@ -201,7 +207,7 @@ class NetworkUpscaler(Upscaler):
             hr: torch.Tensor = self.network(lr, zero).float()
         return hr[:, : len(bands)]
 
-    def _anew(self, observed: torch.Tensor, bands: tuple[int, ...]) -> torch.Tensor:
+    def _anew(self, observed: torch.Tensor, bands: tuple[int, ...], trim: Trim) -> torch.Tensor:
         """Tiles that are not finite, in float32.
 
         What the scene's own numbers make too large goes on; the finished strip is refused.
@@ -223,7 +229,7 @@ class NetworkUpscaler(Upscaler):
                 "the network returned values that are not finite; these weights cannot be used "
                 "on this scene (are its numbers scaled as the model card says?)"
             )
-        return self._in_scene_numbers(raw, observed, bands)
+        return self._in_scene_numbers(raw, observed, bands, trim)
 
     def _grouped(self, lr: torch.Tensor) -> torch.Tensor:
         """A group of exactly the network's size; a smaller one is mirrored at its last band."""

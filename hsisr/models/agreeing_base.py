@@ -21,20 +21,23 @@ Axis = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Into the eigenvectors' basis, from it to HR pixels, and the eigenvalues."""
 
 
-def agreeing_base(lr: torch.Tensor, scale: int, less: torch.Tensor | None = None) -> torch.Tensor:
+def agreeing_base(
+    lr: torch.Tensor, scale: int, less: torch.Tensor | None = None, rounds: int = ROUNDS
+) -> torch.Tensor:
     """Bicubic interpolation that agrees with the observed pixels; without gradients.
 
     Args:
         lr: Shape (..., rows, cols), float32.
         scale: HR pixels per LR pixel along a side.
         less: Taken away from all HR pixels of an LR pixel, shape as `lr`.
+        rounds: Rounds of back-projection.
 
     Returns:
         Shape (..., rows * scale, cols * scale), contiguous.
     """
     axis = _axis_for_good if lr.device.type == "cuda" else _axis
     rows, cols = (axis(n, scale, lr.device) for n in lr.shape[-2:])
-    factors = _sum_of_rounds(cols[2][:, None] * rows[2])
+    factors = _sum_of_rounds(cols[2][:, None] * rows[2], rounds)
     turned = linear(lr, cols[0]).transpose(-2, -1).contiguous()
     turned = linear(turned, rows[0]).mul_(factors)
     down = linear(turned, rows[1]).transpose(-2, -1).contiguous()
@@ -46,10 +49,10 @@ def agreeing_base(lr: torch.Tensor, scale: int, less: torch.Tensor | None = None
     return linear(torch.cat((down, repeated), -1), torch.cat((cols[1], -nearest), -1))
 
 
-def _sum_of_rounds(seen: torch.Tensor) -> torch.Tensor:
-    """The sum of (1 - seen)^k for k = 0 ... ROUNDS."""
+def _sum_of_rounds(seen: torch.Tensor, rounds: int) -> torch.Tensor:
+    """The sum of (1 - seen)^k for k = 0 ... rounds."""
     total = torch.ones_like(seen)
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         total = 1 + (1 - seen) * total
     return total
 

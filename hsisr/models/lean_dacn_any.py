@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from hsisr.models.agreeing_base import agreeing_base
+from hsisr.models.back_projection import ROUNDS
 from hsisr.models.dacn_any import AnyBlock, DacnAny, WindowAttention
 from hsisr.models.fixed_layer import FixedLayer, bias_of
 from hsisr.models.in_use import InUse
@@ -132,12 +133,13 @@ class LeanDacnAny(nn.Module):
 
     Args:
         trained: Stays as it is.
+        rounds: Of back-projection, of the interpolation to which detail of mean 0 is added.
     """
 
     @torch.no_grad()
-    def __init__(self, trained: DacnAny) -> None:
+    def __init__(self, trained: DacnAny, rounds: int = ROUNDS) -> None:
         super().__init__()
-        self.scale, self.bands = trained.scale, trained.group_size
+        self.scale, self.bands, self.rounds = trained.scale, trained.group_size, rounds
         self.entry = FixedLayer(trained.entry.weight, bias_of(trained.entry))
         self.blocks = nn.Sequential(
             *(_LeanAnyBlock(cast("AnyBlock", block)) for block in trained.blocks)
@@ -162,7 +164,7 @@ class LeanDacnAny(nn.Module):
         if self.patterns is not None:
             x = self.patterns.convolved(x)
         detail, mean = self.detail(x)
-        return agreeing_base(lr.float(), self.scale, mean).add_(detail)
+        return agreeing_base(lr.float(), self.scale, mean, self.rounds).add_(detail)
 
 
 class DacnAnyInUse(InUse):
@@ -171,10 +173,20 @@ class DacnAnyInUse(InUse):
     Args:
         trained: Stays as it is.
         precision: In which it will be called under autocast.
+        agreeing: Give what `draw_towards` would make of the result.
     """
 
-    def __init__(self, trained: DacnAny, precision: torch.dtype = torch.float32) -> None:
-        super().__init__("dacn-any", LeanDacnAny(trained), precision)
+    def __init__(
+        self,
+        trained: DacnAny,
+        precision: torch.dtype = torch.float32,
+        *,
+        agreeing: bool = False,
+    ) -> None:
+        # each of its rounds is one more of the interpolation's: the detail's mean is 0
+        rounds = 2 * ROUNDS if agreeing else ROUNDS
+        super().__init__("dacn-any", LeanDacnAny(trained, rounds), precision)
+        self.agreeing = agreeing
 
 
 def shuffled(x: torch.Tensor, scale: int) -> torch.Tensor:

@@ -104,12 +104,16 @@ def _bounded(arch: str) -> Iterator[None]:
         hook.remove()
 
 
-def for_inference(network: nn.Module, precision: torch.dtype = torch.float32) -> nn.Module:
+def for_inference(
+    network: nn.Module, precision: torch.dtype = torch.float32, *, agreeing: bool = False
+) -> nn.Module:
     """What gives a network's numbers soonest while its weights stay as they are.
 
     Args:
         network: On any device, in evaluation mode; stays as it is.
         precision: Of autocast around the calls, if any.
+        agreeing: Give what `draw_towards` would make of them, where that costs nothing; `agrees`
+            tells.
 
     Returns:
         A leaner network where there is one, on a GPU as CUDA graphs; else the same.
@@ -118,11 +122,17 @@ def for_inference(network: nn.Module, precision: torch.dtype = torch.float32) ->
     if isinstance(network, Dacn):
         lean = DacnInUse(network, precision)
     elif isinstance(network, DacnAny):
-        lean = DacnAnyInUse(network, precision)
+        lean = DacnAnyInUse(network, precision, agreeing=agreeing)
     else:
         return network
     on_gpu = next(network.parameters()).device.type == "cuda"
     return Graphed(lean) if on_gpu else lean
+
+
+def agrees(network: nn.Module) -> bool:
+    """Whether what `for_inference` gave draws its result towards what it is given."""
+    lean = network.plain if isinstance(network, Graphed) else network
+    return isinstance(lean, DacnAnyInUse) and lean.agreeing
 
 
 def architecture_named(name: str) -> Architecture:

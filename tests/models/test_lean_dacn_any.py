@@ -11,11 +11,11 @@ from hsisr.inference.cost import operations
 from hsisr.inference.footprint import tile_bytes
 from hsisr.models import onednn
 from hsisr.models.agreeing_base import agreeing_base
-from hsisr.models.back_projection import interpolate_consistently
+from hsisr.models.back_projection import area_average, draw_towards, interpolate_consistently
 from hsisr.models.dacn_any import AnySize, DacnAny, build_dacn_any, dacn_any_descriptor
 from hsisr.models.interpolation import KERNELS
 from hsisr.models.lean_dacn_any import DacnAnyInUse, shuffled
-from hsisr.models.registry import for_inference
+from hsisr.models.registry import agrees, architecture_named, build, for_inference
 from hsisr.models.window_products import attention_of_powers
 
 SMALL = AnySize(width=16, blocks=2, heads=2, window=4)
@@ -97,6 +97,33 @@ def test_operations_are_counted_alike_whichever_library_multiplies_and_are_fewer
     assert counted < operations(network, lr, zero)
     monkeypatch.setattr(onednn, "LINEAR", None)
     assert operations(lean, lr, zero) == counted
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize("size", [SMALL, FEW_PATTERNS], ids=["all patterns", "few patterns"])
+@torch.no_grad()
+def test_it_draws_itself_towards_the_scene_as_that_is_done_afterwards(
+    scale: int, size: AnySize
+) -> None:
+    network, lr = lively(scale, size), torch.randn(2, 32, 9, 14)
+    raw, agreeing = for_inference(network), for_inference(network, agreeing=True)
+    assert (agrees(raw), agrees(agreeing)) == (False, True)
+    expected = draw_towards(raw(lr), lr, KERNELS["bicubic"], scale)
+    span = float(expected.max() - expected.min())
+    torch.testing.assert_close(agreeing(lr), expected, rtol=0, atol=1e-5 * span)
+    half = for_inference(network, torch.bfloat16, agreeing=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = half(lr)
+    by_half, by_raw = (
+        float((area_average(hr, scale) - lr).square().mean().sqrt()) for hr in (found, raw(lr))
+    )
+    assert by_half < 0.2 * by_raw
+
+
+@pytest.mark.parametrize("arch", ["dacn", "vdsr"])
+def test_networks_that_do_not_agree_by_themselves_say_so(arch: str) -> None:
+    network = build(architecture_named(arch).descriptor(2)).eval()
+    assert not agrees(for_inference(network, agreeing=True))
 
 
 def test_its_memory_is_foretold_without_numbers() -> None:
