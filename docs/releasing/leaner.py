@@ -1,11 +1,12 @@
-"""Cut released `dacn-any` weights down: fewer patterns of detail, fewer blocks.
+"""Cut `dacn-any` weights down: fewer patterns of detail, fewer blocks.
 
-    python docs/releasing/leaner.py dacn-any-x4 --basis 48 -o RUN/dacn-any-x4.safetensors
-    python docs/releasing/leaner.py dacn-any-x8 --basis 32 --without 1 3 -o start.safetensors
+    python docs/releasing/leaner.py my-x4.safetensors --basis 48 -o leaner-x4.safetensors
+    python docs/releasing/leaner.py my-x8.safetensors --basis 32 --without 1 3 -o start.safetensors
 
 The last convolution becomes two, by the singular value decomposition of its kernel: the nearest
 kernel of that rank in the sense of squares (Eckart and Young, 1936). Blocks that are left out leave
-a gap that training has to close: `hsisr train --init start.safetensors`.
+a gap that training has to close, `hsisr train --init start.safetensors`; the more so as the windows
+of those behind them move by half a window where an odd number is left out before them.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from hsisr.models.dacn_any import AnySize
 from hsisr.models.registry import build
 from hsisr.weights import LoadedWeights, load_weights, resolve, save_weights
 
@@ -31,15 +33,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("-o", "--output", type=Path, required=True, help="file to write")
     own = parser.parse_args(arguments)
     trained = load_weights(resolve(own.weights))
+    if complaint := why_not(trained, own.basis, own.without):
+        parser.error(f"{own.weights}: {complaint}")
     leaner, lost = with_basis(without_blocks(trained, own.without), own.basis)
-    save_weights(own.output, leaner.network, leaner.descriptor, card=leaner.card)
+    card = dict(leaner.card)
+    if "validation" in card:
+        card["validation"] += f" That was before it was cut to {own.basis} patterns."
+    save_weights(own.output, leaner.network, leaner.descriptor, card=card)
     sys.stdout.write(f"{own.output}: {lost:.3%} of the kernel's squares lost\n")
     return 0
 
 
+def why_not(trained: LoadedWeights, rank: int, blocks: Sequence[int]) -> str:
+    """What stands against it, in words; empty if nothing does."""
+    descriptor = trained.descriptor
+    if descriptor.arch != "dacn-any":
+        return f"found a {descriptor.arch}, expected a dacn-any"
+    if descriptor.hparams.get("basis"):
+        return f"its detail is made of {descriptor.hparams['basis']} patterns already"
+    size = AnySize(**descriptor.hparams)
+    most = min(9 * size.width, descriptor.group_size * min(descriptor.scale, 4) ** 2)
+    if not 0 < rank <= most:
+        return f"found --basis {rank}, expected 1 to {most}"
+    unknown = sorted(set(blocks) - set(range(size.blocks)))
+    return f"has no blocks {unknown}; it has {size.blocks}, from 0" if unknown else ""
+
+
 def without_blocks(trained: LoadedWeights, numbers: Sequence[int]) -> LoadedWeights:
     """The same weights without some blocks; those behind them move up."""
-    before = range(trained.descriptor.hparams["blocks"])
+    before = range(AnySize(**trained.descriptor.hparams).blocks)
     places = {old: new for new, old in enumerate(n for n in before if n not in numbers)}
     kept: State = {}
     for name, tensor in trained.network.state_dict().items():

@@ -48,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--judge", type=Path, nargs="+", required=True, metavar="SCENE")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="where to")
     own = parser.parse_args(arguments)
+    if own.file and not own.again:
+        parser.error("--file needs --again")
     for path in own.judge:
         origin(path.name)
     reports = released_again(own) if own.run is None else released(own)
@@ -82,7 +84,11 @@ def released_again(own: argparse.Namespace) -> list[WaldReport]:
     """Save released weights anew; their card gets new scores and the note, and keeps the rest."""
     table = tomllib.loads((own.weights / "catalogue.toml").read_text(encoding="utf-8"))
     row = next(row for row in table["weights"] if row["name"] == own.again)
-    trained = in_tiles(own.tile, load_weights(own.file or own.weights / row["file"]))
+    before = load_weights(own.weights / row["file"])
+    trained = in_tiles(own.tile, load_weights(own.file) if own.file else before)
+    kind, was = ((d.arch, d.scale) for d in (trained.descriptor, before.descriptor))
+    if kind != was:
+        raise SystemExit(f"{own.file}: found {kind}, expected {was} for {own.again}")
     for parameter in trained.network.parameters():
         parameter.data = parameter.data.half()  # as they were stored
     path, reports = saved_and_judged(own.again, trained, own)
@@ -150,8 +156,8 @@ def with_note(card: str, note: str | None) -> str:
     if note is None:
         return card
     head, made = card.split("## How it was made\n\n")
-    steps, *rest = made.split("\n\n", 1)
-    return "\n\n".join([f"{head}## How it was made", f"{steps.rstrip()}\n- {note}", *rest])
+    steps, gap, rest = made.rstrip().partition("\n\n")
+    return f"{head}## How it was made\n\n{steps}\n- {note}{gap}{rest}\n"
 
 
 def judged(name: str, tile: int, reports: Sequence[WaldReport]) -> str:

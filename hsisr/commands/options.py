@@ -39,7 +39,7 @@ class UpscaleOptions:
     overlap: int | None = None
     """Blended border of neighbouring tiles in LR pixels; None: as the model likes it."""
     batch_size: int | None = None
-    """Tiles computed at once; None: 1 on the processor, 16 on a GPU."""
+    """Tiles computed at once; None: as many as pay on the device and fit its memory."""
     scheduler: str | None = None
     """Address of a Dask scheduler (tcp://host:port) whose workers do the work, or local:N for N
     processes of this machine; None: this process does it."""

@@ -99,7 +99,7 @@ class NetworkUpscaler(Upscaler):
     device: torch.device
     precision: torch.dtype = torch.float32
     consistent: bool = True
-    """Draw what the network returns towards the scene."""
+    """Draw what the network returns towards the scene; not needed where it `agrees`."""
     statistics: BandStatistics | None = None
     """Of the whole scene; needed where the descriptor's normalisation is `band`."""
     transfers: Transfers | None = None
@@ -138,8 +138,7 @@ class NetworkUpscaler(Upscaler):
         self, transfers: Transfers, tiles: torch.Tensor, bands: tuple[int, ...], trim: Trim
     ) -> Callable[[], torch.Tensor]:
         observed = transfers.to_device(tiles)
-        raw = self._raw(observed, bands, self.precision)
-        hr = self._in_scene_numbers(raw, observed, bands, trim)
+        hr = self._computed(observed, bands, trim, self.precision)
         wait = transfers.to_host((hr, _sums_are_finite(hr)))
 
         def result() -> torch.Tensor:
@@ -173,8 +172,7 @@ class NetworkUpscaler(Upscaler):
     @torch.no_grad()
     def _run(self, tiles: torch.Tensor, bands: tuple[int, ...], trim: Trim) -> torch.Tensor:
         observed = tiles.to(self.device)
-        raw = self._raw(observed, bands, self.precision)
-        hr = self._in_scene_numbers(raw, observed, bands, trim)
+        hr = self._computed(observed, bands, trim, self.precision)
         if (broken := _broken(hr)).any():
             hr[broken] = self._anew(observed[broken], bands, trim)
         return hr.cpu()
@@ -184,13 +182,19 @@ class NetworkUpscaler(Upscaler):
         s = self.scale
         return hr[..., trim.top * s : rows - trim.bottom * s, trim.left * s : cols - trim.right * s]
 
+    def _computed(
+        self, observed: torch.Tensor, bands: tuple[int, ...], trim: Trim, precision: torch.dtype
+    ) -> torch.Tensor:
+        """What becomes of the tiles, trimmed, contiguous, on the device."""
+        return self._in_scene_numbers(self._raw(observed, bands, precision), observed, bands, trim)
+
     def _in_scene_numbers(
         self, raw: torch.Tensor, observed: torch.Tensor, bands: tuple[int, ...], trim: Trim
     ) -> torch.Tensor:
         """What the network returned, denormalised, drawn towards the scene and trimmed."""
         mean, deviation = self._normalisation(bands)
         if not self.consistent:
-            return torch.addcmul(mean, self._kept(raw, trim), deviation)
+            return torch.addcmul(mean, self._kept(raw, trim), deviation).contiguous()
         hr = torch.addcmul(mean, raw, deviation)
         drawn = draw_towards(hr, observed, KERNELS["bicubic"], self.scale)
         return self._kept(drawn, trim).contiguous()
@@ -224,7 +228,7 @@ class NetworkUpscaler(Upscaler):
                 stacklevel=2,
             )
         raw = self._raw(observed, bands, torch.float32)
-        if _broken(raw).any():
+        if _broken(self._kept(raw, trim)).any():
             raise WeightsError(
                 "the network returned values that are not finite; these weights cannot be used "
                 "on this scene (are its numbers scaled as the model card says?)"

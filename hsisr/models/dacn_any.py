@@ -133,7 +133,7 @@ class DacnAny(nn.Module):
     Args:
         scale: HR pixels per LR pixel along a side.
         group_size: Bands in and out.
-        size: Width and depth.
+        size: Width, depth and patterns.
     """
 
     def __init__(self, scale: int, group_size: int, size: AnySize) -> None:

@@ -11,7 +11,7 @@ from hsisr.models import onednn
 from hsisr.models.onednn import NONE, Activation, linear
 
 _LAYOUTS: Final = 4
-"""Kept of one kernel: for whole and last batches."""
+"""Kept of one kernel: batches of two sizes, and of tiles whose context is cut on one side."""
 
 
 class FixedLayer(nn.Module):

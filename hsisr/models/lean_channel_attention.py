@@ -9,7 +9,7 @@ from hsisr.models.layers import ChannelAttention
 
 
 class LeanChannelAttention(nn.Module):
-    """The weights of `ChannelAttention`, averages and maxima through one layer."""
+    """What `ChannelAttention` multiplies its features by, averages and maxima through one layer."""
 
     def __init__(self, trained: ChannelAttention) -> None:
         super().__init__()

@@ -133,7 +133,8 @@ class LeanDacnAny(nn.Module):
 
     Args:
         trained: Stays as it is.
-        rounds: Of back-projection, of the interpolation to which detail of mean 0 is added.
+        rounds: Of back-projection, which the interpolation that detail is added to has; with
+            others than `ROUNDS` it is another interpolation than the trained network's.
     """
 
     @torch.no_grad()
@@ -173,7 +174,8 @@ class DacnAnyInUse(InUse):
     Args:
         trained: Stays as it is.
         precision: In which it will be called under autocast.
-        agreeing: Give what `draw_towards` would make of the result.
+        agreeing: Give what `draw_towards` would make of the result; in half precision, up to what
+            rounding leaves of the detail's mean.
     """
 
     def __init__(

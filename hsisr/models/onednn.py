@@ -6,7 +6,7 @@ not to be had, `linear` takes torch's own product, and `available` tells others 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import torch
 from torch.nn import functional
@@ -34,12 +34,23 @@ class Activation:
     algorithm: str = ""
 
 
-Linear = Callable[..., torch.Tensor]
-"""Called as `linear` is."""
-
 NONE: Final = Activation(lambda x: x, "none")
 SIGMOID: Final = Activation(torch.sigmoid_, "sigmoid")
 GELU: Final = Activation(functional.gelu, "gelu", (), "none")
+
+
+class Linear(Protocol):
+    """Called as `linear` is."""
+
+    def __call__(
+        self,
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None = None,
+        activation: Activation = NONE,
+    ) -> torch.Tensor:
+        """`activation` of the product and the bias."""
+        ...
 
 
 def leaky_relu(slope: float) -> Activation:

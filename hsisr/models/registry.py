@@ -112,8 +112,8 @@ def for_inference(
     Args:
         network: On any device, in evaluation mode; stays as it is.
         precision: Of autocast around the calls, if any.
-        agreeing: Give what `draw_towards` would make of them, where that costs nothing; `agrees`
-            tells.
+        agreeing: Give what `draw_towards` would make of them, up to the rounding of `precision`,
+            where that costs nothing; `agrees` tells.
 
     Returns:
         A leaner network where there is one, on a GPU as CUDA graphs; else the same.

@@ -16,6 +16,8 @@ from hsisr.weights import load_weights, resolve
 
 UPSAMPLING: Final = ("upsampling.", "output.")
 """Where the names of weights begin that belong to one scale, in all of these networks."""
+_SIZE_OF_UPSAMPLING: Final = ("basis",)
+"""Sizes that belong to one scale as well."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -80,24 +82,28 @@ def start_from(init: str, model: str | None, scale: int, recipe: Recipe, seed: i
     found = loaded.descriptor
     if model not in (None, found.arch):
         raise WeightsError(f"{init} is a {found.arch}, found --model {model}; leave --model out")
+    lends = found.scale != scale
     wanted = {"normalisation": recipe.normalisation, **recipe.network}
-    has = {"normalisation": found.normalisation, **found.hparams}
+    usual = architecture_named(found.arch).descriptor(found.scale).hparams
+    has = {"normalisation": found.normalisation, **usual, **found.hparams}
     if recipe.group_size:
         wanted["group_size"], has["group_size"] = recipe.group_size, found.group_size
     for key, value in wanted.items():
-        if value not in ("architecture", has.get(key)):
+        free = lends and key in _SIZE_OF_UPSAMPLING
+        if not free and value not in ("architecture", has.get(key)):
             raise UsageError(
                 f"recipe {recipe.name!r} wants {key} = {value!r}, but {init} has "
                 f"{has.get(key)!r}; leave {key} out of the recipe"
             )
-    if found.scale == scale:
+    if not lends:
         network = in_channels_last(loaded.network.train())
         return Start(descriptor=found, network=network, init_sha256=loaded.sha256)
+    trunk = {k: v for k, v in found.hparams.items() if k not in _SIZE_OF_UPSAMPLING}
     like_it = replace(
         recipe,
         normalisation=found.normalisation,
         group_size=found.group_size,
-        network=found.hparams,
+        network={**recipe.network, **trunk},
     )
     fresh = fresh_start(found.arch, scale, like_it, seed)
     lent = {

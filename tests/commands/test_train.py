@@ -179,6 +179,19 @@ def test_weights_of_another_scale_lend_all_but_their_upsampling(scene: Path) -> 
     assert run_json(result)["init_sha256"] == before.sha256
 
 
+@pytest.mark.filterwarnings("ignore::hsisr.errors.HsisrWarning")
+def test_patterns_belong_to_one_scale(scene: Path) -> None:
+    few = (*SMALL, "network.basis=5", "steps=1", "validate_every=1")
+    first = train(options(scene, settings=few)).out / "dacn-any-x2.safetensors"
+    lent = train(options(scene, "x4", init=str(first), scale=4, settings=SMALL))
+    asked = train(options(scene, "again", init=str(first), scale=4, settings=few))
+    assert load_weights(first).descriptor.hparams["basis"] == 5
+    found = [load_weights(run.out / "dacn-any-x4.safetensors") for run in (lent, asked)]
+    assert [weights.descriptor.hparams.get("basis", 0) for weights in found] == [0, 5]
+    with pytest.raises(UsageError, match=r"wants basis = 4, but .* has 5"):
+        train(options(scene, "b", init=str(first), settings=(*SMALL, "network.basis=4")))
+
+
 def test_weights_and_options_that_do_not_fit_are_refused(scene: Path) -> None:
     first = str(train(options(scene)).out / "dacn-any-x2.safetensors")
     with pytest.raises(WeightsError, match="is a dacn-any, found --model dacn"):

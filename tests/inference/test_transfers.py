@@ -170,6 +170,32 @@ def test_tiles_that_break_in_half_precision_are_computed_anew() -> None:
         torch.testing.assert_close(wait(), expected, rtol=0, atol=0)
 
 
+class ChannelsLast(Twice):
+    """As convolutions leave their results."""
+
+    def forward(self, lr: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:
+        return super().forward(lr, zero).contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("consistent", [False, True])
+def test_results_go_contiguous(consistent: bool) -> None:
+    plain, ahead = (replace(one, consistent=consistent) for one in pair(ChannelsLast()))
+    found = ahead.begin(tiles(3), (0, 1, 2), Trim())()  # the transfers that stand in look
+    torch.testing.assert_close(found, plain.run(tiles(3), (0, 1, 2), Trim()), rtol=0, atol=0)
+
+
+def test_context_that_breaks_and_is_trimmed_breaks_nothing() -> None:
+    network = Twice()
+    network.broken_above, network.always_broken = 0.99, True
+    lr = tiles(2).clamp_max(0.9)
+    lr[1, :, 0] = 1
+    for one in pair(network):
+        kept = one.begin(lr, (0, 1, 2), TRIM)()
+        assert bool(torch.isfinite(kept).all())
+        with pytest.raises(WeightsError, match="not finite"):
+            one.begin(lr, (0, 1, 2), Trim())()
+
+
 def test_errors_come_where_the_result_would_have_come() -> None:
     network = Twice()
     network.broken_above, network.always_broken = 0.5, True

@@ -15,8 +15,8 @@ from hsisr.models import pixel_attention
 from hsisr.models.cuda_graph import MOST_GRAPHS, SETTLED_AFTER, Graphed, Recording
 from hsisr.models.dacn_any import DacnAny, build_dacn_any, dacn_any_descriptor
 from hsisr.models.lean_dacn import LeanDacn
-from hsisr.models.lean_dacn_any import LeanDacnAny
-from hsisr.models.registry import for_inference
+from hsisr.models.lean_dacn_any import DacnAnyInUse, LeanDacnAny
+from hsisr.models.registry import agrees, for_inference
 
 Work = Callable[[], torch.Tensor]
 
@@ -252,3 +252,9 @@ def test_lean_networks_ask_nothing_of_the_device(
         network(lr, torch.zeros(1, descriptor.group_size, 1, 1))  # tables are made once
         with NoQuestions():  # type: ignore[no-untyped-call]
             network(lr, torch.zeros(1, descriptor.group_size, 1, 1))
+
+
+def test_a_graph_agrees_if_its_network_does() -> None:
+    network = build_dacn_any(dacn_any_descriptor(2)).eval()
+    for agreeing in (False, True):
+        assert agrees(Graphed(DacnAnyInUse(network, agreeing=agreeing))) == agreeing

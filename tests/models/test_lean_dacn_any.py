@@ -11,7 +11,7 @@ from hsisr.inference.cost import operations
 from hsisr.inference.footprint import tile_bytes
 from hsisr.models import onednn
 from hsisr.models.agreeing_base import agreeing_base
-from hsisr.models.back_projection import area_average, draw_towards, interpolate_consistently
+from hsisr.models.back_projection import draw_towards, interpolate_consistently
 from hsisr.models.dacn_any import AnySize, DacnAny, build_dacn_any, dacn_any_descriptor
 from hsisr.models.interpolation import KERNELS
 from hsisr.models.lean_dacn_any import DacnAnyInUse, shuffled
@@ -111,13 +111,20 @@ def test_it_draws_itself_towards_the_scene_as_that_is_done_afterwards(
     expected = draw_towards(raw(lr), lr, KERNELS["bicubic"], scale)
     span = float(expected.max() - expected.min())
     torch.testing.assert_close(agreeing(lr), expected, rtol=0, atol=1e-5 * span)
-    half = for_inference(network, torch.bfloat16, agreeing=True)
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize("size", [SMALL, FEW_PATTERNS], ids=["all patterns", "few patterns"])
+@torch.no_grad()
+def test_in_half_precision_only_rounding_stands_between_the_two(scale: int, size: AnySize) -> None:
+    network, coarse = lively(scale, size), torch.randn(2, 32, 4, 5)
+    lr = functional.interpolate(coarse, (12, 15), mode="bicubic")
+    raw, agreeing = (for_inference(network, torch.bfloat16, agreeing=a) for a in (False, True))
     with torch.autocast("cpu", torch.bfloat16):
-        found = half(lr)
-    by_half, by_raw = (
-        float((area_average(hr, scale) - lr).square().mean().sqrt()) for hr in (found, raw(lr))
-    )
-    assert by_half < 0.2 * by_raw
+        without, found = raw(lr), agreeing(lr)
+    drawn = draw_towards(without, lr, KERNELS["bicubic"], scale)
+    detail = without - agreeing_base(lr, scale)
+    assert float((found - drawn).abs().max()) < 2**-8 * float(detail.abs().max())
 
 
 @pytest.mark.parametrize("arch", ["dacn", "vdsr"])
