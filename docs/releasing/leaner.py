@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 
 from hsisr.models.dacn_any import AnySize
+from hsisr.models.lean_dacn_any import without_means
 from hsisr.models.registry import build
 from hsisr.weights import LoadedWeights, load_weights, resolve, save_weights
 
@@ -96,12 +97,6 @@ def with_basis(trained: LoadedWeights, rank: int) -> tuple[LoadedWeights, float]
     state[f"upsampling.{place + 1}.bias"] = bias
     lost = float(strength[rank:].square().sum() / strength.square().sum())
     return rebuilt(trained, state, {"basis": rank}), lost
-
-
-def without_means(table: torch.Tensor, bands: int) -> torch.Tensor:
-    """Kernels or biases of each band's pixels, less their mean."""
-    parts = table.unflatten(0, (bands, -1))
-    return (parts - parts.mean(1, keepdim=True)).flatten(0, 1)
 
 
 def rebuilt(trained: LoadedWeights, state: State, size: Mapping[str, int]) -> LoadedWeights:

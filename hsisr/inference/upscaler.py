@@ -138,7 +138,7 @@ class NetworkUpscaler(Upscaler):
         self, transfers: Transfers, tiles: torch.Tensor, bands: tuple[int, ...], trim: Trim
     ) -> Callable[[], torch.Tensor]:
         observed = transfers.to_device(tiles)
-        hr = self._computed(observed, bands, trim, self.precision)
+        hr = self._computed(observed, bands, trim)
         wait = transfers.to_host((hr, _sums_are_finite(hr)))
 
         def result() -> torch.Tensor:
@@ -172,7 +172,7 @@ class NetworkUpscaler(Upscaler):
     @torch.no_grad()
     def _run(self, tiles: torch.Tensor, bands: tuple[int, ...], trim: Trim) -> torch.Tensor:
         observed = tiles.to(self.device)
-        hr = self._computed(observed, bands, trim, self.precision)
+        hr = self._computed(observed, bands, trim)
         if (broken := _broken(hr)).any():
             hr[broken] = self._anew(observed[broken], bands, trim)
         return hr.cpu()
@@ -182,11 +182,10 @@ class NetworkUpscaler(Upscaler):
         s = self.scale
         return hr[..., trim.top * s : rows - trim.bottom * s, trim.left * s : cols - trim.right * s]
 
-    def _computed(
-        self, observed: torch.Tensor, bands: tuple[int, ...], trim: Trim, precision: torch.dtype
-    ) -> torch.Tensor:
+    def _computed(self, observed: torch.Tensor, bands: tuple[int, ...], trim: Trim) -> torch.Tensor:
         """What becomes of the tiles, trimmed, contiguous, on the device."""
-        return self._in_scene_numbers(self._raw(observed, bands, precision), observed, bands, trim)
+        raw = self._raw(observed, bands, self.precision)
+        return self._in_scene_numbers(raw, observed, bands, trim)
 
     def _in_scene_numbers(
         self, raw: torch.Tensor, observed: torch.Tensor, bands: tuple[int, ...], trim: Trim

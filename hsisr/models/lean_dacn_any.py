@@ -101,7 +101,7 @@ class _Detail(nn.Module):
         super().__init__()
         self.scale = math.isqrt(last.out_channels // bands)
         tables = (last.weight, bias_of(last))
-        self.last = FixedLayer(*(table - _means(table, bands, spread=True) for table in tables))
+        self.last = FixedLayer(*(without_means(table, bands) for table in tables))
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, None]:
         """Shape (n, width, rows, cols) -> (n, bands, rows * scale, cols * scale), no means."""
@@ -211,9 +211,13 @@ def shuffled(x: torch.Tensor, scale: int) -> torch.Tensor:
     return lines.view(x.dtype).reshape(n, -1, rows * scale, cols * scale)
 
 
-def _means(table: torch.Tensor, bands: int, *, spread: bool = False) -> torch.Tensor:
-    """Of the kernels or biases of each band's pixels; as often as there are pixels if wanted."""
+def without_means(table: torch.Tensor, bands: int) -> torch.Tensor:
+    """Kernels or biases of each band's pixels, less their mean; shape (bands * pixels, ...)."""
     parts = table.reshape(bands, -1, *table.shape[1:])
-    mean = parts.mean(1, keepdim=True)
-    found: torch.Tensor = (mean.expand_as(parts) if spread else mean).flatten(0, 1)
-    return found
+    left: torch.Tensor = (parts - parts.mean(1, keepdim=True)).flatten(0, 1)
+    return left
+
+
+def _means(table: torch.Tensor, bands: int) -> torch.Tensor:
+    """Of the kernels or biases of each band's pixels, shape (bands, ...)."""
+    return table.reshape(bands, -1, *table.shape[1:]).mean(1)
