@@ -5,7 +5,7 @@ is a multiplication, and so is the sum of all rounds; the way back is joined wit
 (The matrices are close to symmetric: eigenvalues are real, and nothing is lost on the way.)
 """
 
-from functools import cache, lru_cache
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -14,11 +14,25 @@ import torch
 from hsisr.models.back_projection import ROUNDS
 from hsisr.models.interpolation import KERNELS, interpolate
 from hsisr.models.onednn import linear
+from hsisr.models.remembered import remembered
 
 _BASE: Final = KERNELS["bicubic"]
 
-Axis = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-"""Into the eigenvectors' basis, from it to HR pixels, and the eigenvalues."""
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tables:
+    """Matrices of both axes, applied to the last one of a tensor."""
+
+    rows_into: torch.Tensor
+    """Into the eigenvectors' basis."""
+    rows_out: torch.Tensor
+    """From it to HR pixels."""
+    cols_into: torch.Tensor
+    cols_out: torch.Tensor
+    cols_out_less: torch.Tensor
+    """`cols_out`; beside it what takes an LR pixel's value away from its HR pixels."""
+    factors: torch.Tensor
+    """Of all rounds together, shape (cols, rows)."""
 
 
 def agreeing_base(
@@ -35,18 +49,27 @@ def agreeing_base(
     Returns:
         Shape (..., rows * scale, cols * scale), contiguous.
     """
-    axis = _axis_for_good if lr.device.type == "cuda" else _axis
-    rows, cols = (axis(n, scale, lr.device) for n in lr.shape[-2:])
-    factors = _sum_of_rounds(cols[2][:, None] * rows[2], rounds)
-    turned = linear(lr, cols[0]).transpose(-2, -1).contiguous()
-    turned = linear(turned, rows[0]).mul_(factors)
-    down = linear(turned, rows[1]).transpose(-2, -1).contiguous()
+    tables = _tables(lr.shape[-2], lr.shape[-1], scale, rounds, lr.device)
+    turned = linear(lr, tables.cols_into).transpose(-2, -1).contiguous()
+    turned = linear(turned, tables.rows_into).mul_(tables.factors)
+    down = linear(turned, tables.rows_out).transpose(-2, -1).contiguous()
     if less is None:
-        return linear(down, cols[1])
+        return linear(down, tables.cols_out)
     # the same product takes it away: its rows are repeated here, its columns by the matrix
-    nearest = torch.eye(lr.shape[-1], device=lr.device).repeat_interleave(scale, 0)
     repeated = less.float().repeat_interleave(scale, -2)
-    return linear(torch.cat((down, repeated), -1), torch.cat((cols[1], -nearest), -1))
+    return linear(torch.cat((down, repeated), -1), tables.cols_out_less)
+
+
+@remembered
+def _tables(rows: int, cols: int, scale: int, rounds: int, device: torch.device) -> _Tables:
+    """For tiles of so many LR pixels."""
+    rows_into, rows_out, rows_seen = _axis(rows, scale)
+    cols_into, cols_out, cols_seen = _axis(cols, scale)
+    factors = _sum_of_rounds(cols_seen[:, None] * rows_seen, rounds)
+    nearest = torch.eye(cols).repeat_interleave(scale, 0)
+    less = torch.cat((cols_out, -nearest), -1)
+    found = (rows_into, rows_out, cols_into, cols_out, less, factors)
+    return _Tables(*(table.to(device) for table in found))
 
 
 def _sum_of_rounds(seen: torch.Tensor, rounds: int) -> torch.Tensor:
@@ -57,19 +80,11 @@ def _sum_of_rounds(seen: torch.Tensor, rounds: int) -> torch.Tensor:
     return total
 
 
-@lru_cache(maxsize=32)
-def _axis(length: int, scale: int, device: torch.device) -> Axis:
-    """For an axis of so many LR pixels."""
-    with torch.inference_mode(mode=False), torch.no_grad():
-        impulses = torch.eye(length, dtype=torch.float64)[:, None]
-        finer = interpolate(impulses, _BASE, scale)[:, 0].T.numpy()
-        values, vectors = np.linalg.eig(finer.reshape(length, scale, length).mean(1))
-        found = np.linalg.inv(vectors).real, finer @ vectors.real, values.real
-        into, out, seen = (torch.from_numpy(x.copy()).float().to(device) for x in found)
-        return into, out, seen
-
-
-@cache
-def _axis_for_good(length: int, scale: int, device: torch.device) -> Axis:
-    """Never forgotten: a CUDA graph reads these where they lie for as long as it lives."""
-    return _axis(length, scale, device)
+def _axis(length: int, scale: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Into the eigenvectors' basis, from it to HR pixels, and the eigenvalues."""
+    impulses = torch.eye(length, dtype=torch.float64)[:, None]
+    finer = interpolate(impulses, _BASE, scale)[:, 0].T.numpy()
+    values, vectors = np.linalg.eig(finer.reshape(length, scale, length).mean(1))
+    found = np.linalg.inv(vectors).real, finer @ vectors.real, values.real
+    into, out, seen = (torch.from_numpy(x.copy()).float() for x in found)
+    return into, out, seen

@@ -22,7 +22,8 @@ from hsisr.models.fixed_layer import FixedLayer, bias_of
 from hsisr.models.in_use import InUse
 from hsisr.models.lean_channel_attention import LeanChannelAttention
 from hsisr.models.onednn import GELU
-from hsisr.models.window_products import attention_of_powers
+from hsisr.models.window_order import window_order
+from hsisr.models.window_products import attention_of_powers, counts_missing
 
 _AS_ONE: Final[Mapping[int, torch.dtype]] = MappingProxyType(
     {4: torch.int32, 8: torch.int64, 16: torch.complex128}
@@ -35,7 +36,8 @@ class _LeanWindowAttention(nn.Module):
 
     A bias of the keys adds the same to all likenesses of a query, and softmax leaves that out. One
     of the values adds the same to every result, and moves into the output's bias. Normalised
-    padding is the normalisation's bias alone; so without both biases its keys and values are 0.
+    padding is the normalisation's bias alone; so without both biases its keys and values are 0, and
+    what fills a window up at the side of a tile is counted, not computed.
     """
 
     def __init__(self, trained: WindowAttention) -> None:
@@ -57,24 +59,26 @@ class _LeanWindowAttention(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Attend; shape (n, width, rows, cols) in and out, channels last."""
-        pixels = x.permute(0, 2, 3, 1)
-        rows, cols = pixels.shape[1:3]
-        parts = self.parts.of_pixels(functional.layer_norm(pixels, (self.width,), eps=self.eps))
-        w, s = self.window, self.shift
-        sides = (s, -(cols + s) % w, s, -(rows + s) % w)
-        if any(sides):
-            parts = functional.pad(parts, (0, 0, *sides))
-        attended = self._in_windows(parts)[:, s : s + rows, s : s + cols]
-        return self.output.of_pixels(attended.contiguous()).permute(0, 3, 1, 2)
+        tiles, w, s = x.permute(0, 2, 3, 1), self.window, self.shift
+        rows, cols = tiles.shape[1:3]
+        if not counts_missing(tiles):  # pixels of zeros fill the windows up
+            tiles = functional.pad(tiles, (0, 0, s, -(cols + s) % w, s, -(rows + s) % w))
+            return self._attended(tiles, 0)[:, :, s : s + rows, s : s + cols]
+        return self._attended(tiles, s)
 
-    def _in_windows(self, parts: torch.Tensor) -> torch.Tensor:
-        """Shape (n, rows, cols, 3 * width) -> (n, rows, cols, width), whole windows."""
-        n, rows, cols = parts.shape[:3]
-        w = self.window
-        windows = parts.reshape(n, rows // w, w, cols // w, w, -1).transpose(2, 3)
-        attended = attention_of_powers(windows.reshape(-1, w * w, 3 * self.width), self.heads)
-        grid = attended.reshape(n, rows // w, cols // w, w, w, self.width)
-        return grid.transpose(2, 3).reshape(n, rows, cols, self.width)
+    def _attended(self, tiles: torch.Tensor, shift: int) -> torch.Tensor:
+        """Shape (n, rows, cols, width) -> (n, width, rows, cols)."""
+        n, rows, cols = tiles.shape[:3]
+        order = window_order(n, rows, cols, self.window, shift, tiles.device)
+        pixels = tiles.flatten(0, 2).index_select(0, order.there)
+        parts = self.parts.of_pixels(functional.layer_norm(pixels, (self.width,), eps=self.eps))
+        alike = torch.split(parts, [count * size for count, size in order.windows])
+        attended = []
+        for some, (count, size) in zip(alike, order.windows, strict=True):
+            windows, missing = some.reshape(count, size, -1), self.window**2 - size
+            attended.append(attention_of_powers(windows, self.heads, missing).flatten(0, 1))
+        found = self.output.of_pixels(torch.cat(attended)).index_select(0, order.back)
+        return found.view(tiles.shape).permute(0, 3, 1, 2)
 
 
 class _LeanAnyBlock(nn.Module):

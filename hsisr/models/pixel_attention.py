@@ -43,13 +43,13 @@ def attention(parts: torch.Tensor, heads: int) -> torch.Tensor:
         What `functional.scaled_dot_product_attention` gives with scale 1, heads side by side; shape
         (n, pixels, heads * features).
     """
-    parts = parts.reshape(*parts.shape[:2], 3, heads, -1).permute(2, 0, 3, 1, 4)
+    parts = parts.reshape(*parts.shape[:2], 3, heads, -1).permute(2, 0, 3, 1, 4).contiguous()
     product = linear_for(parts, parts)
     if (weigh := _weighing(parts, product)) is None:
         query, key, value = parts
         heads_apart = functional.scaled_dot_product_attention(query, key, value, scale=1.0)
         return heads_apart.transpose(1, 2).flatten(-2)
-    query, key, value = parts.contiguous().flatten(1, 2)
+    query, key, value = parts.flatten(1, 2)
     if parts.dtype is torch.float32:
         query = query * math.log2(math.e)
     count, pixels, features = value.shape

@@ -9,14 +9,13 @@ from torch.nn import functional
 from hsisr.errors import WeightsError
 from hsisr.inference.cost import operations
 from hsisr.inference.footprint import tile_bytes
-from hsisr.models import onednn
+from hsisr.models import lean_dacn_any, onednn
 from hsisr.models.agreeing_base import agreeing_base
 from hsisr.models.back_projection import draw_towards, interpolate_consistently
 from hsisr.models.dacn_any import AnySize, DacnAny, build_dacn_any, dacn_any_descriptor
 from hsisr.models.interpolation import KERNELS
 from hsisr.models.lean_dacn_any import DacnAnyInUse, shuffled
 from hsisr.models.registry import agrees, architecture_named, build, for_inference
-from hsisr.models.window_products import attention_of_powers
 
 SMALL = AnySize(width=16, blocks=2, heads=2, window=4)
 FEW_PATTERNS = replace(SMALL, basis=6)
@@ -50,6 +49,17 @@ def test_it_gives_what_the_trained_network_gives(
     assert found.dtype == torch.float32
     assert found.is_contiguous()
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 * span)
+
+
+@pytest.mark.parametrize("side", [(1, 1), (3, 2), (8, 8), (9, 14)])
+@torch.no_grad()
+def test_windows_filled_up_give_the_same_as_counted_pixels(
+    side: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, lr = for_inference(lively(2)), torch.randn(2, 32, *side)
+    expected = network(lr)
+    monkeypatch.setattr(lean_dacn_any, "counts_missing", lambda _: False)
+    torch.testing.assert_close(network(lr), expected, rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("basis", [0, 48])
@@ -171,16 +181,3 @@ def test_the_base_is_back_projected_bicubic(scale: int, rows: int, cols: int) ->
 def test_shuffling_equals_torchs(scale: int, kind: torch.dtype) -> None:
     x = torch.randn(2, 3 * scale**2, 4, 5).to(kind).contiguous(memory_format=torch.channels_last)
     assert torch.equal(shuffled(x, scale), functional.pixel_shuffle(x, scale))
-
-
-@pytest.mark.parametrize("size", [0.1, 1.0, 30.0, 1e4])
-@torch.no_grad()
-def test_attention_equals_torchs_however_large_the_likenesses(size: float) -> None:
-    torch.manual_seed(2)
-    windows = torch.randn(70, 64, 3 * 16)
-    windows[..., :16] *= size
-    query, key, value = windows.reshape(70, 64, 3, 2, 8).permute(2, 0, 3, 1, 4).double()
-    expected = ((query @ key.transpose(-2, -1)) * 0.6931471805599453).softmax(-1) @ value
-    found = attention_of_powers(windows, 2)
-    expected = expected.transpose(1, 2).flatten(-2).float()
-    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4 * max(1.0, size / 100))
