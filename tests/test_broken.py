@@ -9,10 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from hsisr.cli.main import app
 from tests.broken import ZOO, Exhibit
+from tests.program import hsisr
 from tests.scenes import numbered, write_geotiff
 
 
@@ -40,7 +39,7 @@ def test_the_zoo(exhibit: Exhibit, folders: tuple[Path, Path]) -> None:
         arguments += ["--model", "bicubic"]
     before = contents(inside)
     target = outside / exhibit.output
-    done = CliRunner().invoke(app, ["upscale", *map(str, arguments), "-o", str(target)])
+    done = hsisr("upscale", *arguments, "-o", target)
     lines = [line for line in done.stderr.splitlines() if not line.startswith("warning: ")]
     assert done.exit_code == exhibit.code, done.stderr
     assert len(lines) == 1, done.stderr
@@ -88,9 +87,7 @@ def test_no_room_for_the_output(name: str, folders: tuple[Path, Path]) -> None:
 
 def test_a_folder_that_takes_no_files(folders: tuple[Path, Path]) -> None:
     scene = write_geotiff(folders[0] / "scene.tif", numbered())
-    done = CliRunner().invoke(
-        app, ["upscale", str(scene), "-m", "bicubic", "-o", "/proc/hsisr/out.tif"]
-    )
+    done = hsisr("upscale", scene, "-m", "bicubic", "-o", "/proc/hsisr/out.tif")
     assert done.exit_code == 5
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
@@ -101,7 +98,7 @@ def test_several_scenes_into_a_file(folders: tuple[Path, Path]) -> None:
     scenes = [str(write_geotiff(inside / f"{n}.tif", numbered())) for n in "ab"]
     target = outside / "one.tif"
     target.write_text("precious")
-    done = CliRunner().invoke(app, ["upscale", *scenes, "-m", "bicubic", "-o", str(target)])
+    done = hsisr("upscale", *scenes, "-m", "bicubic", "-o", target)
     assert done.exit_code == 2
     assert "several scenes need a folder" in done.stderr
     assert target.read_text() == "precious"

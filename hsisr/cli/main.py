@@ -16,6 +16,7 @@ import typer
 from hsisr.cli.benchmark import benchmark
 from hsisr.cli.degrade import degrade
 from hsisr.cli.evaluate import evaluate
+from hsisr.cli.group import Group
 from hsisr.cli.info import info
 from hsisr.cli.sample import sample
 from hsisr.cli.train import train
@@ -25,6 +26,7 @@ from hsisr.errors import ResourceError
 
 app = typer.Typer(
     name="hsisr",
+    cls=Group,
     help="Super-resolution of hyperspectral scenes: finer pixels, same spectra, same ground.",
     no_args_is_help=True,
     rich_markup_mode=None,

@@ -4,17 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from hsisr.cli.main import app
 from tests.commands.files import counts, write_tif
+from tests.program import hsisr
 
-runner = CliRunner()
 QUICK = ["--methods", "edsr", "--set", "steps=1", "--set", "validate_every=1"]
-
-
-def hsisr(*arguments: object) -> Result:
-    return runner.invoke(app, [str(argument) for argument in arguments])
 
 
 def test_smoke_makes_a_whole_report(tmp_path: Path) -> None:

@@ -6,16 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from hsisr.cli.main import app
 from tests.commands.files import counts, write_tif
-
-runner = CliRunner()
-
-
-def hsisr(*arguments: object) -> Result:
-    return runner.invoke(app, [str(argument) for argument in arguments])
+from tests.program import hsisr
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from hsisr.io.opening import open_scene
+from tests.program import hsisr
 from tests.scenes import numbered, write_geotiff
 
 _INTERRUPTED = """
@@ -37,3 +38,32 @@ def test_ctrl_c_at_the_very_end_leaves_a_whole_output_and_says_nothing(tmp_path:
     assert [path.name for path in out.parent.iterdir()] == ["a.tif"]
     with open_scene(out) as hr:
         np.testing.assert_array_equal(hr.read().values[:, ::2, ::2], numbered())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found", "see"),
+    [
+        (("upscale", "--scal", "4", "x.tif"), "no such option: --scal", "'hsisr upscale -h'"),
+        (("upscale", "x.tif"), "missing option '--output' / '-o'", "'hsisr upscale -h'"),
+        (("upscale", "x.tif", "-o", "y.tif", "--scale"), "option '--scale' requires an arg", ""),
+        (("info", "x.tif", "--bands"), "no such option: --bands", "'hsisr info -h'"),
+        (("scale",), "no such command 'scale'", "'hsisr -h'"),
+        (("weights", "shw"), "no such command 'shw'", "'hsisr weights -h'"),
+        (("--frob",), "no such option: --frob", "'hsisr -h'"),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_exit_2(
+    arguments: tuple[str, ...], found: str, see: str
+) -> None:
+    done = hsisr(*arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {found}")
+    assert done.stderr.rstrip().endswith(see)
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [(), ("weights",)])
+def test_without_a_command_help_is_shown(arguments: tuple[str, ...]) -> None:
+    done = hsisr(*arguments)
+    assert done.exit_code == 2
+    assert "Commands:" in done.stderr + done.stdout

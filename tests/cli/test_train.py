@@ -11,16 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
 
-from hsisr.cli.main import app
 from hsisr.datasets import catalogue
 from hsisr.weights import load_weights
 from tests.commands.files import write_tif
 from tests.datasets.serving import Site, mat_file, served
+from tests.program import hsisr
 from tests.training.small import texture
 
-runner = CliRunner()
 SMALL = [
     part
     for setting in (
@@ -35,10 +33,6 @@ SMALL = [
     )
     for part in ("--set", setting)
 ]
-
-
-def hsisr(*arguments: object) -> Result:
-    return runner.invoke(app, [str(argument) for argument in arguments])
 
 
 @pytest.fixture

@@ -9,17 +9,10 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from typer.testing import CliRunner, Result
 
-from hsisr.cli.main import app
 from hsisr.weights.catalogue import released_folder
 from hsisr.weights.store import file_sha256
-
-runner = CliRunner()
-
-
-def hsisr(*arguments: object) -> Result:
-    return runner.invoke(app, [str(argument) for argument in arguments])
+from tests.program import hsisr
 
 
 @pytest.fixture
@@ -100,13 +93,13 @@ def test_a_dry_run_plans_and_writes_nothing(scene: Path, out: Path) -> None:
 def test_resuming_what_is_finished_says_so_and_keeps_what_is_another_thing(
     scene: Path, out: Path
 ) -> None:
-    words = ["upscale", str(scene), "-s", "2", "-m", "bicubic", "-o", str(out / "a.tif")]
-    assert CliRunner().invoke(app, words).exit_code == 0
+    words = ["upscale", scene, "-s", "2", "-m", "bicubic", "-o", out / "a.tif"]
+    assert hsisr(*words).exit_code == 0
     before = (out / "a.tif").read_bytes()
-    again = CliRunner().invoke(app, [*words, "--resume"])
+    again = hsisr(*words, "--resume")
     assert (again.exit_code, again.stdout) == (0, f"{out / 'a.tif'}\n")
     assert "a.tif is finished already" in again.stderr
-    other = CliRunner().invoke(app, [*words, "--resume", "--no-consistency"])
+    other = hsisr(*words, "--resume", "--no-consistency")
     assert other.exit_code == 1
     assert "exists and is kept" in other.stderr
     assert (out / "a.tif").read_bytes() == before

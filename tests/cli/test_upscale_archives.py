@@ -4,17 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from hsisr.cli.main import app
 from tests.commands.files import counts, write_tif
+from tests.program import hsisr
 from tests.stac_items import write_item
-
-runner = CliRunner()
-
-
-def hsisr(*arguments: object, stdin: str | None = None) -> Result:
-    return runner.invoke(app, [str(argument) for argument in arguments], input=stdin)
 
 
 @pytest.fixture

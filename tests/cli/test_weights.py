@@ -7,19 +7,17 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from hsisr.cli.main import app
 from hsisr.models.dacn import build_dacn, dacn_descriptor
 from hsisr.weights import load_weights, save_weights
 from hsisr.weights.store import file_sha256
+from tests.program import hsisr
 from tests.weights.keras_files import archive, arrays_of, hdf5
-
-runner = CliRunner()
 
 
 def weights(*arguments: object) -> Result:
-    return runner.invoke(app, ["weights", *(str(argument) for argument in arguments)])
+    return hsisr("weights", *arguments)
 
 
 @pytest.fixture

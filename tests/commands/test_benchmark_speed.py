@@ -10,9 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from typer.testing import CliRunner
 
-from hsisr.cli.main import app
 from hsisr.commands.benchmark.speed.options import SpeedOptions
 from hsisr.commands.benchmark.speed.report import speed_page
 from hsisr.commands.benchmark.speed.run import benchmark_speed
@@ -24,6 +22,7 @@ from hsisr.inference.plain import PlainDacn, upscaled_in_a_loop
 from hsisr.inference.rates import operations_of_product
 from hsisr.inference.stages import StageClock
 from hsisr.inference.tile_speed import OURS, PLAIN, lively_dacn
+from tests.program import hsisr
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +95,7 @@ def test_impossible_options_are_refused() -> None:
 
 def test_options_of_a_comparison_are_refused_in_one_line(tmp_path: Path) -> None:
     arguments = ("--methods", "edsr", "--seeds", "2", "-o", str(tmp_path / "report"))
-    done = CliRunner().invoke(app, ["benchmark", "--speed", *arguments])
+    done = hsisr("benchmark", "--speed", *arguments)
     assert done.exit_code == 2
     assert done.stderr == (
         "error: found --speed with --methods, --seeds; --speed compares no scores, leave them out\n"

@@ -19,9 +19,7 @@ import pytest
 import rasterio
 import torch
 from distributed import Client
-from typer.testing import CliRunner
 
-from hsisr.cli.main import app
 from hsisr.commands.archive import Failure, Selection, Work
 from hsisr.commands.batch import Done, upscale_all
 from hsisr.commands.cluster import connection
@@ -36,6 +34,7 @@ from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
 from hsisr.weights import save_weights
 from tests.conftest import PROJECT
 from tests.io.serving_ranges import serving
+from tests.program import hsisr
 from tests.scenes import numbered, write_geotiff
 
 BANDS, ROWS, COLS = 10, 150, 12
@@ -297,7 +296,7 @@ def test_the_scenes_of_an_archive_and_one_that_fails(
         Path(name).write_bytes(scene.read_bytes())
     Path("broken.tif").write_bytes(b"no TIFF at all")
     common = ["upscale", "a.tif", "broken.tif", "b.tif", "-m", "nearest", "-s", "2"]
-    done = CliRunner().invoke(app, [*common, "-o", "out", "--scheduler", cluster.address])
+    done = hsisr(*common, "-o", "out", "--scheduler", cluster.address)
     assert done.exit_code == 1, done.stderr
     assert sorted(done.stdout.split()) == ["out/a_x2.tif", "out/b_x2.tif"]
     assert done.stderr.splitlines()[0].startswith("error: broken.tif")
@@ -367,7 +366,7 @@ def test_addresses_where_no_scheduler_answers(
         for place in (dumb, free):
             address = f"tcp://127.0.0.1:{place.getsockname()[1]}"
             common = ["upscale", str(scene), "-m", "bicubic", "--scheduler", address]
-            done = CliRunner().invoke(app, [*common, "-o", str(tmp_path / "out.tif")])
+            done = hsisr(*common, "-o", tmp_path / "out.tif")
             assert done.exit_code == ResourceError.exit_code
             assert done.stderr.startswith(f"error: no Dask scheduler at {address}")
             assert len(done.stderr.splitlines()) == 1

@@ -14,9 +14,7 @@ from pathlib import Path
 import fsspec
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
 
-from hsisr.cli.main import app
 from hsisr.errors import InputDataError, OutputExistsError, ResourceError, UsageError
 from hsisr.io.names import RemotePath, beside, scene_path, without_secrets
 from hsisr.io.opening import find_scenes, open_scene
@@ -25,6 +23,7 @@ from hsisr.io.remote import gdal_name
 from hsisr.io.writer import check_target, create_writer
 from tests.io.serving_ranges import serving
 from tests.io.written import cube_for, metadata_of, rich_metadata, write_scene
+from tests.program import hsisr
 from tests.scenes import (
     numbered,
     write_envi,
@@ -73,10 +72,6 @@ def memory() -> Iterator[str]:
     system = fsspec.filesystem("memory")
     yield "memory://bucket"
     system.rm("/", recursive=True)
-
-
-def program(*arguments: object) -> Result:
-    return CliRunner().invoke(app, list(map(str, arguments)))
 
 
 @pytest.mark.parametrize(
@@ -145,7 +140,7 @@ def test_scenes_in_any_file_system_of_fsspec_are_fetched(memory: str, tmp_path: 
 )
 def test_what_cannot_be_read_is_one_line_without_secrets(name: str, words: str, url: str) -> None:
     host = url.removeprefix("http://")
-    done = program("info", f"http://me:hush@{host}/{name}?{SIGNED}")
+    done = hsisr("info", f"http://me:hush@{host}/{name}?{SIGNED}")
     assert done.exit_code == 3, done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith(f"error: {url}/{name}: ")
@@ -180,18 +175,18 @@ def test_an_output_tells_the_name_of_a_remote_source_only(url: str, tmp_path: Pa
     host = url.removeprefix("http://")
     source = f"http://me:hush@{host}/a.tif?{SIGNED}"
     out = tmp_path / "out.tif"
-    done = program("upscale", source, "-o", out, "-s", "2", "-m", "bicubic", "--json")
+    done = hsisr("upscale", source, "-o", out, "-s", "2", "-m", "bicubic", "--json")
     assert done.exit_code == 0, done.stderr
     assert "hush" not in done.output
     with open_scene(out) as scene:
         assert scene.metadata.tags["HSISR_SOURCE"] == "a.tif"
         assert not [text for text in scene.metadata.tags.values() if "hush" in text]
     assert b"hush" not in out.read_bytes()
-    assert program("evaluate", "--lr", source, out).exit_code == 0
+    assert hsisr("evaluate", "--lr", source, out).exit_code == 0
     folder = tmp_path / "folder"
     folder.mkdir()
-    assert program("degrade", source, "-o", folder / "lr.tif", "-s", "2").exit_code == 0
-    several = program("upscale", source, out, "-o", folder, "-s", "2", "-m", "bicubic")
+    assert hsisr("degrade", source, "-o", folder / "lr.tif", "-s", "2").exit_code == 0
+    several = hsisr("upscale", source, out, "-o", folder, "-s", "2", "-m", "bicubic")
     assert several.exit_code == 0, several.stderr
     assert (folder / "a_x2.tif").is_file()
 
@@ -200,16 +195,16 @@ def test_an_output_tells_the_name_of_a_remote_source_only(url: str, tmp_path: Pa
 def test_a_remote_output_is_sent_whole(name: str, memory: str, tmp_path: Path) -> None:
     source, target = write_geotiff(tmp_path / "a.tif", VALUES), f"{memory}/made/{name}"
     command = ("upscale", source, "-o", target, "-s", "2", "-m", "bicubic")
-    done = program(*command)
+    done = hsisr(*command)
     assert done.exit_code == 0, done.stderr
     assert done.stdout.strip() == target
     with open_scene(target) as scene:
         first = scene.read().values
         assert first.shape == (5, 40, 32)
-    kept = program(*command)
+    kept = hsisr(*command)
     assert kept.exit_code == 1
     assert "exists and is kept" in kept.stderr
-    assert program(*command, "--overwrite").exit_code == 0
+    assert hsisr(*command, "--overwrite").exit_code == 0
     with open_scene(target) as scene:
         np.testing.assert_array_equal(scene.read().values, first)
 

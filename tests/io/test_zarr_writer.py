@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 import rasterio
 import zarr
-from typer.testing import CliRunner
 
-from hsisr.cli.main import app
 from hsisr.errors import OutputExistsError, ResourceError, UsageError
 from hsisr.io.gdal_env import gdal_env
 from hsisr.io.opening import open_scene
@@ -27,6 +25,7 @@ from tests.io.written import (
     write_in_pieces,
     write_scene,
 )
+from tests.program import hsisr
 from tests.scenes import numbered, write_geotiff
 
 
@@ -179,7 +178,7 @@ def test_a_store_that_lacks_a_chunk_is_never_delivered(tmp_path: Path) -> None:
 def test_upscale_info_and_evaluate_speak_zarr(tmp_path: Path) -> None:
     scene = write_geotiff(tmp_path / "scene.tif", numbered(4, 12, 12))
     out, again = tmp_path / "out.zarr", tmp_path / "again.zarr"
-    run, plain = CliRunner().invoke, ["-s", "2", "-m", "bicubic"]
+    plain = ["-s", "2", "-m", "bicubic"]
     for command in (
         ["upscale", scene, "-o", out, *plain],
         ["upscale", scene, "-o", out, *plain, "--overwrite"],
@@ -189,10 +188,10 @@ def test_upscale_info_and_evaluate_speak_zarr(tmp_path: Path) -> None:
         ["evaluate", "--lr", scene, out],
         ["evaluate", out, tmp_path / "lr.zarr"],
     ):
-        done = run(app, list(map(str, command)))
+        done = hsisr(*command)
         assert done.exit_code == 0, done.output
     names = {"scene.tif", "out.zarr", "again.zarr", "lr.zarr"}
     assert {entry.name for entry in tmp_path.iterdir()} == names
-    several = run(app, ["upscale", str(scene), str(again), "-o", str(out), *plain])
+    several = hsisr("upscale", scene, again, "-o", out, *plain)
     assert several.exit_code == 2
     assert "is a Zarr store; several scenes need a folder" in several.stderr
