@@ -10,14 +10,14 @@ Compiling needs a C++ compiler on the machine.
 import argparse
 import statistics
 import time
+from collections.abc import Callable
 
 import torch
 from torch import nn
 from torch._inductor import config
 
-from hsisr.inference.footprint import tiles_that_pay
 from hsisr.inference.rates import in_precision, taking_turns
-from hsisr.inference.tile_speed import lively_dacn
+from hsisr.inference.tile_speed import lively_dacn, tiles_at_once
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.registry import for_inference
 from hsisr.weights import default_for, load_weights, resolve
@@ -37,7 +37,10 @@ def main() -> None:
     print("| network | precision | compile, s | trained, ms | lean, ms | compiled, ms |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
     for scale in options.scales:
-        released = load_weights(resolve(default_for(scale).name, scale))
+        entry = default_for(scale)
+        if entry is None:
+            parser.error(f"no weights are released for --scales {scale}")
+        released = load_weights(resolve(entry.name, scale))
         for network, descriptor in (lively_dacn(scale), (released.network, released.descriptor)):
             for precision in (torch.float32, torch.bfloat16):
                 _row(network.eval(), descriptor, precision, options.rounds)
@@ -46,21 +49,21 @@ def main() -> None:
 def _row(
     network: nn.Module, descriptor: ModelDescriptor, precision: torch.dtype, rounds: int
 ) -> None:
-    many = tiles_that_pay(descriptor, descriptor.tile_lr_px, CPU, precision)
     side = descriptor.tile_lr_px + 2 * descriptor.margin_lr_px
+    lean = for_inference(network, precision)
+    many = tiles_at_once(lean, descriptor, side, CPU, precision)
     lr = torch.rand(many, descriptor.group_size, side, side)
     zero = torch.zeros(1, descriptor.group_size, 1, 1)
     torch.compiler.reset()
-    kinds = {
+    kinds: dict[str, Callable[..., torch.Tensor]] = {
         "trained": network,
-        "lean": for_inference(network, precision),
+        "lean": lean,
         "compiled": torch.compile(network),
     }
 
-    def call(kind: nn.Module) -> torch.Tensor:
+    def call(kind: Callable[..., torch.Tensor]) -> torch.Tensor:
         with in_precision(precision, CPU):
-            hr: torch.Tensor = kind(lr, zero)
-        return hr
+            return kind(lr, zero)
 
     started = time.perf_counter()
     with torch.inference_mode():

@@ -49,8 +49,10 @@ def main() -> None:
         write_scene(scene, rows, cols, arguments.bands)
         for scale in arguments.scale:
             seconds_of(scene, output, scale, stitch)  # the first run loads and warms
-            ways = (partial(seconds_of, scene, output, scale, s) for s in (stitch, without_journal))
-            cells = medians_and_ratio(in_turns(*ways, arguments.pairs), digits=3)
+            kept, not_kept = (
+                partial(seconds_of, scene, output, scale, way) for way in (stitch, without_journal)
+            )
+            cells = medians_and_ratio(in_turns(kept, not_kept, arguments.pairs), digits=3)
             size = f"{rows} x {cols} x {arguments.bands} uint16"
             print(f"| {size} | {scale} | {cells} |", flush=True)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hsisr.cli.console import INTERRUPTED, QUIET, TERMINATED, expected_errors, print_json, say
+from hsisr.cli.neighbours import sleep_beside_others
 from hsisr.cli.options import (
     Axes,
     Device,
@@ -89,6 +90,7 @@ def train(
 ) -> None:
     """Train a network on your scenes or a public dataset, or adapt released weights (--init)."""
     level = verbosity(verbose, quiet=quiet)
+    sleep_beside_others()
     with expected_errors(level):
         from hsisr.commands.train import TrainOptions
         from hsisr.commands.train import train as run

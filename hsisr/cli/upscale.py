@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hsisr.cli.console import QUIET, expected_errors, print_json, say
+from hsisr.cli.neighbours import sleep_beside_others
 from hsisr.cli.options import (
     Axes,
     Device,
@@ -139,6 +140,7 @@ def upscale(
 ) -> None:
     """Make finer pixels: same ground, same bands, same metadata, SCALE times the resolution."""
     level = verbosity(verbose, quiet=quiet)
+    sleep_beside_others()
     with expected_errors(level):
         from hsisr.commands.archive import Wanted, select
         from hsisr.commands.batch import Done, make_folder, upscale_all

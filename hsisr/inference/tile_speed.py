@@ -59,6 +59,18 @@ def lively_dacn(scale: int) -> tuple[Dacn, ModelDescriptor]:
     return network, descriptor
 
 
+def tiles_at_once(
+    network: nn.Module,
+    descriptor: ModelDescriptor,
+    side: int,
+    device: torch.device,
+    precision: torch.dtype,
+) -> int:
+    """How many tiles of that side in LR pixels `hsisr upscale` would have in one call."""
+    taken = tile_bytes(network, descriptor.group_size, side)
+    return tiles_that_pay(side, taken, device, precision)
+
+
 def tile_facts(
     scale: int, device: torch.device, *, rounds: int, quick: bool = False
 ) -> list[dict[str, Any]]:
@@ -119,7 +131,7 @@ def _ways(
     side, scale, bands = descriptor.tile_lr_px, descriptor.scale, descriptor.group_size
     values, fresh = bands * (side * scale) ** 2, _fresh(descriptor)
     ours = for_inference(network, precision)
-    many = _at_once(ours, descriptor, side, device, precision)
+    many = tiles_at_once(ours, descriptor, side, device, precision)
     alone = (bands - descriptor.group_overlap) * (side * scale) ** 2
     default = PlainDacn(network, torch.contiguous_format)
     ways = {
@@ -133,22 +145,11 @@ def _ways(
         whole = own.tile_lr_px + 2 * own.margin_lr_px
         inside = own.group_size * (own.tile_lr_px * scale) ** 2
         fast = for_inference(any_sensor, precision)
-        many = _at_once(fast, own, side, device, precision)
+        many = tiles_at_once(fast, own, side, device, precision)
         ways[f"{entry.name}, output as large"] = Way(fast, own, side, many, values, alone)
-        many = _at_once(fast, own, whole, device, precision)
+        many = tiles_at_once(fast, own, whole, device, precision)
         ways[f"{entry.name}, tile of upscale"] = Way(fast, own, whole, many, inside, _fresh(own))
     return ways
-
-
-def _at_once(
-    network: nn.Module,
-    descriptor: ModelDescriptor,
-    side: int,
-    device: torch.device,
-    precision: torch.dtype,
-) -> int:
-    taken = tile_bytes(network, descriptor.group_size, side)
-    return tiles_that_pay(side, taken, device, precision)
 
 
 def _fresh(descriptor: ModelDescriptor) -> int:

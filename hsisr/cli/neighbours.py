@@ -1,0 +1,43 @@
+"""Where other programs keep cores busy, threads that wait for each other sleep soon.
+
+A network is hundreds of short steps, and after each the threads of torch wait for the last one.
+They do so by asking again and again (libgomp does, for a good part of a millisecond), which is the
+quickest way as long as every thread has a core. If it has not, the one that is waited for may be
+without a core because another one asks.
+"""
+
+import os
+import sys
+from typing import Final
+
+_WATCHED_S: Final = 0.05
+_BUSY_CORES: Final = 0.5
+_SETTINGS: Final = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+_ASKED: Final = "1000"
+"""Times that a thread asks before it sleeps; some ten microseconds."""
+
+
+def sleep_beside_others() -> bool:
+    """Have torch's threads sleep soon if others work on this program's cores at the moment.
+
+    Changes no result; it takes a twentieth of a second, and effect only before torch is loaded.
+    What the user has set in the environment stays as it is.
+
+    Returns:
+        True if they were told to.
+    """
+    if sys.platform != "linux" or "torch" in sys.modules or os.environ.keys() & {*_SETTINGS}:
+        return False
+    own = os.sched_getaffinity(0)
+    if len(own) < 2 or _busy_cores(own) < _BUSY_CORES:
+        return False
+    os.environ["GOMP_SPINCOUNT"] = _ASKED
+    return True
+
+
+def _busy_cores(cores: set[int]) -> float:
+    """How many of these cores others use, while this program sleeps for a moment."""
+    import psutil
+
+    busy = psutil.cpu_percent(_WATCHED_S, percpu=True)
+    return float(sum(percent for core, percent in enumerate(busy) if core in cores)) / 100
