@@ -21,13 +21,15 @@ from turns import in_turns, medians_and_ratio, print_machine
 
 _BY_ITSELF = {"GOMP_SPINCOUNT": "300000"}
 """What libgomp takes where no more threads than cores are asked for."""
+_OTHERS = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 _SOON = {"GOMP_SPINCOUNT": "1000"}
 
 
 def seconds(command: list[str], settings: dict[str, str]) -> float:
     """Wall-clock seconds of a run that must succeed."""
+    own = {key: text for key, text in os.environ.items() if key not in _OTHERS}
     started = time.monotonic()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, **settings})
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**own, **settings})
     return time.monotonic() - started
 
 
@@ -53,6 +55,7 @@ def main() -> None:
             pairs = in_turns(by_itself, partial(seconds, command, {}), arguments.pairs)
         finally:
             busy.kill()
+            busy.wait()
         print(f"| a busy program | {medians_and_ratio(pairs)} |", flush=True)
         pairs = in_turns(by_itself, partial(seconds, command, _SOON), arguments.pairs)
         print(f"| nothing | {medians_and_ratio(pairs)} |")

@@ -1,16 +1,18 @@
 """The group of commands: a wrong call is one line on stderr, like every other wrong input."""
 
 import sys
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import typer
 from typer.core import TyperGroup
 
 from hsisr.cli.console import say
-from hsisr.errors import UsageError
+from hsisr.errors import one_line
 
-_WRONG_CALL: Final = cast("type[Exception]", typer.BadParameter.__bases__[0])
-"""Of Click's errors; whether of Typer's own Click depends on Typer's version."""
+_CLICKS_ERROR: Final[type[Exception]] = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
+"""Of Typer's own Click or of Click itself: that depends on Typer's version."""
 
 
 class Group(TyperGroup):
@@ -24,17 +26,18 @@ class Group(TyperGroup):
             return super().main(*given, **named)
         try:
             code = super().main(*given, **named)
-        except _WRONG_CALL as error:
+        except _CLICKS_ERROR as error:
             _show(error)
-            code = UsageError.exit_code
+            code = error.exit_code  # type: ignore[attr-defined]
         sys.exit(code)
 
 
 def _show(error: Any) -> None:
-    message = error.format_message()
-    if "\n" in message:  # help, for a call without arguments
+    if type(error).__name__ == "NoArgsIsHelpError":
         error.show()
         return
+    message = one_line(error.format_message())
     message = message[:1].lower() + message[1:].rstrip(".")
-    see = f"; see '{error.ctx.command_path} -h'" if error.ctx else ""
+    context = getattr(error, "ctx", None)
+    see = f"; see '{context.command_path} -h'" if context else ""
     say(f"error: {message}{see}", color="red")

@@ -11,14 +11,14 @@ import sys
 from typing import Final
 
 _WATCHED_S: Final = 0.05
-_BUSY_CORES: Final = 0.5
+_BUSY_PERCENT: Final = 50
 _SETTINGS: Final = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 _ASKED: Final = "1000"
 """Times that a thread asks before it sleeps; some ten microseconds."""
 
 
 def sleep_beside_others() -> bool:
-    """Have torch's threads sleep soon if others work on this program's cores at the moment.
+    """Have torch's threads sleep soon if others keep one of this program's cores busy.
 
     Changes no result; it takes a twentieth of a second, and effect only before torch is loaded.
     What the user has set in the environment stays as it is.
@@ -29,15 +29,18 @@ def sleep_beside_others() -> bool:
     if sys.platform != "linux" or "torch" in sys.modules or os.environ.keys() & {*_SETTINGS}:
         return False
     own = os.sched_getaffinity(0)
-    if len(own) < 2 or _busy_cores(own) < _BUSY_CORES:
+    if len(own) < 2 or not _is_shared(own):
         return False
     os.environ["GOMP_SPINCOUNT"] = _ASKED
     return True
 
 
-def _busy_cores(cores: set[int]) -> float:
-    """How many of these cores others use, while this program sleeps for a moment."""
+def _is_shared(cores: set[int]) -> bool:
+    """Whether others are at work on one of these cores while this program sleeps for a moment."""
     import psutil
 
-    busy = psutil.cpu_percent(_WATCHED_S, percpu=True)
-    return float(sum(percent for core, percent in enumerate(busy) if core in cores)) / 100
+    try:
+        busy = psutil.cpu_percent(_WATCHED_S, percpu=True)
+    except OSError:  # a system that does not tell
+        return False
+    return any(percent >= _BUSY_PERCENT for core, percent in enumerate(busy) if core in cores)

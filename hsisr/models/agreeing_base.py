@@ -6,6 +6,7 @@ is a multiplication, and so is the sum of all rounds; the way back is joined wit
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -20,19 +21,17 @@ _BASE: Final = KERNELS["bicubic"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Tables:
-    """Matrices of both axes, applied to the last one of a tensor."""
+class _Axis:
+    """Matrices for one axis, applied to the last one of a tensor."""
 
-    rows_into: torch.Tensor
+    into: torch.Tensor
     """Into the eigenvectors' basis."""
-    rows_out: torch.Tensor
+    out: torch.Tensor
     """From it to HR pixels."""
-    cols_into: torch.Tensor
-    cols_out: torch.Tensor
-    cols_out_less: torch.Tensor
-    """`cols_out`; beside it what takes an LR pixel's value away from its HR pixels."""
-    factors: torch.Tensor
-    """Of all rounds together, shape (cols, rows)."""
+    out_less: torch.Tensor
+    """`out`; beside it what takes an LR pixel's value away from its HR pixels."""
+    seen: torch.Tensor
+    """Eigenvalues."""
 
 
 def agreeing_base(
@@ -49,27 +48,23 @@ def agreeing_base(
     Returns:
         Shape (..., rows * scale, cols * scale), contiguous.
     """
-    tables = _tables(lr.shape[-2], lr.shape[-1], scale, rounds, lr.device)
-    turned = linear(lr, tables.cols_into).transpose(-2, -1).contiguous()
-    turned = linear(turned, tables.rows_into).mul_(tables.factors)
-    down = linear(turned, tables.rows_out).transpose(-2, -1).contiguous()
+    rows, cols = (_axis(length, scale, lr.device) for length in lr.shape[-2:])
+    turned = linear(lr, cols.into).transpose(-2, -1).contiguous()
+    factors = _factors(lr.shape[-2], lr.shape[-1], scale, rounds, lr.device)
+    turned = linear(turned, rows.into).mul_(factors)
+    down = linear(turned, rows.out).transpose(-2, -1).contiguous()
     if less is None:
-        return linear(down, tables.cols_out)
+        return linear(down, cols.out)
     # the same product takes it away: its rows are repeated here, its columns by the matrix
     repeated = less.float().repeat_interleave(scale, -2)
-    return linear(torch.cat((down, repeated), -1), tables.cols_out_less)
+    return linear(torch.cat((down, repeated), -1), cols.out_less)
 
 
 @remembered
-def _tables(rows: int, cols: int, scale: int, rounds: int, device: torch.device) -> _Tables:
-    """For tiles of so many LR pixels."""
-    rows_into, rows_out, rows_seen = _axis(rows, scale)
-    cols_into, cols_out, cols_seen = _axis(cols, scale)
-    factors = _sum_of_rounds(cols_seen[:, None] * rows_seen, rounds)
-    nearest = torch.eye(cols).repeat_interleave(scale, 0)
-    less = torch.cat((cols_out, -nearest), -1)
-    found = (rows_into, rows_out, cols_into, cols_out, less, factors)
-    return _Tables(*(table.to(device) for table in found))
+def _factors(rows: int, cols: int, scale: int, rounds: int, device: torch.device) -> torch.Tensor:
+    """Of all rounds together, for tiles of so many LR pixels; shape (cols, rows)."""
+    seen = _axis(cols, scale, device).seen[:, None] * _axis(rows, scale, device).seen
+    return _sum_of_rounds(seen, rounds)
 
 
 def _sum_of_rounds(seen: torch.Tensor, rounds: int) -> torch.Tensor:
@@ -80,11 +75,19 @@ def _sum_of_rounds(seen: torch.Tensor, rounds: int) -> torch.Tensor:
     return total
 
 
-def _axis(length: int, scale: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Into the eigenvectors' basis, from it to HR pixels, and the eigenvalues."""
+@remembered
+def _axis(length: int, scale: int, device: torch.device) -> _Axis:
+    """For an axis of so many LR pixels."""
+    return _Axis(*(matrix.to(device) for matrix in _matrices(length, scale)))
+
+
+@lru_cache(maxsize=32)
+def _matrices(length: int, scale: int) -> tuple[torch.Tensor, ...]:
+    """As `_Axis` has them."""
     impulses = torch.eye(length, dtype=torch.float64)[:, None]
     finer = interpolate(impulses, _BASE, scale)[:, 0].T.numpy()
     values, vectors = np.linalg.eig(finer.reshape(length, scale, length).mean(1))
-    found = np.linalg.inv(vectors).real, finer @ vectors.real, values.real
-    into, out, seen = (torch.from_numpy(x.copy()).float() for x in found)
-    return into, out, seen
+    out = finer @ vectors.real
+    nearest = np.eye(length).repeat(scale, axis=0)
+    found = np.linalg.inv(vectors).real, out, np.hstack((out, -nearest)), values.real
+    return tuple(torch.from_numpy(matrix.copy()).float() for matrix in found)

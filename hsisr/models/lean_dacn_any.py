@@ -2,7 +2,7 @@
 
 Features keep their channels last from the first layer to the last. The layer normalisation's
 weights are part of the layer behind it; keys and values need no bias, so that the pixels which fill
-a window up are zeros behind that layer and need none before it; the detail's mean over each LR
+a window up are zeros behind that layer and need not be there at all; the detail's mean over each LR
 pixel is taken away in the last kernel. Weights are in the precision in which they are used.
 """
 
@@ -37,7 +37,7 @@ class _LeanWindowAttention(nn.Module):
     A bias of the keys adds the same to all likenesses of a query, and softmax leaves that out. One
     of the values adds the same to every result, and moves into the output's bias. Normalised
     padding is the normalisation's bias alone; so without both biases its keys and values are 0, and
-    what fills a window up at the side of a tile is counted, not computed.
+    on a processor what fills a window up at the side of a tile is counted, not computed.
     """
 
     def __init__(self, trained: WindowAttention) -> None:
@@ -59,26 +59,38 @@ class _LeanWindowAttention(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Attend; shape (n, width, rows, cols) in and out, channels last."""
-        tiles, w, s = x.permute(0, 2, 3, 1), self.window, self.shift
-        rows, cols = tiles.shape[1:3]
-        if not counts_missing(tiles):  # pixels of zeros fill the windows up
-            tiles = functional.pad(tiles, (0, 0, s, -(cols + s) % w, s, -(rows + s) % w))
-            return self._attended(tiles, 0)[:, :, s : s + rows, s : s + cols]
-        return self._attended(tiles, s)
+        pixels = x.permute(0, 2, 3, 1)
+        attend = self._in_parts if counts_missing(pixels) else self._in_whole_windows
+        return attend(pixels).permute(0, 3, 1, 2)
 
-    def _attended(self, tiles: torch.Tensor, shift: int) -> torch.Tensor:
-        """Shape (n, rows, cols, width) -> (n, width, rows, cols)."""
-        n, rows, cols = tiles.shape[:3]
-        order = window_order(n, rows, cols, self.window, shift, tiles.device)
-        pixels = tiles.flatten(0, 2).index_select(0, order.there)
-        parts = self.parts.of_pixels(functional.layer_norm(pixels, (self.width,), eps=self.eps))
+    def _in_parts(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Windows at the sides are what the tile leaves of them; (n, rows, cols, width) in, out."""
+        n, rows, cols = pixels.shape[:3]
+        order = window_order(n, rows, cols, self.window, self.shift, pixels.device)
+        parts = self._parts(pixels.flatten(0, 2).index_select(0, order.there))
         alike = torch.split(parts, [count * size for count, size in order.windows])
         attended = []
         for some, (count, size) in zip(alike, order.windows, strict=True):
             windows, missing = some.reshape(count, size, -1), self.window**2 - size
             attended.append(attention_of_powers(windows, self.heads, missing).flatten(0, 1))
         found = self.output.of_pixels(torch.cat(attended)).index_select(0, order.back)
-        return found.view(tiles.shape).permute(0, 3, 1, 2)
+        return found.view(pixels.shape)
+
+    def _in_whole_windows(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Zeros fill windows up; shape (n, rows, cols, width) in and out."""
+        n, rows, cols = pixels.shape[:3]
+        w, s = self.window, self.shift
+        parts = functional.pad(self._parts(pixels), (0, 0, s, -(cols + s) % w, s, -(rows + s) % w))
+        high, wide = (side // w for side in parts.shape[1:3])
+        windows = parts.reshape(n, high, w, wide, w, -1).transpose(2, 3)
+        attended = attention_of_powers(windows.reshape(-1, w * w, 3 * self.width), self.heads)
+        grid = attended.reshape(n, high, wide, w, w, self.width).transpose(2, 3)
+        own = grid.reshape(n, high * w, wide * w, -1)[:, s : s + rows, s : s + cols]
+        return self.output.of_pixels(own.contiguous())
+
+    def _parts(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Queries, keys and values side by side; shape (..., width) -> (..., 3 * width)."""
+        return self.parts.of_pixels(functional.layer_norm(pixels, (self.width,), eps=self.eps))
 
 
 class _LeanAnyBlock(nn.Module):

@@ -43,7 +43,9 @@ def attention(parts: torch.Tensor, heads: int) -> torch.Tensor:
         What `functional.scaled_dot_product_attention` gives with scale 1, heads side by side; shape
         (n, pixels, heads * features).
     """
-    parts = parts.reshape(*parts.shape[:2], 3, heads, -1).permute(2, 0, 3, 1, 4).contiguous()
+    parts = parts.reshape(*parts.shape[:2], 3, heads, -1).permute(2, 0, 3, 1, 4)
+    if _on_processor(parts):
+        parts = parts.contiguous()
     product = linear_for(parts, parts)
     if (weigh := _weighing(parts, product)) is None:
         query, key, value = parts
@@ -74,7 +76,7 @@ def attention(parts: torch.Tensor, heads: int) -> torch.Tensor:
 
 def _weighing(parts: torch.Tensor, product: Linear) -> _Weigh | None:
     """What makes the exponentials, up to a factor for all; None where torch does better."""
-    if parts.device.type not in ("cpu", "meta"):
+    if not _on_processor(parts):
         return None
     largest = _largest_likeness(parts[:2])
     if parts.dtype is torch.float32:
@@ -84,6 +86,10 @@ def _weighing(parts: torch.Tensor, product: Linear) -> _Weigh | None:
     if not available(parts, parts) or largest >= _SAFE_SIGMOID:
         return None
     return functools.partial(_sigmoids, product, parts.new_full((parts.shape[-2],), -_SHIFT))
+
+
+def _on_processor(x: torch.Tensor) -> bool:
+    return x.device.type in ("cpu", "meta")
 
 
 def _sigmoids(

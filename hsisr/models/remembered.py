@@ -2,34 +2,37 @@
 
 import functools
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import TypeVar, TypeVarTuple
 
 import torch
 
-_Arguments = ParamSpec("_Arguments")
+_Arguments = TypeVarTuple("_Arguments")
 _Table = TypeVar("_Table")
+_Way = Callable[..., _Table]
 
 
-def remembered(build: Callable[_Arguments, _Table]) -> Callable[_Arguments, _Table]:
-    """What `build` gives for the last 64 sets of arguments, its tensors without gradients.
+def remembered(
+    build: Callable[[*_Arguments, torch.device], _Table],
+) -> Callable[[*_Arguments, torch.device], _Table]:
+    """What `build` gives for the last 32 sets of arguments, its tensors without gradients.
 
     On CUDA it is never forgotten: a CUDA graph reads a table where it lies for as long as it lives.
+    On the meta device it is never remembered, so that what a network takes is counted alike each
+    time.
 
     Args:
-        build: Takes hashable arguments by position, and a `torch.device` as the last one.
+        build: Takes hashable arguments by position, the device as the last one.
     """
 
-    def outside(*given: _Arguments.args, **named: _Arguments.kwargs) -> _Table:
+    def outside(*given: *tuple[*_Arguments, torch.device]) -> _Table:
         with torch.inference_mode(mode=False), torch.no_grad():
-            return build(*given, **named)
+            return build(*given)
 
-    lately = functools.lru_cache(maxsize=64)(outside)
-    for_good = functools.cache(outside)
+    lately: _Way[_Table] = functools.lru_cache(maxsize=32)(outside)
+    ways: dict[str, _Way[_Table]] = {"cuda": functools.cache(outside), "meta": outside}
 
     @functools.wraps(build)
-    def recalled(*given: _Arguments.args, **named: _Arguments.kwargs) -> _Table:
-        device = given[-1]
-        is_cuda = isinstance(device, torch.device) and device.type == "cuda"
-        return (for_good if is_cuda else lately)(*given, **named)  # type: ignore[arg-type]
+    def recalled(*given: *tuple[*_Arguments, torch.device]) -> _Table:
+        return ways.get(given[-1].type, lately)(*given)
 
     return recalled

@@ -43,7 +43,8 @@ def window_order(
     tiles = torch.arange(count)[:, None] * rows * cols
     there = torch.cat([(tiles + torch.cat(some)).flatten() for some in by_size.values()])
     windows = tuple((count * len(some), pixels) for pixels, some in by_size.items())
-    return WindowOrder(there.to(device), there.argsort().to(device), windows)
+    there = there.int()
+    return WindowOrder(there.to(device), there.argsort().int().to(device), windows)
 
 
 def _starts(length: int, window: int, shift: int) -> list[int]:

@@ -24,15 +24,19 @@ def attention_of_powers(windows: torch.Tensor, heads: int, missing: int = 0) -> 
         windows: Queries, keys and values side by side, shape (windows, pixels, 3 * width). Queries
             are scaled: with log2(e) / sqrt(width / heads) it is the usual attention.
         heads: Into which each third is cut.
-        missing: Pixels that each window has besides, with keys and values of 0; none where
-            `counts_missing` says no.
+        missing: Pixels that each window has besides, with keys and values of 0.
 
     Returns:
         Shape (windows, pixels, width), contiguous.
+
+    Raises:
+        ValueError: Pixels are missing where `counts_missing` says no (a caller's bug).
     """
     count, pixels, wide = windows.shape
     parts = windows.reshape(count, pixels, 3, heads, -1)
     if not counts_missing(windows):
+        if missing:
+            raise ValueError(f"found {missing} missing pixels, expected whole windows")
         query, key, value = parts.permute(2, 0, 3, 1, 4)
         found = functional.scaled_dot_product_attention(query, key, value, scale=math.log(2))
         return found.transpose(1, 2).flatten(-2)

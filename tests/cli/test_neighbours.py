@@ -23,24 +23,43 @@ def before_torch(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def use(monkeypatch: pytest.MonkeyPatch, *percent: float) -> None:
-    monkeypatch.setattr("psutil.cpu_percent", lambda *_, **__: list(percent))
+    def cpu_percent(interval: float, *, percpu: bool) -> list[float]:
+        assert percpu
+        assert interval > 0
+        return list(percent)
+
+    monkeypatch.setattr("psutil.cpu_percent", cpu_percent)
 
 
 @pytest.mark.parametrize(
     ("percent", "told"),
     [
         ((0, 0, 100), True),
-        ((30, 0, 30), True),
-        ((10, 0, 10), False),
+        ((60, 0, 0), True),
+        ((20, 0, 20), False),
         ((0, 100, 0), False),  # of the second core this program has none
     ],
 )
-def test_others_on_its_own_cores_count(
+def test_a_busy_core_of_its_own_counts(
     percent: tuple[float, ...], told: bool, before_torch: pytest.MonkeyPatch
 ) -> None:
     use(before_torch, *percent)
     assert neighbours.sleep_beside_others() is told
     assert ("GOMP_SPINCOUNT" in os.environ) is told
+
+
+def test_a_little_on_each_of_many_cores_is_nothing(before_torch: pytest.MonkeyPatch) -> None:
+    before_torch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
+    use(before_torch, *[2.0] * 64)
+    assert not neighbours.sleep_beside_others()
+
+
+def test_a_system_that_does_not_tell_is_left_alone(before_torch: pytest.MonkeyPatch) -> None:
+    def cpu_percent(*_: object, **__: object) -> None:
+        raise PermissionError("/proc/stat")
+
+    before_torch.setattr("psutil.cpu_percent", cpu_percent)
+    assert not neighbours.sleep_beside_others()
 
 
 @pytest.mark.parametrize("name", ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT"])

@@ -62,6 +62,11 @@ def test_windows_filled_up_give_the_same_as_counted_pixels(
     torch.testing.assert_close(network(lr), expected, rtol=1e-5, atol=1e-4)
 
 
+def test_what_it_takes_is_counted_alike_each_time() -> None:
+    network = for_inference(lively(4))
+    assert tile_bytes(network, 32, 22) == tile_bytes(network, 32, 22)
+
+
 @pytest.mark.parametrize("basis", [0, 48])
 @torch.no_grad()
 def test_the_usual_size_gives_what_was_trained(basis: int) -> None:
