@@ -80,7 +80,9 @@ class _LeanWindowAttention(nn.Module):
         """Zeros fill windows up; shape (n, rows, cols, width) in and out."""
         n, rows, cols = pixels.shape[:3]
         w, s = self.window, self.shift
-        parts = functional.pad(self._parts(pixels), (0, 0, s, -(cols + s) % w, s, -(rows + s) % w))
+        parts, sides = self._parts(pixels), (s, -(cols + s) % w, s, -(rows + s) % w)
+        if any(sides):
+            parts = functional.pad(parts, (0, 0, *sides))
         high, wide = (side // w for side in parts.shape[1:3])
         windows = parts.reshape(n, high, w, wide, w, -1).transpose(2, 3)
         attended = attention_of_powers(windows.reshape(-1, w * w, 3 * self.width), self.heads)
