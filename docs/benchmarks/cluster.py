@@ -10,37 +10,29 @@ The time to start workers, in which each loads torch, is a part of both; it is p
 the time of a scene of 8 x 8 pixels.
 """
 
-import argparse
-import subprocess
 import sys
 import tempfile
-import time
 from functools import partial
 from pathlib import Path
 
 from scenes import write_scene
-from turns import in_turns, medians_and_ratio, print_machine
+from turns import in_turns, medians_and_ratio, options_of_pairs, print_machine, seconds_of
 
 
 def seconds_on(workers: int, scene: Path, output: Path, options: list[str]) -> float:
     """Wall-clock seconds of a run that must succeed."""
     command = [sys.executable, "-m", "hsisr", "upscale", str(scene), "-q", "--overwrite"]
     command += [*options, "--scheduler", f"local:{workers}", "-o", str(output)]
-    started = time.monotonic()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return time.monotonic() - started
+    return seconds_of(command)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", default="600x600", metavar="ROWSxCOLS")
-    parser.add_argument("--bands", type=int, default=64)
+    parser = options_of_pairs(__doc__, size="600x600", bands=64, pairs=3)
     parser.add_argument("--scale", type=int, default=4)
     parser.add_argument("--model", default=None, help="the released network without it")
-    parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--folder", default=None, help="where scenes go; needs the space")
     arguments = parser.parse_args()
-    rows, cols = map(int, arguments.size.split("x"))
+    rows, cols = arguments.size
     options = ["--scale", str(arguments.scale)]
     options += ["--model", arguments.model] if arguments.model else []
     print_machine()

@@ -6,7 +6,6 @@ taken pair by pair.
     python docs/benchmarks/resume.py --size 256x256 --bands 64 --scale 2 4 --pairs 5
 """
 
-import argparse
 import tempfile
 import time
 from functools import partial
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scenes import write_scene
-from turns import in_turns, medians_and_ratio, print_machine
+from turns import in_turns, medians_and_ratio, options_of_pairs, print_machine
 
 from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.upscale import upscale
@@ -34,13 +33,10 @@ def seconds_of(scene: Path, output: Path, scale: int, stitcher: Any) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", default="256x256", metavar="ROWSxCOLS")
-    parser.add_argument("--bands", type=int, default=64)
+    parser = options_of_pairs(__doc__, size="256x256", bands=64, pairs=5)
     parser.add_argument("--scale", type=int, nargs="+", default=[2, 4])
-    parser.add_argument("--pairs", type=int, default=5)
     arguments = parser.parse_args()
-    rows, cols = map(int, arguments.size.split("x"))
+    rows, cols = arguments.size
     print_machine()
     print("| scene | scale | strips kept, s | not kept, s | ratio (median, min to max) |")
     print("| --- | --- | --- | --- | --- |")

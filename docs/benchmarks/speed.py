@@ -6,16 +6,13 @@ two threads; they take turns, and the ratio is taken pair by pair.
     python docs/benchmarks/speed.py --size 1000x1000 --bands 100 --scale 2 --pairs 5
 """
 
-import argparse
-import subprocess
 import sys
 import tempfile
-import time
 from functools import partial
 from pathlib import Path
 
 from scenes import write_scene
-from turns import in_turns, medians_and_ratio, print_machine
+from turns import in_turns, medians_and_ratio, options_of_pairs, print_machine, seconds_of
 
 WARP = """
 import sys
@@ -40,21 +37,11 @@ with rasterio.Env(GDAL_CACHEMAX=64), rasterio.open(source) as lr:
 """
 
 
-def seconds_of(command: list[str]) -> float:
-    """Wall-clock seconds of a command that must succeed."""
-    started = time.monotonic()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return time.monotonic() - started
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", default="1000x1000", metavar="ROWSxCOLS")
-    parser.add_argument("--bands", type=int, default=100)
+    parser = options_of_pairs(__doc__, size="1000x1000", bands=100, pairs=5)
     parser.add_argument("--scale", type=int, nargs="+", default=[2, 4])
-    parser.add_argument("--pairs", type=int, default=5)
     arguments = parser.parse_args()
-    rows, cols = map(int, arguments.size.split("x"))
+    rows, cols = arguments.size
     print_machine()
     print("| scene | scale | hsisr bicubic, s | GDAL cubic warp, s | ratio (median, min to max) |")
     print("| --- | --- | --- | --- | --- |")

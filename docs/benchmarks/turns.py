@@ -1,9 +1,35 @@
-"""What the benchmarks share: the machine in one line, and ratios of two ways that take turns."""
+"""What the benchmarks share: their options, seconds, and ratios of two ways that take turns."""
 
+import argparse
 import os
 import platform
 import statistics
-from collections.abc import Callable, Sequence
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+
+def options_of_pairs(
+    description: str | None, *, size: str, bands: int, pairs: int
+) -> argparse.ArgumentParser:
+    """A parser with the size of the generated scene, and how many pairs are timed."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--size", default=size, type=_size, metavar="ROWSxCOLS")
+    parser.add_argument("--bands", type=int, default=bands)
+    parser.add_argument("--pairs", type=int, default=pairs)
+    return parser
+
+
+def _size(text: str) -> tuple[int, int]:
+    rows, cols = map(int, text.split("x"))
+    return rows, cols
+
+
+def seconds_of(command: Sequence[str], environment: Mapping[str, str] = os.environ) -> float:
+    """Wall-clock seconds of a command that must succeed."""
+    started = time.monotonic()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+    return time.monotonic() - started
 
 
 def print_machine() -> None:

@@ -1,8 +1,8 @@
 """Where other programs keep cores busy, threads that wait for each other sleep soon.
 
 A network is hundreds of short steps, and after each the threads of torch wait for the last one.
-They do so by asking again and again (libgomp does, for a good part of a millisecond), which is the
-quickest way as long as every thread has a core. If it has not, the one that is waited for may be
+They do so by asking again and again (libgomp does, for a while), which is the quickest way as long
+as every thread has a core. If it has not, the one that is waited for may be
 without a core because another one asks.
 """
 
@@ -12,9 +12,10 @@ from typing import Final
 
 _WATCHED_S: Final = 0.05
 _BUSY_PERCENT: Final = 50
-_SETTINGS: Final = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
-_ASKED: Final = "1000"
-"""Times that a thread asks before it sleeps; some ten microseconds."""
+SETTINGS: Final = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+"""By which users say how threads wait."""
+TIMES_ASKED: Final = "1000"
+"""Before a thread sleeps; libgomp's own number is 300 times as large."""
 
 
 def sleep_beside_others() -> bool:
@@ -26,12 +27,12 @@ def sleep_beside_others() -> bool:
     Returns:
         True if they were told to.
     """
-    if sys.platform != "linux" or "torch" in sys.modules or os.environ.keys() & {*_SETTINGS}:
+    if sys.platform != "linux" or "torch" in sys.modules or os.environ.keys() & {*SETTINGS}:
         return False
     own = os.sched_getaffinity(0)
     if len(own) < 2 or not _is_shared(own):
         return False
-    os.environ["GOMP_SPINCOUNT"] = _ASKED
+    os.environ["GOMP_SPINCOUNT"] = TIMES_ASKED
     return True
 
 

@@ -69,6 +69,11 @@ def available(x: torch.Tensor, weight: torch.Tensor) -> bool:
     return x.dtype is torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001
 
 
+def on_processor(x: torch.Tensor) -> bool:
+    """Whether a processor computes with this; on meta, what it would take there is counted."""
+    return x.device.type in ("cpu", "meta")
+
+
 def linear(
     x: torch.Tensor,
     weight: torch.Tensor,

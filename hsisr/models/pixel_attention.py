@@ -15,7 +15,7 @@ from typing import Final
 import torch
 from torch.nn import functional
 
-from hsisr.models.onednn import SIGMOID, Linear, available, linear_for
+from hsisr.models.onednn import SIGMOID, Linear, available, linear_for, on_processor
 
 _AT_ONCE: Final = 2**21
 """Likenesses computed at once: 4 MiB in bfloat16."""
@@ -44,7 +44,7 @@ def attention(parts: torch.Tensor, heads: int) -> torch.Tensor:
         (n, pixels, heads * features).
     """
     parts = parts.reshape(*parts.shape[:2], 3, heads, -1).permute(2, 0, 3, 1, 4)
-    if _on_processor(parts):
+    if on_processor(parts):
         parts = parts.contiguous()
     product = linear_for(parts, parts)
     if (weigh := _weighing(parts, product)) is None:
@@ -76,7 +76,7 @@ def attention(parts: torch.Tensor, heads: int) -> torch.Tensor:
 
 def _weighing(parts: torch.Tensor, product: Linear) -> _Weigh | None:
     """What makes the exponentials, up to a factor for all; None where torch does better."""
-    if not _on_processor(parts):
+    if not on_processor(parts):
         return None
     largest = _largest_likeness(parts[:2])
     if parts.dtype is torch.float32:
@@ -86,10 +86,6 @@ def _weighing(parts: torch.Tensor, product: Linear) -> _Weigh | None:
     if not available(parts, parts) or largest >= _SAFE_SIGMOID:
         return None
     return functools.partial(_sigmoids, product, parts.new_full((parts.shape[-2],), -_SHIFT))
-
-
-def _on_processor(x: torch.Tensor) -> bool:
-    return x.device.type in ("cpu", "meta")
 
 
 def _sigmoids(

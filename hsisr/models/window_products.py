@@ -6,6 +6,8 @@ from typing import Final
 import torch
 from torch.nn import functional
 
+from hsisr.models.onednn import on_processor
+
 _AT_ONCE: Final = 2**17
 """Likenesses computed at once: half a MiB in float32, which stays in a core's cache."""
 _SAFE: Final = 2.0**60
@@ -14,7 +16,7 @@ _SAFE: Final = 2.0**60
 
 def counts_missing(x: torch.Tensor) -> bool:
     """Whether `attention_of_powers` counts pixels that are missing, for tensors like this one."""
-    return x.device.type in ("cpu", "meta") and x.dtype != torch.float16
+    return on_processor(x) and x.dtype != torch.float16
 
 
 def attention_of_powers(windows: torch.Tensor, heads: int, missing: int = 0) -> torch.Tensor:
