@@ -9,16 +9,16 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hsisr.commands.options import UpscaleOptions
     from hsisr.commands.upscale import upscale
-    from hsisr.io.opening import open_scene
+    from hsisr.engine.options import UpscaleOptions
+    from hsisr.io.open import open_scene
 
 __version__ = version("hsisr")
 __all__ = ["UpscaleOptions", "__version__", "open_scene", "upscale"]
 
 _HOMES = {
-    "UpscaleOptions": "hsisr.commands.options",
-    "open_scene": "hsisr.io.opening",
+    "UpscaleOptions": "hsisr.engine.options",
+    "open_scene": "hsisr.io.open",
     "upscale": "hsisr.commands.upscale",
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.io.protocol import Scene, SceneWriter
+from hsisr.io.base import Scene, SceneWriter
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
 from hsisr.scene.spectral_axis import SpectralAxis

@@ -15,8 +15,8 @@ FLOORS = (
     {"errors"},
     {"scene", "tiling", "degradation", "metrics"},
     {"io", "models"},
-    {"weights", "datasets", "training", "inference"},
-    {"commands"},
+    {"weights", "datasets", "training", "engine", "resume"},
+    {"commands", "benchmark"},
     {"cli", "__main__"},
 )
 

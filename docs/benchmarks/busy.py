@@ -1,4 +1,4 @@
-"""What it gains beside a busy program that waiting threads sleep soon (`hsisr.cli.neighbours`).
+"""What it gains beside a busy program that waiting threads sleep soon (`hsisr.cli.openmp`).
 
 `hsisr upscale` of one scene, whole processes in turns: as libgomp waits by itself, and as hsisr has
 it wait; first beside a program that keeps one core busy, then on a quiet machine, where hsisr
@@ -17,7 +17,7 @@ from pathlib import Path
 from scenes import write_scene
 from turns import in_turns, medians_and_ratio, options_of_pairs, print_machine, seconds_of
 
-from hsisr.cli.neighbours import SETTINGS, TIMES_ASKED
+from hsisr.cli.openmp import SETTINGS, TIMES_ASKED
 
 _HSISR_DECIDES = {key: text for key, text in os.environ.items() if key not in SETTINGS}
 _BY_ITSELF = {**_HSISR_DECIDES, "GOMP_SPINCOUNT": "300000"}

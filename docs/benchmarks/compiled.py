@@ -16,8 +16,8 @@ import torch
 from torch import nn
 from torch._inductor import config
 
-from hsisr.inference.rates import in_precision, taking_turns
-from hsisr.inference.tile_speed import lively_dacn, tiles_at_once
+from hsisr.benchmark.speed.rates import in_precision, taking_turns
+from hsisr.benchmark.speed.tile_speed import lively_dacn, tiles_at_once
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.registry import for_inference
 from hsisr.weights import default_for, load_weights, resolve

@@ -22,7 +22,7 @@ from scenes import write_scene
 
 RANDOM_DACN = """
 import sys
-from hsisr.inference.tile_speed import lively_dacn
+from hsisr.benchmark.speed.tile_speed import lively_dacn
 from hsisr.weights import save_weights
 save_weights(sys.argv[1], *lively_dacn(int(sys.argv[2])))
 """

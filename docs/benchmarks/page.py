@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hsisr.commands.benchmark.report import commands_text
-from hsisr.commands.benchmark.sections import report_tables
-from hsisr.commands.benchmark.tables import Table
+from hsisr.benchmark.report import commands_text
+from hsisr.benchmark.sections import report_tables
+from hsisr.benchmark.tables import Table
 
 Facts = Mapping[str, Any]
 PLAIN = "bicubic"

@@ -15,9 +15,9 @@ from typing import Any
 from scenes import write_scene
 from turns import in_turns, medians_and_ratio, options_of_pairs, print_machine
 
-from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.upscale import upscale
-from hsisr.inference.stitcher import Stitched, stitch
+from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.stitch import Stitched, stitch
 
 
 def without_journal(*words: Any, journal: object = None, **names: Any) -> Stitched:  # noqa: ARG001

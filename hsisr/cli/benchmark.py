@@ -14,7 +14,7 @@ from hsisr.cli.console import INTERRUPTED, QUIET, TERMINATED, expected_errors, p
 from hsisr.cli.options import Device, Json, Overwrite, Quiet, Threads, Verbose, verbosity
 
 if TYPE_CHECKING:
-    from hsisr.commands.benchmark.run import BenchmarkResult
+    from hsisr.benchmark.run import BenchmarkResult
 
 
 def benchmark(
@@ -133,8 +133,8 @@ def benchmark(
             }
             benchmark_speed(table_of_speed, json=json, quiet=level <= QUIET, others=given)
             return
-        from hsisr.commands.benchmark.run import BenchmarkOptions
-        from hsisr.commands.benchmark.run import benchmark as run
+        from hsisr.benchmark.run import BenchmarkOptions
+        from hsisr.benchmark.run import benchmark as run
 
         options = BenchmarkOptions(
             methods=_listed(methods),
@@ -206,7 +206,7 @@ def _seeds(text: str) -> tuple[int, dict[str, int]]:
 
 def _show(result: "BenchmarkResult", *, table: int | None, json: bool) -> None:
     """The report's path, the table asked for, or one JSON object; a line per failure."""
-    from hsisr.commands.benchmark.report import paper_table_text
+    from hsisr.benchmark.report import paper_table_text
 
     facts: dict[str, Any] = result.facts
     if json:

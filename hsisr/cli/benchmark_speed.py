@@ -16,7 +16,7 @@ def benchmark_speed(
     """Measure, print the tables or the JSON object.
 
     Args:
-        options: Of `hsisr.commands.benchmark.speed.options.SpeedOptions`; empty scales: all.
+        options: Of `hsisr.benchmark.speed.options.SpeedOptions`; empty scales: all.
         json: Print JSON in place of the tables.
         quiet: Say nothing on the way.
         others: Options of a comparison, and whether they were given.
@@ -28,9 +28,9 @@ def benchmark_speed(
         raise UsageError(
             f"found --speed with {', '.join(found)}; --speed compares no scores, leave them out"
         )
-    from hsisr.commands.benchmark.speed.options import SpeedOptions
-    from hsisr.commands.benchmark.speed.report import speed_page
-    from hsisr.commands.benchmark.speed.run import benchmark_speed as run
+    from hsisr.benchmark.speed.options import SpeedOptions
+    from hsisr.benchmark.speed.report import speed_page
+    from hsisr.benchmark.speed.run import benchmark_speed as run
 
     table = {key: value for key, value in options.items() if key != "scales" or value}
     facts = run(SpeedOptions(**table), say=None if quiet else say)

@@ -9,7 +9,7 @@ import typer
 
 from hsisr.cli.console import expected_errors, print_json, say
 from hsisr.cli.options import Axes, Device, Json, Overwrite, Quiet, Variable, Verbose, verbosity
-from hsisr.io.names import scene_path
+from hsisr.io.paths import scene_path
 
 if TYPE_CHECKING:
     from hsisr.commands.evaluate import Report

@@ -7,7 +7,7 @@ import typer
 
 from hsisr.cli.console import expected_errors, print_json
 from hsisr.cli.options import Axes, Json, Variable, Verbose, verbosity
-from hsisr.io.names import scene_path
+from hsisr.io.paths import scene_path
 
 if TYPE_CHECKING:
     from hsisr.commands.info import SceneInfo

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hsisr.cli.console import INTERRUPTED, QUIET, TERMINATED, expected_errors, print_json, say
-from hsisr.cli.neighbours import sleep_beside_others
+from hsisr.cli.openmp import sleep_beside_others
 from hsisr.cli.options import (
     Axes,
     Device,

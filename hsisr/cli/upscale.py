@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hsisr.cli.console import QUIET, expected_errors, print_json, say
-from hsisr.cli.neighbours import sleep_beside_others
+from hsisr.cli.openmp import sleep_beside_others
 from hsisr.cli.options import (
     Axes,
     Device,
@@ -23,7 +23,7 @@ from hsisr.cli.options import (
     verbosity,
 )
 from hsisr.cli.progress import progress_bars
-from hsisr.io.names import scene_path
+from hsisr.io.paths import scene_path
 
 if TYPE_CHECKING:
     from hsisr.commands.archive import Selection
@@ -144,7 +144,7 @@ def upscale(
     with expected_errors(level):
         from hsisr.commands.archive import Wanted, select
         from hsisr.commands.batch import Done, make_folder, upscale_all
-        from hsisr.commands.options import UpscaleOptions
+        from hsisr.engine.options import UpscaleOptions
 
         options = UpscaleOptions(
             scale=scale,

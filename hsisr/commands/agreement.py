@@ -21,7 +21,7 @@ from hsisr.commands.pairing import (
 )
 from hsisr.degradation import DEGRADATIONS
 from hsisr.errors import InputDataError
-from hsisr.io.protocol import Scene
+from hsisr.io.base import Scene
 from hsisr.metrics.report import jsonable
 from hsisr.metrics.spectral import AngleSum
 from hsisr.tiling.windows import Window

@@ -6,15 +6,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.scene_list import list_name, read_list
 from hsisr.commands.shard import Shard, shard_named, shard_of_job
+from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrError, InputDataError, UsageError
-from hsisr.io.names import RemotePath, scene_path, sibling
-from hsisr.io.opening import find_scenes
-from hsisr.io.stac import SourceItem, is_item_name, item_beside, read_item
-from hsisr.io.writer import guess_format
-from hsisr.io.zarr_store import is_zarr_store
+from hsisr.io.open import find_scenes
+from hsisr.io.paths import RemotePath, scene_path, sibling
+from hsisr.io.stac.item import SourceItem, is_item_name, item_beside, read_item
+from hsisr.io.write import guess_format
+from hsisr.io.zarr.store import is_zarr_store
 
 SUFFIXES = {"GTiff": ".tif", "COG": ".tif", "ENVI": ".hdr", "MAT": ".mat", "Zarr": ".zarr"}
 """Suffix of an output by its format."""

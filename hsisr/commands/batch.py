@@ -9,11 +9,10 @@ from typing import Any
 
 from hsisr.commands.archive import Failure, Selection, Work
 from hsisr.commands.completion import judge, output_files, source_states, told_of_source
-from hsisr.commands.completion_record import Record, making_of, write_record
 from hsisr.commands.model_choice import ChosenModel, choose_model
-from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.stac_item import check_item, write_item
 from hsisr.commands.upscale import Progress, UpscaleResult, plan_upscale, upscale
+from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import (
     HsisrError,
     HsisrWarning,
@@ -23,9 +22,10 @@ from hsisr.errors import (
     UsageError,
     means_no_memory,
 )
-from hsisr.io.names import RemotePath, scene_path
+from hsisr.io.atomic import resource_errors
+from hsisr.io.paths import RemotePath, scene_path
 from hsisr.io.scene_files import FileState, head_of, states
-from hsisr.io.temporary import resource_errors
+from hsisr.resume.record import Record, output_spec_of, write_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +248,7 @@ def _remember(begun: _Begun, result: UpscaleResult) -> None:
             output=states(files),
             heads={path.name: head for path in files if (head := head_of(path))},
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            making=making_of(options, work.output, result.model, result.weights_sha256),
+            making=output_spec_of(options, work.output, result.model, result.weights_sha256),
             moved_values=result.moved_values,
             seconds=round(result.seconds, 3),
             remote_source=begun.remote,

@@ -15,20 +15,20 @@ from pathlib import Path
 from typing import Literal
 
 from hsisr.commands.archive import Work, item_path
-from hsisr.commands.completion_record import Making, Record, making, making_of, read_record
 from hsisr.commands.model_choice import ChosenModel
-from hsisr.commands.options import UpscaleOptions
-from hsisr.commands.provenance import provenance_of
+from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrError
-from hsisr.io.envi_writer import envi_pair
-from hsisr.io.names import RemotePath, sibling
-from hsisr.io.opening import open_scene
-from hsisr.io.remote import refuse_unwritable
-from hsisr.io.remote_files import is_half_sent
-from hsisr.io.remote_identity import has_changed, remote_identity
+from hsisr.io.envi.writer import envi_pair
+from hsisr.io.open import open_scene
+from hsisr.io.paths import RemotePath, sibling
+from hsisr.io.remote.files import is_half_sent
+from hsisr.io.remote.fingerprint import has_changed, remote_identity
+from hsisr.io.remote.transport import refuse_unwritable
 from hsisr.io.scene_files import FileState, head_of, require_whole, scene_files, states
-from hsisr.io.writer import guess_format
+from hsisr.io.write import guess_format
 from hsisr.models.interpolation import KERNELS
+from hsisr.resume.provenance import provenance_of
+from hsisr.resume.record import OutputSpec, Record, output_spec, output_spec_of, read_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def _by_what_is_there(work: Work, options: UpscaleOptions, model: ChosenModel) -
     is_item_alone = {state.name for state in found} == {item_path(work.output).name}
     if not found or (is_item_alone and record is None):
         return Verdict("absent")
-    wanted = making_of(options, work.output, model.name, model.sha256)
+    wanted = output_spec_of(options, work.output, model.name, model.sha256)
     if record is None:
         return _by_tags(work, options, wanted)
     names = {path.name for path in files}
@@ -104,7 +104,7 @@ def _by_what_is_there(work: Work, options: UpscaleOptions, model: ChosenModel) -
     return Verdict("other", "has changed since it was made")
 
 
-def _by_record(work: Work, wanted: Making, record: Record) -> Verdict:
+def _by_record(work: Work, wanted: OutputSpec, record: Record) -> Verdict:
     then = record.remote_source
     changed = bool(then) and has_changed(then, told_of_source(work))
     if changed or set(source_states(work)) != set(record.source):
@@ -145,7 +145,7 @@ def _is_half(
     return len(found) < len(remembered) or _tags_if_whole(output) is None
 
 
-def _by_tags(work: Work, options: UpscaleOptions, wanted: Making) -> Verdict:
+def _by_tags(work: Work, options: UpscaleOptions, wanted: OutputSpec) -> Verdict:
     tags = _tags_if_whole(work.output)
     if tags is None:
         return Verdict("other", "has no record and cannot be read to its end")
@@ -170,12 +170,12 @@ def _tags_if_whole(output: Path) -> dict[str, str] | None:
         return None
 
 
-def _making_in(tags: dict[str, str], output: Path) -> Making | None:
+def _making_in(tags: dict[str, str], output: Path) -> OutputSpec | None:
     try:
         options = json.loads(tags["OPTIONS"])
         model = tags["MODEL"]
         sha256 = None if model in KERNELS else tags.get("WEIGHTS_SHA256")
-        return making(options, output, model, sha256)
+        return output_spec(options, output, model, sha256)
     except (LookupError, ValueError, AttributeError):  # UsageError of a strange format is one
         return None
 
@@ -187,7 +187,7 @@ def _same_input(work: Work, options: UpscaleOptions, tags: Mapping[str, str]) ->
     try:
         made = datetime.fromisoformat(tags.get("CREATED", "")).timestamp()
         newest = max(state.mtime_ns for state in source_states(work)) / 1e9
-        if newest > made + 1:  # the time of making is told in whole seconds
+        if newest > made + 1:  # the time of output_spec is told in whole seconds
             return False
         with (
             closing(open_scene(work.scene, variable=options.variable, axes=options.axes)) as lr,

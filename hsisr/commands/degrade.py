@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.commands.provenance import PREFIX, with_provenance
 from hsisr.commands.storage import output_numbers, refuse_same_file
 from hsisr.degradation import Degradation, degradation_named
 from hsisr.errors import InputDataError, MovedValuesWarning, UsageError
+from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.io.cropped import cropped_to_multiple
-from hsisr.io.names import scene_path
-from hsisr.io.opening import open_scene
-from hsisr.io.protocol import Scene, SceneWriter, TargetOptions
-from hsisr.io.writer import MASKABLE, check_target, create_writer, guess_format
+from hsisr.io.open import open_scene
+from hsisr.io.paths import scene_path
+from hsisr.io.write import MASKABLE, check_target, create_writer, guess_format
+from hsisr.resume.provenance import PREFIX, with_provenance
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import quantise
 from hsisr.tiling.windows import Window

@@ -11,9 +11,9 @@ from hsisr.commands.agreement import FIGURES as LR_FIGURES
 from hsisr.commands.agreement import Agreement, measure_agreement
 from hsisr.commands.pairing import paired_strips, require_same_grid, same_unit
 from hsisr.errors import HsisrWarning, UsageError
-from hsisr.io.names import scene_path
-from hsisr.io.opening import open_scene, options_of_kind
-from hsisr.io.protocol import Scene
+from hsisr.io.base import Scene
+from hsisr.io.open import open_scene, options_of_kind
+from hsisr.io.paths import scene_path
 from hsisr.metrics.conventions import FIGURES, convention_named
 from hsisr.metrics.report import (
     UNITS,

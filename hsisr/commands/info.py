@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hsisr.io.opening import open_scene
+from hsisr.io.open import open_scene
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling.windows import Window

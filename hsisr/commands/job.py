@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 
 from hsisr.commands.model_choice import ChosenModel, plan_work
-from hsisr.commands.options import UpscaleOptions
-from hsisr.commands.provenance import provenance_tags, with_provenance
 from hsisr.commands.storage import output_numbers
+from hsisr.engine.memory_estimate import Room
+from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.plan import Layout, Plan
+from hsisr.engine.statistics import BandStatistics, scene_statistics
 from hsisr.errors import InputDataError
-from hsisr.inference.footprint import Room
-from hsisr.inference.planning import Layout, Plan
-from hsisr.inference.statistics import BandStatistics, scene_statistics
-from hsisr.io.protocol import Scene, TargetOptions
-from hsisr.io.rolling import rows_at_once
-from hsisr.io.writer import MASKABLE, block_size, guess_format
+from hsisr.io.base import Scene, TargetOptions
+from hsisr.io.row_cache import rows_at_once
+from hsisr.io.write import MASKABLE, block_size, guess_format
+from hsisr.resume.provenance import provenance_tags, with_provenance
 from hsisr.scene.metadata import SceneMetadata
 
 

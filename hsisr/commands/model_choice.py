@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hsisr.commands.options import UpscaleOptions
-from hsisr.errors import HsisrWarning, WeightsError
-from hsisr.inference.devices import device_named, precision_named
-from hsisr.inference.footprint import tile_bytes, tiles_that_pay
-from hsisr.inference.freed_memory import keep_freed_memory
-from hsisr.inference.planning import (
+from hsisr.engine.allocator import tune_allocator
+from hsisr.engine.device import device_named, precision_named
+from hsisr.engine.memory_estimate import tile_bytes, tiles_that_pay
+from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.plan import (
     BandGroup,
     Layout,
     Plan,
@@ -19,9 +18,10 @@ from hsisr.inference.planning import (
     plan_interpolation,
     plan_network,
 )
-from hsisr.inference.statistics import BandStatistics
-from hsisr.inference.transfers import CudaTransfers
-from hsisr.inference.upscaler import InterpolationUpscaler, NetworkUpscaler
+from hsisr.engine.statistics import BandStatistics
+from hsisr.engine.transfers import CudaTransfers
+from hsisr.engine.upscaler import InterpolationUpscaler, NetworkUpscaler
+from hsisr.errors import HsisrWarning, WeightsError
 from hsisr.models.interpolation import KERNELS
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def plan_work(
         return plan_interpolation(upscaler, layout, tile=options.tile)
     from hsisr.models.registry import agrees, for_inference  # loads every network
 
-    keep_freed_memory()
+    tune_allocator()
     descriptor = model.weights.descriptor
     trained = model.weights.network.to(device)
     lean = for_inference(trained, precision, agreeing=options.consistency)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from affine import Affine
 
 from hsisr.errors import HsisrWarning, InputDataError
-from hsisr.io.protocol import Scene
+from hsisr.io.base import Scene
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling.windows import Window
 
@@ -105,7 +105,7 @@ def require_same_grid(reference: Scene, estimate: Scene, *, finer: int = 1) -> N
         what.append("size")
     a, b = one.georeference, other.georeference
     if a.crs_wkt and b.crs_wkt:
-        from hsisr.io.crs import same_crs
+        from hsisr.io.geotiff.crs import same_crs
 
         if not same_crs(a.crs_wkt, b.crs_wkt):
             what.append("CRS")
@@ -143,7 +143,7 @@ def _grid(scene: Scene) -> str:
     words = [f"{meta.bands} bands of {meta.rows} x {meta.cols} pixels"]
     place = meta.georeference
     if place.crs_wkt:
-        from hsisr.io.crs import crs_name
+        from hsisr.io.geotiff.crs import crs_name
 
         words.append(crs_name(place.crs_wkt))
     if place.transform:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from hsisr.commands.pairing import in_physical_unit, paired_strips, same_unit
 from hsisr.errors import OutputExistsError, ResourceError, UsageError
-from hsisr.io.protocol import Scene
+from hsisr.io.base import Scene
 from hsisr.metrics.report import Scores
 from hsisr.metrics.spectral import angles_deg
 from hsisr.tiling.windows import Window

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hsisr.io.protocol import TargetOptions
-from hsisr.io.writer import create_writer
+from hsisr.io.base import TargetOptions
+from hsisr.io.write import create_writer
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
 from hsisr.scene.spectral_axis import SpectralAxis

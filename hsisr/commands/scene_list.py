@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from hsisr.errors import InputDataError
-from hsisr.io.names import scene_path
+from hsisr.io.paths import scene_path
 
 STDIN: Final = Path("-")
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hsisr.commands.archive import Work, item_path
 from hsisr.errors import UsageError
-from hsisr.io.crs import crs_name
-from hsisr.io.envi_writer import envi_pair
-from hsisr.io.names import RemotePath
-from hsisr.io.opening import open_scene
-from hsisr.io.stac import SourceItem
-from hsisr.io.temporary import TemporaryPlace, refuse_existing, resource_errors
+from hsisr.io.atomic import TemporaryPlace, refuse_existing, resource_errors
+from hsisr.io.envi.writer import envi_pair
+from hsisr.io.geotiff.crs import crs_name
+from hsisr.io.open import open_scene
+from hsisr.io.paths import RemotePath
+from hsisr.io.stac.item import SourceItem
 from hsisr.scene.metadata import SceneMetadata
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from hsisr.errors import HsisrWarning, UsageError
-from hsisr.io.names import RemotePath, sibling
-from hsisr.io.protocol import Scene
+from hsisr.io.base import Scene
+from hsisr.io.paths import RemotePath, sibling
 from hsisr.scene.quantisation import StoredNumbers
 from hsisr.tiling.windows import Window
 

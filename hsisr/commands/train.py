@@ -20,9 +20,9 @@ from hsisr.commands.training_record import (
 from hsisr.datasets.catalogue import Dataset, dataset_named
 from hsisr.datasets.download import Fetching, data_folder, dataset_scenes
 from hsisr.datasets.download import Progress as DownloadProgress
+from hsisr.engine.allocator import tune_allocator
+from hsisr.engine.device import torch_threads
 from hsisr.errors import HsisrWarning, OutputExistsError, ResourceError
-from hsisr.inference.devices import torch_threads
-from hsisr.inference.freed_memory import keep_freed_memory
 from hsisr.training.distributed import Workers, joined_workers
 from hsisr.training.loop import Observer, Outcome, Plan
 from hsisr.training.loop import train as run_plan
@@ -55,7 +55,7 @@ def train(
         HsisrError: Training broke down.
     """
     recipe = chosen_recipe(options)
-    keep_freed_memory()
+    tune_allocator()
     with torch_threads(options.threads), joined_workers(options.device) as workers:
         return _train(options, recipe, workers, observer, downloading)
 

@@ -77,7 +77,7 @@ def _tests(tests: Sequence[Mapping[str, Any]]) -> str:
             figures = " | ".join(_number(test[scores][name]) for name in SHOWN)
             lines.append(f"| {test['scene']} | {who} | {figures} |")
     window = Window(*tests[0]["window"])
-    drawn = "" if tests[0]["drawn_towards_observed"] else "not "
+    drawn = "" if tests[0]["back_projected"] else "not "
     lines.append(
         f"\nRows {window.row} to {window.row_end - 1}, columns {window.col} to "
         f"{window.col_end - 1} of the scene, by which nothing was chosen; convention "

@@ -29,13 +29,13 @@ from hsisr.datasets.splits import (
     published_split,
     whole_split,
 )
-from hsisr.datasets.teaching import TeachingScene, coarser, fitting_region, teaching_scene
+from hsisr.datasets.training_scenes import TrainingScene, coarser, fitting_region, training_scene
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
-from hsisr.io.opening import find_scenes, open_scene, options_of_kind
-from hsisr.io.protocol import Scene
+from hsisr.io.base import Scene
+from hsisr.io.open import find_scenes, open_scene, options_of_kind
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.training.recipe import Recipe
-from hsisr.training.validation import Judge, judges_of
+from hsisr.training.validation import ValidationWindow, validation_windows
 
 _MOST_SCENE_BYTES = 2 << 30
 _LEAST_STRIP_LR_PX = 4
@@ -57,9 +57,9 @@ class Source:
 class TrainingData:
     """What a run learns from and is judged by."""
 
-    scenes: tuple[TeachingScene, ...]
+    scenes: tuple[TrainingScene, ...]
     patches: PatchSource
-    judges: tuple[Judge, ...]
+    judges: tuple[ValidationWindow, ...]
     total_steps: int
     validate_every: int
 
@@ -74,7 +74,7 @@ class TrainingData:
         return [_facts(scene) for scene in self.scenes]
 
 
-def _facts(scene: TeachingScene) -> dict[str, Any]:
+def _facts(scene: TrainingScene) -> dict[str, Any]:
     bands, rows, cols = scene.values.shape
     split = scene.split
     return {
@@ -153,9 +153,11 @@ def training_data(
     judged_elsewhere = bool(validation)
     scenes = [_read(s, scale, recipe, seed, whole=judged_elsewhere) for s in sources]
     elsewhere = [_read(s, scale, recipe, seed, whole=True) for s in validation]
-    judges = [judge for scene in elsewhere for judge in judges_of(scene, scale, whole=True)]
+    judges = [
+        judge for scene in elsewhere for judge in validation_windows(scene, scale, whole=True)
+    ]
     if not judged_elsewhere:
-        judges = [judge for scene in scenes for judge in judges_of(scene, scale)]
+        judges = [judge for scene in scenes for judge in validation_windows(scene, scale)]
     _say_leaks(scenes)
     if recipe.patches == "grid":
         return _grid_data(scenes, judges, recipe, descriptor, seed)
@@ -183,8 +185,8 @@ def training_data(
 
 
 def _grid_data(
-    scenes: Sequence[TeachingScene],
-    judges: Sequence[Judge],
+    scenes: Sequence[TrainingScene],
+    judges: Sequence[ValidationWindow],
     recipe: Recipe,
     descriptor: ModelDescriptor,
     seed: int,
@@ -217,12 +219,14 @@ def _grid_data(
 
 def _published_samples(
     samples: Sequence[GridSample], recipe: Recipe, seed: int
-) -> tuple[list[GridSample], list[Judge]]:
+) -> tuple[list[GridSample], list[ValidationWindow]]:
     """A tenth of the samples judges, though neighbouring groups of its patches are trained on."""
     count = math.floor(len(samples) / _PUBLISHED_SHARE)
     order = np.random.default_rng(seed).permutation(len(samples)).tolist()
     chosen = set(order[:count])
-    judges = [Judge(samples[n].scene, samples[n].window, (samples[n].bands,)) for n in chosen]
+    judges = [
+        ValidationWindow(samples[n].scene, samples[n].window, (samples[n].bands,)) for n in chosen
+    ]
     if not judges:
         raise InputDataError(
             f"found {len(samples)} samples, expected at least {_PUBLISHED_SHARE} for recipe "
@@ -231,7 +235,7 @@ def _published_samples(
     return [s for n, s in enumerate(samples) if n not in chosen], judges
 
 
-def _read(source: Source, scale: int, recipe: Recipe, seed: int, *, whole: bool) -> TeachingScene:
+def _read(source: Source, scale: int, recipe: Recipe, seed: int, *, whole: bool) -> TrainingScene:
     with closing(open_scene(source.path, variable=source.variable, axes=source.axes)) as scene:
         _require_shape(scene, source.dataset)
         region = fitting_region(scene, scale, _MOST_SCENE_BYTES)
@@ -250,7 +254,7 @@ def _read(source: Source, scale: int, recipe: Recipe, seed: int, *, whole: bool)
                 stacklevel=2,
             )
         split = _split(source, (region.rows, region.cols), scale, recipe, seed, whole=whole)
-        return teaching_scene(scene, scale, split, region)
+        return training_scene(scene, scale, split, region)
 
 
 def _split(
@@ -283,7 +287,7 @@ def _require_shape(scene: Scene, dataset: Dataset | None) -> None:
     )
 
 
-def _say_leaks(scenes: Sequence[TeachingScene]) -> None:
+def _say_leaks(scenes: Sequence[TrainingScene]) -> None:
     for scene in scenes:
         leak, test = scene.split.leak_px, scene.split.test_px
         if leak:
@@ -295,7 +299,7 @@ def _say_leaks(scenes: Sequence[TeachingScene]) -> None:
             )
 
 
-def _warn_if_unjudged(judges: Sequence[Judge]) -> None:
+def _warn_if_unjudged(judges: Sequence[ValidationWindow]) -> None:
     if not judges:
         warnings.warn(
             "the scenes are too small to hold anything out, so nothing is validated and the last "

@@ -15,21 +15,21 @@ from hsisr.commands.cluster.strips import compute_strips
 from hsisr.commands.completion import judge
 from hsisr.commands.job import Job, UpscaleResult
 from hsisr.commands.model_choice import ChosenModel, choose_model
-from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.storage import refuse_same_file
-from hsisr.commands.unfinished import Binding, Run, is_unfinished, run_place, unfinished_run
+from hsisr.engine.device import device_named, torch_threads
+from hsisr.engine.memory_estimate import room_at_hand
+from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.stitch import Stitched, stitch
 from hsisr.errors import HsisrWarning, InputDataError, MovedValuesWarning
-from hsisr.inference.devices import device_named, torch_threads
-from hsisr.inference.footprint import room_at_hand
-from hsisr.inference.journal import Journal
-from hsisr.inference.stitcher import Stitched, stitch
-from hsisr.io.behind import written_behind
-from hsisr.io.names import scene_path
-from hsisr.io.opening import open_scene
-from hsisr.io.protocol import Scene, TargetOptions
+from hsisr.io.async_writer import writing_async
+from hsisr.io.base import Scene, TargetOptions
+from hsisr.io.open import open_scene
+from hsisr.io.paths import scene_path
 from hsisr.io.quicklook import check_quicklook, write_quicklook
 from hsisr.io.scene_files import scene_identity
-from hsisr.io.writer import check_target, create_writer
+from hsisr.io.write import check_target, create_writer
+from hsisr.resume.journal import Journal
+from hsisr.resume.lock import RunKey, RunLock, is_unfinished, locked_run, run_place
 
 __all__ = ["Progress", "UpscaleResult", "plan_upscale", "upscale"]
 
@@ -39,7 +39,7 @@ Progress = Callable[[int, int], None]
 """Called with the tiles finished and the tiles in all."""
 
 Stitcher = Callable[..., Stitched]
-"""Called as `hsisr.inference.stitcher.stitch` is."""
+"""Called as `hsisr.engine.stitch.stitch` is."""
 
 
 def upscale(
@@ -155,7 +155,7 @@ def _opened(source: Path, options: UpscaleOptions) -> Scene:
 
 def _unfinished(
     source: Path, output: Path, options: UpscaleOptions, model: ChosenModel, threads: int
-) -> AbstractContextManager[Run]:
+) -> AbstractContextManager[RunLock]:
     """The run as it stands: begun now, or by an earlier one that was broken off."""
     named = {f.name: getattr(options, f.name) for f in fields(options) if f.name not in _FREE}
     settings = {
@@ -167,16 +167,18 @@ def _unfinished(
         "hsisr": __version__,
         "torch": version("torch"),
     }
-    return unfinished_run(
+    return locked_run(
         run_place(output, options.format),
-        lambda: Binding(input=scene_identity(source), settings=settings),
+        lambda: RunKey(input=scene_identity(source), settings=settings),
         lambda: room_at_hand(device_named(options.device)),
         resume=options.resume,
         overwrite=options.overwrite,
     )
 
 
-def _run(job: Job, progress: Progress | None, run: Run, threads: int, stitcher: Stitcher) -> int:
+def _run(
+    job: Job, progress: Progress | None, run: RunLock, threads: int, stitcher: Stitcher
+) -> int:
     """Do the work; returns how many values had to be moved."""
     done = 0
 
@@ -186,7 +188,7 @@ def _run(job: Job, progress: Progress | None, run: Run, threads: int, stitcher: 
         if progress is not None:
             progress(done, job.plan.tiles)
 
-    with written_behind(create_writer(job.output, job.metadata, job.target)) as writer:
+    with writing_async(create_writer(job.output, job.metadata, job.target)) as writer:
         if job.options.scheduler is not None:
             compute_strips(job, run, threads, advance)
             progress = None  # all is done; what follows only puts it together
@@ -208,7 +210,7 @@ def _run(job: Job, progress: Progress | None, run: Run, threads: int, stitcher: 
     return stitched.moved
 
 
-def _journal(job: Job, run: Run) -> Journal | None:
+def _journal(job: Job, run: RunLock) -> Journal | None:
     """Where finished strips are kept, if that is worth its while.
 
     An interpolation is done again in the time that its strips take to be read.

@@ -15,9 +15,9 @@ from hsisr.commands.degrade import DegradeOptions, degrade
 from hsisr.commands.evaluate import score_pair
 from hsisr.degradation import degradation_named
 from hsisr.errors import InputDataError, UsageError
+from hsisr.io.base import Scene
 from hsisr.io.cropped import cropped_to_multiple
-from hsisr.io.opening import open_scene
-from hsisr.io.protocol import Scene
+from hsisr.io.open import open_scene
 from hsisr.metrics.conventions import FIGURES, convention_named
 from hsisr.metrics.report import (
     UNITS,
@@ -195,8 +195,8 @@ class Trial:
 
     def upscaled(self, model: str | None, *, consistency: bool) -> "UpscaleResult":
         """Bring the degraded scene back; the result stays until the next one or the end."""
-        from hsisr.commands.options import UpscaleOptions
         from hsisr.commands.upscale import upscale  # torch loads only here
+        from hsisr.engine.options import UpscaleOptions
 
         chosen = UpscaleOptions(
             scale=self.options.scale,

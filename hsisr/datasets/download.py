@@ -20,7 +20,7 @@ import requests
 
 from hsisr.datasets.catalogue import Dataset, RemoteFile
 from hsisr.errors import HsisrError, InputDataError, ResourceError
-from hsisr.io.opening import find_scenes
+from hsisr.io.open import find_scenes
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes there and the bytes in all, where the server says so."""

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.datasets.teaching import TeachingScene
+from hsisr.datasets.training_scenes import TrainingScene
 from hsisr.errors import InputDataError
 from hsisr.tiling.windows import Window, window_starts
 
@@ -60,7 +60,7 @@ class Patch:
 
 
 def cut_patch(
-    scene: TeachingScene, window: Window, bands: Sequence[int], *, normalise: bool
+    scene: TrainingScene, window: Window, bands: Sequence[int], *, normalise: bool
 ) -> Patch:
     """A window of some bands, minus their means and divided by their deviations if wanted."""
     chosen = list(bands)
@@ -126,7 +126,7 @@ class RandomPatches:
         InputDataError: No training window is large enough for a patch.
     """
 
-    scenes: Sequence[TeachingScene]
+    scenes: Sequence[TrainingScene]
     scale: int
     group_size: int
     crop_lr_px: int
@@ -158,17 +158,17 @@ class RandomPatches:
             patches.append(self._sample(scene, side * self.scale, rng))
         return stacked(patches, self.scale)
 
-    def _side(self, scene: TeachingScene) -> int:
+    def _side(self, scene: TrainingScene) -> int:
         """Side of the patches this scene can give, in LR pixels; 0 if it is too small."""
         largest = max(min(w.rows, w.cols) for w in scene.split.training) // self.scale
         return min(self.crop_lr_px, largest) if largest >= LEAST_LR_PX else 0
 
-    def _sample(self, scene: TeachingScene, side: int, rng: np.random.Generator) -> Patch:
+    def _sample(self, scene: TrainingScene, side: int, rng: np.random.Generator) -> Patch:
         window = self._window(scene, side, rng)
         patch = cut_patch(scene, window, self._bands(scene, rng), normalise=self.normalise)
         return patch.turned(int(rng.integers(8))) if self.augmentation.flips else patch
 
-    def _window(self, scene: TeachingScene, side: int, rng: np.random.Generator) -> Window:
+    def _window(self, scene: TrainingScene, side: int, rng: np.random.Generator) -> Window:
         """A place with data; the best of some tries where the scene has gaps."""
         homes = [w for w in scene.split.training if w.rows >= side and w.cols >= side]
         sizes = np.array([w.rows * w.cols for w in homes], np.float64)
@@ -186,7 +186,7 @@ class RandomPatches:
                 break
         return best
 
-    def _bands(self, scene: TeachingScene, rng: np.random.Generator) -> list[int]:
+    def _bands(self, scene: TrainingScene, rng: np.random.Generator) -> list[int]:
         """Consecutive bands, or every n-th; mirrored where there are too few; maybe reversed."""
         size, bands = self.group_size, scene.bands
         step = int(rng.integers(1, self.augmentation.band_steps + 1))
@@ -201,7 +201,7 @@ class RandomPatches:
         return chosen
 
 
-def _training_px(scene: TeachingScene) -> int:
+def _training_px(scene: TrainingScene) -> int:
     return sum(w.rows * w.cols for w in scene.split.training)
 
 
@@ -209,13 +209,13 @@ def _training_px(scene: TeachingScene) -> int:
 class GridSample:
     """One patch and one group of bands."""
 
-    scene: TeachingScene
+    scene: TrainingScene
     window: Window
     bands: tuple[int, ...]
 
 
 def grid_samples(
-    scene: TeachingScene, size: int, overlap: int, *, anchored: bool = True
+    scene: TrainingScene, size: int, overlap: int, *, anchored: bool = True
 ) -> list[GridSample]:
     """Every training window with every band group.
 

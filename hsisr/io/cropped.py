@@ -7,12 +7,12 @@ from typing import Any
 import numpy.typing as npt
 
 from hsisr.errors import InputDataError
-from hsisr.io.protocol import Scene
-from hsisr.io.wrapped import WrappedScene
+from hsisr.io.base import Scene
+from hsisr.io.delegating import DelegatingScene
 from hsisr.tiling.windows import Window
 
 
-class CroppedScene(WrappedScene):
+class CroppedScene(DelegatingScene):
     """The upper left part of a scene; its georeference stays as it is.
 
     Raises:

@@ -7,8 +7,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from hsisr.errors import UsageError
-from hsisr.io.protocol import Scene
-from hsisr.io.temporary import TemporaryPlace, refuse_existing, resource_errors
+from hsisr.io.atomic import TemporaryPlace, refuse_existing, resource_errors
+from hsisr.io.base import Scene
 from hsisr.scene.spectral_axis import SpectralAxis
 from hsisr.tiling.windows import Window
 

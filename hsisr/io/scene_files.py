@@ -10,14 +10,14 @@ from typing import Final
 from tifffile import TiffFile
 
 from hsisr.errors import InputDataError
-from hsisr.io.envi import DATA_SUFFIXES
-from hsisr.io.names import RemotePath
-from hsisr.io.opening import open_scene
-from hsisr.io.remote import zarr_store_of
-from hsisr.io.remote_files import read_beginning, remote_state
-from hsisr.io.remote_identity import remote_identity
-from hsisr.io.stack import DAMAGED
-from hsisr.io.zarr_store import OpenStore
+from hsisr.io.arrays.stack import DAMAGED
+from hsisr.io.envi.reader import DATA_SUFFIXES
+from hsisr.io.open import open_scene
+from hsisr.io.paths import RemotePath
+from hsisr.io.remote.files import read_beginning, remote_state
+from hsisr.io.remote.fingerprint import remote_identity
+from hsisr.io.remote.transport import zarr_store_of
+from hsisr.io.zarr.store import OpenStore
 from hsisr.tiling.windows import Window
 
 _BESIDE: Final = (".aux.xml", ".msk", ".ovr")

@@ -90,7 +90,7 @@ def agreeing_lr(
     return near, rest
 
 
-def draw_towards(
+def back_project(
     hr: torch.Tensor, observed: torch.Tensor, kernel: Kernel, scale: int, rounds: int = ROUNDS
 ) -> torch.Tensor:
     """Back-project any result: smooth, and close to agreement.

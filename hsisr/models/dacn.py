@@ -14,9 +14,9 @@ from torch import nn
 from torch.nn import functional
 
 from hsisr.errors import WeightsError
-from hsisr.models.comparison import require_bands, sized
+from hsisr.models.common import require_bands, sized
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.models.folding import folding_pays, upsampled_and_convolved
+from hsisr.models.fast.folding import folding_pays, upsampled_and_convolved
 from hsisr.models.layers import AttentionBlock, Pooling, UpsamplingBlock, initialise
 
 BLOCK_FEATURES: Final = (32, 64, 128)

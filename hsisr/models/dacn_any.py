@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from hsisr.errors import WeightsError
 from hsisr.models.back_projection import ROUNDS, repeat_pixels
-from hsisr.models.comparison import require_bands, sized
+from hsisr.models.common import require_bands, sized
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS, interpolate
 from hsisr.models.layers import ChannelAttention
@@ -96,8 +96,8 @@ class WindowAttention(nn.Module):
         tokens = self.norm(grid.permute(0, 2, 4, 3, 5, 1).reshape(-1, w * w, channels))
         parts = self.query_key_value(tokens).unflatten(-1, (3, self.heads, -1))
         query, key, value = parts.permute(2, 0, 3, 1, 4)
-        likeness = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
-        heads = likeness.softmax(-1) @ value
+        logits = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
+        heads = logits.softmax(-1) @ value
         attended: torch.Tensor = self.output(heads.transpose(1, 2).flatten(-2))
         grid = attended.reshape(n, high // w, wide // w, w, w, channels)
         whole = grid.permute(0, 5, 1, 3, 2, 4).reshape(n, channels, high, wide)
@@ -169,14 +169,14 @@ class DacnAny(nn.Module):
         features = self.entry(seen.contiguous(memory_format=torch.channels_last))
         features = features + self.exit(self.blocks(features))
         detail = self.upsampling(features).float()
-        base = _agreeing_base(lr.float(), self.scale)
+        base = _consistent_bicubic(lr.float(), self.scale)
         # detail has mean 0 over each LR pixel: the result agrees with `lr` as well as the base does
         mean = functional.avg_pool2d(detail, self.scale)
         hr: torch.Tensor = base + (detail - repeat_pixels(mean, self.scale))
         return hr
 
 
-def _agreeing_base(lr: torch.Tensor, scale: int) -> torch.Tensor:
+def _consistent_bicubic(lr: torch.Tensor, scale: int) -> torch.Tensor:
     """`interpolate_consistently` as products with matrices, which tiles are small enough for."""
     with in_full(lr):
         down, right = (_interpolation(n, scale, lr.device) for n in lr.shape[-2:])

@@ -13,22 +13,22 @@ from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from hsisr.errors import WeightsError
-from hsisr.models.as3_itransunet import as3_itransunet_descriptor, build_as3_itransunet
-from hsisr.models.cssfenet import build_cssfenet, cssfenet_descriptor
-from hsisr.models.cuda_graph import Graphed
 from hsisr.models.dacn import Dacn, build_dacn, dacn_descriptor
 from hsisr.models.dacn_any import DacnAny, build_dacn_any, dacn_any_descriptor
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.models.dsdcn import build_dsdcn, dsdcn_descriptor
-from hsisr.models.edsr import build_edsr, edsr_descriptor
-from hsisr.models.fgin import build_fgin, fgin_descriptor
-from hsisr.models.lean_dacn import DacnInUse
-from hsisr.models.lean_dacn_any import DacnAnyInUse
-from hsisr.models.mcnet import build_mcnet, mcnet_descriptor
-from hsisr.models.msdformer import build_msdformer, msdformer_descriptor
-from hsisr.models.msfmnet import build_msfmnet, msfmnet_descriptor
-from hsisr.models.pdenet import build_pdenet, pdenet_descriptor
-from hsisr.models.vdsr import build_vdsr, vdsr_descriptor
+from hsisr.models.fast.cuda_graph import Graphed
+from hsisr.models.fast.dacn import DacnInUse
+from hsisr.models.fast.dacn_any import DacnAnyInUse
+from hsisr.models.literature.as3_itransunet import as3_itransunet_descriptor, build_as3_itransunet
+from hsisr.models.literature.cssfenet import build_cssfenet, cssfenet_descriptor
+from hsisr.models.literature.dsdcn import build_dsdcn, dsdcn_descriptor
+from hsisr.models.literature.edsr import build_edsr, edsr_descriptor
+from hsisr.models.literature.fgin import build_fgin, fgin_descriptor
+from hsisr.models.literature.mcnet import build_mcnet, mcnet_descriptor
+from hsisr.models.literature.msdformer import build_msdformer, msdformer_descriptor
+from hsisr.models.literature.msfmnet import build_msfmnet, msfmnet_descriptor
+from hsisr.models.literature.pdenet import build_pdenet, pdenet_descriptor
+from hsisr.models.literature.vdsr import build_vdsr, vdsr_descriptor
 
 MOST_TENSORS: Final = 5_000
 MOST_NUMBERS: Final = 10**9
@@ -112,7 +112,7 @@ def for_inference(
     Args:
         network: On any device, in evaluation mode; stays as it is.
         precision: Of autocast around the calls, if any.
-        agreeing: Give what `draw_towards` would make of them, up to the rounding of `precision`,
+        agreeing: Give what `back_project` would make of them, up to the rounding of `precision`,
             where that costs nothing; `agrees` tells.
 
     Returns:

@@ -4,7 +4,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from hsisr.io.temporary import resource_errors
+from hsisr.io.atomic import resource_errors
 
 
 def replace_file(path: Path, content: bytes) -> None:

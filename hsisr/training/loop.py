@@ -29,8 +29,8 @@ from hsisr.training.schedule import WeightAverage, rate_factor
 from hsisr.training.state import Progress, Record, TrainingState, load_state, save_state
 from hsisr.training.validation import (
     Float32,
-    Judge,
     Scores,
+    ValidationWindow,
     bicubic_scores,
     network_scores,
     picture,
@@ -58,7 +58,7 @@ class Plan:
     descriptor: ModelDescriptor
     recipe: Recipe
     source: PatchSource
-    judges: Sequence[Judge]
+    judges: Sequence[ValidationWindow]
     """Empty: nothing is validated, and the last weights count as the best."""
     total_steps: int
     validate_every: int

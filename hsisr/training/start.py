@@ -6,8 +6,8 @@ from typing import Final
 import torch
 from torch import nn
 
+from hsisr.engine.device import device_named
 from hsisr.errors import UsageError, WeightsError
-from hsisr.inference.devices import device_named
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.registry import architecture_named, build
 from hsisr.training.distributed import Workers

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from hsisr.datasets.teaching import TeachingScene
-from hsisr.inference.upscaler import Upscaler
+from hsisr.datasets.training_scenes import TrainingScene
+from hsisr.engine.upscaler import Upscaler
 from hsisr.metrics.conventions import convention_named
 from hsisr.metrics.report import Scores, jsonable
 from hsisr.metrics.scoring import ScoreAccumulator
 from hsisr.metrics.statistics import PairStatistics
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.training.validation import Judge, network_upscaler, plain_upscaler, upscaled
+from hsisr.training.validation import ValidationWindow, network_upscaler, plain_upscaler, upscaled
 
 CONVENTION: Final = "dacn"
 SHOWN: Final = ("mpsnr", "mssim", "sam", "cc", "ergas", "rmse")
@@ -27,7 +27,7 @@ SHOWN: Final = ("mpsnr", "mssim", "sam", "cc", "ergas", "rmse")
 def scores_on_test_windows(
     network: nn.Module,
     descriptor: ModelDescriptor,
-    scenes: Sequence[TeachingScene],
+    scenes: Sequence[TrainingScene],
     device: torch.device,
     *,
     consistent: bool,
@@ -46,7 +46,7 @@ def scores_on_test_windows(
     found = []
     for scene in scenes:
         for window in scene.split.test:
-            judge = Judge(scene, window)
+            judge = ValidationWindow(scene, window)
             own = network_upscaler(network, descriptor, judge, device, consistent=consistent)
             plain = plain_upscaler(descriptor)
             found.append(
@@ -54,7 +54,7 @@ def scores_on_test_windows(
                     "scene": scene.name,
                     "window": [window.row, window.col, window.rows, window.cols],
                     "convention": CONVENTION,
-                    "drawn_towards_observed": consistent,
+                    "back_projected": consistent,
                     "scores": _figures(judge, own, descriptor),
                     "bicubic": _figures(judge, plain, descriptor),
                 }
@@ -63,12 +63,14 @@ def scores_on_test_windows(
     return found
 
 
-def _figures(judge: Judge, upscaler: Upscaler, descriptor: ModelDescriptor) -> dict[str, Any]:
+def _figures(
+    judge: ValidationWindow, upscaler: Upscaler, descriptor: ModelDescriptor
+) -> dict[str, Any]:
     scores = _scores(judge, upscaler, descriptor)
     return {name: jsonable(scores.values[name]) for name in SHOWN}
 
 
-def _scores(judge: Judge, upscaler: Upscaler, descriptor: ModelDescriptor) -> Scores:
+def _scores(judge: ValidationWindow, upscaler: Upscaler, descriptor: ModelDescriptor) -> Scores:
     reference = judge.scene.cut(judge.window)
     mask = judge.scene.mask(judge.window)
     valid = np.broadcast_to(np.True_ if mask is None else mask, reference.shape)

@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 from hsisr.datasets.patches import area_average
-from hsisr.datasets.teaching import TeachingScene
-from hsisr.inference.upscaler import InterpolationUpscaler, NetworkUpscaler, Upscaler
+from hsisr.datasets.training_scenes import TrainingScene
+from hsisr.engine.upscaler import InterpolationUpscaler, NetworkUpscaler, Upscaler
 from hsisr.io.quicklook import colour_bands
 from hsisr.metrics.spatial import BandMoments, psnr_db
 from hsisr.metrics.spectral import AngleSum
@@ -32,10 +32,10 @@ _MOST_LR_PX = 48
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
+class ValidationWindow:
     """One window of one scene, and the band groups to predict (None: all bands)."""
 
-    scene: TeachingScene
+    scene: TrainingScene
     window: Window
     groups: tuple[tuple[int, ...], ...] | None = None
 
@@ -48,7 +48,9 @@ class Scores:
     sam: float
 
 
-def judges_of(scene: TeachingScene, scale: int, *, whole: bool = False) -> list[Judge]:
+def validation_windows(
+    scene: TrainingScene, scale: int, *, whole: bool = False
+) -> list[ValidationWindow]:
     """The validation windows of a scene, or the middle of all of it; large ones cut to size."""
     windows = scene.split.validation
     if whole:
@@ -56,7 +58,7 @@ def judges_of(scene: TeachingScene, scale: int, *, whole: bool = False) -> list[
     middles = [_middle(window, scale) for window in windows]
     masks = [scene.mask(window) for window in middles]
     return [
-        Judge(scene, window)
+        ValidationWindow(scene, window)
         for window, mask in zip(middles, masks, strict=True)
         if mask is None or mask.any()
     ]
@@ -73,7 +75,7 @@ def _middle(window: Window, scale: int) -> Window:
 def network_scores(
     network: nn.Module,
     descriptor: ModelDescriptor,
-    judges: Sequence[Judge],
+    judges: Sequence[ValidationWindow],
     device: torch.device,
 ) -> Scores:
     """Scores of a network, in float32; its mode (training or not) is left as it was."""
@@ -87,14 +89,14 @@ def network_scores(
     return _mean(found)
 
 
-def bicubic_scores(judges: Sequence[Judge], descriptor: ModelDescriptor) -> Scores:
+def bicubic_scores(judges: Sequence[ValidationWindow], descriptor: ModelDescriptor) -> Scores:
     """Scores of plain cubic convolution (a = -0.5) on the same windows and bands."""
     plain = plain_upscaler(descriptor)
     return _mean([_scores(judge, plain, descriptor) for judge in judges])
 
 
 def picture(
-    network: nn.Module, descriptor: ModelDescriptor, judge: Judge, device: torch.device
+    network: nn.Module, descriptor: ModelDescriptor, judge: ValidationWindow, device: torch.device
 ) -> Float32:
     """The truth, plain bicubic and the network side by side, in colour.
 
@@ -125,7 +127,7 @@ def plain_upscaler(descriptor: ModelDescriptor) -> Upscaler:
 def network_upscaler(
     network: nn.Module,
     descriptor: ModelDescriptor,
-    judge: Judge,
+    judge: ValidationWindow,
     device: torch.device,
     *,
     consistent: bool = True,
@@ -147,7 +149,7 @@ def _mean(found: Sequence[Scores]) -> Scores:
     )
 
 
-def _scores(judge: Judge, upscaler: Upscaler, descriptor: ModelDescriptor) -> Scores:
+def _scores(judge: ValidationWindow, upscaler: Upscaler, descriptor: ModelDescriptor) -> Scores:
     groups = judge.groups or _groups(judge.scene.bands, descriptor)
     bands = sorted({band for group in groups for band in group})
     reference = judge.scene.cut(judge.window)[bands]
@@ -171,7 +173,7 @@ def _groups(bands: int, descriptor: ModelDescriptor) -> tuple[tuple[int, ...], .
     return tuple(tuple(range(start, start + size)) for start in starts)
 
 
-def upscaled(judge: Judge, upscaler: Upscaler, descriptor: ModelDescriptor) -> Float32:
+def upscaled(judge: ValidationWindow, upscaler: Upscaler, descriptor: ModelDescriptor) -> Float32:
     """The window from its LR pixels and those around it, shape (bands, rows, cols).
 
     Overlapping groups are averaged; bands in none of the judge's groups are 0.

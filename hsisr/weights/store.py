@@ -18,7 +18,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from hsisr.errors import WeightsError
-from hsisr.io.temporary import TemporaryPlace, resource_errors
+from hsisr.io.atomic import TemporaryPlace, resource_errors
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.weights.catalogue import CatalogueEntry
 from hsisr.weights.fitting import fitted, outline, refuse_misfits

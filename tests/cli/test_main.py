@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hsisr.io.opening import open_scene
+from hsisr.io.open import open_scene
 from tests.program import hsisr
 from tests.scenes import numbered, write_geotiff
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from hsisr.cli import neighbours
+from hsisr.cli import openmp as neighbours
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="libgomp is Linux's")
 

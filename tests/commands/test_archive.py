@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsisr.commands.archive import Failure, Selection, Wanted, Work, select
-from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.scene_list import read_list
 from hsisr.commands.shard import Shard, shard_named, shard_of_job
+from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import InputDataError, UsageError
 from tests.scenes import numbered, write_envi, write_geotiff, write_image_folder
 

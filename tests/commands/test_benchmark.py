@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from hsisr.commands.benchmark import runs
-from hsisr.commands.benchmark.run import BenchmarkOptions, BenchmarkResult, benchmark
+from hsisr.benchmark import runs
+from hsisr.benchmark.run import BenchmarkOptions, BenchmarkResult, benchmark
 from hsisr.commands.train import TrainOptions, TrainResult, train
 from hsisr.commands.wald import WaldOptions, evaluate_by_wald
 from hsisr.errors import HsisrError, OutputExistsError, UsageError, WeightsError

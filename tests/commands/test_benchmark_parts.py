@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 import torch
 
-from hsisr.commands.benchmark.courses import Course, courses, cut_part, leaks
-from hsisr.commands.benchmark.defaults import resolved
-from hsisr.commands.benchmark.maps import scene_maps
-from hsisr.commands.benchmark.methods import LOSSES, all_methods, method_named
-from hsisr.commands.benchmark.options import BenchmarkOptions
-from hsisr.commands.benchmark.published import published, published_figures
-from hsisr.commands.benchmark.runs import Run, planned_runs, recipe_of, train_options
-from hsisr.commands.benchmark.summary import Spread, figures_over_seeds
-from hsisr.commands.benchmark.tables import Table, paper_table
+from hsisr.benchmark.defaults import resolved
+from hsisr.benchmark.maps import scene_maps
+from hsisr.benchmark.methods import LOSSES, all_methods, method_named
+from hsisr.benchmark.options import BenchmarkOptions
+from hsisr.benchmark.published import published, published_figures
+from hsisr.benchmark.runs import Run, planned_runs, recipe_of, train_options
+from hsisr.benchmark.speed import network_cost as cost
+from hsisr.benchmark.speed.network_cost import measured
+from hsisr.benchmark.speed.plain import PlainDacn
+from hsisr.benchmark.splits import TrainTestSplit, courses, cut_part, leaks
+from hsisr.benchmark.summary import Spread, figures_over_seeds
+from hsisr.benchmark.tables import Table, paper_table
 from hsisr.datasets.splits import PUBLISHED_TESTS, disjoint_split, overlap_px
 from hsisr.errors import UsageError
-from hsisr.inference import cost
-from hsisr.inference.cost import measured
-from hsisr.inference.plain import PlainDacn
-from hsisr.io.opening import open_scene
+from hsisr.io.open import open_scene
 from hsisr.models import dacn
 from hsisr.models.registry import ARCHITECTURES, architecture_named, build
 from hsisr.tiling.windows import Window
@@ -34,7 +34,7 @@ SCENES = BenchmarkOptions(scenes=(Path("a.tif"),), train=(Path("b.tif"),))
 
 
 def run_of(method: str, scale: int = 4, dataset: str | None = None) -> Run:
-    course = Course(
+    course = TrainTestSplit(
         name=dataset or "scenes", train=(Path("b.tif"),), judges=(Path("a.tif"),), dataset=dataset
     )
     return Run(method=method_named(method), course=course, scale=scale, seed=0)
@@ -207,7 +207,7 @@ def test_published_stands_beside_measured_on_the_same_scene() -> None:
 
 
 def test_a_method_may_have_seeds_of_its_own() -> None:
-    course = Course(name="scenes", train=(Path("a.tif"),), judges=(Path("b.tif"),))
+    course = TrainTestSplit(name="scenes", train=(Path("a.tif"),), judges=(Path("b.tif"),))
     own = replace(SCENES, own_seeds={"dacn": 3})
     methods = [method_named(name) for name in ("bicubic", "edsr", "dacn")]
     runs = [(run.method.name, run.seed) for run in planned_runs(methods, course, (4,), own)]

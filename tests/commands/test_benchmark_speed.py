@@ -11,17 +11,17 @@ import pytest
 import rasterio
 import torch
 
-from hsisr.commands.benchmark.speed.options import SpeedOptions
-from hsisr.commands.benchmark.speed.report import speed_page
-from hsisr.commands.benchmark.speed.run import benchmark_speed
-from hsisr.commands.benchmark.speed.scenes import write_smooth_scene
-from hsisr.commands.options import UpscaleOptions
+from hsisr.benchmark.speed.options import SpeedOptions
+from hsisr.benchmark.speed.plain import PlainDacn, upscaled_in_a_loop
+from hsisr.benchmark.speed.rates import operations_of_product
+from hsisr.benchmark.speed.report import speed_page
+from hsisr.benchmark.speed.run import benchmark_speed
+from hsisr.benchmark.speed.scenes import write_smooth_scene
+from hsisr.benchmark.speed.stages import StageClock
+from hsisr.benchmark.speed.tile_speed import OURS, PLAIN, lively_dacn
 from hsisr.commands.upscale import upscale
+from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import OutputExistsError, UsageError
-from hsisr.inference.plain import PlainDacn, upscaled_in_a_loop
-from hsisr.inference.rates import operations_of_product
-from hsisr.inference.stages import StageClock
-from hsisr.inference.tile_speed import OURS, PLAIN, lively_dacn
 from tests.program import hsisr
 
 

@@ -24,12 +24,12 @@ from hsisr.commands.archive import Failure, Selection, Work
 from hsisr.commands.batch import Done, upscale_all
 from hsisr.commands.cluster import connection
 from hsisr.commands.cluster.strips import Orders, compute_run, cut_runs
-from hsisr.commands.cluster.tasks import Here
-from hsisr.commands.options import UpscaleOptions
+from hsisr.commands.cluster.tasks import WorkerContext
 from hsisr.commands.upscale import upscale
+from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, InputDataError, ResourceError, UsageError, WeightsError
-from hsisr.io.gdal_env import gdal_env
-from hsisr.io.names import scene_path
+from hsisr.io.geotiff.gdal_env import gdal_env
+from hsisr.io.paths import scene_path
 from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
 from hsisr.weights import save_weights
 from tests.conftest import PROJECT
@@ -392,7 +392,7 @@ class Alone:
     def results(self, do: Any, tasks: Any) -> Iterator[Any]:
         (orders,) = do.args
         for task in tasks:
-            compute_run(self._change(orders), task, Here("alone", 0, lambda: None))
+            compute_run(self._change(orders), task, WorkerContext("alone", 0, lambda: None))
         yield from ()
 
 

@@ -16,10 +16,10 @@ import rasterio
 
 from hsisr.commands.archive import Failure, Wanted, select
 from hsisr.commands.batch import Done, Outcome, Skipped, upscale_all
-from hsisr.commands.completion_record import DECISIVE, HARMLESS, read_record, record_path
-from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.upscale import upscale
+from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, OutputExistsError
+from hsisr.resume.record import AFFECTS_RESULT, HARMLESS, read_record, record_path
 from tests.commands.files import counts, write_tif
 
 BICUBIC = UpscaleOptions(scale=2, model="bicubic")
@@ -179,8 +179,8 @@ def test_options_that_change_no_number_do_not_matter(scene: Path, out: Path) -> 
 
 
 def test_every_option_is_known_to_matter_or_not() -> None:
-    assert {field.name for field in fields(UpscaleOptions)} == DECISIVE | HARMLESS
-    assert not DECISIVE & HARMLESS
+    assert {field.name for field in fields(UpscaleOptions)} == AFFECTS_RESULT | HARMLESS
+    assert not AFFECTS_RESULT & HARMLESS
 
 
 def _touch(output: Path) -> None:

@@ -11,7 +11,7 @@ from hsisr.commands import degrade as room
 from hsisr.commands.degrade import DegradeOptions, degrade
 from hsisr.degradation import DEGRADATIONS
 from hsisr.errors import InputDataError, MovedValuesWarning, OutputExistsError, UsageError
-from hsisr.io.opening import open_scene
+from hsisr.io.open import open_scene
 from tests.commands.files import counts, write_tif
 
 

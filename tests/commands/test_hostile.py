@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hsisr.commands.archive import _name
-from hsisr.commands.options import UpscaleOptions
+from hsisr.engine.options import UpscaleOptions
 
 
 @pytest.mark.parametrize("name", ["..", "../..", "a/..", "a/../../b.tif", "x/\n../y.hdr", "-x.tif"])

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from hsisr.commands.options import UpscaleOptions
-from hsisr.commands.provenance import PREFIX, provenance_of, provenance_tags, with_provenance
 from hsisr.commands.upscale import upscale
-from hsisr.io.opening import open_scene
+from hsisr.engine.options import UpscaleOptions
+from hsisr.io.open import open_scene
+from hsisr.resume.provenance import PREFIX, provenance_of, provenance_tags, with_provenance
 from tests.commands.files import counts, write_tif
 
 

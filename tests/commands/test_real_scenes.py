@@ -12,11 +12,11 @@ import pytest
 import rasterio
 import torch
 
-from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.upscale import upscale
-from hsisr.io.opening import open_scene
-from hsisr.io.protocol import Scene, TargetOptions
-from hsisr.io.writer import create_writer
+from hsisr.engine.options import UpscaleOptions
+from hsisr.io.base import Scene, TargetOptions
+from hsisr.io.open import open_scene
+from hsisr.io.write import create_writer
 from hsisr.models.dacn import dacn_descriptor
 from hsisr.models.registry import build
 from hsisr.tiling.windows import Window

@@ -15,13 +15,13 @@ from fsspec.implementations.memory import MemoryFileSystem
 from hsisr.commands.archive import Failure, Wanted, Work, select
 from hsisr.commands.batch import Done, Outcome, Skipped, upscale_all
 from hsisr.commands.completion import judge
-from hsisr.commands.completion_record import record_path
 from hsisr.commands.model_choice import choose_model
-from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.upscale import upscale
+from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, OutputExistsError, UsageError
-from hsisr.io.names import RemotePath, scene_path
-from hsisr.io.opening import open_scene
+from hsisr.io.open import open_scene
+from hsisr.io.paths import RemotePath, scene_path
+from hsisr.resume.record import record_path
 from tests.commands.files import counts, write_tif
 from tests.io.serving_ranges import serving
 

@@ -14,11 +14,11 @@ from pystac.extensions.projection import ProjectionExtension
 
 from hsisr.commands.archive import Failure, Selection, Wanted, Work, select
 from hsisr.commands.batch import Done, Outcome, Skipped, upscale_all
-from hsisr.commands.completion_record import record_path
-from hsisr.commands.options import UpscaleOptions
+from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, OutputExistsError, ResourceError, UsageError
-from hsisr.io.opening import open_scene
-from hsisr.io.stac import read_item
+from hsisr.io.open import open_scene
+from hsisr.io.stac.item import read_item
+from hsisr.resume.record import record_path
 from tests.commands.files import counts, write_tif
 from tests.scenes import write_envi
 from tests.stac_items import BANDS, GEOTIFF, PROPERTIES, data_asset, write_item

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hsisr.commands.unfinished import Binding, Run, unfinished_run
+from hsisr.engine.memory_estimate import Room
 from hsisr.errors import HsisrWarning, InputDataError, OutputExistsError, UsageError
-from hsisr.inference.footprint import Room
-from hsisr.inference.journal import Piece
+from hsisr.resume.journal import Piece
+from hsisr.resume.lock import RunKey, RunLock, locked_run
 
 
 class BrokenOffError(Exception):
@@ -31,10 +31,10 @@ def run_on(
     *,
     resume: bool = False,
     overwrite: bool = False,
-) -> Iterator[Run]:
-    with unfinished_run(
+) -> Iterator[RunLock]:
+    with locked_run(
         output,
-        lambda: Binding(input=source, settings={"scale": scale}),
+        lambda: RunKey(input=source, settings={"scale": scale}),
         lambda: Room(room, room),
         resume=resume,
         overwrite=overwrite,
@@ -42,7 +42,7 @@ def run_on(
         yield run
 
 
-def keep_strip(run: Run, row: int = 0) -> None:
+def keep_strip(run: RunLock, row: int = 0) -> None:
     recording = run.journal.recording(0, row)
     recording.put(Piece(np.ones((1, 2, 2), np.int16), 0, 0))
     recording.commit(0)
@@ -51,9 +51,9 @@ def keep_strip(run: Run, row: int = 0) -> None:
 def break_off(output: Path, source: list[str]) -> None:
     """Finish one strip, see the input as `source` from then on, and fail."""
     seen = list(source)
-    with unfinished_run(
+    with locked_run(
         output,
-        lambda: Binding(input=list(seen), settings={"scale": 2}),
+        lambda: RunKey(input=list(seen), settings={"scale": 2}),
         lambda: Room(7, 7),
         resume=False,
         overwrite=False,

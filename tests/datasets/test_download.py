@@ -10,7 +10,7 @@ import pytest
 from hsisr.datasets.catalogue import DATASETS, Dataset, RemoteFile, dataset_named
 from hsisr.datasets.download import Fetching, data_folder, dataset_scenes, fetched, git_blob
 from hsisr.errors import InputDataError, ResourceError, UsageError
-from hsisr.io.opening import open_scene
+from hsisr.io.open import open_scene
 from tests.datasets.serving import band_zip, mat_file, served
 
 CONTENT = os.urandom(3_000_000)

@@ -15,7 +15,7 @@ from hsisr.datasets.patches import (
     turned,
 )
 from hsisr.datasets.splits import Split, held_out_split
-from hsisr.datasets.teaching import TeachingScene, coarser, taught
+from hsisr.datasets.training_scenes import TrainingScene, coarser, taught
 from hsisr.degradation import DEGRADATIONS
 from hsisr.errors import InputDataError
 from hsisr.tiling.windows import Window
@@ -24,7 +24,7 @@ from tests.training.small import texture
 
 def scene(
     bands: int, rows: int, cols: int, scale: int, *, split: Split | None = None, gap: bool = False
-) -> TeachingScene:
+) -> TrainingScene:
     values = texture(bands, rows, cols, seed=bands)
     valid = np.ones(values.shape, np.bool_)
     if gap:
@@ -34,7 +34,7 @@ def scene(
     return taught(f"{bands} bands", values, valid, scale, own)
 
 
-def patches(scenes: list[TeachingScene], scale: int, **changes: object) -> RandomPatches:
+def patches(scenes: list[TrainingScene], scale: int, **changes: object) -> RandomPatches:
     table: dict[str, object] = {
         "scenes": scenes,
         "scale": scale,

@@ -13,7 +13,7 @@ import numpy as np
 import rasterio
 import torch
 
-from hsisr.io.opening import open_scene
+from hsisr.io.open import open_scene
 from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
 from hsisr.tiling.windows import Window
 from hsisr.weights import save_weights

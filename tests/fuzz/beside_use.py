@@ -13,19 +13,19 @@ import rasterio
 
 from hsisr.commands.archive import Work
 from hsisr.commands.completion import judge
-from hsisr.commands.completion_record import record_path
 from hsisr.commands.job import UpscaleResult
 from hsisr.commands.model_choice import ChosenModel
-from hsisr.commands.options import UpscaleOptions
 from hsisr.commands.stac_item import item_text
-from hsisr.commands.unfinished import Binding, unfinished_run
-from hsisr.inference.footprint import Room
-from hsisr.inference.journal import Journal, Piece
-from hsisr.inference.strip_file import Extent
-from hsisr.io.stac import read_item
-from hsisr.io.zarr_guard import LARGEST_DOCUMENT
-from hsisr.io.zarr_scene import open_zarr
-from hsisr.io.zarr_unpacking import TooLargeError
+from hsisr.engine.memory_estimate import Room
+from hsisr.engine.options import UpscaleOptions
+from hsisr.io.stac.item import read_item
+from hsisr.io.zarr.codecs import TooLargeError
+from hsisr.io.zarr.guard import LARGEST_DOCUMENT
+from hsisr.io.zarr.reader import open_zarr
+from hsisr.resume.journal import Journal, Piece
+from hsisr.resume.journal_file import Extent
+from hsisr.resume.lock import RunKey, locked_run
+from hsisr.resume.record import record_path
 from tests.commands.files import write_tif
 from tests.fuzz.mutators import unpacked
 from tests.memory import metadata_of
@@ -119,8 +119,8 @@ def use_binding(path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         kept = path.with_name(f".{path.name}.unfinished")
         shutil.copytree(kept, Path(folder, kept.name))
-        bound = Binding(input=["a"], settings={"scale": 2})
-        with unfinished_run(
+        bound = RunKey(input=["a"], settings={"scale": 2})
+        with locked_run(
             Path(folder, path.name), lambda: bound, lambda: Room(1, 1), resume=True, overwrite=False
         ) as run:
             assert run.room.working_bytes >= 0

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hsisr.io.opening import open_scene
+from hsisr.io.open import open_scene
 from hsisr.tiling.windows import Window
 
 

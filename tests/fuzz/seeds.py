@@ -16,7 +16,7 @@ import scipy.io
 import torch
 from safetensors.torch import save
 
-from hsisr.models.comparison import comparison_descriptor
+from hsisr.models.common import comparison_descriptor
 from hsisr.models.dacn_any import dacn_any_descriptor
 from hsisr.models.registry import ARCHITECTURES
 from hsisr.weights.store import METADATA_KEY

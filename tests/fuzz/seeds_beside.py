@@ -13,10 +13,10 @@ import numpy as np
 import zarr as zarr_python
 from zarr.codecs import BloscCodec, GzipCodec
 
-from hsisr.commands.completion_record import Record, making, record_path, write_record
-from hsisr.inference.footprint import Room
-from hsisr.inference.journal import Journal, Piece
+from hsisr.engine.memory_estimate import Room
 from hsisr.io.scene_files import FileState, head_of
+from hsisr.resume.journal import Journal, Piece
+from hsisr.resume.record import Record, output_spec, record_path, write_record
 from tests.fuzz.beside_use import lay_record
 from tests.fuzz.mutators import packed
 from tests.io.written import rich_metadata, write_scene
@@ -100,7 +100,7 @@ def _record(files: list[FileState], head: str) -> Record:
         output=tuple(files),
         heads={"hostile.tif": head},
         created="2026-01-01T00:00:00Z",
-        making=making({"scale": 2, "tile": None}, Path("a.tif"), "bicubic", None),
+        output_spec=output_spec({"scale": 2, "tile": None}, Path("a.tif"), "bicubic", None),
         moved_values=0,
         seconds=1.5,
     )

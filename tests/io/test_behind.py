@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pytest
 
 from hsisr.errors import ResourceError
-from hsisr.io import behind
-from hsisr.io.behind import written_behind
-from hsisr.io.protocol import SceneWriter
+from hsisr.io import async_writer as behind
+from hsisr.io.async_writer import writing_async
+from hsisr.io.base import SceneWriter
 from tests.io.written import rich_metadata
 
 BLOCK = np.ones((1, 2, 2), np.uint16)
@@ -52,7 +52,7 @@ class Recorder(SceneWriter):
 
 
 def write_rows(recorder: Recorder, rows: int, then: BaseException | None = None) -> None:
-    with written_behind(recorder) as writer:
+    with writing_async(recorder) as writer:
         for row in range(rows):
             writer.write(BLOCK, row=row, col=0, band=0)
         if then is not None:
@@ -70,7 +70,7 @@ def test_writes_keep_their_order_in_one_other_thread() -> None:
 def test_only_so_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(behind, "_WAITING_BYTES", 3 * BLOCK.nbytes)
     recorder = Recorder()
-    with written_behind(recorder) as writer:
+    with writing_async(recorder) as writer:
         for row in range(12):
             writer.write(BLOCK, row=row, col=0, band=0)
             assert row - len(recorder.rows) <= 3

@@ -7,7 +7,7 @@ import pytest
 from rasterio.crs import CRS
 
 from hsisr.errors import InputDataError
-from hsisr.io.opening import open_scene
+from hsisr.io.open import open_scene
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling.windows import Window
 from tests.scenes import ENVI_AXES, ENVI_TYPES, numbered, write_envi, write_geotiff

@@ -11,10 +11,10 @@ from affine import Affine
 from spectral.io import envi
 
 from hsisr.errors import OutputExistsError, UsageError
-from hsisr.io.envi_writer import DATA_TYPES
-from hsisr.io.gdal_env import gdal_env
-from hsisr.io.protocol import TargetOptions
-from hsisr.io.writer import check_target, create_writer
+from hsisr.io.base import TargetOptions
+from hsisr.io.envi.writer import DATA_TYPES
+from hsisr.io.geotiff.gdal_env import gdal_env
+from hsisr.io.write import check_target, create_writer
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.spectral_axis import SpectralAxis
 from tests.io.written import (
@@ -276,7 +276,7 @@ def test_a_replaced_pair_comes_back_if_the_new_one_cannot_be_placed(
     def refuse(*_: object) -> None:
         raise OutputExistsError("no")
 
-    monkeypatch.setattr("hsisr.io.temporary.move_to_free_name", refuse)
+    monkeypatch.setattr("hsisr.io.atomic.move_to_free_name", refuse)
     with pytest.raises(OutputExistsError, match="no"):
         writer.commit()
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hsisr.errors import InputDataError
-from hsisr.io.opening import open_scene
+from hsisr.io.open import open_scene
 from tests.scenes import (
     TRANSFORM,
     UTM,

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from rasterio.enums import MaskFlags
 
 from hsisr.errors import InputDataError, OutputExistsError, ResourceError, UsageError
-from hsisr.io.gdal_env import gdal_env
-from hsisr.io.geotiff_writer import GeoTiffWriter
-from hsisr.io.protocol import TargetOptions
-from hsisr.io.writer import create_writer
+from hsisr.io.base import TargetOptions
+from hsisr.io.geotiff.gdal_env import gdal_env
+from hsisr.io.geotiff.writer import GeoTiffWriter
+from hsisr.io.write import create_writer
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.metadata import SceneMetadata
 from tests.io.written import (

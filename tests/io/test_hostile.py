@@ -14,7 +14,7 @@ import pytest
 import scipy.io
 
 from hsisr.errors import InputDataError
-from hsisr.io.opening import open_scene
+from hsisr.io.open import open_scene
 from tests.limited import LITTLE, outcomes, outcomes_of_scenes
 from tests.scenes import (
     numbered,

@@ -13,8 +13,8 @@ import scipy.io
 import scipy.sparse
 
 from hsisr.errors import InputDataError, ResourceError, UsageError
-from hsisr.io.mat73 import Mat73
-from hsisr.io.opening import open_scene
+from hsisr.io.matlab.v73 import Mat73
+from hsisr.io.open import open_scene
 from hsisr.tiling.windows import Window
 from tests.scenes import numbered, write_mat5, write_mat73
 

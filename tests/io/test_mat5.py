@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsisr.errors import InputDataError
-from hsisr.io.mat5 import Mat5
-from hsisr.io.opening import open_scene
+from hsisr.io.matlab.v5 import Mat5
+from hsisr.io.open import open_scene
 
 TYPES = ("i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8")
 

@@ -11,10 +11,10 @@ import pytest
 import scipy.io
 
 from hsisr.errors import ResourceError, UsageError
-from hsisr.io.mat73_writer import Mat73Writer
-from hsisr.io.mat_writer import Mat5Writer
-from hsisr.io.protocol import TargetOptions
-from hsisr.io.writer import create_writer
+from hsisr.io.base import TargetOptions
+from hsisr.io.matlab.v73_writer import Mat73Writer
+from hsisr.io.matlab.writer import Mat5Writer
+from hsisr.io.write import create_writer
 from tests.io.written import (
     POINTS,
     RPCS,
@@ -140,7 +140,7 @@ def test_a_v73_file_begins_as_matlab_expects(tmp_path: Path) -> None:
 
 def test_cubes_of_two_gigabytes_become_v73(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small, large = metadata_of((2, 10, 10), "uint8"), metadata_of((2, 10, 11), "uint8")
-    monkeypatch.setattr("hsisr.io.mat_writer.LARGEST_V5", 200)
+    monkeypatch.setattr("hsisr.io.matlab.writer.LARGEST_V5", 200)
     for metadata, kind in ((small, Mat5Writer), (large, Mat73Writer)):
         writer = create_writer(tmp_path / "a.mat", metadata, TargetOptions())
         assert isinstance(writer, kind)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import strategies as st
 
 from hsisr.errors import InputDataError, UsageError
-from hsisr.io.opening import find_scenes, open_scene
+from hsisr.io.open import find_scenes, open_scene
 from hsisr.tiling.windows import Window
 from tests.scenes import (
     EVERY_FORMAT,

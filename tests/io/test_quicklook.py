@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from hsisr.errors import OutputExistsError, UsageError
-from hsisr.io.protocol import Scene
+from hsisr.io.base import Scene
 from hsisr.io.quicklook import colour_bands, write_quicklook
 from hsisr.scene.spectral_axis import SpectralAxis
 from hsisr.tiling.windows import Window

@@ -11,8 +11,8 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 
 from hsisr.errors import InputDataError
-from hsisr.io.gdal_env import gdal_env
-from hsisr.io.opening import open_scene
+from hsisr.io.geotiff.gdal_env import gdal_env
+from hsisr.io.open import open_scene
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling.windows import Window
 from tests.scenes import TRANSFORM, UTM, edited, numbered, write_geotiff

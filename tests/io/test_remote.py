@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 
 from hsisr.errors import InputDataError, OutputExistsError, ResourceError, UsageError
-from hsisr.io.names import RemotePath, beside, scene_path, without_secrets
-from hsisr.io.opening import find_scenes, open_scene
-from hsisr.io.protocol import TargetOptions
-from hsisr.io.remote import gdal_name
-from hsisr.io.writer import check_target, create_writer
+from hsisr.io.base import TargetOptions
+from hsisr.io.open import find_scenes, open_scene
+from hsisr.io.paths import RemotePath, beside, scene_path, without_secrets
+from hsisr.io.remote.transport import gdal_name
+from hsisr.io.write import check_target, create_writer
 from tests.io.serving_ranges import serving
 from tests.io.written import cube_for, metadata_of, rich_metadata, write_scene
 from tests.program import hsisr
@@ -166,7 +166,7 @@ def test_a_server_that_says_nothing_is_given_up(
 ) -> None:
     monkeypatch.setenv("GDAL_HTTP_TIMEOUT", "1")
     monkeypatch.setenv("GDAL_HTTP_MAX_RETRY", "0")
-    monkeypatch.setattr("hsisr.io.remote._SILENT_SECONDS", 1)
+    monkeypatch.setattr("hsisr.io.remote.transport._SILENT_SECONDS", 1)
     with pytest.raises(InputDataError, match=r"cannot be reached|no answer in time"):
         open_scene(f"{url}/{name}")
 
@@ -274,7 +274,9 @@ def test_who_may_only_write_into_a_bucket_is_not_refused(
             assert bucket == "b"
             raise error
 
-    monkeypatch.setattr("hsisr.io.remote.file_system", lambda path: (Closed(), path.url[5:]))
+    monkeypatch.setattr(
+        "hsisr.io.remote.transport.file_system", lambda path: (Closed(), path.url[5:])
+    )
     check_target(scene_path("gs://b/folder/a.tif"), TargetOptions())
     with pytest.raises(OutputExistsError, match="exists and is kept"):
         check_target(scene_path("gs://b/there.tif"), TargetOptions())

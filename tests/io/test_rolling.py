@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsisr.io.rolling import RollingScene, rows_at_once
+from hsisr.io.row_cache import RowCache, rows_at_once
 from hsisr.tiling.windows import Window
 from tests.memory import MemoryScene
 
@@ -35,7 +35,7 @@ def counting(rows: int, block_rows: int) -> CountingScene:
 @given(st.integers(1, 60), st.integers(1, 30), st.integers(0, 6), st.integers(1, 20))
 def test_going_down_reads_every_row_once(rows: int, block: int, halo: int, step: int) -> None:
     scene = counting(rows, block)
-    rolling = RollingScene(scene, above=halo)
+    rolling = RowCache(scene, above=halo)
     for row in range(0, rows, step):
         core = Window(row, 0, min(step, rows - row), 4)
         for margin in (halo, 2 * halo):  # as where invalid pixels are met
@@ -49,7 +49,7 @@ def test_going_down_reads_every_row_once(rows: int, block: int, halo: int, step:
 @given(st.lists(st.tuples(st.integers(0, 19), st.integers(1, 20), st.integers(0, 3)), min_size=1))
 def test_any_other_order_gives_the_same_numbers(asked: list[tuple[int, int, int]]) -> None:
     scene = counting(20, 7)
-    rolling = RollingScene(scene, above=2)
+    rolling = RowCache(scene, above=2)
     for row, rows, col in asked:
         window = Window(row, col, min(rows, 20 - row), 4 - col)
         bands = (0, 1, 2)[: 1 + row % 3]
@@ -59,7 +59,7 @@ def test_any_other_order_gives_the_same_numbers(asked: list[tuple[int, int, int]
 
 
 def test_numbers_given_out_stay_as_they_are() -> None:
-    rolling = RollingScene(counting(20, 20), above=0)
+    rolling = RowCache(counting(20, 20), above=0)
     first = rolling.read_stored(Window(0, 0, 5, 4), (0,))
     before = first.copy()
     first += 1

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hsisr.io.opening import open_scene
-from hsisr.io.protocol import TargetOptions
-from hsisr.io.writer import create_writer
+from hsisr.io.base import TargetOptions
+from hsisr.io.open import open_scene
+from hsisr.io.write import create_writer
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling.windows import Window

@@ -12,7 +12,7 @@ import boto3
 import numpy as np
 import pytest
 
-from hsisr.io.opening import open_scene
+from hsisr.io.open import open_scene
 from tests.io.serving_s3 import serving_s3
 from tests.scenes import numbered, write_envi, write_geotiff
 

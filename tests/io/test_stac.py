@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hsisr.errors import InputDataError
-from hsisr.io.stac import read_item
+from hsisr.io.stac.item import read_item
 from tests.stac_items import PROPERTIES, THUMBNAIL, data_asset, write_item
 
 

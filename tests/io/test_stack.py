@@ -8,8 +8,8 @@ import pytest
 import tifffile
 
 from hsisr.errors import InputDataError
-from hsisr.io.opening import open_scene
-from hsisr.io.stack import is_tiff_stack
+from hsisr.io.arrays.stack import is_tiff_stack
+from hsisr.io.open import open_scene
 from hsisr.tiling.windows import Window
 from tests.scenes import TRANSFORM, UTM, edited, numbered, write_geotiff, write_pages
 

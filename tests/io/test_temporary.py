@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hsisr.errors import OutputExistsError, ResourceError
-from hsisr.io.temporary import TemporaryPlace, recover, require_room, resource_errors
+from hsisr.io.atomic import TemporaryPlace, recover, require_room, resource_errors
 
 
 def grown_in(place: TemporaryPlace, name: str = "new", text: str = "new") -> Path:

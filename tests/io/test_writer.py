@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from spectral.io import envi
 
 from hsisr.errors import OutputExistsError, ResourceError, UsageError
-from hsisr.io.gdal_env import gdal_env
-from hsisr.io.protocol import TargetOptions
-from hsisr.io.writer import FORMATS, block_size, check_target, create_writer, guess_format
+from hsisr.io.base import TargetOptions
+from hsisr.io.geotiff.gdal_env import gdal_env
+from hsisr.io.write import FORMATS, block_size, check_target, create_writer, guess_format
 from tests.io.written import cube_for, metadata_of, rich_metadata, write_in_pieces, write_scene
 
 TARGETS: dict[str, dict[str, Any]] = {
@@ -234,7 +234,7 @@ def written_up_to(path: Path, shape: tuple[int, int, int], limit: int) -> tuple[
         import resource, numpy as np
         from pathlib import Path
         from hsisr.errors import ResourceError
-        from hsisr.io.writer import create_writer
+        from hsisr.io.write import create_writer
         from tests.io.test_writer import options_for
         from tests.io.written import metadata_of
         metadata = metadata_of({shape})

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from hsisr.errors import InputDataError, UsageError
-from hsisr.io.opening import find_scenes, open_scene, options_of_kind
-from hsisr.io.zarr_store import LARGEST_CHUNK, is_zarr_store
+from hsisr.io.open import find_scenes, open_scene, options_of_kind
+from hsisr.io.zarr.store import LARGEST_CHUNK, is_zarr_store
 from hsisr.tiling.windows import Window
 from tests.io.written import UTM, metadata_of, rich_metadata, write_scene
 from tests.io.zarr_stores import Version, edit_json, write_store

@@ -11,7 +11,7 @@ import pytest
 import zarr
 
 from hsisr.errors import InputDataError
-from hsisr.io.opening import open_scene
+from hsisr.io.open import open_scene
 from hsisr.tiling.windows import Window
 from tests.fuzz.scene_use import use_scene
 from tests.io.little_zarr import CUBE, array, chunk_3
@@ -84,7 +84,7 @@ def test_consolidated_metadata_that_disagrees_is_an_error_or_harmless(tmp_path: 
 def test_too_many_folders_are_not_looked_through(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hsisr.io.zarr_guard.MOST_MEMBERS", 20)
+    monkeypatch.setattr("hsisr.io.zarr.guard.MOST_MEMBERS", 20)
     store = write_store(tmp_path / "scene.zarr", {"cube": (("b", "y", "x"), CUBE)})
     for number in range(20):
         (store / str(number)).mkdir()

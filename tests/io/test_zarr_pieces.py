@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsisr.errors import InputDataError
-from hsisr.io import zarr_unpacking
-from hsisr.io.opening import open_scene
-from hsisr.io.zarr_pieces import read_in_pieces
+from hsisr.io.open import open_scene
+from hsisr.io.zarr import codecs as zarr_unpacking
+from hsisr.io.zarr.pieces import read_in_pieces
 from tests.scenes import numbered
 
 CUBE = numbered(6, 20, 24)

@@ -9,11 +9,11 @@ import rasterio
 import zarr
 
 from hsisr.errors import OutputExistsError, ResourceError, UsageError
-from hsisr.io.gdal_env import gdal_env
-from hsisr.io.opening import open_scene
-from hsisr.io.protocol import TargetOptions
-from hsisr.io.writer import block_size, create_writer
-from hsisr.io.zarr_writer import ZarrWriter
+from hsisr.io.base import TargetOptions
+from hsisr.io.geotiff.gdal_env import gdal_env
+from hsisr.io.open import open_scene
+from hsisr.io.write import block_size, create_writer
+from hsisr.io.zarr.writer import ZarrWriter
 from tests.io.written import (
     PLACED,
     POINTS,

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from affine import Affine
 from rasterio.crs import CRS
 
-from hsisr.io.protocol import SceneWriter, TargetOptions
-from hsisr.io.writer import create_writer
+from hsisr.io.base import SceneWriter, TargetOptions
+from hsisr.io.write import create_writer
 from hsisr.scene.georeference import Georeference, GroundControlPoint
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers

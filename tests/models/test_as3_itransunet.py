@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from hsisr.errors import WeightsError
-from hsisr.models.as3_itransunet import Alternation, As3Itransunet, As3ItransunetSize
 from hsisr.models.descriptor import SCALES
-from hsisr.models.interactive_attention import InteractiveAttention, WindowAttention
+from hsisr.models.literature.as3_itransunet import Alternation, As3Itransunet, As3ItransunetSize
+from hsisr.models.literature.interactive_attention import InteractiveAttention, WindowAttention
 
 TINY = As3ItransunetSize(width=8, window=4, refinements=1)
 

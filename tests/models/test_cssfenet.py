@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from hsisr.models.comparison import bicubic
-from hsisr.models.cssfenet import AxisConvolution, Cssfenet, CssfenetSize
+from hsisr.models.common import bicubic
 from hsisr.models.descriptor import SCALES
+from hsisr.models.literature.cssfenet import AxisConvolution, Cssfenet, CssfenetSize
 
 TINY = CssfenetSize(modules=2, width=8)
 

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hsisr.inference.cost import operations
-from hsisr.inference.footprint import tile_bytes
-from hsisr.inference.tile_speed import lively_dacn
-from hsisr.models import pixel_attention
-from hsisr.models.cuda_graph import MOST_GRAPHS, SETTLED_AFTER, Graphed, Recording
+from hsisr.benchmark.speed.network_cost import operations
+from hsisr.benchmark.speed.tile_speed import lively_dacn
+from hsisr.engine.memory_estimate import tile_bytes
 from hsisr.models.dacn_any import DacnAny, build_dacn_any, dacn_any_descriptor
-from hsisr.models.lean_dacn import LeanDacn
-from hsisr.models.lean_dacn_any import DacnAnyInUse, LeanDacnAny
+from hsisr.models.fast import pixel_attention
+from hsisr.models.fast.cuda_graph import MOST_GRAPHS, SETTLED_AFTER, Graphed, Recording
+from hsisr.models.fast.dacn import FastDacn
+from hsisr.models.fast.dacn_any import DacnAnyInUse, FastDacnAny
 from hsisr.models.registry import agrees, for_inference
 
 Work = Callable[[], torch.Tensor]
@@ -246,7 +246,7 @@ def test_lean_networks_ask_nothing_of_the_device(
     descriptor = dacn_any_descriptor(scale)
     trained = build_dacn_any(descriptor)
     assert isinstance(trained, DacnAny)
-    lean = [LeanDacn(lively_dacn(scale)[0]).half(), LeanDacnAny(trained).half()]
+    lean = [FastDacn(lively_dacn(scale)[0]).half(), FastDacnAny(trained).half()]
     lr = torch.rand(1, descriptor.group_size, 9, 8)
     for network in lean:
         network(lr, torch.zeros(1, descriptor.group_size, 1, 1))  # tables are made once

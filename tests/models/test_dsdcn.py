@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hsisr.errors import WeightsError
-from hsisr.models.dsdcn import DilatedFusion, DsdcnSize, build_dsdcn, dsdcn_descriptor
+from hsisr.models.literature.dsdcn import DilatedFusion, DsdcnSize, build_dsdcn, dsdcn_descriptor
 
 PUBLISHED_MILLIONS = {2: 0.30, 4: 0.96, 8: 0.72}
 """As the notebooks print it, moving statistics included."""

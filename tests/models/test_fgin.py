@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from hsisr.errors import WeightsError
-from hsisr.models.comparison import repeated
-from hsisr.models.fgin import FginSize, UpsamplingStep, build_fgin, fgin_descriptor
+from hsisr.models.common import repeated
+from hsisr.models.literature.fgin import FginSize, UpsamplingStep, build_fgin, fgin_descriptor
 
 PUBLISHED_MILLIONS = {2: 0.48, 4: 1.07, 8: 1.82}
 """As the notebooks print it, moving statistics included."""

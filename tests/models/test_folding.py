@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from hsisr.models.dacn import build_dacn, dacn_descriptor
-from hsisr.models.folding import folding_pays, upsampled_and_convolved
+from hsisr.models.fast.folding import folding_pays, upsampled_and_convolved
 
 
 def layers(channels: int, features: int, out: int) -> tuple[nn.ConvTranspose2d, nn.Conv2d]:

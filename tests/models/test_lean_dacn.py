@@ -7,17 +7,17 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from hsisr.benchmark.speed.network_cost import operations
+from hsisr.benchmark.speed.plain import PlainDacn
+from hsisr.benchmark.speed.tile_speed import difference, lively_dacn
 from hsisr.errors import WeightsError
-from hsisr.inference.cost import operations
-from hsisr.inference.plain import PlainDacn
-from hsisr.inference.tile_speed import difference, lively_dacn
-from hsisr.models import onednn
 from hsisr.models.dacn import build_dacn, dacn_descriptor
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.models.edsr import build_edsr, edsr_descriptor
-from hsisr.models.folding_once import FoldedUpsampling
-from hsisr.models.lean_dacn import DacnInUse, LeanDacn
-from hsisr.models.pixel_attention import attention
+from hsisr.models.fast import onednn
+from hsisr.models.fast.dacn import DacnInUse, FastDacn
+from hsisr.models.fast.folding_once import FoldedUpsampling
+from hsisr.models.fast.pixel_attention import attention
+from hsisr.models.literature.edsr import build_edsr, edsr_descriptor
 from hsisr.models.registry import for_inference
 
 
@@ -121,7 +121,7 @@ def test_other_networks_are_used_as_they_are() -> None:
 @torch.no_grad()
 def test_it_has_shapes_without_numbers() -> None:
     network, _ = lively_dacn(2)
-    found = LeanDacn(network).to("meta")(torch.empty(1, 32, 6, 5, device="meta"))
+    found = FastDacn(network).to("meta")(torch.empty(1, 32, 6, 5, device="meta"))
     assert found.shape == (1, 32, 12, 10)
 
 

@@ -6,15 +6,16 @@ import pytest
 import torch
 from torch.nn import functional
 
+from hsisr.benchmark.speed.network_cost import operations
+from hsisr.engine.memory_estimate import tile_bytes
 from hsisr.errors import WeightsError
-from hsisr.inference.cost import operations
-from hsisr.inference.footprint import tile_bytes
-from hsisr.models import lean_dacn_any, onednn
-from hsisr.models.agreeing_base import agreeing_base
-from hsisr.models.back_projection import draw_towards, interpolate_consistently
+from hsisr.models.back_projection import back_project, interpolate_consistently
 from hsisr.models.dacn_any import AnySize, DacnAny, build_dacn_any, dacn_any_descriptor
+from hsisr.models.fast import dacn_any as lean_dacn_any
+from hsisr.models.fast import onednn
+from hsisr.models.fast.back_projection import consistent_bicubic
+from hsisr.models.fast.dacn_any import DacnAnyInUse, shuffled
 from hsisr.models.interpolation import KERNELS
-from hsisr.models.lean_dacn_any import DacnAnyInUse, shuffled
 from hsisr.models.registry import agrees, architecture_named, build, for_inference
 
 SMALL = AnySize(width=16, blocks=2, heads=2, window=4)
@@ -123,7 +124,7 @@ def test_it_draws_itself_towards_the_scene_as_that_is_done_afterwards(
     network, lr = lively(scale, size), torch.randn(2, 32, 9, 14)
     raw, agreeing = for_inference(network), for_inference(network, agreeing=True)
     assert (agrees(raw), agrees(agreeing)) == (False, True)
-    expected = draw_towards(raw(lr), lr, KERNELS["bicubic"], scale)
+    expected = back_project(raw(lr), lr, KERNELS["bicubic"], scale)
     span = float(expected.max() - expected.min())
     torch.testing.assert_close(agreeing(lr), expected, rtol=0, atol=1e-5 * span)
 
@@ -137,8 +138,8 @@ def test_in_half_precision_only_rounding_stands_between_the_two(scale: int, size
     raw, agreeing = (for_inference(network, torch.bfloat16, agreeing=a) for a in (False, True))
     with torch.autocast("cpu", torch.bfloat16):
         without, found = raw(lr), agreeing(lr)
-    drawn = draw_towards(without, lr, KERNELS["bicubic"], scale)
-    detail = without - agreeing_base(lr, scale)
+    drawn = back_project(without, lr, KERNELS["bicubic"], scale)
+    detail = without - consistent_bicubic(lr, scale)
     assert float((found - drawn).abs().max()) < 2**-8 * float(detail.abs().max())
 
 
@@ -176,9 +177,9 @@ def test_another_number_of_bands_is_refused() -> None:
 def test_the_base_is_back_projected_bicubic(scale: int, rows: int, cols: int) -> None:
     lr, less = torch.randn(2, 1, 3, rows, cols)
     expected = interpolate_consistently(lr, KERNELS["bicubic"], scale)
-    torch.testing.assert_close(agreeing_base(lr, scale), expected, rtol=1e-5, atol=2e-5)
+    torch.testing.assert_close(consistent_bicubic(lr, scale), expected, rtol=1e-5, atol=2e-5)
     expected = expected - less.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
-    torch.testing.assert_close(agreeing_base(lr, scale, less), expected, rtol=1e-5, atol=2e-5)
+    torch.testing.assert_close(consistent_bicubic(lr, scale, less), expected, rtol=1e-5, atol=2e-5)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

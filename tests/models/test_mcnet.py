@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from hsisr.models.comparison import per_band
-from hsisr.models.mcnet import Mcnet, McnetSize, MixedModule
+from hsisr.models.common import per_band
+from hsisr.models.literature.mcnet import Mcnet, McnetSize, MixedModule
 
 SMALL = McnetSize(modules=2, width=4)
 

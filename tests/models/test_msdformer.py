@@ -5,8 +5,8 @@ import torch
 from torch.nn import functional
 
 from hsisr.errors import WeightsError
-from hsisr.models.comparison import SqueezeExcitation, attention_among_features, put_together
-from hsisr.models.msdformer import DeformableConvolution, Msdformer, MsdformerSize
+from hsisr.models.common import SqueezeExcitation, attention_among_features, put_together
+from hsisr.models.literature.msdformer import DeformableConvolution, Msdformer, MsdformerSize
 
 TINY = MsdformerSize(width=16, blocks=1, heads=2, subset=8)
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hsisr.models.msfmnet import MappingBlock, Msfmnet, MsfmnetSize, haar, inverse_haar
+from hsisr.models.literature.msfmnet import MappingBlock, Msfmnet, MsfmnetSize, haar, inverse_haar
 
 SMALL = MsfmnetSize(blocks=2, width=4)
 

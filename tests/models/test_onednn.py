@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from hsisr.models import onednn
-from hsisr.models.fixed_layer import FixedLayer
-from hsisr.models.onednn import GELU, NONE, SIGMOID, Activation, leaky_relu, linear
+from hsisr.models.fast import onednn
+from hsisr.models.fast.fixed_layer import FixedLayer
+from hsisr.models.fast.onednn import GELU, NONE, SIGMOID, Activation, leaky_relu, linear
 
 ACTIVATIONS: dict[str, tuple[Activation, Callable[[torch.Tensor], torch.Tensor]]] = {
     "none": (NONE, lambda x: x),

@@ -5,9 +5,9 @@ import torch
 from torch.nn import functional
 
 from hsisr.errors import WeightsError
-from hsisr.models.comparison import bicubic
+from hsisr.models.common import bicubic
 from hsisr.models.descriptor import SCALES
-from hsisr.models.pdenet import Gates, Pdenet, PdenetSize, Resampling
+from hsisr.models.literature.pdenet import Gates, Pdenet, PdenetSize, Resampling
 
 TINY = PdenetSize(stages=2, blocks=3, width=8)
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hsisr.models.comparison import bicubic
+from hsisr.models.common import bicubic
 from hsisr.models.descriptor import SCALES
-from hsisr.models.vdsr import Vdsr, VdsrSize, build_vdsr, vdsr_descriptor
+from hsisr.models.literature.vdsr import Vdsr, VdsrSize, build_vdsr, vdsr_descriptor
 
 SMALL = VdsrSize(hidden=1, width=8)
 

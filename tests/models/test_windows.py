@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from hsisr.models.window_order import window_order
-from hsisr.models.window_products import attention_of_powers
+from hsisr.models.fast.window_order import window_order
+from hsisr.models.fast.window_products import attention_of_powers
 
 CPU = torch.device("cpu")
 

@@ -8,11 +8,11 @@ import torch
 
 from hsisr.datasets.patches import Augmentation, RandomPatches
 from hsisr.datasets.splits import held_out_split
-from hsisr.datasets.teaching import TeachingScene, taught
+from hsisr.datasets.training_scenes import TrainingScene, taught
 from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
 from hsisr.training.loop import Plan
 from hsisr.training.recipe import Recipe
-from hsisr.training.validation import judges_of
+from hsisr.training.validation import validation_windows
 
 TINY = AnySize(width=8, blocks=2, heads=2, window=4)
 
@@ -31,7 +31,7 @@ def texture(bands: int, rows: int, cols: int, seed: int = 0) -> npt.NDArray[np.f
 
 def scene(
     bands: int = 40, rows: int = 48, cols: int = 40, *, scale: int = 2, name: str = "small"
-) -> TeachingScene:
+) -> TrainingScene:
     values = texture(bands, rows, cols)
     split = held_out_split(rows, cols, scale, 4)
     return taught(name, values, np.ones(values.shape, np.bool_), scale, split)
@@ -69,7 +69,7 @@ def plan(state: Path, chosen: Recipe | None = None, *, save_every: int = 3, seed
             seed=seed,
             augmentation=Augmentation(band_steps=1),
         ),
-        judges=judges_of(one, 2),
+        judges=validation_windows(one, 2),
         total_steps=chosen.steps,
         validate_every=chosen.validate_every,
         state_path=state,

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from hsisr.errors import WeightsError
-from hsisr.models.comparison import comparison_descriptor
+from hsisr.models.common import comparison_descriptor
 from hsisr.models.registry import build
 from hsisr.weights.keras import MAX_MEMBER_BYTES, import_keras
 from hsisr.weights.store import METADATA_KEY, load_weights, save_weights

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hsisr.commands.cluster.connection import connected
-from hsisr.commands.cluster.tasks import Here, unseen
-from hsisr.commands.options import UpscaleOptions
-from hsisr.commands.unfinished import is_unfinished, run_place
+from hsisr.commands.cluster.tasks import WorkerContext, unseen
 from hsisr.commands.upscale import UpscaleResult, upscale
+from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrError, UsageError
+from hsisr.resume.lock import is_unfinished, run_place
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def _is_unfinished(task: SceneTask) -> bool:
         return False
 
 
-def _upscale_here(task: SceneTask, here: Here) -> UpscaleResult:
+def _upscale_here(task: SceneTask, here: WorkerContext) -> UpscaleResult:
     """On a worker: one scene.
 
     Raises:

@@ -11,25 +11,25 @@ from typing import Any, Final
 import numpy.typing as npt
 
 from hsisr.commands.cluster.connection import connected
-from hsisr.commands.cluster.tasks import Here, unseen
+from hsisr.commands.cluster.tasks import WorkerContext, unseen
 from hsisr.commands.job import Job
 from hsisr.commands.model_choice import choose_model
-from hsisr.commands.options import UpscaleOptions
-from hsisr.commands.unfinished import Run
+from hsisr.engine.device import device_named, torch_threads
+from hsisr.engine.finish import strip_extent
+from hsisr.engine.memory_estimate import Room
+from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.plan import Plan
+from hsisr.engine.statistics import BandStatistics
+from hsisr.engine.stitch import stitch
 from hsisr.errors import InputDataError, ResourceError, WeightsError
-from hsisr.inference.devices import device_named, torch_threads
-from hsisr.inference.finishing import strip_extent
-from hsisr.inference.footprint import Room
-from hsisr.inference.journal import Journal
-from hsisr.inference.planning import Plan
-from hsisr.inference.statistics import BandStatistics
-from hsisr.inference.stitcher import stitch
-from hsisr.io.names import RemotePath
-from hsisr.io.opening import open_scene
-from hsisr.io.protocol import Scene, SceneWriter, TargetOptions
-from hsisr.io.remote_identity import has_changed
+from hsisr.io.atomic import resource_errors
+from hsisr.io.base import Scene, SceneWriter, TargetOptions
+from hsisr.io.open import open_scene
+from hsisr.io.paths import RemotePath
+from hsisr.io.remote.fingerprint import has_changed
 from hsisr.io.scene_files import scene_identity
-from hsisr.io.temporary import resource_errors
+from hsisr.resume.journal import Journal
+from hsisr.resume.lock import RunLock
 from hsisr.scene.metadata import SceneMetadata
 
 Strip = tuple[int, int]
@@ -62,7 +62,7 @@ class Orders:
     """Of the plan."""
 
 
-def compute_strips(job: Job, run: Run, threads: int, advance: Callable[[int], None]) -> None:
+def compute_strips(job: Job, run: RunLock, threads: int, advance: Callable[[int], None]) -> None:
     """Have the strips that are missing in a run's journal computed by workers.
 
     Args:
@@ -93,7 +93,7 @@ def compute_strips(job: Job, run: Run, threads: int, advance: Callable[[int], No
             advance(sum(_tiles(plan, strip) for strip in task))
 
 
-def orders_of(job: Job, run: Run, threads: int) -> Orders:
+def orders_of(job: Job, run: RunLock, threads: int) -> Orders:
     """All that decides the numbers of a run, ready to travel."""
     return Orders(
         source=job.scene.path,
@@ -140,7 +140,7 @@ def _consecutive(strips: Sequence[Strip]) -> Iterator[list[Strip]]:
         yield [strip for _, strip in run]
 
 
-def compute_run(orders: Orders, strips: tuple[Strip, ...], here: Here) -> None:
+def compute_run(orders: Orders, strips: tuple[Strip, ...], here: WorkerContext) -> None:
     """On a worker: compute strips of a scene into the journal of the run.
 
     Raises:
@@ -174,7 +174,7 @@ _KEPT: dict[Path, Job] = {}
 """The last run's job, weights and all, so that its next task need not prepare it again."""
 
 
-def _prepared(orders: Orders, scene: Scene, here: Here) -> Job:
+def _prepared(orders: Orders, scene: Scene, here: WorkerContext) -> Job:
     if orders.strips not in _KEPT:
         options = replace(orders.options, device=here.device(orders.options.device))
         model = choose_model(options)
@@ -197,7 +197,7 @@ def _prepared(orders: Orders, scene: Scene, here: Here) -> Job:
     return _KEPT[orders.strips]
 
 
-def _require_same_input(orders: Orders, here: Here) -> None:
+def _require_same_input(orders: Orders, here: WorkerContext) -> None:
     if not (isinstance(orders.source, RemotePath) or orders.source.exists()):
         raise unseen(orders.source, here)
     found = [list(file) for file in scene_identity(orders.source)]

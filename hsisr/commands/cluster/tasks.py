@@ -23,7 +23,7 @@ _ALONE: Final = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
+class WorkerContext:
     """The worker that a task runs on."""
 
     name: str
@@ -51,7 +51,7 @@ class Report(Generic[_Done]):
     """Warnings on the way."""
 
 
-Doing = Callable[[_Task, Here], _Done]
+Doing = Callable[[_Task, WorkerContext], _Done]
 """A function of a module (it travels by its name), or a `functools.partial` of one."""
 
 
@@ -90,7 +90,7 @@ def dask_setup(worker: Any) -> None:  # noqa: ARG001 - Dask calls it so where th
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _here(number: int) -> Here:
+def _here(number: int) -> WorkerContext:
     from distributed import get_worker
 
     worker: Any = get_worker()
@@ -101,11 +101,11 @@ def _here(number: int) -> Here:
         if task is None or task.state != "executing":
             raise ResourceError("nobody waits for this any more")
 
-    return Here(f"{socket.gethostname()} ({worker.address})", number, require_wanted)
+    return WorkerContext(f"{socket.gethostname()} ({worker.address})", number, require_wanted)
 
 
 @contextmanager
-def _in_folder(folder: str, here: Here) -> Iterator[None]:
+def _in_folder(folder: str, here: WorkerContext) -> Iterator[None]:
     """Work in a folder of the shared file system.
 
     Raises:
@@ -122,7 +122,7 @@ def _in_folder(folder: str, here: Here) -> Iterator[None]:
         inside.__exit__(None, None, None)
 
 
-def unseen(path: object, here: Here) -> ResourceError:
+def unseen(path: object, here: WorkerContext) -> ResourceError:
     """The error of a worker without the shared file system."""
     return ResourceError(
         f"worker {here.name} does not see {path}; workers need the same file system under the same "

@@ -1,0 +1,295 @@
+"""Runs: one method at one scale with one seed, trained under the budget or given as weights."""
+
+import json
+import shlex
+import shutil
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from hsisr.benchmark.cells import Cell, Cells
+from hsisr.benchmark.methods import Method
+from hsisr.benchmark.options import BenchmarkOptions
+from hsisr.benchmark.splits import TrainTestSplit
+from hsisr.commands.train import TrainOptions, train
+from hsisr.commands.training_options import chosen_recipe
+from hsisr.errors import UsageError, WeightsError
+from hsisr.io.open import open_scene
+from hsisr.io.scene_files import scene_identity
+from hsisr.training.loop import Observer
+from hsisr.training.recipe import Recipe
+from hsisr.training.start import described
+from hsisr.weights import load_weights, resolve
+
+_ALIKE: Final = ("normalisation=band", "split=whole", "steps=10000000")
+"""Of all networks: bands normalised, and the whole budget spent on steps. Validating a large
+network can take longer than a short budget, so nothing is held out and the last weights count."""
+_RUNS: Final = "runs"
+_BULKY: Final = "state.safetensors"
+"""What resumes an unfinished training; a finished one does not need it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One row of a report, before its scenes."""
+
+    method: Method
+    course: TrainTestSplit
+    scale: int
+    seed: int
+    given: str | None = None
+    """Weights to take in place of training."""
+
+    @property
+    def name(self) -> str:
+        """For people and files."""
+        return f"{self.course.name}-{self.method.name}-x{self.scale}-seed{self.seed}"
+
+
+class StoppedError(Exception):
+    """Someone asked a training to stop; its state is kept.
+
+    Args:
+        number: Of the signal.
+    """
+
+    def __init__(self, number: int | None) -> None:
+        super().__init__("stopped")
+        self.number = number
+
+
+def planned_runs(
+    methods: Sequence[Method],
+    course: TrainTestSplit,
+    scales: Sequence[int],
+    options: BenchmarkOptions,
+) -> list[Run]:
+    """All runs of a course, quick answers first: scale by scale, seed by seed, method by method.
+
+    Raises:
+        UsageError: A network has neither weights nor scenes to learn from.
+        WeightsError: Weights given cannot be read or are another network's.
+    """
+    given = given_weights(options, {method.name: method for method in methods})
+    if strays := sorted(options.own_seeds.keys() - {method.name for method in methods}):
+        raise UsageError(f"--seeds for {', '.join(strays)}: not among the methods compared")
+    runs = []
+    for scale in scales:
+        seeds = {method.name: _seeds(method, given, scale, options) for method in methods}
+        for seed in range(max(seeds.values())):
+            for method in methods:
+                files = given.get((method.name, scale), [])
+                if seed < seeds[method.name]:
+                    file = files[seed] if files else None
+                    runs.append(
+                        Run(method=method, course=course, scale=scale, seed=seed, given=file)
+                    )
+    _require_lessons(runs, course)
+    return runs
+
+
+def _seeds(
+    method: Method,
+    given: Mapping[tuple[str, int], Sequence[str]],
+    scale: int,
+    options: BenchmarkOptions,
+) -> int:
+    """How often a method is judged: once without a network, else by weights given or by seeds."""
+    if method.arch is None:
+        return 1
+    files = given.get((method.name, scale), ())
+    return len(files) or options.own_seeds.get(method.name, options.seeds)
+
+
+def _require_lessons(runs: Sequence[Run], course: TrainTestSplit) -> None:
+    learning = [run for run in runs if run.method.arch is not None and run.given is None]
+    if learning and not course.train:
+        raise UsageError(
+            f"found no scene for {learning[0].method.name} to learn from at "
+            f"x{learning[0].scale}: name scenes with --train, or its weights with --weights"
+        )
+
+
+def given_weights(
+    options: BenchmarkOptions, methods: Mapping[str, Method]
+) -> dict[tuple[str, int], list[str]]:
+    """(method, scale) -> weights files, in the order given.
+
+    Raises:
+        UsageError: They are for a method that is not compared.
+        WeightsError: A file cannot be read or is another network's.
+    """
+    found: dict[tuple[str, int], list[str]] = {}
+    for text in options.weights:
+        name, _, file = text.partition("=")
+        if name not in methods:
+            raise UsageError(f"--weights {text}: {name} is not among the methods compared")
+        descriptor = load_weights(resolve(file)).descriptor
+        if descriptor.arch != methods[name].arch:
+            raise WeightsError(f"{file} is a {descriptor.arch}, found --weights {text}")
+        found.setdefault((name, descriptor.scale), []).append(file)
+    return found
+
+
+def most_bands(course: TrainTestSplit) -> int:
+    """Bands of the scene that has most; 0 without scenes."""
+    count = 0
+    for path in {*course.train, *course.judges}:
+        with closing(open_scene(path)) as scene:
+            count = max(count, scene.metadata.bands)
+    return count
+
+
+def train_options(run: Run, options: BenchmarkOptions, bands: int, out: Path) -> TrainOptions:
+    """How `hsisr train` is asked to train a run; see `LOSSES` for what differs by method."""
+    method, published = run.method, options.protocol == "dacn-published"
+    settings = [] if published else list(_ALIKE)
+    if published and run.course.dataset == "paviau" and run.scale == 4:
+        settings.append("batch_size=8")
+    if not published or method.arch != "dacn":
+        settings += method.loss
+    settings += [*method.settings(bands), *_own_settings(options.settings, method.name)]
+    return TrainOptions(
+        scenes=() if run.course.dataset else run.course.train,
+        dataset=run.course.dataset,
+        scale=run.scale,
+        model=method.arch,
+        recipe="dacn-published" if published else "any",
+        settings=tuple(settings),
+        seed=run.seed,
+        max_minutes=options.budget,
+        out=out,
+        device=options.device,
+        threads=options.threads,
+        data_dir=options.data_dir,
+        offline=options.offline,
+        command=options.command,
+    )
+
+
+def _own_settings(settings: Sequence[str], method: str) -> list[str]:
+    """Those for all methods, then those for this one.
+
+    >>> _own_settings(["edsr:steps=1", "steps=2", "dacn:steps=3"], "dacn")
+    ['steps=2', 'steps=3']
+    """
+    parted = [(*_addressee(text), text) for text in settings]
+    common = [text for whose, _, text in parted if whose is None]
+    return common + [setting for whose, setting, _ in parted if whose == method]
+
+
+def _addressee(text: str) -> tuple[str | None, str]:
+    whose, colon, setting = text.partition(":")
+    return (whose, setting) if colon and "=" not in whose else (None, text)
+
+
+def recipe_of(run: Run, options: BenchmarkOptions, bands: int) -> Recipe:
+    """The recipe with every change, as it will be carried out.
+
+    Raises:
+        UsageError: A setting is unknown or impossible.
+    """
+    return chosen_recipe(train_options(run, options, bands, Path()))
+
+
+def train_cell(run: Run, options: BenchmarkOptions, bands: int) -> Cell:
+    """The cell of a training, bound to all that decides its outcome."""
+    recipe = recipe_of(run, options, bands)
+    return Cell(
+        "train",
+        run.name,
+        {
+            "method": run.method.name,
+            "network": asdict(described(str(run.method.arch), run.scale, recipe)),
+            "recipe": recipe.as_dict(),
+            "seed": run.seed,
+            "budget": options.budget,
+            "scenes": [scene_identity(path) for path in run.course.train],
+            "device": options.device,
+            "threads": options.threads,
+        },
+    )
+
+
+def trained(
+    run: Run,
+    options: BenchmarkOptions,
+    cells: Cells,
+    bands: int,
+    observer: Observer | None = None,
+) -> dict[str, Any]:
+    """Facts of a run's weights: trained now, trained before, or given.
+
+    Raises:
+        StoppedError: Someone asked the training to stop.
+        HsisrError: Training failed, or weights cannot be read.
+    """
+    if run.given is not None:
+        return _given_facts(run)
+    cell = train_cell(run, options, bands)
+    if (facts := cells.found(cell)) is not None:
+        return facts
+    folder = cells.folder / _RUNS / cell.label
+    begun = (folder / _BULKY).exists()
+    asked = train_options(run, options, bands, folder)
+    with warnings.catch_warnings(record=True) as remarks:
+        warnings.simplefilter("always")
+        result = train(replace(asked, resume=begun), observer=observer)
+    if result.weights is None:
+        raise StoppedError(result.signal)
+    (folder / _BULKY).unlink()
+    shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+    facts = {
+        **_row(run),
+        "weights": str(result.weights.relative_to(cells.folder)),
+        "weights_sha256": load_weights(result.weights).sha256,
+        "ending": result.ending,
+        "steps": result.steps,
+        "best_step": result.best_step,
+        "seconds": round(result.seconds, 3),
+        "validation_db": result.score,
+        "validation_bicubic_db": result.bicubic,
+        "settings": list(asked.settings),
+        "command": train_command(asked),
+        "hardware": json.loads((folder / "run.json").read_text(encoding="utf-8"))["hardware"],
+        "remarks": sorted({str(remark.message) for remark in remarks}),
+    }
+    cells.keep(cell, facts)
+    return facts
+
+
+def train_command(asked: TrainOptions) -> str:
+    """The same training as a command line."""
+    words = ["hsisr", "train", *(str(path) for path in asked.scenes)]
+    if asked.dataset is not None:
+        words += ["--dataset", asked.dataset]
+    words += ["--scale", str(asked.scale), "--model", str(asked.model)]
+    words += ["--recipe", str(asked.recipe), "--seed", str(asked.seed)]
+    words += ["--max-minutes", f"{asked.max_minutes:g}"]
+    for setting in asked.settings:
+        words += ["--set", setting]
+    return shlex.join([*words, "--out", str(asked.out)])
+
+
+def _given_facts(run: Run) -> dict[str, Any]:
+    loaded = load_weights(resolve(str(run.given), run.scale))
+    return {
+        **_row(run),
+        "weights": str(loaded.path),
+        "weights_sha256": loaded.sha256,
+        "ending": "given",
+        "settings": [],
+        "remarks": [],
+    }
+
+
+def _row(run: Run) -> dict[str, Any]:
+    return {
+        "course": run.course.name,
+        "method": run.method.name,
+        "scale": run.scale,
+        "seed": run.seed,
+    }

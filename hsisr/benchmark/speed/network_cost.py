@@ -1,0 +1,166 @@
+"""What one batch through one network costs, measured in this process and for nothing else.
+
+Run as a program: a JSON object on stdin, a JSON object on stdout. Peak memory is the process's own
+only if nothing else ever ran in it. Linux hands a child the peak that its parent had under the
+usual name (`ru_maxrss` survives `exec`), so it is read from `/proc` where there is one.
+"""
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
+
+from hsisr.engine.allocator import tune_allocator
+from hsisr.engine.device import device_named
+from hsisr.engine.upscaler import InterpolationUpscaler
+from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.fast.cuda_graph import SETTLED_AFTER, Graphed
+from hsisr.models.fast.onednn import CONVOLUTION, LINEAR, TRANSPOSED
+from hsisr.models.interpolation import KERNELS, Trim
+from hsisr.models.registry import build, for_inference
+
+_REPEATS: Final = 5
+_ENOUGH_S: Final = 5.0
+"""No more repeats after this long."""
+
+
+def measured(task: dict[str, Any]) -> dict[str, Any]:
+    """Parameters, operations, seconds and memory of a batch.
+
+    Args:
+        task: `descriptor` of a network, or `interpolation` with `scale`, `bands` and `tile`;
+            `batch`, `device`, `threads`.
+    """
+    if task.get("threads"):
+        torch.set_num_threads(task["threads"])
+    device = device_named(task["device"])
+    before = _peak_bytes(device)
+    forward, facts = _subject(task, device)
+    with torch.inference_mode():
+        for _ in range(SETTLED_AFTER if device.type == "cuda" else 1):
+            forward()  # the first pass allocates and chooses kernels
+        seconds = _seconds(forward, device)
+    return {
+        **facts,
+        "batch": task["batch"],
+        "device": _device_name(device),
+        "threads": torch.get_num_threads(),
+        "seconds": statistics.median(seconds),
+        "repeats": len(seconds),
+        "seconds_per_mpb": statistics.median(seconds) * 1e6 / facts["fresh_values"],
+        "base_bytes": before,
+        "peak_bytes": _peak_bytes(device),
+    }
+
+
+def _subject(
+    task: dict[str, Any], device: torch.device
+) -> tuple[Callable[[], object], dict[str, Any]]:
+    """One pass, and what is known without running it."""
+    if "descriptor" in task:
+        return _network(ModelDescriptor.from_dict(task["descriptor"]), task["batch"], device)
+    bands, tile, scale = task["bands"], task["tile"], task["scale"]
+    upscaler = InterpolationUpscaler(KERNELS[task["interpolation"]], scale, consistent=False)
+    lr = torch.rand(task["batch"], bands, tile, tile)
+    facts = {
+        "parameters": 0,
+        "flops": None,
+        "fresh_values": task["batch"] * bands * (tile * scale) ** 2,
+    }
+    return lambda: upscaler.run(lr, tuple(range(bands)), Trim(0, 0, 0, 0)), facts
+
+
+def _network(
+    descriptor: ModelDescriptor, batch: int, device: torch.device
+) -> tuple[Callable[[], object], dict[str, Any]]:
+    torch.manual_seed(0)
+    # the counter of operations fails on normalised weights that could be trained
+    trained = build(descriptor).eval().requires_grad_(False).to(device)
+    network = for_inference(trained)
+    side = descriptor.tile_lr_px + 2 * descriptor.margin_lr_px
+    lr = torch.rand(batch, descriptor.group_size, side, side, device=device)
+    zero = torch.zeros(1, descriptor.group_size, 1, 1, device=device)
+    step_px = (descriptor.tile_lr_px - descriptor.overlap_lr_px) * descriptor.scale
+    step_bands = descriptor.group_size - descriptor.group_overlap
+    facts = {
+        "parameters": sum(p.numel() for p in trained.parameters()),
+        "flops": operations(network, lr[:1], zero) if batch == 1 else None,
+        "fresh_values": batch * step_bands * step_px**2,
+    }
+    return lambda: network(lr, zero), facts
+
+
+def operations(network: nn.Module, lr: torch.Tensor, zero: torch.Tensor) -> int:
+    """Operations of one tile: convolutions, matrix products, attention; two per multiply-add."""
+    network = network.plain if isinstance(network, Graphed) else network  # a graph shows none
+    known: Any = {
+        LINEAR: _operations_of_linear,
+        CONVOLUTION: _operations_of_convolution,
+        TRANSPOSED: _operations_of_transposed,
+    }
+    with (
+        torch.inference_mode(),
+        sdpa_kernel(SDPBackend.MATH),  # fused attention would go uncounted on the processor
+        FlopCounterMode(display=False, custom_mapping=known) as counter,
+    ):
+        network(lr, zero)
+    return int(counter.get_total_flops())
+
+
+def _operations_of_linear(x: torch.Size, weight: torch.Size, *_: Any, **__: Any) -> int:
+    """A linear layer that torch does not know how to count."""
+    return 2 * x.numel() * weight[0]
+
+
+def _operations_of_convolution(
+    x: torch.Size, weight: torch.Size, *_: Any, out_shape: torch.Size, **__: Any
+) -> int:
+    return conv_flop_count(list(x), list(weight), list(out_shape))
+
+
+def _operations_of_transposed(
+    x: torch.Size, weight: torch.Size, *_: Any, out_shape: torch.Size, **__: Any
+) -> int:
+    return conv_flop_count(list(x), list(weight), list(out_shape), transposed=True)
+
+
+def _seconds(forward: Callable[[], object], device: torch.device) -> list[float]:
+    found: list[float] = []
+    while len(found) < _REPEATS and sum(found) < _ENOUGH_S:
+        started = time.perf_counter()
+        forward()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        found.append(time.perf_counter() - started)
+    return found
+
+
+def _peak_bytes(device: torch.device) -> int:
+    """Most memory held so far: on a GPU by tensors, elsewhere by the process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = status.read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+if __name__ == "__main__":
+    tune_allocator()
+    json.dump(measured(json.load(sys.stdin)), sys.stdout)

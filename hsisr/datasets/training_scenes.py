@@ -1,0 +1,219 @@
+"""Scenes in memory, ready to teach: live bands only, gaps filled, statistics as at inference."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hsisr.datasets.splits import Split
+from hsisr.engine.filling import fill_invalid
+from hsisr.engine.statistics import BandStatistics
+from hsisr.errors import InputDataError
+from hsisr.io.base import Scene
+from hsisr.tiling.windows import Window
+
+Float32 = npt.NDArray[np.float32]
+Bool = npt.NDArray[np.bool_]
+
+_FILL_ROUNDS = 8
+_FEWER_VALID = 0.9
+"""A band with less than this share of the valid pixels of the best band counts as dead."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class TrainingScene:
+    """The live bands of a scene, filled where it holds no data."""
+
+    name: str
+    values: Float32
+    """Stored numbers, shape (bands, rows, cols), finite everywhere; sides divide by the scale."""
+    valid: Bool | None
+    """Pixels that hold data in every band, shape (rows, cols), in whole blocks of an LR pixel;
+    None: all of them."""
+    statistics: BandStatistics
+    """Of the LR scene: what the runner will normalise with."""
+    split: Split
+    wavelengths_nm: tuple[float, ...] | None = None
+    """Of the live bands."""
+
+    @property
+    def bands(self) -> int:
+        """Number of live bands."""
+        return len(self.values)
+
+    def cut(self, window: Window) -> Float32:
+        """The stored numbers of a window, all live bands; a view."""
+        return self.values[:, *_slices(window)]
+
+    def mask(self, window: Window) -> Bool | None:
+        """Where a window holds data, shape (rows, cols); None: everywhere in the scene."""
+        return None if self.valid is None else self.valid[_slices(window)]
+
+
+def training_scene(
+    scene: Scene, scale: int, split: Split, region: Window | None = None
+) -> TrainingScene:
+    """Read a whole scene, leave out what cannot teach and describe the rest.
+
+    Bands that are bad by the bad-band list, constant, or empty where others are not, are left
+    out. Statistics are those of the LR scene, as `hsisr upscale` would find them.
+
+    Args:
+        scene: Opened; not closed here.
+        scale: HR pixels per LR pixel along a side.
+        split: Windows by their use, counted from the corner of the region.
+        region: The part to read; as much as divides by the scale without it.
+
+    Raises:
+        InputDataError: No live band or no whole LR pixel is left.
+    """
+    meta = scene.metadata
+    region = region or Window(0, 0, meta.rows // scale * scale, meta.cols // scale * scale)
+    if not region.rows or not region.cols:
+        raise InputDataError(
+            f"{scene.path}: found {meta.rows} x {meta.cols} pixels, expected at least "
+            f"{scale} x {scale} for scale {scale}"
+        )
+    cube = scene.read(region)
+    live = _live_bands(cube.values, cube.valid, meta.spectral_axis.good)
+    if not live:
+        raise InputDataError(
+            f"{scene.path}: found no band with data that varies, expected at least one; "
+            "check its nodata value and bad-band list"
+        )
+    axis = meta.spectral_axis.subset(live)
+    return taught(
+        scene.path.name,
+        cube.values[live],
+        cube.valid[live],
+        scale,
+        split,
+        wavelengths_nm=axis.wavelengths_nm,
+    )
+
+
+def taught(
+    name: str,
+    values: Float32,
+    valid: Bool,
+    scale: int,
+    split: Split,
+    *,
+    wavelengths_nm: tuple[float, ...] | None = None,
+) -> TrainingScene:
+    """A teaching scene from arrays of live bands, shape (bands, rows, cols) both.
+
+    Raises:
+        InputDataError: No LR pixel has data in all bands.
+    """
+    everywhere = _whole_blocks(np.asarray(valid.all(axis=0)), scale)
+    filled = fill_invalid(values, valid, _FILL_ROUNDS)
+    seen = everywhere[::scale, ::scale]
+    if not seen.any():
+        raise InputDataError(
+            f"{name}: found no block of {scale} x {scale} pixels in which all live bands hold "
+            "data; check its nodata value, or use a smaller --scale"
+        )
+    return TrainingScene(
+        name=name,
+        values=np.ascontiguousarray(filled, np.float32),
+        valid=None if everywhere.all() else everywhere,
+        statistics=_statistics(_block_means(filled, scale), seen),
+        split=split,
+        wavelengths_nm=wavelengths_nm,
+    )
+
+
+def fitting_region(scene: Scene, scale: int, most_bytes: int) -> Window:
+    """The middle of a scene, in whole LR pixels, that takes at most so much memory as float32.
+
+    The mask and a copy while filling gaps come on top, about as much again.
+    """
+    meta = scene.metadata
+    rows, cols = meta.rows // scale * scale, meta.cols // scale * scale
+    share = min(1.0, (most_bytes / (4.0 * meta.bands * max(1, rows * cols))) ** 0.5)
+    high = max(scale, int(rows * share) // scale * scale) if share < 1 else rows
+    wide = max(scale, int(cols * share) // scale * scale) if share < 1 else cols
+    top = (rows - high) // 2 // scale * scale
+    left = (cols - wide) // 2 // scale * scale
+    return Window(max(0, top), max(0, left), min(high, rows), min(wide, cols))
+
+
+def coarser(scene: TrainingScene, factor: int, scale: int) -> TrainingScene | None:
+    """The training windows' scene with `factor` times larger pixels; None if too small for one.
+
+    Validation and test pixels never enter: only blocks that lie in a training window are kept.
+    """
+    windows = [w for w in (_inner(w, factor, scale) for w in scene.split.training) if w is not None]
+    if not windows:
+        return None
+    high = max(w.row_end for w in windows) * factor
+    wide = max(w.col_end for w in windows) * factor
+    values = _block_means(scene.values[:, :high, :wide], factor)
+    valid = np.zeros(values.shape[1:], np.bool_)
+    for window in windows:
+        valid[_slices(window)] = True
+    if scene.valid is not None:
+        valid &= _whole_blocks(scene.valid[:high, :wide], factor)[::factor, ::factor]
+    if not _whole_blocks(valid, scale).any():
+        return None
+    return taught(
+        f"{scene.name} / {factor}",
+        values,
+        np.broadcast_to(valid, values.shape),
+        scale,
+        Split(training=tuple(windows)),
+        wavelengths_nm=scene.wavelengths_nm,
+    )
+
+
+def _inner(window: Window, factor: int, scale: int) -> Window | None:
+    """The largest window on the coarser grid that this one covers, in whole LR pixels."""
+    step = factor * scale
+    top, left = -(-window.row // step), -(-window.col // step)
+    rows, cols = window.row_end // step - top, window.col_end // step - left
+    if rows < 1 or cols < 1:
+        return None
+    return Window(top * scale, left * scale, rows * scale, cols * scale)
+
+
+def _live_bands(values: Float32, valid: Bool, good: tuple[bool, ...] | None) -> list[int]:
+    counts = np.count_nonzero(valid, axis=(1, 2))
+    low = np.where(valid, values, np.inf).min(axis=(1, 2))
+    high = np.where(valid, values, -np.inf).max(axis=(1, 2))
+    live = (counts > 0) & (low < high)
+    if good is not None:
+        live &= np.array(good)
+    if live.any():
+        live &= counts >= _FEWER_VALID * counts[live].max()
+    return [int(band) for band in np.flatnonzero(live)]
+
+
+def _statistics(values: Float32, valid: Bool) -> BandStatistics:
+    """Of the valid pixels of an LR cube; `valid` has shape (rows, cols)."""
+    seen = values[:, valid].astype(np.float64)
+    return BandStatistics(
+        count=np.full(len(values), seen.shape[1]),
+        mean=seen.mean(axis=1),
+        variance=seen.var(axis=1),
+        minimum=seen.min(axis=1),
+        maximum=seen.max(axis=1),
+    )
+
+
+def _block_means(values: Float32, factor: int) -> Float32:
+    bands, rows, cols = values.shape
+    blocks = values[:, : rows // factor * factor, : cols // factor * factor]
+    split = blocks.reshape(bands, rows // factor, factor, cols // factor, factor)
+    return np.asarray(split.mean(axis=(2, 4), dtype=np.float64), np.float32)
+
+
+def _whole_blocks(valid: Bool, scale: int) -> Bool:
+    """Valid pixels whose whole LR block is valid."""
+    rows, cols = valid.shape
+    blocks = valid.reshape(rows // scale, scale, cols // scale, scale).all(axis=(1, 3))
+    return np.asarray(blocks.repeat(scale, axis=0).repeat(scale, axis=1))
+
+
+def _slices(window: Window) -> tuple[slice, slice]:
+    return slice(window.row, window.row_end), slice(window.col, window.col_end)

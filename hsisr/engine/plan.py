@@ -1,0 +1,261 @@
+"""Cutting a scene into work: panels of columns, tiles of rows, groups of bands.
+
+A panel is a run of columns that is finished from top to bottom before the next begins, so that
+memory depends on the panel and not on the width of the scene. Panels end at block borders of the
+output file. Tiles at a panel's border are computed for both sides.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import psutil
+
+from hsisr.engine.upscaler import InterpolationUpscaler, Upscaler
+from hsisr.tiling.blending import taper_weights
+from hsisr.tiling.windows import window_starts
+
+WORKING_BYTES = 384 * 2**20
+"""Most that is held at once, the interpreter and its libraries apart."""
+
+_LEAST_BYTES = 48 * 2**20
+
+BASE_BYTES = 450 * 2**20
+"""What Python, torch, GDAL and its cache take before any work."""
+
+BANDS_FINISHED_AT_ONCE = 4
+"""So few that what is computed of them on the way is small beside all bands of a row of tiles."""
+
+_STRIP_HR_ROWS = 256
+_TEMPORARIES = 5
+
+
+def memory_at_hand() -> int:
+    """Bytes to work with: a quarter of what is free, within reason. Never changes a result."""
+    free = int(psutil.virtual_memory().available)
+    return max(_LEAST_BYTES, min(WORKING_BYTES, free // 4))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segment:
+    """A run of LR pixels along one axis, and how much each of its HR pixels counts."""
+
+    start: int
+    size: int
+    weights: npt.NDArray[np.float32] | None = None
+    """On the HR axis; None where no other segment overlaps."""
+
+    @property
+    def end(self) -> int:
+        """One past the last LR pixel."""
+        return self.start + self.size
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BandGroup:
+    """Bands that are upscaled together."""
+
+    bands: tuple[int, ...]
+    """0-based, rising."""
+    upscaler: Upscaler
+    weights: npt.NDArray[np.float32] | None = None
+    """How much each band counts; None where no other group has it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Panel:
+    """Columns that are finished together."""
+
+    start: int
+    size: int
+    segments: tuple[Segment, ...]
+    """Tiles that touch the panel; they may reach beyond it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Plan:
+    """All the work on one scene, and what it takes."""
+
+    scale: int
+    rows: tuple[Segment, ...]
+    panels: tuple[Panel, ...]
+    groups: tuple[BandGroup, ...]
+    halo: int
+    """LR pixels read around a tile."""
+    batch_size: int
+    peak_bytes: int
+    """Estimate of the most memory held at any time, libraries included."""
+    floors: tuple[float, ...] | None = None
+    """Least number that each band may have where the result must agree with the scene."""
+    ahead: bool = False
+    """Upscale the next bands while these are finished: where that takes one thread each."""
+    reads_ahead: bool = False
+    """Read the next row of tiles while this one is upscaled. Interpolation computes in a thread of
+    its own, so that reading holds nothing up."""
+
+    @property
+    def tiles(self) -> int:
+        """Number of tiles, each of one band group."""
+        columns = sum(len(panel.segments) for panel in self.panels)
+        return len(self.rows) * columns * len(self.groups)
+
+    def end_of(self, number: int) -> int:
+        """LR row before which all is final once that row of tiles is done."""
+        last = number + 1 == len(self.rows)
+        return self.rows[number].end if last else self.rows[number + 1].start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """What the plan has to fit: the scene, the blocks of the output file, the memory."""
+
+    bands: int
+    rows: int
+    cols: int
+    itemsize: int
+    """Bytes of an output number."""
+    block_rows: int
+    """HR rows of an output block."""
+    block_cols: int
+    rows_at_once: int = 1
+    """LR rows that are read at once."""
+    working_bytes: int = WORKING_BYTES
+
+
+def plan_network(
+    upscaler: Upscaler,
+    groups: Sequence[BandGroup],
+    layout: Layout,
+    *,
+    tile: int,
+    overlap: int,
+    batch_size: int,
+    floors: tuple[float, ...] | None = None,
+    feature_bytes: int = 0,
+    ahead: bool = False,
+) -> Plan:
+    """Square tiles that overlap and are blended.
+
+    Args:
+        upscaler: Says the scale.
+        groups: Bands that go together.
+        layout: What the plan has to fit.
+        tile: Side of a tile, LR pixels.
+        overlap: LR pixels that neighbours share.
+        batch_size: Tiles at once.
+        floors: See `Plan.floors`.
+        feature_bytes: What the network takes beside everything else, for a batch.
+        ahead: See `Plan.ahead`.
+    """
+    scale = upscaler.scale
+    halo = max(group.upscaler.margin_lr_px for group in groups)
+    rows = _segments(layout.rows, tile, overlap, scale)
+    cols = _segments(layout.cols, tile, overlap, scale)
+    shared = max((a.end - b.start for a, b in pairwise(rows)), default=0)
+    per_col = _bytes_per_lr_col(layout, groups, scale, rows[0].size, halo, shared, reads=2)
+    width = _panel_width(layout, scale, per_col)
+    panels = tuple(
+        Panel(start, size, tuple(c for c in cols if c.start < start + size and c.end > start))
+        for start, size in _cut(layout.cols, width)
+    )
+    return Plan(
+        scale=scale,
+        rows=rows,
+        panels=panels,
+        groups=tuple(groups),
+        halo=halo,
+        batch_size=batch_size,
+        floors=floors,
+        ahead=ahead,
+        reads_ahead=True,
+        peak_bytes=BASE_BYTES + feature_bytes + per_col * (min(width, layout.cols) + 2 * halo),
+    )
+
+
+def plan_interpolation(
+    upscaler: InterpolationUpscaler, layout: Layout, *, tile: int | None = None
+) -> Plan:
+    """Strips as high as an output block and as wide as a panel; nothing overlaps."""
+    scale = upscaler.scale
+    groups = interpolated_groups(range(layout.bands), upscaler)
+    block = max(1, layout.block_rows // scale)
+    height = min(tile or max(1, _STRIP_HR_ROWS // scale // block) * block, layout.rows)
+    rows = tuple(Segment(start, size) for start, size in _cut(layout.rows, height))
+    halo = upscaler.margin_lr_px
+    per_col = _bytes_per_lr_col(layout, groups, scale, height, halo, 0)
+    width = _panel_width(layout, scale, per_col)
+    return Plan(
+        scale=scale,
+        rows=rows,
+        panels=tuple(
+            Panel(start, size, (Segment(start, size),)) for start, size in _cut(layout.cols, width)
+        ),
+        groups=groups,
+        halo=halo,
+        batch_size=1,
+        ahead=True,
+        peak_bytes=BASE_BYTES + per_col * (min(width, layout.cols) + 2 * halo),
+    )
+
+
+def interpolated_groups(bands: Sequence[int], upscaler: Upscaler) -> tuple[BandGroup, ...]:
+    """Bands in handfuls that do not overlap."""
+    step = BANDS_FINISHED_AT_ONCE
+    return tuple(
+        BandGroup(tuple(bands[start : start + step]), upscaler)
+        for start in range(0, len(bands), step)
+    )
+
+
+def network_groups(
+    bands: Sequence[int], upscaler: Upscaler, *, size: int, overlap: int
+) -> tuple[BandGroup, ...]:
+    """Overlapping groups that cover every band; the last is moved inside, and tapers blend."""
+    if len(bands) <= size:
+        return (BandGroup(tuple(bands), upscaler),) if bands else ()
+    starts = window_starts(len(bands), size, overlap)
+    return tuple(
+        BandGroup(tuple(bands[start : start + size]), upscaler, weights)
+        for start, weights in zip(starts, taper_weights(starts, size, len(bands)), strict=True)
+    )
+
+
+def _segments(length: int, tile: int, overlap: int, scale: int) -> tuple[Segment, ...]:
+    size = min(tile, length)
+    starts = window_starts(length, size, min(overlap, size - 1))
+    if len(starts) == 1:
+        return (Segment(0, size),)
+    weights = taper_weights(starts, size, length, scale=scale)
+    return tuple(Segment(s, size, w) for s, w in zip(starts, weights, strict=True))
+
+
+def _cut(length: int, step: int) -> list[tuple[int, int]]:
+    return [(start, min(step, length - start)) for start in range(0, length, step)]
+
+
+def _panel_width(layout: Layout, scale: int, per_col: int) -> int:
+    """LR columns of a panel: whole output blocks, as many as memory allows."""
+    block = max(1, layout.block_cols // scale)
+    return max(1, layout.working_bytes // per_col // block) * block
+
+
+def _bytes_per_lr_col(
+    layout: Layout,
+    groups: Sequence[BandGroup],
+    scale: int,
+    height: int,
+    halo: int,
+    shared_rows: int,
+    reads: int = 1,
+) -> int:
+    """Memory that one LR column of a panel takes while a row of tiles is at work."""
+    needed = height + 4 * halo
+    read = reads * needed * layout.bands * (4 + 4 + 1 + layout.itemsize)
+    ahead = (needed + layout.rows_at_once) * layout.bands * layout.itemsize
+    largest = max(len(group.bands) for group in groups)
+    group = largest * height * scale**2 * 4 * _TEMPORARIES
+    strip = (height * scale + layout.block_rows) * scale * layout.bands * layout.itemsize
+    waiting = shared_rows * scale**2 * layout.bands * 4
+    return read + ahead + group + strip + waiting

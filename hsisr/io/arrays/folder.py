@@ -1,0 +1,159 @@
+"""A folder of single-band images as one scene, the way the CAVE set comes.
+
+The images of one kind, PNG or TIFF, are the bands, in natural order of their names (2 before 10).
+Everything else in the folder, such as a preview in BMP or JPEG, is left alone.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from hsisr.errors import InputDataError
+from hsisr.io.arrays.band_images import BandImages
+from hsisr.io.arrays.stack import is_tiff_stack
+from hsisr.io.geotiff.gdal_env import gdal_env
+from hsisr.io.geotiff.gdal_metadata import band_tag_source, metadata_of
+from hsisr.io.geotiff.reader import open_dataset, refuse_unusable
+from hsisr.io.spectral_fields import merged_axis
+from hsisr.scene.metadata import SceneMetadata
+
+_KINDS: Final = {"PNG": (".png",), "TIFF": (".tif", ".tiff")}
+
+
+class ImageFolder(BandImages):
+    """A folder of bands; each may name its own nodata."""
+
+    def __init__(self, path: Path, files: Sequence[Path]) -> None:
+        first, tags, nodata = _checked(files)
+        source = band_tag_source(tags)
+        axis = merged_axis(len(files), [source], [file.stem for file in files])
+        metadata = SceneMetadata(
+            rows=first.rows,
+            cols=first.cols,
+            stored=first.stored,
+            spectral_axis=axis,
+            georeference=first.georeference,
+            tags=first.tags,
+        )
+        self._nodata = nodata
+        super().__init__(path, "image folder", [str(file) for file in files], metadata)
+
+    def nodata_of(self, band: int) -> float | None:
+        """See `Scene.nodata_of`."""
+        return self._nodata[band]
+
+
+def open_folder(folder: Path) -> ImageFolder:
+    """Open a folder of single-band images.
+
+    Raises:
+        InputDataError: It holds no images, or images of both kinds, or they differ in size, type
+            or place, or one has several bands.
+    """
+    found = band_files(folder)
+    if len(found) > 1:
+        counts = " and ".join(f"{len(files)} {kind}" for kind, files in found.items())
+        raise InputDataError(f"found {counts} files; expected the bands as images of one kind")
+    if not found:
+        raise InputDataError(
+            "found a folder without PNG or TIFF images, expected one single-band image per band; "
+            "for another kind of scene, name its file"
+        )
+    return ImageFolder(folder, next(iter(found.values())))
+
+
+def is_band_folder(folder: Path) -> bool:
+    """True if a folder looks like one scene: several images, the first two with one band each."""
+    found = band_files(folder)
+    if len(found) != 1:
+        return False
+    files = next(iter(found.values()))
+    try:
+        return len(files) > 1 and all(_is_one_band(file) for file in files[:2])
+    except InputDataError:
+        return False
+
+
+def band_files(folder: Path) -> dict[str, list[Path]]:
+    """Images in a folder by kind, in natural order; hidden files are not seen.
+
+    Raises:
+        InputDataError: The folder cannot be listed.
+    """
+    try:
+        files = sorted(
+            (f for f in folder.iterdir() if f.is_file() and not f.name.startswith(".")),
+            key=lambda file: natural_key(file.name),
+        )
+    except OSError as error:
+        raise InputDataError(f"the folder cannot be listed ({error.strerror})") from error
+    by_kind = {
+        kind: [f for f in files if f.suffix.lower() in endings] for kind, endings in _KINDS.items()
+    }
+    return {kind: found for kind, found in by_kind.items() if found}
+
+
+def natural_key(name: str) -> list[tuple[int, str]]:
+    """Sort key under which numbers inside names count as numbers.
+
+    >>> sorted(["b10.png", "b9.png"], key=natural_key)
+    ['b9.png', 'b10.png']
+    """
+    parts = re.split(r"([0-9]+)", name.lower())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def _checked(
+    files: Sequence[Path],
+) -> tuple[SceneMetadata, list[dict[str, str]], list[float | None]]:
+    """The first image's metadata, and every image's tags and nodata."""
+    first: SceneMetadata | None = None
+    tags, nodata = [], []
+    for file in files:
+        dataset = _opened(file)
+        with dataset, gdal_env():
+            own = metadata_of(dataset, [1])
+            tags.append(dict(dataset.tags(1)))
+            nodata.append(dataset.nodatavals[0])
+        if first is None:
+            first = own
+        elif _layout(own) != _layout(first):
+            raise InputDataError(
+                f"{file.name} is {_said(own)}, but {files[0].name} is {_said(first)}; expected "
+                "images of one size, type and place, take the others out of the folder"
+            )
+    if first is None:
+        raise InputDataError("found no images")
+    return first, tags, nodata
+
+
+def _opened(file: Path) -> Any:
+    try:
+        dataset = open_dataset(str(file))
+        refuse_unusable(dataset)
+    except InputDataError as error:
+        raise InputDataError(f"{file.name}: {error}") from error
+    if dataset.count != 1 or dataset.subdatasets:
+        what = f"{dataset.count} bands" if dataset.count != 1 else "several pages"
+        raise InputDataError(
+            f"{file.name} has {what}, expected one; take it out of the folder, or name it to read "
+            "it on its own"
+        )
+    return dataset
+
+
+def _is_one_band(file: Path) -> bool:
+    with open_dataset(str(file)) as dataset:
+        return int(dataset.count) == 1 and not (
+            file.suffix.lower() in _KINDS["TIFF"] and is_tiff_stack(file)
+        )
+
+
+def _layout(of: SceneMetadata) -> tuple[Any, ...]:
+    place = of.georeference
+    return of.rows, of.cols, of.stored.dtype, place.transform, place.crs_wkt
+
+
+def _said(of: SceneMetadata) -> str:
+    return f"{of.rows} x {of.cols} pixels of {of.stored.dtype}"

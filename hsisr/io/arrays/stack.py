@@ -1,0 +1,188 @@
+"""TIFF files that keep a cube as pages, one per band, or as planes of ImageJ or OME.
+
+tifffile knows the axes; GDAL reads the pages by windows, and says where the first one lies. A
+stack that is one run of plain numbers is read at its place instead.
+"""
+
+import logging
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from tifffile import TiffFile, TiffFileError, TiffPageSeries
+
+from hsisr.errors import InputDataError
+from hsisr.io.arrays.axis_order import cut, sizes
+from hsisr.io.arrays.band_images import BandImages
+from hsisr.io.arrays.raw_reader import PlainNumbers
+from hsisr.io.arrays.tiff_pages import refuse_circles
+from hsisr.io.base import Scene
+from hsisr.io.geotiff.gdal_env import gdal_env
+from hsisr.io.geotiff.gdal_metadata import dataset_tags, georeference_of
+from hsisr.io.geotiff.reader import open_dataset
+from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.quantisation import StoredNumbers
+from hsisr.scene.spectral_axis import SpectralAxis
+from hsisr.tiling.windows import Window
+
+FORMAT: Final = "TIFF stack"
+DAMAGED: Final = (
+    *(TiffFileError, OSError, ValueError, LookupError, TypeError, RuntimeError),
+    *(ArithmeticError, SyntaxError, struct.error),
+)
+"""What tifffile raises on files that are no TIFF inside."""
+_BROKEN_CHAIN: Final = ("invalid page", "corrupted", "missing", "truncated")
+"""What it only logs, and then goes on with the pages up to there."""
+
+
+class PlainStack(Scene):
+    """A stack that lies in its file as one run of numbers."""
+
+    format = FORMAT
+
+    def __init__(
+        self, path: Path, metadata: SceneMetadata, axes: str, dtype: np.dtype[Any], offset: int
+    ) -> None:
+        """`axes` is the order of the axes, `dtype` has the file's byte order."""
+        self.path, self.metadata = path, metadata
+        self._axes, self._dtype, self._offset = axes, dtype, offset
+
+    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
+        """See `Scene.read_stored`."""
+        size = dict(zip("brc", self.metadata.shape, strict=True))
+        shape = tuple(size[axis] for axis in self._axes)
+        numbers = PlainNumbers(self.path, self._dtype, shape, self._offset)
+        return cut(numbers, self._axes, window, bands)
+
+    def close(self) -> None:
+        """Nothing stays open between windows."""
+
+
+def is_tiff_stack(path: Path) -> bool:
+    """True if a TIFF keeps its bands where GDAL shows only one, on further pages or planes.
+
+    Overviews and masks are pages too, but no bands.
+
+    Raises:
+        InputDataError: The list of pages is cut off or damaged.
+    """
+    try:
+        refuse_circles(path)
+        with TiffFile(path) as tiff:
+            return bool(_stacks(tiff))
+    except InputDataError:
+        raise
+    except DAMAGED:
+        return False
+
+
+def open_stack(path: Path) -> Scene:
+    """Open a TIFF stack.
+
+    Raises:
+        InputDataError: It holds several stacks, or not one band per page or plane, or tifffile
+            or GDAL cannot read it.
+    """
+    try:
+        refuse_circles(path)
+        with TiffFile(path) as tiff:
+            return _scene(path, tiff, _only(_stacks(tiff)))
+    except InputDataError:
+        raise
+    except DAMAGED as error:
+        raise InputDataError(f"not a TIFF stack that can be read ({error})") from error
+
+
+def _stacks(tiff: TiffFile) -> list[TiffPageSeries]:
+    """Images of several pages or planes."""
+    with _listening() as heard:
+        try:
+            stacks = [series for series in tiff.series if _has_planes(series)]
+        except TiffFileError as error:
+            raise InputDataError(f"the list of pages is damaged ({error})") from error
+    for line in heard:
+        if any(word in line for word in _BROKEN_CHAIN):
+            raise InputDataError(f"the list of pages is cut off; the file is truncated ({line})")
+    return stacks
+
+
+@contextmanager
+def _listening() -> Iterator[list[str]]:
+    """Hear what tifffile logs, instead of the user."""
+    heard: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("tifffile")
+    logger.addHandler(handler)
+    try:
+        yield heard
+    finally:
+        logger.removeHandler(handler)
+
+
+def _has_planes(series: TiffPageSeries) -> bool:
+    page = series.keyframe
+    return len(series.pages) > 1 or page.imagedepth > 1 or (series.ndim > 2 and page.ndim == 2)
+
+
+def _only(stacks: Sequence[TiffPageSeries]) -> TiffPageSeries:
+    if len(stacks) != 1:
+        found = ", ".join(f"{series.axes} {series.shape}" for series in stacks)
+        raise InputDataError(f"found {len(stacks)} stacks ({found}), expected one; split the file")
+    return stacks[0]
+
+
+def _scene(path: Path, tiff: TiffFile, series: TiffPageSeries) -> Scene:
+    if series.ndim != 3 or not {"Y", "X"} < set(series.axes):
+        raise InputDataError(
+            f"found axes {series.axes} of shape {series.shape}, expected rows (Y), columns (X) and "
+            "one axis of bands; save one band per page"
+        )
+    axes = "".join({"Y": "r", "X": "c"}.get(axis, "b") for axis in series.axes)
+    metadata = _metadata(path, series, axes)
+    if series.dataoffset is not None:
+        dtype = series.dtype.newbyteorder(">" if tiff.byteorder == ">" else "<")
+        if series.dataoffset + series.nbytes > path.stat().st_size:
+            raise InputDataError(
+                f"{series.nbytes} bytes of pixels are promised, more than the file holds; it is "
+                "truncated"
+            )
+        return PlainStack(path, metadata, axes, dtype, series.dataoffset)
+    if series.keyframe.ndim != 2 or axes != "brc":
+        raise InputDataError(
+            f"found axes {series.axes} on pages of shape {series.keyframe.shape}, expected one "
+            "band per page; save it so"
+        )
+    images = [_gdal_name(path, page) for page in series.pages]
+    return BandImages(path, FORMAT, images, metadata)
+
+
+def _gdal_name(path: Path, page: Any) -> str:
+    if page is None:
+        raise InputDataError("a page of the stack is missing; the file is truncated")
+    return f"GTIFF_DIR:off:{page.offset}:{path}"
+
+
+def _metadata(path: Path, series: TiffPageSeries, axes: str) -> SceneMetadata:
+    """Size and type from tifffile; place, nodata and tags from GDAL, which sees the first page."""
+    bands, rows, cols = sizes(series.shape, axes)
+    metadata = SceneMetadata(
+        rows=rows,
+        cols=cols,
+        stored=StoredNumbers(dtype=np.dtype(series.dtype).newbyteorder("=")),
+        spectral_axis=SpectralAxis(count=bands),
+    )
+    with open_dataset(str(path)) as dataset, gdal_env():
+        if (dataset.height, dataset.width) != (rows, cols):
+            return metadata
+        return replace(
+            metadata,
+            stored=replace(metadata.stored, nodata=dataset.nodata),
+            georeference=georeference_of(dataset),
+            tags=dataset_tags(dataset),
+        )

@@ -1,0 +1,261 @@
+"""Scenes written as an ENVI pair: bare numbers, and a header that says everything else."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from hsisr.errors import OutputExistsError, ResourceError, UsageError
+from hsisr.io.arrays.raw_writer import Interleave, RawFile
+from hsisr.io.atomic import TemporaryPlace, refuse_existing, resource_errors
+from hsisr.io.base import SceneWriter, TargetOptions
+from hsisr.io.chunking import require_fit
+from hsisr.io.envi.map_info import place_fields, write_sidecar
+from hsisr.io.paths import sibling
+from hsisr.io.spectral_tags import (
+    dataset_tags,
+    free_fields,
+    number_list,
+    number_text,
+    one_line,
+    spectral_fields,
+    text_list,
+)
+from hsisr.scene.metadata import SceneMetadata
+
+DATA_TYPES: Final = {
+    "uint8": 1,
+    "int16": 2,
+    "int32": 3,
+    "float32": 4,
+    "float64": 5,
+    "uint16": 12,
+    "uint32": 13,
+    "int64": 14,
+    "uint64": 15,
+}
+"""ENVI's numbers for data types. Source: ENVI Header Files, "data type"."""
+
+_DATA_SUFFIXES = (".img", ".dat", ".raw", ".bsq", ".bil", ".bip")
+_A_LINE = 96
+"""Characters after which a list goes on in the next line."""
+
+
+class EnviWriter(SceneWriter):
+    """An ENVI pair; the data appears before the header, so no header stands alone.
+
+    Pixels without data need a nodata number: a header knows no masks, so the caller sees to it.
+
+    Args:
+        path: The header, or the data file; see `envi_pair`.
+        metadata: What it will hold.
+        options: How; `INTERLEAVE` is the one creation option (else by the suffix, else bsq).
+
+    Raises:
+        UsageError: An option, the data type or the transform is none that ENVI knows.
+        OutputExistsError: A file of the pair exists.
+        ResourceError: There is no room, or no permission.
+    """
+
+    def __init__(self, path: Path, metadata: SceneMetadata, options: TargetOptions) -> None:
+        self._header, self._data = envi_pair(path)
+        self.path, self.metadata = self._header, metadata
+        self.block_rows = self.block_cols = 1
+        self._interleave = _interleave(path, options.creation_options)
+        self._text = header_text(metadata, self._interleave, self._data)
+        refuse_existing_pair(path, overwrite=options.overwrite)
+        beside = [_with(self._data, suffix) for suffix in (".aux.xml", ".msk", ".ovr", ".hdr")]
+        self._place = TemporaryPlace(
+            self._header,
+            overwrite=options.overwrite,
+            sidecars=[sidecar for sidecar in beside if sidecar != self._header],
+        )
+        self._grown = self._place.file("data")
+        try:
+            with resource_errors(self._data):
+                self._file = RawFile(
+                    self._grown, metadata.shape, metadata.stored.dtype, self._interleave
+                )
+        except BaseException:
+            self._place.discard()
+            raise
+
+    def write(
+        self,
+        numbers: npt.NDArray[Any],
+        *,
+        row: int,
+        col: int,
+        band: int,
+        mask: npt.NDArray[np.bool_] | None = None,  # noqa: ARG002 - nodata says it
+    ) -> None:
+        """Write stored numbers, shape (bands, rows, cols), at a 0-based place."""
+        require_fit(self.metadata, numbers, row=row, col=col, band=band)
+        with resource_errors(self._data):
+            self._file.write(numbers, row=row, col=col, band=band)
+
+    def commit(self) -> Path:
+        """Finish and rename into place; returns the header."""
+        try:
+            with resource_errors(self.path):
+                self._file.close()
+                header, sidecar = self._place.file("header"), self._place.file("sidecar")
+                header.write_text(self._text, encoding="utf-8")
+                pairs = [(self._grown, self._data)]
+                if write_sidecar(self.metadata.georeference, sidecar):
+                    pairs.append((sidecar, _with(self._data, ".aux.xml")))
+                if self._grown.stat().st_size != self._file.nbytes:
+                    raise ResourceError(f"cannot write {self._data}: the file was cut off")
+            self._place.commit([*pairs, (header, self._header)])
+        finally:
+            self.discard()
+        return self.path
+
+    def discard(self) -> None:
+        """Remove everything written so far; after `commit` it does nothing."""
+        self._file.close()
+        self._place.discard()
+
+
+def envi_pair(path: Path) -> tuple[Path, Path]:
+    """Header and data file of a target, which may name either.
+
+    >>> [p.name for p in envi_pair(Path("a.hdr"))], [p.name for p in envi_pair(Path("a.bil"))]
+    (['a.hdr', 'a.img'], ['a.hdr', 'a.bil'])
+    >>> [p.name for p in envi_pair(Path("scene.v1"))]
+    ['scene.v1.hdr', 'scene.v1']
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".hdr":
+        return path, sibling(path, f"{path.stem}.img")
+    if suffix in _DATA_SUFFIXES:
+        return sibling(path, f"{path.stem}.hdr"), path
+    return _with(path, ".hdr"), path
+
+
+def refuse_existing_pair(path: Path, *, overwrite: bool) -> None:
+    """Check that a pair may be made, or replaced.
+
+    Raises:
+        OutputExistsError: One of its files exists; or, overwrite or not, a file that readers
+            would take for the data of this header.
+        UsageError: One is a folder.
+        ResourceError: The folder does not exist or cannot be written.
+    """
+    header, data = envi_pair(path)
+    refuse_existing((header, data), overwrite=overwrite)
+    stem = header.with_suffix("")
+    for rival in (stem, *(stem.with_name(stem.name + suffix) for suffix in _DATA_SUFFIXES)):
+        if rival != data and rival.is_file():
+            raise OutputExistsError(
+                f"{rival} is there and would be taken for the data of {header.name}; remove it, or "
+                "give another name"
+            )
+
+
+def header_text(metadata: SceneMetadata, interleave: Interleave, data: Path) -> str:
+    """A whole ENVI header.
+
+    The fields are those of the grid and the numbers, the place, the spectrum, then the input's
+    other fields and its tags, in lower case because readers differ about capitals.
+
+    Raises:
+        UsageError: The data type or the transform is none that ENVI knows.
+    """
+    fields = _layout_fields(metadata, interleave, data)
+    fields |= place_fields(metadata, data) | spectral_fields(metadata) | _number_fields(metadata)
+    others = _tag_fields(metadata) | free_fields(metadata)
+    fields |= {key: text for key, text in others.items() if key not in fields}
+    return "ENVI\n" + "".join(f"{key} = {_wrapped(text)}\n" for key, text in fields.items())
+
+
+def _layout_fields(metadata: SceneMetadata, interleave: Interleave, data: Path) -> dict[str, str]:
+    dtype = metadata.stored.dtype.name
+    if dtype not in DATA_TYPES:
+        raise UsageError(
+            f"{data.name}: ENVI cannot store {dtype}, expected one of {', '.join(DATA_TYPES)}; "
+            "choose a --dtype, or another format"
+        )
+    bands, rows, cols = metadata.shape
+    little = np.dtype("=i2").newbyteorder("<").isnative
+    return {
+        "description": "{" + one_line(f"{data.name}, written by hsisr") + "}",
+        "samples": str(cols),
+        "lines": str(rows),
+        "bands": str(bands),
+        "header offset": "0",
+        "file type": "ENVI Standard",
+        "data type": str(DATA_TYPES[dtype]),
+        "interleave": interleave,
+        "byte order": "0" if little else "1",
+    }
+
+
+def _number_fields(metadata: SceneMetadata) -> dict[str, str]:
+    stored, fields = metadata.stored, {}
+    if stored.nodata is not None:
+        fields["data ignore value"] = number_text(stored.nodata)
+    if stored.scales is not None:
+        fields["data gain values"] = number_list(stored.scales)
+    if stored.offsets is not None:
+        fields["data offset values"] = number_list(stored.offsets)
+    if stored.units is not None:
+        fields["data units"] = text_list(stored.units)
+    return fields
+
+
+def _tag_fields(metadata: SceneMetadata) -> dict[str, str]:
+    """Tags of the dataset, and of the bands as lists, as fields of their own."""
+    tags = {key: one_line(value) for key, value in dataset_tags(metadata).items()}
+    tags.pop("AREA_OR_POINT", None)  # GDAL's own word for the grid; ENVI's grid is areas
+    for key in dict.fromkeys(key for band in metadata.band_tags for key in band):
+        tags.setdefault(key, text_list(band.get(key, "") for band in metadata.band_tags))
+    return {_field_name(key): value for key, value in tags.items() if value}
+
+
+def _field_name(tag: str) -> str:
+    """A tag's name as a header's reader can take it.
+
+    >>> _field_name("HSISR_VERSION"), _field_name("a=b")
+    ('hsisr version', 'a-b')
+    """
+    return " ".join(tag.lower().replace("_", " ").replace("=", "-").split())
+
+
+def _wrapped(text: str) -> str:
+    """A list over several lines, for readers that cannot take a long one."""
+    if not text.startswith("{") or len(text) <= _A_LINE or ", " not in text:
+        return text
+    lines, line = [], ""
+    for item in text[1:-1].split(", "):
+        if line and len(line) + len(item) > _A_LINE:
+            lines.append(line)
+            line = ""
+        line += f"{item}, "
+    return "{\n" + "\n".join([*lines, line.removesuffix(", ")]) + "}"
+
+
+def _interleave(path: Path, creation_options: Mapping[str, str]) -> Interleave:
+    options = {key.upper(): value.lower() for key, value in creation_options.items()}
+    asked = options.pop("INTERLEAVE", None)
+    if options:
+        raise UsageError(
+            f"{path.name}: ENVI has no creation option {next(iter(options))}, expected INTERLEAVE"
+        )
+    suffix = path.suffix.lower().removeprefix(".")
+    known: tuple[Interleave, ...] = get_args(Interleave)
+    by_name: dict[str, Interleave] = {name: name for name in known}
+    if asked is None:
+        return by_name.get(suffix, "bsq")
+    if asked not in by_name or (suffix in by_name and suffix != asked):
+        raise UsageError(
+            f"{path.name}: found INTERLEAVE={asked}, expected one of {', '.join(known)} that "
+            "agrees with the suffix"
+        )
+    return by_name[asked]
+
+
+def _with(path: Path, suffix: str) -> Path:
+    return sibling(path, path.name + suffix)

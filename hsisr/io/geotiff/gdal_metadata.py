@@ -1,0 +1,170 @@
+"""From GDAL's tags to a scene's metadata.
+
+Spectral fields live in three places: tags of each band's default domain (EnMAP-Box, this tool),
+the dataset's ENVI domain, and each band's IMAGERY domain. Band tags are trusted first; the ENVI
+domain comes before IMAGERY, which GDAL derives from it with three decimals of a micrometre.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+from rasterio.crs import CRS
+from rasterio.enums import WktVersion
+from rasterio.errors import CRSError
+
+from hsisr.errors import InputDataError
+from hsisr.io.envi.header import carried_fields, spectral_source
+from hsisr.io.spectral_fields import SpectralSource, merged_axis, source_from_text
+from hsisr.scene.georeference import Georeference, GroundControlPoint
+from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.quantisation import StoredNumbers
+
+_UNIT_TAGS: Final = ("wavelength_units", "wavelength_unit")
+_SPECTRAL_TAGS: Final = ("wavelength", "fwhm", "bbl")
+_OTHER_SOFTWARE: Final = ("ImageJ=", "<OME", "<?xml", '{"shape"')
+"""Beginnings of TIFF descriptions that speak of the layout of the file they were written in."""
+
+
+def metadata_of(dataset: Any, indexes: Sequence[int]) -> SceneMetadata:
+    """What an open rasterio dataset says about the bands with these 1-based indexes.
+
+    Statistics are left out: they belong to the numbers they were made from.
+
+    Raises:
+        InputDataError: The bands differ in type, hold no real numbers, or a field does not fit.
+    """
+    tags = [dataset.tags(i) for i in indexes]
+    envi = {k.lower().replace("_", " "): v for k, v in dataset.tags(ns="ENVI").items()}
+    in_bands, in_header = band_tag_source(tags), spectral_source(envi)
+    imagery = _imagery_source([dataset.tags(i, ns="IMAGERY") for i in indexes])
+    names = [dataset.descriptions[i - 1] for i in indexes]
+    return SceneMetadata(
+        rows=dataset.height,
+        cols=dataset.width,
+        stored=_stored_numbers(dataset, indexes),
+        spectral_axis=merged_axis(
+            len(indexes),
+            [in_bands, in_header, imagery],
+            [name or "" for name in names] if any(names) else None,
+        ),
+        georeference=georeference_of(dataset),
+        header=carried_fields(envi),
+        tags=dataset_tags(dataset),
+        band_tags=_free_band_tags(tags, in_bands),
+    )
+
+
+def georeference_of(dataset: Any) -> Georeference:
+    """How the pixels of an open rasterio dataset map to the ground.
+
+    GDAL answers with an identity transform where there is none; that is taken as none.
+    """
+    gcps, gcps_crs = dataset.gcps
+    transform = dataset.transform
+    return Georeference(
+        crs_wkt=_wkt(dataset.crs),
+        transform=None if transform.is_identity else transform,
+        gcps=tuple(
+            GroundControlPoint(
+                row=p.row, col=p.col, x=p.x, y=p.y, z=p.z or 0.0, id=p.id, info=p.info or ""
+            )
+            for p in gcps
+        ),
+        gcps_crs_wkt=_wkt(gcps_crs),
+        rpcs=MappingProxyType(dict(dataset.tags(ns="RPC"))),
+    )
+
+
+def dataset_tags(dataset: Any) -> Mapping[str, str]:
+    """Tags of the default domain, save a description that speaks of another file's layout."""
+    return {
+        key: text
+        for key, text in dataset.tags().items()
+        if not (key == "TIFFTAG_IMAGEDESCRIPTION" and text.startswith(_OTHER_SOFTWARE))
+    }
+
+
+def band_tag_source(tags: Sequence[Mapping[str, str]]) -> SpectralSource:
+    """The spectral fields that every band's default domain has.
+
+    Raises:
+        InputDataError: A tag is no number, or the bands name several units.
+    """
+    lower = [{key.lower(): text for key, text in band.items()} for band in tags]
+    units = {next((b[k] for k in _UNIT_TAGS if k in b), None) for b in lower} - {None}
+    if len(units) > 1:
+        raise InputDataError(
+            f"the bands name their wavelengths in several units ({', '.join(map(str, units))}); "
+            "write all of them in one unit"
+        )
+    wavelengths, fwhm, bbl = (_of_every_band(lower, key) for key in _SPECTRAL_TAGS)
+    unit = next(iter(units), None)
+    return source_from_text(wavelengths=wavelengths, fwhm=fwhm, bbl=bbl, unit=unit)
+
+
+def _imagery_source(tags: Sequence[Mapping[str, str]]) -> SpectralSource:
+    return source_from_text(
+        wavelengths=_of_every_band(tags, "CENTRAL_WAVELENGTH_UM"),
+        fwhm=_of_every_band(tags, "FWHM_UM"),
+        unit="Micrometers",
+    )
+
+
+def _of_every_band(tags: Sequence[Mapping[str, str]], key: str) -> list[str] | None:
+    found = [band[key] for band in tags if key in band]
+    return found if found and len(found) == len(tags) else None
+
+
+def _free_band_tags(
+    tags: Sequence[Mapping[str, str]], source: SpectralSource
+) -> tuple[Mapping[str, str], ...]:
+    """Band tags that nothing else here carries; spectral ones stay if they could not be used."""
+    used = {
+        key
+        for key, values in zip(
+            _SPECTRAL_TAGS, (source.wavelengths, source.fwhm, source.good), strict=True
+        )
+        if values is not None
+    }
+    if used & {"wavelength", "fwhm"}:
+        used |= set(_UNIT_TAGS)
+    free = tuple(
+        {k: v for k, v in b.items() if k.lower() not in used and not k.startswith("STATISTICS_")}
+        for b in tags
+    )
+    return free if any(free) else ()
+
+
+def _stored_numbers(dataset: Any, indexes: Sequence[int]) -> StoredNumbers:
+    of_all_bands, missing = dataset.dtypes, dataset.nodatavals  # asked once: each asks every band
+    types = {of_all_bands[i - 1] for i in indexes}
+    if len(types) > 1 or any(name.startswith("complex") for name in types):
+        raise InputDataError(
+            f"found bands of type {' and '.join(sorted(types))}, expected integers or floats of "
+            "one type in all bands; convert the file first"
+        )
+    scales, offsets, units = (
+        [values[i - 1] for i in indexes]
+        for values in (dataset.scales, dataset.offsets, dataset.units)
+    )
+    scaled = any(s != 1 for s in scales) or any(o != 0 for o in offsets)
+    nodata = [missing[i - 1] for i in indexes]
+    return StoredNumbers(
+        dtype=np.dtype(types.pop()),
+        nodata=next((n for n in nodata if n is not None), None),
+        scales=tuple(scales) if scaled else None,
+        offsets=tuple(offsets) if scaled else None,
+        units=tuple(unit or "" for unit in units) if any(units) else None,
+    )
+
+
+def _wkt(crs: CRS | None) -> str | None:
+    """WKT2, which keeps everything, or the older form where GDAL cannot write that."""
+    if not crs:
+        return None
+    try:
+        return str(crs.to_wkt(version=WktVersion.WKT2_2019))
+    except CRSError:
+        return str(crs.to_wkt())

@@ -1,0 +1,193 @@
+"""Rasters whose bands lie in one GDAL dataset: GeoTIFF, COG, BigTIFF and their like."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import RasterioError
+from rasterio.windows import Window as RasterWindow
+
+from hsisr.errors import InputDataError
+from hsisr.io.base import Scene
+from hsisr.io.geotiff.gdal_env import gdal_env
+from hsisr.io.geotiff.gdal_errors import Listener, listening
+from hsisr.io.geotiff.gdal_metadata import metadata_of
+from hsisr.io.paths import without_secrets
+from hsisr.tiling.windows import Window
+
+_DISGUISED: Final = (
+    "found a text of XML, expected an image; if GDAL is to read the files that it names, give it "
+    "the suffix .vrt"
+)
+
+
+class RasterScene(Scene):
+    """A GDAL dataset, opened; an alpha band is its mask and no spectral band."""
+
+    def __init__(self, path: Path, dataset: Any, options: Mapping[str, str] | None = None) -> None:
+        """`options` are GDAL's, for every reading."""
+        self.path, self._dataset, self._options = path, dataset, dict(options or {})
+        self.format = dataset.driver
+        self._alpha = _alpha_index(dataset)
+        self._indexes = [i for i in dataset.indexes if i != self._alpha]
+        self.metadata = metadata_of(dataset, self._indexes)
+        self.block_rows = int(dataset.block_shapes[0][0])
+        nodata, flags = dataset.nodatavals, dataset.mask_flag_enums  # each asks every band
+        self._nodata: list[float | None] = [nodata[i - 1] for i in self._indexes]
+        self._masked = [i for i in self._indexes if self._is_mask(flags[i - 1])]
+        if all(MaskFlags.per_dataset in flags[i - 1] for i in self._masked):
+            self._masked = self._masked[:1]
+
+    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
+        """See `Scene.read_stored`; all bands in one call, so no block is unpacked twice."""
+        indexes = [self._indexes[band] for band in bands]
+        return self._read(self._dataset.read, indexes, window)
+
+    def read_mask(self, window: Window) -> npt.NDArray[np.bool_] | None:
+        """See `Scene.read_mask`; where each band has a mask of its own, all must say data."""
+        if not self._masked:
+            return None
+        masks = [self._read(self._dataset.read_masks, i, window) > 0 for i in self._masked]
+        return np.asarray(np.all(masks, axis=0))
+
+    def nodata_of(self, band: int) -> float | None:
+        """See `Scene.nodata_of`."""
+        return self._nodata[band]
+
+    def close(self) -> None:
+        """See `Scene.close`."""
+        self._dataset.close()
+
+    def _read(self, read: Any, indexes: Any, window: Window) -> npt.NDArray[Any]:
+        place = RasterWindow(window.col, window.row, window.cols, window.rows)
+        try:
+            with gdal_env(**self._options):
+                numbers: npt.NDArray[Any] = read(indexes, window=place)
+        except RasterioError as error:
+            raise InputDataError(
+                f"{self.path}: rows {window.row} to {window.row_end} cannot be read; the file is "
+                f"truncated or damaged ({reason(error)})"
+            ) from error
+        return numbers
+
+    def _is_mask(self, flags: Sequence[MaskFlags]) -> bool:
+        """True if a mask or alpha band counts: GDAL names one, and nodata does not go first."""
+        if MaskFlags.all_valid in flags or MaskFlags.nodata in flags:
+            return False
+        return MaskFlags.alpha not in flags or self._alpha is not None
+
+
+def open_raster(
+    path: Path, name: str | None = None, options: Mapping[str, str] | None = None
+) -> RasterScene:
+    """Open anything that GDAL shows as one dataset with bands.
+
+    Args:
+        path: What the user named.
+        name: What GDAL calls it; None: as the user does.
+        options: GDAL's configuration options for reading it.
+
+    Raises:
+        InputDataError: GDAL cannot read it, or finds no bands, several subdatasets, or colours
+            from a table instead of measurements.
+    """
+    options = dict(options or {})
+    dataset = open_dataset(str(path) if name is None else name, options)
+    try:
+        if dataset.count == 0 and len(dataset.subdatasets) == 1:
+            only = dataset.subdatasets[0]
+            dataset.close()
+            dataset = open_dataset(only, options)
+        refuse_unusable(dataset)
+        with gdal_env(**options):
+            return RasterScene(path, dataset, options)
+    except BaseException:
+        dataset.close()
+        raise
+
+
+def open_dataset(name: str, options: Mapping[str, str] | None = None) -> Any:
+    """Open a GDAL dataset for reading, not shared with any other user of the same file.
+
+    Raises:
+        InputDataError: GDAL cannot read it.
+    """
+    _refuse_disguised(Path(name))
+    heard = Listener()
+    try:
+        with gdal_env(**(options or {})), listening(heard):
+            dataset = rasterio.open(name, sharing=False)
+    except RasterioError as error:
+        _refuse_unreachable(name, [*heard.errors, *heard.warnings, reason(error)])
+        raise InputDataError(
+            "not an image that can be read, expected GeoTIFF, ENVI, MATLAB, a TIFF stack or a "
+            f"folder of single-band images ({reason(error)})"
+        ) from error
+    if dataset.driver == "VRT" and ".vrt" not in name.lower():
+        dataset.close()
+        raise InputDataError(_DISGUISED)
+    return dataset
+
+
+def _refuse_unreachable(name: str, said: Sequence[str]) -> None:
+    """Say plainly that a remote file is not there or cannot be reached.
+
+    Raises:
+        InputDataError: GDAL complained of that.
+    """
+    if not name.startswith("/vsi"):
+        return
+    for words in said:
+        if "response code: 404" in words or "does not exist" in words or "No such file" in words:
+            raise InputDataError("there is no such file; check the name")
+        if any(sign in words for sign in ("response code", "CURL error", "Could not resolve")):
+            raise InputDataError(
+                f"cannot be reached: {without_secrets(words)}; check the name and the network"
+            )
+
+
+def _refuse_disguised(path: Path) -> None:
+    """Refuse a text under an image's name that tells GDAL to read other files, or the network."""
+    if path.suffix.lower() == ".vrt" or not path.is_file():
+        return
+    with suppress(OSError), path.open("rb") as file:
+        if file.read(512).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
+            raise InputDataError(_DISGUISED)
+
+
+def refuse_unusable(dataset: Any) -> None:
+    """Refuse a dataset without bands or with a colour table.
+
+    Raises:
+        InputDataError: It is one of these.
+    """
+    if dataset.count == 0:
+        inside = f" but {len(dataset.subdatasets)} subdatasets" if dataset.subdatasets else ""
+        raise InputDataError(f"found no bands{inside}; convert the wanted one to GeoTIFF first")
+    if ColorInterp.palette in dataset.colorinterp:
+        raise InputDataError("found a colour table, expected measurements; not a spectral scene")
+
+
+def reason(error: BaseException) -> str:
+    """What a library said, on one line; GDAL's own words where rasterio wraps them."""
+    text = str(error.__cause__ or error)
+    return without_secrets(" ".join(text.split()))
+
+
+def _alpha_index(dataset: Any) -> int | None:
+    """1-based index of the alpha band, if there is one beside other bands.
+
+    GDAL calls the last of four 8-bit bands alpha unless it was told otherwise; a band with a
+    wavelength is none.
+    """
+    with suppress(ValueError):
+        index = int(dataset.colorinterp.index(ColorInterp.alpha)) + 1
+        named = {key.lower() for key in dataset.tags(index)}
+        if dataset.count > 1 and "wavelength" not in named:
+            return index
+    return None

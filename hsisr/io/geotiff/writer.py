@@ -1,0 +1,271 @@
+"""Scenes written as tiled GeoTIFF or as cloud-optimised GeoTIFF (COG)."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+import rasterio.shutil
+import tifffile
+from rasterio._err import CPLE_BaseError
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
+from rasterio.io import MemoryFile
+from rasterio.windows import Window as GdalWindow
+
+from hsisr.errors import HsisrWarning, ResourceError
+from hsisr.io.atomic import TemporaryPlace, require_room, resource_errors
+from hsisr.io.base import SceneWriter, TargetOptions
+from hsisr.io.chunking import require_fit
+from hsisr.io.geotiff.gdal_env import gdal_env
+from hsisr.io.geotiff.gdal_errors import (
+    Listener,
+    listening,
+    silence_libtiff,
+    strict_options,
+    write_errors,
+)
+from hsisr.io.geotiff.gdal_tags import creation_profile, write_tags
+from hsisr.scene.metadata import SceneMetadata
+
+SIDECARS = (".aux.xml", ".msk", ".ovr", ".msk.ovr")
+"""What GDAL keeps beside a file, by adding to its name."""
+
+_ZSTD_LEVEL = "3"
+"""GDAL's own default, 9, takes three times as long for one percent."""
+_SMALLEST_OVERVIEW = 256
+_COG_BLOCK = 512
+_COG_BLOCK_BYTES = 32 * 2**20
+
+
+class GeoTiffWriter(SceneWriter):
+    """A GeoTIFF that grows block by block, each block compressed once.
+
+    A COG is first written as a plain GeoTIFF and then copied by GDAL's COG driver.
+
+    Args:
+        path: The target.
+        metadata: What it will hold.
+        options: How.
+        blocks: Rows and columns of a block.
+        cog: Make it cloud-optimised.
+
+    Raises:
+        UsageError: GDAL knows no such creation option, or cannot store the data type.
+        OutputExistsError: The target exists.
+        ResourceError: The target's folder cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        metadata: SceneMetadata,
+        options: TargetOptions,
+        blocks: tuple[int, int],
+        *,
+        cog: bool,
+    ) -> None:
+        self.path, self.metadata = path, metadata
+        self.block_rows, self.block_cols = blocks
+        self._options, self._cog = options, cog
+        self._co = {key.upper(): value for key, value in options.creation_options.items()}
+        self._heard = Listener()
+        silence_libtiff()
+        if cog:
+            _try_cog(path, metadata, self._cog_options())
+        sidecars = [path.with_name(path.name + suffix) for suffix in SIDECARS]
+        self._place = TemporaryPlace(path, overwrite=options.overwrite, sidecars=sidecars)
+        self._grown = self._place.file(path.name)
+        try:
+            self._dataset = self._create()
+        except BaseException:
+            self._place.discard()
+            raise
+
+    def write(
+        self,
+        numbers: npt.NDArray[Any],
+        *,
+        row: int,
+        col: int,
+        band: int,
+        mask: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Write stored numbers, shape (bands, rows, cols), at a 0-based place."""
+        require_fit(self.metadata, numbers, row=row, col=col, band=band)
+        bands, rows, cols = numbers.shape
+        size = self._grown.stat().st_size
+        require_room(self._place.folder, self.path, numbers.nbytes, size)
+        window = GdalWindow(col, row, cols, rows)
+        indexes = list(range(band + 1, band + 1 + bands))
+        with self._writing():
+            self._dataset.write(numbers, indexes=indexes, window=window)
+            if self._options.masked and band == 0:
+                valid = np.ones((rows, cols), np.bool_) if mask is None else mask
+                self._dataset.write_mask(valid.astype(np.uint8) * 255, window=window)
+
+    def commit(self) -> Path:
+        """Finish, check and rename into place; returns the target."""
+        try:
+            with self._writing():
+                if self._options.overviews and not self._cog:
+                    factors = _overview_factors(self.metadata)
+                    self._dataset.build_overviews(factors, Resampling.average)
+                self._dataset.close()
+            if self._cog:
+                self._grown = self._copy_to_cog()
+            self._check()
+            self._say_warnings()
+            self._place.commit(self._files())
+        finally:
+            self.discard()
+        return self.path
+
+    def discard(self) -> None:
+        """Remove everything written so far; after `commit` it does nothing."""
+        if not self._dataset.closed:
+            # what cannot be written now is not wanted any more
+            with gdal_env(), listening(), suppress(RasterioError, CPLE_BaseError):
+                self._dataset.close()
+        self._place.discard()
+
+    def _create(self) -> Any:
+        profile = creation_profile(self.metadata) | self._gtiff_options()
+        with gdal_env(), resource_errors(self.path), strict_options(self.path):
+            dataset = rasterio.open(self._grown, "w", driver="GTiff", **profile)
+        with self._writing():
+            write_tags(dataset, self.metadata, envi_domain_kept=not self._cog)
+        self.block_rows, self.block_cols = dataset.block_shapes[0]
+        return dataset
+
+    def _gtiff_options(self) -> dict[str, str]:
+        """Creation options of the file that grows; for a COG it is only passing."""
+        chosen = {} if self._cog else self._co
+        defaults = {
+            "TILED": "YES",
+            "BLOCKXSIZE": str(self.block_cols),
+            "BLOCKYSIZE": str(self.block_rows),
+            "BIGTIFF": "IF_SAFER",
+            "INTERLEAVE": "BAND",
+            "COMPRESS": _compression(),
+            "PHOTOMETRIC": "MINISBLACK",  # or three bands of bytes become red, green and blue
+        }
+        if not self._options.masked:
+            # GDAL's threads look at the file while the mask, a directory of its own, is written
+            defaults |= self._threads()
+        merged = defaults | chosen
+        if merged["TILED"].upper() in ("NO", "FALSE", "OFF"):
+            del merged["BLOCKXSIZE"]
+        is_float = self.metadata.stored.dtype.kind == "f"
+        if merged["COMPRESS"].upper() == "ZSTD":
+            merged.setdefault("ZSTD_LEVEL", "1" if self._cog else _ZSTD_LEVEL)
+        return self._with_predictor(merged, "3" if is_float else "2")
+
+    def _cog_options(self) -> dict[str, str]:
+        block = _COG_BLOCK
+        pixel_bytes = self.metadata.bands * self.metadata.stored.dtype.itemsize
+        while block > 128 and block * block * pixel_bytes > _COG_BLOCK_BYTES:
+            block //= 2
+        defaults = {
+            "BLOCKSIZE": str(block),
+            "BIGTIFF": "IF_SAFER",
+            "COMPRESS": _compression(),
+            "OVERVIEW_RESAMPLING": "AVERAGE",
+            **self._threads(),
+        }
+        merged = defaults | self._co
+        if merged["COMPRESS"].upper() == "ZSTD":
+            merged.setdefault("LEVEL", _ZSTD_LEVEL)
+        return self._with_predictor(merged, "YES")
+
+    def _with_predictor(self, merged: dict[str, str], predictor: str) -> dict[str, str]:
+        if merged["COMPRESS"].upper() in ("ZSTD", "DEFLATE", "LZW"):
+            merged.setdefault("PREDICTOR", predictor)
+        return merged
+
+    def _threads(self) -> dict[str, str]:
+        """Let GDAL compress on as many threads as are wanted."""
+        threads = self._options.threads
+        return {"NUM_THREADS": str(threads)} if threads > 1 else {}
+
+    def _copy_to_cog(self) -> Path:
+        copied = self._place.file(f"cog.{self.path.name}")
+        size = self._grown.stat().st_size
+        require_room(self._place.folder, self.path, size)
+        with self._writing():
+            rasterio.shutil.copy(self._grown, copied, driver="COG", **self._cog_options())
+        return copied
+
+    def _check(self) -> None:
+        """GDAL can fail late and say nothing, so look at what is on disk."""
+        with self._writing(), rasterio.open(self._grown) as found:
+            shape = (found.count, found.height, found.width)
+            complete = shape == self.metadata.shape and set(found.dtypes) == {
+                self.metadata.stored.dtype.name
+            }
+        if not complete or not self._has_all_blocks():
+            raise ResourceError(
+                f"cannot write {self.path}: some of its blocks did not reach the disk; check the "
+                "space left and the limits, or write elsewhere"
+            )
+
+    def _has_all_blocks(self) -> bool:
+        size = self._grown.stat().st_size
+        sparse = self._co.get("SPARSE_OK", "NO").upper() not in ("NO", "FALSE", "OFF")
+        with tifffile.TiffFile(self._grown) as tiff:
+            page = tiff.pages[0]
+            places = zip(page.dataoffsets, page.databytecounts, strict=True)
+            return all((count or sparse) and start + count <= size for start, count in places)
+
+    def _say_warnings(self) -> None:
+        for words in dict.fromkeys(self._heard.warnings):
+            warnings.warn(f"{self.path.name}: GDAL says {words!r}", HsisrWarning, stacklevel=4)
+
+    def _files(self) -> list[tuple[Path, Path]]:
+        """The file, after what GDAL had to put beside it."""
+        own = self._grown.name
+        extra = [(self._grown.with_name(own + s), self.path.name + s) for s in SIDECARS]
+        beside = [(grown, self.path.with_name(name)) for grown, name in extra if grown.exists()]
+        return [*beside, (self._grown, self.path)]
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with (
+            gdal_env(GDAL_TIFF_INTERNAL_MASK="YES"),
+            resource_errors(self.path),
+            write_errors(self.path, self._heard),
+        ):
+            yield
+
+
+def _overview_factors(metadata: SceneMetadata) -> list[int]:
+    """Halvings until the longer side is no longer than a screen tile."""
+    factors: list[int] = []
+    longest = max(metadata.rows, metadata.cols)
+    while longest / 2 ** len(factors) > _SMALLEST_OVERVIEW:
+        factors.append(2 ** (len(factors) + 1))
+    return factors
+
+
+@cache
+def _compression() -> str:
+    """ZSTD where this GDAL was built with it, else DEFLATE, which every GDAL has."""
+    with gdal_env(), listening() as heard, MemoryFile() as file:
+        profile = {"width": 16, "height": 16, "count": 1, "dtype": "uint8"}
+        with file.open(driver="GTiff", COMPRESS="ZSTD", **profile):
+            pass
+    return "DEFLATE" if heard.warnings or heard.errors else "ZSTD"
+
+
+def _try_cog(path: Path, metadata: SceneMetadata, options: Mapping[str, str]) -> None:
+    """Make a COG of one pixel in memory, so that a bad option is found before any work."""
+    profile = {"width": 1, "height": 1, "count": 1, "dtype": metadata.stored.dtype.name}
+    with gdal_env(), MemoryFile() as source, MemoryFile() as target, strict_options(path):
+        with source.open(driver="GTiff", **profile) as dataset:
+            dataset.write(np.zeros((1, 1, 1), metadata.stored.dtype))
+        rasterio.shutil.copy(source.name, target.name, driver="COG", **options)

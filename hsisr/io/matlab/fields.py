@@ -1,0 +1,162 @@
+"""What the variables beside a cube in a MATLAB file say of it.
+
+Read are the usual names of wavelengths, widths and bad bands, and everything that this tool
+writes itself.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from affine import Affine
+
+from hsisr.errors import InputDataError
+from hsisr.io.matlab.file import MatFile, reading
+from hsisr.io.spectral_fields import SpectralSource, merged_axis
+from hsisr.scene.georeference import Georeference, GroundControlPoint
+from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.quantisation import StoredNumbers
+
+_WAVELENGTHS: Final = ("wavelengths", "wavelength", "wl", "wvl", "lambda", "wavelengths_nm")
+_FWHM: Final = ("fwhm", "fwhms", "fwhm_nm")
+_BBL: Final = ("bbl", "good_wavelengths")
+_UNIT: Final = ("wavelength_units", "wavelength_unit")
+_MOST_NUMBERS: Final = 10**6
+"""A field has one number per band, or five per ground control point."""
+_NAMES: Final = ("band_names", "bandnames")
+
+
+class MatFields:
+    """The fields of a file; names are found in upper and lower case.
+
+    Raises:
+        InputDataError: A variable that holds one of them cannot be read.
+    """
+
+    def __init__(self, file: MatFile) -> None:
+        self._file = file
+        self._names = {name.lower(): name for name in file.variables}
+        flags, units = self._vector(_BBL), self._texts(*_UNIT)
+        self.spectral = SpectralSource(
+            wavelengths=self._vector(_WAVELENGTHS),
+            fwhm=self._vector(_FWHM),
+            good=None if flags is None else tuple(flag != 0 for flag in flags),
+            unit=units[0] if units else None,
+        )
+
+    def metadata(self, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> SceneMetadata:
+        """Metadata of a cube of this (bands, rows, cols).
+
+        Raises:
+            InputDataError: A field does not fit the cube.
+        """
+        bands, rows, cols = shape
+        if min(shape) < 1:
+            raise InputDataError(
+                f"found a cube of {bands} bands, {rows} rows and {cols} columns, expected at least "
+                "1 of each"
+            )
+        nodata = self._row("nodata")
+        return SceneMetadata(
+            rows=rows,
+            cols=cols,
+            stored=StoredNumbers(
+                dtype=dtype,
+                nodata=nodata[0] if nodata else None,
+                scales=self._row("scales"),
+                offsets=self._row("offsets"),
+                units=tuple(self._texts("units") or ()) or None,
+            ),
+            spectral_axis=merged_axis(bands, [self.spectral], self._texts(*_NAMES)),
+            georeference=self._georeference(),
+            header=self._lines("envi_header"),
+            tags=self._lines("provenance"),
+            band_tags=self._band_tags(bands),
+        )
+
+    def mask_name(self, rows: int, cols: int) -> str | None:
+        """Name of the logical matrix `valid`, which says where pixels are data."""
+        name = self._names.get("valid")
+        if name is None:
+            return None
+        found = self._file.variables[name]
+        return name if found.kind == "flags" and found.shape == (rows, cols) else None
+
+    def _georeference(self) -> Georeference:
+        transform, points = self._row("transform"), self._numbers("gcps")
+        if points is not None and (points.ndim != 2 or points.shape[1] != 5):
+            raise InputDataError(f"gcps have the shape {points.shape}, expected row col x y z each")
+        if transform is not None and len(transform) != 6:
+            raise InputDataError(f"transform has {len(transform)} numbers, expected a b c d e f")
+        return Georeference(
+            crs_wkt=self._text("crs_wkt"),
+            transform=None if transform is None else Affine(*transform),
+            gcps=tuple(
+                GroundControlPoint(row=row, col=col, x=x, y=y, z=z)
+                for row, col, x, y, z in (() if points is None else points.tolist())
+            ),
+            gcps_crs_wkt=self._text("gcps_crs_wkt"),
+            rpcs=self._lines("rpcs"),
+        )
+
+    def _band_tags(self, bands: int) -> tuple[dict[str, str], ...]:
+        """Cell arrays called `band_KEY`, one text per band."""
+        tags: list[dict[str, str]] = []
+        for lower, name in self._names.items():
+            if lower.startswith("band_") and lower not in _NAMES:
+                texts = self._texts(lower) or ()
+                if len(texts) != bands:
+                    continue
+                tags = tags or [{} for _ in texts]
+                for band, text in zip(tags, texts, strict=True):
+                    band.update({name[len("band_") :]: text} if text else {})
+        return tuple(tags) if any(tags) else ()
+
+    def _vector(self, names: Sequence[str]) -> tuple[float, ...] | None:
+        """The first variable of these names that is a vector.
+
+        A single number counts only under the first name; under the others it is something else,
+        such as the weight called lambda.
+        """
+        for name in names:
+            row = self._row(name)
+            if row is not None and (len(row) > 1 or name == names[0]):
+                return row
+        return None
+
+    def _row(self, name: str) -> tuple[float, ...] | None:
+        """All numbers of a variable that is no matrix."""
+        found = self._numbers(name, row=True)
+        return tuple(map(float, found.ravel())) if found is not None and found.size else None
+
+    def _numbers(self, name: str, *, row: bool = False) -> npt.NDArray[np.float64] | None:
+        known = self._names.get(name)
+        if known is None or self._file.variables[known].kind not in ("numbers", "flags"):
+            return None
+        shape = self._file.variables[known].shape
+        if len(shape) > 2 or (row and sum(side != 1 for side in shape) > 1):
+            return None
+        if math.prod(shape) > _MOST_NUMBERS:
+            raise InputDataError(f"{known} has the shape {shape}, expected one number per band")
+        array, reverse = self._file.array(known)
+        with reading():
+            numbers = np.asarray(array[()], np.float64)
+        return numbers.T if reverse else numbers
+
+    def _text(self, name: str) -> str | None:
+        texts = self._texts(name)
+        return (texts[0] or None) if texts else None
+
+    def _lines(self, name: str) -> dict[str, str]:
+        """Fields kept as lines of "key = value"."""
+        pairs = (line.partition(" = ") for line in (self._text(name) or "").splitlines())
+        return {key: value for key, equals, value in pairs if equals}
+
+    def _texts(self, *names: str) -> list[str] | None:
+        for name in names:
+            known = self._names.get(name)
+            if known is not None and self._file.variables[known].kind == "text":
+                return [text.rstrip() for text in self._file.texts(known)] or None
+        return None

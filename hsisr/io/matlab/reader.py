@@ -1,0 +1,165 @@
+"""Scenes in MATLAB files: which variable is the cube, how its axes lie, what lies beside it.
+
+The cube is the only 3-D variable of numbers, or the only one that has a band for each of the
+wavelengths beside it, or the one that is named. Its axes are (rows, cols, bands), MATLAB's habit,
+unless the wavelengths beside it are as many as exactly one other axis is long; `axes` overrules
+both. Wavelengths, widths and bad bands are taken from variables beside the
+cube that have one of their usual names.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from hsisr.errors import InputDataError, UsageError
+from hsisr.io.arrays.axis_order import checked_axes, cut, sizes
+from hsisr.io.base import Scene
+from hsisr.io.matlab.fields import MatFields
+from hsisr.io.matlab.file import MatFile, Variable, reading
+from hsisr.io.matlab.v5 import Mat5
+from hsisr.io.matlab.v73 import Mat73
+from hsisr.tiling.windows import Window
+
+_ADVICE: Final = (
+    "Pixels by bands, as unmixing files keep them, must become a cube first, in MATLAB: "
+    "cube = reshape(Y', rows, cols, bands)"
+)
+
+
+class MatScene(Scene):
+    """A cube in a MATLAB file."""
+
+    def __init__(self, path: Path, file: MatFile, fields: MatFields, name: str, axes: str) -> None:
+        """`axes` is the order of the cube's axes in MATLAB."""
+        self.path, self.format, self._file = path, file.format, file
+        shape = sizes(file.variables[name].shape, axes)
+        self._array, reverse = file.array(name)
+        self._axes = axes[::-1] if reverse else axes
+        self.metadata = fields.metadata(shape, np.dtype(self._array.dtype).newbyteorder("="))
+        mask = fields.mask_name(*shape[1:])
+        self._mask: tuple[Any, bool] | None = file.array(mask) if mask else None
+
+    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
+        """See `Scene.read_stored`; only version 7.3 leaves the rest of the cube on disk."""
+        with self._reading():
+            return cut(self._array, self._axes, window, bands)
+
+    def read_mask(self, window: Window) -> npt.NDArray[np.bool_] | None:
+        """See `Scene.read_mask`."""
+        if self._mask is None:
+            return None
+        place = (slice(window.row, window.row_end), slice(window.col, window.col_end))
+        array, reverse = self._mask
+        with self._reading():
+            flags = np.asarray(array[place[::-1]]).T if reverse else np.asarray(array[place])
+        return np.asarray(flags != 0)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            with reading():
+                yield
+        except InputDataError as error:
+            raise InputDataError(f"{self.path}: {error}") from error
+
+    def close(self) -> None:
+        """See `Scene.close`."""
+        self._array, self._mask = None, None
+        self._file.close()
+
+
+def open_mat(path: Path, *, hdf5: bool, variable: str | None, axes: str | None) -> MatScene:
+    """Open a cube in a MATLAB file.
+
+    Args:
+        path: The file.
+        hdf5: It is a version 7.3 file.
+        variable: Name of the cube; None: by the rule above.
+        axes: Order of its axes in MATLAB, such as "rcb"; None: by the rule above.
+
+    Raises:
+        InputDataError: No variable, or more than one, can be the cube, or the file is damaged.
+        UsageError: There is no variable of that name, or `axes` is no order of r, c and b.
+        ResourceError: A version 5 cube does not fit into memory.
+    """
+    file: MatFile = Mat73(path) if hdf5 else Mat5(path)
+    try:
+        fields = MatFields(file)
+        wavelengths = len(fields.spectral.wavelengths or ())
+        name = _cube(file.variables, variable, wavelengths)
+        shape = file.variables[name].shape
+        order = _axes(shape, wavelengths) if axes is None else checked_axes(axes)
+        return MatScene(path, file, fields, name, order)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _cube(variables: Mapping[str, Variable], wanted: str | None, wavelengths: int) -> str:
+    """Name of the cube; `wavelengths` is their number, 0 if unknown."""
+    if wanted is not None:
+        return _wanted_cube(variables, wanted)
+    cubes = [n for n, v in variables.items() if v.kind == "numbers" and len(v.shape) == 3]
+    fitting = [name for name in cubes if wavelengths > 1 and wavelengths in variables[name].shape]
+    if len(cubes) > 1 and len(fitting) != 1:
+        raise InputDataError(
+            f"found {len(cubes)} cubes: {_table(variables, cubes)}; choose one with --variable NAME"
+        )
+    if not cubes:
+        raise InputDataError(
+            f"found no 3-D variable of numbers among {_table(variables, variables) or 'nothing'}; "
+            f"expected (rows, cols, bands). {_ADVICE}"
+        )
+    cube = fitting[0] if fitting else cubes[0]
+    if matrix := _unmixing_matrix(variables, cube):
+        raise InputDataError(
+            f"found an unmixing matrix {_table(variables, [matrix])}, and {cube} beside it looks "
+            f"like its abundance maps. {_ADVICE}; or, if {cube} is the image, name it with "
+            f"--variable {cube}"
+        )
+    return cube
+
+
+def _wanted_cube(variables: Mapping[str, Variable], wanted: str) -> str:
+    if wanted not in variables:
+        raise UsageError(
+            f"--variable {wanted}: no such variable; there are {_table(variables, variables)}"
+        )
+    found = variables[wanted]
+    if found.kind != "numbers":
+        raise InputDataError(
+            f"variable {wanted} holds no plain numbers (text, cells, structs, logicals and sparse "
+            "matrices cannot be upscaled); choose another with --variable NAME"
+        )
+    if len(found.shape) != 3:
+        raise InputDataError(
+            f"variable {wanted} has the shape {found.shape}, expected 3 axes. {_ADVICE}"
+        )
+    return wanted
+
+
+def _unmixing_matrix(variables: Mapping[str, Variable], cube: str) -> str | None:
+    """A matrix with one spectrum per pixel of the cube, and more bands than it has."""
+    rows, cols, maps = variables[cube].shape
+    for name, found in variables.items():
+        if found.kind == "numbers" and len(found.shape) == 2 and rows * cols in found.shape:
+            bands = found.shape[0] if found.shape[1] == rows * cols else found.shape[1]
+            if bands > maps:
+                return name
+    return None
+
+
+def _table(variables: Mapping[str, Variable], names: Sequence[str] | Mapping[str, Variable]) -> str:
+    return ", ".join(f"{n} {variables[n].shape}" for n in names)
+
+
+def _axes(shape: tuple[int, ...], wavelengths: int) -> str:
+    """MATLAB's order, unless the wavelengths point to one other axis."""
+    as_long = [size == wavelengths for size in shape]
+    if as_long.count(True) != 1:
+        return "rcb"
+    return ("brc", "rbc", "rcb")[as_long.index(True)]

@@ -1,0 +1,210 @@
+"""Scenes written as MATLAB v7.3 files: HDF5 with MATLAB's own words around it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from hsisr.errors import HsisrError, ResourceError
+from hsisr.io.arrays.raw_writer import reserve_space
+from hsisr.io.atomic import TemporaryPlace, require_room, resource_errors
+from hsisr.io.base import SceneWriter, TargetOptions
+from hsisr.io.chunking import require_fit
+from hsisr.io.matlab.variables import MatValue, mat_variables
+from hsisr.scene.metadata import SceneMetadata
+
+_USER_BLOCK: Final = 512
+_FIELD_BYTES: Final = 2**20
+"""Room for everything but the cube."""
+_MATLAB_CLASS: Final = {"float32": "single", "float64": "double"}
+"""MATLAB's names of classes where numpy has others."""
+
+
+class Mat73Writer(SceneWriter):
+    """A MATLAB v7.3 file that grows block by block.
+
+    MATLAB counts the first axis fastest and HDF5 the last, so `data`, (rows, cols, bands) for
+    MATLAB, is stored as (bands, cols, rows).
+
+    Args:
+        path: The target.
+        metadata: What it will hold.
+        options: How; with `masked`, a logical variable `valid` says where pixels are data.
+        blocks: Rows and columns of an HDF5 chunk.
+
+    Raises:
+        OutputExistsError: The target exists.
+        ResourceError: There is no room, or no permission.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        metadata: SceneMetadata,
+        options: TargetOptions,
+        blocks: tuple[int, int],
+    ) -> None:
+        self.path, self.metadata = path, metadata
+        self.block_rows, self.block_cols = blocks
+        self._place = TemporaryPlace(path, overwrite=options.overwrite)
+        self._grown = self._place.file(path.name)
+        try:
+            require_room(self._place.folder, path, self._whole_chunks() + _FIELD_BYTES)
+            with self._writing():
+                self._file = h5py.File(self._grown, "x", userblock_size=_USER_BLOCK)
+                self._data, self._valid = self._create(masked=options.masked)
+                self._take_space()
+        except BaseException:
+            self.discard()
+            raise
+
+    def write(
+        self,
+        numbers: npt.NDArray[Any],
+        *,
+        row: int,
+        col: int,
+        band: int,
+        mask: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Write stored numbers, shape (bands, rows, cols), at a 0-based place."""
+        require_fit(self.metadata, numbers, row=row, col=col, band=band)
+        bands, rows, cols = numbers.shape
+        own = slice(col, col + cols), slice(row, row + rows)
+        with self._writing():
+            for number in range(bands):
+                self._data[band + number, *own] = np.ascontiguousarray(numbers[number].T)
+            if self._valid is not None and band == 0:
+                self._valid[own] = True if mask is None else np.ascontiguousarray(mask.T)
+
+    def commit(self) -> Path:
+        """Finish, check and rename into place; returns the target."""
+        try:
+            with self._writing():
+                self._file.close()
+                with self._grown.open("r+b") as file:
+                    file.write(_header())
+                self._check()
+            self._place.commit([(self._grown, self.path)])
+        finally:
+            self.discard()
+        return self.path
+
+    def discard(self) -> None:
+        """Remove everything written so far; after `commit` it does nothing."""
+        file = getattr(self, "_file", None)
+        if file:
+            try:
+                file.close()
+            except (OSError, RuntimeError):  # the space it lacks is not wanted any more
+                file.id.close()
+        self._place.discard()
+
+    def _create(self, *, masked: bool) -> tuple[Any, Any]:
+        bands, rows, cols = self.metadata.shape
+        for name, value in mat_variables(self.metadata).items():
+            _write_variable(self._file, name, value)
+        chunk = min(self.block_cols, cols), min(self.block_rows, rows)
+        dtype = self.metadata.stored.dtype
+        data = _create_whole(self._file, "data", (bands, cols, rows), dtype, (1, *chunk))
+        _name_class(data, _MATLAB_CLASS.get(dtype.name, dtype.name))
+        if not masked:
+            return data, None
+        valid = _create_whole(self._file, "valid", (cols, rows), np.dtype(np.uint8), chunk)
+        _name_class(valid, "logical")
+        return data, valid
+
+    def _take_space(self) -> None:
+        """Reserve what the file will need: HDF5 does not survive a full disk while it closes."""
+        self._file.flush()
+        with self._grown.open("r+b") as file:
+            reserve_space(file.fileno(), self._grown.stat().st_size)
+
+    def _check(self) -> None:
+        """HDF5 can fail late, so look at what is on disk."""
+        bands, rows, cols = self.metadata.shape
+        with h5py.File(self._grown, "r") as found:
+            complete = found["data"].shape == (bands, cols, rows)
+        if not complete or self._grown.stat().st_size < self._nbytes():
+            raise ResourceError(f"cannot write {self.path}: the file was cut off")
+
+    def _nbytes(self) -> int:
+        bands, rows, cols = self.metadata.shape
+        return bands * rows * cols * self.metadata.stored.dtype.itemsize
+
+    def _whole_chunks(self) -> int:
+        """Bytes of the cube with the chunks at its borders counted whole."""
+        bands, rows, cols = self.metadata.shape
+        high, wide = min(self.block_rows, rows), min(self.block_cols, cols)
+        numbers = bands * (-(-rows // high) * high) * (-(-cols // wide) * wide)
+        return numbers * self.metadata.stored.dtype.itemsize
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with resource_errors(self.path):
+            try:
+                yield
+            except HsisrError:
+                raise
+            except RuntimeError as error:  # how h5py reports what HDF5 could not flush
+                words = " ".join(str(error).split())
+                raise ResourceError(
+                    f"cannot write {self.path}: HDF5 says {words!r}; check the space left, or "
+                    "write elsewhere"
+                ) from error
+
+
+def _create_whole(
+    file: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], chunk: tuple[int, ...]
+) -> Any:
+    """A chunked dataset whose place in the file is taken at once, and not filled."""
+    known = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    known.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    known.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    return file.create_dataset(name, shape, dtype, chunks=chunk, dcpl=known)
+
+
+def _write_variable(file: Any, name: str, value: MatValue) -> None:
+    if isinstance(value, list):
+        _write_cells(file, name, value)
+    elif isinstance(value, str):
+        _write_chars(file, name, value)
+    else:
+        _name_class(file.create_dataset(name, data=value.T), "double")
+
+
+def _write_chars(group: Any, name: str, text: str) -> Any:
+    """A char row: UTF-16 units, one column each; MATLAB marks empty arrays by their shape."""
+    units = np.frombuffer(text.encode("utf-16-le"), np.uint16)
+    data = units[:, None] if len(units) else np.zeros(2, np.uint64)
+    dataset = group.create_dataset(name, data=data)
+    _name_class(dataset, "char")
+    if len(units):
+        dataset.attrs["MATLAB_int_decode"] = np.int32(2)
+    else:
+        dataset.attrs["MATLAB_empty"] = np.uint8(1)
+    return dataset
+
+
+def _write_cells(file: Any, name: str, texts: list[str]) -> None:
+    """A cell row: references to chars that lie in the group `#refs#`."""
+    refs = file.require_group("#refs#")
+    cells = [_write_chars(refs, f"{name}_{n}", text).ref for n, text in enumerate(texts)]
+    data = np.array(cells, h5py.ref_dtype)[:, None]
+    _name_class(file.create_dataset(name, data=data, dtype=h5py.ref_dtype), "cell")
+
+
+def _name_class(dataset: Any, name: str) -> None:
+    dataset.attrs["MATLAB_class"] = np.bytes_(name)
+    if name == "logical":
+        dataset.attrs["MATLAB_int_decode"] = np.int32(1)
+
+
+def _header() -> bytes:
+    """The 128 bytes by which MATLAB knows a v7.3 file."""
+    words = b"MATLAB 7.3 MAT-file, Platform: hsisr, Created on: unknown HDF5 schema 1.00 ."
+    return words.ljust(116) + bytes(8) + b"\x00\x02IM"

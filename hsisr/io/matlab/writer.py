@@ -1,0 +1,222 @@
+"""Scenes written as MATLAB v5 files: the cube `data`, shape (rows, cols, bands), and its fields.
+
+SciPy writes the small variables. The cube, which may be larger than memory, grows in a band
+sequential file and is then turned into MATLAB's column order, some columns at a time.
+"""
+
+import io
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+import numpy.typing as npt
+import scipy.io
+
+from hsisr.errors import ResourceError, UsageError
+from hsisr.io.arrays.raw_writer import RawFile
+from hsisr.io.atomic import TemporaryPlace, require_room, resource_errors
+from hsisr.io.base import SceneWriter, TargetOptions
+from hsisr.io.chunking import require_fit
+from hsisr.io.matlab.v73_writer import Mat73Writer
+from hsisr.io.matlab.variables import mat_variables
+from hsisr.scene.metadata import SceneMetadata
+
+LARGEST_V5: Final = 2**31 - 2**16
+"""Bytes of a cube that MATLAB v5 files can hold: its length is a signed 32-bit number."""
+
+_CLASSES: Final = {
+    "float64": (6, 9),
+    "float32": (7, 7),
+    "int8": (8, 1),
+    "uint8": (9, 2),
+    "int16": (10, 3),
+    "uint16": (11, 4),
+    "int32": (12, 5),
+    "uint32": (13, 6),
+    "int64": (14, 12),
+    "uint64": (15, 13),
+}
+"""Array class and element type of each data type. Source: MATLAB, "MAT-File Format", tables 1-1
+and 1-3."""
+
+_AT_ONCE = 32 * 2**20
+
+
+def create_mat_writer(
+    path: Path, metadata: SceneMetadata, options: TargetOptions, blocks: tuple[int, int]
+) -> SceneWriter:
+    """A writer of MATLAB v5, or of v7.3 for cubes of 2 GB and more or with `VERSION=7.3`.
+
+    Raises:
+        UsageError: A creation option or the data type is none that MATLAB knows.
+        OutputExistsError: The target exists.
+        ResourceError: There is no room, or no permission.
+    """
+    dtype = metadata.stored.dtype
+    if dtype.name not in _CLASSES:
+        raise UsageError(
+            f"{path.name}: MATLAB cannot store {dtype}, expected one of {', '.join(_CLASSES)}; "
+            "choose a --dtype, or another format"
+        )
+    bands, rows, cols = metadata.shape
+    fits = bands * rows * cols * dtype.itemsize <= LARGEST_V5
+    version = _version(path, options.creation_options, default="5" if fits else "7.3")
+    if version == "7.3":
+        return Mat73Writer(path, metadata, options, blocks)
+    if not fits:
+        raise UsageError(
+            f"{path.name}: a cube of {bands * rows * cols * dtype.itemsize} bytes is too large for "
+            "MATLAB v5, which ends at 2 GB; leave VERSION=5 out"
+        )
+    return Mat5Writer(path, metadata, options, blocks)
+
+
+class Mat5Writer(SceneWriter):
+    """A MATLAB v5 file; the target appears when the last column is turned.
+
+    Args:
+        path: The target.
+        metadata: What it will hold.
+        options: How; with `masked`, a logical variable `valid` says where pixels are data.
+        blocks: Rows and columns that callers should write at a time.
+
+    Raises:
+        OutputExistsError: The target exists.
+        ResourceError: There is no room, or no permission.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        metadata: SceneMetadata,
+        options: TargetOptions,
+        blocks: tuple[int, int],
+    ) -> None:
+        self.path, self.metadata = path, metadata
+        self.block_rows, self.block_cols = blocks
+        self._masked = options.masked
+        self._place = TemporaryPlace(path, overwrite=options.overwrite)
+        try:
+            with resource_errors(path):
+                self._cube = RawFile(
+                    self._place.file("cube"), metadata.shape, metadata.stored.dtype
+                )
+                flags = (1, *metadata.shape[1:]) if self._masked else (1, 1, 1)
+                self._valid = RawFile(self._place.file("valid"), flags, np.dtype(np.uint8))
+            require_room(self._place.folder, path, self._cube.nbytes)  # the turned copy
+        except BaseException:
+            self._place.discard()
+            raise
+
+    def write(
+        self,
+        numbers: npt.NDArray[Any],
+        *,
+        row: int,
+        col: int,
+        band: int,
+        mask: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Write stored numbers, shape (bands, rows, cols), at a 0-based place."""
+        require_fit(self.metadata, numbers, row=row, col=col, band=band)
+        with resource_errors(self.path):
+            self._cube.write(numbers, row=row, col=col, band=band)
+            if self._masked and band == 0:
+                valid = np.ones(numbers.shape[1:], np.bool_) if mask is None else mask
+                self._valid.write(valid[None].astype(np.uint8), row=row, col=col, band=0)
+
+    def commit(self) -> Path:
+        """Turn the cube, add the fields, rename into place; returns the target."""
+        grown = self._place.file(self.path.name)
+        try:
+            with resource_errors(self.path), grown.open("xb") as file:
+                expected = self._write_all(file)
+            if grown.stat().st_size != expected:
+                raise ResourceError(f"cannot write {self.path}: the file was cut off")
+            self._place.commit([(grown, self.path)])
+        finally:
+            self.discard()
+        return self.path
+
+    def discard(self) -> None:
+        """Remove everything written so far; after `commit` it does nothing."""
+        self._cube.close()
+        self._valid.close()
+        self._place.discard()
+
+    def _write_all(self, file: BinaryIO) -> int:
+        """Write header, fields, mask and cube; returns the bytes of all."""
+        small = io.BytesIO()
+        scipy.io.savemat(small, _for_scipy(self.metadata), oned_as="row")
+        file.write(small.getvalue())
+        bands, rows, cols = self.metadata.shape
+        if self._masked:
+            _write_turned(
+                file, "valid", self._valid, (rows, cols), np.dtype(np.uint8), logical=True
+            )
+        dtype = self.metadata.stored.dtype
+        _write_turned(file, "data", self._cube, (rows, cols, bands), dtype)
+        return file.tell()
+
+
+def _for_scipy(metadata: SceneMetadata) -> dict[str, Any]:
+    """Lists of texts become cells."""
+    variables = mat_variables(metadata)
+    return {
+        name: np.array([value], object) if isinstance(value, list) else value
+        for name, value in variables.items()
+    }
+
+
+def _write_turned(
+    file: BinaryIO,
+    name: str,
+    raw: RawFile,
+    dims: tuple[int, ...],
+    dtype: np.dtype[Any],
+    *,
+    logical: bool = False,
+) -> None:
+    """Write an array in column order from a band sequential file."""
+    file.write(_array_head(name, dims, dtype, logical=logical))
+    rows, cols = dims[0], dims[1]
+    step = max(1, _AT_ONCE // (rows * dtype.itemsize))
+    for band in range(dims[2] if len(dims) > 2 else 1):
+        for col in range(0, cols, step):
+            part = raw.read(row=0, col=col, band=band, rows=rows, cols=min(step, cols - col))
+            file.write(part.T.tobytes())
+    file.write(bytes(-raw.nbytes % 8))
+
+
+def _array_head(name: str, dims: tuple[int, ...], dtype: np.dtype[Any], *, logical: bool) -> bytes:
+    """All of an array element that comes before its numbers.
+
+    Source: MATLAB, "MAT-File Format", Level 5, "miMATRIX".
+    """
+    array_class, element = _CLASSES[dtype.name]
+    flags = array_class | (0x0200 if logical else 0)
+    text = name.encode("ascii")
+    size = int(np.prod([*dims, dtype.itemsize], dtype=np.int64))
+    body = struct.pack("=IIII", 6, 8, flags, 0)
+    body += _padded(struct.pack(f"=II{len(dims)}i", 5, 4 * len(dims), *dims))
+    body += _padded(struct.pack("=II", 1, len(text)) + text)
+    body += struct.pack("=II", element, size)
+    return struct.pack("=II", 14, len(body) + size + (-size % 8)) + body
+
+
+def _padded(element: bytes) -> bytes:
+    return element + bytes(-len(element) % 8)
+
+
+def _version(path: Path, creation_options: Mapping[str, str], *, default: str) -> str:
+    options = {key.upper(): value for key, value in creation_options.items()}
+    version = options.pop("VERSION", default)
+    if options or version not in ("5", "7.3"):
+        found = next(iter(options), f"VERSION={version}")
+        raise UsageError(
+            f"{path.name}: MATLAB files have no creation option {found}, expected VERSION=5 or "
+            "VERSION=7.3"
+        )
+    return version

@@ -1,0 +1,131 @@
+"""What the user calls a scene: a local path, a URL, or a name in one of GDAL's file systems.
+
+A remote name travels through the program as a `RemotePath`, which looks like any other path and
+shows itself without secrets, so that no message and no tag can leak one; only the room that opens
+it (`hsisr.io.remote.transport`) asks for the whole name.
+"""
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+if TYPE_CHECKING:
+    _Base = Path
+else:
+    _Base = type(Path())  # the class of paths of this system, which is the one to be inherited from
+
+_SCHEME: Final = re.compile(r"^([A-Za-z][A-Za-z0-9+.]+):/(/?)")
+"""Of a URL; one slash is what is left of two once a path has been made of it. Drive letters, which
+have one character, are none."""
+_KNOWN_ONCE_COLLAPSED: Final = ("http", "https", "s3", "gs", "az", "abfs", "memory", "ftp", "file")
+_FILE_SYSTEM: Final = re.compile(
+    r"^/vsi(7z|adls|az|cached|crypt|curl|gs|gzip|hdfs|mem|oss|rar|s3|sparse|subfile|swift|tar|"
+    r"webhdfs|zip)(_streaming)?[/?]"
+)
+_USER: Final = re.compile(r"(?<=:/)(/?)[^/@\s]*@")
+_QUERY: Final = re.compile(r"[?#][^\s'\"}|]*")
+
+
+class RemotePath(_Base):
+    """A remote name; `str()` gives it without user, password and query.
+
+    Args:
+        url: The whole name.
+    """
+
+    url: str = ""
+    """The whole name, secrets included; empty for what is derived from a remote path."""
+
+    def __new__(cls, url: str) -> Self:  # noqa: D102
+        return super().__new__(cls, without_secrets(url))
+
+    def __init__(self, url: str) -> None:
+        if sys.version_info >= (3, 12):
+            super().__init__(without_secrets(url))
+        self.url = url
+
+    def with_segments(self, *segments: Any) -> Path:
+        """What is derived from a remote path is a plain one (Python 3.12 and later)."""
+        return Path(*segments)
+
+    def __str__(self) -> str:
+        return without_secrets(self.url) if self.url else super().__str__()
+
+    def __truediv__(self, name: Any) -> "RemotePath":
+        return beside(self, f"{self.name}/{name}")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RemotePath):
+            return False
+        if not self.url and not other.url:  # derived from remote paths (before Python 3.12)
+            return super().__eq__(other)
+        return self.url == other.url
+
+    def __hash__(self) -> int:
+        return hash(self.url) if self.url else super().__hash__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RemotePath, (self.url,)
+
+
+def scene_path(name: str | Path) -> Path:
+    """The path that a name given by the user stands for.
+
+    >>> scene_path("a/b.tif").name, str(scene_path("https://me:pass@host/b.tif?sig=1"))
+    ('b.tif', 'https://host/b.tif')
+    >>> scene_path("file:///data/b%20c.tif").as_posix()
+    '/data/b c.tif'
+    """
+    if isinstance(name, RemotePath):
+        return name
+    text = str(name)
+    if _FILE_SYSTEM.match(text):
+        return RemotePath(_restored(text))
+    found = _SCHEME.match(text)
+    if found is None or not (found[2] or found[1].lower() in _KNOWN_ONCE_COLLAPSED):
+        return Path(name)
+    url = f"{found[1].lower()}://{text[found.end() :]}"
+    if found[1].lower() == "file":
+        return _local(url)
+    return RemotePath(url)
+
+
+def beside(path: RemotePath, name: str) -> RemotePath:
+    """Another name in the same folder; a query, which may hold the key to it, stays.
+
+    >>> beside(RemotePath("https://h/a/b.hdr?sig=1"), "b.img").url
+    'https://h/a/b.img?sig=1'
+    """
+    place = _QUERY.search(path.url)
+    end = place.start() if place else len(path.url)
+    folder = path.url[:end].rstrip("/").rpartition("/")[0]
+    return RemotePath(f"{folder}/{name}{path.url[end:]}")
+
+
+def sibling(path: Path, name: str) -> Path:
+    """Another name in the same folder, on whatever machine that is."""
+    return beside(path, name) if isinstance(path, RemotePath) else path.with_name(name)
+
+
+def without_secrets(text: str) -> str:
+    """A text in which no URL has a user, a password or a query any more.
+
+    >>> without_secrets("'/vsicurl/https://me:pass@host/a.tif?X-Amz-Signature=1' not found")
+    "'/vsicurl/https://host/a.tif' not found"
+    """
+    if "://" not in text and "/vsi" not in text:
+        return text
+    return _QUERY.sub("", _USER.sub(r"\1", text))
+
+
+def _restored(text: str) -> str:
+    """Both slashes of a URL inside a name from which a path was made."""
+    return re.sub(r"\b(https?|ftp):/(?=[^/])", r"\1://", text)
+
+
+def _local(url: str) -> Path:
+    parts = urlsplit(url)
+    return Path(url2pathname(unquote(parts.path) if sys.platform != "win32" else parts.path))

@@ -1,0 +1,286 @@
+"""Reaching what is not on this machine: GDAL's file systems for rasters, fsspec for the rest.
+
+What GDAL does not read here (.mat, .npy, TIFF stacks, ENVI pairs) is fetched once into a temporary
+folder. Every failure is one line without secrets.
+"""
+
+import errno
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from hsisr.errors import (
+    HsisrError,
+    InputDataError,
+    OutputExistsError,
+    ResourceError,
+    UsageError,
+)
+from hsisr.io.paths import RemotePath, beside, without_secrets
+
+_TO_GDAL: Final = {
+    "http": "/vsicurl/http://",
+    "https": "/vsicurl/https://",
+    "ftp": "/vsicurl/ftp://",
+    "s3": "/vsis3/",
+    "gs": "/vsigs/",
+    "gcs": "/vsigs/",
+    "az": "/vsiaz/",
+    "abfs": "/vsiaz/",
+}
+"""GDAL's file system for each kind of URL."""
+_FROM_GDAL: Final = {
+    "/vsicurl/": "",
+    "/vsis3/": "s3://",
+    "/vsigs/": "gs://",
+    "/vsiaz/": "az://",
+}
+_BUCKETS: Final = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl"}
+"""What fsspec calls the stores without folders; their buckets are made by hand."""
+_CONNECT_SECONDS: Final = 20
+_SILENT_SECONDS: Final = 60
+
+
+def gdal_name(path: RemotePath) -> str | None:
+    """What GDAL calls a remote file; None if it has no file system for it.
+
+    >>> gdal_name(RemotePath("s3://bucket/a.tif")), gdal_name(RemotePath("memory://a.tif"))
+    ('/vsis3/bucket/a.tif', None)
+    """
+    if path.url.startswith("/vsi"):
+        return path.url
+    scheme, _, rest = path.url.partition("://")
+    start = _TO_GDAL.get(scheme)
+    return None if start is None else start + rest
+
+
+def gdal_options(path: RemotePath) -> dict[str, str]:
+    """GDAL's configuration for reading it.
+
+    Masks and other files beside a raster are asked for by name, without listing the folder. A name
+    with a query has none: a server that ignores queries would answer with the raster itself.
+    """
+    return {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR" if "?" in path.url else "TRUE"}
+
+
+def fetched(path: RemotePath, folder: Path) -> Path:
+    """Fetch a file, and both files of an ENVI pair; returns the local path of the one named.
+
+    Raises:
+        InputDataError: It is not there, or cannot be reached.
+        UsageError: What reaches it is not installed.
+    """
+    local: Path = folder / path.name
+    with reaching(path, InputDataError, "cannot be fetched"):
+        system, key = file_system(path)
+        system.get_file(key, str(local))
+    return local
+
+
+def fetch_first(path: RemotePath, names: list[str], folder: Path) -> Path | None:
+    """Fetch the first of these names in the folder of a remote file that is there."""
+    for name in names:
+        other = beside(path, name)
+        with reaching(path, InputDataError, "cannot be fetched"):
+            system, key = file_system(other)
+            if system.exists(key):
+                return fetched(other, folder)
+    return None
+
+
+@contextmanager
+def temporary_copy() -> Iterator[Path]:
+    """A folder that goes again only if an exception comes by; else its user removes it."""
+    folder = Path(tempfile.mkdtemp(prefix="hsisr-"))
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def zarr_store_of(path: RemotePath) -> Any:
+    """A remote folder as a store of zarr's.
+
+    Raises:
+        InputDataError: The URL is signed, which opens one file of many.
+        UsageError: What reaches it is not installed.
+    """
+    from hsisr.io.zarr.store import zarr_package
+
+    if "?" in path.url:
+        raise InputDataError(
+            f"{path}: the URL has a query, which opens one file, and a Zarr store has many; copy "
+            "the store here, or name its bucket (s3://, gs://, az://)"
+        )
+
+    zarr = zarr_package()
+    with reaching(path, InputDataError, "cannot be opened"):
+        url = url_of(path)
+        return zarr.storage.FsspecStore.from_url(
+            url, storage_options=_storage_options(url), read_only=True
+        )
+
+
+def url_of(path: RemotePath) -> str:
+    """The URL of a remote name, for fsspec.
+
+    Raises:
+        UsageError: It lies in a file system that only GDAL has.
+    """
+    if not path.url.startswith("/vsi"):
+        return path.url
+    for start, scheme in _FROM_GDAL.items():
+        if path.url.startswith(start):
+            return scheme + path.url.removeprefix(start)
+    raise UsageError(
+        f"{path}: only rasters that GDAL reads (GeoTIFF, ...) can be read out of this file system; "
+        "unpack or copy it first"
+    )
+
+
+def file_system(path: RemotePath) -> tuple[Any, str]:
+    """The file system of fsspec that a remote name lies in, and its key there.
+
+    Raises:
+        UsageError: fsspec, or what it needs for this kind of URL, is not installed.
+    """
+    try:
+        import fsspec
+    except ImportError as error:
+        raise UsageError(
+            f"{path}: it is not on this machine, and the package fsspec, which fetches it, is not "
+            "installed; pip install 'hsisr[remote]'"
+        ) from error
+    url = url_of(path)
+    system, key = fsspec.core.url_to_fs(url, **_storage_options(url))
+    return system, str(key)
+
+
+def _storage_options(url: str) -> dict[str, Any]:
+    if not url.startswith(("http://", "https://")):
+        return {}
+    import aiohttp
+
+    limits = aiohttp.ClientTimeout(
+        total=None, sock_connect=_CONNECT_SECONDS, sock_read=_SILENT_SECONDS
+    )
+    return {"client_kwargs": {"timeout": limits}, "encoded": "%" in url}
+
+
+@contextmanager
+def reaching(path: RemotePath, kind: type[HsisrError], what: str) -> Iterator[None]:
+    """Turn what networks and clouds raise into one line.
+
+    Args:
+        path: What is reached for.
+        kind: InputDataError for inputs, ResourceError for outputs.
+        what: The failure, as the beginning of the line.
+
+    Raises:
+        HsisrError: Of that kind, or UsageError for a kind of URL that nothing here serves.
+    """
+    try:
+        yield
+    except HsisrError:
+        raise
+    except FileNotFoundError as error:
+        reason = "there is no such file; check the name"
+        raise kind(f"{path}: {what}: {reason}") from error
+    except ImportError as error:
+        words = without_secrets(" ".join(str(error).split()))
+        raise UsageError(
+            f"{path}: this kind of URL needs another package ({words}); "
+            "pip install 'hsisr[remote]' serves https"
+        ) from error
+    except _foreign_errors() as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            raise ResourceError(
+                f"{path}: {what}: no space left in {tempfile.gettempdir()}; free some, or let "
+                "TMPDIR name another folder"
+            ) from error
+        raise kind(f"{path}: {what}: {_reason(error)}; check the name and the network") from error
+
+
+def _foreign_errors() -> tuple[type[Exception], ...]:
+    """What reaching out can raise; packages have bases of their own, and only loaded ones count."""
+    known = {
+        "aiohttp": "ClientError",
+        "botocore.exceptions": "BotoCoreError",
+        "google.auth.exceptions": "GoogleAuthError",
+        "azure.core.exceptions": "AzureError",
+    }
+    loaded = [getattr(sys.modules[m], name) for m, name in known.items() if m in sys.modules]
+    return (OSError, ValueError, RuntimeError, *loaded)
+
+
+def _reason(error: BaseException) -> str:
+    """Why, in a few words."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if (status := getattr(error, "status", None)) is not None:
+        return f"the server answers {status}"
+    if isinstance(error, ConnectionError) or type(error).__name__.startswith("ClientConnector"):
+        return "no connection to the server"
+    return without_secrets(" ".join(str(error).split()))[:160] or type(error).__name__
+
+
+def refuse_unwritable(path: RemotePath) -> None:
+    """Say without asking anyone that nothing can be written to a kind of name.
+
+    Raises:
+        UsageError: So it is.
+    """
+    url = url_of(path)
+    if url.startswith(("http://", "https://", "ftp://")):
+        raise UsageError(
+            f"{path}: outputs cannot be sent over {url.partition(':')[0]}; give a local name, or "
+            "s3://, gs:// or az://"
+        )
+
+
+def require_writable(path: RemotePath, *, overwrite: bool) -> None:
+    """Say early whether a remote output may be made.
+
+    Raises:
+        OutputExistsError: It is there, and `overwrite` is off.
+        UsageError: Nothing can be written to this kind of name.
+        ResourceError: It cannot be reached, or there is no such bucket.
+    """
+    refuse_unwritable(path)
+    with reaching(path, ResourceError, "cannot be written"):
+        system, key = file_system(path)
+        there = system.exists(key)
+        if not there and _has_buckets(system):
+            _require_bucket(path, system, key.partition("/")[0])
+    if there and not overwrite:
+        raise OutputExistsError(
+            f"{path} exists and is kept; give another name, or --overwrite to replace it"
+        )
+
+
+def make_folder(system: Any, key: str) -> None:
+    """Make the folder of a file, where there are folders; fsspec would make a bucket, too."""
+    if not _has_buckets(system):
+        system.makedirs(system._parent(key), exist_ok=True)  # noqa: SLF001 - fsspec's own way to say it
+
+
+def _has_buckets(system: Any) -> bool:
+    names = system.protocol
+    return bool(_BUCKETS & {*((names,) if isinstance(names, str) else names)})
+
+
+def _require_bucket(path: RemotePath, system: Any, bucket: str) -> None:
+    """Who may only write into a bucket is not told whether it is there; sending will show."""
+    try:
+        system.info(bucket)
+    except FileNotFoundError as error:
+        raise ResourceError(
+            f"{path}: cannot be written: there is no bucket {bucket}; check the name, or make it"
+        ) from error
+    except _foreign_errors():
+        return

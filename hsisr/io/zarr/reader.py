@@ -1,0 +1,140 @@
+"""Scenes in Zarr stores: which array is the cube, how its axes lie.
+
+The cube is the only 3-D array of numbers, or the one that is named. Its axes are told by the
+names of its dimensions where they are usual ones, else they are (band, y, x); `axes` overrules
+both.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from hsisr.errors import InputDataError, ResourceError, UsageError
+from hsisr.io.arrays.axis_order import checked_axes, cut
+from hsisr.io.base import Scene
+from hsisr.io.zarr.fields import ZarrFields, dimension_names
+from hsisr.io.zarr.store import OpenStore, zarr_errors
+from hsisr.tiling.windows import Window
+
+_ROWS: Final = frozenset({"y", "lat", "latitude", "row", "rows", "northing", "line", "lines"})
+_COLS: Final = frozenset({"x", "lon", "longitude", "col", "cols", "easting", "sample", "samples"})
+
+
+class ZarrScene(Scene):
+    """A cube in a Zarr store."""
+
+    format = "Zarr"
+
+    def __init__(self, path: Path, store: OpenStore, name: str, axes: str) -> None:
+        """`axes` is the order of the cube's axes."""
+        self.path, self._store, self._name, self._axes = path, store, name, axes
+        array = store.arrays[name]
+        with zarr_errors("what it says of its cube cannot be understood"):
+            fields = ZarrFields(store, name, axes)
+            self.metadata = fields.metadata()
+            self._mask = fields.mask_name()
+        self.block_rows = max(1, int(array.chunks[axes.index("r")]))
+
+    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
+        """See `Scene.read_stored`; the chunks that the window touches are unpacked."""
+        return cut(_Slicing(self, self._name), self._axes, window, bands)
+
+    def read_mask(self, window: Window) -> npt.NDArray[np.bool_] | None:
+        """See `Scene.read_mask`."""
+        if self._mask is None:
+            return None
+        place = (slice(window.row, window.row_end), slice(window.col, window.col_end))
+        return np.asarray(_Slicing(self, self._mask)[place] != 0)
+
+    def read_part(self, name: str, place: Any) -> npt.NDArray[Any]:
+        """A part of one of the store's arrays.
+
+        Raises:
+            InputDataError: It cannot be read; the message names the scene.
+            ResourceError: It does not fit into memory.
+        """
+        try:
+            return self._store.read(name, place)
+        except (InputDataError, ResourceError) as error:
+            raise type(error)(f"{self.path}: {error}") from error
+
+    def close(self) -> None:
+        """See `Scene.close`."""
+        self._store.close()
+
+
+class _Slicing:
+    """An array of a scene that slices like numpy."""
+
+    def __init__(self, scene: ZarrScene, name: str) -> None:
+        self._scene, self._name = scene, name
+
+    def __getitem__(self, place: Any) -> npt.NDArray[Any]:
+        return self._scene.read_part(self._name, place)
+
+
+def open_zarr(
+    path: Path, *, variable: str | None = None, axes: str | None = None, source: Any = None
+) -> ZarrScene:
+    """Open a cube in a Zarr store of version 2 or 3.
+
+    Args:
+        path: What the user named.
+        variable: Name of the cube; None: by the rule above. Arrays in groups have names with /.
+        axes: Order of its axes, such as "brc"; None: by the rule above.
+        source: A store of zarr's to read from; None: the folder `path`.
+
+    Raises:
+        InputDataError: No array, or more than one, can be the cube, or the store is damaged.
+        UsageError: There is no array of that name, `axes` is no order of r, c and b, or the
+            package zarr is not installed.
+    """
+    store = OpenStore(path if source is None else source)
+    try:
+        name = _cube(store.arrays, variable)
+        return ZarrScene(
+            path, store, name, _axes(store, name) if axes is None else checked_axes(axes)
+        )
+    except BaseException:
+        store.close()
+        raise
+
+
+def _cube(arrays: Mapping[str, Any], wanted: str | None) -> str:
+    if wanted is not None:
+        name = wanted.strip("/")
+        if name not in arrays:
+            raise UsageError(f"--variable {wanted}: no such array; there are {_table(arrays)}")
+        if len(arrays[name].shape) != 3:
+            raise InputDataError(
+                f"array {name} has the shape {arrays[name].shape}, expected 3 axes; choose another "
+                "with --variable NAME"
+            )
+        return name
+    cubes = [n for n, a in arrays.items() if len(a.shape) == 3 and a.dtype.kind in "iufc"]
+    if len(cubes) > 1:
+        listed = _table({name: arrays[name] for name in cubes})
+        raise InputDataError(f"found {len(cubes)} cubes: {listed}; choose one with --variable NAME")
+    if not cubes:
+        raise InputDataError(
+            f"found no 3-D array of numbers among {_table(arrays)}; expected (band, y, x)"
+        )
+    return cubes[0]
+
+
+def _table(arrays: Mapping[str, Any]) -> str:
+    few = [f"{name or '/'} {tuple(array.shape)}" for name, array in list(arrays.items())[:12]]
+    return ", ".join(few) + (", ..." if len(arrays) > 12 else "") or "nothing"
+
+
+def _axes(store: OpenStore, cube: str) -> str:
+    """The order that the dimensions' names tell, else bands first."""
+    letters = ""
+    with zarr_errors("what it says of its cube cannot be understood"):
+        names = dimension_names(store.arrays[cube])
+    for name in names:
+        letters += "r" if name.lower() in _ROWS else "c" if name.lower() in _COLS else "b"
+    return letters if sorted(letters) == ["b", "c", "r"] else "brc"

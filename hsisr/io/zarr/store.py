@@ -1,0 +1,265 @@
+"""Zarr stores as something to be read with care: what is opened, and what is refused.
+
+A store is a folder (or anything like one behind fsspec) of small JSON files and packed chunks.
+Its text may name any shape and any codec, so both are looked at before a chunk is: numbers of
+codecs that are known to be harmless are unpacked, and no chunk larger than `LARGEST_CHUNK`.
+"""
+
+import lzma
+import math
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import numpy.typing as npt
+
+from hsisr.errors import InputDataError, ResourceError, UsageError
+from hsisr.io.paths import without_secrets
+from hsisr.io.zarr.pieces import read_in_pieces
+
+LARGEST_CHUNK: Final = 2**30
+"""Bytes of an unpacked chunk that is read; one chunk at a time has to fit into memory."""
+
+_LONGEST: Final = 2**48
+"""Longest side of an array; zarr counts chunks with floats, and beyond 2^53 without end."""
+_MOST_IN_SHARD: Final = 2**20
+_LARGEST_BESIDE: Final = 2**26
+_MOST_PIECES_BESIDE: Final = 10_000
+"""Bytes, and chunks, of an array that is read as a whole."""
+
+MARKS: Final = ("zarr.json", ".zgroup", ".zarray")
+"""A folder with one of these in it is a Zarr store."""
+
+WHOLE: Final = "hsisr_all_chunks_written"
+"""Attribute of a store of which every chunk was written, so that a missing one is a loss."""
+
+_HARMLESS: Final = frozenset(
+    {
+        *("blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"),
+        *("adler32", "crc32", "crc32c", "fletcher32", "jenkins_lookup3"),
+        *("bitround", "delta", "fixedscaleoffset", "packbits", "quantize", "shuffle"),
+        *("bytes", "endian", "sharding_indexed", "transpose", "vlen-bytes", "vlen-utf8"),
+    }
+)
+"""Codecs that only move numbers; the registry of numcodecs also knows pickle, which runs code."""
+
+_DAMAGED: Final = (
+    OSError,
+    ValueError,  # every error of zarr's own is one, and those of JSON
+    LookupError,
+    TypeError,
+    AttributeError,
+    RuntimeError,  # unpacking
+    NotImplementedError,
+    ArithmeticError,
+    AssertionError,
+    *(EOFError, BufferError, struct.error, zlib.error, lzma.LZMAError),
+)
+"""What zarr raises where a store does not keep to the format."""
+
+
+def is_zarr_store(path: Path) -> bool:
+    """True if a path is a folder that says it is a Zarr store."""
+    return any((path / mark).is_file() for mark in MARKS)
+
+
+def zarr_package() -> Any:
+    """The package zarr, which is installed on demand.
+
+    Raises:
+        UsageError: It is not there.
+    """
+    try:
+        import zarr
+    except ImportError as error:
+        raise UsageError(
+            "Zarr stores need the package zarr, which is not installed; pip install 'hsisr[zarr]'"
+        ) from error
+    return zarr
+
+
+@contextmanager
+def zarr_errors(what: str = "not a Zarr store that can be read") -> Iterator[None]:
+    """Turn whatever zarr stumbles over into one line.
+
+    Raises:
+        InputDataError: The store is damaged.
+        ResourceError: It takes more memory than there is.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # zarr's, about stores that are half of each version
+            yield
+    except (InputDataError, ResourceError, UsageError):
+        raise
+    except MemoryError as error:
+        raise ResourceError(f"{what}; it does not fit into memory") from error
+    except _DAMAGED as error:
+        words = without_secrets(" ".join(str(error).split()))[:200] or type(error).__name__
+        raise InputDataError(
+            f"{what}; it is incomplete, damaged or of an unknown kind ({words})"
+        ) from error
+
+
+class OpenStore:
+    """The arrays of a store, opened for reading; a chunk that is not there is remembered.
+
+    Args:
+        source: The folder, or a store of zarr's.
+
+    Raises:
+        InputDataError: It is no Zarr store, or a part of it cannot be understood.
+    """
+
+    def __init__(self, source: Any) -> None:
+        zarr = zarr_package()
+        self._known: dict[str, Any] = {}
+        with zarr_errors():
+            if isinstance(source, Path):
+                source = zarr.storage.LocalStore(source, read_only=True)
+            self._store = _guarded(source)
+            root = zarr.open(store=self._store, mode="r")
+            if isinstance(root, zarr.Array):
+                self.arrays: dict[str, Any] = {"": root}
+                self.attributes: Mapping[str, Any] = {}
+            else:
+                members = root.members(max_depth=None)
+                self.arrays = {n: a for n, a in members if isinstance(a, zarr.Array)}
+                self.attributes = dict(root.attrs)
+
+    def read(self, name: str, place: Any = ...) -> npt.NDArray[Any]:
+        """Numbers or texts of a part of an array.
+
+        A chunk that is not there is full of the fill value, as the format has it, unless the
+        store says that all were written.
+
+        Args:
+            name: A key of `arrays`.
+            place: Slices along its axes.
+
+        Raises:
+            InputDataError: A chunk is damaged or missing, or may not be unpacked.
+        """
+        bounded = self._bounded(name)
+        if place is ...:
+            _require_little(name, bounded.array)
+        self._store.missing = None
+        with zarr_errors(f"array {name or '/'} cannot be read"):
+            found = read_in_pieces(bounded.array, place, bounded.at_once)
+        if self.attributes.get(WHOLE) and self._store.missing is not None:
+            raise InputDataError(
+                f"array {name or '/'} lacks the chunk {self._store.missing}; the store is "
+                "incomplete, copy it again"
+            )
+        return found
+
+    def require_all_chunks(self) -> None:
+        """Check that no chunk is missing, if all were written.
+
+        Raises:
+            InputDataError: One is.
+        """
+        if not self.attributes.get(WHOLE):
+            return
+        for name, array in self.arrays.items():
+            with zarr_errors(f"array {name or '/'} cannot be read"):
+                missing = int(array.nchunks) - int(array.nchunks_initialized)
+            if missing:
+                raise InputDataError(
+                    f"array {name or '/'} lacks {missing} of its chunks; the store is incomplete, "
+                    "copy it again"
+                )
+
+    def _bounded(self, name: str) -> Any:
+        """The array, known to be harmless, with codecs that unpack no more than fits it.
+
+        What it is: `hsisr.io.zarr.codecs.Bounded`.
+        """
+        if name not in self._known:
+            from hsisr.io.zarr.codecs import in_bounds  # loads zarr
+
+            size = _require_harmless(name, self.arrays[name])
+            with zarr_errors(f"array {name or '/'} cannot be read"):
+                self._known[name] = in_bounds(self.arrays[name], size)
+        return self._known[name]
+
+    def close(self) -> None:
+        """Release the store; a second call does nothing."""
+        self._store.close()
+
+
+def _guarded(store: Any) -> Any:
+    from hsisr.io.zarr.guard import GuardedStore  # loads zarr
+
+    return GuardedStore(store)
+
+
+def _require_harmless(name: str, array: Any) -> int:
+    """Bytes of an unpacked chunk, or of a shard.
+
+    Raises:
+        InputDataError: It is too large, or a codec is none of the harmless ones.
+    """
+    described = array.metadata.to_dict()
+    parts = [described.get(key) for key in ("compressor", "filters", "codecs")]
+    named = list(_codecs(parts))
+    if named.count("sharding_indexed") > 1:
+        raise InputDataError(
+            f"array {name or '/'} has shards in its shards; write it again without"
+        )
+    unknown = {codec for codec in named if codec not in _HARMLESS}
+    if unknown:
+        raise InputDataError(
+            f"array {name or '/'} is packed by {', '.join(sorted(unknown))}, expected a plain "
+            "compression such as zstd; write it again with that"
+        )
+    if max(array.shape, default=0) > _LONGEST:
+        raise InputDataError(f"array {name or '/'} has a side longer than {_LONGEST}")
+    itemsize = max(1, int(getattr(array.dtype, "itemsize", 1)))
+    size = itemsize
+    for side in getattr(array, "shards", None) or array.chunks:
+        size *= int(side)
+    if size > LARGEST_CHUNK:
+        raise InputDataError(
+            f"array {name or '/'} has chunks of {size} bytes, expected at most {LARGEST_CHUNK}; "
+            "write it again with smaller chunks"
+        )
+    if getattr(array, "shards", None) and size // itemsize > _MOST_IN_SHARD * math.prod(
+        array.chunks
+    ):
+        raise InputDataError(
+            f"array {name or '/'} has more than {_MOST_IN_SHARD} chunks in a shard; write it again "
+            "with larger chunks"
+        )
+    return size
+
+
+def _require_little(name: str, array: Any) -> None:
+    """Refuse an array beside the cube that has one number a band, and is huge all the same."""
+    sides = [max(1, math.ceil(s / c)) for s, c in zip(array.shape, array.chunks, strict=True)]
+    size = math.prod(array.shape) * max(1, int(getattr(array.dtype, "itemsize", 1)))
+    if size > _LARGEST_BESIDE or math.prod(sides) > _MOST_PIECES_BESIDE:
+        raise InputDataError(
+            f"array {name or '/'} takes {size} bytes in {math.prod(sides)} chunks, expected at "
+            f"most {_LARGEST_BESIDE} in {_MOST_PIECES_BESIDE}"
+        )
+
+
+def _codecs(parts: Any) -> Iterator[str]:
+    """Names of all codecs in what a store says, those inside of others included."""
+    if isinstance(parts, Mapping):
+        name = parts.get("id", parts.get("name"))
+        if name is not None:
+            yield str(name).removeprefix("numcodecs.")
+        inside = parts.get("configuration")
+        if isinstance(inside, Mapping):
+            yield from _codecs([inside.get("codecs"), inside.get("index_codecs")])
+    elif isinstance(parts, (list, tuple)):
+        for part in parts:
+            yield from _codecs(part)
+    elif parts is not None:  # a codec itself, where zarr does not take it to pieces
+        yield str(getattr(parts, "codec_id", type(parts).__name__))

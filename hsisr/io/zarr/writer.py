@@ -1,0 +1,167 @@
+"""Scenes written as Zarr stores: the array `data` (band, y, x), its coordinates, its grid mapping.
+
+The chunks are as high and as wide as the blocks that callers write, so that none is packed twice;
+their depth keeps them at a few megabytes. All chunks are written, empty ones too, so that a lost
+one can be told from an empty one.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hsisr.errors import ResourceError
+from hsisr.io.atomic import TemporaryPlace, require_room, resource_errors
+from hsisr.io.base import SceneWriter, TargetOptions
+from hsisr.io.chunking import require_fit
+from hsisr.io.zarr.layout import (
+    CUBE,
+    DIMENSIONS,
+    MASK,
+    Coordinate,
+    coordinates,
+    cube_attributes,
+)
+from hsisr.io.zarr.options import ZarrOptions, zarr_options
+from hsisr.io.zarr.store import WHOLE, is_zarr_store, zarr_package
+from hsisr.scene.metadata import SceneMetadata
+
+
+class ZarrWriter(SceneWriter):
+    """A Zarr store of version 2; the folder appears when it is complete.
+
+    Args:
+        path: The target, a folder to be.
+        metadata: What it will hold.
+        options: How; with `masked`, an array `mask` says where pixels are data.
+        blocks: Rows and columns that callers should write at a time.
+
+    Raises:
+        UsageError: A creation option or the data type is none for Zarr, or zarr is not installed.
+        OutputExistsError: The target exists.
+        ResourceError: There is no room, or no permission.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        metadata: SceneMetadata,
+        options: TargetOptions,
+        blocks: tuple[int, int],
+    ) -> None:
+        self.path, self.metadata = path, metadata
+        self.block_rows, self.block_cols = blocks
+        zarr = zarr_package()
+        chosen = zarr_options(path, metadata, options.creation_options, blocks)
+        self._place = TemporaryPlace(path, overwrite=options.overwrite, replaceable=is_zarr_store)
+        self._grown = self._place.file(path.name)
+        try:
+            with self._writing():
+                store = zarr.storage.LocalStore(self._grown)
+                group = zarr.create_group(
+                    store, zarr_format=2, attributes={"Conventions": "CF-1.10", WHOLE: True}
+                )
+                self._cube = self._create_cube(group, chosen)
+                self._mask = self._create_mask(group, chosen) if options.masked else None
+                for name, beside in coordinates(metadata).items():
+                    _add(group, name, beside)
+                self._group, self._store = group, store
+        except BaseException:
+            self._place.discard()
+            raise
+
+    def write(
+        self,
+        numbers: npt.NDArray[Any],
+        *,
+        row: int,
+        col: int,
+        band: int,
+        mask: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Write stored numbers, shape (bands, rows, cols), at a 0-based place."""
+        require_fit(self.metadata, numbers, row=row, col=col, band=band)
+        bands, rows, cols = numbers.shape
+        own = slice(row, row + rows), slice(col, col + cols)
+        require_room(self._place.folder, self.path, numbers.nbytes)
+        with self._writing():
+            self._cube[band : band + bands, *own] = numbers
+            if self._mask is not None and band == 0:
+                valid = np.ones((rows, cols), np.bool_) if mask is None else mask
+                self._mask[own] = valid.astype(np.uint8)
+
+    def commit(self) -> Path:
+        """Finish, check and rename into place; returns the target."""
+        try:
+            with self._writing():
+                self._check()
+                zarr_package().consolidate_metadata(self._store, zarr_format=2)
+            self._place.commit([(self._grown, self.path)])
+        finally:
+            self.discard()
+        return self.path
+
+    def discard(self) -> None:
+        """Remove everything written so far; after `commit` it does nothing."""
+        self._place.discard()
+
+    def _create_cube(self, group: Any, chosen: ZarrOptions) -> Any:
+        dtype, nodata = self.metadata.stored.dtype, self.metadata.stored.nodata
+        return group.create_array(
+            CUBE,
+            shape=self.metadata.shape,
+            dtype=dtype,
+            chunks=chosen.chunks,
+            compressors=chosen.compressor,
+            fill_value=None if nodata is None else dtype.type(nodata),
+            config={"write_empty_chunks": True},
+            attributes={
+                **cube_attributes(self.metadata),
+                DIMENSIONS: ["band", "y", "x"],
+            },
+        )
+
+    def _create_mask(self, group: Any, chosen: ZarrOptions) -> Any:
+        meaning = {"flag_values": [0, 1], "flag_meanings": "no_data data", "long_name": "mask"}
+        return group.create_array(
+            MASK,
+            shape=self.metadata.shape[1:],
+            dtype=np.uint8,
+            chunks=chosen.chunks[1:],
+            compressors=chosen.compressor,
+            fill_value=None,
+            config={"write_empty_chunks": True},
+            attributes={**meaning, DIMENSIONS: ["y", "x"]},
+        )
+
+    def _check(self) -> None:
+        for array in (self._cube, self._mask):
+            if array is not None and array.nchunks_initialized != array.nchunks:
+                raise ResourceError(
+                    f"cannot write {self.path}: {array.nchunks - array.nchunks_initialized} of "
+                    "its chunks did not reach the disk; check the space left, or write elsewhere"
+                )
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Turn what the system refuses into one line."""
+        with resource_errors(self.path):
+            yield
+
+
+def _add(group: Any, name: str, beside: Coordinate) -> None:
+    """One small array beside the cube, in one chunk."""
+    array = group.create_array(
+        name,
+        shape=beside.values.shape,
+        dtype=beside.values.dtype,
+        chunks=beside.values.shape,
+        compressors=None,
+        fill_value=None,
+        config={"write_empty_chunks": True},
+        attributes={**beside.attributes, DIMENSIONS: list(beside.dimensions)},
+    )
+    array[...] = beside.values

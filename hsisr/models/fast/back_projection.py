@@ -1,0 +1,93 @@
+"""`interpolate_consistently` of a tile as four quick products, rounds of back-projection included.
+
+A round acts on the LR grid as one matrix per axis. In the basis of their eigenvectors every round
+is a multiplication, and so is the sum of all rounds; the way back is joined with interpolation.
+(The matrices are close to symmetric: eigenvalues are real, and nothing is lost on the way.)
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+import torch
+
+from hsisr.models.back_projection import ROUNDS
+from hsisr.models.fast.cached_per_device import cached_per_device
+from hsisr.models.fast.onednn import linear
+from hsisr.models.interpolation import KERNELS, interpolate
+
+_BASE: Final = KERNELS["bicubic"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Axis:
+    """Matrices for one axis, applied to the last one of a tensor."""
+
+    into: torch.Tensor
+    """Into the eigenvectors' basis."""
+    out: torch.Tensor
+    """From it to HR pixels."""
+    out_less: torch.Tensor
+    """`out`; beside it what takes an LR pixel's value away from its HR pixels."""
+    seen: torch.Tensor
+    """Eigenvalues."""
+
+
+def consistent_bicubic(
+    lr: torch.Tensor, scale: int, less: torch.Tensor | None = None, rounds: int = ROUNDS
+) -> torch.Tensor:
+    """Bicubic interpolation that agrees with the observed pixels; without gradients.
+
+    Args:
+        lr: Shape (..., rows, cols), float32.
+        scale: HR pixels per LR pixel along a side.
+        less: Taken away from all HR pixels of an LR pixel, shape as `lr`.
+        rounds: Rounds of back-projection.
+
+    Returns:
+        Shape (..., rows * scale, cols * scale), contiguous.
+    """
+    rows, cols = (_axis(length, scale, lr.device) for length in lr.shape[-2:])
+    turned = linear(lr, cols.into).transpose(-2, -1).contiguous()
+    factors = _factors(lr.shape[-2], lr.shape[-1], scale, rounds, lr.device)
+    turned = linear(turned, rows.into).mul_(factors)
+    down = linear(turned, rows.out).transpose(-2, -1).contiguous()
+    if less is None:
+        return linear(down, cols.out)
+    # the same product takes it away: its rows are repeated here, its columns by the matrix
+    repeated = less.float().repeat_interleave(scale, -2)
+    return linear(torch.cat((down, repeated), -1), cols.out_less)
+
+
+@cached_per_device
+def _factors(rows: int, cols: int, scale: int, rounds: int, device: torch.device) -> torch.Tensor:
+    """Of all rounds together, for tiles of so many LR pixels; shape (cols, rows)."""
+    seen = _axis(cols, scale, device).seen[:, None] * _axis(rows, scale, device).seen
+    return _sum_of_rounds(seen, rounds)
+
+
+def _sum_of_rounds(seen: torch.Tensor, rounds: int) -> torch.Tensor:
+    """The sum of (1 - seen)^k for k = 0 ... rounds."""
+    total = torch.ones_like(seen)
+    for _ in range(rounds):
+        total = 1 + (1 - seen) * total
+    return total
+
+
+@cached_per_device
+def _axis(length: int, scale: int, device: torch.device) -> _Axis:
+    """For an axis of so many LR pixels."""
+    return _Axis(*(matrix.to(device) for matrix in _matrices(length, scale)))
+
+
+@lru_cache(maxsize=32)
+def _matrices(length: int, scale: int) -> tuple[torch.Tensor, ...]:
+    """As `_Axis` has them."""
+    impulses = torch.eye(length, dtype=torch.float64)[:, None]
+    finer = interpolate(impulses, _BASE, scale)[:, 0].T.numpy()
+    values, vectors = np.linalg.eig(finer.reshape(length, scale, length).mean(1))
+    out = finer @ vectors.real
+    nearest = np.eye(length).repeat(scale, axis=0)
+    found = np.linalg.inv(vectors).real, out, np.hstack((out, -nearest)), values.real
+    return tuple(torch.from_numpy(matrix.copy()).float() for matrix in found)

@@ -1,0 +1,241 @@
+"""`dacn-any` for use: the trained network's numbers from fewer operations and copies.
+
+Features keep their channels last from the first layer to the last. The layer normalisation's
+weights are part of the layer behind it; keys and values need no bias, so that the pixels which fill
+a window up are zeros behind that layer and need not be there at all; the detail's mean over each LR
+pixel is taken away in the last kernel. Weights are in the precision in which they are used.
+"""
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, cast
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from hsisr.models.back_projection import ROUNDS
+from hsisr.models.dacn_any import AnyBlock, DacnAny, WindowAttention
+from hsisr.models.fast.back_projection import consistent_bicubic
+from hsisr.models.fast.channel_attention import FastChannelAttention
+from hsisr.models.fast.fixed_layer import FixedLayer, bias_of
+from hsisr.models.fast.mixed_precision import MixedPrecision
+from hsisr.models.fast.onednn import GELU
+from hsisr.models.fast.window_order import window_order
+from hsisr.models.fast.window_products import attention_of_powers, counts_missing
+
+_AS_ONE: Final[Mapping[int, torch.dtype]] = MappingProxyType(
+    {4: torch.int32, 8: torch.int64, 16: torch.complex128}
+)
+"""A type of so many bytes: what lies side by side is copied at once."""
+
+
+class _FastWindowAttention(nn.Module):
+    """`WindowAttention`.
+
+    A bias of the keys adds the same to all likenesses of a query, and softmax leaves that out. One
+    of the values adds the same to every result, and moves into the output's bias. Normalised
+    padding is the normalisation's bias alone; so without both biases its keys and values are 0, and
+    on a processor what fills a window up at the side of a tile is counted, not computed.
+    """
+
+    def __init__(self, trained: WindowAttention) -> None:
+        super().__init__()
+        self.heads, self.window, self.shift = trained.heads, trained.window, trained.shift
+        norm, parts, output = trained.norm, trained.query_key_value, trained.output
+        self.width, self.eps = output.in_features, norm.eps
+        weight, biases = parts.weight.double(), parts.bias.double()
+        query, _, value = (biases + weight @ norm.bias.double()).chunk(3)
+        scale = torch.ones(3, self.width, 1, dtype=torch.float64)
+        scale[0] = math.log2(math.e) / math.sqrt(self.width // self.heads)
+        scale = scale.to(weight.device)
+        bias = torch.cat((query * scale[0, :, 0], torch.zeros_like(query).repeat(2)))
+        self.parts = FixedLayer(
+            (weight * norm.weight.double() * scale.flatten(0, 1)).float(), bias.float()
+        )
+        moved = output.bias.double() + output.weight.double() @ value
+        self.output = FixedLayer(output.weight, moved.float())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Attend; shape (n, width, rows, cols) in and out, channels last."""
+        pixels = x.permute(0, 2, 3, 1)
+        attend = self._in_parts if counts_missing(pixels) else self._in_whole_windows
+        return attend(pixels).permute(0, 3, 1, 2)
+
+    def _in_parts(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Windows at the sides are what the tile leaves of them; (n, rows, cols, width) in, out."""
+        n, rows, cols = pixels.shape[:3]
+        order = window_order(n, rows, cols, self.window, self.shift, pixels.device)
+        parts = self._parts(pixels.flatten(0, 2).index_select(0, order.there))
+        alike = torch.split(parts, [count * size for count, size in order.windows])
+        attended = []
+        for some, (count, size) in zip(alike, order.windows, strict=True):
+            windows, missing = some.reshape(count, size, -1), self.window**2 - size
+            attended.append(attention_of_powers(windows, self.heads, missing).flatten(0, 1))
+        found = self.output.of_pixels(torch.cat(attended)).index_select(0, order.back)
+        return found.view(pixels.shape)
+
+    def _in_whole_windows(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Zeros fill windows up; shape (n, rows, cols, width) in and out."""
+        n, rows, cols = pixels.shape[:3]
+        w, s = self.window, self.shift
+        parts, sides = self._parts(pixels), (s, -(cols + s) % w, s, -(rows + s) % w)
+        if any(sides):
+            parts = functional.pad(parts, (0, 0, *sides))
+        high, wide = (side // w for side in parts.shape[1:3])
+        windows = parts.reshape(n, high, w, wide, w, -1).transpose(2, 3)
+        attended = attention_of_powers(windows.reshape(-1, w * w, 3 * self.width), self.heads)
+        grid = attended.reshape(n, high, wide, w, w, self.width).transpose(2, 3)
+        own = grid.reshape(n, high * w, wide * w, -1)[:, s : s + rows, s : s + cols]
+        return self.output.of_pixels(own.contiguous())
+
+    def _parts(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Queries, keys and values side by side; shape (..., width) -> (..., 3 * width)."""
+        return self.parts.of_pixels(functional.layer_norm(pixels, (self.width,), eps=self.eps))
+
+
+class _FastAnyBlock(nn.Module):
+    """`AnyBlock`."""
+
+    def __init__(self, trained: AnyBlock) -> None:
+        super().__init__()
+        self.first = FixedLayer(trained.first.weight, bias_of(trained.first))
+        self.second = FixedLayer(trained.second.weight, bias_of(trained.second))
+        self.channel_attention = FastChannelAttention(trained.channel_attention)
+        self.window_attention = _FastWindowAttention(trained.window_attention)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Shape (n, width, rows, cols) in and out, channels last."""
+        detail = self.second.convolved(self.first.convolved(x, GELU))
+        x = torch.addcmul(x, detail, self.channel_attention(detail))
+        return x.add_(self.window_attention(x))
+
+
+class _Detail(nn.Module):
+    """The last convolution and its pixel shuffle, without the mean over each block of pixels."""
+
+    def __init__(self, last: nn.Conv2d, bands: int) -> None:
+        super().__init__()
+        self.scale = math.isqrt(last.out_channels // bands)
+        tables = (last.weight, bias_of(last))
+        self.last = FixedLayer(*(without_means(table, bands) for table in tables))
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, None]:
+        """Shape (n, width, rows, cols) -> (n, bands, rows * scale, cols * scale), no means."""
+        return shuffled(self.last.convolved(x), self.scale), None
+
+
+class _DetailOfHalves(nn.Module):
+    """The same where an LR pixel is four pixels of the features: one layer gives the means."""
+
+    def __init__(self, last: nn.Conv2d, bands: int) -> None:
+        super().__init__()
+        self.scale = math.isqrt(last.out_channels // bands)
+        self.last = FixedLayer(last.weight, bias_of(last))
+        kernel = _means(last.weight, bands)
+        moved = [(left, 1 - left, up, 1 - up) for left in (0, 1) for up in (0, 1)]
+        joint = sum((functional.pad(kernel, sides) for sides in moved), torch.zeros(())) / 4
+        self.mean = FixedLayer(joint, _means(bias_of(last), bands))
+        self.padding = last.kernel_size[0] // 2
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Shape (n, width, 2 * rows, 2 * cols) -> the detail, and its mean per LR pixel."""
+        table, bias = self.mean.weight, self.mean.bias
+        mean = functional.conv2d(x, table, bias, stride=2, padding=self.padding)
+        return shuffled(self.last.convolved(x), self.scale), mean
+
+
+class FastDacnAny(nn.Module):
+    """What `DacnAny` gives, for as long as its weights stay as they are.
+
+    Args:
+        trained: Stays as it is.
+        rounds: Of back-projection, which the interpolation that detail is added to has; with
+            others than `ROUNDS` it is another interpolation than the trained network's.
+    """
+
+    @torch.no_grad()
+    def __init__(self, trained: DacnAny, rounds: int = ROUNDS) -> None:
+        super().__init__()
+        self.scale, self.bands, self.rounds = trained.scale, trained.group_size, rounds
+        self.entry = FixedLayer(trained.entry.weight, bias_of(trained.entry))
+        self.blocks = nn.Sequential(
+            *(_FastAnyBlock(cast("AnyBlock", block)) for block in trained.blocks)
+        )
+        self.exit = FixedLayer(trained.exit.weight, bias_of(trained.exit))
+        *early, last = (layer for layer in trained.upsampling if isinstance(layer, nn.Conv2d))
+        fixed = [FixedLayer(layer.weight, bias_of(layer)) for layer in early]
+        self.patterns = fixed.pop() if trained.basis else None
+        self.doubling = fixed.pop() if fixed else None
+        kind = _Detail if self.doubling is None else _DetailOfHalves
+        self.detail = kind(last, self.bands)
+
+    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
+        """See `DacnAny.forward`."""
+        level = lr if zero is None else (lr - zero) / (1 + zero.abs())
+        seen = torch.cat((lr, level), dim=1)
+        x = seen.to(self.entry.weight.dtype, memory_format=torch.channels_last)
+        x = self.entry.convolved(x)
+        x = x + self.exit.convolved(self.blocks(x))
+        if self.doubling is not None:
+            x = functional.pixel_shuffle(self.doubling.convolved(x, GELU), 2)
+        if self.patterns is not None:
+            x = self.patterns.convolved(x)
+        detail, mean = self.detail(x)
+        return consistent_bicubic(lr.float(), self.scale, mean, self.rounds).add_(detail)
+
+
+class DacnAnyInUse(MixedPrecision):
+    """`FastDacnAny` in full and, if wanted, in half precision.
+
+    Args:
+        trained: Stays as it is.
+        precision: In which it will be called under autocast.
+        agreeing: Give what `back_project` would make of the result; in half precision, up to what
+            rounding leaves of the detail's mean.
+    """
+
+    def __init__(
+        self,
+        trained: DacnAny,
+        precision: torch.dtype = torch.float32,
+        *,
+        agreeing: bool = False,
+    ) -> None:
+        # each of its rounds is one more of the interpolation's: the detail's mean is 0
+        rounds = 2 * ROUNDS if agreeing else ROUNDS
+        super().__init__("dacn-any", FastDacnAny(trained, rounds), precision)
+        self.agreeing = agreeing
+
+
+def shuffled(x: torch.Tensor, scale: int) -> torch.Tensor:
+    """`functional.pixel_shuffle` of channels that lie last, to a contiguous tensor.
+
+    The values of an HR row that come from one LR pixel are copied as one.
+
+    >>> x = torch.arange(8.0).reshape(1, 4, 1, 2).contiguous(memory_format=torch.channels_last)
+    >>> shuffled(x, 2).tolist()
+    [[[[0.0, 2.0, 1.0, 3.0], [4.0, 6.0, 5.0, 7.0]]]]
+    """
+    n, channels, rows, cols = x.shape
+    as_one = _AS_ONE.get(scale * x.element_size())
+    if as_one is None:
+        return functional.pixel_shuffle(x, scale).contiguous()
+    pixels = x.permute(0, 2, 3, 1).contiguous().view(as_one)
+    lines = torch.empty(
+        (n, channels // scale**2, rows, scale, cols), dtype=as_one, device=x.device
+    ).copy_(pixels.reshape(n, rows, cols, -1, scale).permute(0, 3, 1, 4, 2))
+    return lines.view(x.dtype).reshape(n, -1, rows * scale, cols * scale)
+
+
+def without_means(table: torch.Tensor, bands: int) -> torch.Tensor:
+    """Kernels or biases of each band's pixels, less their mean; shape (bands * pixels, ...)."""
+    parts = table.reshape(bands, -1, *table.shape[1:])
+    left: torch.Tensor = (parts - parts.mean(1, keepdim=True)).flatten(0, 1)
+    return left
+
+
+def _means(table: torch.Tensor, bands: int) -> torch.Tensor:
+    """Of the kernels or biases of each band's pixels, shape (bands, ...)."""
+    return table.reshape(bands, -1, *table.shape[1:]).mean(1)

@@ -1,0 +1,78 @@
+"""A layer that learns no more: what the lean forms of networks are made of."""
+
+from collections.abc import Callable
+from typing import Final
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from hsisr.models.fast import onednn
+from hsisr.models.fast.onednn import NONE, Activation, linear
+
+_LAYOUTS: Final = 4
+"""Kept of one kernel: batches of two sizes, and of tiles whose context is cut on one side."""
+
+
+class FixedLayer(nn.Module):
+    """A kernel and a bias that do not change any more, the kernel with its channels last."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
+        super().__init__()
+        last = torch.channels_last if weight.ndim == 4 else torch.contiguous_format
+        kernel = weight.clone(memory_format=last)
+        self.register_buffer("weight", kernel, persistent=False)
+        self.register_buffer("bias", bias.clone(), persistent=False)
+        self._layouts: dict[torch.Size, torch.Tensor] = {}
+
+    def convolved(self, x: torch.Tensor, activation: Activation = NONE) -> torch.Tensor:
+        """A convolution that keeps rows and columns, with an odd kernel, channels last."""
+        padding = self.weight.shape[-1] // 2
+        if not onednn.available(x, self.weight):
+            return activation.plain(functional.conv2d(x, self.weight, self.bias, padding=padding))
+        kernel = self._laid_out(x, onednn.packed_kernel, padding)
+        return onednn.convolved(x, kernel, self.bias, padding, activation)
+
+    def of_pixels(self, x: torch.Tensor) -> torch.Tensor:
+        """A linear layer; shape (..., features)."""
+        return linear(x, self.weight, self.bias)
+
+    def upsampled(
+        self, x: torch.Tensor, activation: Activation = NONE, *, padding: int = 1
+    ) -> torch.Tensor:
+        """A transposed convolution, to twice as many rows and columns, channels last."""
+        if not onednn.available(x, self.weight):
+            hr = functional.conv_transpose2d(x, self.weight, self.bias, stride=2, padding=padding)
+            return activation.plain(hr)
+        kernel = self._laid_out(x, onednn.packed_transposed_kernel, padding)
+        return onednn.upsampled(x, kernel, self.bias, padding, activation)
+
+    def _laid_out(
+        self,
+        x: torch.Tensor,
+        pack: Callable[[torch.Tensor, int, torch.Size], torch.Tensor],
+        padding: int,
+    ) -> torch.Tensor:
+        """The kernel for inputs of that shape; computed once for the shapes that come often."""
+        if (kernel := self._layouts.get(x.shape)) is None:
+            if len(self._layouts) >= _LAYOUTS:
+                self._layouts = {}
+            kernel = self._layouts[x.shape] = pack(self.weight, padding, x.shape)
+        return kernel
+
+    def __getstate__(self) -> dict[str, object]:  # copies lay their kernels out themselves
+        return {**self.__dict__, "_layouts": {}}
+
+    def _apply(self, *given: object, **named: object) -> "FixedLayer":  # another type or device
+        self._layouts = {}
+        super()._apply(*given, **named)  # type: ignore[no-untyped-call]
+        return self
+
+
+def bias_of(layer: nn.Conv2d | nn.ConvTranspose2d) -> torch.Tensor:
+    """Zeros where there is none."""
+    out = layer.weight.new_zeros(layer.out_channels)
+    return out if layer.bias is None else layer.bias

@@ -1,0 +1,186 @@
+"""FGIN, the fusion-guided inception network: kernels of three sizes side by side.
+
+Source: Muhammad, Laaksonen, "A Fusion-Guided Inception Network for Hyperspectral Image
+Super-Resolution", arXiv 2505.03431; order and sizes of layers from the notebooks published with
+it, https://github.com/Usman1021/fusion (PaviaU_dataset_code), groups of 32 bands as here. Loss:
+mean squared error, with 1e-4 times the squared kernels of the first and the last convolution.
+
+Parameters, with moving statistics in brackets: 479,608 (479,800) x2, 1,071,456 (1,071,648) x4,
+1,821,208 (1,821,400) x8. Published: 0.48, 1.07 and 1.82 million with moving statistics, printed by
+those notebooks for 32 bands. What differs or had to be chosen:
+
+- the text normalises every branch of an inception block, the notebooks only what the branches are
+  merged to; done as in the notebooks, whose results are the published ones;
+- upsampling has other widths at every scale in the notebooks, and so here; the text does not ask
+  for it;
+- the shortcut of an upsampling step is convolved before its pixels are repeated, not after: a 1x1
+  kernel gives the same numbers either way, at a quarter of the cost;
+- bands are normalised over the scene, while the notebooks take raw digital numbers.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from hsisr.models.common import (
+    SizeByScale,
+    comparison_descriptor,
+    repeated,
+    require_bands,
+    sized,
+)
+from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.layers import BATCH_NORM_MOMENTUM, NORM_EPS, initialise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FginSize(SizeByScale):
+    """Depth and width; `blocks` are inception blocks."""
+
+    width: int = 32
+    published: ClassVar = {2: (312,), 4: (256, 256), 8: (312, 312, 128)}
+    arch: ClassVar = "fgin"
+
+
+class SpectralSpatialFusion(nn.Module):
+    """Spectra of a pixel, then its surroundings, added to the input.
+
+    Args:
+        width: Features in and out.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.spectral = nn.Conv2d(width, width, 1)
+        self.spatial = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Shape (n, width, rows, cols) in and out."""
+        spatial = functional.relu(self.spatial(functional.relu(self.spectral(x))))
+        return functional.relu(x + spatial)
+
+
+class InceptionBlock(nn.Module):
+    """Four branches, of kernels 1, 3, 5 and 1 again, merged, normalised, added to the input.
+
+    Args:
+        width: Features in, of every branch, and out.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(
+            (
+                nn.Sequential(_activated(width, width, 1)),
+                nn.Sequential(_activated(width, width, 1), _activated(width, width, 3)),
+                nn.Sequential(_activated(width, width, 1), _activated(width, width, 5)),
+                nn.Sequential(_activated(width, width, 1)),
+            )
+        )
+        self.merged = nn.Conv2d(4 * width, width, 1)
+        self.batch_norm = nn.BatchNorm2d(width, NORM_EPS, BATCH_NORM_MOMENTUM)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Shape (n, width, rows, cols) in and out."""
+        branches = torch.cat([branch(x) for branch in self.branches], dim=1)
+        return functional.relu(x + self.batch_norm(self.merged(branches)))
+
+
+class MultiScaleFusion(nn.Module):
+    """Kernels of 1, 3 and 5 pixels side by side, fused.
+
+    Args:
+        width: Features in and out.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(_activated(width, width, kernel) for kernel in (1, 3, 5))
+        self.fused = _activated(3 * width, width, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Shape (n, width, rows, cols) in and out."""
+        fused: torch.Tensor = self.fused(torch.cat([branch(x) for branch in self.branches], dim=1))
+        return fused
+
+
+class UpsamplingStep(nn.Module):
+    """Twice as many rows and columns by bilinear interpolation, and convolutions that sharpen it.
+
+    Args:
+        channels: Features in.
+        features: Features out.
+    """
+
+    def __init__(self, channels: int, features: int) -> None:
+        super().__init__()
+        depthwise = nn.Conv2d(features, features, 3, padding=1, groups=features)
+        self.sharpened = nn.Sequential(
+            _activated(channels, features, 3),
+            nn.Sequential(depthwise, nn.ReLU()),
+            _activated(features, features, 1),
+        )
+        same = channels == features
+        self.shortcut = nn.Identity() if same else nn.Conv2d(channels, features, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Shape (n, channels, rows, cols) -> (n, features, 2 * rows, 2 * cols)."""
+        finer = functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        sharpened: torch.Tensor = self.sharpened(finer)
+        return repeated(self.shortcut(x)) + sharpened
+
+
+class Fgin(nn.Module):
+    """The network; see `build_fgin`.
+
+    Args:
+        scale: HR pixels per LR pixel along a side.
+        group_size: Bands in and out.
+        size: Depth and width.
+    """
+
+    def __init__(self, scale: int, group_size: int, size: FginSize) -> None:
+        super().__init__()
+        self.group_size = group_size
+        width = size.width
+        self.features = nn.Sequential(
+            _activated(group_size, width, 3),
+            SpectralSpatialFusion(width),
+            *(InceptionBlock(width) for _ in range(size.blocks)),
+            MultiScaleFusion(width),
+        )
+        widths = (width, *size.upsampling_features(scale))
+        self.upsampling = nn.Sequential(
+            *(UpsamplingStep(before, after) for before, after in pairwise(widths))
+        )
+        self.output = nn.Conv2d(widths[-1], group_size, 3, padding=1)
+        initialise(self)
+
+    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:  # noqa: ARG002
+        """Upscale band groups; see `Dacn.forward`."""
+        require_bands("fgin", lr, self.group_size)
+        x = self.features(lr.contiguous(memory_format=torch.channels_last))
+        hr: torch.Tensor = self.output(self.upsampling(x))
+        return hr
+
+
+def _activated(channels: int, features: int, kernel: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(channels, features, kernel, padding=kernel // 2), nn.ReLU())
+
+
+def build_fgin(descriptor: ModelDescriptor) -> Fgin:
+    """The network a descriptor asks for, with fresh weights, in training mode.
+
+    Raises:
+        WeightsError: The descriptor has parameters that FGIN does not know.
+    """
+    return Fgin(descriptor.scale, descriptor.group_size, sized(FginSize, descriptor))
+
+
+def fgin_descriptor(scale: int) -> ModelDescriptor:
+    """The settings for a scale, see `comparison_descriptor`."""
+    return comparison_descriptor("fgin", scale)

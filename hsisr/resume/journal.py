@@ -1,0 +1,194 @@
+"""What is finished of a scene, kept so that a broken run goes on where it stopped.
+
+A strip is what one row of tiles adds to one panel of the output. Each is one file, a ZIP of NumPy
+arrays with a checksum for each, and appears by a rename; one that is torn, or was made for another
+place, counts as not there.
+Many processes may write into one journal: whoever finishes a strip, its numbers are the same.
+"""
+
+import json
+import shutil
+import warnings
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import numpy as np
+import numpy.typing as npt
+
+from hsisr.errors import HsisrWarning, ResourceError
+from hsisr.resume.journal_file import FACTS, Extent, is_whole_strip
+
+_SUFFIX: Final = ".npz"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """Stored numbers at a place of the panel."""
+
+    numbers: npt.NDArray[Any]
+    """Shape (bands, rows, cols of the panel)."""
+    band: int
+    row: int
+    """HR row of the scene."""
+    mask: npt.NDArray[np.bool_] | None = None
+
+
+class Journal:
+    """Finished strips in a folder.
+
+    Args:
+        folder: Holds them; made with the first one, unless `required`.
+        required: A strip that cannot be kept is an error, and so is a folder that is not there;
+            otherwise it is said once, all strips make room for the output, and none is kept any
+            more.
+    """
+
+    def __init__(self, folder: Path, *, required: bool = False) -> None:
+        self.folder = folder
+        self.required, self._given_up = required, False
+
+    def __len__(self) -> int:
+        """Strips that are there."""
+        return sum(1 for _ in self.folder.glob(f"*{_SUFFIX}"))
+
+    def has(self, panel: int, row: int, extent: Extent | None = None) -> bool:
+        """True if a strip is there, whole, and of this place.
+
+        Args:
+            panel: Its number.
+            row: Number of the row of tiles.
+            extent: What the strip has to fill; None: whatever it does.
+        """
+        return is_whole_strip(self._path(panel, row), (panel, row), extent)
+
+    def pieces(self, panel: int, row: int) -> Iterator[Piece]:
+        """The pieces of a strip that is there, in the order they were put."""
+        with zipfile.ZipFile(self._path(panel, row)) as file:
+            for number, place in enumerate(_facts(file)["places"]):
+                mask = _array(file, f"mask-{number}.npy") if place["masked"] else None
+                numbers = _array(file, f"numbers-{number}.npy")
+                yield Piece(numbers, place["band"], place["row"], mask)
+
+    def moved(self, panel: int, row: int) -> int:
+        """How many values of a strip that is there had to be moved."""
+        with zipfile.ZipFile(self._path(panel, row)) as file:
+            return int(_facts(file)["moved"])
+
+    def recording(self, panel: int, row: int) -> "Recording":
+        """Begin to keep a strip."""
+        return Recording(self, self._path(panel, row), (panel, row))
+
+    @property
+    def given_up(self) -> bool:
+        """True once a strip could not be kept."""
+        return self._given_up
+
+    def give_up(self, error: OSError) -> None:
+        """Keep nothing any more.
+
+        Raises:
+            ResourceError: Keeping is required.
+        """
+        reason = error.strerror or str(error)
+        if self.required:
+            raise ResourceError(f"cannot write {self.folder}: {reason}") from error
+        if not self._given_up:
+            self._given_up = True
+            shutil.rmtree(self.folder, ignore_errors=True)
+            warnings.warn(
+                f"finished strips cannot be kept ({reason}); should this run break, the next one "
+                "begins anew",
+                HsisrWarning,
+                stacklevel=4,
+            )
+
+    def _path(self, panel: int, row: int) -> Path:
+        return self.folder / f"{panel:04d}-{row:06d}{_SUFFIX}"
+
+
+class Recording:
+    """A strip that is being kept; it counts from `commit` on.
+
+    Args:
+        journal: Whose strip it is.
+        path: Of the finished strip.
+        place: Number of the panel, number of the row of tiles.
+    """
+
+    def __init__(self, journal: Journal, path: Path, place: tuple[int, int]) -> None:
+        self._journal, self._path, self._place = journal, path, place
+        self._growing = path.with_name(f".{path.name}.{uuid4().hex}")
+        self._places: list[dict[str, Any]] = []
+        self._file: zipfile.ZipFile | None = None
+        if not journal.given_up:
+            try:
+                if not journal.required:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = zipfile.ZipFile(self._growing, "w")
+            except OSError as error:
+                journal.give_up(error)
+
+    def put(self, piece: Piece) -> None:
+        """Add a piece."""
+        if self._file is None:
+            return
+        number = len(self._places)
+        place = {"band": piece.band, "row": piece.row, "masked": piece.mask is not None}
+        self._places.append(place)
+        try:
+            _write(self._file, f"numbers-{number}.npy", piece.numbers)
+            if piece.mask is not None:
+                _write(self._file, f"mask-{number}.npy", piece.mask)
+        except OSError as error:
+            self.discard()
+            self._journal.give_up(error)
+
+    def commit(self, moved: int) -> None:
+        """The strip is whole.
+
+        Args:
+            moved: Values of it that had to be moved.
+        """
+        if self._file is None:
+            return
+        facts = {"strip": self._place, "places": self._places, "moved": moved}
+        try:
+            self._file.writestr(FACTS, json.dumps(facts))
+            self._file.close()
+            self._growing.replace(self._path)
+            self._file = None
+        except OSError as error:
+            self.discard()
+            self._journal.give_up(error)
+
+    def discard(self) -> None:
+        """Forget the strip; after `commit` it does nothing."""
+        if self._file is None:
+            return
+        file, self._file = self._file, None
+        try:
+            file.close()
+        except OSError:
+            pass  # what cannot be written now is not wanted any more
+        finally:
+            self._growing.unlink(missing_ok=True)
+
+
+def _write(file: zipfile.ZipFile, name: str, array: npt.NDArray[Any]) -> None:
+    with file.open(name, "w", force_zip64=True) as member:
+        np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def _array(file: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
+    with file.open(name) as member:
+        array: npt.NDArray[Any] = np.lib.format.read_array(member, allow_pickle=False)
+    return array
+
+
+def _facts(file: zipfile.ZipFile) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads(file.read(FACTS))
+    return facts

@@ -1,0 +1,247 @@
+"""A run that may be broken off: nobody else works on its output, and what it finished is kept.
+
+Beside the output, in a hidden folder of its own, lie a lock, what the run is bound to, and the
+journal of its finished strips, in a folder named after what the run is bound to: a process that
+does not know that its run was given up disturbs no other. All goes when the output is there.
+"""
+
+import hashlib
+import json
+import shutil
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from filelock import FileLock, Timeout
+
+from hsisr.engine.memory_estimate import Room
+from hsisr.errors import HsisrWarning, InputDataError, OutputExistsError, UsageError
+from hsisr.io.atomic import recover, resource_errors
+from hsisr.io.paths import RemotePath
+from hsisr.io.remote.fingerprint import has_changed
+from hsisr.io.write import main_file
+from hsisr.resume.journal import Journal
+from hsisr.training.files import replace_file
+
+_SUFFIX: Final = ".unfinished"
+_LOCK: Final = "lock"
+_BOUND: Final = "run.json"
+_STRIPS: Final = "strips"
+_LARGEST: Final = 2**26
+"""Bytes of what a run is bound to; real ones have some thousands."""
+
+
+def run_place(output: Path, file_format: str | None) -> Path:
+    """The file beside which a run's folder lies: the output, or one in the user's cache.
+
+    Raises:
+        UsageError: The format of the output is unknown.
+    """
+    if not isinstance(output, RemotePath):
+        return main_file(output, file_format)
+    import pooch
+
+    digest = hashlib.sha256(str(output).encode()).hexdigest()[:16]
+    folder = Path(pooch.os_cache("hsisr")) / "unfinished"
+    with resource_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{digest}-{output.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunKey:
+    """What decides every number of a run's result."""
+
+    input: Any
+    """From `hsisr.io.scene_files.scene_identity`."""
+    settings: Mapping[str, Any]
+    """By the names that a user knows: options, weights, versions."""
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it."""
+        table: dict[str, Any] = json.loads(json.dumps(asdict(self), default=str))
+        return table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLock:
+    """A run that is under way."""
+
+    folder: Path
+    room: Room
+    """Memory to plan with: that of the run's first beginning."""
+    journal: Journal
+    bound: RunKey
+    current: Callable[[], RunKey]
+    """What the run would be bound to if it began now."""
+
+    def is_outdated(self) -> bool:
+        """True if the input has changed since the run began."""
+        try:
+            return has_changed(self.bound.input, self.current().input)
+        except InputDataError:
+            return True
+
+
+@contextmanager
+def locked_run(
+    output: Path,
+    binding: Callable[[], RunKey],
+    room: Callable[[], Room],
+    *,
+    resume: bool,
+    overwrite: bool,
+) -> Iterator[RunLock]:
+    """Work on an output alone; strips that are finished outlive an error.
+
+    Args:
+        output: The file that stands for the output; a folder is made beside it.
+        binding: What the run is bound to, now; asked again when something failed.
+        room: Memory at hand.
+        resume: Go on with what an earlier run finished.
+        overwrite: Begin anew, whatever an earlier run finished.
+
+    Raises:
+        OutputExistsError: Another run works on this output, or one with the same settings was
+            broken off, and neither `resume` nor `overwrite` says what becomes of it.
+        UsageError: The run to be resumed had other settings.
+        InputDataError: The run to be resumed had another input.
+    """
+    folder = _folder(output)
+    existed = folder.exists()
+    with resource_errors(output):
+        folder.mkdir(exist_ok=True)
+        lock = _locked(folder / _LOCK, output)
+    try:
+        if existed:
+            recover(output)
+        run = _begun(folder, output, binding, room, resume=resume, overwrite=overwrite)
+        try:
+            yield run
+        except BaseException:
+            _keep_or_remove(run, output)
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        lock.release()
+        _remove_if_empty(folder)
+
+
+def is_unfinished(output: Path) -> bool:
+    """True if a run on this output is under way or left something behind."""
+    return _folder(output).exists()
+
+
+def _folder(output: Path) -> Path:
+    return output.with_name(f".{output.name[:180]}{_SUFFIX}")
+
+
+def _locked(path: Path, output: Path) -> FileLock:
+    """A lock that ends with this process, however it ends."""
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise OutputExistsError(
+            f"another run is making {output} now; wait until it is done, or give another name"
+        ) from error
+    return lock
+
+
+def _begun(
+    folder: Path,
+    output: Path,
+    binding: Callable[[], RunKey],
+    room: Callable[[], Room],
+    *,
+    resume: bool,
+    overwrite: bool,
+) -> RunLock:
+    bound, before = binding(), _read(folder / _BOUND)
+    journal = Journal(_strips_of(folder, before))
+    done = len(journal)
+    if before is not None and done:
+        then, here = before["binding"], bound.plain()
+        if resume:
+            _require_same(then, here, output)
+            memory = Room(**before["room"])
+            return RunLock(
+                folder=folder, room=memory, journal=journal, bound=bound, current=binding
+            )
+        changed = has_changed(then["input"], here["input"])
+        if then["settings"] == here["settings"] and not changed and not overwrite:
+            raise OutputExistsError(
+                f"{output}: its run was broken off with {_strips(done)} finished; --resume goes on "
+                "from there, --overwrite begins anew"
+            )
+    for outdated in folder.glob(f"{_STRIPS}*"):
+        shutil.rmtree(outdated, ignore_errors=True)
+    memory = room()
+    table = {"binding": bound.plain(), "room": asdict(memory)}
+    replace_file(folder / _BOUND, json.dumps(table, indent=1).encode())
+    journal = Journal(_strips_of(folder, table))
+    return RunLock(folder=folder, room=memory, journal=journal, bound=bound, current=binding)
+
+
+def _strips_of(folder: Path, table: Mapping[str, Any] | None) -> Path:
+    """Where a run keeps its strips; runs that differ in anything have other places."""
+    text = json.dumps(table, sort_keys=True)
+    return folder / f"{_STRIPS}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """What an earlier run was bound to; None where nothing can be read."""
+    try:
+        if not path.is_file() or path.stat().st_size > _LARGEST:
+            return None
+        found = json.loads(path.read_bytes())
+        room, binding = asdict(Room(**found["room"])), found["binding"]
+        sound = all(type(size) is int and 0 <= size < 2**63 for size in room.values())
+        sound = sound and isinstance(binding["settings"], dict) and "input" in binding
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return dict(found) if sound else None
+
+
+def _require_same(then: Mapping[str, Any], now: Mapping[str, Any], output: Path) -> None:
+    if has_changed(then["input"], now["input"]):
+        raise InputDataError(
+            f"the input of {output} has changed since its run was broken off; without --resume "
+            "it is made anew"
+        )
+    old, new = then["settings"], now["settings"]
+    differing = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+    if differing:
+        name = differing[0]
+        raise UsageError(
+            f"the run of {output} that was broken off had other settings ({name}: "
+            f"{old.get(name)} then, {new.get(name)} now); repeat them to go on, or leave out "
+            "--resume to begin anew"
+        )
+
+
+def _keep_or_remove(run: RunLock, output: Path) -> None:
+    """Keep what a later run can use, and say so."""
+    done = len(run.journal)
+    if not done or run.is_outdated():
+        shutil.rmtree(run.folder, ignore_errors=True)
+        return
+    warnings.warn(
+        f"{_strips(done)} of {output.name} finished so far; the same command with --resume goes "
+        "on from there",
+        HsisrWarning,
+        stacklevel=4,
+    )
+
+
+def _strips(count: int) -> str:
+    return "1 strip" if count == 1 else f"{count} strips"
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """A folder that holds nothing but the lock is of no use to anyone."""
+    if folder.exists() and not (folder / _BOUND).exists():
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,181 @@
+"""Agreement with the observed scene: smooth, exact, in whole numbers, within limits."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hsisr.engine.consistency import agree
+from hsisr.models.back_projection import (
+    area_average,
+    back_project,
+    back_projected,
+    interpolate_consistently,
+    repeat_pixels,
+)
+from hsisr.models.interpolation import KERNELS, Trim, interpolate
+
+BICUBIC = KERNELS["bicubic"]
+SCALES = (2, 4, 8)
+
+
+def noise(*shape: int, seed: int = 0, high: float = 100) -> torch.Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed)) * high
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("rounds", [0, 1, 3])
+def test_rounds_on_the_lr_grid_equal_the_rounds_of_the_definition(scale: int, rounds: int) -> None:
+    observed = noise(2, 9, 7)
+    result = interpolate(observed, BICUBIC, scale)
+    for _ in range(rounds):
+        result = result + interpolate(observed - area_average(result, scale), BICUBIC, scale)
+    short = interpolate(back_projected(observed, BICUBIC, scale, rounds), BICUBIC, scale)
+    torch.testing.assert_close(short, result, rtol=1e-5, atol=1e-3)
+    start = noise(2, 9 * scale, 7 * scale, seed=1)
+    drawn = start
+    for _ in range(rounds):
+        drawn = drawn + interpolate(observed - area_average(drawn, scale), BICUBIC, scale)
+    if rounds:
+        torch.testing.assert_close(
+            back_project(start, observed, BICUBIC, scale, rounds), drawn, rtol=1e-5, atol=1e-3
+        )
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_round_comes_closer(scale: int) -> None:
+    observed = noise(1, 12, 12)
+    gaps = [
+        float(
+            (
+                area_average(interpolate_consistently(observed, BICUBIC, scale, rounds=k), scale)
+                - observed
+            )
+            .abs()
+            .max()
+        )
+        for k in range(6)
+    ]
+    assert gaps == sorted(gaps, reverse=True)
+    assert gaps[5] < gaps[0] / 2
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_trimmed_context_changes_nothing(scale: int) -> None:
+    observed = noise(2, 40, 41)
+    whole = interpolate_consistently(observed, BICUBIC, scale)
+    part = interpolate_consistently(observed[:, 3:, 2:39], BICUBIC, scale, Trim(12, 0, 13, 12))
+    torch.testing.assert_close(
+        part, whole[:, 15 * scale :, 15 * scale : 27 * scale], rtol=1e-5, atol=1e-3
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    scale=st.sampled_from(SCALES),
+    size=st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 6)),
+    seed=st.integers(0, 99),
+)
+def test_block_means_equal_the_observed_pixels(
+    scale: int, size: tuple[int, int, int], seed: int
+) -> None:
+    observed = noise(*size, seed=seed)
+    hr = noise(size[0], size[1] * scale, size[2] * scale, seed=seed + 1)
+    fixed, held = agree(hr, observed, scale)
+    torch.testing.assert_close(area_average(fixed, scale), observed, rtol=1e-5, atol=1e-4)
+    assert held == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    scale=st.sampled_from(SCALES),
+    seed=st.integers(0, 99),
+    low=st.sampled_from([-torch.inf, -50.0, 0.0]),
+    high=st.sampled_from([torch.inf, 300.0, 110.0]),
+)
+def test_whole_numbers_keep_the_sum_of_every_block_within_limits(
+    scale: int, seed: int, low: float, high: float
+) -> None:
+    observed = noise(2, 5, 4, seed=seed).round()
+    hr = noise(2, 5 * scale, 4 * scale, seed=seed + 1, high=250) - 60
+    exact, _ = agree(hr, observed, scale, limits=(low, high))
+    whole, _ = agree(hr, observed, scale, limits=(low, high), whole=True)
+    assert torch.equal(whole, whole.round())
+    assert torch.equal(area_average(whole, scale), observed)
+    assert float(whole.min()) >= low
+    assert float(whole.max()) <= high
+    assert float((whole - exact).abs().max()) < 1
+
+
+def test_values_at_a_limit_are_counted_and_the_mean_is_kept() -> None:
+    hr = torch.tensor([[[-3.0, 1.0], [5.0, 9.0]]])
+    fixed, held = agree(hr, torch.tensor([[[3.0]]]), 2, limits=(0.0, torch.inf))
+    assert held == 1
+    assert float(fixed.min()) == 0
+    np.testing.assert_allclose(float(fixed.mean()), 3, rtol=1e-6)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_no_value_falls_below_the_floor_of_its_band_and_none_is_counted(whole: bool) -> None:
+    observed = torch.tensor([[[1.0, 4.0]], [[1.0, 4.0]]])
+    hr = torch.tensor([[-5.0, 3.0, 2.0, 9.0], [1.0, 5.0, 1.0, 4.0]]).expand(2, 2, 4)
+    fixed, held = agree(hr, observed, 2, floors=(0.0, -torch.inf), whole=whole)
+    assert held == 0
+    assert float(fixed[0].min()) >= 0
+    assert float(fixed[1].min()) < -4
+    torch.testing.assert_close(area_average(fixed, 2), observed)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-3, 1e-6, 3e4])
+def test_dark_blocks_held_at_the_floor_keep_their_mean_whatever_the_unit(size: float) -> None:
+    observed = size * noise(1, 20, 20, high=1) ** 8  # many nearly 0
+    hr = size * (noise(1, 80, 80, seed=1, high=2) - 1)
+    fixed, _ = agree(hr, observed, 4, floors=(0.0,))
+    assert float(fixed.min()) >= 0
+    error = (area_average(fixed.double(), 4) - observed).abs()
+    assert bool((error <= 1e-3 * observed + 1e-6 * area_average(fixed, 4)).all())
+
+
+def test_what_rounding_leaves_is_handed_to_the_next_pixel() -> None:
+    hr = torch.tensor([[[1.4, 1.4], [1.4, 1.8]]])
+    whole, _ = agree(hr, torch.tensor([[[1.5]]]), 2, whole=True)
+    assert whole.tolist() == [[[1, 2], [1, 2]]]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_sums_are_exact_where_float32_is_at_its_end(seed: int) -> None:
+    observed = noise(1, 20, 20, seed=seed, high=65535).round()
+    hr = noise(1, 160, 160, seed=seed + 50, high=65535)
+    whole, _ = agree(hr, observed, 8, limits=(0, 65535), whole=True)
+    assert torch.equal(area_average(whole.double(), 8), observed.double())
+    assert 0 <= float(whole.min()) <= float(whole.max()) <= 65535
+
+
+def test_repeated_pixels_already_agree() -> None:
+    observed = noise(2, 3, 4).round()
+    hr = repeat_pixels(observed, 4)
+    whole, held = agree(hr, observed, 4, limits=(0, 255), whole=True)
+    assert held == 0
+    assert torch.equal(whole, hr)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_blob_does_not_move(scale: int) -> None:
+    rows, cols = torch.meshgrid(torch.arange(41.0), torch.arange(37.0), indexing="ij")
+    blob = torch.exp(-((rows - 19.3) ** 2 + (cols - 17.8) ** 2) / 18)
+    fine, _ = agree(interpolate_consistently(blob[None], BICUBIC, scale), blob[None], scale)
+    for axis, image in ((0, fine[0].sum(dim=1)), (1, fine[0].sum(dim=0))):
+        at = (torch.arange(len(image)) + 0.5) / scale
+        before = blob.sum(dim=1 - axis)
+        expected = ((torch.arange(len(before)) + 0.5) * before).sum() / before.sum()
+        assert float(((at * image).sum() / image.sum() - expected).abs()) < 0.01 / scale
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, 3e38])
+def test_what_cannot_agree_in_finite_numbers_is_an_error(bad: float, *, whole: bool) -> None:
+    hr = torch.ones(2, 4, 4)
+    hr[1, 2:, 2:] = bad  # four times 3e38 leave float32
+    with pytest.raises(FloatingPointError, match="a value is not finite"):
+        agree(hr, torch.ones(2, 2, 2), 2, limits=(0.0, 255.0), whole=whole)

@@ -1,0 +1,174 @@
+"""Networks on a GPU against themselves on the processor: what to run first where there is one.
+
+What these tests need cannot be had where hsisr is developed: they were written without ever being
+run. `pytest tests/engine/test_cuda.py` tells whether transfers and CUDA graphs do what they
+should; `hsisr benchmark --speed --device cuda` tells what they bring.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from hsisr.benchmark.speed.tile_speed import lively_dacn
+from hsisr.commands.model_choice import ChosenModel, plan_work
+from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.plan import Layout, Plan
+from hsisr.engine.statistics import scene_statistics
+from hsisr.engine.stitch import stitch
+from hsisr.engine.transfers import CudaTransfers
+from hsisr.engine.upscaler import NetworkUpscaler
+from hsisr.errors import WeightsError
+from hsisr.models.fast.cuda_graph import SETTLED_AFTER, Graphed
+from hsisr.models.interpolation import Trim
+from hsisr.models.registry import for_inference
+from hsisr.weights import load_weights, resolve
+from tests.memory import MemoryScene, MemoryWriter
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+CPU = torch.device("cpu")
+TRIM = Trim(2, 2, 0, 1)
+DEFAULT = "dacn-any-x4"
+NEAR = {torch.float32: 5e-3, torch.bfloat16: 5e-2, torch.float16: 1e-2}
+"""Of the range: convolutions take TF32 for float32 on a GPU."""
+
+
+@pytest.fixture(params=["dacn", DEFAULT])
+def made(request: pytest.FixtureRequest) -> NetworkUpscaler:
+    """On the processor, in float32."""
+    if request.param == "dacn":
+        network, descriptor = lively_dacn(4)
+    else:
+        weights = load_weights(resolve(DEFAULT, 4))
+        network, descriptor = weights.network, weights.descriptor  # type: ignore[assignment]
+    return NetworkUpscaler(for_inference(network), replace(descriptor, normalisation="none"), CPU)
+
+
+def on_gpu(made: NetworkUpscaler, precision: torch.dtype = torch.float32) -> NetworkUpscaler:
+    """As `hsisr upscale` makes it."""
+    device = torch.device("cuda", torch.cuda.current_device())
+    if made.descriptor.arch == "dacn":
+        trained: torch.nn.Module = lively_dacn(4)[0]
+    else:
+        trained = load_weights(resolve(DEFAULT, 4)).network
+    return replace(
+        made,
+        network=for_inference(trained.to(device), precision),
+        device=device,
+        precision=precision,
+        transfers=CudaTransfers(device),
+    )
+
+
+def graphs_of(upscaler: NetworkUpscaler) -> Graphed:
+    assert isinstance(upscaler.network, Graphed)
+    return upscaler.network
+
+
+def tiles(made: NetworkUpscaler, n: int, seed: int = 0) -> torch.Tensor:
+    bands = made.descriptor.group_size
+    smooth = torch.rand(n, bands, 5, 6, generator=torch.Generator().manual_seed(seed))
+    return torch.nn.functional.interpolate(smooth, (20, 24), mode="bicubic")
+
+
+def bands(made: NetworkUpscaler) -> tuple[int, ...]:
+    return tuple(range(made.descriptor.group_size))
+
+
+def close(found: torch.Tensor, expected: torch.Tensor, near: float) -> None:
+    span = float(expected.max() - expected.min())
+    torch.testing.assert_close(found, expected, rtol=0, atol=near * span)
+
+
+@pytest.mark.parametrize("precision", NEAR, ids=str)
+def test_tiles_are_close_to_those_of_the_processor(
+    made: NetworkUpscaler, precision: torch.dtype
+) -> None:
+    gpu, lr = on_gpu(made, precision), tiles(made, 3)
+    expected = made.run(lr, bands(made), TRIM)
+    close(gpu.run(lr, bands(made), TRIM), expected, NEAR[precision])
+    close(gpu.begin(lr, bands(made), TRIM)(), expected, NEAR[precision])
+
+
+@pytest.mark.parametrize("precision", NEAR, ids=str)
+def test_a_graph_gives_what_the_plain_network_gives(
+    made: NetworkUpscaler, precision: torch.dtype
+) -> None:
+    gpu = on_gpu(made, precision)
+    graphed = graphs_of(gpu)
+    plain = replace(gpu, network=graphed.plain)
+    for _ in range(SETTLED_AFTER):
+        gpu.run(tiles(made, 2), bands(made), TRIM)
+    assert len(graphed._graphs) == 1, "see pytest --log-level=INFO for the reason"
+    found = [gpu.run(tiles(made, 2, seed), bands(made), TRIM) for seed in range(4)]
+    for seed, hr in enumerate(found):
+        expected = plain.run(tiles(made, 2, seed), bands(made), TRIM)
+        close(hr, expected, NEAR[precision] / 10)
+
+
+def test_graphs_of_several_shapes_take_turns(made: NetworkUpscaler) -> None:
+    gpu = on_gpu(made)
+    graphed = graphs_of(gpu)
+    plain = replace(gpu, network=graphed.plain)
+    for seed in range(SETTLED_AFTER + 3):
+        for n in (1, 3, 2):
+            lr = tiles(made, n, seed)
+            close(
+                gpu.run(lr, bands(made), TRIM),
+                plain.run(lr, bands(made), TRIM),
+                NEAR[torch.float32] / 10,
+            )
+    assert len(graphed._graphs) == 3
+
+
+def test_two_batches_under_way_equal_one(made: NetworkUpscaler) -> None:
+    gpu = on_gpu(made)
+    for seed in range(SETTLED_AFTER + 4):
+        waits = [gpu.begin(tiles(made, 4, 2 * seed + k), bands(made), TRIM) for k in (0, 1)]
+        found = [wait() for wait in waits]
+        for k, hr in enumerate(found):
+            expected = gpu.run(tiles(made, 4, 2 * seed + k), bands(made), TRIM)
+            close(hr, expected, NEAR[torch.float32] / 10)
+            assert hr.is_pinned()
+
+
+def test_a_tile_that_is_not_finite_is_seen_when_it_is_waited_for(made: NetworkUpscaler) -> None:
+    gpu, lr = on_gpu(made), tiles(made, 3)
+    lr[1, 0, 4, 4] = torch.nan
+    wait = gpu.begin(lr, bands(made), TRIM)
+    with pytest.raises(WeightsError, match="returned values that are not finite"):
+        wait()
+
+
+def planned(device: str, scene: MemoryScene) -> Plan:
+    options = UpscaleOptions(scale=4, model=DEFAULT, device=device, tile=16, overlap=4)
+    layout = Layout(bands=40, rows=50, cols=70, itemsize=4, block_rows=1, block_cols=1)
+    chosen = ChosenModel(DEFAULT, load_weights(resolve(DEFAULT, 4)))
+    return plan_work(chosen, options, layout, scene_statistics(scene), (3,), 10**9)
+
+
+def test_a_scene_is_close_to_that_of_the_processor() -> None:
+    rng = np.random.default_rng(0)
+    ground = rng.random((1, 50, 70)).cumsum(1).cumsum(2)
+    cube = (ground * rng.uniform(1, 2, (40, 1, 1))).astype(np.float32)
+    cube[:, 20:30, 5:40] = np.nan
+    scene, found = MemoryScene(cube), []
+    for device in ("cpu", "cuda"):
+        writer = MemoryWriter(scene.metadata.finer(4))
+        plan = planned(device, scene)
+        assert plan.ahead == (device == "cuda")
+        stitch(
+            scene,
+            tuple(range(40)),
+            writer,
+            plan,
+            consistent=True,
+            masked=False,
+            advance=lambda _: None,
+        )
+        found.append(torch.from_numpy(writer.cube))
+    expected, gpu = found
+    assert torch.equal(expected.isnan(), gpu.isnan())
+    close(gpu.nan_to_num(), expected.nan_to_num(), NEAR[torch.float32])

@@ -1,0 +1,282 @@
+"""A run that goes on with finished strips equals an unbroken one, bit by bit."""
+
+import errno
+import shutil
+import zipfile
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hsisr.engine.plan import Plan
+from hsisr.engine.stitch import stitch
+from hsisr.errors import HsisrWarning, ResourceError
+from hsisr.resume.journal import Journal, Piece
+from tests.engine.test_stitcher import network_plan, smooth
+from tests.memory import MemoryScene, MemoryWriter
+
+
+class Noisy(torch.nn.Module):
+    """A network whose result depends on where a tile begins, so that blending matters."""
+
+    def __init__(self, scale: int) -> None:
+        super().__init__()
+        self.scale, self.calls = scale, 0
+
+    def forward(self, lr: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
+        self.calls += len(lr)
+        hr = lr.repeat_interleave(self.scale, -1).repeat_interleave(self.scale, -2)
+        return hr * (1.0 + 0.01 * torch.arange(hr.shape[-2])[:, None] / 7)
+
+
+def scene_and_plan(rows: int, tile: int, overlap: int) -> tuple[MemoryScene, Plan, Noisy]:
+    cube = smooth(5, rows, 23, "int16")
+    cube[:, 3:6, 4:9] = -9999
+    scene = MemoryScene(cube, nodata=-9999)
+    network = Noisy(2)
+    plan = network_plan(
+        scene,
+        network,
+        scale=2,
+        tile=tile,
+        overlap=min(overlap, tile - 1),
+        block=(1, 24),
+        working_bytes=1,
+    )
+    return scene, plan, network
+
+
+def stitched(
+    scene: MemoryScene,
+    plan: Plan,
+    journal: Journal | None = None,
+    only: Collection[tuple[int, int]] | None = None,
+) -> tuple[MemoryWriter, int]:
+    writer = MemoryWriter(scene.metadata.finer(plan.scale))
+    result = stitch(
+        scene,
+        tuple(range(scene.metadata.bands)),
+        writer,
+        plan,
+        consistent=True,
+        masked=True,
+        advance=lambda _: None,
+        journal=journal,
+        only=only,
+    )
+    return writer, result.moved
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    rows=st.integers(1, 24),
+    tile=st.integers(1, 16),
+    overlap=st.integers(0, 15),
+    chosen=st.randoms(use_true_random=False),
+)
+def test_strips_done_in_any_order_by_many_make_the_same_scene(
+    rows: int, tile: int, overlap: int, chosen: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    scene, plan, _ = scene_and_plan(rows, tile, overlap)
+    unbroken, moved = stitched(scene, plan)
+    journal = Journal(tmp_path_factory.mktemp("journal") / "strips")
+    strips = [(p, r) for p in range(len(plan.panels)) for r in range(len(plan.rows))]
+    for _ in range(2):
+        stitched(scene, plan, journal, chosen.sample(strips, chosen.randint(0, len(strips))))
+    kept = len(journal)
+    resumed, moved_again = stitched(scene, plan, journal)
+    assert resumed.cube.tobytes() == unbroken.cube.tobytes()
+    assert moved_again == moved
+    assert (resumed.times == 1).all()
+    assert kept <= len(journal) == len(strips)
+
+
+def test_what_is_finished_is_not_computed_again(tmp_path: Path) -> None:
+    scene, plan, network = scene_and_plan(40, 8, 2)
+    journal = Journal(tmp_path / "strips")
+    whole, _ = stitched(scene, plan, journal)
+    network.calls = 0
+    again, _ = stitched(scene, plan, journal)
+    assert network.calls == 0
+    np.testing.assert_array_equal(again.cube, whole.cube)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "emptied"])
+def test_a_torn_strip_is_computed_again(tmp_path: Path, damage: str) -> None:
+    scene, plan, network = scene_and_plan(40, 8, 2)
+    journal = Journal(tmp_path / "strips")
+    whole, _ = stitched(scene, plan, journal)
+    victim = sorted(journal.folder.iterdir())[3]
+    content = bytearray(victim.read_bytes())
+    content[400] ^= 255
+    cut = {"cut": content[: len(content) // 2], "flipped": content, "emptied": b""}
+    victim.write_bytes(bytes(cut[damage]))
+    network.calls = 0
+    again, _ = stitched(scene, plan, journal)
+    assert network.calls > 0
+    assert again.cube.tobytes() == whole.cube.tobytes()
+
+
+@pytest.mark.parametrize("victim", ["0000-000003.npz", "0001-000002.npz"])
+def test_a_strip_of_another_place_under_the_name_of_one_is_computed_again(
+    tmp_path: Path, victim: str
+) -> None:
+    scene, plan, network = scene_and_plan(40, 8, 2)
+    journal = Journal(tmp_path / "strips")
+    whole, _ = stitched(scene, plan, journal)
+    assert plan.panels[0].size != plan.panels[1].size
+    shutil.copy(journal.folder / "0000-000002.npz", journal.folder / victim)
+    network.calls = 0
+    again, _ = stitched(scene, plan, journal)
+    assert network.calls > 0
+    assert again.cube.tobytes() == whole.cube.tobytes()
+
+
+def rewritten(journal: Journal, changed: Callable[[Piece], list[Piece]]) -> None:
+    """Put a strip together to one piece of all bands, and keep what that is changed to."""
+    pieces, recording = list(journal.pieces(0, 2)), journal.recording(0, 2)
+    numbers = np.concatenate([piece.numbers for piece in sorted(pieces, key=lambda p: p.band)])
+    mask = next(piece.mask for piece in pieces if piece.mask is not None)
+    for piece in changed(Piece(numbers, 0, pieces[0].row, mask)):
+        recording.put(piece)
+    recording.commit(0)
+
+
+def halves_of(piece: Piece, second: int) -> list[Piece]:
+    """The piece as two, the last first; it says that it begins with another band."""
+    last = Piece(piece.numbers[3:], second, piece.row)
+    return [last, replace(piece, numbers=piece.numbers[:3])]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda p: [replace(p, numbers=p.numbers[:, :, :-2], mask=p.mask[:, :-2])],
+        lambda p: [replace(p, numbers=p.numbers[:, :-1], mask=p.mask[:-1])],
+        lambda p: [replace(p, numbers=p.numbers.astype(np.float32))],
+        lambda p: [replace(p, row=p.row + 4)],
+        lambda p: [replace(p, row=2**40)],
+        lambda p: [replace(p, numbers=p.numbers[:-1])],
+        lambda p: [replace(p, numbers=np.concatenate([p.numbers, p.numbers]))],
+        lambda p: halves_of(p, 2),
+        lambda p: halves_of(p, 4),
+        lambda p: [p, p],
+        lambda p: [replace(p, mask=None)],
+        lambda _: [],
+    ],
+)
+def test_a_strip_whose_pieces_do_not_fit_its_place_is_computed_again(
+    tmp_path: Path, changed: Callable[[Piece], list[Piece]]
+) -> None:
+    scene, plan, network = scene_and_plan(40, 8, 2)
+    journal = Journal(tmp_path / "strips")
+    whole, _ = stitched(scene, plan, journal)
+    rewritten(journal, changed)
+    network.calls = 0
+    again, _ = stitched(scene, plan, journal)
+    assert network.calls > 0
+    assert again.cube.tobytes() == whole.cube.tobytes()
+
+
+def test_a_strip_may_have_its_bands_in_any_pieces(tmp_path: Path) -> None:
+    scene, plan, network = scene_and_plan(40, 8, 2)
+    journal = Journal(tmp_path / "strips")
+    whole, _ = stitched(scene, plan, journal)
+    rewritten(journal, lambda piece: halves_of(piece, 3))
+    network.calls = 0
+    again, _ = stitched(scene, plan, journal)
+    assert network.calls == 0
+    assert again.cube.tobytes() == whole.cube.tobytes()
+
+
+def full(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_where_strips_cannot_be_kept_the_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, plan, _ = scene_and_plan(40, 8, 2)
+    unbroken, _ = stitched(scene, plan)
+    journal = Journal(tmp_path / "strips")
+    other = journal.recording(7, 0)
+    other.put(Piece(np.zeros((1, 2, 2), np.int16), 0, 0))
+    other.commit(0)
+    monkeypatch.setattr("hsisr.resume.journal._write", full)
+    with pytest.warns(HsisrWarning, match="finished strips cannot be kept .No space left"):
+        resumed, _ = stitched(scene, plan, journal)
+    assert (len(journal), journal.folder.exists()) == (0, False)
+    assert resumed.cube.tobytes() == unbroken.cube.tobytes()
+
+
+def test_where_strips_must_be_kept_a_full_disk_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, plan, _ = scene_and_plan(40, 8, 2)
+    monkeypatch.setattr("hsisr.resume.journal._write", full)
+    journal = Journal(tmp_path / "strips", required=True)
+    journal.folder.mkdir()
+    with pytest.raises(ResourceError, match=r"cannot write .*strips: No space left on device"):
+        stitched(scene, plan, journal)
+    assert list(journal.folder.iterdir()) == []
+
+
+def strip_of(folder: Path, facts: str, packing: int = zipfile.ZIP_STORED, **arrays: Any) -> Journal:
+    """A strip whose checksums are right, whatever is in it."""
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "0000-000000.npz", "w", packing) as file:
+        for name, array in arrays.items():
+            with file.open(f"{name.replace('_', '-')}.npy", "w") as member:
+                np.lib.format.write_array(member, array)
+        file.writestr("strip.json", facts)
+    return Journal(folder)
+
+
+FACTS = '{"strip": [0, 0], "places": [{"band": 0, "row": 0, "masked": false}], "moved": 0}'
+CUBE = np.ones((1, 2, 2), np.int16)
+
+
+@pytest.mark.parametrize(
+    ("facts", "arrays"),
+    [
+        ("{}", {"numbers_0": CUBE}),
+        ("[" * 100_000, {"numbers_0": CUBE}),
+        (FACTS.replace("[0, 0]", "[0, 1]"), {"numbers_0": CUBE}),
+        (FACTS, {}),
+        (FACTS, {"numbers_0": CUBE[0]}),
+        (FACTS, {"numbers_0": CUBE[:0]}),
+        (FACTS, {"numbers_0": CUBE.astype("M8[s]")}),
+        (FACTS.replace("false", "true"), {"numbers_0": CUBE}),
+        (FACTS.replace("false", "true"), {"numbers_0": CUBE, "mask_0": CUBE[0]}),
+        (FACTS.replace("false", "7"), {"numbers_0": CUBE}),
+        (FACTS.replace(": 0,", ": -1,"), {"numbers_0": CUBE}),
+        (FACTS.replace(": 0}", ": 1e999}"), {"numbers_0": CUBE}),
+    ],
+)
+def test_what_is_no_strip_counts_as_none(
+    tmp_path: Path, facts: str, arrays: dict[str, Any]
+) -> None:
+    assert strip_of(tmp_path / "sound", FACTS, numbers_0=CUBE).has(0, 0)
+    assert not strip_of(tmp_path / "other", facts, **arrays).has(0, 0)
+
+
+def test_a_strip_that_is_packed_is_none(tmp_path: Path) -> None:
+    journal = strip_of(tmp_path / "bomb", FACTS, zipfile.ZIP_DEFLATED, numbers_0=CUBE)
+    assert not journal.has(0, 0)
+
+
+def test_an_array_that_claims_more_than_it_has_is_no_strip(tmp_path: Path) -> None:
+    journal = strip_of(tmp_path / "strips", FACTS)
+    with zipfile.ZipFile(tmp_path / "strips" / "0000-000000.npz", "a") as file:
+        head = {"descr": "<f8", "fortran_order": False, "shape": (10**4, 10**6, 10**6)}
+        with file.open("numbers-0.npy", "w") as member:
+            np.lib.format.write_array_header_1_0(member, head)
+    assert not journal.has(0, 0)

@@ -1,0 +1,331 @@
+"""Tiling, grouping and blending change nothing; invalid stays invalid; block means agree."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hsisr.engine.filling import fill_invalid
+from hsisr.engine.plan import (
+    BandGroup,
+    Layout,
+    Plan,
+    network_groups,
+    plan_interpolation,
+    plan_network,
+)
+from hsisr.engine.statistics import scene_statistics
+from hsisr.engine.stitch import stitch
+from hsisr.engine.upscaler import InterpolationUpscaler, NetworkUpscaler
+from hsisr.models.back_projection import area_average, interpolate_consistently
+from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.interpolation import KERNELS, interpolate
+from tests.memory import MemoryScene, MemoryWriter
+
+CPU = torch.device("cpu")
+
+
+class Enlarge(torch.nn.Module):
+    """A network that interpolates: whatever tiles and groups it gets, the truth is known."""
+
+    def __init__(self, kernel: str, scale: int) -> None:
+        super().__init__()
+        self.kernel, self.scale = KERNELS[kernel], scale
+
+    def forward(self, lr: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
+        return interpolate(lr, self.kernel, self.scale)
+
+
+def smooth(bands: int, rows: int, cols: int, dtype: str = "float32") -> npt.NDArray[Any]:
+    rng = np.random.default_rng(bands * 10_000 + rows * 100 + cols)
+    cube = 1000 + 300 * rng.standard_normal((bands, rows, cols))
+    return cube.astype(dtype)
+
+
+def run(
+    scene: MemoryScene, plan: Plan, *, block: tuple[int, int] = (1, 1), consistent: bool = False
+) -> MemoryWriter:
+    meta = scene.metadata.finer(plan.scale)
+    writer = MemoryWriter(meta, block)
+    ticks: list[int] = []
+    bands = tuple(range(meta.bands))
+    stitch(scene, bands, writer, plan, consistent=consistent, masked=False, advance=ticks.append)
+    assert (writer.times == 1).all()
+    assert sum(ticks) == plan.tiles
+    return writer
+
+
+def layout_of(scene: MemoryScene, block: tuple[int, int], working_bytes: int) -> Layout:
+    bands, rows, cols = scene.metadata.shape
+    return Layout(
+        bands=bands,
+        rows=rows,
+        cols=cols,
+        itemsize=scene.metadata.stored.dtype.itemsize,
+        block_rows=block[0],
+        block_cols=block[1],
+        working_bytes=working_bytes,
+    )
+
+
+def network_plan(
+    scene: MemoryScene,
+    network: torch.nn.Module,
+    *,
+    scale: int,
+    tile: int,
+    overlap: int,
+    margin: int = 0,
+    group: tuple[int, int] = (4, 1),
+    batch: int = 2,
+    block: tuple[int, int] = (1, 1),
+    working_bytes: int = 10**9,
+    normalisation: Any = "none",
+) -> Plan:
+    descriptor = ModelDescriptor(
+        arch="enlarge",
+        scale=scale,
+        group_size=group[0],
+        group_overlap=group[1],
+        tile_lr_px=max(tile, overlap + 1),
+        overlap_lr_px=overlap,
+        margin_lr_px=margin,
+        normalisation=normalisation,
+    )
+    upscaler = NetworkUpscaler(
+        network=network,
+        descriptor=descriptor,
+        device=CPU,
+        consistent=False,
+        statistics=scene_statistics(scene),
+    )
+    groups = network_groups(range(scene.metadata.bands), upscaler, size=group[0], overlap=group[1])
+    return plan_network(
+        upscaler,
+        groups,
+        layout_of(scene, block, working_bytes),
+        tile=tile,
+        overlap=overlap,
+        batch_size=batch,
+    )
+
+
+sizes = st.tuples(st.integers(1, 9), st.integers(1, 40), st.integers(1, 40))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    size=sizes,
+    scale=st.sampled_from([2, 4, 8]),
+    kernel=st.sampled_from(["nearest", "bicubic"]),
+    tile=st.integers(1, 20),
+    block=st.sampled_from([(1, 1), (16, 16), (32, 16), (64, 64)]),
+    budget=st.sampled_from([1, 10**5, 10**9]),
+    consistent=st.booleans(),
+)
+def test_interpolation_in_strips_and_panels_equals_that_of_the_whole(
+    size: tuple[int, int, int],
+    scale: int,
+    kernel: str,
+    tile: int,
+    block: tuple[int, int],
+    budget: int,
+    consistent: bool,
+) -> None:
+    scene = MemoryScene(smooth(*size))
+    upscaler = InterpolationUpscaler(KERNELS[kernel], scale, consistent)
+    plan = plan_interpolation(upscaler, layout_of(scene, block, budget), tile=tile)
+    rounds = 5 if consistent else 0
+    whole = interpolate_consistently(
+        torch.from_numpy(scene.cube), KERNELS[kernel], scale, rounds=rounds
+    )
+    got = run(scene, plan, block=block, consistent=False).cube
+    np.testing.assert_allclose(got, whole.numpy(), rtol=1e-6, atol=1e-3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    size=sizes,
+    scale=st.sampled_from([2, 4]),
+    tile=st.integers(2, 16),
+    overlap=st.integers(0, 15),
+    group=st.tuples(st.integers(1, 6), st.integers(0, 5)).filter(lambda g: g[1] < g[0]),
+    batch=st.integers(1, 4),
+    block=st.sampled_from([(1, 1), (16, 16), (32, 16)]),
+    budget=st.sampled_from([1, 10**9]),
+)
+def test_a_network_that_repeats_pixels_is_not_changed_by_tiles_groups_and_blending(
+    size: tuple[int, int, int],
+    scale: int,
+    tile: int,
+    overlap: int,
+    group: tuple[int, int],
+    batch: int,
+    block: tuple[int, int],
+    budget: int,
+) -> None:
+    scene = MemoryScene(smooth(*size))
+    plan = network_plan(
+        scene,
+        Enlarge("nearest", scale),
+        scale=scale,
+        tile=tile,
+        overlap=min(overlap, tile - 1),
+        group=group,
+        batch=batch,
+        block=block,
+        working_bytes=budget,
+    )
+    got = run(scene, plan, block=block).cube
+    whole = scene.cube.repeat(scale, axis=1).repeat(scale, axis=2)
+    np.testing.assert_allclose(got, whole, rtol=1e-6, atol=1e-3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    size=sizes,
+    tile=st.integers(3, 16),
+    normalisation=st.sampled_from(["none", "band"]),
+    extra=st.integers(0, 3),
+)
+def test_a_network_with_enough_margin_is_not_changed_by_tiles(
+    size: tuple[int, int, int], tile: int, normalisation: str, extra: int
+) -> None:
+    scene = MemoryScene(smooth(*size))
+    plan = network_plan(
+        scene,
+        Enlarge("bicubic", 2),
+        scale=2,
+        tile=tile,
+        overlap=0,
+        margin=2 + extra,
+        normalisation=normalisation,
+    )
+    whole = interpolate(torch.from_numpy(scene.cube), KERNELS["bicubic"], 2)
+    np.testing.assert_allclose(run(scene, plan).cube, whole.numpy(), rtol=1e-6, atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint16", "int16", "uint8", "int32"])
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_block_means_equal_the_observed_pixels_in_every_type(dtype: str, scale: int) -> None:
+    cube = np.random.default_rng(3).integers(0, 200, (3, 11, 13)).astype(dtype)
+    scene = MemoryScene(cube)
+    upscaler = InterpolationUpscaler(KERNELS["bicubic"], scale, consistent=True)
+    plan = plan_interpolation(upscaler, layout_of(scene, (1, 1), 10**9))
+    got = run(scene, plan, consistent=True).cube.astype(np.float64)
+    means = area_average(torch.from_numpy(got), scale).numpy()
+    np.testing.assert_allclose(means, cube, atol=0 if cube.dtype.kind != "f" else 1e-4)
+
+
+@pytest.mark.parametrize("consistent", [True, False])
+def test_invalid_pixels_stay_and_never_spread(consistent: bool) -> None:
+    cube = smooth(3, 30, 30)
+    holed = cube.copy()
+    holed[:, 10:14, 5:9] = -9999
+    holed[1, 20, 20] = np.nan
+    scene, other = MemoryScene(holed, nodata=-9999), MemoryScene(cube.copy(), nodata=-9999)
+    other.cube[:, 10:14, 5:9], other.cube[1, 20, 20] = -9999, -9999
+    upscaler = InterpolationUpscaler(KERNELS["bicubic"], 2, consistent)
+    for tile in (4, 30):
+        plan = plan_interpolation(upscaler, layout_of(scene, (1, 1), 10**9), tile=tile)
+        got = run(scene, plan, consistent=consistent).cube
+        np.testing.assert_array_equal(got, run(other, plan, consistent=consistent).cube)
+        invalid = ~np.isfinite(holed) | (holed == -9999)
+        np.testing.assert_array_equal(got == -9999, invalid.repeat(2, axis=1).repeat(2, axis=2))
+        assert np.isfinite(got).all()
+
+
+def test_tiles_around_holes_agree_with_the_whole() -> None:
+    cube = smooth(2, 60, 50)
+    cube[:, 22:40, 10:30] = -1
+    scene = MemoryScene(cube, nodata=-1)
+    upscaler = InterpolationUpscaler(KERNELS["bicubic"], 4, consistent=True)
+    results = [
+        run(
+            scene,
+            plan_interpolation(upscaler, layout_of(scene, (1, 1), budget), tile=tile),
+            consistent=True,
+        ).cube
+        for tile, budget in ((60, 10**9), (7, 10**9), (16, 10**6))
+    ]
+    for other in results[1:]:
+        np.testing.assert_allclose(other, results[0], rtol=1e-6, atol=2e-3)
+
+
+def test_a_band_without_data_stays_without_data() -> None:
+    cube = smooth(3, 9, 9)
+    cube[1] = -5
+    scene = MemoryScene(cube, nodata=-5)
+    upscaler = InterpolationUpscaler(KERNELS["bicubic"], 2, consistent=True)
+    plan = plan_interpolation(upscaler, layout_of(scene, (1, 1), 10**9))
+    got = run(scene, plan, consistent=True).cube
+    assert (got[1] == -5).all()
+    assert (got[[0, 2]] != -5).all()
+
+
+def test_groups_cover_every_band_and_the_last_is_moved_inside() -> None:
+    upscaler = InterpolationUpscaler(KERNELS["nearest"], 2)
+    groups = network_groups(range(103), upscaler, size=32, overlap=8)
+    assert [group.bands[0] for group in groups] == [0, 24, 48, 71]
+    total = np.zeros(103)
+    for group in groups:
+        assert len(group.bands) == 32
+        assert group.weights is not None
+        total[list(group.bands)] += group.weights
+    np.testing.assert_allclose(total, 1, rtol=1e-6, atol=1e-3)
+
+
+def test_a_group_with_few_bands_is_mirrored_up_to_the_network_and_cut_again() -> None:
+    scene = MemoryScene(smooth(3, 8, 8))
+    plan = network_plan(scene, Enlarge("nearest", 2), scale=2, tile=8, overlap=2, group=(32, 8))
+    assert [len(group.bands) for group in plan.groups] == [3]
+    whole = scene.cube.repeat(2, axis=1).repeat(2, axis=2)
+    np.testing.assert_allclose(run(scene, plan).cube, whole, rtol=1e-6, atol=1e-3)
+
+
+def test_bad_bands_between_good_ones_keep_their_place() -> None:
+    scene = MemoryScene(smooth(7, 12, 12))
+    plan = network_plan(scene, Enlarge("nearest", 2), scale=2, tile=5, overlap=2)
+    upscaler = plan.groups[0].upscaler
+    plain = InterpolationUpscaler(KERNELS["nearest"], 2, consistent=False)
+    groups = (
+        *network_groups((0, 2, 3, 5, 6), upscaler, size=4, overlap=1),
+        BandGroup((1, 4), plain),
+    )
+    whole = scene.cube.repeat(2, axis=1).repeat(2, axis=2)
+    got = run(scene, replace(plan, groups=groups)).cube
+    np.testing.assert_allclose(got, whole, rtol=1e-6, atol=1e-3)
+
+
+@given(st.integers(0, 3), st.data())
+@settings(max_examples=30, deadline=None)
+def test_filling_keeps_valid_samples_and_leaves_no_gap(rounds: int, data: st.DataObject) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 999)))
+    valid = rng.random((3, 9, 8)) > data.draw(st.floats(0, 1))
+    values = rng.normal(50, 5, valid.shape).astype(np.float32)
+    values[~valid] = np.nan
+    filled = fill_invalid(values, valid, rounds)
+    np.testing.assert_array_equal(filled[valid], values[valid])
+    assert np.isfinite(filled).all()
+    for band, mask in zip(filled, valid, strict=True):
+        if mask.any():
+            low, high = band[mask].min(), band[mask].max()
+            assert ((band >= low - 1e-3) & (band <= high + 1e-3)).all()
+
+
+def test_statistics_in_strips_equal_those_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    cube = smooth(4, 40, 9)
+    cube[2, ::2] = -1
+    cube[3] = 7
+    monkeypatch.setattr("hsisr.engine.statistics._ROWS_BYTES", 4 * 9 * 8 * 3)
+    found = scene_statistics(MemoryScene(cube, nodata=-1))
+    valid = np.ma.masked_equal(cube.astype(np.float64), -1)
+    np.testing.assert_allclose(found.mean, valid.mean(axis=(1, 2)))
+    np.testing.assert_allclose(found.variance, valid.var(axis=(1, 2)), atol=1e-9)
+    assert found.constant.tolist() == [False, False, False, True]
+    assert (found.deviation > 0).all()

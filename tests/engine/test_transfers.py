@@ -1,0 +1,250 @@
+"""Batches under way while others are blended; on the processor, by transfers that stand in."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from hsisr.benchmark.speed.stages import StageClock
+from hsisr.engine.plan import BandGroup, Layout, Plan, network_groups, plan_network
+from hsisr.engine.prefetch import under_way
+from hsisr.engine.statistics import scene_statistics
+from hsisr.engine.stitch import stitch
+from hsisr.engine.transfers import Transfers
+from hsisr.engine.upscaler import NetworkUpscaler
+from hsisr.errors import HsisrWarning, WeightsError
+from hsisr.models.fast.cuda_graph import Graphed, Recording
+from hsisr.models.interpolation import Trim
+from tests.engine.standing_in import upscaler
+from tests.memory import MemoryScene, MemoryWriter
+
+TRIM = Trim(1, 0, 0, 1)
+
+
+class Twice(torch.nn.Module):
+    """Repeats pixels; spoils tiles and runs out of memory as it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[int] = []
+        self.too_many = 99
+        self.broken_above = torch.inf
+        self.always_broken = False
+
+    def forward(self, lr: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
+        self.batches.append(len(lr))
+        if len(lr) >= self.too_many:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        hr = lr.repeat_interleave(2, -1).repeat_interleave(2, -2)
+        if self.always_broken or torch.is_autocast_enabled("cpu"):
+            hr = torch.where(hr > self.broken_above, torch.inf, hr)
+        return hr
+
+
+class Deferred(Transfers):
+    """Results come when they are waited for, and not before."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.begun = self.waited = self.most = 0
+
+    def to_device(self, host: torch.Tensor) -> torch.Tensor:
+        return host.clone()
+
+    def to_host(self, found: Sequence[torch.Tensor]) -> Callable[[], list[torch.Tensor]]:
+        assert all(x.is_contiguous() for x in found)
+        hosts = [torch.full_like(x, 0) for x in found]
+        number = self.begun
+        self.begun += 1
+        self.most = max(self.most, self.begun - self.waited)
+        self.log.append(f"begin {number}")
+
+        def wait() -> list[torch.Tensor]:
+            self.waited += 1
+            self.log.append(f"wait {number}")
+            for host, x in zip(hosts, found, strict=True):
+                host.copy_(x)
+            return hosts
+
+        return wait
+
+
+def tiles(n: int) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(n).random((n, 3, 4, 5), np.float32))
+
+
+def pair(network: torch.nn.Module, **more: object) -> tuple[NetworkUpscaler, NetworkUpscaler]:
+    """One that is waited for, one that is not."""
+    plain = upscaler(network, **more)  # type: ignore[arg-type]
+    return plain, replace(plain, transfers=Deferred())
+
+
+def test_what_is_begun_gives_what_is_run() -> None:
+    statistics = scene_statistics(MemoryScene(tiles(3)[0].numpy()))
+    plain, ahead = pair(Twice(), statistics=statistics)
+    whole, part = tiles(3), tiles(2)[:, :2]
+    first, second = ahead.begin(whole, (0, 1, 2), TRIM), ahead.begin(part, (1, 2), TRIM)
+    torch.testing.assert_close(first(), plain.run(whole, (0, 1, 2), TRIM), rtol=0, atol=0)
+    torch.testing.assert_close(second(), plain.run(part, (1, 2), TRIM), rtol=0, atol=0)
+    assert plain.most_under_way == 1
+    assert ahead.most_under_way == 2
+
+
+def test_a_group_that_is_too_small_is_mirrored_alike() -> None:
+    plain, ahead = pair(Twice())
+    lr = tiles(2)[:, :2]
+    torch.testing.assert_close(
+        ahead.begin(lr, (0, 1), TRIM)(), plain.run(lr, (0, 1), TRIM), rtol=0, atol=0
+    )
+
+
+def test_on_a_processor_nothing_is_begun_before_it_is_waited_for() -> None:
+    network = Twice()
+    wait = upscaler(network).begin(tiles(2), (0, 1, 2), TRIM)
+    assert network.batches == []
+    wait()
+    assert network.batches == [2]
+
+
+def test_no_more_are_under_way_than_asked_for() -> None:
+    events: list[str] = []
+
+    def begin(number: int) -> Callable[[], int]:
+        events.append(f"begin {number}")
+        return lambda: number
+
+    events.extend(f"use {number}" for number in under_way(map(begin, range(3)), 2))
+    assert events == ["begin 0", "begin 1", "use 0", "begin 2", "use 1", "use 2"]
+    events.clear()
+    events.extend(f"use {number}" for number in under_way(map(begin, range(2)), 1))
+    assert events == ["begin 0", "use 0", "begin 1", "use 1"]
+
+
+def plan(scene: MemoryScene, upscaler: NetworkUpscaler, *, ahead: bool) -> Plan:
+    bands, rows, cols = scene.metadata.shape
+    layout = Layout(bands=bands, rows=rows, cols=cols, itemsize=4, block_rows=1, block_cols=1)
+    groups: tuple[BandGroup, ...] = network_groups(range(bands), upscaler, size=3, overlap=1)
+    return plan_network(upscaler, groups, layout, tile=4, overlap=1, batch_size=2, ahead=ahead)
+
+
+def stitched(upscaler: NetworkUpscaler, *, ahead: bool) -> tuple[MemoryWriter, StageClock]:
+    values = np.random.default_rng(0).random((7, 9, 26), np.float32)
+    values[:, :4, 15:22] = np.nan  # a batch without data
+    scene = MemoryScene(values)
+    writer, clock, ticks = MemoryWriter(scene.metadata.finer(2), (1, 1)), StageClock(), [0]
+    made, bands = plan(scene, upscaler, ahead=ahead), tuple(range(7))
+    for how, target in ((clock.stitch, MemoryWriter(writer.metadata, (1, 1))), (stitch, writer)):
+        ticks.clear()
+        how(scene, bands, target, made, consistent=False, masked=False, advance=ticks.append)
+        assert sum(ticks) == made.tiles
+    return writer, clock
+
+
+@pytest.mark.parametrize("ahead", [False, True], ids=["groups in turn", "next group ahead"])
+def test_a_scene_with_two_batches_under_way_equals_one_with_one(ahead: bool) -> None:
+    plain, two = pair(Twice())
+    expected, _ = stitched(plain, ahead=False)
+    found, clock = stitched(two, ahead=ahead)
+    np.testing.assert_array_equal(found.cube, expected.cube)
+    assert isinstance(two.transfers, Deferred)
+    assert two.transfers.most == 2
+    assert two.transfers.begun == two.transfers.waited > 20
+    assert two.transfers.log[:4] == ["begin 0", "begin 1", "wait 0", "begin 2"]
+    assert clock.seconds["network"] > 0
+
+
+def test_tiles_that_break_in_half_precision_are_computed_anew() -> None:
+    network = Twice()
+    network.broken_above = 0.99
+    plain, ahead = pair(network, precision=torch.bfloat16)
+    lr = tiles(4).clamp_max(0.9)
+    lr[1, 0, 2, 2] = lr[3, 0, 2, 2] = 1
+    with pytest.warns(HsisrWarning, match="2 tiles were computed in float32"):
+        expected = plain.run(lr, (0, 1, 2), TRIM)
+    network.batches.clear()
+    wait = ahead.begin(lr, (0, 1, 2), TRIM)
+    assert network.batches == [4]
+    with pytest.warns(HsisrWarning, match="2 tiles were computed in float32"):
+        torch.testing.assert_close(wait(), expected, rtol=0, atol=0)
+
+
+class ChannelsLast(Twice):
+    """As convolutions leave their results."""
+
+    def forward(self, lr: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:
+        return super().forward(lr, zero).contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("consistent", [False, True])
+def test_results_go_contiguous(consistent: bool) -> None:
+    plain, ahead = (replace(one, consistent=consistent) for one in pair(ChannelsLast()))
+    found = ahead.begin(tiles(3), (0, 1, 2), Trim())()  # the transfers that stand in look
+    torch.testing.assert_close(found, plain.run(tiles(3), (0, 1, 2), Trim()), rtol=0, atol=0)
+
+
+def test_context_that_breaks_and_is_trimmed_breaks_nothing() -> None:
+    network = Twice()
+    network.broken_above, network.always_broken = 0.99, True
+    lr = tiles(2).clamp_max(0.9)
+    lr[1, :, 0] = 1
+    for one in pair(network):
+        kept = one.begin(lr, (0, 1, 2), TRIM)()
+        assert bool(torch.isfinite(kept).all())
+        with pytest.raises(WeightsError, match="not finite"):
+            one.begin(lr, (0, 1, 2), Trim())()
+
+
+def test_errors_come_where_the_result_would_have_come() -> None:
+    network = Twice()
+    network.broken_above, network.always_broken = 0.5, True
+    _, ahead = pair(network)
+    wait = ahead.begin(tiles(2), (0, 1, 2), TRIM)
+    with pytest.raises(WeightsError, match="returned values that are not finite"):
+        wait()
+    _, ahead = pair(torch.nn.Bilinear(1, 1, 1))
+    wait = ahead.begin(tiles(2), (0, 1, 2), TRIM)
+    with pytest.raises(RuntimeError, match="do not match"):
+        wait()
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_an_error_of_a_batch_ends_a_scene(ahead: bool) -> None:
+    network = Twice()
+    network.broken_above, network.always_broken = 0.5, True
+    with pytest.raises(WeightsError, match="returned values that are not finite"):
+        stitched(pair(network)[1], ahead=ahead)
+
+
+def test_what_does_not_fit_is_halved_when_it_is_waited_for() -> None:
+    network = Twice()
+    network.too_many = 3
+    plain, ahead = pair(network)
+    wait = ahead.begin(tiles(5), (0, 1, 2), TRIM)
+    assert network.batches == [5]
+    found = wait()
+    assert network.batches == [5, 5, 2, 3, 1, 2]
+    torch.testing.assert_close(found, plain.run(tiles(5), (0, 1, 2), TRIM), rtol=0, atol=0)
+
+
+def test_where_memory_is_short_graphs_give_theirs_back() -> None:
+    network = Twice()
+    network.too_many = 3
+
+    def record(work: Callable[[], torch.Tensor], *_: object) -> Recording:
+        result = work()
+
+        def replay() -> None:
+            result.copy_(work())
+
+        return Recording(replay, result)
+
+    graphed = Graphed(network, record, "cpu")
+    plain, ahead = pair(graphed)
+    for _ in range(4):
+        ahead.begin(tiles(2), (0, 1, 2), TRIM)()
+    before = graphed.given_up
+    found = ahead.begin(tiles(5), (0, 1, 2), TRIM)()
+    assert (before, graphed.given_up) == (False, True)
+    torch.testing.assert_close(found, plain.run(tiles(5), (0, 1, 2), TRIM), rtol=0, atol=0)
