@@ -100,7 +100,7 @@ def _record(files: list[FileState], head: str) -> Record:
         output=tuple(files),
         heads={"hostile.tif": head},
         created="2026-01-01T00:00:00Z",
-        output_spec=output_spec({"scale": 2, "tile": None}, Path("a.tif"), "bicubic", None),
+        making=output_spec({"scale": 2, "tile": None}, Path("a.tif"), "bicubic", None),
         moved_values=0,
         seconds=1.5,
     )

@@ -1,9 +1,9 @@
 """`dacn` for use: the numbers of the network that was trained, from fewer operations and copies.
 
 Batch normalisations are part of the convolutions before them, a linear branch and the output
-convolution are one (`folding_once`), layers that read the same features are one layer, and attention
-fits the cache (`pixel_attention`). Weights are in the precision and the memory format in which they
-are used.
+convolution are one (`folding_once`), layers that read the same features are one layer, and
+attention fits the cache (`pixel_attention`). Weights are in the precision and the memory format in
+which they are used.
 """
 
 import copy
