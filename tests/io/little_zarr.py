@@ -19,7 +19,14 @@ def array(**changes: Any) -> Make:
 
     def make(folder: Path) -> Path:
         path = folder / "scene.zarr"
-        zarr.create_array(path, shape=CUBE.shape, dtype="u2", zarr_format=2, chunks=CUBE.shape)
+        zarr.create_array(
+            path,
+            shape=CUBE.shape,
+            dtype="u2",
+            zarr_format=2,
+            chunks=CUBE.shape,
+            attributes={"_ARRAY_DIMENSIONS": ["band", "y", "x"]},
+        )
         edit_json(path / ".zarray", **changes)
         return path
 
@@ -31,7 +38,13 @@ def array_3(**changes: Any) -> Make:
 
     def make(folder: Path) -> Path:
         path = folder / "scene.zarr"
-        zarr.create_array(path, shape=CUBE.shape, dtype="u2", chunks=CUBE.shape)
+        zarr.create_array(
+            path,
+            shape=CUBE.shape,
+            dtype="u2",
+            chunks=CUBE.shape,
+            dimension_names=("band", "y", "x"),
+        )
         edit_json(path / "zarr.json", **changes)
         return path
 

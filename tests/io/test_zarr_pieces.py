@@ -72,7 +72,7 @@ def unpacking_at_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
                 running[0] -= 1
 
     monkeypatch.setattr(zarr_unpacking, "unpacked", unpacked)
-    with open_scene(path) as scene:
+    with open_scene(path, axes="brc") as scene:
         np.testing.assert_array_equal(scene.read().values, CUBE)
     return seen[0]
 
@@ -112,7 +112,7 @@ def test_shards_in_shards_are_refused(tmp_path: Path) -> None:
         shape=CUBE.shape, chunks=(6, 20, 24), dtype="u2", codecs=[outer], store=tmp_path / "a.zarr"
     )
     with (
-        open_scene(tmp_path / "a.zarr") as scene,
+        open_scene(tmp_path / "a.zarr", axes="brc") as scene,
         pytest.raises(InputDataError, match=r"a\.zarr: array / has shards in its shards"),
     ):
         scene.read()

@@ -45,9 +45,9 @@ def cut(array: Any, axes: str, window: Window, bands: Sequence[int]) -> npt.NDAr
     """The window of the bands, copied out in native byte order, shape (bands, rows, cols).
 
     Args:
-        array: 3-D; anything that slices like numpy, for example numbers in a file. What slices to
+        array: Anything that slices like numpy, for example numbers in a file. What slices to
             memory of its own, as all but numpy's arrays do, is copied only to change its order.
-        axes: Order of its axes.
+        axes: Order of its axes; 1 stands for one of length 1 that is left out.
         window: Pixels to cut out.
         bands: 0-based, any order. The span between the first and the last is what gets touched.
     """
@@ -56,9 +56,12 @@ def cut(array: Any, axes: str, window: Window, bands: Sequence[int]) -> npt.NDAr
         "b": slice(first, last + 1),
         "r": slice(window.row, window.row_end),
         "c": slice(window.col, window.col_end),
+        "1": slice(0, 1),
     }
     part = np.asarray(array[tuple(span[axis] for axis in axes)])
-    part = part.transpose([axes.index(axis) for axis in "brc"])
+    kept = axes.replace("1", "")
+    part = part.squeeze(tuple(n for n, axis in enumerate(axes) if axis == "1"))
+    part = part.transpose([kept.index(axis) for axis in "brc"])
     if list(bands) != list(range(first, last + 1)):
         part = part[[band - first for band in bands]]
     native = part.dtype.newbyteorder("=")

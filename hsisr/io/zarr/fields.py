@@ -6,7 +6,7 @@ Read is what this tool writes, and what xarray, rioxarray and GDAL write.
 import base64
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ import numpy as np
 from affine import Affine
 
 from hsisr.errors import InputDataError
+from hsisr.io.arrays.axis_names import is_wavelength
 from hsisr.io.spectral_fields import SpectralSource, merged_axis
 from hsisr.io.zarr.layout import DIMENSIONS, MASK, OWN_ATTRIBUTES, PLACE
 from hsisr.io.zarr.store import WHOLE, OpenStore
@@ -22,10 +23,11 @@ from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
 from hsisr.scene.spectral_axis import SpectralAxis
 
-_WAVELENGTHS: Final = ("wavelength", "wavelengths", "wl")
 _FWHM: Final = ("fwhm", "fwhms")
 _GOOD: Final = ("good_bands", "good_wavelengths", "bbl")
-_NAMES: Final = ("band_name", "band_names")
+_BAND_NAMES: Final = ("band_name", "band_names")
+_Names = tuple[str, ...] | Callable[[str, Mapping[str, Any]], bool]
+"""Names of an array, or what knows it by its name and attributes."""
 _MOST_BANDS: Final = 100_000
 _NEAR: Final = 1e-4
 """How far, in pixels, coordinates may lie from an even grid."""
@@ -105,7 +107,7 @@ class ZarrFields:
 
     def _axis(self, bands: int) -> SpectralAxis:
         good = self._over_bands(_GOOD, bands)
-        wavelengths, fwhm = self._lengths(_WAVELENGTHS, bands), self._lengths(_FWHM, bands)
+        wavelengths, fwhm = self._lengths(is_wavelength, bands), self._lengths(_FWHM, bands)
         flags = None if good is None else tuple(flag != 0 for flag in good)
         names = self._names(bands)
         centres = SpectralSource(wavelengths=wavelengths[0], unit=wavelengths[1], good=flags)
@@ -115,7 +117,7 @@ class ZarrFields:
         return axis if source is None else _in_unit(axis, source)
 
     def _lengths(
-        self, names: tuple[str, ...], bands: int
+        self, names: _Names, bands: int
     ) -> tuple[tuple[float, ...] | None, str | None, str | None]:
         """Numbers of a coordinate, their unit, and the unit of the file it was made from."""
         values, name = self._over_bands(names, bands), self._first(names, bands)
@@ -126,22 +128,28 @@ class ZarrFields:
         return values, None if unit is None else str(unit), None if source is None else str(source)
 
     def _names(self, bands: int) -> list[str] | None:
-        for plain in _NAMES:
-            name = self._beside(plain)
-            if name is not None and self._store.arrays[name].shape == (bands,):
-                found = self._store.arrays[name]
-                if found.dtype.kind in "UST":
-                    return [str(text) for text in self._store.read(name)]
-        return None
+        name = self._first(_BAND_NAMES, bands)
+        if name is None or self._store.arrays[name].dtype.kind not in "UST":
+            return None
+        return [str(text) for text in self._store.read(name)]
 
-    def _first(self, names: tuple[str, ...], bands: int) -> str | None:
-        for plain in names:
-            name = self._beside(plain)
-            if name is not None and self._store.arrays[name].shape == (bands,):
-                return name
-        return None
+    def _first(self, names: _Names, bands: int) -> str | None:
+        """An array of these names with an entry for each band: beside the cube, else along it."""
+        found = [
+            name
+            for name, array in self._store.arrays.items()
+            if array.shape == (bands,)
+            and (
+                name.rpartition("/")[2] in names
+                if isinstance(names, tuple)
+                else names(name, array.attrs)
+            )
+        ]
+        beside = [name for name in found if name.rpartition("/")[0] == self._folder]
+        along = [n for n in found if dimension_names(self._store.arrays[n])[0] == self._dims["b"]]
+        return next(iter(beside or (along if self._dims["b"] else [])), None)
 
-    def _over_bands(self, names: tuple[str, ...], bands: int) -> tuple[float, ...] | None:
+    def _over_bands(self, names: _Names, bands: int) -> tuple[float, ...] | None:
         """The first array of these names that has a number for each band."""
         name = self._first(names, bands)
         if name is None or self._store.arrays[name].dtype.kind not in "iufb":
@@ -211,6 +219,17 @@ def dimension_names(array: Any) -> tuple[str, ...]:
     if not isinstance(names, (list, tuple)) or len(names) != len(array.shape):
         return ("",) * len(array.shape)
     return tuple(str(name or "") for name in names)
+
+
+def spectral_dimension(arrays: Mapping[str, Any], cube: str) -> str | None:
+    """Name of the cube's dimension that an array of wavelengths lies on, if there is one."""
+    sizes = dict(zip(dimension_names(arrays[cube]), arrays[cube].shape, strict=True))
+    for name, array in arrays.items():
+        if len(array.shape) == 1 and is_wavelength(name, array.attrs):
+            dimension = dimension_names(array)[0]
+            if dimension and sizes.get(dimension) == array.shape[0]:
+                return dimension
+    return None
 
 
 def _in_unit(axis: SpectralAxis, unit: str) -> SpectralAxis:

@@ -1,26 +1,24 @@
 """Scenes in Zarr stores: which array is the cube, how its axes lie.
 
-The cube is the only 3-D array of numbers, or the one that is named. Its axes are told by the
-names of its dimensions where they are usual ones, else they are (band, y, x); `axes` overrules
-both.
+The cube is the only 3-D array of numbers (axes of length 1 beyond do not count), else the only one
+that wavelengths lie along, or the one that is named. The names of its dimensions, and the dimension
+of the wavelengths, tell its axes (`hsisr.io.arrays.axis_names`); `axes` overrules them.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import InputDataError, ResourceError, UsageError
+from hsisr.io.arrays.axis_names import given_order, named_order
 from hsisr.io.arrays.axis_order import checked_axes, cut
 from hsisr.io.base import Scene
-from hsisr.io.zarr.fields import ZarrFields, dimension_names
+from hsisr.io.zarr.fields import ZarrFields, dimension_names, spectral_dimension
 from hsisr.io.zarr.store import OpenStore, zarr_errors
 from hsisr.tiling.windows import Window
-
-_ROWS: Final = frozenset({"y", "lat", "latitude", "row", "rows", "northing", "line", "lines"})
-_COLS: Final = frozenset({"x", "lon", "longitude", "col", "cols", "easting", "sample", "samples"})
 
 
 class ZarrScene(Scene):
@@ -95,9 +93,7 @@ def open_zarr(
     store = OpenStore(path if source is None else source)
     try:
         name = _cube(store.arrays, variable)
-        return ZarrScene(
-            path, store, name, _axes(store, name) if axes is None else checked_axes(axes)
-        )
+        return ZarrScene(path, store, name, _order(store, name, axes))
     except BaseException:
         store.close()
         raise
@@ -108,13 +104,16 @@ def _cube(arrays: Mapping[str, Any], wanted: str | None) -> str:
         name = wanted.strip("/")
         if name not in arrays:
             raise UsageError(f"--variable {wanted}: no such array; there are {_table(arrays)}")
-        if len(arrays[name].shape) != 3:
+        if not _is_cube(arrays[name]):
             raise InputDataError(
                 f"array {name} has the shape {arrays[name].shape}, expected 3 axes; choose another "
                 "with --variable NAME"
             )
         return name
-    cubes = [n for n, a in arrays.items() if len(a.shape) == 3 and a.dtype.kind in "iufc"]
+    cubes = [n for n, a in arrays.items() if _is_cube(a) and a.dtype.kind in "iufc"]
+    if len(cubes) > 1:
+        spectral = [name for name in cubes if spectral_dimension(arrays, name)]
+        cubes = spectral if len(spectral) == 1 else cubes
     if len(cubes) > 1:
         listed = _table({name: arrays[name] for name in cubes})
         raise InputDataError(f"found {len(cubes)} cubes: {listed}; choose one with --variable NAME")
@@ -125,16 +124,28 @@ def _cube(arrays: Mapping[str, Any], wanted: str | None) -> str:
     return cubes[0]
 
 
+def _is_cube(array: Any) -> bool:
+    """True for three axes, and for more where those beyond have length 1."""
+    longer = sum(side != 1 for side in array.shape)
+    return len(array.shape) == 3 or (len(array.shape) > 3 and longer <= 3)
+
+
 def _table(arrays: Mapping[str, Any]) -> str:
     few = [f"{name or '/'} {tuple(array.shape)}" for name, array in list(arrays.items())[:12]]
     return ", ".join(few) + (", ..." if len(arrays) > 12 else "") or "nothing"
 
 
-def _axes(store: OpenStore, cube: str) -> str:
-    """The order that the dimensions' names tell, else bands first."""
-    letters = ""
+def _order(store: OpenStore, cube: str, axes: str | None) -> str:
+    """The order of the cube's axes, a letter each.
+
+    Raises:
+        InputDataError: Neither the dimensions' names nor `axes` tell.
+        UsageError: `axes` is no order.
+    """
+    shape = store.arrays[cube].shape
     with zarr_errors("what it says of its cube cannot be understood"):
         names = dimension_names(store.arrays[cube])
-    for name in names:
-        letters += "r" if name.lower() in _ROWS else "c" if name.lower() in _COLS else "b"
-    return letters if sorted(letters) == ["b", "c", "r"] else "brc"
+        spectral = spectral_dimension(store.arrays, cube)
+    if axes is not None:
+        return given_order(checked_axes(axes), names, shape)
+    return named_order(names, shape, spectral)
