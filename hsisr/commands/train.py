@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from hsisr.commands.training_data import Source, expand_sources, training_data
 from hsisr.commands.training_options import TrainOptions, chosen_recipe
@@ -23,12 +24,15 @@ from hsisr.datasets.download import Progress as DownloadProgress
 from hsisr.engine.allocator import tune_allocator
 from hsisr.engine.device import torch_threads
 from hsisr.errors import HsisrWarning, OutputExistsError, ResourceError
+from hsisr.metrics.report import jsonable
 from hsisr.training.distributed import Workers, joined_workers
 from hsisr.training.loop import Observer, Outcome, Plan
 from hsisr.training.loop import train as run_plan
+from hsisr.training.precision import CANDIDATES, timed_precisions
 from hsisr.training.recipe import Recipe
 from hsisr.training.reporting import Observers, RunLog, TensorBoard, tensorboard_installed
 from hsisr.training.start import Start, fresh_start, start_from, training_device
+from hsisr.training.state import load_state
 
 __all__ = ["TrainOptions", "TrainResult", "train"]
 
@@ -82,18 +86,43 @@ def _train(
         total_steps=data.total_steps,
         validate_every=data.validate_every,
         state_path=options.out / STATE,
-        fingerprint=fingerprint(recipe, start, data, options.seed, workers.count),
+        fingerprint={},
         device=device,
         workers=workers,
         max_seconds=options.max_minutes and options.max_minutes * 60,
     )
+    plan, timed = _with_precision(plan, resume=resume)
+    recipe = plan.recipe
+    identity = fingerprint(recipe, start, data, options.seed, workers.count)
+    plan = replace(plan, fingerprint=identity)
     if workers.first:
         _make_folder(options.out)
-    log = RunLog(options.out / RUN, run_facts(options, recipe, start, data, plan))
+    facts = {**run_facts(options, recipe, start, data, plan), **timed}
+    log = RunLog(options.out / RUN, facts)
     outcome = _run(plan, [log, observer], options, resume=resume)
     if not workers.first:
         return training_result(options, outcome, None, first=False)
     return written_result(options, recipe, plan, outcome, log, data, datasets)
+
+
+def _with_precision(plan: Plan, *, resume: bool) -> tuple[Plan, dict[str, Any]]:
+    """The plan with `precision = "auto"` resolved, and what was timed for it, for run.json.
+
+    A resumed run keeps the precision that its training state names.
+    """
+    if plan.recipe.precision != "auto":
+        return plan, {}
+    timed: dict[str, Any] = {}
+    if resume:
+        recipe = load_state(plan.state_path, tensors=False).fingerprint.get("recipe", {})
+        chosen = recipe.get("precision", "float32")
+    else:
+        seconds = timed_precisions(plan)
+        fastest = min(CANDIDATES, key=lambda name: seconds[name])
+        (index,) = plan.workers.from_first([float(CANDIDATES.index(fastest))])
+        chosen = CANDIDATES[int(index)]
+        timed = {"seconds_per_step": {name: jsonable(took) for name, took in seconds.items()}}
+    return replace(plan, recipe=replace(plan.recipe, precision=chosen)), timed
 
 
 def _run(

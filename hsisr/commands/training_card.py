@@ -116,6 +116,7 @@ def _making(recipe: Recipe, progress: Progress, facts: Mapping[str, Any]) -> str
     hardware, versions = facts["hardware"], facts["versions"]
     ending = f"{progress.step} steps, best at {progress.best_step}, ended: {facts['ending']}"
     where = f"{hardware['threads']} threads, {hardware['processes']} process(es)"
+    where += f", {recipe.precision}"
     lines = [
         f"- command: `{facts['command']}`",
         f"- recipe: `{recipe.name}` ({recipe.about})",

@@ -99,7 +99,7 @@ def train(plan: Plan, observer: Observer | None = None, *, resume: bool = False)
         ResourceError: The state cannot be written.
         HsisrError: The loss is no longer a number.
     """
-    trainer = _Trainer(plan, observer)
+    trainer = Trainer(plan, observer)
     if resume:
         trainer.restore(load_state(plan.state_path))
     first, count = plan.workers.rank * plan.recipe.batch_size, plan.recipe.batch_size
@@ -115,7 +115,7 @@ def train(plan: Plan, observer: Observer | None = None, *, resume: bool = False)
     )
 
 
-class _Trainer:
+class Trainer:
     """The moving parts of a run."""
 
     def __init__(self, plan: Plan, observer: Observer | None) -> None:
@@ -201,8 +201,7 @@ class _Trainer:
         batch = feed.take(self.progress.step).on(self.plan.device)
         # layers that draw numbers draw the same ones after a resume
         torch.manual_seed(self.progress.step * self.plan.workers.count + self.plan.workers.rank)
-        loss = self._backward(batch)
-        self.optimiser.step()
+        loss = self.optimise(batch)
         self.average.update(self.plan.network.state_dict(), self.progress.step)
         self.progress.step += 1
         self.progress.loss_sum += loss
@@ -211,8 +210,12 @@ class _Trainer:
             self.observer.stepped(self.progress, self.plan.total_steps, loss, rate)
         return rate
 
-    def _backward(self, batch: Tensors) -> float:
-        """Gradients of one batch; returns the loss, the mean over all processes."""
+    def optimise(self, batch: Tensors) -> float:
+        """Change the weights by one batch; returns its loss, the mean over all processes.
+
+        Raises:
+            HsisrError: Loss or gradient is not finite; the weights are unchanged.
+        """
         recipe = self.plan.recipe
         half = recipe.precision == "bfloat16"
         self.optimiser.zero_grad(set_to_none=True)
@@ -231,6 +234,7 @@ class _Trainer:
                 "learning_rate or set clip_norm in the recipe, or precision to float32; "
                 f"{self.plan.state_path} holds the last state before"
             )
+        self.optimiser.step()
         return value
 
     def _validate(self, rate: float) -> None:

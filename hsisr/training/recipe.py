@@ -72,8 +72,9 @@ class Recipe:
     """Longest gradient; 0: any."""
     ema_decay: float = 0.999
     """Weights are averaged over about 1 / (1 - decay) steps; 0: not at all."""
-    precision: Literal["float32", "bfloat16"] = "bfloat16"
-    """Of the forward pass; weights and optimiser stay float32."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the forward pass; weights and optimiser stay float32. auto: the one in which a step takes
+    less time on this machine, found before the first step and kept when the run is resumed."""
 
     distance: Literal["l1", "mse"] = "l1"
     spatial: float = 0.5

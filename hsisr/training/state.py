@@ -98,8 +98,12 @@ def save_state(path: Path, state: TrainingState) -> None:
     replace_file(path, save(own, {_KEY: text}))
 
 
-def load_state(path: Path) -> TrainingState:
+def load_state(path: Path, *, tensors: bool = True) -> TrainingState:
     """Read a state back.
+
+    Args:
+        path: The file.
+        tensors: False leaves weights and optimiser out, which takes no time.
 
     Raises:
         InputDataError: It is not a training state, or not a whole one.
@@ -107,7 +111,8 @@ def load_state(path: Path) -> TrainingState:
     try:
         with safe_open(path, "pt") as file:
             found = json.loads((file.metadata() or {})[_KEY])
-            flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = file.keys() if tensors else ()
+            flat = {name: file.get_tensor(name) for name in names}
         if found["version"] != _VERSION:
             raise InputDataError(
                 f"{path}: a training state of version {found['version']}, expected {_VERSION}; "

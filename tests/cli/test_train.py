@@ -98,10 +98,10 @@ def test_ctrl_c_saves_and_the_same_command_with_resume_continues(scene: Path) ->
     program = (
         "import signal, sys; from hsisr.cli.main import app\n"
         "from hsisr.training import loop\n"
-        "step = loop._Trainer._step\n"
+        "step = loop.Trainer._step\n"
         "def slow(self, feed):\n"
         "    import time; time.sleep(0.1); return step(self, feed)\n"
-        "loop._Trainer._step = slow\n"
+        "loop.Trainer._step = slow\n"
         "app()\n"
     )
     steps = ["--set", "steps=200", "--set", "validate_every=200"]

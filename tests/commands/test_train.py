@@ -1,6 +1,7 @@
 """`train` as a Python function: what it reads, what it leaves behind, what it refuses."""
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from hsisr.errors import (
     WeightsError,
 )
 from hsisr.models.dacn import Dacn
+from hsisr.training.feed import Tensors
+from hsisr.training.loop import Trainer
 from hsisr.weights import load_weights
 from tests.commands.files import counts, write_tif
 from tests.datasets.serving import mat_file, served
@@ -88,6 +91,31 @@ def test_a_second_run_needs_overwrite_or_resume(scene: Path) -> None:
     assert again.score == first.score
     with pytest.raises(InputDataError, match="belongs to another run: its seed is 0, found 1"):
         train(options(scene, resume=True, seed=1))
+
+
+@pytest.mark.parametrize(("slow", "taken"), [("bfloat16", "float32"), ("float32", "bfloat16")])
+def test_auto_takes_the_faster_precision_and_a_resumed_run_keeps_it(
+    scene: Path, slow: str, taken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slower = [slow]
+    optimise = Trainer.optimise
+
+    def delayed(trainer: Trainer, batch: Tensors) -> float:
+        time.sleep(0.2 * (trainer.plan.recipe.precision in slower))
+        return optimise(trainer, batch)
+
+    monkeypatch.setattr(Trainer, "optimise", delayed)
+    auto = (*SMALL, "precision=auto")
+    named = train(options(scene, "named", settings=(*SMALL, f"precision={taken}")))
+    chosen = train(options(scene, settings=auto))
+    record = run_json(chosen)
+    assert record["recipe"]["precision"] == taken  # type: ignore[index]
+    assert set(record["seconds_per_step"]) == {"float32", "bfloat16"}  # type: ignore[call-overload]
+    assert chosen.score == named.score  # timing changes neither weights nor batches
+    slower[:] = [taken]  # the other is faster now, and a state named its own precision
+    for out in ("run", "named"):
+        again = train(options(scene, out, settings=auto, resume=True))
+        assert run_json(again)["recipe"]["precision"] == taken  # type: ignore[index]
 
 
 def test_resume_without_a_state_begins_and_says_so(scene: Path) -> None:
