@@ -8,6 +8,7 @@ broken off (unless it is bound by time).
 
 import copy
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,6 @@ from torch import nn
 from hsisr.datasets.patches import PatchSource
 from hsisr.errors import HsisrError, InputDataError
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.training.clock import Clock
 from hsisr.training.distributed import Workers
 from hsisr.training.feed import Feed, Tensors, opened_feed
 from hsisr.training.interruption import StopRequest, stop_requests
@@ -150,17 +150,17 @@ class Trainer:
 
     def run(self, feed: Feed, request: StopRequest) -> Ending:
         """Step until an end; leaves a state behind."""
-        clock = Clock(self.progress.seconds)
+        started = time.monotonic() - self.progress.seconds
         self.plan.network.train()
         if self.progress.validated_step < 0:
             self._validate(self._rate())
             self._save()
-        while (ending := self._ending(request, clock)) is None:
+        while (ending := self._ending(request, started)) is None:
             rate = self._step(feed)
             done = self.progress.step
             last = done == self.plan.total_steps
             if done % self.plan.validate_every == 0 or last:
-                self.progress.seconds = clock.seconds
+                self.progress.seconds = time.monotonic() - started
                 self._validate(rate)
                 self._save()
             elif done % self.plan.save_every == 0:
@@ -170,10 +170,10 @@ class Trainer:
         self._save()
         return ending
 
-    def _ending(self, request: StopRequest, clock: Clock) -> Ending | None:
+    def _ending(self, request: StopRequest, started: float) -> Ending | None:
         """Whether to go on, decided by the first process for all."""
         stop = request.signal is not None
-        seconds, signalled = self.plan.workers.from_first([clock.seconds, float(stop)])
+        seconds, signalled = self.plan.workers.from_first([time.monotonic() - started, float(stop)])
         self.progress.seconds = seconds
         if signalled:
             return "stopped"
