@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from hsisr.cli.console import expected_errors, print_json
-from hsisr.cli.options import Axes, Json, Overwrite, Quiet, Variable, Verbose, key_values, verbosity
+from hsisr.cli.options import Axes, Json, Overwrite, Quiet, Variable, Verbose, verbosity
+from hsisr.engine.options import key_values
 from hsisr.io.paths import scene_path
 
 

@@ -1,63 +1,124 @@
-"""Options that several commands share; each is declared once.
+"""Options on the command line: from the declarations in options dataclasses to Typer's parameters.
 
-Verbose, Quiet: every command. Json: every command with a result. Overwrite: upscale, degrade,
-sample, weights import. Variable, Axes: every command that reads a scene. Scale: upscale, degrade,
-evaluate. Device, Precision, Threads: every command that runs a network.
+`takes` gives a command every option of a dataclass. The types below are for commands that list
+their options one by one.
 """
 
-from typing import Annotated
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import Annotated, Any, Generic, TypeVar, get_args
 
 import typer
+
+from hsisr.engine import options as declarations
+from hsisr.engine.options import Option, declared
+
+_Options = TypeVar("_Options")
+
+
+@dataclass(frozen=True, slots=True)
+class Given(Generic[_Options]):
+    """Options as the command line gave them, before they are checked."""
+
+    kind: type[_Options]
+    values: Mapping[str, Any]
+    """By the name of the field; what was not given is left out."""
+
+    def made(self, **changes: Any) -> _Options:
+        """The options dataclass; `changes` take the place of what was given.
+
+        Raises:
+            UsageError: An option has an impossible value.
+        """
+        table = declared(self.kind)
+        parsed = {
+            name: value if (parse := table[name][1].parse) is None else parse(value)
+            for name, value in self.values.items()
+        }
+        given = {name: value for name, value in changes.items() if value is not None}
+        return self.kind(**{**parsed, **given})
+
+
+def takes(kind: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command one parameter for each option that a dataclass declares.
+
+    They take the place of the command's own parameter `options`, which receives a `Given`.
+
+    Args:
+        kind: A dataclass whose fields are annotated with `Option`.
+    """
+
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command)
+        derived = _parameters(kind)
+        parameters = [
+            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for name, one in own.parameters.items()
+            for parameter in (derived if name == "options" else [one])
+        ]
+        names = {parameter.name for parameter in derived}
+
+        @functools.wraps(command)
+        def called(**given: Any) -> None:
+            values = {n: v for n, v in given.items() if n in names and v is not None}
+            others = {n: v for n, v in given.items() if n not in names}
+            command(**others, options=Given(kind, values))
+
+        called.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+        called.__annotations__ = {p.name: p.annotation for p in parameters}
+        return called
+
+    return decorated
+
+
+def _parameters(kind: type[Any]) -> list[inspect.Parameter]:
+    defaults = {f.name: None if f.default is MISSING else f.default for f in fields(kind)}
+    return [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=defaults[name],
+            annotation=Annotated[option.given_as or given, _shown(name, option, defaults[name])],
+        )
+        for name, (given, option) in declared(kind).items()
+    ]
+
+
+def _shown(name: str, option: Option, default: object = None, least: int | None = None) -> Any:
+    """Typer's description of an option; a switch that is on by default gets its negative too."""
+    flags = option.flags
+    if default is not True and not any(flag.startswith("--") for flag in flags):
+        flags = (f"--{name.replace('_', '-')}", *flags)
+    return typer.Option(
+        *flags,
+        help=option.help,
+        metavar=option.metavar,
+        rich_help_panel=option.panel,
+        min=least,
+    )
+
+
+def _one(name: str, alias: object) -> Any:
+    """Typer's description of an option that is declared as a type of its own."""
+    option = next(found for found in get_args(alias) if isinstance(found, Option))
+    return _shown(name, option, least=option.least)
+
 
 Verbose = Annotated[
     int, typer.Option("--verbose", "-v", count=True, help="Say more; -vv shows tracebacks.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
-Variable = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="Variable of a .mat file, or array of a Zarr store, that holds the cube.",
-    ),
-]
-Axes = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ORDER",
-        help="Axis order of a .mat or .npy file or Zarr store: b(and) r(ow) c(olumn), as rcb.",
-    ),
-]
-Scale = Annotated[
-    int, typer.Option("--scale", "-s", help="HR pixels per LR pixel along a side: 2, 4 or 8.")
-]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
-Precision = Annotated[
-    str, typer.Option(help="float32, or bfloat16 / float16 for the network alone.")
-]
-Threads = Annotated[
-    int | None, typer.Option(min=1, help="Processor threads; all cores by default.")
-]
+Overwrite = Annotated[bool, _one("overwrite", declarations.Overwrite)]
+Variable = Annotated[str | None, _one("variable", declarations.Variable)]
+Axes = Annotated[str | None, _one("axes", declarations.Axes)]
+Scale = Annotated[int, _one("scale", declarations.Scale)]
+Device = Annotated[str, _one("device", declarations.Device)]
+Threads = Annotated[int | None, _one("threads", declarations.Threads)]
 
 
 def verbosity(verbose: int, *, quiet: bool) -> int:
     """One number for how much to say: -1 quiet, 0 normal, 1 verbose, 2 debug."""
     return -1 if quiet else verbose
-
-
-def key_values(texts: list[str]) -> dict[str, str]:
-    """Creation options from KEY=VALUE texts.
-
-    Raises:
-        UsageError: A text is not of that form.
-    """
-    from hsisr.errors import UsageError
-
-    pairs = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise UsageError(f"--co {text}: expected KEY=VALUE")
-        pairs[key.upper()] = value
-    return pairs

@@ -8,21 +8,9 @@ import typer
 
 from hsisr.cli.console import QUIET, expected_errors, print_json, say
 from hsisr.cli.openmp import sleep_beside_others
-from hsisr.cli.options import (
-    Axes,
-    Device,
-    Json,
-    Overwrite,
-    Precision,
-    Quiet,
-    Scale,
-    Threads,
-    Variable,
-    Verbose,
-    key_values,
-    verbosity,
-)
+from hsisr.cli.options import Given, Json, Quiet, Verbose, takes, verbosity
 from hsisr.cli.progress import progress_bars
+from hsisr.engine.options import UpscaleOptions
 from hsisr.io.paths import scene_path
 
 if TYPE_CHECKING:
@@ -31,6 +19,7 @@ if TYPE_CHECKING:
     from hsisr.commands.upscale import UpscaleResult
 
 
+@takes(UpscaleOptions)
 def upscale(
     output: Annotated[
         Path,
@@ -42,6 +31,7 @@ def upscale(
             help="Output file; a folder for several scenes.",
         ),
     ],
+    options: Given[UpscaleOptions],
     sources: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -54,62 +44,7 @@ def upscale(
         Path | None,
         typer.Option("--list", metavar="FILE", help="More scenes, one path a line; - for stdin."),
     ] = None,
-    scale: Scale = 4,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            help="bicubic, nearest, lanczos, released weights by name, or a .safetensors file. "
-            "[default: the released any-sensor weights of that scale]",
-        ),
-    ] = None,
-    format: Annotated[  # noqa: A002
-        str | None,
-        typer.Option("--format", "-f", help="GTiff, COG, ENVI, MAT or Zarr. [default: by suffix]"),
-    ] = None,
     cog: Annotated[bool, typer.Option("--cog", help="Cloud-optimised GeoTIFF.")] = False,
-    dtype: Annotated[
-        str | None,
-        typer.Option("--dtype", "-t", help="Output data type. [default: the input's]"),
-    ] = None,
-    creation_options: Annotated[
-        list[str] | None,
-        typer.Option("--co", metavar="KEY=VALUE", help="GDAL creation option; repeatable."),
-    ] = None,
-    overviews: Annotated[bool, typer.Option("--overviews", help="Add overviews.")] = False,
-    quicklook: Annotated[
-        Path | None,
-        typer.Option(help="PNG with input and output side by side (a folder for several)."),
-    ] = None,
-    bad_bands: Annotated[
-        str,
-        typer.Option(help="Bands marked bad, empty or constant: interpolate, keep or drop."),
-    ] = "interpolate",
-    consistency: Annotated[
-        bool, typer.Option(help="Make the area average of the output equal the input.")
-    ] = True,
-    tile: Annotated[int | None, typer.Option(help="Tile side in LR pixels.")] = None,
-    overlap: Annotated[int | None, typer.Option(help="Blended tile border, LR pixels.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Tiles computed at once.")] = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Dask scheduler whose workers do it (tcp://host:port), or local:N for N "
-            "processes here.",
-        ),
-    ] = None,
-    device: Device = "auto",
-    precision: Precision = "float32",
-    threads: Threads = None,
-    variable: Variable = None,
-    axes: Axes = None,
-    overwrite: Overwrite = False,
-    resume: Annotated[
-        bool,
-        typer.Option("--resume", help="Go on with the finished strips of a run broken off."),
-    ] = False,
     skip_existing: Annotated[
         bool,
         typer.Option("--skip-existing", help="Leave out finished scenes; redo broken-off ones."),
@@ -144,30 +79,8 @@ def upscale(
     with expected_errors(level):
         from hsisr.commands.archive import Wanted, select
         from hsisr.commands.batch import Done, make_folder, upscale_all
-        from hsisr.engine.options import UpscaleOptions
 
-        options = UpscaleOptions(
-            scale=scale,
-            model=model,
-            bad_bands=bad_bands,  # type: ignore[arg-type]  # checked at birth
-            consistency=consistency,
-            tile=tile,
-            overlap=overlap,
-            batch_size=batch_size,
-            scheduler=scheduler,
-            device=device,
-            precision=precision,
-            threads=threads,
-            dtype=dtype,
-            format=_format(format, cog=cog),
-            creation_options=key_values(creation_options or []),
-            overviews=overviews,
-            overwrite=overwrite,
-            resume=resume,
-            variable=variable,
-            axes=axes,
-            quicklook=quicklook,
-        )
+        how = options.made(format=_format(options.values.get("format"), cog=cog))
         wanted = Wanted(
             sources=sources or (),
             list=listed,
@@ -176,7 +89,7 @@ def upscale(
             asset=asset,
             items=stac,
         )
-        selection = select(wanted, options, os.environ)
+        selection = select(wanted, how, os.environ)
         if level > QUIET:
             _say_shard(selection)
         if selection.in_folder and not dry_run:
@@ -184,7 +97,7 @@ def upscale(
         outcomes: list[Outcome] = []
         with progress_bars(enabled=level > QUIET and not dry_run) as bar:
             for outcome in upscale_all(
-                selection, options, skip_existing=skip_existing, dry_run=dry_run, progress=bar
+                selection, how, skip_existing=skip_existing, dry_run=dry_run, progress=bar
             ):
                 outcomes.append(outcome)
                 if not json and isinstance(outcome, Done):

@@ -4,10 +4,9 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
-from dataclasses import fields, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
 
 from hsisr import __version__
 from hsisr.commands.archive import Work
@@ -18,7 +17,7 @@ from hsisr.commands.model_choice import ChosenModel, choose_model
 from hsisr.commands.storage import refuse_same_file
 from hsisr.engine.device import device_named, torch_threads
 from hsisr.engine.memory_estimate import room_at_hand
-from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.options import AFFECTS_BITS, UpscaleOptions
 from hsisr.engine.stitch import Stitched, stitch
 from hsisr.errors import HsisrWarning, InputDataError, MovedValuesWarning
 from hsisr.io.async_writer import writing_async
@@ -33,8 +32,6 @@ from hsisr.resume.lock import RunKey, RunLock, is_unfinished, locked_run, run_pl
 
 __all__ = ["Progress", "UpscaleResult", "plan_upscale", "upscale"]
 
-_FREE: Final = ("overwrite", "quicklook", "resume", "scheduler", "device", "threads", "model")
-"""Options that do not decide the result, or stand in a run's binding as what came of them."""
 Progress = Callable[[int, int], None]
 """Called with the tiles finished and the tiles in all."""
 
@@ -157,9 +154,8 @@ def _unfinished(
     source: Path, output: Path, options: UpscaleOptions, model: ChosenModel, threads: int
 ) -> AbstractContextManager[RunLock]:
     """The run as it stands: begun now, or by an earlier one that was broken off."""
-    named = {f.name: getattr(options, f.name) for f in fields(options) if f.name not in _FREE}
     settings = {
-        **named,
+        **{name: getattr(options, name) for name in sorted(AFFECTS_BITS)},
         "creation_options": dict(options.creation_options),
         "device": device_named(options.device).type,
         "threads": threads,

@@ -1,19 +1,217 @@
-"""How to upscale: the options of `hsisr upscale`, checked at birth."""
+"""The options of `hsisr upscale`: each is declared once, and checked when the options are made.
+
+The command line, the key of an interrupted run, the completion record, the provenance tags and the
+reference page derive from the declarations.
+"""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Literal, get_args
-
-import numpy as np
+from typing import Annotated, Any, Final, get_type_hints
 
 from hsisr.errors import UsageError
 from hsisr.models.descriptor import SCALES
 
-_SCHEDULER: Final = re.compile(r"local:[1-9]\d{0,3}|(tcp|tls|ws|wss|ucx)://.+:\d{1,5}")
-BadBands = Literal["interpolate", "keep", "drop"]
+MODEL, OUTPUT, INPUT, TILES, MACHINE, RUN = (
+    *("Model", "Output", "Input", "Tiles", "Machine", "Run"),
+)
+"""Panels of the help."""
+PRECISIONS: Final = ("float32", "bfloat16", "float16")
+_DEVICE: Final = r"auto|cpu|mps|cuda(:\d{1,4})?"
+_SCHEDULER: Final = r"local:[1-9]\d{0,3}|(tcp|tls|ws|wss|ucx)://.+:\d{1,5}"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """The declaration of an option, in the `Annotated` type of a dataclass field.
+
+    The field has the type and the default; None means that the option was not given.
+    """
+
+    help: str
+    flags: tuple[str, ...] = ()
+    """On the command line, beside or instead of the field's name with dashes."""
+    metavar: str | None = None
+    panel: str | None = None
+    affects_result: bool = False
+    """An output made with another value is another output: it is compared with the completion
+    record and, by a resumed run, with the interrupted one."""
+    affects_rounding: bool = False
+    """Decides the last bits: a resumed run needs the same value, a finished output does not."""
+    in_tags: bool = True
+    """Stands in the provenance tags of outputs; False for what is nobody else's business."""
+    least: int | None = None
+    choices: tuple[Any, ...] = ()
+    pattern: str | None = None
+    """Regular expression that the whole text must match."""
+    expected: str = ""
+    """For the message about an impossible value, where it does not follow from the rest."""
+    check: Callable[[Any], bool] | None = None
+    """True for possible values; asked only for what is given."""
+    given_as: Any = None
+    """Type on the command line, where it is not the field's."""
+    parse: Callable[[Any], Any] | None = None
+    """From what the command line gives to the field's value."""
+
+    def allows(self, value: Any) -> bool:
+        """Whether a value is possible; None, not given, always is."""
+        return value is None or not (
+            (self.least is not None and value < self.least)
+            or (self.choices and value not in self.choices)
+            or (self.pattern is not None and not re.fullmatch(self.pattern, value))
+            or (self.check is not None and not self.check(value))
+        )
+
+    def possible(self) -> str:
+        """Possible values in words."""
+        if self.choices and not self.expected:
+            *others, last = map(str, self.choices)
+            return f"{', '.join(others)} or {last}"
+        return self.expected or f"at least {self.least}"
+
+
+def declared(kind: type) -> dict[str, tuple[Any, Option]]:
+    """(type, declaration) of each option of a dataclass, by the name of its field."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {
+        f.name: (hints[f.name].__origin__, option)
+        for f in fields(kind)
+        for option in getattr(hints[f.name], "__metadata__", ())
+        if isinstance(option, Option)
+    }
+
+
+def refuse_impossible(options: Any) -> None:
+    """Check every declared option of a dataclass by its own declaration.
+
+    Raises:
+        UsageError: One or more have impossible values; all are named.
+    """
+    complaints = list(_complaints(options))
+    if complaints:
+        raise UsageError("; ".join(complaints))
+
+
+def _complaints(options: Any) -> Iterator[str]:
+    for name, (_, option) in declared(type(options)).items():
+        value = getattr(options, name)
+        try:
+            fits = option.allows(value)
+        except TypeError:  # a text where a number is compared, or the like
+            fits = False
+        if not fits:
+            shown = repr(value) if isinstance(value, str) else value
+            yield f"{name.replace('_', '-')} {shown}: expected {option.possible()}"
+
+
+def key_values(texts: list[str]) -> dict[str, str]:
+    """Creation options from KEY=VALUE texts.
+
+    Raises:
+        UsageError: A text is not of that form.
+    """
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--co {text}: expected KEY=VALUE")
+        pairs[key.upper()] = value
+    return pairs
+
+
+def _is_number_type(name: str) -> bool:
+    import numpy as np  # late: the command line reads the declarations for its help
+
+    try:
+        return np.dtype(name).kind in "iuf"
+    except TypeError:
+        return False
+
+
+Scale = Annotated[
+    int,
+    Option(
+        "HR pixels per LR pixel along a side: 2, 4 or 8.",
+        ("-s",),
+        panel=MODEL,
+        affects_result=True,
+        choices=SCALES,
+    ),
+]
+Device = Annotated[
+    str,
+    Option(
+        "auto, cpu, cuda, cuda:N or mps.",
+        panel=MACHINE,
+        pattern=_DEVICE,
+        expected="auto, cpu, cuda, cuda:N or mps",
+    ),
+]
+Precision = Annotated[
+    str,
+    Option(
+        "float32, or bfloat16 / float16 for the network alone.",
+        panel=MACHINE,
+        affects_result=True,
+        choices=PRECISIONS,
+    ),
+]
+Threads = Annotated[
+    int | None, Option("Processor threads; all cores by default.", panel=MACHINE, least=1)
+]
+Variable = Annotated[
+    str | None,
+    Option(
+        "Variable of a .mat file, or array of a Zarr store, that holds the cube.",
+        metavar="NAME",
+        panel=INPUT,
+        affects_result=True,
+    ),
+]
+Axes = Annotated[
+    str | None,
+    Option(
+        "Axis order of a .mat or .npy file or Zarr store: b(and) r(ow) c(olumn), as rcb.",
+        metavar="ORDER",
+        panel=INPUT,
+        affects_result=True,
+    ),
+]
+Dtype = Annotated[
+    str | None,
+    Option(
+        "Output data type. [default: the input's]",
+        ("-t",),
+        panel=OUTPUT,
+        affects_result=True,
+        check=_is_number_type,
+        expected="a number type such as int16 or float32",
+    ),
+]
+Format = Annotated[
+    str | None,
+    Option(
+        "GTiff, COG, ENVI, MAT or Zarr. [default: by suffix]",
+        ("-f",),
+        panel=OUTPUT,
+        affects_result=True,
+    ),
+]
+CreationOptions = Annotated[
+    Mapping[str, str],
+    Option(
+        "GDAL creation option; repeatable.",
+        ("--co",),
+        metavar="KEY=VALUE",
+        panel=OUTPUT,
+        affects_result=True,
+        given_as=list[str] | None,
+        parse=key_values,
+    ),
+]
+Overwrite = Annotated[bool, Option("Replace an existing output.", panel=OUTPUT)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,93 +222,111 @@ class UpscaleOptions:
         UsageError: An option has an impossible value.
     """
 
-    scale: int = 4
-    """HR pixels per LR pixel along a side: 2, 4 or 8."""
-    model: str | None = None
-    """bicubic, nearest, lanczos, released weights by name, or a safetensors file; None takes the
-    released any-sensor weights of that scale, or bicubic while there are none."""
-    bad_bands: BadBands = "interpolate"
-    """What becomes of bands that are marked bad, empty or constant: interpolated beside the
-    network, kept in the network's groups, or dropped from the output."""
-    consistency: bool = True
-    """Make the area average of the output equal the input."""
-    tile: int | None = None
-    """Side of a tile in LR pixels; None: as the model likes it."""
-    overlap: int | None = None
-    """Blended border of neighbouring tiles in LR pixels; None: as the model likes it."""
-    batch_size: int | None = None
-    """Tiles computed at once; None: as many as pay on the device and fit its memory."""
-    scheduler: str | None = None
-    """Address of a Dask scheduler (tcp://host:port) whose workers do the work, or local:N for N
-    processes of this machine; None: this process does it."""
-    device: str = "auto"
-    precision: str = "float32"
-    """Of the network alone: float32, bfloat16 or float16."""
-    threads: int | None = None
-    """Processor threads; None: all, or with a scheduler one for each worker."""
-    dtype: str | None = None
-    """Data type of the output; None: that of the input."""
-    format: str | None = None
-    """GTiff, COG, ENVI, MAT or Zarr; None: by the suffix of the output."""
-    creation_options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """GDAL creation options of the output."""
-    overviews: bool = False
-    overwrite: bool = False
-    resume: bool = False
-    """Go on with what a run of the same settings finished before it was broken off."""
-    variable: str | None = None
-    """Variable of a .mat file."""
-    axes: str | None = None
-    """Axis order of a .mat or .npy file."""
-    quicklook: Path | None = None
-    """Where to put a PNG with input and output side by side."""
+    scale: Scale = 4
+    model: Annotated[
+        str | None,
+        Option(
+            "bicubic, nearest, lanczos, released weights by name, or a .safetensors file. "
+            "[default: the released any-sensor weights of that scale]",
+            ("-m",),
+            panel=MODEL,
+        ),
+    ] = None
+    format: Format = None
+    dtype: Dtype = None
+    creation_options: CreationOptions = field(default_factory=lambda: MappingProxyType({}))
+    overviews: Annotated[bool, Option("Add overviews.", panel=OUTPUT, affects_result=True)] = False
+    quicklook: Annotated[
+        Path | None,
+        Option(
+            "PNG with input and output side by side (a folder for several).",
+            panel=OUTPUT,
+            in_tags=False,
+        ),
+    ] = None
+    bad_bands: Annotated[
+        str,
+        Option(
+            "Bands marked bad, empty or constant: interpolate, keep or drop.",
+            panel=MODEL,
+            affects_result=True,
+            choices=("interpolate", "keep", "drop"),
+        ),
+    ] = "interpolate"
+    consistency: Annotated[
+        bool,
+        Option(
+            "Make the area average of the output equal the input.",
+            panel=MODEL,
+            affects_result=True,
+        ),
+    ] = True
+    tile: Annotated[
+        int | None,
+        Option(
+            "Tile side in LR pixels. [default: the weights']",
+            panel=TILES,
+            affects_result=True,
+            least=1,
+        ),
+    ] = None
+    overlap: Annotated[
+        int | None,
+        Option(
+            "Blended tile border, LR pixels. [default: the weights']",
+            panel=TILES,
+            affects_result=True,
+            least=0,
+        ),
+    ] = None
+    batch_size: Annotated[
+        int | None,
+        Option(
+            "Tiles computed at once. [default: as many as pay and fit]",
+            panel=TILES,
+            affects_rounding=True,
+            least=1,
+        ),
+    ] = None
+    scheduler: Annotated[
+        str | None,
+        Option(
+            "Dask scheduler whose workers do it (tcp://host:port), or local:N for N processes "
+            "here.",
+            metavar="ADDRESS",
+            panel=MACHINE,
+            in_tags=False,
+            pattern=_SCHEDULER,
+            expected="tcp://host:port or local:N",
+        ),
+    ] = None
+    device: Device = "auto"
+    precision: Precision = "float32"
+    threads: Threads = None
+    variable: Variable = None
+    axes: Axes = None
+    overwrite: Overwrite = False
+    resume: Annotated[
+        bool,
+        Option(
+            "Resume an interrupted run: keep the strips that it finished.",
+            panel=RUN,
+            in_tags=False,
+        ),
+    ] = False
 
     def __post_init__(self) -> None:
-        complaints = [
-            text
-            for wrong, text in (
-                (self.scale not in SCALES, f"scale {self.scale}: expected 2, 4 or 8"),
-                (
-                    self.bad_bands not in get_args(BadBands),
-                    f"bad-bands {self.bad_bands!r}: expected interpolate, keep or drop",
-                ),
-                (self.tile is not None and self.tile < 1, f"tile {self.tile}: expected at least 1"),
-                (
-                    self.overlap is not None and self.overlap < 0,
-                    f"overlap {self.overlap}: expected 0 or more",
-                ),
-                (
-                    self.batch_size is not None and self.batch_size < 1,
-                    f"batch-size {self.batch_size}: expected at least 1",
-                ),
-                (
-                    self.threads is not None and self.threads < 1,
-                    f"threads {self.threads}: expected at least 1",
-                ),
-                (
-                    self.scheduler is not None and not _SCHEDULER.fullmatch(self.scheduler),
-                    f"scheduler {self.scheduler!r}: expected tcp://host:port or local:N",
-                ),
-                (
-                    self.dtype is not None and _unknown_dtype(self.dtype),
-                    f"dtype {self.dtype!r}: expected a number type such as int16 or float32",
-                ),
-            )
-            if wrong
-        ]
-        if (
-            self.tile is not None
-            and self.overlap is not None
-            and self.overlap >= self.tile
-            and not complaints
-        ):
-            complaints.append(f"overlap {self.overlap}: expected less than tile {self.tile}")
-        if complaints:
-            raise UsageError("; ".join(complaints))
+        refuse_impossible(self)
+        if self.tile is not None and self.overlap is not None and self.overlap >= self.tile:
+            raise UsageError(f"overlap {self.overlap}: expected less than tile {self.tile}")
 
 
-def _unknown_dtype(name: str) -> bool:
-    try:
-        return np.dtype(name).kind not in "iuf"
-    except TypeError:
-        return True
+def _named(holds: Callable[[Option], bool]) -> frozenset[str]:
+    return frozenset(name for name, (_, o) in declared(UpscaleOptions).items() if holds(o))
+
+
+AFFECTS_RESULT: Final = _named(lambda option: option.affects_result)
+"""Options that an output depends on, beside the model, which is compared by its weights' hash."""
+AFFECTS_BITS: Final = _named(lambda option: option.affects_result or option.affects_rounding)
+"""Options that a resumed run must share with the interrupted one, beside the model."""
+NOT_IN_TAGS: Final = _named(lambda option: not option.in_tags)

@@ -4,8 +4,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
+from pathlib import PurePath
 from typing import Any
 
+from hsisr.engine.options import NOT_IN_TAGS
 from hsisr.scene.metadata import SceneMetadata
 
 PREFIX = "HSISR_"
@@ -28,12 +30,19 @@ def provenance_tags(
         "VERSION": __version__,
         "SOURCE": source,
         "MODEL": model,
-        "OPTIONS": json.dumps(plain_options(options), sort_keys=True),
+        "OPTIONS": json.dumps(_without_folders(plain_options(options)), sort_keys=True),
         "CREATED": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     if weights_sha256:
         tags["WEIGHTS_SHA256"] = weights_sha256
     return {PREFIX + key: value for key, value in tags.items()}
+
+
+def _without_folders(options: dict[str, Any]) -> dict[str, Any]:
+    """Plain options in which a weights file has no folder: outputs are for other people, too."""
+    if "model" not in options:
+        return options
+    return {**options, "model": PurePath(options["model"]).name}
 
 
 def provenance_of(metadata: SceneMetadata) -> dict[str, str]:
@@ -61,12 +70,15 @@ def with_provenance(metadata: SceneMetadata, tags: Mapping[str, str]) -> SceneMe
 
 
 def plain_options(options: Any) -> dict[str, Any]:
-    """Options, a dataclass or a mapping, as values for JSON; unset ones are left out."""
+    """Options, a dataclass or a mapping, as values for JSON.
+
+    Left out: what is unset or switched off, and what `Option.in_tags` says belongs in no output.
+    """
     table: Mapping[str, Any] = options
     if is_dataclass(options):  # asdict() copies deeply, which a mapping proxy does not allow
         table = {f.name: getattr(options, f.name) for f in fields(options)}
     return {
         key: value if isinstance(value, (bool, int, float, str)) else str(value)
         for key, value in table.items()
-        if key not in ("resume", "scheduler") and value not in (None, {}, (), False)
+        if key not in NOT_IN_TAGS and not (value is None or value is False or value in ({}, ()))
     }

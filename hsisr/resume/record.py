@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.options import AFFECTS_RESULT, UpscaleOptions
 from hsisr.io.paths import RemotePath, beside
 from hsisr.io.remote.files import read_beginning, write_whole
 from hsisr.io.scene_files import FileState
@@ -22,16 +22,6 @@ from hsisr.training.files import replace_file
 FOLDER: Final = ".hsisr"
 _FORMAT: Final = 1
 _LARGEST: Final = 2**20
-
-AFFECTS_RESULT: Final = frozenset(
-    {"scale", "bad_bands", "consistency", "tile", "overlap", "precision", "dtype", "format"}
-    | {"creation_options", "overviews", "variable", "axes"}
-)
-"""Options that an output depends on, beside the model."""
-HARMLESS: Final = frozenset(
-    {"model", "batch_size", "device", "threads", "overwrite", "resume", "scheduler", "quicklook"}
-)
-"""Options that say where, how fast and beside what it is made; the model is compared by itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ import rasterio
 from hsisr.commands.archive import Failure, Wanted, select
 from hsisr.commands.batch import Done, Outcome, Skipped, upscale_all
 from hsisr.commands.upscale import upscale
-from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.options import UpscaleOptions, declared
 from hsisr.errors import HsisrWarning, OutputExistsError
-from hsisr.resume.record import AFFECTS_RESULT, HARMLESS, read_record, record_path
+from hsisr.resume.record import read_record, record_path
 from tests.commands.files import counts, write_tif
 
 BICUBIC = UpscaleOptions(scale=2, model="bicubic")
@@ -179,8 +179,25 @@ def test_options_that_change_no_number_do_not_matter(scene: Path, out: Path) -> 
 
 
 def test_every_option_is_known_to_matter_or_not() -> None:
-    assert {field.name for field in fields(UpscaleOptions)} == AFFECTS_RESULT | HARMLESS
-    assert not AFFECTS_RESULT & HARMLESS
+    assert declared(UpscaleOptions).keys() == {field.name for field in fields(UpscaleOptions)}
+
+
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [({"overlap": 0}, {}), ({}, {"overlap": 0}), ({"overlap": 0}, {"overlap": 1})],
+)
+def test_zero_is_a_value_in_tags_and_records(
+    scene: Path, out: Path, then: dict[str, Any], now: dict[str, Any]
+) -> None:
+    output = made(scene, out, replace(BICUBIC, **then))
+    for record in (True, False):
+        if not record:
+            forget(output)
+        reason = "was made with other options (overlap)"
+        asked = replace(BICUBIC, **now)
+        assert_kept(once(scene, out, asked), output, output.read_bytes(), reason)
+        asked = replace(BICUBIC, **then)
+        assert isinstance(once(scene, out, asked), Skipped)
 
 
 def _touch(output: Path) -> None:
