@@ -40,6 +40,7 @@ def _text(found: "SceneInfo") -> str:
     place = table["georeference"] or {}
     rows = [
         ("format", table["format"]),
+        *_product(table["product"]),
         ("size", f"{table['bands']} bands, {table['rows']} rows, {table['cols']} columns"),
         ("numbers", table["dtype"]),
         ("nodata", _nodata(table["nodata"], masked=table["mask"])),
@@ -51,6 +52,15 @@ def _text(found: "SceneInfo") -> str:
         ("", f"{table['upscaled_x4']['bytes'] / 1e6:,.1f} MB before compression"),
     ]
     return "\n".join([table["path"], *(f"  {name:<12}{value}" for name, value in rows)])
+
+
+def _product(told: dict[str, str | None]) -> list[tuple[str, str]]:
+    """A line for each fact that the scene tells."""
+    rows = [("product" if key == "name" else key, told[key]) for key in list(told)[:4]]
+    if told["sun_elevation"] and told["sun_azimuth"]:
+        sun = f"elevation {told['sun_elevation']}, azimuth {told['sun_azimuth']} degrees"
+        rows.append(("sun", sun))
+    return [(name, text) for name, text in rows if text]
 
 
 def _nodata(number: object, *, masked: bool) -> str:
@@ -78,4 +88,10 @@ def _place(place: dict[str, object]) -> str:
     if isinstance(transform, list):
         how = f"pixel {abs(transform[0]):g} x {abs(transform[4]):g}, origin {transform[2]:g}, "
         how += f"{transform[5]:g}"
+    if place["pixel_positions"]:
+        how += ", longitude and latitude of each pixel"
+    if isinstance(place["lookup_table"], list):
+        how += ", lookup table to a map grid of {} rows and {} columns".format(
+            *place["lookup_table"]
+        )
     return f"{name}; {how}{'; RPCs' if place['rpcs'] else ''}"

@@ -3,14 +3,23 @@
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from hsisr.io.open import open_scene
-from hsisr.scene.georeference import Georeference
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling.windows import Window
+
+PRODUCT_FIELDS: Final = {
+    "name": "product",
+    "level": "processing level",
+    "sensor": "sensor type",
+    "acquired": "acquisition time",
+    "sun_azimuth": "sun azimuth",
+    "sun_elevation": "sun elevation",
+}
+"""What is told of the product a scene is delivered as, and the header field that holds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +50,9 @@ class SceneInfo:
             "wavelengths_nm": axis.wavelengths_nm,
             "fwhm_nm": axis.fwhm_nm,
             "band_names": axis.names,
+            "product": {key: meta.header.get(name) for key, name in PRODUCT_FIELDS.items()},
             "bad_bands": None if good is None else [b + 1 for b, ok in enumerate(good) if not ok],
-            "georeference": _place(meta.georeference),
+            "georeference": _place(meta),
             "header": dict(meta.header),
             "upscaled_x4": self.cost(4),
         }
@@ -69,7 +79,8 @@ def _plain(number: float | None) -> float | str | None:
     return "NaN" if number is not None and np.isnan(number) else number
 
 
-def _place(place: Georeference) -> dict[str, Any] | None:
+def _place(meta: SceneMetadata) -> dict[str, Any] | None:
+    place, pixels = meta.georeference, meta.geolocation
     if not place.exists:
         return None
     affine = place.transform
@@ -78,4 +89,6 @@ def _place(place: Georeference) -> dict[str, Any] | None:
         "transform": affine and list(affine)[:6],
         "gcps": len(place.gcps),
         "rpcs": bool(place.rpcs),
+        "pixel_positions": pixels is not None,
+        "lookup_table": pixels and pixels.table and list(pixels.table.rows.shape),
     }

@@ -28,7 +28,8 @@ class CroppedScene(DelegatingScene):
                 f"{rows} x {cols}"
             )
         super().__init__(scene)
-        self.metadata = replace(whole, rows=rows, cols=cols)
+        places = whole.geolocation and whole.geolocation.cropped(rows, cols)
+        self.metadata = replace(whole, rows=rows, cols=cols, geolocation=places)
 
     def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
         """See `Scene.read_stored`."""

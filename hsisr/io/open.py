@@ -143,13 +143,16 @@ def _opener(path: Path, variable: str | None, axes: str | None) -> Callable[[], 
     if start.startswith(b"\x93NUMPY"):
         _no_array_options("a .npy file", variable, None)
         return lambda: NpyScene(path, axes)
+    if start.startswith(_HDF5) or path.suffix.lower() in _PRODUCTS:
+        from hsisr.io.products.open import open_hdf  # loads h5py
+
+        return lambda: open_hdf(path, variable=variable, axes=axes)
     _no_array_options("this kind of file", variable, axes)
     if start.startswith(_TIFF):
         return lambda: open_stack(path) if is_tiff_stack(path) else open_raster(path)
-    _refuse_products(path, start)
-    if path.suffix.lower() == ".hdr" or header_beside(path) is not None:
-        return lambda: open_envi(path)
-    return lambda: open_raster(path)
+    _refuse_xml(path)
+    envi = path.suffix.lower() == ".hdr" or header_beside(path) is not None
+    return (lambda: open_envi(path)) if envi else (lambda: open_raster(path))
 
 
 def _opener_of_folder(path: Path, variable: str | None, axes: str | None) -> Callable[[], Scene]:
@@ -191,13 +194,7 @@ def _start(path: Path) -> bytes:
     return start
 
 
-def _refuse_products(path: Path, start: bytes) -> None:
-    product = path.suffix.lower() in _PRODUCTS or start.startswith((_HDF5, b"CDF"))
-    if product:
-        raise InputDataError(
-            "netCDF and HDF products (EMIT, PRISMA, DESIS, ...) are not supported yet; convert the "
-            "cube to GeoTIFF or ENVI first"
-        )
+def _refuse_xml(path: Path) -> None:
     if path.suffix.lower() == ".xml":
         raise InputDataError(
             "product metadata (EnMAP's METADATA.XML) is not supported yet; name the .TIF with the "

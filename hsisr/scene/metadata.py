@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from hsisr.errors import InputDataError
+from hsisr.scene.geolocation import Geolocation
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.quantisation import StoredNumbers
 from hsisr.scene.spectral_axis import SpectralAxis
@@ -25,6 +26,8 @@ class SceneMetadata:
     stored: StoredNumbers
     spectral_axis: SpectralAxis
     georeference: Georeference = field(default_factory=Georeference)
+    geolocation: Geolocation | None = None
+    """Where each pixel lies, for a scene in sensor geometry whose file says so."""
     header: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     """ENVI header fields that have no field of their own here (acquisition time, sensor type,
     default bands, ...), keys in lower case with spaces; braces around lists are kept."""
@@ -42,6 +45,11 @@ class SceneMetadata:
         for values in (*per_band, self.band_tags or None):
             if values is not None and len(values) != self.bands:
                 raise InputDataError(f"found {len(values)} per-band fields for {self.bands} bands")
+        if self.geolocation is not None and self.geolocation.shape != (self.rows, self.cols):
+            raise InputDataError(
+                f"found the places of {self.geolocation.shape} pixels, expected those of "
+                f"{(self.rows, self.cols)}"
+            )
 
     @property
     def bands(self) -> int:
@@ -60,6 +68,7 @@ class SceneMetadata:
             rows=self.rows * scale,
             cols=self.cols * scale,
             georeference=self.georeference.finer(scale),
+            geolocation=self.geolocation and self.geolocation.finer(scale),
         )
 
     def coarser(self, scale: int) -> "SceneMetadata":
@@ -77,6 +86,7 @@ class SceneMetadata:
             rows=self.rows // scale,
             cols=self.cols // scale,
             georeference=self.georeference.coarser(scale),
+            geolocation=self.geolocation and self.geolocation.coarser(scale),
         )
 
     def with_bands(self, bands: Sequence[int]) -> "SceneMetadata":

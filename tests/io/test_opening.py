@@ -108,9 +108,9 @@ BROKEN = {
     "noise.hdr": (b"some radiance header", "does not begin with ENVI"),
     "cube.mat": (b"no variables in here" * 20, "not a whole MATLAB file"),
     "cube.npy": (b"\x93NUMPY\x01\0v\0{'descr'", "cannot be read as a numpy array"),
-    "EMIT_L2A_RFL.nc": (b"\x89HDF\r\n\x1a\n", "EMIT, PRISMA, DESIS"),
-    "PRS_L2D.he5": (b"\x89HDF\r\n\x1a\n", "convert the cube to GeoTIFF or ENVI"),
-    "classic.nc": (b"CDF\x01", "are not supported yet"),
+    "EMIT_L2A_RFL.nc": (b"\x89HDF\r\n\x1a\n", "not a whole HDF5 or netCDF-4 file"),
+    "PRS_L2D.he5": (b"\x89HDF\r\n\x1a\n", "it is truncated or damaged"),
+    "classic.nc": (b"CDF\x01", "found a classic netCDF file, expected netCDF-4"),
     "ENMAP-METADATA.XML": (b"<?xml version='1.0'?>", "name the .TIF"),
 }
 

@@ -1,0 +1,143 @@
+"""EMIT, the imaging spectrometer on the ISS: L1B radiance and L2A reflectance.
+
+NetCDF-4 in sensor geometry, axes (downtrack, crosstrack, bands), with longitude and latitude of
+every pixel and a lookup table to a map grid. Source: EMIT L1B and L2A product specifications and
+user guides, NASA LP DAAC (doi 10.5067/EMIT/EMITL1BRAD.001, 10.5067/EMIT/EMITL2ARFL.001).
+"""
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from affine import Affine
+
+from hsisr.errors import InputDataError, UsageError
+from hsisr.io.products.fields import (
+    product_header,
+    refuse_level,
+    require_rising,
+    swath_georeference,
+)
+from hsisr.io.products.hdf import HdfFile, HdfScene, only_source
+from hsisr.scene.geolocation import Geolocation, LookupTable
+from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.quantisation import StoredNumbers
+from hsisr.scene.spectral_axis import SpectralAxis
+
+_CUBES: Final = ("radiance", "reflectance", "reflectance_uncertainty")
+_BANDS: Final = "sensor_band_parameters"
+_PLACE: Final = "location"
+
+
+def is_emit(file: HdfFile) -> bool:
+    """True for a file of the EMIT mission, whatever its level."""
+    return (file.text("title") or "").startswith("EMIT") or file.text("instrument") == "EMIT"
+
+
+def open_emit(path: Path, file: HdfFile, variable: str | None) -> HdfScene:
+    """Open a radiance or reflectance file in sensor geometry.
+
+    Args:
+        path: What the user named.
+        file: The open file; closing the scene closes it.
+        variable: Another cube of the file, for example `obs`, which has no wavelengths.
+
+    Raises:
+        InputDataError: A group is missing, or the file holds no spectra.
+        UsageError: There is no cube of that name.
+    """
+    title = file.text("title") or "EMIT"
+    level = next((word for word in title.split() if word[:1] == "L" and word[1:2].isdigit()), "L?")
+    refuse_level(level, product="EMIT", expected="L1B radiance or L2A reflectance")
+    name = variable or next((cube for cube in _CUBES if cube in file), None)
+    if name is None:
+        raise InputDataError(
+            f"{title!r} holds {', '.join(file.names())}, expected radiance or reflectance; name a "
+            "cube of numbers with --variable to open it without wavelengths"
+        )
+    cube = _cube(file, name)
+    rows, cols, bands = cube.shape
+    places = _geolocation(file, rows, cols)
+    fill = file.attributes(name).get("_FillValue")
+    units = file.text("units", name)
+    metadata = SceneMetadata(
+        rows=rows,
+        cols=cols,
+        stored=StoredNumbers(
+            dtype=np.dtype(cube.dtype).newbyteorder("="),
+            nodata=None if fill is None else float(fill),
+            units=(units,) * bands if units else None,
+        ),
+        spectral_axis=_axis(file, bands) if name in _CUBES else SpectralAxis(count=bands),
+        georeference=swath_georeference(places),
+        geolocation=places,
+        header=product_header(
+            product=f"EMIT {level} {name}",
+            level=level,
+            sensor="EMIT",
+            acquired=file.text("time_coverage_start"),
+        ),
+        tags={key: text for key in _CARRIED if (text := file.text(key))},
+    )
+    return HdfScene(path, file, "EMIT", *only_source(cube, "rcb"), metadata)
+
+
+_CARRIED: Final = ("title", "flight_line", "product_version", "software_build_version")
+"""Attributes of the file that become tags of the output."""
+
+
+def _cube(file: HdfFile, name: str) -> Any:
+    if name not in file:
+        raise UsageError(f"--variable {name}: no such array; there are {', '.join(file.names())}")
+    cube = file.dataset(name)
+    if len(cube.shape) != 3 or cube.dtype.kind not in "iuf":
+        raise InputDataError(
+            f"array {name} has the shape {cube.shape} and the type {cube.dtype}, expected numbers "
+            "over (downtrack, crosstrack, bands)"
+        )
+    return cube
+
+
+def _axis(file: HdfFile, bands: int) -> SpectralAxis:
+    wavelengths = file.per_band(f"{_BANDS}/wavelengths", bands)
+    require_rising(wavelengths, where=f"{_BANDS}/wavelengths")
+    good = f"{_BANDS}/good_wavelengths"
+    return SpectralAxis(
+        count=bands,
+        wavelengths_nm=wavelengths,
+        fwhm_nm=file.per_band(f"{_BANDS}/fwhm", bands),
+        good=tuple(flag != 0 for flag in file.per_band(good, bands)) if good in file else None,
+    )
+
+
+def _geolocation(file: HdfFile, rows: int, cols: int) -> Geolocation:
+    return Geolocation(
+        longitude=file.degrees(f"{_PLACE}/lon", (rows, cols), 180),
+        latitude=file.degrees(f"{_PLACE}/lat", (rows, cols), 90),
+        table=_table(file, rows, cols),
+    )
+
+
+def _table(file: HdfFile, rows: int, cols: int) -> LookupTable | None:
+    if f"{_PLACE}/glt_x" not in file:
+        return None
+    across = file.numbers(f"{_PLACE}/glt_x").astype(np.int32)
+    down = file.numbers(f"{_PLACE}/glt_y", across.shape).astype(np.int32)
+    numbers = np.ravel(file.attributes().get("geotransform", ()))
+    crs = file.text("spatial_ref")
+    if len(numbers) != 6 or not crs:
+        raise InputDataError(
+            f"found geotransform {numbers} and spatial_ref {crs!r}, expected six numbers and a "
+            "reference system for the grid of the lookup table"
+        )
+    if across.ndim != 2 or abs(across).max() > cols or abs(down).max() > rows:
+        raise InputDataError(
+            f"the lookup table names column {abs(across).max()} and row {abs(down).max()}, "
+            f"expected at most {cols} and {rows}"
+        )
+    return LookupTable(
+        rows=down,
+        cols=across,
+        transform=Affine.from_gdal(*(float(number) for number in numbers)),
+        crs_wkt=crs,
+    )

@@ -1,0 +1,107 @@
+"""What all products say of themselves, in the header fields that outputs carry on.
+
+`sensor type`, `acquisition time`, `sun azimuth` and `sun elevation` are ENVI's own names (ENVI
+header format, NV5 Geospatial); `product` and `processing level` are fields of this tool.
+"""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
+
+from hsisr.errors import InputDataError
+from hsisr.scene.geolocation import Geolocation
+from hsisr.scene.georeference import Georeference
+
+
+def product_header(
+    *,
+    product: str,
+    level: str,
+    sensor: str,
+    acquired: str | None = None,
+    sun_azimuth: float | None = None,
+    sun_elevation: float | None = None,
+) -> dict[str, str]:
+    """Header fields of a product; what is not known is left out.
+
+    Args:
+        product: What the pixels are, for example "EMIT L2A reflectance".
+        level: Processing level, for example "L2A".
+        sensor: Name of the instrument.
+        acquired: Time of the first line, ISO 8601, UTC.
+        sun_azimuth: Degrees clockwise from north, at the centre of the scene.
+        sun_elevation: Degrees above the horizon, at the centre of the scene.
+
+    >>> product_header(product="p", level="L1", sensor="s", sun_elevation=30.5)["sun elevation"]
+    '30.5'
+    """
+    angles = {"sun azimuth": sun_azimuth, "sun elevation": sun_elevation}
+    return {
+        "product": product,
+        "processing level": level,
+        "sensor type": sensor,
+        **({"acquisition time": iso_time(acquired)} if acquired else {}),
+        **{key: f"{angle:.6g}" for key, angle in angles.items() if angle is not None},
+    }
+
+
+def iso_time(text: str) -> str:
+    """A UTC time the way ISO 8601 writes it, `Z` for the zone, as ENVI does.
+
+    >>> iso_time("2022-08-27T06:07:53+0000"), iso_time("2024-04-02 10:28:37.932")
+    ('2022-08-27T06:07:53Z', '2024-04-02T10:28:37.932Z')
+    """
+    plain = re.sub(r"(\+00:?00|Z)$", "", text.strip().replace(" ", "T"))
+    return plain + "Z" if re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+", plain) else text.strip()
+
+
+def require_rising(wavelengths: Sequence[float], *, where: str) -> None:
+    """Refuse wavelengths in an order that the product does not have: bands may be swapped.
+
+    Raises:
+        InputDataError: A wavelength is not above the one before.
+    """
+    for band, (before, here) in enumerate(pairwise(wavelengths), start=1):
+        if not here > before:
+            raise InputDataError(
+                f"{where}: band {band + 1} has {here:g} nm after {before:g} nm, expected rising "
+                "wavelengths as the product is specified; the file was changed or is damaged"
+            )
+
+
+def refuse_level(level: str, *, product: str, expected: str) -> None:
+    """Refuse raw data, which are no images yet.
+
+    Raises:
+        InputDataError: The level is L0 or L1A.
+    """
+    if level.upper() in ("L0", "L1A", "0", "1A"):
+        raise InputDataError(
+            f"{product} of level {level} holds raw counts, expected {expected}; order that level "
+            "from the archive"
+        )
+
+
+def crs_of_epsg(code: object) -> str:
+    """WKT of a reference system by its EPSG number.
+
+    Raises:
+        InputDataError: There is none of that number.
+
+    >>> crs_of_epsg("32632")[:8]
+    'PROJCS["'
+    """
+    try:
+        return str(CRS.from_epsg(int(str(code).strip().removeprefix("EPSG:"))).to_wkt())
+    except (CRSError, ValueError) as error:
+        raise InputDataError(f"found the EPSG code {code!r}, expected one that exists") from error
+
+
+def swath_georeference(places: Geolocation | None) -> Georeference:
+    """Ground control points in WGS 84 for formats that have no place for each pixel's position."""
+    if places is None:
+        return Georeference()
+    return Georeference(gcps=places.control_points(), gcps_crs_wkt=crs_of_epsg(4326))

@@ -1,0 +1,257 @@
+"""HDF5 and netCDF-4 products (netCDF-4 is HDF5): opened with care, read by windows.
+
+Only what lies in the file itself is read: links and storage that point outside it are not
+followed.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from hsisr.errors import HsisrError, InputDataError, ResourceError
+from hsisr.io.arrays.axis_order import cut
+from hsisr.io.base import Scene
+from hsisr.scene.metadata import SceneMetadata
+from hsisr.tiling.windows import Window
+
+_CHUNK_CACHE: Final = 32 * 2**20
+_LARGEST_CHUNK: Final = 2**28
+"""Bytes; a packed chunk is unpacked as a whole."""
+_LARGEST_WHOLE: Final = 2**28
+"""Bytes of an array beside the cube, which is read as a whole."""
+_MOST_TEXT: Final = 1 << 20
+
+
+@contextmanager
+def hdf_errors() -> Iterator[None]:
+    """Turn what happens on damaged files into one error.
+
+    Raises:
+        InputDataError: The file is damaged or of another kind.
+        ResourceError: A part does not fit into memory.
+    """
+    try:
+        yield
+    except HsisrError:
+        raise
+    except MemoryError as error:
+        raise ResourceError("a part of the file does not fit into memory") from error
+    except (
+        *(OSError, ValueError, TypeError, LookupError, RuntimeError, NotImplementedError),
+        *(OverflowError, AttributeError, ArithmeticError),
+    ) as error:
+        reason = " ".join(str(error).split())
+        raise InputDataError(
+            f"not a whole HDF5 or netCDF-4 file; it is truncated or damaged ({reason})"
+        ) from error
+
+
+class HdfFile:
+    """An open file as a product's reader sees it: its parts by their path.
+
+    Raises:
+        InputDataError: It is no HDF5 file, or a broken one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with hdf_errors():
+            self._file = h5py.File(path, "r", rdcc_nbytes=_CHUNK_CACHE)
+
+    def __contains__(self, name: str) -> bool:
+        """True if the file itself has a group or dataset of this path."""
+        with hdf_errors():
+            return self._item(name) is not None
+
+    def names(self, group: str = "/") -> list[str]:
+        """What a group holds; nothing if there is no such group."""
+        with hdf_errors():
+            item = self._item(group)
+            return list(item) if isinstance(item, h5py.Group) else []
+
+    def dataset(self, name: str, shape: tuple[int, ...] | None = None) -> Any:
+        """An array of the file, to be sliced.
+
+        Args:
+            name: Its path.
+            shape: What it has to be; None: any.
+
+        Raises:
+            InputDataError: It is missing, has another shape, or lies outside the file.
+        """
+        with hdf_errors():
+            item = self._item(name)
+            if not isinstance(item, h5py.Dataset) or item.shape is None:
+                group = name.rpartition("/")[0] or "/"
+                there = ", ".join(self.names(group)) or "no such group"
+                raise InputDataError(f"found no array {name}, expected one; in {group}: {there}")
+            chunk = math.prod(item.chunks or ()) * item.dtype.itemsize
+            if item.external or item.is_virtual or chunk > _LARGEST_CHUNK:
+                raise InputDataError(
+                    f"array {name} lies in other files, or in chunks of {chunk} bytes; expected "
+                    "chunks that can be unpacked, in the file itself"
+                )
+            if shape is not None and item.shape != shape:
+                raise InputDataError(f"array {name} has the shape {item.shape}, expected {shape}")
+            return item
+
+    def numbers(self, name: str, shape: tuple[int, ...] | None = None) -> npt.NDArray[Any]:
+        """A whole array of numbers in native byte order, for what is small beside the cube.
+
+        Raises:
+            InputDataError: See `dataset`; or it holds no numbers, or far too many.
+        """
+        item = self.dataset(name, shape)
+        if item.dtype.kind not in "iuf" or item.size * item.dtype.itemsize > _LARGEST_WHOLE:
+            raise InputDataError(
+                f"array {name} has {item.size} entries of type {item.dtype}, expected numbers, at "
+                f"most {_LARGEST_WHOLE} bytes of them"
+            )
+        with hdf_errors():
+            values = np.asarray(item[()])
+        return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+    def degrees(self, name: str, shape: tuple[int, int], most: float) -> npt.NDArray[np.float64]:
+        """An array of longitudes or latitudes, NaN where it holds its fill value or no angle.
+
+        Args:
+            name: Its path.
+            shape: Rows and columns.
+            most: Largest angle there is: 180 or 90 degrees; longitudes may also count to 360.
+        """
+        values = self.numbers(name, shape).astype(np.float64)
+        if most == 180:
+            values[(values > 180) & (values <= 360)] -= 360
+        values[~(np.abs(values) <= most)] = np.nan
+        return values
+
+    def per_band(self, name: str, bands: int) -> tuple[float, ...]:
+        """An array with a number for each band; those of 32 bits keep their own few digits."""
+        return tuple(float(str(value)) for value in self.numbers(name, (bands,)))
+
+    def attributes(self, name: str = "/") -> Mapping[str, Any]:
+        """The attributes of a group or array: texts as `str`, single numbers as scalars."""
+        with hdf_errors():
+            item = self._item(name)
+            return {} if item is None else {key: _plain(item.attrs[key]) for key in item.attrs}
+
+    def text(self, attribute: str, at: str = "/") -> str | None:
+        """An attribute as one line of text; None if there is none."""
+        with hdf_errors():
+            item = self._item(at)
+            if item is None or attribute not in item.attrs:
+                return None
+            value = _plain(item.attrs[attribute])
+        return " ".join(str(value).split())[:_MOST_TEXT]
+
+    def close(self) -> None:
+        """Release the file; a second call does nothing."""
+        self._file.close()
+
+    def _item(self, name: str) -> Any:
+        """A part of the file, reached by hard links alone; None if there is none."""
+        item: Any = self._file
+        for step in name.strip("/").split("/") if name.strip("/") else ():
+            inside = isinstance(item, h5py.Group) and step in item
+            if not inside or not isinstance(item.get(step, getlink=True), h5py.HardLink):
+                return None
+            item = item[step]
+        return item
+
+
+def _plain(value: Any) -> Any:
+    """An attribute's value without numpy's or HDF5's wrapping."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.reshape(-1)[0]
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace").rstrip("\0")
+    return value.item() if isinstance(value, np.generic) else value
+
+
+@dataclass(frozen=True, slots=True)
+class BandSource:
+    """Bands of a scene that lie in one array."""
+
+    array: Any
+    """3-D, slices like numpy."""
+    axes: str
+    """Order of its axes, see `hsisr.io.arrays.axis_order`."""
+    bands: tuple[int, ...]
+    """Index in the array of each of these bands."""
+
+
+class HdfScene(Scene):
+    """A cube whose bands lie in one or several arrays of an HDF5 file.
+
+    Args:
+        path: What the user named.
+        file: The open file; closing the scene closes it.
+        file_format: Name of the product.
+        sources: Where the bands lie.
+        order: For each band of the scene, its position in the sources' bands, one after another.
+        metadata: What the product says of the cube.
+        mask: True of an array's entries (rows, cols) that are data; None: no mask.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        file: HdfFile,
+        file_format: str,
+        sources: Sequence[BandSource],
+        order: Sequence[int],
+        metadata: SceneMetadata,
+        mask: Any = None,
+    ) -> None:
+        self.path, self.format, self.metadata = path, file_format, metadata
+        self._file, self._mask = file, mask
+        self._sources = tuple(sources)
+        places = [(n, band) for n, source in enumerate(sources) for band in source.bands]
+        self._places = [places[position] for position in order]
+        first = self._sources[0]
+        chunks = first.array.chunks
+        self.block_rows = int(chunks[first.axes.index("r")]) if chunks else 1
+
+    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
+        """See `Scene.read_stored`; the chunks that the window touches are unpacked."""
+        shape = len(bands), window.rows, window.cols
+        numbers = np.empty(shape, self.metadata.stored.dtype)
+        with self._reading():
+            for number, source in enumerate(self._sources):
+                own = [at for at, band in enumerate(bands) if self._places[band][0] == number]
+                if own:
+                    inside = [self._places[bands[at]][1] for at in own]
+                    numbers[own] = cut(source.array, source.axes, window, inside)
+        return numbers
+
+    def read_mask(self, window: Window) -> npt.NDArray[np.bool_] | None:
+        """See `Scene.read_mask`."""
+        if self._mask is None:
+            return None
+        place = slice(window.row, window.row_end), slice(window.col, window.col_end)
+        with self._reading():
+            return np.asarray(self._mask[place])
+
+    def close(self) -> None:
+        """See `Scene.close`."""
+        self._file.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            with hdf_errors():
+                yield
+        except InputDataError as error:
+            raise InputDataError(f"{self.path}: {error}") from error
+
+
+def only_source(array: Any, axes: str) -> tuple[list[BandSource], range]:
+    """Sources and order of a scene whose bands are those of one array."""
+    bands = range(array.shape[axes.index("b")])
+    return [BandSource(array, axes, tuple(bands))], bands
