@@ -8,7 +8,7 @@ import numpy as np
 
 from hsisr.commands.model_choice import ChosenModel, plan_work
 from hsisr.commands.storage import output_numbers
-from hsisr.engine.memory_estimate import Room
+from hsisr.engine.memory import Room
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Layout, Plan
 from hsisr.engine.statistics import BandStatistics, scene_statistics

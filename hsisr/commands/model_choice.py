@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hsisr.engine.allocator import tune_allocator
+from hsisr.engine.async_work import CudaTransfers
 from hsisr.engine.device import device_named, precision_named
-from hsisr.engine.memory_estimate import tile_bytes, tiles_that_pay
+from hsisr.engine.memory import tile_bytes, tiles_that_pay, tune_allocator
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import (
     BandGroup,
@@ -19,7 +19,6 @@ from hsisr.engine.plan import (
     plan_network,
 )
 from hsisr.engine.statistics import BandStatistics
-from hsisr.engine.transfers import CudaTransfers
 from hsisr.engine.upscaler import InterpolationUpscaler, NetworkUpscaler
 from hsisr.errors import HsisrWarning, WeightsError
 from hsisr.models.interpolation import KERNELS

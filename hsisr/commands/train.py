@@ -21,8 +21,8 @@ from hsisr.commands.training_record import (
 from hsisr.datasets.catalogue import Dataset, dataset_named
 from hsisr.datasets.download import Fetching, data_folder, dataset_scenes
 from hsisr.datasets.download import Progress as DownloadProgress
-from hsisr.engine.allocator import tune_allocator
 from hsisr.engine.device import torch_threads
+from hsisr.engine.memory import tune_allocator
 from hsisr.errors import HsisrWarning, OutputExistsError, ResourceError
 from hsisr.metrics.report import jsonable
 from hsisr.training.distributed import Workers, joined_workers

@@ -16,7 +16,7 @@ from hsisr.commands.job import Job, UpscaleResult
 from hsisr.commands.model_choice import ChosenModel, choose_model
 from hsisr.commands.storage import refuse_same_file
 from hsisr.engine.device import device_named, torch_threads
-from hsisr.engine.memory_estimate import room_at_hand
+from hsisr.engine.memory import room_at_hand
 from hsisr.engine.options import AFFECTS_BITS, UpscaleOptions
 from hsisr.engine.stitch import Stitched, stitch
 from hsisr.errors import HsisrWarning, InputDataError, MovedValuesWarning

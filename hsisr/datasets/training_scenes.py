@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.datasets.splits import Split
-from hsisr.engine.filling import fill_invalid
+from hsisr.engine.observed import fill_invalid
 from hsisr.engine.statistics import BandStatistics
 from hsisr.errors import InputDataError
 from hsisr.io.base import Scene

@@ -2,19 +2,20 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from hsisr.engine.block_buffer import BlockWriter
-from hsisr.engine.buffers import page_tensor
 from hsisr.engine.consistency import agree
+from hsisr.engine.memory import page_buffer, page_tensor
 from hsisr.engine.observed import Observed
 from hsisr.engine.plan import Panel, Plan, Segment
-from hsisr.errors import HsisrError
-from hsisr.io.base import SceneWriter
+from hsisr.engine.upscaler import NetworkUpscaler
+from hsisr.errors import HsisrError, InputDataError, WeightsError
+from hsisr.io.base import Scene, SceneWriter
 from hsisr.resume.journal import Piece, Recording
 from hsisr.resume.journal_file import Extent
 from hsisr.scene.cube import all_valid
@@ -185,3 +186,133 @@ def _repeated(valid: npt.NDArray[np.bool_], scale: int) -> npt.NDArray[np.bool_]
     if all_valid(valid):
         return np.broadcast_to(np.True_, (bands, rows * scale, cols * scale))
     return valid.repeat(scale, axis=1).repeat(scale, axis=2)
+
+
+_LEAST_ROWS = 64
+"""Lower blocks are written several at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Gathering:
+    """Rows of whole blocks, of all bands, that fill up."""
+
+    row: int
+    numbers: npt.NDArray[Any]
+    mask: npt.NDArray[np.bool_]
+
+    @property
+    def end(self) -> int:
+        """One past its last HR row."""
+        return self.row + len(self.mask)
+
+
+class BlockWriter:
+    """Passes rows of one panel on to a writer, block by block.
+
+    Rows that already are whole blocks go straight through; others wait for the rows below them.
+    Every band has its rows of a strip before the next strip begins.
+    """
+
+    def __init__(self, writer: SceneWriter, col: int, cols: int) -> None:
+        self._writer, self._col, self._cols = writer, col, cols
+        self._step = -(-_LEAST_ROWS // writer.block_rows) * writer.block_rows
+        self._first = 0
+        self._waiting: list[_Gathering] = []
+
+    def put(
+        self,
+        numbers: npt.NDArray[Any],
+        *,
+        band: int,
+        row: int,
+        mask: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Take finished numbers, shape (bands, rows, cols of the panel), at HR row `row`."""
+        bands, rows, _ = numbers.shape
+        block, last = self._writer.block_rows, self._writer.metadata.rows
+        aligned = row % block == 0 and ((row + rows) % block == 0 or row + rows == last)
+        if aligned and not self._waiting:
+            self._writer.write(numbers, row=row, col=self._col, band=band, mask=mask)
+            return
+        self._make_room(row + rows, numbers.dtype)
+        for gathering in self._waiting:
+            start, end = max(row, gathering.row), min(row + rows, gathering.end)
+            if start < end:
+                there = slice(start - gathering.row, end - gathering.row)
+                here = slice(start - row, end - row)
+                gathering.numbers[band : band + bands, there] = numbers[:, here]
+                if mask is not None:
+                    gathering.mask[there] = mask[here]
+
+    def flush(self, done: int) -> None:
+        """Write the rows of blocks that are full; every band has its rows above HR row `done`."""
+        block, last = self._writer.block_rows, self._writer.metadata.rows
+        if not self._waiting:
+            self._first = done if done == last else done // block * block
+        while self._waiting and self._waiting[0].end <= done:
+            full = self._waiting.pop(0)
+            self._first = full.end
+            self._writer.write(full.numbers, row=full.row, col=self._col, band=0, mask=full.mask)
+
+    def _make_room(self, until: int, dtype: np.dtype[Any]) -> None:
+        """Rows of blocks down to HR row `until`."""
+        metadata = self._writer.metadata
+        row = self._waiting[-1].end if self._waiting else self._first
+        while row < until:
+            rows = min(self._step, metadata.rows - row)
+            numbers = page_buffer((metadata.bands, rows, self._cols), dtype)
+            self._waiting.append(_Gathering(row, numbers, np.ones((rows, self._cols), np.bool_)))
+            row += rows
+
+
+_LARGEST: Final = 1e36
+"""Sums over a block of 8 x 8 pixels, however interpolation overshoots, then stay in float32."""
+_NAMED: Final = 5
+
+
+def overflow_error(
+    scene: Scene, bands: tuple[int, ...], plan: Plan, positions: tuple[int, ...], observed: Observed
+) -> HsisrError:
+    """The error to raise for numbers that are not finite.
+
+    Args:
+        scene: What is upscaled.
+        bands: 0-based bands of the scene, in output order.
+        plan: The work.
+        positions: Where among `bands` these numbers lie.
+        observed: What was read for them.
+
+    Returns:
+        InputDataError where numbers of the scene are too large, or no network is used; else
+        WeightsError.
+    """
+    peaks = [_peak(observed.values[p], observed.valid[p]) for p in positions]
+    large = [b for b, peak in zip(positions, peaks, strict=True) if peak > _LARGEST]
+    if large or not any(isinstance(g.upscaler, NetworkUpscaler) for g in plan.groups):
+        return InputDataError(
+            f"{scene.path}: {_named(bands, large or positions)} numbers up to {max(peaks):.3g}, "
+            f"expected at most {_LARGEST:g}, so that sums of them stay in float32; if they mean no "
+            "data, let the file name them as nodata, else scale the numbers"
+        )
+    return WeightsError(
+        f"{scene.path}: {_named(bands, positions)} numbers up to {max(peaks):.3g}, for which the "
+        "network returned values that are too large for float32; these weights cannot be used on "
+        "this scene (are its numbers scaled as the model card says?)"
+    )
+
+
+def _peak(values: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> float:
+    return float(np.abs(values).max(where=valid, initial=0))
+
+
+def _named(bands: tuple[int, ...], positions: list[int] | tuple[int, ...]) -> str:
+    """Bands by their 1-based numbers, and a verb.
+
+    >>> _named((4, 5, 6), [0, 2])
+    'bands 5, 7 hold'
+    """
+    numbers = [str(bands[position] + 1) for position in positions]
+    if len(numbers) == 1:
+        return f"band {numbers[0]} holds"
+    more = f" and {len(numbers) - _NAMED} more" if len(numbers) > _NAMED else ""
+    return f"bands {', '.join(numbers[:_NAMED])}{more} hold"

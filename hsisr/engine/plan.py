@@ -11,31 +11,17 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-import psutil
 
+from hsisr.engine.memory import BASE_BYTES, WORKING_BYTES
 from hsisr.engine.upscaler import InterpolationUpscaler, Upscaler
 from hsisr.tiling.blending import taper_weights
 from hsisr.tiling.windows import window_starts
-
-WORKING_BYTES = 384 * 2**20
-"""Most that is held at once, the interpreter and its libraries apart."""
-
-_LEAST_BYTES = 48 * 2**20
-
-BASE_BYTES = 450 * 2**20
-"""What Python, torch, GDAL and its cache take before any work."""
 
 BANDS_FINISHED_AT_ONCE = 4
 """So few that what is computed of them on the way is small beside all bands of a row of tiles."""
 
 _STRIP_HR_ROWS = 256
 _TEMPORARIES = 5
-
-
-def memory_at_hand() -> int:
-    """Bytes to work with: a quarter of what is free, within reason. Never changes a result."""
-    free = int(psutil.virtual_memory().available)
-    return max(_LEAST_BYTES, min(WORKING_BYTES, free // 4))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,21 +4,24 @@ Nothing here holds more than one row of tiles of one panel.
 """
 
 import functools
-from collections.abc import Callable, Collection
+import itertools
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
-from hsisr.engine.allocator import HeapTrimmer
-from hsisr.engine.diagnosis import overflow_error
-from hsisr.engine.finish import PanelFinisher, strip_extent
+from hsisr.engine.async_work import prefetch, under_way
+from hsisr.engine.finish import PanelFinisher, overflow_error, strip_extent
+from hsisr.engine.memory import HeapTrimmer, page_tensor
 from hsisr.engine.observed import Observed, fill_rounds, observe
-from hsisr.engine.plan import Panel, Plan
-from hsisr.engine.tile_rows import upscale_tile_row
+from hsisr.engine.plan import BANDS_FINISHED_AT_ONCE, BandGroup, Panel, Plan, Segment
 from hsisr.io.base import Scene, SceneWriter
 from hsisr.io.row_cache import RowCache
+from hsisr.models.interpolation import Trim
 from hsisr.resume.journal import Journal, Recording
+from hsisr.tiling.windows import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,3 +171,201 @@ class _Column:
             self._finisher.add(bands, values, rows, after, observed)
 
         upscale_tile_row(plan, panel, rows, observed, advance, self._thread, take)
+
+
+def upscale_tile_row(
+    plan: Plan,
+    panel: Panel,
+    rows: Segment,
+    observed: Observed,
+    advance: Callable[[int], None],
+    thread: ThreadPoolExecutor,
+    take: Callable[[tuple[int, ...], torch.Tensor], None],
+) -> None:
+    """Upscale a row of tiles, and hand on bands as soon as no later group adds to them.
+
+    Args:
+        plan: The work.
+        panel: Columns.
+        rows: A row of tiles.
+        observed: What is seen there.
+        advance: Called with the number of tiles just finished.
+        thread: Where the next group is upscaled, if the plan wants that.
+        take: Called with a few consecutive bands, and their HR rows of this row of tiles, shape
+            (bands, rows, cols); may change them, and is not to keep them.
+    """
+    tasks = [
+        functools.partial(_blended_tiles, plan, panel, rows, group, observed, advance)
+        for group in plan.groups
+    ]
+    results = prefetch(tasks, thread) if plan.ahead else (task() for task in tasks)
+    waiting: dict[int, torch.Tensor] = {}
+    for number in range(len(plan.groups)):  # a loop over results would hold one while it waits
+        _hand_on(plan, number, next(results), waiting, take)
+
+
+def _hand_on(
+    plan: Plan,
+    number: int,
+    values: torch.Tensor,
+    waiting: dict[int, torch.Tensor],
+    take: Callable[[tuple[int, ...], torch.Tensor], None],
+) -> None:
+    """Add what other groups gave to a group; what later ones add to waits for them."""
+    group = plan.groups[number]
+    later = {band for other in plan.groups[number + 1 :] for band in other.bands} & {*group.bands}
+    if group.weights is not None:  # other groups have some of these bands
+        values.mul_(torch.from_numpy(group.weights)[:, None, None])
+        for band, plane in zip(group.bands, values, strict=True):
+            if (other := waiting.pop(band, None)) is not None:
+                plane.add_(other)
+    for run in _handfuls(tuple(band for band in group.bands if band not in later)):
+        first = group.bands.index(run[0])
+        take(run, values[first : first + len(run)])
+    if later:
+        waiting |= _put_aside(group.bands, values, later)
+
+
+def _put_aside(
+    bands: tuple[int, ...], values: torch.Tensor, wanted: set[int]
+) -> dict[int, torch.Tensor]:
+    """Copies of the bands that are wanted, so that the others can be let go."""
+    places = [place for place, band in enumerate(bands) if band in wanted]
+    aside = page_tensor((len(places), *values.shape[1:]))
+    torch.index_select(values, 0, torch.tensor(places, dtype=torch.long), out=aside)
+    return {bands[place]: plane for place, plane in zip(places, aside, strict=True)}
+
+
+def _handfuls(bands: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Bands cut into short runs of consecutive ones.
+
+    >>> list(_handfuls((1, 2, 5)))
+    [(1, 2), (5,)]
+    >>> list(_handfuls((0, 1, 2, 3, 4)))
+    [(0, 1, 2, 3), (4,)]
+    """
+    start = 0
+    for end in range(1, len(bands) + 1):
+        full = end - start == BANDS_FINISHED_AT_ONCE
+        if full or end == len(bands) or bands[end] != bands[end - 1] + 1:
+            yield bands[start:end]
+            start = end
+
+
+def _blended_tiles(
+    plan: Plan,
+    panel: Panel,
+    rows: Segment,
+    group: BandGroup,
+    observed: Observed,
+    advance: Callable[[int], None],
+) -> torch.Tensor:
+    """One band group of a row of tiles: shape (bands, rows * scale, panel cols * scale)."""
+    s = plan.scale
+    shape = len(group.bands), rows.size * s, panel.size * s
+    if _is_one_tile(panel, rows):
+        advance(1)
+        alone = _begun(panel.segments, rows, group, observed)()
+        return page_tensor(shape) if alone is None else alone[0]
+    total = page_tensor(shape)
+    margin = group.upscaler.margin_lr_px
+    batches = list(_batches(panel.segments, plan.batch_size, observed, margin))
+    begun = (_begun(batch, rows, group, observed) for batch in batches)
+    results = under_way(begun, group.upscaler.most_under_way)
+    for batch in batches:
+        _add_tiles(total, next(results), batch, rows, panel, s)
+        advance(len(batch))
+    return total
+
+
+def _begun(
+    batch: tuple[Segment, ...], rows: Segment, group: BandGroup, observed: Observed
+) -> Callable[[], torch.Tensor | None]:
+    """What waits for the tiles; without data none are computed, for they are masked afterwards."""
+    if not _has_data(batch, rows, group, observed):
+        return lambda: None
+    tiles, trim = _tiles(batch, rows, group, observed)
+    return group.upscaler.begin(tiles, group.bands, trim)
+
+
+def _is_one_tile(panel: Panel, rows: Segment) -> bool:
+    """True if one tile alone is the whole width of the panel, and nothing is blended."""
+    first = panel.segments[0]
+    whole = (first.start, first.size) == (panel.start, panel.size)
+    alone = len(panel.segments) == 1 and first.weights is None and rows.weights is None
+    return whole and alone
+
+
+def _has_data(
+    batch: tuple[Segment, ...], rows: Segment, group: BandGroup, observed: Observed
+) -> bool:
+    """True if any sample of these tiles is valid."""
+    first, last = batch[0], batch[-1]
+    inside = observed.cut(Window(rows.start, first.start, rows.size, last.end - first.start))
+    return bool(observed.valid[list(group.bands)][:, *inside].any())
+
+
+def _batches(
+    segments: tuple[Segment, ...], size: int, observed: Observed, margin: int
+) -> Iterator[tuple[Segment, ...]]:
+    """Neighbouring tiles whose context is cut alike, at most `size` at a time, as even as can be.
+
+    A few tiles at the end of a row, alone, would take nearly as long as a whole batch.
+    """
+    for _, run in itertools.groupby(segments, lambda s: _shape_of(s, observed, margin)):
+        alike = tuple(run)
+        count = -(-len(alike) // size)
+        for part in range(count):
+            yield alike[len(alike) * part // count : len(alike) * (part + 1) // count]
+
+
+def _shape_of(segment: Segment, observed: Observed, margin: int) -> tuple[int, int, int]:
+    """Context to the left, size, context to the right."""
+    left = min(margin, segment.start - observed.window.col)
+    return left, segment.size, min(margin, observed.window.col_end - segment.end)
+
+
+def _tiles(
+    batch: tuple[Segment, ...], rows: Segment, group: BandGroup, observed: Observed
+) -> tuple[torch.Tensor, Trim]:
+    """LR tiles with their context, shape (n, bands, rows, cols), and the context to trim."""
+    margin = group.upscaler.margin_lr_px
+    left, _, right = _shape_of(batch[0], observed, margin)
+    top = min(margin, rows.start - observed.window.row)
+    bottom = min(margin, observed.window.row_end - rows.end)
+    windows = [
+        Window(rows.start - top, c.start - left, top + rows.size + bottom, left + c.size + right)
+        for c in batch
+    ]
+    first, last = group.bands[0], group.bands[-1]
+    own: slice | list[int] = list(group.bands)
+    if last - first + 1 == len(group.bands):
+        own = slice(first, last + 1)
+    parts = [observed.values[own][:, *observed.cut(window)] for window in windows]
+    return torch.from_numpy(np.stack(parts)), Trim(top, bottom, left, right)
+
+
+def _add_tiles(
+    total: torch.Tensor,
+    fine: torch.Tensor | None,
+    batch: tuple[Segment, ...],
+    rows: Segment,
+    panel: Panel,
+    s: int,
+) -> None:
+    """Add tiles, weighted, where they lie in the panel; what lies outside is dropped."""
+    if fine is None:
+        return
+    for segment, tile in zip(batch, fine, strict=True):
+        start, end = max(segment.start, panel.start), min(segment.end, panel.start + panel.size)
+        own = slice((start - segment.start) * s, (end - segment.start) * s)
+        there = slice((start - panel.start) * s, (end - panel.start) * s)
+        weights = torch.outer(_vector(rows, s), _vector(segment, s)[own])
+        total[..., there].addcmul_(tile[..., own], weights)
+
+
+def _vector(segment: Segment, s: int) -> torch.Tensor:
+    """Weights of its HR rows or columns."""
+    if segment.weights is None:
+        return torch.ones(segment.size * s)
+    return torch.from_numpy(segment.weights)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
+from hsisr.engine.async_work import Transfers
 from hsisr.engine.statistics import BandStatistics
-from hsisr.engine.transfers import Transfers
 from hsisr.errors import HsisrWarning, ResourceError, WeightsError, means_no_memory
 from hsisr.models.back_projection import (
     ROUNDS,

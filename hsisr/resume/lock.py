@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
-from hsisr.engine.memory_estimate import Room
+from hsisr.engine.memory import Room
 from hsisr.errors import HsisrWarning, InputDataError, OutputExistsError, UsageError
 from hsisr.io.atomic import recover, resource_errors
 from hsisr.io.paths import RemotePath

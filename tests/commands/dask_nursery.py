@@ -15,7 +15,7 @@ from torch import nn
 
 import hsisr.commands.cluster.scenes
 import hsisr.weights  # noqa: F401 - with the line above, all that a task needs
-from hsisr.engine.memory_estimate import tile_bytes
+from hsisr.engine.memory import tile_bytes
 
 
 def announce(file: Path, address: str) -> None:

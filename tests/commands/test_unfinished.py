@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hsisr.engine.memory_estimate import Room
+from hsisr.engine.memory import Room
 from hsisr.errors import HsisrWarning, InputDataError, OutputExistsError, UsageError
 from hsisr.resume.journal import Piece
 from hsisr.resume.lock import RunKey, RunLock, locked_run

@@ -13,11 +13,11 @@ import torch
 
 from hsisr.benchmark.speed.tile_speed import lively_dacn
 from hsisr.commands.model_choice import ChosenModel, plan_work
+from hsisr.engine.async_work import CudaTransfers
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Layout, Plan
 from hsisr.engine.statistics import scene_statistics
 from hsisr.engine.stitch import stitch
-from hsisr.engine.transfers import CudaTransfers
 from hsisr.engine.upscaler import NetworkUpscaler
 from hsisr.errors import WeightsError
 from hsisr.models.fast.cuda_graph import SETTLED_AFTER, Graphed

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from hsisr.engine.memory_estimate import room_at_hand, tile_bytes, tiles_that_pay
+from hsisr.engine.memory import room_at_hand, tile_bytes, tiles_that_pay
 from hsisr.models.registry import ARCHITECTURES, architecture_named, build
 
 

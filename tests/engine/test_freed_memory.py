@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from hsisr.engine.allocator import LARGEST_KEPT
+from hsisr.engine.memory import LARGEST_KEPT
 
 FAULTS = """
 import resource, sys
-from hsisr.engine.allocator import tune_allocator
+from hsisr.engine.memory import tune_allocator
 
 kept = sys.argv[1] == "keep" and tune_allocator()
 
@@ -26,7 +26,7 @@ print(int(kept), resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 HOLES = """
 import sys
-from hsisr.engine.allocator import HeapTrimmer, tune_allocator
+from hsisr.engine.memory import HeapTrimmer, tune_allocator
 
 def resident():
     with open("/proc/self/statm") as numbers:

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsisr.engine.filling import fill_invalid
+from hsisr.engine.observed import fill_invalid
 from hsisr.engine.plan import (
     BandGroup,
     Layout,

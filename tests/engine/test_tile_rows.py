@@ -9,7 +9,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 from hsisr.engine.observed import observe
 from hsisr.engine.plan import BANDS_FINISHED_AT_ONCE, Layout, network_groups, plan_network
-from hsisr.engine.tile_rows import upscale_tile_row
+from hsisr.engine.stitch import upscale_tile_row
 from hsisr.engine.upscaler import Upscaler
 from hsisr.models.interpolation import Trim
 from tests.memory import MemoryScene

@@ -8,11 +8,10 @@ import pytest
 import torch
 
 from hsisr.benchmark.speed.stages import StageClock
+from hsisr.engine.async_work import Transfers, under_way
 from hsisr.engine.plan import BandGroup, Layout, Plan, network_groups, plan_network
-from hsisr.engine.prefetch import under_way
 from hsisr.engine.statistics import scene_statistics
 from hsisr.engine.stitch import stitch
-from hsisr.engine.transfers import Transfers
 from hsisr.engine.upscaler import NetworkUpscaler
 from hsisr.errors import HsisrWarning, WeightsError
 from hsisr.models.fast.cuda_graph import Graphed, Recording

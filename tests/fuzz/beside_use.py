@@ -16,7 +16,7 @@ from hsisr.commands.completion import judge
 from hsisr.commands.job import UpscaleResult
 from hsisr.commands.model_choice import ChosenModel
 from hsisr.commands.stac_item import item_text
-from hsisr.engine.memory_estimate import Room
+from hsisr.engine.memory import Room
 from hsisr.engine.options import UpscaleOptions
 from hsisr.io.stac.item import read_item
 from hsisr.io.zarr.codecs import TooLargeError

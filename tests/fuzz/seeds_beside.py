@@ -13,7 +13,7 @@ import numpy as np
 import zarr as zarr_python
 from zarr.codecs import BloscCodec, GzipCodec
 
-from hsisr.engine.memory_estimate import Room
+from hsisr.engine.memory import Room
 from hsisr.io.scene_files import FileState, head_of
 from hsisr.resume.journal import Journal, Piece
 from hsisr.resume.record import Record, output_spec, record_path, write_record

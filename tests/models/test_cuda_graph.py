@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from hsisr.benchmark.speed.network_cost import operations
 from hsisr.benchmark.speed.tile_speed import lively_dacn
-from hsisr.engine.memory_estimate import tile_bytes
+from hsisr.engine.memory import tile_bytes
 from hsisr.models.dacn_any import DacnAny, build_dacn_any, dacn_any_descriptor
 from hsisr.models.fast import pixel_attention
 from hsisr.models.fast.cuda_graph import MOST_GRAPHS, SETTLED_AFTER, Graphed, Recording

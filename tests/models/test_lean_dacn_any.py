@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from hsisr.benchmark.speed.network_cost import operations
-from hsisr.engine.memory_estimate import tile_bytes
+from hsisr.engine.memory import tile_bytes
 from hsisr.errors import WeightsError
 from hsisr.models.back_projection import back_project, interpolate_consistently
 from hsisr.models.dacn_any import AnySize, DacnAny, build_dacn_any, dacn_any_descriptor

@@ -18,8 +18,8 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
-from hsisr.engine.allocator import tune_allocator
 from hsisr.engine.device import device_named
+from hsisr.engine.memory import tune_allocator
 from hsisr.engine.upscaler import InterpolationUpscaler
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.fast.cuda_graph import SETTLED_AFTER, Graphed

@@ -10,8 +10,8 @@ from hsisr.benchmark.speed.options import SpeedOptions
 from hsisr.benchmark.speed.report import speed_page
 from hsisr.benchmark.speed.scenes import scene_facts
 from hsisr.benchmark.speed.tile_speed import tile_facts
-from hsisr.engine.allocator import tune_allocator
 from hsisr.engine.device import device_named, torch_threads
+from hsisr.engine.memory import tune_allocator
 from hsisr.errors import OutputExistsError
 from hsisr.training.files import replace_file
 

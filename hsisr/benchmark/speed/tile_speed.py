@@ -11,7 +11,7 @@ from torch import nn
 from hsisr.benchmark.speed.network_cost import operations
 from hsisr.benchmark.speed.plain import PlainDacn
 from hsisr.benchmark.speed.rates import in_precision, operations_of_product, products, taking_turns
-from hsisr.engine.memory_estimate import tile_bytes, tiles_that_pay
+from hsisr.engine.memory import tile_bytes, tiles_that_pay
 from hsisr.models.dacn import Dacn, dacn_descriptor
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.registry import build, for_inference

@@ -16,7 +16,7 @@ from hsisr.commands.job import Job
 from hsisr.commands.model_choice import choose_model
 from hsisr.engine.device import device_named, torch_threads
 from hsisr.engine.finish import strip_extent
-from hsisr.engine.memory_estimate import Room
+from hsisr.engine.memory import Room
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Plan
 from hsisr.engine.statistics import BandStatistics

@@ -7,8 +7,7 @@ import numpy as np
 import psutil
 import pytest
 
-from hsisr.engine.allocator import tune_allocator
-from hsisr.engine.buffers import page_buffer, page_tensor
+from hsisr.engine.memory import page_buffer, page_tensor, tune_allocator
 
 
 @pytest.mark.parametrize("dtype", ["float32", "uint16", np.dtype("bool")])

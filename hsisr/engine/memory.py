@@ -1,0 +1,226 @@
+"""Memory: how much a network takes, large arrays outside the C library's heap, and that heap."""
+
+import copy
+import ctypes
+import mmap
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import psutil
+import torch
+from torch import nn
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+WORKING_BYTES = 384 * 2**20
+"""Most that is held at once, the interpreter and its libraries apart."""
+
+_LEAST_BYTES = 48 * 2**20
+
+BASE_BYTES = 450 * 2**20
+"""What Python, torch, GDAL and its cache take before any work."""
+
+_SHARE = 4
+"""One part in this many of what is free may be taken by the network's features."""
+_GPU_TILES = 16
+"""More at once make no GPU busier."""
+_CPU_TILES = 12
+"""On a processor these are hardly done later than more at once."""
+_CPU_FEATURES_BYTES = {4: 64 * 2**20, 2: 192 * 2**20}
+"""All their features take at most, for the bytes of one number: more would hardly be done sooner
+and take the memory. In half precision products take half the time, and calls weigh more."""
+_CPU_LR_PIXELS = {4: 8192, 2: 16384}
+"""More leave the cache."""
+
+
+def memory_at_hand() -> int:
+    """Bytes to work with: a quarter of what is free, within reason. Never changes a result."""
+    free = int(psutil.virtual_memory().available)
+    return max(_LEAST_BYTES, min(WORKING_BYTES, free // 4))
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Memory that a plan may count on; with the same room, the same plan."""
+
+    working_bytes: int
+    """For numbers on their way: see `memory_at_hand`."""
+    tile_bytes: int
+    """For the features of the tiles at work, on the device."""
+
+
+class _LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the bytes of all tensors made inside and not yet let go."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.peak_bytes = 0
+        self._live: dict[int, tuple[Any, int]] = {}
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(made):
+            if isinstance(tensor, torch.Tensor):
+                storage = tensor.untyped_storage()
+                ref = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
+                self._live[ref.cdata] = (ref, storage.nbytes())
+        self._live = {key: found for key, found in self._live.items() if not found[0].expired()}
+        self.peak_bytes = max(self.peak_bytes, sum(size for _, size in self._live.values()))
+        return made
+
+
+def tile_bytes(network: nn.Module, bands: int, side_px: int) -> int:
+    """Most bytes that a network's features take for one tile, in float32; its weights apart.
+
+    What an operation takes for itself on the way, such as a convolution that unfolds its input, is
+    not seen.
+
+    Args:
+        network: Takes (n, bands, rows, cols); left as it is.
+        bands: Of a group.
+        side_px: Of the tile with its context, in LR pixels.
+
+    >>> tile_bytes(nn.Conv2d(4, 8, 1), bands=4, side_px=10)
+    3200
+    """
+    shapes_only = copy.deepcopy(network).to("meta").eval()
+    tile = torch.empty(1, bands, side_px, side_px, device="meta")
+    with torch.inference_mode(), _LiveStorages() as live:
+        shapes_only(tile)
+    return int(live.peak_bytes)
+
+
+def tiles_that_pay(
+    side_px: int, bytes_each: int, device: torch.device, precision: torch.dtype
+) -> int:
+    """Tiles at once beyond which none is done much sooner; at least 1.
+
+    Args:
+        side_px: Of the tile with its context, in LR pixels.
+        bytes_each: What `tile_bytes` gives for it.
+        device: Where the network runs.
+        precision: Of the features.
+    """
+    if device.type == "cuda":
+        return _GPU_TILES
+    size = precision.itemsize
+    fitting = _CPU_FEATURES_BYTES[size] // max(1, bytes_each * size // 4)
+    return max(1, min(_CPU_TILES, _CPU_LR_PIXELS[size] // side_px**2, fitting))
+
+
+def room_at_hand(device: torch.device) -> Room:
+    """What may be taken now: of the device, a quarter of what is free there."""
+    if device.type == "cuda":
+        free = int(torch.cuda.mem_get_info(device)[0])
+    else:
+        free = int(psutil.virtual_memory().available)
+    return Room(working_bytes=memory_at_hand(), tile_bytes=free // _SHARE)
+
+
+def page_buffer(shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32) -> npt.NDArray[Any]:
+    """Zeros that are no part of the C library's heap.
+
+    What lives from one row of tiles to the next would lie, in the heap, between the features of
+    networks, which come and go with every tile, and the heap would grow around it.
+
+    Args:
+        shape: Any; without elements too.
+        dtype: Of numbers.
+
+    Raises:
+        MemoryError: The system has not so much.
+
+    >>> page_buffer((2, 3), "uint16")
+    array([[0, 0, 0],
+           [0, 0, 0]], dtype=uint16)
+    """
+    kind = np.dtype(dtype)
+    count = int(np.prod(shape, dtype=np.int64))
+    if sys.platform == "win32" or count == 0:
+        return np.zeros(shape, kind)
+    try:
+        pages = mmap.mmap(-1, count * kind.itemsize, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError as error:
+        raise MemoryError(f"no room for {shape} numbers of type {kind}") from error
+    if sys.platform == "linux":
+        with suppress(OSError):  # a kernel without large pages
+            pages.madvise(mmap.MADV_HUGEPAGE)  # fewer are handed out one by one
+    return np.frombuffer(pages, kind, count).reshape(shape)
+
+
+def page_tensor(shape: tuple[int, ...]) -> torch.Tensor:
+    """As `page_buffer`, for torch; float32."""
+    return torch.from_numpy(page_buffer(shape))
+
+
+_TRIM_THRESHOLD: Final = -1
+_MMAP_THRESHOLD: Final = -3
+"""Their names in malloc.h begin with M_."""
+
+LARGEST_KEPT: Final = 128 * 2**20
+"""Bytes: the features of one layer for all tiles at once; larger arrays are given back."""
+_KEPT: Final = 2**30
+"""Bytes: free memory at the end of the heap that is not given back."""
+
+_SECONDS_BETWEEN: Final = 10.0
+"""To give holes back, and to be handed their pages anew, takes up to a tenth of a second."""
+
+
+def tune_allocator() -> bool:
+    """For the rest of this process, keep what is freed for what comes next.
+
+    Changes no result. What the user has set for malloc in the environment stays as it is.
+
+    Returns:
+        False where there is nothing to tell: another C library, or the user's own settings.
+    """
+    tell = _of_malloc("mallopt")
+    return bool(tell and tell(_MMAP_THRESHOLD, LARGEST_KEPT) and tell(_TRIM_THRESHOLD, _KEPT))
+
+
+class HeapTrimmer:
+    """Free memory that lies between what is in use.
+
+    Args:
+        clock: Seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._trim = _of_malloc("malloc_trim")
+        self._clock = clock
+        self._last = clock()
+
+    def trim(self) -> bool:
+        """To the system; best where features have just been let go. Changes no result.
+
+        Returns:
+            False where nothing was given back: another C library, the user's own settings, or the
+            last time is hardly over.
+        """
+        if self._trim is None or self._clock() - self._last < _SECONDS_BETWEEN:
+            return False
+        given = bool(self._trim(0))
+        self._last = self._clock()
+        return given
+
+
+def _of_malloc(name: str) -> Callable[..., Any] | None:
+    """A function of glibc, where this is glibc and the user has not set malloc up."""
+    if not sys.platform.startswith("linux") or _is_set_by_user():
+        return None
+    return getattr(ctypes.CDLL(None), name, None)
+
+
+def _is_set_by_user() -> bool:
+    tunables = os.environ.get("GLIBC_TUNABLES", "")
+    return "glibc.malloc." in tunables or any(name.startswith("MALLOC_") for name in os.environ)
