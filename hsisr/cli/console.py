@@ -116,10 +116,12 @@ def _fail(message: str, code: int, error: BaseException) -> NoReturn:
 @contextmanager
 def _warnings_as_lines(verbosity: int) -> Iterator[None]:
     """Show hsisr's own warnings as `warning: ...`, and those of libraries only when debugging."""
+    shown: set[str] = set()  # a scene that is opened twice is not complained of twice
 
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         ours = issubclass(category, HsisrWarning)
-        if (ours and verbosity > QUIET) or verbosity >= DEBUG:
+        if ((ours and verbosity > QUIET) or verbosity >= DEBUG) and str(message) not in shown:
+            shown.add(str(message))
             say(f"warning: {one_line(str(message))}", color="yellow")
 
     with warnings.catch_warnings():

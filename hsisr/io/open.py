@@ -38,8 +38,8 @@ def open_scene(path: str | Path, *, variable: str | None = None, axes: str | Non
         path: A name: of a file, a folder of single-band images, or a Zarr store; or the
             URL of a file or a Zarr store; or a name in one of GDAL's virtual file systems.
         variable: For MATLAB files and Zarr stores, the name of the cube.
-        axes: For MATLAB and NumPy files and Zarr stores, the order of the cube's axes: the
-            letters r, c and b, for example "rcb" for (rows, cols, bands).
+        axes: For MATLAB and NumPy files, Zarr stores and TIFF stacks, the order of the cube's
+            axes: the letters r, c and b, for example "rcb" for (rows, cols, bands).
 
     Raises:
         InputDataError: The scene cannot be read as it is; the message names the path.
@@ -84,6 +84,8 @@ def options_of_kind(
     """
     kind = path.suffix.lower()
     named, ordered = kind in (".mat", ".zarr"), kind in (".mat", ".npy", ".zarr")
+    if axes is not None and kind in (".tif", ".tiff") and path.is_file():
+        ordered = is_tiff_stack(path)
     return variable if named else None, axes if ordered else None
 
 
@@ -147,9 +149,10 @@ def _opener(path: Path, variable: str | None, axes: str | None) -> Callable[[], 
         from hsisr.io.products.open import open_hdf  # loads h5py
 
         return lambda: open_hdf(path, variable=variable, axes=axes)
-    _no_array_options("this kind of file", variable, axes)
+    stack = start.startswith(_TIFF) and is_tiff_stack(path)
+    _no_array_options("this kind of file", variable, None if stack else axes)
     if start.startswith(_TIFF):
-        return lambda: open_stack(path) if is_tiff_stack(path) else open_raster(path)
+        return lambda: open_stack(path, axes) if stack else open_raster(path)
     _refuse_xml(path)
     envi = path.suffix.lower() == ".hdr" or header_beside(path) is not None
     return (lambda: open_envi(path)) if envi else (lambda: open_raster(path))

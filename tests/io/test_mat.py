@@ -12,7 +12,7 @@ import pytest
 import scipy.io
 import scipy.sparse
 
-from hsisr.errors import InputDataError, ResourceError, UsageError
+from hsisr.errors import HsisrWarning, InputDataError, ResourceError, UsageError
 from hsisr.io.matlab.v73 import Mat73
 from hsisr.io.open import open_scene
 from hsisr.tiling.windows import Window
@@ -66,6 +66,29 @@ def test_wavelengths_point_to_the_axis_of_bands(write: Write, axes: str, tmp_pat
     path = write(tmp_path / "x.mat", lying.transpose(2, 0, 1), wavelengths=np.arange(400.0, 404.0))
     with open_scene(path) as scene:
         np.testing.assert_array_equal(scene.read().values, VALUES)
+
+
+def test_an_hdf5_file_of_another_program_has_its_axes_as_they_are(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.mat", "w") as file:
+        file["cube"] = ROWS_COLS_BANDS
+    with open_scene(tmp_path / "x.mat") as scene:
+        np.testing.assert_array_equal(scene.read().values, VALUES)
+
+
+@pytest.mark.parametrize("name", ["x.npy", "five.mat", "hdf5.mat"])
+def test_bands_that_are_more_likely_first_are_a_warning(name: str, tmp_path: Path) -> None:
+    cube, path = np.zeros((7, 40, 30), np.uint8), tmp_path / name
+    if name == "x.npy":
+        np.save(path, cube)
+    elif name == "five.mat":
+        scipy.io.savemat(path, {"cube": cube})
+    else:
+        with h5py.File(path, "w") as file:
+            file["cube"] = cube
+    with pytest.warns(HsisrWarning, match=r"30 bands of 7 x 40 pixels.*--axes brc"):
+        open_scene(path)
+    with open_scene(path, axes="brc") as scene:
+        assert scene.metadata.shape == (7, 40, 30)
 
 
 @pytest.mark.parametrize("axes", ["", "rc", "rcx", "rrb", "rcbb"])

@@ -10,7 +10,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 
-from hsisr.errors import InputDataError
+from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.geotiff.gdal_env import gdal_env
 from hsisr.io.open import open_scene
 from hsisr.scene.metadata import SceneMetadata
@@ -195,8 +195,8 @@ def test_internal_and_external_masks(internal: bool, tmp_path: Path) -> None:
     np.testing.assert_array_equal(cube.valid, np.broadcast_to(mask[1:4, 1:5] > 0, (3, 3, 4)))
 
 
-def rgba(path: Path, **options: Any) -> Path:
-    values = np.concatenate([VALUES, np.full((1, 6, 5), 255)]).astype(np.uint8)
+def rgba(path: Path, dtype: str = "uint8", **options: Any) -> Path:
+    values = np.concatenate([VALUES, np.full((1, 6, 5), 255)]).astype(dtype)
     values[3, 2, 3] = 0
     path = write_geotiff(path, values, **options)
     with edited(path) as dataset:
@@ -204,14 +204,29 @@ def rgba(path: Path, **options: Any) -> Path:
     return path
 
 
-def test_an_alpha_band_is_a_mask_and_no_band(tmp_path: Path) -> None:
-    with open_scene(rgba(tmp_path / "x.tif")) as scene:
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_an_alpha_band_is_a_mask_and_no_band(dtype: str, tmp_path: Path) -> None:
+    path = rgba(tmp_path / "x.tif", dtype)
+    with pytest.warns(HsisrWarning, match="band 4 is tagged as alpha and taken for the mask"):
+        scene = open_scene(path)
+    with scene:
         cube = scene.read()
     np.testing.assert_array_equal(cube.values, VALUES)
     assert not cube.valid[:, 2, 3].any()
     assert cube.valid.sum() == cube.valid.size - 3
 
 
+def test_four_bands_of_reflectance_are_bands_whatever_gdal_tags(tmp_path: Path) -> None:
+    values = np.concatenate([VALUES, VALUES[:1] + 7]).astype(np.uint16)
+    path = write_geotiff(tmp_path / "x.tif", values, photometric="RGB", alpha="yes")
+    with pytest.warns(HsisrWarning, match="band 4 is tagged as alpha and read as a spectral band"):
+        scene = open_scene(path)
+    with scene:
+        np.testing.assert_array_equal(scene.read().values, values)
+        assert scene.read().valid.all()
+
+
+@pytest.mark.filterwarnings("ignore:.*tagged as alpha")
 def test_nodata_goes_before_alpha(tmp_path: Path) -> None:
     with open_scene(rgba(tmp_path / "x.tif", nodata=250)) as scene:
         assert scene.metadata.bands == 3

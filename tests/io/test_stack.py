@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from hsisr.errors import InputDataError
+from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.arrays.stack import is_tiff_stack
-from hsisr.io.open import open_scene
+from hsisr.io.open import open_scene, options_of_kind
 from hsisr.tiling.windows import Window
 from tests.scenes import TRANSFORM, UTM, edited, numbered, write_geotiff, write_pages
 
@@ -39,6 +39,26 @@ def test_pages_and_planes_are_bands(options: dict[str, Any], tmp_path: Path) -> 
         assert scene.format == "TIFF stack"
         stored = scene.read_stored(Window(5, 3, 9, 15), [4, 0, 2])
     np.testing.assert_array_equal(stored, VALUES[[4, 0, 2], 5:14, 3:18], strict=True)
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}], ids=["plain", "packed"])
+@pytest.mark.parametrize("axes", ["rcb", "rbc", "brc", "crb"])
+def test_axes_say_what_pages_are(axes: str, options: dict[str, Any], tmp_path: Path) -> None:
+    stored = VALUES.transpose(["brc".index(axis) for axis in axes])
+    path = write_pages(tmp_path / "x.tif", stored, **options)
+    with open_scene(path, axes=axes) as scene:
+        found = scene.read_stored(Window(5, 3, 9, 15), [4, 0, 2])
+    np.testing.assert_array_equal(found, VALUES[[4, 0, 2], 5:14, 3:18], strict=True)
+    assert options_of_kind(path, None, axes) == (None, axes)
+
+
+def test_pages_that_are_more_likely_rows_are_a_warning(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "x.tif", np.zeros((40, 50, 31), "u2"))
+    with pytest.warns(HsisrWarning, match=r"40 bands of 50 x 31 pixels.*--axes rcb"):
+        open_scene(tmp_path / "x.tif")
+    tifffile.imwrite(tmp_path / "y.tif", np.zeros((40, 50, 31), "u2"), metadata={"axes": "YXC"})
+    with open_scene(tmp_path / "y.tif") as scene:  # the file says so
+        assert scene.metadata.shape == (31, 40, 50)
 
 
 @pytest.mark.parametrize("planes", ["contig", "separate"])

@@ -34,6 +34,7 @@ _WAVELENGTHS: Final = (
     *("wavelength", "wavelengths", "wavelength_3d", "wavelength_nm", "wavelengths_nm", "wl"),
     *("wvl", "wvlen", "lambda", "center_wavelength", "central_wavelength", "center_wavelengths"),
 )
+_FEW: Final = 16
 _STANDARD_NAMES: Final = ("radiation_wavelength", "sensor_band_central_radiation_wavelength")
 """CF's for band centres."""
 
@@ -131,7 +132,7 @@ def warn_if_unlikely(path: Path, axes: str, shape: Sequence[int]) -> None:
 
     That is so where there are at least as many bands as rows or columns, while with the bands first
     (or last) fewer bands would make an image that is more nearly square. Square images and long
-    lists of bands occur; they are no reason.
+    lists of bands occur; they are no reason, and neither are arrays of a few pixels.
 
     Args:
         path: Of the scene, for the message.
@@ -144,7 +145,7 @@ def warn_if_unlikely(path: Path, axes: str, shape: Sequence[int]) -> None:
     other = {"rcb": "brc", "brc": "rcb"}[axes]
     bands, *image = (shape[axes.index(axis)] for axis in "brc")
     fewer, *rounder = (shape[other.index(axis)] for axis in "brc")
-    if bands < min(image) or _elongation(rounder) >= _elongation(image):
+    if max(shape) < _FEW or bands < min(image) or _elongation(rounder) >= _elongation(image):
         return
     if fewer < min(rounder) or rounder[0] == rounder[1]:
         warnings.warn(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from numpy.lib import format as npy_format
 
 from hsisr.errors import InputDataError
+from hsisr.io.arrays.axis_names import warn_if_unlikely
 from hsisr.io.arrays.axis_order import checked_axes, cut, sizes
 from hsisr.io.arrays.raw_reader import PlainNumbers
 from hsisr.io.base import Scene
@@ -58,6 +59,8 @@ class NpyScene(Scene):
                 f"the header promises {self._numbers.end} bytes, but the file holds {size}; it is "
                 "truncated or the header is wrong"
             )
+        if axes is None:
+            warn_if_unlikely(path, "rcb", shape)
 
     def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
         """See `Scene.read_stored`."""

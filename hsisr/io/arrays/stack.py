@@ -17,7 +17,8 @@ import numpy.typing as npt
 from tifffile import TiffFile, TiffFileError, TiffPageSeries
 
 from hsisr.errors import InputDataError
-from hsisr.io.arrays.axis_order import cut, sizes
+from hsisr.io.arrays.axis_names import warn_if_unlikely
+from hsisr.io.arrays.axis_order import checked_axes, cut, sizes
 from hsisr.io.arrays.band_images import BandImages
 from hsisr.io.arrays.raw_reader import PlainNumbers
 from hsisr.io.arrays.tiff_pages import refuse_circles
@@ -36,6 +37,8 @@ DAMAGED: Final = (
     *(ArithmeticError, SyntaxError, struct.error),
 )
 """What tifffile raises on files that are no TIFF inside."""
+_UNKNOWN: Final = {"I", "Q"}
+"""Axes that tifffile gives to pages of which the file does not say what they are."""
 _BROKEN_CHAIN: Final = ("invalid page", "corrupted", "missing", "truncated")
 """What it only logs, and then goes on with the pages up to there."""
 
@@ -81,17 +84,48 @@ def is_tiff_stack(path: Path) -> bool:
         return False
 
 
-def open_stack(path: Path) -> Scene:
+class TurnedPages(Scene):
+    """A stack of packed pages that are no bands, but rows or columns of all bands."""
+
+    format = FORMAT
+
+    def __init__(self, path: Path, metadata: SceneMetadata, axes: str, pages: BandImages) -> None:
+        """`axes` is the order of pages, their rows and their columns."""
+        self.path, self.metadata = path, metadata
+        self._axes, self._pages = axes, pages
+
+    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
+        """See `Scene.read_stored`."""
+        return cut(self, self._axes, window, bands)
+
+    def __getitem__(self, place: tuple[slice, slice, slice]) -> npt.NDArray[Any]:
+        """Numbers of some pages, as the file has them."""
+        pages, rows, cols = place
+        part = Window(rows.start, cols.start, rows.stop - rows.start, cols.stop - cols.start)
+        return self._pages.read_stored(part, range(pages.start, pages.stop))
+
+    def close(self) -> None:
+        """See `Scene.close`."""
+        self._pages.close()
+
+
+def open_stack(path: Path, axes: str | None = None) -> Scene:
     """Open a TIFF stack.
 
+    Args:
+        path: The file.
+        axes: Order of its axes, pages first, such as "brc"; None: as the file says, else bands on
+            pages, with a warning where their shape makes that unlikely.
+
     Raises:
+        UsageError: `axes` is no order of r, c and b.
         InputDataError: It holds several stacks, or not one band per page or plane, or tifffile
             or GDAL cannot read it.
     """
     try:
         refuse_circles(path)
         with TiffFile(path) as tiff:
-            return _scene(path, tiff, _only(_stacks(tiff)))
+            return _scene(path, tiff, _only(_stacks(tiff)), axes)
     except InputDataError:
         raise
     except DAMAGED as error:
@@ -137,13 +171,8 @@ def _only(stacks: Sequence[TiffPageSeries]) -> TiffPageSeries:
     return stacks[0]
 
 
-def _scene(path: Path, tiff: TiffFile, series: TiffPageSeries) -> Scene:
-    if series.ndim != 3 or not {"Y", "X"} < set(series.axes):
-        raise InputDataError(
-            f"found axes {series.axes} of shape {series.shape}, expected rows (Y), columns (X) and "
-            "one axis of bands; save one band per page"
-        )
-    axes = "".join({"Y": "r", "X": "c"}.get(axis, "b") for axis in series.axes)
+def _scene(path: Path, tiff: TiffFile, series: TiffPageSeries, order: str | None) -> Scene:
+    axes = _axes(path, series) if order is None else checked_axes(order)
     metadata = _metadata(path, series, axes)
     if series.dataoffset is not None:
         dtype = series.dtype.newbyteorder(">" if tiff.byteorder == ">" else "<")
@@ -153,13 +182,29 @@ def _scene(path: Path, tiff: TiffFile, series: TiffPageSeries) -> Scene:
                 "truncated"
             )
         return PlainStack(path, metadata, axes, dtype, series.dataoffset)
-    if series.keyframe.ndim != 2 or axes != "brc":
+    if series.keyframe.ndim != 2 or len(series.pages) != series.shape[0]:
         raise InputDataError(
             f"found axes {series.axes} on pages of shape {series.keyframe.shape}, expected one "
             "band per page; save it so"
         )
     images = [_gdal_name(path, page) for page in series.pages]
-    return BandImages(path, FORMAT, images, metadata)
+    if axes == "brc":
+        return BandImages(path, FORMAT, images, metadata)
+    pages = BandImages(path, FORMAT, images, _metadata(path, series, "brc"))
+    return TurnedPages(path, metadata, axes, pages)
+
+
+def _axes(path: Path, series: TiffPageSeries) -> str:
+    """The order that the file tells; where it names no axis of bands, they are the pages."""
+    if series.ndim != 3 or not {"Y", "X"} < set(series.axes):
+        raise InputDataError(
+            f"found axes {series.axes} of shape {series.shape}, expected rows (Y), columns (X) and "
+            "one axis of bands; save one band per page, or give their order with --axes"
+        )
+    axes = "".join({"Y": "r", "X": "c"}.get(axis, "b") for axis in series.axes)
+    if axes == "brc" and _UNKNOWN & set(series.axes):
+        warn_if_unlikely(path, axes, series.shape)
+    return axes
 
 
 def _gdal_name(path: Path, page: Any) -> str:

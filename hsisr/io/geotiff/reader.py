@@ -1,5 +1,6 @@
 """Rasters whose bands lie in one GDAL dataset: GeoTIFF, COG, BigTIFF and their like."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +13,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterWindow
 
-from hsisr.errors import InputDataError
+from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.base import Scene
 from hsisr.io.geotiff.gdal_env import gdal_env
 from hsisr.io.geotiff.gdal_errors import Listener, listening
@@ -33,7 +34,7 @@ class RasterScene(Scene):
         """`options` are GDAL's, for every reading."""
         self.path, self._dataset, self._options = path, dataset, dict(options or {})
         self.format = dataset.driver
-        self._alpha = _alpha_index(dataset)
+        self._alpha = _alpha_index(path, dataset)
         self._indexes = [i for i in dataset.indexes if i != self._alpha]
         self.metadata = metadata_of(dataset, self._indexes)
         self.block_rows = int(dataset.block_shapes[0][0])
@@ -179,15 +180,36 @@ def reason(error: BaseException) -> str:
     return without_secrets(" ".join(text.split()))
 
 
-def _alpha_index(dataset: Any) -> int | None:
+def _alpha_index(path: Path, dataset: Any) -> int | None:
     """1-based index of the alpha band, if there is one beside other bands.
 
-    GDAL calls the last of four 8-bit bands alpha unless it was told otherwise; a band with a
-    wavelength is none.
+    GDAL calls the last of four bands alpha unless it was told otherwise. That is believed of an
+    8-bit picture; of another type, where the band holds nothing but 0 and one other number.
+
+    Warns:
+        HsisrWarning: Which of both the last of four bands was taken for.
     """
-    with suppress(ValueError):
-        index = int(dataset.colorinterp.index(ColorInterp.alpha)) + 1
-        named = {key.lower() for key in dataset.tags(index)}
-        if dataset.count > 1 and "wavelength" not in named:
-            return index
-    return None
+    if dataset.count < 2 or ColorInterp.alpha not in dataset.colorinterp:
+        return None
+    index = int(dataset.colorinterp.index(ColorInterp.alpha)) + 1
+    if "wavelength" in {key.lower() for key in dataset.tags(index)}:
+        return None
+    if dataset.count != 4:
+        return index
+    kind = dataset.dtypes[index - 1]
+    mask = kind == "uint8" or _holds_two_numbers(dataset, index)
+    what = (
+        "taken for the mask; if it is a spectral band, clear the tag (gdal_edit.py -colorinterp_4 "
+        "undefined)"
+        if mask
+        else f"read as a spectral band, for it holds many numbers of {kind}"
+    )
+    warnings.warn(f"{path}: band {index} is tagged as alpha and {what}", HsisrWarning, stacklevel=2)
+    return index if mask else None
+
+
+def _holds_two_numbers(dataset: Any, index: int) -> bool:
+    """True if a band has 0 and at most one other number, by at most 64 of its rows and columns."""
+    few = min(64, dataset.height), min(64, dataset.width)
+    with gdal_env():
+        return len(set(np.unique(dataset.read(index, out_shape=few)).tolist()) - {0}) < 2

@@ -2,8 +2,9 @@
 
 The cube is the only 3-D variable of numbers, or the only one that has a band for each of the
 wavelengths beside it, or the one that is named. Its axes are (rows, cols, bands), MATLAB's habit,
-unless the wavelengths beside it are as many as exactly one other axis is long; `axes` overrules
-both. Wavelengths, widths and bad bands are taken from variables beside the
+unless the wavelengths beside it are as many as exactly one other axis is long, with a warning
+where nothing tells and the shape is unlikely; `axes` overrules
+all. Wavelengths, widths and bad bands are taken from variables beside the
 cube that have one of their usual names.
 """
 
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import InputDataError, UsageError
+from hsisr.io.arrays.axis_names import warn_if_unlikely
 from hsisr.io.arrays.axis_order import checked_axes, cut, sizes
 from hsisr.io.base import Scene
 from hsisr.io.matlab.fields import MatFields
@@ -92,7 +94,7 @@ def open_mat(path: Path, *, hdf5: bool, variable: str | None, axes: str | None) 
         wavelengths = len(fields.spectral.wavelengths or ())
         name = _cube(file.variables, variable, wavelengths)
         shape = file.variables[name].shape
-        order = _axes(shape, wavelengths) if axes is None else checked_axes(axes)
+        order = _axes(path, shape, wavelengths) if axes is None else checked_axes(axes)
         return MatScene(path, file, fields, name, order)
     except BaseException:
         file.close()
@@ -157,9 +159,10 @@ def _table(variables: Mapping[str, Variable], names: Sequence[str] | Mapping[str
     return ", ".join(f"{n} {variables[n].shape}" for n in names)
 
 
-def _axes(shape: tuple[int, ...], wavelengths: int) -> str:
+def _axes(path: Path, shape: tuple[int, ...], wavelengths: int) -> str:
     """MATLAB's order, unless the wavelengths point to one other axis."""
     as_long = [size == wavelengths for size in shape]
     if as_long.count(True) != 1:
+        warn_if_unlikely(path, "rcb", shape)
         return "rcb"
     return ("brc", "rbc", "rcb")[as_long.index(True)]

@@ -1,6 +1,8 @@
 """MATLAB files of version 7.3 as a table of variables, read by windows.
 
-They are HDF5 with the axes of every array reversed. Only what lies in the file itself is read:
+They are HDF5 with the axes of every array reversed, unless another program wrote them: where
+neither the file's first bytes nor the array's attributes are MATLAB's, axes are as HDF5 has them.
+Only what lies in the file itself is read:
 links and storage that point outside it are not followed.
 """
 
@@ -31,15 +33,19 @@ class Mat73(MatFile):
     def __init__(self, path: Path) -> None:
         with reading():
             self._file = h5py.File(path, "r", rdcc_nbytes=_CHUNK_CACHE)
+            self._of_matlab = _begins_as_matlab(path)
             self.variables = {
-                name: _variable(self._file[name])
+                name: _variable(self._file[name], self._is_reversed(self._file[name]))
                 for name in self._file
                 if not name.startswith("#") and _is_inside(self._file, name)
             }
 
     def array(self, name: str) -> tuple[Any, bool]:
         """See `MatFile.array`."""
-        return self._file[name], True
+        return self._file[name], self._is_reversed(self._file[name])
+
+    def _is_reversed(self, item: Any) -> bool:
+        return self._of_matlab or "MATLAB_class" in item.attrs
 
     def texts(self, name: str) -> list[str]:
         """See `MatFile.texts`."""
@@ -97,12 +103,17 @@ def _is_own(item: h5py.Dataset) -> bool:
     return not item.external and not item.is_virtual and chunk <= _LARGEST_CHUNK
 
 
-def _variable(item: Any) -> Variable:
+def _begins_as_matlab(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(6) == b"MATLAB"
+
+
+def _variable(item: Any, reverse: bool) -> Variable:
     if not isinstance(item, h5py.Dataset) or item.shape is None or not _is_own(item):
         return Variable((), "other")
     if item.attrs.get("MATLAB_empty", 0):
         return Variable((), "other")
-    shape = tuple(reversed(item.shape))
+    shape = item.shape[::-1] if reverse else item.shape
     named = item.attrs.get("MATLAB_class")
     if named is not None:
         kind = _kind(named.decode() if isinstance(named, bytes) else str(named))
