@@ -18,7 +18,7 @@ FLOORS = (
     {"scene", "tiling", "degradation", "metrics"},
     {"io", "models"},
     {"weights", "datasets", "training", "engine", "resume"},
-    {"commands", "benchmark"},
+    {"commands", "benchmark", "view"},
     {"cli", "__main__"},
 )
 MOST_LINES: Final = 500

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from hsisr.commands.pairing import in_physical_unit, same_unit
 from hsisr.io.base import Scene
 from hsisr.io.open import open_scene
-from hsisr.io.quicklook import colour_bands
 from hsisr.metrics.spectral import angles_deg
+from hsisr.scene.rendering import as_bytes, colour_bands, stretch_limits, stretched
 from hsisr.tiling.windows import Window
 from hsisr.training.files import replace_file
 
@@ -93,12 +93,14 @@ def scene_maps(
     angle = np.where(whole, angles_deg(x[live], y[live]), np.nan).astype(np.float32)
     rmse = np.sqrt(np.mean((x[live].astype(np.float64) - y[live]) ** 2, axis=0))
     axis = truth.metadata.spectral_axis
-    limits = _limits(x[list(colour_bands(axis))], whole)
+    shown = list(colour_bands(axis))
+    truth_rgb, rgb = (np.where(whole, cube[shown], np.nan) for cube in (x, y))
+    limits = stretch_limits(truth_rgb)
     chosen = _ranked(angle) if pixels is None else np.array(pixels, np.int64).reshape(-1, 2)
     at = chosen[:, 0], chosen[:, 1]
     return SceneMaps(
-        truth_rgb=_coloured(x[list(colour_bands(axis))], limits, whole),
-        rgb=_coloured(y[list(colour_bands(axis))], limits, whole),
+        truth_rgb=as_bytes(stretched(truth_rgb, limits)),
+        rgb=as_bytes(stretched(rgb, limits)),
         rmse=np.where(whole, rmse, np.nan).astype(np.float32),
         angle_deg=angle,
         pixels=chosen,
@@ -131,19 +133,3 @@ def _spectra(
     rows, cols = at
     found = np.where(valid, values, np.nan)[:, rows, cols]
     return np.asarray(found.T, np.float32)
-
-
-def _limits(colours: Float32, whole: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """Numbers that become black and white, shape (3, 2): the 2nd and the 98th percentile."""
-    if not whole.any():
-        return np.array([[0.0, 1.0]] * 3)
-    return np.asarray(np.percentile(colours[:, whole], (2.0, 98.0), axis=1).T, np.float64)
-
-
-def _coloured(
-    colours: Float32, limits: npt.NDArray[np.float64], whole: npt.NDArray[np.bool_]
-) -> Bytes:
-    low, high = limits[:, 0, None, None], limits[:, 1, None, None]
-    span = np.where(high > low, high - low, 1.0)
-    light = np.where(whole, ((colours - low) / span).clip(0, 1), 0.0)
-    return np.asarray(np.rint(light * 255), np.uint8).transpose(1, 2, 0)

@@ -71,7 +71,7 @@ def evaluate(
     ] = None,
     picture: Annotated[
         Path | None,
-        typer.Option(metavar="PNG", help="Draw error map, angle map and three spectra."),
+        typer.Option(metavar="PNG", help="Draw the scenes side by side, error maps and spectra."),
     ] = None,
     per_band: Annotated[bool, typer.Option("--per-band", help="Show every band too.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated text.")] = False,
@@ -93,13 +93,15 @@ def evaluate(
             lr=lr,
             wald=wald,
             with_wald_only={"--model": model, "--method": method},
-            without_wald_only={"--picture": picture, "--estimate-variable": estimate_variable},
+            without_wald_only={"--estimate-variable": estimate_variable},
             formats=(csv, json),
         )
         common: dict[str, Any] = {
             "convention": convention,
             "minimum": tuple(minimum or ()),
             "maximum": tuple(maximum or ()),
+            "picture": picture,
+            "overwrite": overwrite,
             "variable": variable,
             "axes": axes,
         }
@@ -109,7 +111,8 @@ def evaluate(
             from hsisr.commands.wald import WaldOptions, evaluate_by_wald
 
             more = {"scale": scale or 4, "model": model, "method": method or "area"}
-            report = evaluate_by_wald(wald, WaldOptions(**common, **more, device=device))
+            with _exit_1_is_a_verdict():
+                report = evaluate_by_wald(wald, WaldOptions(**common, **more, device=device))
         else:
             from hsisr.commands.evaluate import EvaluateOptions
             from hsisr.commands.evaluate import evaluate as judge
@@ -117,8 +120,6 @@ def evaluate(
             more = {
                 "scale": scale,
                 "observed": lr,
-                "picture": picture,
-                "overwrite": overwrite,
                 "estimate_variable": estimate_variable,
             }
             truth = images[0] if len(images) == 2 else None

@@ -52,7 +52,7 @@ class EvaluateOptions:
     maximum: tuple[str, ...] = ()
     """Limits such as `sam=5`."""
     picture: Path | None = None
-    """Where to put a PNG with error map, angle map and spectra."""
+    """Where to put a PNG: scenes side by side, error maps and spectra."""
     overwrite: bool = False
     """Replace an existing picture."""
     variable: str | None = None
@@ -165,7 +165,7 @@ def evaluate(
     estimate = scene_path(estimate)
     _require_something_to_judge_by(truth, options)
     if options.picture is not None:
-        from hsisr.commands.picture import check_picture
+        from hsisr.view.figure import check_picture
 
         check_picture(options.picture, overwrite=options.overwrite)
     with ExitStack() as stack:
@@ -179,7 +179,17 @@ def evaluate(
         scores = None
         if known is not None:
             scores = score_pair(known, guess, convention=options.convention, scale=scale)
-            _draw(options.picture, known, guess, scores)
+        if options.picture is not None:
+            from hsisr.view.errors import write_picture
+
+            write_picture(
+                options.picture,
+                reference=known,
+                observed=observed,
+                estimate=guess,
+                scores=scores,
+                overwrite=options.overwrite,
+            )
         against = known or observed or guess
         return Report(
             estimate=estimate,
@@ -218,13 +228,6 @@ def score_pair(
     return scoring.scores()
 
 
-def _draw(picture: Path | None, reference: Scene, estimate: Scene, scores: Scores) -> None:
-    if picture is not None:
-        from hsisr.commands.picture import write_picture
-
-        write_picture(picture, reference, estimate, scores)
-
-
 def _opened(
     stack: ExitStack, path: Path | None, options: EvaluateOptions, *, alone: bool
 ) -> Scene | None:
@@ -249,8 +252,6 @@ def _require_something_to_judge_by(reference: Path | None, options: EvaluateOpti
         if limit.figure not in measured:
             need = "--lr OBSERVED" if limit.figure in LR_FIGURES else "a REFERENCE"
             raise UsageError(f"the limit {limit} needs {need}, which is not given")
-    if options.picture is not None and reference is None:
-        raise UsageError("--picture shows errors against a REFERENCE, which is not given")
 
 
 def _warn_about_lost(statistics: PairStatistics, estimate: Scene) -> None:

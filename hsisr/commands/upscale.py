@@ -24,11 +24,11 @@ from hsisr.io.async_writer import writing_async
 from hsisr.io.base import Scene, TargetOptions
 from hsisr.io.open import open_scene
 from hsisr.io.paths import scene_path
-from hsisr.io.quicklook import check_quicklook, write_quicklook
 from hsisr.io.scene_files import scene_identity
 from hsisr.io.write import check_target, create_writer
 from hsisr.resume.journal import Journal
 from hsisr.resume.lock import RunKey, RunLock, is_unfinished, locked_run, run_place
+from hsisr.view.figure import Quicklook, check_picture, write_quicklook
 
 __all__ = ["Progress", "UpscaleResult", "plan_upscale", "upscale"]
 
@@ -99,7 +99,7 @@ def _upscale(
     if dry or not (options.resume or is_unfinished(run_place(output, options.format))):
         check_target(output, target)
     if options.quicklook is not None:
-        check_quicklook(options.quicklook, overwrite=options.overwrite)
+        check_picture(options.quicklook, overwrite=options.overwrite)
     model = choose_model(options)
     with (
         torch_threads(_threads(options, model)) as count,
@@ -224,4 +224,5 @@ def _write_quicklook(job: Job, options: UpscaleOptions) -> None:
         closing(_opened(job.scene.path, options)) as lr,
         closing(open_scene(job.output)) as hr,
     ):
-        write_quicklook(options.quicklook, lr, hr, overwrite=options.overwrite)
+        shown = Quicklook(observed=lr, result=hr, name=job.model.name)
+        write_quicklook(options.quicklook, shown, overwrite=options.overwrite)

@@ -33,6 +33,7 @@ from hsisr.metrics.report import (
     table,
     verdicts_as_json,
 )
+from hsisr.view.figure import check_picture
 
 if TYPE_CHECKING:
     from hsisr.commands.upscale import UpscaleResult
@@ -60,6 +61,10 @@ class WaldOptions:
     """Limits on the model's figures, such as `mpsnr=30`."""
     maximum: tuple[str, ...] = ()
     device: str = "auto"
+    picture: Path | None = None
+    """Where to put a PNG: observed, bicubic, result and truth side by side, and the errors."""
+    overwrite: bool = False
+    """Replace an existing picture."""
     variable: str | None = None
     """Variable of a .mat scene."""
     axes: str | None = None
@@ -167,8 +172,11 @@ def evaluate_by_wald(source: str | Path, options: WaldOptions | None = None) -> 
         ResourceError: The machine lacks space, memory or a device.
     """
     source, options = Path(source), options or WaldOptions()
+    if options.picture is not None:
+        check_picture(options.picture, overwrite=options.overwrite)
     with degraded(source, options) as trial:
         name, scores = trial.scored(options.model, consistency=True)
+        trial.draw(name, scores)
         _, plain = trial.scored(PLAIN, consistency=False)
         return WaldReport(
             scene=source,
@@ -211,6 +219,26 @@ class Trial:
         """Bring it back and score it; returns the model's resolved name too."""
         result = self.upscaled(model, consistency=consistency)
         return result.model, self.scores(result.output, self.options.convention)
+
+    def draw(self, name: str, scores: Scores) -> None:
+        """Draw the result at hand, where the options ask for a picture."""
+        if self.options.picture is None:
+            return
+        from hsisr.view.errors import write_picture
+
+        with (
+            closing(open_scene(self.folder / "lr.tif")) as observed,
+            closing(open_scene(self.folder / "hr.tif")) as estimate,
+        ):
+            write_picture(
+                self.options.picture,
+                reference=self.truth,
+                observed=observed,
+                estimate=estimate,
+                scores=scores,
+                name=name,
+                overwrite=self.options.overwrite,
+            )
 
     def scores(self, estimate: Path, convention: str) -> Scores:
         """An estimate against the truth."""

@@ -17,11 +17,11 @@ from torch import nn
 from hsisr.datasets.patches import area_average
 from hsisr.datasets.training_scenes import TrainingScene
 from hsisr.engine.upscaler import InterpolationUpscaler, NetworkUpscaler, Upscaler
-from hsisr.io.quicklook import colour_bands
 from hsisr.metrics.spatial import BandMoments, psnr_db
 from hsisr.metrics.spectral import AngleSum
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS, Trim
+from hsisr.scene.rendering import colour_bands, stretch_limits, stretched
 from hsisr.scene.spectral_axis import SpectralAxis
 from hsisr.tiling.windows import Window, window_starts
 
@@ -114,9 +114,7 @@ def picture(
     truth = scene.cut(judge.window)[colours]
     shown = [truth, *(upscaled(judge, one, descriptor)[colours] for one in upscalers)]
     network.train(training)
-    low, high = np.percentile(truth, (2, 98), axis=(1, 2), keepdims=True)
-    spread = np.maximum(high - low, np.finfo(np.float32).tiny)
-    return np.asarray(((np.concatenate(shown, axis=2) - low) / spread).clip(0, 1), np.float32)
+    return stretched(np.concatenate(shown, axis=2), stretch_limits(truth))
 
 
 def plain_upscaler(descriptor: ModelDescriptor) -> Upscaler:

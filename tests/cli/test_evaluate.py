@@ -95,7 +95,6 @@ def test_degrade_prints_one_json_object(files: tuple[Path, Path], tmp_path: Path
         (("x.tif", "y.tif", "--json", "--csv"), "found --csv and --json, expected one of them"),
         (("x.tif", "y.tif", "--model", "bicubic"), "--model belongs to --wald; leave it out"),
         (("x.tif", "--wald", "y.tif"), "REFERENCE cannot be combined with --wald"),
-        (("--wald", "y.tif", "--picture", "a.png"), "--picture cannot be combined with --wald"),
         (("--wald", "y.tif", "--scale", "3"), "found --scale 3, expected 2, 4 or 8"),
         (("x.tif", "y.tif", "--min", "mpsnr"), "expected FIGURE=NUMBER such as mpsnr=30"),
     ],

@@ -148,8 +148,6 @@ def test_limits_need_what_they_speak_of(pair: tuple[Path, Path]) -> None:
         evaluate(*pair, EvaluateOptions(maximum=("lr_max=1",)))
     with pytest.raises(UsageError, match="the limit mpsnr >= 1 needs a REFERENCE"):
         evaluate(None, pair[1], EvaluateOptions(observed=pair[0], minimum=("mpsnr=1",)))
-    with pytest.raises(UsageError, match="--picture shows errors against a REFERENCE"):
-        evaluate(None, pair[1], EvaluateOptions(observed=pair[0], picture=Path("map.png")))
 
 
 def test_one_scene_alone_cannot_be_judged(pair: tuple[Path, Path]) -> None:

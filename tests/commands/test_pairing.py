@@ -17,16 +17,15 @@ from hsisr.commands.pairing import (
     same_unit,
     strip_rows,
 )
-from hsisr.commands.picture import check_picture, error_maps, write_picture
 from hsisr.degradation import DEGRADATIONS
 from hsisr.errors import (
     HsisrWarning,
     InputDataError,
-    OutputExistsError,
-    ResourceError,
-    UsageError,
 )
+from hsisr.io.base import Scene
+from hsisr.metrics.report import Scores
 from hsisr.scene.georeference import Georeference
+from hsisr.view.errors import error_maps, write_picture
 from tests.memory import MemoryScene
 from tests.metrics.pairs import random_pair, score
 
@@ -201,7 +200,7 @@ def test_maps_hold_the_error_of_every_pixel(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_maps_of_large_scenes_show_every_kth_pixel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hsisr.commands.pairing.strip_rows", lambda _: 4)
-    monkeypatch.setattr("hsisr.commands.picture.LONGEST_PX", 5)
+    monkeypatch.setattr("hsisr.view.errors.LONGEST_PX", 5)
     x, y = random_pair(2, 13, 9)
     maps = error_maps(scene(x), scene(y), [0, 1])
     expected = np.sqrt(((x.astype(float) - y) ** 2).mean(axis=0))[::3, ::3]
@@ -209,12 +208,16 @@ def test_maps_of_large_scenes_show_every_kth_pixel(monkeypatch: pytest.MonkeyPat
     np.testing.assert_allclose(maps.rmse, expected)
 
 
+def write_errors(path: Path, reference: Scene, estimate: Scene, scores: Scores) -> None:
+    write_picture(path, reference=reference, observed=None, estimate=estimate, scores=scores)
+
+
 def test_the_picture_is_a_png_and_nothing_else_is_left(tmp_path: Path) -> None:
     x, y = random_pair(3, 12, 12)
     x[:, 0, 0] = -1
     path = tmp_path / "map.png"
     pair = scene(x, nodata=-1, wavelengths_nm=(400.0, 600.0, 500.0)), scene(y)
-    write_picture(path, *pair, score(x, y))
+    write_errors(path, *pair, score(x, y))
     assert path.read_bytes().startswith(b"\x89PNG")
     assert list(tmp_path.iterdir()) == [path]
 
@@ -222,17 +225,5 @@ def test_the_picture_is_a_png_and_nothing_else_is_left(tmp_path: Path) -> None:
 def test_a_picture_of_nothing_but_invalid_pixels_is_still_drawn(tmp_path: Path) -> None:
     x, y = random_pair(2, 12, 12)
     path = tmp_path / "map.png"
-    write_picture(path, scene(np.full(x.shape, -1.0), nodata=-1), scene(y), score(x, y))
+    write_errors(path, scene(np.full(x.shape, -1.0), nodata=-1), scene(y), score(x, y))
     assert path.exists()
-
-
-def test_a_picture_is_refused_before_the_work(tmp_path: Path) -> None:
-    there = tmp_path / "there.png"
-    there.touch()
-    with pytest.raises(OutputExistsError, match=r"there\.png exists; --overwrite replaces it"):
-        check_picture(there, overwrite=False)
-    check_picture(there, overwrite=True)
-    with pytest.raises(UsageError, match=r"expected a name that ends in \.png"):
-        check_picture(tmp_path / "map.jpg", overwrite=False)
-    with pytest.raises(ResourceError, match="no such folder for the picture"):
-        check_picture(tmp_path / "none" / "map.png", overwrite=False)

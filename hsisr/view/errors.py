@@ -1,29 +1,31 @@
-"""A picture of an estimate's errors: where they are, and what they do to spectra."""
+"""Pictures of an estimate's errors: where they are, and what they do to spectra."""
 
-import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from hsisr.commands.pairing import in_physical_unit, paired_strips, same_unit
-from hsisr.errors import OutputExistsError, ResourceError, UsageError
 from hsisr.io.base import Scene
 from hsisr.metrics.report import Scores
 from hsisr.metrics.spectral import angles_deg
 from hsisr.tiling.windows import Window
+from hsisr.view.figure import Quicklook, draw_quicklook, save_picture
+from hsisr.view.maps import detail_maps
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 Float64 = npt.NDArray[np.float64]
 
 LONGEST_PX: Final = 1000
 """Larger maps show every k-th pixel, so that memory does not grow with the scene."""
 CHOSEN: Final = ("best", "median", "worst")
+_UNIT: Final = "unit of the values"
 _COLORS: Final = ("tab:green", "tab:orange", "tab:red")
 
 
@@ -47,22 +49,6 @@ class ErrorMaps:
         return int(row) * self.step, int(col) * self.step
 
 
-def check_picture(path: Path, *, overwrite: bool) -> None:
-    """Complain before the work is done, not after it.
-
-    Raises:
-        OutputExistsError: It is there already.
-        UsageError: Not a PNG.
-        ResourceError: Its folder is missing.
-    """
-    if path.suffix.lower() != ".png":
-        raise UsageError(f"found --picture {path}, expected a name that ends in .png")
-    if not path.parent.is_dir():
-        raise ResourceError(f"{path.parent}: no such folder for the picture; make it first")
-    if path.exists() and not overwrite:
-        raise OutputExistsError(f"{path} exists; --overwrite replaces it")
-
-
 def error_maps(reference: Scene, estimate: Scene, bands: list[int]) -> ErrorMaps:
     """Errors of every k-th pixel over some 0-based bands."""
     meta = reference.metadata
@@ -82,34 +68,15 @@ def error_maps(reference: Scene, estimate: Scene, bands: list[int]) -> ErrorMaps
     return ErrorMaps(np.concatenate(rmse), np.concatenate(angles), step)
 
 
-def write_picture(path: Path, reference: Scene, estimate: Scene, scores: Scores) -> None:
-    """Draw error map, angle map and three spectra; the PNG appears whole or not at all.
-
-    Raises:
-        ResourceError: It cannot be written.
-    """
+def draw_errors(
+    figure: "Figure | SubFigure", reference: Scene, estimate: Scene, scores: Scores
+) -> None:
+    """Draw error map, angle map and three spectra."""
     bands = [band.band for band in scores.bands]
     maps = error_maps(reference, estimate, bands)
-    figure = _drawn(reference, estimate, maps, bands)
-    try:
-        with tempfile.TemporaryDirectory(prefix=".hsisr-", dir=path.parent) as folder:
-            made = Path(folder) / path.name
-            figure.savefig(made, dpi=120)
-            made.replace(path)
-    except OSError as error:
-        reason = error.strerror or error
-        raise ResourceError(
-            f"{path}: the picture cannot be written ({reason}); choose another place"
-        ) from error
-
-
-def _drawn(reference: Scene, estimate: Scene, maps: ErrorMaps, bands: list[int]) -> "Figure":
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(15, 4.6), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
     sampled = f", every {maps.step}th pixel" if maps.step > 1 else ""
-    _map(figure, left, maps.rmse, f"RMSE over {len(bands)} bands{sampled}", "unit of the values")
+    _map(figure, left, maps.rmse, f"RMSE over {len(bands)} bands{sampled}", _UNIT)
     _map(figure, middle, maps.angle_deg, f"spectral angle{sampled}", "degrees")
     for which, color in zip(CHOSEN, _COLORS, strict=True):
         place = maps.pixel(which)
@@ -123,17 +90,85 @@ def _drawn(reference: Scene, estimate: Scene, maps: ErrorMaps, bands: list[int])
     right.set_xlabel("wavelength in nm" if wavelengths else "band")
     if right.has_data():
         right.legend()
-    figure.suptitle(f"{estimate.path.name} against {reference.path.name}")
-    return figure
 
 
-def _map(figure: "Figure", axes: "Axes", values: Float64, title: str, unit: str) -> None:
-    """One map; the colours end at the 99th percentile, so that one bad pixel hides nothing."""
-    finite = values[np.isfinite(values)]
-    top = float(np.percentile(finite, 99)) if finite.size else 1.0
-    image = axes.imshow(values, vmin=0, vmax=top or 1.0, cmap="magma", interpolation="nearest")
+def draw_detail(figure: "Figure | SubFigure", observed: Scene, estimate: Scene) -> None:
+    """Draw what the estimate adds to bicubic, and how far its block averages are off."""
+    maps = detail_maps(observed, estimate)
+    left, right = figure.subplots(1, 2)
+    top = _top(maps.detail)
+    _map(figure, left, maps.detail, "added detail: RMS of estimate - bicubic", _UNIT, top)
+    largest = float(np.nanmax(maps.agreement, initial=0.0))
+    title = f"agreement: RMS of block averages - observed, at most {largest:.2g}"
+    _map(figure, right, maps.agreement, title, _UNIT, top)
+
+
+def write_picture(
+    path: Path,
+    *,
+    reference: Scene | None,
+    observed: Scene | None,
+    estimate: Scene,
+    scores: Scores | None,
+    name: str = "estimate",
+    overwrite: bool = False,
+) -> None:
+    """Write a PNG: scenes side by side where there is an observed one, errors, agreement.
+
+    Args:
+        path: The picture to make.
+        reference: The truth, on the estimate's grid.
+        observed: What the estimate was made from.
+        estimate: What is judged.
+        scores: Of the estimate against the reference.
+        name: What made the estimate.
+        overwrite: Replace an existing picture.
+
+    Raises:
+        OutputExistsError: It is there, and `overwrite` is off.
+        ResourceError: It cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    high = min(2.0, estimate.metadata.rows / estimate.metadata.cols)
+    parts: list[tuple[float, Callable[[SubFigure], None]]] = []
+    if observed is not None:
+        shown = Quicklook(observed=observed, result=estimate, truth=reference, name=name)
+        parts.append((1 + 4.5 * high, lambda part: draw_quicklook(part, shown)))
+    if reference is not None and scores is not None:
+        parts.append((4.6, lambda part: draw_errors(part, reference, estimate, scores)))
+    elif observed is not None:
+        parts.append((1 + 6 * high, lambda part: draw_detail(part, observed, estimate)))
+    heights = [height for height, _ in parts]
+    figure = Figure(figsize=(15, sum(heights)), layout="constrained")
+    rows = figure.subfigures(len(parts), 1, squeeze=False, height_ratios=heights)
+    for part, (_, draw) in zip(rows[:, 0], parts, strict=True):
+        draw(part)
+    if observed is None and reference is not None:
+        figure.suptitle(f"{estimate.path.name} against {reference.path.name}")
+    save_picture(path, figure, overwrite=overwrite)
+
+
+def _map(
+    figure: "Figure | SubFigure",
+    axes: "Axes",
+    values: npt.NDArray[np.floating],
+    title: str,
+    unit: str,
+    top: float | None = None,
+) -> None:
+    """One map, in colours from 0 to `top`."""
+    image = axes.imshow(
+        values, vmin=0, vmax=top or _top(values), cmap="magma", interpolation="nearest"
+    )
     axes.set(title=title, xticks=[], yticks=[])
     figure.colorbar(image, ax=axes, label=unit, extend="max")
+
+
+def _top(values: npt.NDArray[np.floating]) -> float:
+    """The 99th percentile, so that one bad pixel hides nothing."""
+    finite = values[np.isfinite(values)]
+    return float(np.percentile(finite, 99)) or 1.0 if finite.size else 1.0
 
 
 def _spectra(

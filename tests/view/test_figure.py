@@ -1,0 +1,152 @@
+"""Pictures of a scene before and after."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+
+from hsisr.errors import OutputExistsError, UsageError
+from hsisr.io.base import Scene
+from hsisr.models.interpolation import KERNELS, interpolate
+from hsisr.scene.rendering import colour_bands
+from hsisr.scene.spectral_axis import SpectralAxis
+from hsisr.tiling.windows import Window
+from hsisr.view.figure import Quicklook, bicubic_values, draw_quicklook, write_quicklook
+from tests.io.written import PLACED, metadata_of
+
+
+class Held(Scene):
+    """A scene in memory that notes how much was read at once."""
+
+    def __init__(self, cube: npt.NDArray[Any], axis: SpectralAxis, nodata: float) -> None:
+        self.path, self.format = Path("held"), "held"
+        plain = metadata_of((cube.shape[0], cube.shape[1], cube.shape[2]), "float32", nodata=nodata)
+        self.metadata = replace(plain, spectral_axis=axis)
+        self.cube, self.largest = cube, 0
+
+    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
+        part = self.cube[list(bands), window.row : window.row_end, window.col : window.col_end]
+        self.largest = max(self.largest, part.nbytes)
+        return part
+
+    def close(self) -> None:
+        pass
+
+
+AXIS = SpectralAxis(count=4, wavelengths_nm=(461.0, 551.0, 641.0, 900.0))
+
+
+def pair(rows: int, cols: int, scale: int) -> tuple[Held, Held]:
+    lr = np.random.default_rng(0).random((4, rows, cols)).astype(np.float32)
+    hr = lr.repeat(scale, 1).repeat(scale, 2)
+    return Held(lr, AXIS, -1), Held(hr, AXIS, -1)
+
+
+def picture_of(path: Path) -> npt.NDArray[np.uint8]:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def drawn(shown: Quicklook) -> dict[str, npt.NDArray[np.uint8]]:
+    """The panels of the figure by their titles, as bytes of shape (rows, cols, 3)."""
+    figure = Figure()
+    draw_quicklook(figure, shown)
+    return {axes.get_title(): np.asarray(axes.images[0].get_array()) for axes in figure.axes}
+
+
+def test_a_scene_enlarged_by_repetition_looks_the_same_in_all_panels() -> None:
+    lr, hr = pair(9, 7, 4)
+    panels = drawn(Quicklook(observed=lr, result=hr, truth=hr, name="net"))
+    assert list(panels) == ["observed", "bicubic", "hsisr x4: net", "truth"]
+    enlarged = panels["observed"].repeat(4, 0).repeat(4, 1)
+    np.testing.assert_array_equal(enlarged, panels["hsisr x4: net"])
+    np.testing.assert_array_equal(panels["truth"], panels["hsisr x4: net"])
+
+
+def test_bicubic_is_the_interpolation_of_upscale_and_keeps_invalid_pixels_out() -> None:
+    lr, _ = pair(12, 11, 2)
+    lr.cube[:, 3, 4] = -1
+    made = bicubic_values(lr, Window(2, 3, 5, 6), [1, 1], 2)
+    assert np.isnan(made[:, 2:4, 2:4]).all()
+    assert np.isnan(made).sum() == 2 * 4
+    whole = torch.from_numpy(lr.cube[1])
+    expected = interpolate(whole, KERNELS["bicubic"], 2).numpy()[4:14, 6:18]
+    np.testing.assert_allclose(made[0, 8:], expected[8:], rtol=1e-5)
+
+
+def test_pixels_without_data_are_black_and_do_not_stretch() -> None:
+    lr, hr = pair(10, 10, 2)
+    whole = drawn(Quicklook(observed=lr, result=hr))
+    hr.cube[:, 4:8, 4:8] = -1
+    right = drawn(Quicklook(observed=lr, result=hr))["hsisr x2: estimate"]
+    assert not right[4:8, 4:8].any()
+    np.testing.assert_array_equal(right[8:], whole["hsisr x2: estimate"][8:])
+
+
+def test_of_a_large_scene_the_crop_with_most_change_is_shown_and_little_is_read() -> None:
+    cube = np.zeros((4, 9000, 3000), np.float32)
+    cube[:, 7000:7100:3, 500:700] = 1.0
+    hr = Held(cube, AXIS, -1)
+    lr = Held(cube[:, ::2, ::2], AXIS, -1)
+    panels = drawn(Quicklook(observed=lr, result=hr))
+    assert panels["scene, and what is enlarged"].shape == (500, 167, 3)
+    assert panels["hsisr x2: estimate"].shape == (512, 512, 3)
+    assert panels["hsisr x2: estimate"].max() == 255
+    assert hr.largest <= 40 * 2**20
+
+
+def test_the_scale_bar_is_round_and_only_there_where_the_grid_says_metres() -> None:
+    figure = Figure()
+    lr, hr = pair(20, 20, 4)
+    draw_quicklook(figure, Quicklook(observed=lr, result=hr))
+    assert not figure.axes[-1].texts
+    lr.metadata = replace(lr.metadata, georeference=PLACED)
+    hr.metadata = lr.metadata.finer(4)
+    figure = Figure()
+    draw_quicklook(figure, Quicklook(observed=lr, result=hr))
+    assert [axes.get_title() for axes in figure.axes] == [
+        *("observed, 7.5 m", "bicubic, 1.88 m", "hsisr x4: estimate, 1.88 m"),
+    ]
+    assert [text.get_text() for text in figure.axes[-1].texts] == ["50 m"]
+
+
+def test_a_scene_without_any_data_is_black() -> None:
+    lr, hr = pair(4, 4, 2)
+    lr.cube[:], hr.cube[:] = -1, -1
+    assert not any(panel.any() for panel in drawn(Quicklook(observed=lr, result=hr)).values())
+
+
+def test_an_existing_picture_is_kept_unless_told_otherwise(tmp_path: Path) -> None:
+    lr, hr = pair(4, 4, 2)
+    shown = Quicklook(observed=lr, result=hr)
+    (tmp_path / "q.png").write_text("precious")
+    with pytest.raises(OutputExistsError, match=r"q.png exists and is kept"):
+        write_quicklook(tmp_path / "q.png", shown)
+    write_quicklook(tmp_path / "q.png", shown, overwrite=True)
+    assert picture_of(tmp_path / "q.png").shape[2] == 3
+    assert [p.name for p in tmp_path.iterdir()] == ["q.png"]
+
+
+def test_bad_bands_are_not_shown() -> None:
+    axis = SpectralAxis(
+        count=4, wavelengths_nm=(460, 550, 640, 650), good=(True, True, False, True)
+    )
+    assert colour_bands(axis) == (3, 1, 0)
+
+
+def test_without_visible_bands_three_are_spread() -> None:
+    axis = SpectralAxis(count=9, wavelengths_nm=tuple(1000.0 + b for b in range(9)))
+    assert colour_bands(axis) == (6, 4, 2)
+
+
+def test_only_png_is_written(tmp_path: Path) -> None:
+    lr, hr = pair(4, 4, 2)
+    with pytest.raises(UsageError, match=r"q.jpg: found the suffix '.jpg', expected .png"):
+        write_quicklook(tmp_path / "q.jpg", Quicklook(observed=lr, result=hr))
