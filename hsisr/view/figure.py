@@ -174,7 +174,7 @@ def bicubic_values(scene: Scene, window: Window, bands: Sequence[int], scale: in
     """
     import torch
 
-    from hsisr.engine.filling import fill_invalid
+    from hsisr.engine.observed import fill_invalid
     from hsisr.models.interpolation import KERNELS, Trim, interpolate
 
     grown = window.grown(_CONTEXT_PX, scene.metadata.rows, scene.metadata.cols)
