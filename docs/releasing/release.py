@@ -4,10 +4,10 @@
     python docs/releasing/release.py --again NAME --tile 48 --judge dev/*.mat dev/*.tif
     python docs/releasing/release.py --again NAME --file LEANER --note WHY --judge ...
 
-The weights are rounded to float16 first and judged as released, by Wald's protocol, beside plain
-bicubic; every scene named after --judge stands in the card, good or bad. The other forms release
-weights again that are released already, with tiles of another size or as another file has them,
-such as one by `leaner.py`.
+The weights are rounded to float16 first and judged as released, by Wald's protocol with two blurs,
+beside bicubic that agrees with the LR pixels; every scene named after --judge stands in the card,
+good or bad. The other forms release weights again that are released already, with tiles of another
+size or as another file has them, such as one by `leaner.py`.
 """
 
 import argparse
@@ -29,6 +29,9 @@ from hsisr.weights.store import file_sha256
 HERE = Path(__file__).parent
 WEIGHTS = HERE.parents[1] / "weights"
 PAGE = HERE.parent / "src" / "reference" / "weights.md"
+README = HERE.parents[1] / "README.md"
+BLURS = {"area": "area averages", "mtf": "sensor-like blur (gain 0.3 at Nyquist)"}
+KINDS = ("Remote sensing", "Indoor")
 MARKS = ("<!-- gains, by docs/releasing/release.py -->\n", "<!-- end of gains -->\n")
 JUDGED = "## Scores on scenes it was not trained on"
 FIELDS = ("name", "file", "sha256", "scale", "card", "default")
@@ -55,10 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reports = released_again(own) if own.run is None else released(own)
     sys.stdout.write(scores(reports) + "\n")
     if own.weights == WEIGHTS:
-        before, rest = PAGE.read_text(encoding="utf-8").split(MARKS[0])
-        after = rest.split(MARKS[1])[1]
-        text = f"{before}{MARKS[0]}{gains(WEIGHTS)}\n{MARKS[1]}{after}"
-        PAGE.write_text(text, encoding="utf-8")
+        for page, means in ((PAGE, False), (README, True)):
+            before, rest = page.read_text(encoding="utf-8").split(MARKS[0])
+            after = rest.split(MARKS[1])[1]
+            text = f"{before}{MARKS[0]}{gains(WEIGHTS, means=means)}\n{MARKS[1]}{after}"
+            page.write_text(text, encoding="utf-8")
     return 0
 
 
@@ -121,8 +125,12 @@ def saved_and_judged(
         card=trained.card,
         overwrite=True,
     )
-    options = WaldOptions(scale=descriptor.scale, model=str(path))
-    return path, [evaluate_by_wald(scene, options) for scene in own.judge]
+    found = [
+        evaluate_by_wald(scene, WaldOptions(scale=descriptor.scale, model=str(path), method=method))
+        for method in BLURS
+        for scene in own.judge
+    ]
+    return path, found
 
 
 def entry(path: Path, scale: int, default: bool) -> dict[str, Any]:
@@ -164,44 +172,70 @@ def judged(name: str, tile: int, reports: Sequence[WaldReport]) -> str:
     """The card's part on scenes that the weights were not trained on."""
     return (
         f"{JUDGED}\n\n"
-        f"Printed by `hsisr evaluate --wald SCENE --model {name} --scale {reports[0].scale}` on "
-        f"the float16 weights, in tiles of {tile} LR pixels, over valid pixels and live bands; "
-        "bicubic is cubic convolution with a = -0.5, without agreement."
-        f"\n\n{scores(reports)}"
+        f"Printed by `hsisr evaluate --wald SCENE --model {name} --scale {reports[0].scale} "
+        f"--method area` (or `mtf`) on the float16 weights, in tiles of {tile} LR pixels, over "
+        "valid pixels and live bands. Bicubic is cubic convolution with a = -0.5; the baseline is "
+        "bicubic drawn to agree with the LR pixels, which learns nothing; gains are over the "
+        f"baseline. All weights' results agree with the LR pixels too.\n\n{scores(reports)}"
     )
 
 
 def scores(reports: Sequence[WaldReport]) -> str:
-    """A Markdown table, one row per scene, and the mean gain."""
-    rows = [
-        "| scene | sensor | MPSNR bicubic | MPSNR, dB | gain | SAM bicubic | SAM, deg | gain |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    """A Markdown table for each kind of scene and blur: one row per scene, and the mean gain."""
+    parts = []
+    for method, blur in BLURS.items():
+        for kind in KINDS:
+            own = [r for r in reports if (r.method, origin(r.scene.name)["kind"]) == (method, kind)]
+            if own:
+                parts.append(f"### {kind}, {blur}\n\n{table_of(own)}")
+    return "\n\n".join(parts)
+
+
+def table_of(reports: Sequence[WaldReport]) -> str:
+    """One row per scene, and the mean gain."""
+    units = [
+        f"{unit} {who}".strip()
+        for unit in ("dB", "deg")
+        for who in ("bicubic", "baseline", "", "gain")
     ]
+    rows = [f"| scene | sensor | {' | '.join(units)} |", "| --- " * 10 + "|"]
     for r in reports:
-        old, new, gain = r.plain.values, r.scores.values, r.gain
-        rows.append(
-            f"| {r.scene.name} | {origin(r.scene.name)['sensor']} "
-            f"| {old['mpsnr']:.2f} | {new['mpsnr']:.2f} | {gain['mpsnr']:+.2f} "
-            f"| {old['sam']:.3f} | {new['sam']:.3f} | {gain['sam']:+.3f} |"
-        )
+        cells = [r.scene.name, origin(r.scene.name)["sensor"]]
+        for figure, digits in (("mpsnr", 2), ("sam", 3)):
+            own = [each.values[figure] for each in (r.plain, r.baseline, r.scores)]
+            cells += [*(f"{value:.{digits}f}" for value in own), f"{r.gain[figure]:+.{digits}f}"]
+        rows.append(f"| {' | '.join(cells)} |")
     mean = {k: sum(r.gain[k] for r in reports) / len(reports) for k in ("mpsnr", "sam")}
-    rows.append(f"| mean | | | | {mean['mpsnr']:+.2f} | | | {mean['sam']:+.3f} |")
+    rows.append(f"| mean | | | | | {mean['mpsnr']:+.2f} | | | | {mean['sam']:+.3f} |")
     return "\n".join(rows)
 
 
-def gains(weights: Path) -> str:
-    """The gains on the cards of the default weights, all scales side by side."""
+def gains(weights: Path, *, means: bool = False) -> str:
+    """The gains over the baseline on the cards of the default weights, all scales side by side.
+
+    Args:
+        weights: The folder of the catalogue.
+        means: Only the mean of each kind of scene and blur.
+    """
     table = tomllib.loads((weights / "catalogue.toml").read_text(encoding="utf-8"))
     defaults = sorted((r for r in table["weights"] if r["default"]), key=lambda r: int(r["scale"]))
-    rows: dict[str, list[str]] = {}
+    found: dict[str, dict[str, list[str]]] = {}
     for row in defaults:
         card = (weights / row["card"]).read_text(encoding="utf-8")
-        for line in re.findall(r"^\| .* \| [+-]\d+\.\d{3} \|$", card, re.MULTILINE):
-            cells = [cell.strip() for cell in line.strip("|").split("|")]
-            rows.setdefault(f"{cells[0]} | {cells[1]}", []).extend((cells[4], cells[7]))
+        for title, text in re.findall(r"^### (.*)\n\n((?:\|.*\n)+)", card, re.MULTILINE):
+            for line in text.splitlines()[2:]:
+                cells = [cell.strip() for cell in line.strip("|").split("|")]
+                place = found.setdefault(title, {}).setdefault(cells[0], [])
+                place.extend((cells[5], cells[9]))
     heads = [f"x{row['scale']}, {unit}" for row in defaults for unit in ("dB", "deg")]
-    lines = [["scene | sensor", *heads], ["--- | ---", *["---"] * len(heads)]]
-    lines += [[place, *values] for place, values in rows.items()]
+    lines = [["mean gain over the baseline" if means else "gain over the baseline", *heads]]
+    lines.append(["---"] * (1 + len(heads)))
+    for title, rows in found.items():
+        if means:
+            lines.append([title, *rows["mean"]])
+        else:
+            lines.append([f"**{title}**", *[""] * len(heads)])
+            lines += [[place, *values] for place, values in rows.items()]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

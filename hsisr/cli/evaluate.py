@@ -42,7 +42,7 @@ def evaluate(
         typer.Option(
             metavar="SCENE",
             parser=scene_path,
-            help="Degrade this scene, upscale it with --model, score it beside plain bicubic.",
+            help="Degrade this scene, upscale it with --model, score it beside bicubic.",
         ),
     ] = None,
     model: Annotated[
@@ -52,6 +52,13 @@ def evaluate(
         str | None,
         typer.Option(help="With --wald: area, gaussian, mtf or bicubic. [default: area]"),
     ] = None,
+    consistency: Annotated[
+        bool,
+        typer.Option(
+            "--consistency/--no-consistency",
+            help="With --wald: draw the result to agree with the degraded scene.",
+        ),
+    ] = True,
     device: Device = "auto",
     scale: Annotated[
         int | None,
@@ -92,7 +99,11 @@ def evaluate(
             images,
             lr=lr,
             wald=wald,
-            with_wald_only={"--model": model, "--method": method},
+            with_wald_only={
+                "--model": model,
+                "--method": method,
+                "--no-consistency": not consistency,
+            },
             without_wald_only={"--estimate-variable": estimate_variable},
             formats=(csv, json),
         )
@@ -111,8 +122,9 @@ def evaluate(
             from hsisr.commands.wald import WaldOptions, evaluate_by_wald
 
             more = {"scale": scale or 4, "model": model, "method": method or "area"}
+            more |= {"device": device, "consistency": consistency}
             with _exit_1_is_a_verdict():
-                report = evaluate_by_wald(wald, WaldOptions(**common, **more, device=device))
+                report = evaluate_by_wald(wald, WaldOptions(**common, **more))
         else:
             from hsisr.commands.evaluate import EvaluateOptions
             from hsisr.commands.evaluate import evaluate as judge

@@ -131,13 +131,11 @@ def _report(result: "TrainResult", *, json: bool, quiet: bool) -> None:
         print_json(result.as_dict())
     elif result.weights is not None:
         typer.echo(result.weights)
-    if quiet or result.score is None or result.bicubic is None:
+    if quiet or result.score is None:
         return
-    gain = result.score - result.bicubic
-    angle = (result.sam or 0.0) - (result.bicubic_sam or 0.0)
     say(
-        f"{result.score:.2f} dB on what was held out, {gain:+.2f} dB and {angle:+.3f} degrees "
-        f"against bicubic; best at step {result.best_step} of {result.steps}"
+        f"{result.score:.2f} dB on what was held out, {result.gain}; best at step "
+        f"{result.best_step} of {result.steps}"
     )
 
 

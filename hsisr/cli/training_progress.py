@@ -30,10 +30,10 @@ class _Lines(TrainingProgress):
 
     def validated(self, record: "Record", progress: "Progress") -> None:  # noqa: ARG002
         loss = "" if record.loss is None else f", loss {record.loss:.4g}"
+        gain, angle, over = record.gain
         say(
-            f"step {record.step}{loss}: {record.score:.3f} dB "
-            f"({record.score - record.bicubic:+.3f} against bicubic), {record.sam:.3f} degrees "
-            f"({record.sam - record.bicubic_sam:+.3f}), {record.seconds:.0f} s"
+            f"step {record.step}{loss}: {record.score:.3f} dB ({gain:+.3f} over {over}), "
+            f"{record.sam:.3f} degrees ({angle:+.3f}), {record.seconds:.0f} s"
         )
 
 
@@ -56,7 +56,7 @@ class _Bar(_Lines):
         self._bars.update(self._task, completed=progress.step, talk=talk)
 
     def validated(self, record: "Record", progress: "Progress") -> None:
-        self._score = f"{record.score:.2f} dB ({record.score - record.bicubic:+.2f})"
+        self._score = f"{record.score:.2f} dB ({record.gain[0]:+.2f})"
         super().validated(record, progress)
 
     def downloaded(self, done: int, total: int | None) -> None:

@@ -45,15 +45,23 @@ class TrainResult:
     sam: float | None
     """Mean spectral angle of the kept weights there, in degrees."""
     bicubic_sam: float | None
+    baseline: float | None
+    """MPSNR there of bicubic drawn to agree with the LR pixels, in dB."""
+    baseline_sam: float | None
     start: float | None
     """MPSNR of the weights the run began with."""
+    gain: str = ""
+    """In words: what the kept weights gain there, and over what."""
     first: bool = True
     """This is the process that reports."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         plain = dataclasses.asdict(self)
-        return {k: str(v) if isinstance(v, Path) else v for k, v in plain.items() if k != "first"}
+        hidden = ("first", "gain")
+        return {
+            k: str(v) if isinstance(v, Path) else v for k, v in plain.items() if k not in hidden
+        }
 
 
 def run_facts(
@@ -151,7 +159,7 @@ def _remarks(recipe: Recipe, outcome: Outcome, facts: Mapping[str, Any]) -> dict
         "steps": str(outcome.progress.step),
         "scenes": ", ".join(scene["name"] for scene in facts["scenes"]),
         "hsisr": facts["versions"]["hsisr"],
-        **({"validation": gain_words(best)} if best is not None else {}),
+        **({"validation": f"{gain_words(best)}."} if best is not None else {}),
     }
 
 
@@ -161,7 +169,7 @@ def _best(outcome: Outcome) -> Record | None:
 
 
 def _say_gain(options: TrainOptions, outcome: Outcome) -> None:
-    """Say so if the weights a user began with were not improved, or lose to bicubic."""
+    """Say so if the weights a user began with were not improved, or lose to the baseline."""
     best, start = _best(outcome), next(iter(outcome.progress.history), None)
     if best is None or outcome.ending == "stopped":
         return
@@ -172,14 +180,15 @@ def _say_gain(options: TrainOptions, outcome: Outcome) -> None:
             HsisrWarning,
             stacklevel=5,
         )
+    gain, turned, over = best.gain
     losses = [
-        *([f"{best.bicubic - best.score:.2f} dB"] if best.score < best.bicubic else []),
-        *([f"{turned:.2f} degrees"] if (turned := best.sam - best.bicubic_sam) > 0.01 else []),
+        *([f"{-gain:.2f} dB"] if gain < 0 else []),
+        *([f"{turned:.2f} degrees"] if turned > 0.01 else []),
     ]
     if losses:
         warnings.warn(
-            f"the weights lose {' and '.join(losses)} against bicubic interpolation on what was "
-            "held out; train longer, or on more scenes",
+            f"the weights lose {' and '.join(losses)} against {over} on what was held out; train "
+            "longer, or on more scenes",
             HsisrWarning,
             stacklevel=5,
         )
@@ -202,6 +211,9 @@ def training_result(
         bicubic=best.bicubic if best is not None else None,
         sam=best.sam if best is not None else None,
         bicubic_sam=best.bicubic_sam if best is not None else None,
+        baseline=best.baseline if best is not None else None,
+        baseline_sam=best.baseline_sam if best is not None else None,
         start=progress.history[0].score if progress.history else None,
+        gain=gain_words(best) if best is not None else "",
         first=first,
     )

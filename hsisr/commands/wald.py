@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from hsisr.commands.upscale import UpscaleResult
 
 PLAIN = "bicubic"
-"""The interpolation that every model is shown beside, without agreement with the LR scene."""
+"""An interpolation that every model is shown beside, without agreement with the LR scene."""
+BASELINE = "baseline"
+"""Bicubic drawn to agree with the LR scene, which learns nothing; gains are stated over it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,8 @@ class WaldOptions:
     minimum: tuple[str, ...] = ()
     """Limits on the model's figures, such as `mpsnr=30`."""
     maximum: tuple[str, ...] = ()
+    consistency: bool = True
+    """Draw the model's result to agree with the degraded scene, as `hsisr upscale` does."""
     device: str = "auto"
     picture: Path | None = None
     """Where to put a PNG: observed, bicubic, result and truth side by side, and the errors."""
@@ -83,7 +87,7 @@ class WaldOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaldReport:
-    """A model's figures on a scene, beside plain bicubic's."""
+    """A model's figures on a scene, beside those of plain bicubic and of the baseline."""
 
     scene: Path
     scale: int
@@ -93,13 +97,21 @@ class WaldReport:
     cropped_to: tuple[int, int]
     """Rows and columns that were scored; the scene's last ones are left out if they do not fit."""
     scores: Scores
+    consistency: bool
+    """Whether the model's result was drawn to agree with the degraded scene."""
     plain: Scores
+    """Of bicubic, not drawn to agree."""
+    baseline: Scores
+    """Of bicubic drawn to agree."""
     thresholds: tuple[Threshold, ...]
 
     @property
     def gain(self) -> dict[str, float]:
-        """Model minus bicubic, figure by figure."""
-        return {name: self.scores.values[name] - self.plain.values[name] for name in FIGURES}
+        """Model minus baseline, figure by figure."""
+        return self._less(self.baseline)
+
+    def _less(self, other: Scores) -> dict[str, float]:
+        return {name: self.scores.values[name] - other.values[name] for name in FIGURES}
 
     @property
     def values(self) -> Mapping[str, float]:
@@ -130,18 +142,22 @@ class WaldReport:
             "cols": self.cropped_to[1],
             "model": self.model,
             **found,
-            PLAIN: scores_as_json(self.plain, per_band=per_band)["scores"],
-            "gain": {name: jsonable(value) for name, value in self.gain.items()},
+            "consistency": self.consistency,
+            PLAIN: scores_as_json(self.plain)["scores"],
+            "gain": {name: jsonable(value) for name, value in self._less(self.plain).items()},
+            BASELINE: scores_as_json(self.baseline)["scores"],
+            "gain_over_baseline": {name: jsonable(value) for name, value in self.gain.items()},
             "thresholds": verdicts_as_json(self.thresholds, self.values),
         }
 
     def as_table(self, *, per_band: bool = False) -> str:
-        """Model, plain bicubic and the gain as aligned text."""
+        """Model, plain bicubic, baseline and the gain over the baseline as aligned text."""
         text = table(
             [
                 Column(self.model, self.scores.values),
                 Column(f"plain {PLAIN}", self.plain.values),
-                Column("gain", self.gain),
+                Column(BASELINE, self.baseline.values),
+                Column("gain over baseline", self.gain),
             ]
         )
         return f"{text}\n\n{band_table(self.scores)}" if per_band else text
@@ -150,9 +166,17 @@ class WaldReport:
         """The same, or the model's figures of every band, as comma-separated text."""
         if per_band:
             return bands_as_csv(self.scores)
-        columns = (self.scores.values, self.plain.values, self.gain)
+        over_plain = self._less(self.plain)
+        columns = (
+            self.scores.values,
+            self.plain.values,
+            over_plain,
+            self.baseline.values,
+            self.gain,
+        )
+        titles = (self.model, f"plain {PLAIN}", "gain", BASELINE, "gain over baseline")
         return as_csv(
-            ("figure", "unit", self.model, f"plain {PLAIN}", "gain"),
+            ("figure", "unit", *titles),
             ((n, UNITS.get(n, ""), *(jsonable(c[n]) for c in columns)) for n in FIGURES),
         )
 
@@ -175,9 +199,10 @@ def evaluate_by_wald(source: str | Path, options: WaldOptions | None = None) -> 
     if options.picture is not None:
         check_picture(options.picture, overwrite=options.overwrite)
     with degraded(source, options) as trial:
-        name, scores = trial.scored(options.model, consistency=True)
+        name, scores = trial.scored(options.model, consistency=options.consistency)
         trial.draw(name, scores)
         _, plain = trial.scored(PLAIN, consistency=False)
+        _, baseline = trial.scored(BASELINE, consistency=True)
         return WaldReport(
             scene=source,
             scale=options.scale,
@@ -186,7 +211,9 @@ def evaluate_by_wald(source: str | Path, options: WaldOptions | None = None) -> 
             model=name,
             cropped_to=(trial.truth.metadata.rows, trial.truth.metadata.cols),
             scores=scores,
+            consistency=options.consistency,
             plain=plain,
+            baseline=baseline,
             thresholds=options.thresholds,
         )
 

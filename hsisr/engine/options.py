@@ -226,7 +226,8 @@ class UpscaleOptions:
     model: Annotated[
         str | None,
         Option(
-            "bicubic, nearest, lanczos, released weights by name, or a .safetensors file. "
+            "bicubic, nearest, lanczos, baseline, released weights by name, or a .safetensors "
+            "file. "
             "[default: the released any-sensor weights of that scale]",
             ("-m",),
             panel=MODEL,

@@ -13,7 +13,6 @@ from hsisr.engine.async_work import Transfers
 from hsisr.engine.statistics import BandStatistics
 from hsisr.errors import HsisrWarning, ResourceError, WeightsError, means_no_memory
 from hsisr.models.back_projection import (
-    ROUNDS,
     agreeing_lr,
     back_project,
     context_lr_px,
@@ -74,7 +73,7 @@ class InterpolationUpscaler(Upscaler):
     @property
     def margin_lr_px(self) -> int:  # type: ignore[override]
         """The kernel's reach, and that of back-projection."""
-        return context_lr_px(self.kernel, ROUNDS if self.consistent else 0)
+        return context_lr_px(self.kernel, self.kernel.rounds if self.consistent else 0)
 
     def run(self, tiles: torch.Tensor, bands: tuple[int, ...], trim: Trim) -> torch.Tensor:  # noqa: ARG002
         """See `Upscaler.run`; HR planes are done one by one because one plane fits the cache."""
@@ -84,7 +83,7 @@ class InterpolationUpscaler(Upscaler):
         fine = torch.empty(n * count, height, width)
         lr, near = tiles.reshape(n * count, rows, cols), trim
         if self.consistent:
-            lr, near = agreeing_lr(lr, self.kernel, self.scale, trim)
+            lr, near = agreeing_lr(lr, self.kernel, self.scale, trim, self.kernel.rounds)
         for plane, coarse in zip(fine, lr, strict=True):
             interpolate(coarse, self.kernel, self.scale, near, out=plane)
         return fine.reshape(n, count, height, width)

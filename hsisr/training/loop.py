@@ -133,7 +133,8 @@ class Trainer:
         self.average = WeightAverage(plan.network.state_dict(), recipe.ema_decay)
         self.best = {name: tensor.clone() for name, tensor in self.average.tensors.items()}
         self.progress = Progress()
-        self.bicubic: Scores | None = None
+        self.interpolated: tuple[Scores, Scores] | None = None
+        """Of bicubic on the validation windows, plain and agreeing."""
 
     def restore(self, state: TrainingState) -> None:
         """Become the run that saved this state."""
@@ -245,10 +246,10 @@ class Trainer:
             progress.best_step = progress.step
             self.best = {name: tensor.clone() for name, tensor in self.average.tensors.items()}
             return
-        found = [0.0] * 4
+        found = [0.0] * 6
         if self.plan.workers.first:
             found = self._scores()
-        score, sam, bicubic, bicubic_sam = self.plan.workers.from_first(found)
+        score, sam, bicubic, bicubic_sam, *baseline = self.plan.workers.from_first(found)
         record = Record(
             step=progress.step,
             seconds=progress.seconds,
@@ -258,6 +259,8 @@ class Trainer:
             bicubic=bicubic,
             sam=sam,
             bicubic_sam=bicubic_sam,
+            baseline=baseline[0],
+            baseline_sam=baseline[1],
         )
         progress.history.append(record)
         progress.loss_sum, progress.loss_count = 0.0, 0
@@ -271,15 +274,17 @@ class Trainer:
 
     def _scores(self) -> list[float]:
         plan = self.plan
-        if self.bicubic is None:
-            self.bicubic = bicubic_scores(plan.judges, plan.descriptor)
+        if self.interpolated is None:
+            plain = bicubic_scores(plan.judges, plan.descriptor)
+            agreeing = bicubic_scores(plan.judges, plan.descriptor, agreeing=True)
+            self.interpolated = plain, agreeing
         judged = copy.deepcopy(plan.network)
         judged.load_state_dict(self.average.tensors)
         scores = network_scores(judged, plan.descriptor, plan.judges, plan.device)
         if plan.show is not None:
             shown = picture(judged, plan.descriptor, plan.judges[0], plan.device)
             plan.show(self.progress.step, shown)
-        return [scores.mpsnr, scores.sam, self.bicubic.mpsnr, self.bicubic.sam]
+        return [value for s in (scores, *self.interpolated) for value in (s.mpsnr, s.sam)]
 
     def _save(self) -> None:
         if not self.plan.workers.first:

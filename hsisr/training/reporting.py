@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import json
+import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -122,6 +123,8 @@ def draw_curve(path: Path, history: Sequence[Record], title: str) -> None:
     steps = [r.step for r in history]
     upper.plot(steps, [r.score for r in history], marker=".", label="network")
     upper.plot(steps, [r.bicubic for r in history], linestyle="--", label="bicubic")
+    drawn = [r.baseline if r.baseline is not None else math.nan for r in history]
+    upper.plot(steps, drawn, linestyle=":", label="bicubic that agrees")
     upper.set_ylabel("validation MPSNR (dB)")
     upper.legend()
     upper.set_title(title)

@@ -9,7 +9,7 @@ random generator is not part of it.
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,6 +20,7 @@ from hsisr.training.files import replace_file
 
 _KEY = "hsisr_training_state"
 _VERSION = 1
+BASELINE: Final = "bicubic that agrees with the LR pixels"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,16 @@ class Record:
     sam: float
     """Mean spectral angle of the network, in degrees."""
     bicubic_sam: float
+    baseline: float | None = None
+    """MPSNR of bicubic drawn to agree with the LR pixels, in dB; None in states of before 0.2."""
+    baseline_sam: float | None = None
+
+    @property
+    def gain(self) -> tuple[float, float, str]:
+        """In dB and degrees, and over what: the baseline, or bicubic where it is not known."""
+        if self.baseline is None or self.baseline_sam is None:
+            return self.score - self.bicubic, self.sam - self.bicubic_sam, "bicubic interpolation"
+        return self.score - self.baseline, self.sam - self.baseline_sam, BASELINE
 
 
 @dataclass(slots=True, kw_only=True)

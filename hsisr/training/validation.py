@@ -89,10 +89,12 @@ def network_scores(
     return _mean(found)
 
 
-def bicubic_scores(judges: Sequence[ValidationWindow], descriptor: ModelDescriptor) -> Scores:
-    """Scores of plain cubic convolution (a = -0.5) on the same windows and bands."""
-    plain = plain_upscaler(descriptor)
-    return _mean([_scores(judge, plain, descriptor) for judge in judges])
+def bicubic_scores(
+    judges: Sequence[ValidationWindow], descriptor: ModelDescriptor, *, agreeing: bool = False
+) -> Scores:
+    """Scores of cubic convolution (a = -0.5) on the same windows and bands; see `bicubic`."""
+    upscaler = bicubic(descriptor, agreeing=agreeing)
+    return _mean([_scores(judge, upscaler, descriptor) for judge in judges])
 
 
 def picture(
@@ -110,16 +112,16 @@ def picture(
     groups = judge.groups or _groups(scene.bands, descriptor)
     named = np.array(sorted({band for group in groups for band in group}))
     colours = [int(named[np.abs(named - band).argmin()]) for band in colour_bands(axis)]
-    upscalers = (plain_upscaler(descriptor), network_upscaler(network, descriptor, judge, device))
+    upscalers = (bicubic(descriptor), network_upscaler(network, descriptor, judge, device))
     truth = scene.cut(judge.window)[colours]
     shown = [truth, *(upscaled(judge, one, descriptor)[colours] for one in upscalers)]
     network.train(training)
     return stretched(np.concatenate(shown, axis=2), stretch_limits(truth))
 
 
-def plain_upscaler(descriptor: ModelDescriptor) -> Upscaler:
-    """Plain cubic convolution (a = -0.5)."""
-    return InterpolationUpscaler(KERNELS["bicubic"], descriptor.scale, consistent=False)
+def bicubic(descriptor: ModelDescriptor, *, agreeing: bool = False) -> Upscaler:
+    """Cubic convolution (a = -0.5): plain, or back-projected in ten rounds, the baseline."""
+    return InterpolationUpscaler(KERNELS["baseline"], descriptor.scale, consistent=agreeing)
 
 
 def network_upscaler(

@@ -129,14 +129,25 @@ def test_wald_scores_a_model_beside_plain_bicubic(files: tuple[Path, Path]) -> N
     assert done.exit_code == 0
     found = json.loads(done.stdout)
     assert found["model"] == "bicubic"
-    assert set(found["bicubic"]) == set(found["scores"]) == set(found["gain"])
-    assert found["scores"]["rmse"] < found["bicubic"]["rmse"]  # agreement pays
+    plain, scores, drawn = (found[key] for key in ("bicubic", "scores", "baseline"))
+    assert scores["rmse"] < plain["rmse"]  # agreement pays
+    for name in scores:  # older keys keep their meaning
+        assert found["gain"][name] == scores[name] - plain[name]
+        assert found["gain_over_baseline"][name] == scores[name] - drawn[name]
 
 
-def test_wald_prints_three_columns(files: tuple[Path, Path]) -> None:
+def test_agreement_can_be_switched_off_for_the_model(files: tuple[Path, Path]) -> None:
+    words = ("evaluate", "--wald", files[0], "--model", "baseline", "--scale", 2, "--json")
+    on, off = (json.loads(hsisr(*words, *more).stdout) for more in ((), ("--no-consistency",)))
+    assert on["scores"] == on["baseline"]
+    assert off["scores"] == off["bicubic"]
+
+
+def test_wald_prints_the_gain_over_the_baseline(files: tuple[Path, Path]) -> None:
     done = hsisr("evaluate", "--wald", files[0], "--model", "nearest", "--scale", 2)
     assert done.stdout.splitlines()[0].split() == [
-        "figure", "unit", "nearest", "plain", "bicubic", "gain",
+        "figure", "unit", "nearest", "plain", "bicubic", "baseline",
+        "gain", "over", "baseline",
     ]  # fmt: skip
 
 
