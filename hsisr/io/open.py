@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from hsisr.errors import InputDataError, ResourceError, UsageError
+from hsisr.errors import InputDataError, ResourceError, UsageError, about_scene
 from hsisr.io.arrays.folder import is_band_folder, open_folder
 from hsisr.io.arrays.npy import NpyScene
 from hsisr.io.arrays.stack import is_tiff_stack, open_stack
@@ -53,9 +53,10 @@ def open_scene(path: str | Path, *, variable: str | None = None, axes: str | Non
     """
     path = scene_path(path)
     try:
-        if isinstance(path, RemotePath):
-            return open_remote(path, _open_local, variable=variable, axes=axes)
-        return _open_local(path, variable, axes)
+        with about_scene(path):
+            if isinstance(path, RemotePath):
+                return open_remote(path, _open_local, variable=variable, axes=axes)
+            return _open_local(path, variable, axes)
     except InputDataError as error:
         raise InputDataError(_named(path, error)) from error
     except UsageError as error:
