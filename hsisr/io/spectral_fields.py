@@ -187,9 +187,9 @@ def _wavelengths(count: int, source: SpectralSource) -> SpectralAxis | None:
 
 def _widths(count: int, source: SpectralSource, unit: str | None) -> SpectralAxis | None:
     found = per_band(count, source.fwhm or None)
-    own = _unit(source) or unit or "Nanometers"
     if found is None:
         return None
+    own = _unit(source) or unit or "Nanometers"
     return SpectralAxis.from_unit(count, unit=own, wavelengths=None, fwhm=found)
 
 
