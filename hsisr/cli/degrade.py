@@ -8,6 +8,7 @@ import typer
 from hsisr.cli.console import expected_errors, print_json
 from hsisr.cli.options import Axes, Json, Overwrite, Quiet, Variable, Verbose, verbosity
 from hsisr.engine.options import key_values
+from hsisr.io.formats import CREATION_HELP, FORMAT_HELP
 from hsisr.io.paths import scene_path
 
 
@@ -37,11 +38,11 @@ def degrade(
     ] = None,
     format: Annotated[  # noqa: A002
         str | None,
-        typer.Option("--format", "-f", help="GTiff, COG, ENVI, MAT or Zarr. [default: by suffix]"),
+        typer.Option("--format", "-f", help=FORMAT_HELP),
     ] = None,
     creation_options: Annotated[
         list[str] | None,
-        typer.Option("--co", metavar="KEY=VALUE", help="GDAL creation option; repeatable."),
+        typer.Option("--co", metavar="KEY=VALUE", help=CREATION_HELP),
     ] = None,
     variable: Variable = None,
     axes: Axes = None,

@@ -10,14 +10,11 @@ from hsisr.commands.scene_list import list_name, read_list
 from hsisr.commands.shard import Shard, shard_named, shard_of_job
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrError, InputDataError, UsageError
+from hsisr.io.formats import output_format
 from hsisr.io.open import find_scenes
 from hsisr.io.paths import RemotePath, scene_path, sibling
 from hsisr.io.stac.item import SourceItem, is_item_name, item_beside, read_item
-from hsisr.io.write import guess_format
 from hsisr.io.zarr.store import is_zarr_store
-
-SUFFIXES = {"GTiff": ".tif", "COG": ".tif", "ENVI": ".hdr", "MAT": ".mat", "Zarr": ".zarr"}
-"""Suffix of an output by its format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,15 +220,18 @@ def _name(source: Path, scene: Path | str, item: SourceItem | None, options: Ups
     else:
         folder = place.is_dir() and place.suffix.lower() != ".zarr"
         stem = place.name if folder else place.stem
-    if options.format is not None:
-        by_name = {name.lower(): suffix for name, suffix in SUFFIXES.items()}
-        suffix = by_name.get(options.format.lower(), ".tif")
-    else:
-        try:
-            suffix = SUFFIXES[guess_format(place, None)] if place.suffix else ".hdr"
-        except HsisrError:
-            suffix = ".tif"
-    return f"{stem}_x{options.scale}{suffix}"
+    return f"{stem}_x{options.scale}{_suffix(place, options.format)}"
+
+
+def _suffix(scene: Path, format_name: str | None) -> str:
+    """Suffix of an output: of the format named, else of the scene's own if it can be written."""
+    if format_name is None and not scene.suffix:
+        return ".hdr"  # the name of an ENVI data file
+    try:
+        target = scene if format_name is None else Path("output")
+        return output_format(target, format_name).output_suffixes[0]
+    except HsisrError:
+        return ".tif"
 
 
 def _refuse_collisions(entries: Iterable[Work | Failure]) -> None:

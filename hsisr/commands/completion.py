@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Literal
 
 from hsisr.commands.archive import Work, item_path
+from hsisr.commands.model_choice import ChosenModel
 from hsisr.engine.options import UpscaleOptions
-from hsisr.engine.session import Model
 from hsisr.errors import HsisrError
-from hsisr.io.envi.writer import envi_pair
+from hsisr.io.envi.pair import envi_pair
 from hsisr.io.open import open_scene
 from hsisr.io.paths import RemotePath, sibling
 from hsisr.io.remote.files import is_half_sent
@@ -43,7 +43,7 @@ class Verdict:
     reason: str = ""
 
 
-def judge(work: Work, options: UpscaleOptions, model: Model) -> Verdict:
+def judge(work: Work, options: UpscaleOptions, model: ChosenModel) -> Verdict:
     """Look at an output and decide.
 
     Args:
@@ -81,7 +81,7 @@ def told_of_source(work: Work) -> list[list[str | int]]:
     return remote_identity(work.scene) if isinstance(work.scene, RemotePath) else []
 
 
-def _by_what_is_there(work: Work, options: UpscaleOptions, model: Model) -> Verdict:
+def _by_what_is_there(work: Work, options: UpscaleOptions, model: ChosenModel) -> Verdict:
     files = output_files(work, options)
     found = states(files)
     record = read_record(work.output)

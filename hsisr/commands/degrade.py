@@ -17,9 +17,10 @@ from hsisr.degradation import Degradation, degradation_named
 from hsisr.errors import InputDataError, MovedValuesWarning, UsageError
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.io.cropped import cropped_to_multiple
+from hsisr.io.formats import output_format
 from hsisr.io.open import open_scene
 from hsisr.io.paths import scene_path
-from hsisr.io.write import MASKABLE, check_target, create_writer, guess_format
+from hsisr.io.write import check_target, create_writer
 from hsisr.resume.provenance import PREFIX, with_provenance
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import quantise
@@ -178,7 +179,7 @@ def _output_metadata(
         scene,
         scene.metadata.stored,
         dtype=options.dtype,
-        mask_possible=guess_format(output, options.format) in MASKABLE,
+        mask_possible=output_format(output, options.format).maskable,
     )
     how = {"scale": options.scale, "method": options.method, "gain": options.gain}
     tags = {

@@ -6,16 +6,17 @@ from typing import Any
 
 import numpy as np
 
+from hsisr.commands.model_choice import ChosenModel, plan_work
 from hsisr.commands.storage import output_numbers
 from hsisr.engine.memory import Room
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Layout, Plan
-from hsisr.engine.session import Session
 from hsisr.engine.statistics import BandStatistics, scene_statistics
 from hsisr.errors import InputDataError
 from hsisr.io.base import Scene, TargetOptions
+from hsisr.io.formats import output_format
 from hsisr.io.row_cache import rows_at_once
-from hsisr.io.write import MASKABLE, block_size, guess_format
+from hsisr.io.write import block_size, guess_format
 from hsisr.resume.provenance import provenance_tags, with_provenance
 from hsisr.scene.metadata import SceneMetadata
 
@@ -62,7 +63,7 @@ class Job:
     output: Path
     options: UpscaleOptions
     target: TargetOptions
-    session: Session
+    model: ChosenModel
     bands: tuple[int, ...]
     bad: tuple[int, ...]
     metadata: SceneMetadata
@@ -77,7 +78,7 @@ class Job:
         output: Path,
         options: UpscaleOptions,
         target: TargetOptions,
-        session: Session,
+        model: ChosenModel,
         room: Room,
         statistics: BandStatistics | None = None,
     ) -> "Job":
@@ -88,7 +89,7 @@ class Job:
             output: Where the result goes.
             options: How.
             target: How it is written.
-            session: The model, ready.
+            model: What upscales.
             room: Memory to plan with.
             statistics: Of the scene, where they are known; else it is read once if they are needed.
 
@@ -97,27 +98,27 @@ class Job:
             UsageError: The options contradict the scene.
         """
         if statistics is None:
-            statistics = _statistics_if_needed(scene, options, session)
+            statistics = _statistics_if_needed(scene, options, model)
         bad = _bad_bands(scene, options, statistics)
         bands = tuple(range(scene.metadata.bands))
         if options.bad_bands == "drop":
             bands = tuple(band for band in bands if band not in bad)
             if not bands:
                 raise InputDataError(f"{scene.path}: every band is bad; nothing would be left")
-        file_format = guess_format(output, options.format)
+        written = output_format(output, options.format)
         kept = scene.metadata.with_bands(bands)
         stored, masked = output_numbers(
-            scene, kept.stored, dtype=options.dtype, mask_possible=file_format in MASKABLE
+            scene, kept.stored, dtype=options.dtype, mask_possible=written.maskable
         )
         tags = provenance_tags(
             source=scene.path.name,
-            model=session.model.name,
-            weights_sha256=session.model.sha256,
+            model=model.name,
+            weights_sha256=model.sha256,
             options=options,
         )
         metadata = replace(with_provenance(kept.finer(options.scale), tags), stored=stored)
         target = replace(target, masked=masked)
-        block_rows, block_cols = block_size(metadata, file_format, options.creation_options)
+        block_rows, block_cols = block_size(metadata, written.name, options.creation_options)
         layout = Layout(
             bands=len(bands),
             rows=kept.rows,
@@ -130,13 +131,13 @@ class Job:
         )
         positions = () if options.bad_bands != "interpolate" else bad
         known = statistics and statistics.subset(bands)
-        plan = session.plan(layout, known, positions, room.tile_bytes)
+        plan = plan_work(model, options, layout, known, positions, room.tile_bytes)
         return cls(
             scene=scene,
             output=output,
             options=options,
             target=target,
-            session=session,
+            model=model,
             bands=bands,
             bad=bad,
             metadata=metadata,
@@ -152,8 +153,8 @@ class Job:
             output=self.output,
             written=written,
             format=guess_format(self.output, self.options.format),
-            model=self.session.model.name,
-            weights_sha256=self.session.model.sha256,
+            model=self.model.name,
+            weights_sha256=self.model.sha256,
             scale=self.options.scale,
             input_shape=self.scene.metadata.shape,
             output_shape=self.metadata.shape,
@@ -167,10 +168,10 @@ class Job:
 
 
 def _statistics_if_needed(
-    scene: Scene, options: UpscaleOptions, session: Session
+    scene: Scene, options: UpscaleOptions, model: ChosenModel
 ) -> BandStatistics | None:
     """One pass over the scene, where a network or the choice of bands depends on it."""
-    if session.model.weights is None and options.bad_bands != "drop":
+    if model.weights is None and options.bad_bands != "drop":
         return None
     return scene_statistics(scene)
 

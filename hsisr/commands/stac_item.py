@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from hsisr.commands.archive import Work, item_path
 from hsisr.errors import UsageError
 from hsisr.io.atomic import TemporaryPlace, refuse_existing, resource_errors
-from hsisr.io.envi.writer import envi_pair
+from hsisr.io.envi.pair import envi_pair
+from hsisr.io.formats import output_format
 from hsisr.io.geotiff.crs import crs_name
 from hsisr.io.open import open_scene
 from hsisr.io.paths import RemotePath
@@ -152,7 +153,6 @@ def _assets(source: SourceItem, output: Path, result: "UpscaleResult") -> dict[s
     import pystac
 
     old = source.item.assets[source.key]
-    kinds = {"GTiff": pystac.MediaType.GEOTIFF, "COG": pystac.MediaType.COG}
     header, data = envi_pair(output) if result.format == "ENVI" else (None, output)
     fields = _bands_of_output(_without(old.extra_fields, _OF_OLD_FILE), result)
     assets = {
@@ -160,7 +160,7 @@ def _assets(source: SourceItem, output: Path, result: "UpscaleResult") -> dict[s
             f"./{data.name}",
             title=old.title,
             description=old.description,
-            media_type=kinds.get(result.format),
+            media_type=output_format(output, result.format).media_type or None,
             roles=old.roles or ["data"],
             extra_fields=_finer_sizes(fields, result.scale),
         )

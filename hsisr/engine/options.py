@@ -12,13 +12,14 @@ from types import MappingProxyType
 from typing import Annotated, Any, Final, get_type_hints
 
 from hsisr.errors import UsageError
+from hsisr.io.formats import CREATION_HELP, FORMAT_HELP
 from hsisr.models.descriptor import SCALES
 
 MODEL, OUTPUT, INPUT, TILES, MACHINE, RUN = (
     *("Model", "Output", "Input", "Tiles", "Machine", "Run"),
 )
 """Panels of the help."""
-PRECISIONS: Final = ("auto", "float32", "bfloat16", "float16")
+PRECISIONS: Final = ("float32", "bfloat16", "float16")
 _DEVICE: Final = r"auto|cpu|mps|cuda(:\d{1,4})?"
 _SCHEDULER: Final = r"local:[1-9]\d{0,3}|(tcp|tls|ws|wss|ucx)://.+:\d{1,5}"
 
@@ -152,8 +153,7 @@ Device = Annotated[
 Precision = Annotated[
     str,
     Option(
-        "float32, or for the network alone bfloat16, float16, or auto: bfloat16 where the "
-        "machine multiplies in it.",
+        "float32, or bfloat16 / float16 for the network alone.",
         panel=MACHINE,
         affects_result=True,
         choices=PRECISIONS,
@@ -194,7 +194,7 @@ Dtype = Annotated[
 Format = Annotated[
     str | None,
     Option(
-        "GTiff, COG, ENVI, MAT or Zarr. [default: by suffix]",
+        FORMAT_HELP,
         ("-f",),
         panel=OUTPUT,
         affects_result=True,
@@ -203,7 +203,7 @@ Format = Annotated[
 CreationOptions = Annotated[
     Mapping[str, str],
     Option(
-        "GDAL creation option; repeatable.",
+        CREATION_HELP,
         ("--co",),
         metavar="KEY=VALUE",
         panel=OUTPUT,

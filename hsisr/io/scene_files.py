@@ -11,7 +11,8 @@ from tifffile import TiffFile
 
 from hsisr.errors import InputDataError
 from hsisr.io.arrays.stack import DAMAGED
-from hsisr.io.envi.reader import DATA_SUFFIXES
+from hsisr.io.envi.pair import DATA_SUFFIXES
+from hsisr.io.formats import SIDECARS, format_by_suffix, is_format_name
 from hsisr.io.open import open_scene
 from hsisr.io.paths import RemotePath
 from hsisr.io.remote.files import read_beginning, remote_state
@@ -20,12 +21,7 @@ from hsisr.io.remote.transport import zarr_store_of
 from hsisr.io.zarr.store import OpenStore
 from hsisr.tiling.windows import Window
 
-_BESIDE: Final = (".aux.xml", ".msk", ".ovr")
-"""What GDAL keeps beside a file, by adding to its name."""
 _HEAD: Final = 256
-_TIFF: Final = (".tif", ".tiff", ".gtif", ".gtiff")
-_ALONE: Final = (*_TIFF, ".mat", ".npy")
-"""Suffixes of scenes that have no other half."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +67,17 @@ def scene_files(path: Path) -> tuple[Path, ...]:
     >>> [p.name for p in scene_files(Path("nowhere/a.tif"))]
     ['a.tif']
     """
-    kind = path.suffix.lower()
-    if kind == ".hdr":
+    row = format_by_suffix(path)
+    if path.suffix.lower() == ".hdr":
         halves = [path.with_name(path.stem + suffix) for suffix in _cases(DATA_SUFFIXES)]
-    elif kind in _ALONE or path.is_dir():
+    elif (row is not None and row.name != "ENVI") or path.is_dir():
         halves = []
     else:  # folders of archives are long, so ask for names instead of listing them
         stems = (path.name, path.stem)
         halves = [path.with_name(stem + end) for stem in stems for end in (".hdr", ".HDR")]
     halves = list(dict.fromkeys(half for half in halves if half.is_file()))
     sidecars = (
-        part.with_name(part.name + suffix) for part in (path, *halves) for suffix in _BESIDE
+        part.with_name(part.name + suffix) for part in (path, *halves) for suffix in SIDECARS
     )
     return (path, *halves, *(sidecar for sidecar in sidecars if sidecar.is_file()))
 
@@ -113,10 +109,10 @@ def require_whole(path: Path) -> None:
     with closing(open_scene(path)) as scene:
         bands, rows, cols = scene.metadata.shape
         scene.read_stored(Window(rows - 1, cols - 1, 1, 1), [bands - 1])
-    if path.suffix.lower() == ".zarr":
+    if is_format_name(path, "Zarr"):
         with closing(OpenStore(zarr_store_of(path) if isinstance(path, RemotePath) else path)) as s:
             s.require_all_chunks()
-    elif path.suffix.lower() in _TIFF and not isinstance(path, RemotePath):
+    elif is_format_name(path, "GTiff") and not isinstance(path, RemotePath):
         _require_blocks(path)
 
 

@@ -1,38 +1,15 @@
-"""Choosing how to write a scene: the one door to all writers."""
+"""Writing a scene: the table of formats says which writer its path belongs to."""
 
 from pathlib import Path
-from typing import Final
 
-from hsisr.errors import UsageError
 from hsisr.io.atomic import refuse_existing
 from hsisr.io.base import SceneWriter, TargetOptions
 from hsisr.io.chunking import block_size
+from hsisr.io.formats import loaded, output_format
 from hsisr.io.paths import RemotePath
 from hsisr.scene.metadata import SceneMetadata
 
-__all__ = ["FORMATS", "MASKABLE", "block_size", "check_target", "create_writer", "guess_format"]
-
-FORMATS: Final = ("GTiff", "COG", "ENVI", "MAT", "Zarr")
-"""Every format that can be written, by the names that `--format` takes."""
-
-MASKABLE: Final = ("GTiff", "COG", "MAT", "Zarr")
-"""Those of them whose files can hold a mask of their own."""
-
-_BY_SUFFIX: Final = {
-    ".tif": "GTiff",
-    ".tiff": "GTiff",
-    ".gtif": "GTiff",
-    ".gtiff": "GTiff",
-    ".hdr": "ENVI",
-    ".img": "ENVI",
-    ".dat": "ENVI",
-    ".raw": "ENVI",
-    ".bsq": "ENVI",
-    ".bil": "ENVI",
-    ".bip": "ENVI",
-    ".mat": "MAT",
-    ".zarr": "Zarr",
-}
+__all__ = ["block_size", "check_target", "create_writer", "guess_format", "main_file"]
 
 
 def guess_format(path: Path, file_format: str | None = None) -> str:
@@ -48,29 +25,7 @@ def guess_format(path: Path, file_format: str | None = None) -> str:
     >>> guess_format(Path("scene.TIF")), guess_format(Path("scene"), "envi")
     ('GTiff', 'ENVI')
     """
-    found = _BY_SUFFIX.get(path.suffix.lower())
-    if file_format is not None:
-        return _named(file_format, path, found)
-    if found is None:
-        raise UsageError(
-            f"{path.name}: found the suffix {path.suffix!r}, expected .tif, .hdr, .img, .dat, "
-            f".bsq, .bil, .bip, .mat or .zarr; change it, or name one of {', '.join(FORMATS)} as "
-            "format"
-        )
-    return found
-
-
-def _named(file_format: str, path: Path, by_suffix: str | None) -> str:
-    """The format of that name, unless the path's suffix is that of another one."""
-    known = {name.lower(): name for name in FORMATS}
-    if (found := known.get(file_format.lower())) is None:
-        raise UsageError(f"unknown format {file_format!r}; expected one of {', '.join(FORMATS)}")
-    if by_suffix is not None and by_suffix != ("GTiff" if found == "COG" else found):
-        raise UsageError(
-            f"{path.name}: found the suffix {path.suffix!r}, which is {by_suffix}'s, and the "
-            f"format {found}; change one of them"
-        )
-    return found
+    return output_format(path, file_format).name
 
 
 def main_file(path: Path, file_format: str | None = None) -> Path:
@@ -81,7 +36,7 @@ def main_file(path: Path, file_format: str | None = None) -> Path:
     """
     if guess_format(path, file_format) != "ENVI":
         return path
-    from hsisr.io.envi.writer import envi_pair
+    from hsisr.io.envi.pair import envi_pair
 
     return envi_pair(path)[0]
 
@@ -95,20 +50,13 @@ def check_target(path: Path, options: TargetOptions) -> None:
         OutputExistsError: The file (either file of an ENVI pair) exists without `overwrite`.
         ResourceError: The folder does not exist, or cannot be written.
     """
-    file_format = guess_format(path, options.format)
+    row = output_format(path, options.format)
     if isinstance(path, RemotePath):
         from hsisr.io.remote.transport import require_writable
 
         require_writable(path, overwrite=options.overwrite)
-    elif file_format == "ENVI":
-        from hsisr.io.envi.writer import refuse_existing_pair
-
-        refuse_existing_pair(path, overwrite=options.overwrite)
-    elif file_format == "Zarr":
-        from hsisr.io.zarr.store import is_zarr_store, zarr_package
-
-        zarr_package()
-        refuse_existing((path,), overwrite=options.overwrite, replaceable=is_zarr_store)
+    elif row.check_target:
+        loaded(row.check_target)(path, overwrite=options.overwrite)
     else:
         refuse_existing((path,), overwrite=options.overwrite)
 
@@ -121,7 +69,7 @@ def create_writer(path: Path, metadata: SceneMetadata, options: TargetOptions) -
         OutputExistsError: The target exists and `options.overwrite` is off.
         ResourceError: There is no room, or no permission.
     """
-    file_format = guess_format(path, options.format)
+    row = output_format(path, options.format)
     if isinstance(path, RemotePath):
         from hsisr.io.remote.writer import RemoteWriter
 
@@ -130,19 +78,6 @@ def create_writer(path: Path, metadata: SceneMetadata, options: TargetOptions) -
             lambda local: create_writer(local, metadata, options),
             overwrite=options.overwrite,
         )
-    blocks = block_size(metadata, file_format, options.creation_options)
-    if file_format == "ENVI":
-        from hsisr.io.envi.writer import EnviWriter
-
-        return EnviWriter(path, metadata, options)
-    if file_format == "MAT":
-        from hsisr.io.matlab.writer import create_mat_writer
-
-        return create_mat_writer(path, metadata, options, blocks)
-    if file_format == "Zarr":
-        from hsisr.io.zarr.writer import ZarrWriter
-
-        return ZarrWriter(path, metadata, options, blocks)
-    from hsisr.io.geotiff.writer import GeoTiffWriter
-
-    return GeoTiffWriter(path, metadata, options, blocks, cog=file_format == "COG")
+    blocks = block_size(metadata, row.name, options.creation_options)
+    writer: SceneWriter = loaded(row.write)(path, metadata, options, blocks)
+    return writer

@@ -63,7 +63,7 @@ def open_folder(folder: Path) -> ImageFolder:
     return ImageFolder(folder, next(iter(found.values())))
 
 
-def is_band_folder(folder: Path) -> bool:
+def is_band_folder(folder: Path, _start: bytes = b"") -> bool:
     """True if a folder looks like one scene: several images, the first two with one band each."""
     found = band_files(folder)
     if len(found) != 1:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from tifffile import TiffFile, TiffFileError, TiffPageSeries
 
-from hsisr.errors import InputDataError
+from hsisr.errors import InputDataError, UsageError
 from hsisr.io.arrays.axis_names import warn_if_unlikely
 from hsisr.io.arrays.axis_order import checked_axes, cut, sizes
 from hsisr.io.arrays.band_images import BandImages
@@ -25,7 +25,7 @@ from hsisr.io.arrays.tiff_pages import refuse_circles
 from hsisr.io.base import Scene
 from hsisr.io.geotiff.gdal_env import gdal_env
 from hsisr.io.geotiff.gdal_metadata import dataset_tags, georeference_of
-from hsisr.io.geotiff.reader import open_dataset
+from hsisr.io.geotiff.reader import open_dataset, open_raster
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
 from hsisr.scene.spectral_axis import SpectralAxis
@@ -107,6 +107,20 @@ class TurnedPages(Scene):
     def close(self) -> None:
         """See `Scene.close`."""
         self._pages.close()
+
+
+def open_tiff(path: Path, *, axes: str | None = None) -> Scene:
+    """Open a TIFF: a stack of pages or planes, or one image with bands.
+
+    Raises:
+        InputDataError: It cannot be read.
+        UsageError: `axes` is given for what is no stack.
+    """
+    if is_tiff_stack(path):
+        return open_stack(path, axes)
+    if axes is not None:
+        raise UsageError(f"--axes {axes} has no meaning for a TIFF that is no stack; leave it out")
+    return open_raster(path)
 
 
 def open_stack(path: Path, axes: str | None = None) -> Scene:

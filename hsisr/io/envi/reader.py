@@ -3,7 +3,8 @@
 The numbers are read by plain reads of the windows asked for.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -11,23 +12,28 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.errors import InputDataError
+from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.arrays.axis_order import cut
 from hsisr.io.arrays.raw_reader import PlainNumbers
 from hsisr.io.base import Scene
 from hsisr.io.envi.georeference import envi_georeference
 from hsisr.io.envi.header import carried_fields, listed, read_header, spectral_source
-from hsisr.io.geotiff.reader import RasterScene, open_raster
-from hsisr.io.spectral_fields import merged_axis, numbers_from_text, per_band, usable
+from hsisr.io.envi.pair import (
+    TYPES,
+    data_beside,
+    header_beside,
+    is_envi_header,
+    is_own_header,
+    promised_bytes,
+    rival_data,
+)
+from hsisr.io.geotiff.reader import RasterScene, is_other_raster, open_raster
+from hsisr.io.spectral_fields import merged_axis
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
 from hsisr.tiling.windows import Window
 
-DATA_SUFFIXES: Final = ("", ".img", ".dat", ".raw", ".bsq", ".bil", ".bip", ".bin", ".hyspex")
-"""What data files beside `x.hdr` add to `x`, in the order in which they are looked for."""
 _AXES: Final = {"bsq": "brc", "bil": "rbc", "bip": "rcb"}
-_CODES: Final = "1=u1 2=i2 3=i4 4=f4 5=f8 6=c8 9=c16 12=u2 13=u4 14=i8 15=u8"
-_TYPES: Final = dict(pair.split("=") for pair in _CODES.split())
 _OTHER_KINDS: Final = ("classification", "library", "mosaic", "meta", "tiff", "hdf", "jpeg", "nitf")
 
 
@@ -97,19 +103,66 @@ def open_envi(path: Path) -> EnviScene:
         raise InputDataError(
             f"found no header beside the data file, expected {path.name}.hdr or {path.stem}.hdr"
         )
+    if path != header and (rival := rival_data(header, path)) is not None:
+        raise InputDataError(
+            f"{header.name} beside it describes {rival.name}, byte by byte, and {path.name} holds "
+            f"{path.stat().st_size} bytes; name {rival.name}, or write {path.name}.hdr"
+        )
     fields = read_header(header)
     layout = _layout(fields)
-    data = path if path != header else _data_beside(header, layout)
-    size = data.stat().st_size
-    if size < layout.end:
-        raise InputDataError(
-            f"the header promises {layout.end} bytes ({layout.bands} bands x {layout.rows} lines "
-            f"x {layout.cols} samples of {layout.dtype.itemsize} bytes after {layout.offset}), "
-            f"but {data.name} holds {size}; the file is truncated or the header is wrong"
-        )
+    data = path if path != header else data_beside(header, layout.end)
+    metadata = _metadata(fields, layout)
+    _require_size(layout, data, fields["data type"])
     sidecar = data.with_name(data.name + ".aux.xml")
     place = envi_georeference(fields, sidecar if sidecar.is_file() else None)
-    return EnviScene(path, data, layout, replace(_metadata(fields, layout), georeference=place))
+    return EnviScene(path, data, layout, replace(metadata, georeference=place))
+
+
+def is_envi(path: Path, start: bytes) -> bool:
+    """True for an ENVI header, and for a data file that one beside it describes.
+
+    A header that has only the stem of the file's name counts if its size is the file's, or if
+    neither it fits another file, nor GDAL knows this one.
+    """
+    if path.suffix.lower() == ".hdr":
+        return start.removeprefix(b"\xef\xbb\xbf").startswith(b"ENVI")
+    header = header_beside(path)
+    if header is None or not is_envi_header(header):
+        return False
+    if is_own_header(header, path) or promised_bytes(header) == path.stat().st_size:
+        return True
+    return rival_data(header, path) is None and not is_other_raster(path)
+
+
+def _require_size(layout: Layout, data: Path, code: str) -> None:
+    """Hold the size of the data file against the header.
+
+    Raises:
+        InputDataError: The file is shorter, or so much longer that its numbers are of another
+            type.
+    """
+    size, number = data.stat().st_size, layout.dtype.itemsize
+    promised = (
+        f"the header promises {layout.end} bytes ({layout.bands} bands x {layout.rows} lines x "
+        f"{layout.cols} samples of {number} bytes after {layout.offset}), but {data.name} holds "
+        f"{size}"
+    )
+    if size < layout.end:
+        raise InputDataError(f"{promised}; the file is truncated or the header is wrong")
+    each, rest = divmod(size - layout.offset, (layout.end - layout.offset) // number)
+    others = [c for c, t in TYPES.items() if np.dtype(t).itemsize == each and t[0] in "iuf"]
+    if size > layout.end and rest == 0 and others:
+        names = " or ".join(f"{c} ({np.dtype(TYPES[c]).name})" for c in others)
+        raise InputDataError(
+            f"{promised}, {each} bytes for every number; data type = {code} is probably wrong, "
+            f"expected {names}; correct it, or the sizes"
+        )
+    if size > layout.end:
+        warnings.warn(
+            f"{promised}; what follows is not read: check that the header belongs to this file",
+            HsisrWarning,
+            stacklevel=4,
+        )
 
 
 def _mask_beside(data: Path) -> RasterScene | None:
@@ -122,49 +175,12 @@ def _mask_beside(data: Path) -> RasterScene | None:
         raise InputDataError(f"the mask {mask.name} beside the data: {error}") from error
 
 
-def header_beside(data: Path) -> Path | None:
-    """The ENVI header of a data file: `x.img.hdr`, or `x.hdr` for `x.img`, in any case."""
-    names = (f"{data.name}.hdr", f"{data.stem}.hdr")
-    return _first_file(data.parent, names)
-
-
-def _data_beside(header: Path, layout: Layout) -> Path:
-    """The data file of a header; one that is long enough is preferred."""
-    names = [header.stem + suffix for suffix in DATA_SUFFIXES]
-    found = [file for name in names if (file := _first_file(header.parent, [name]))]
-    whole = [file for file in found if file.stat().st_size >= layout.end]
-    if whole or found:
-        return (whole or found)[0]
-    same_stem = [
-        file
-        for file in header.parent.iterdir()
-        if file.stem == header.stem and file.is_file() and file.stat().st_size == layout.end
-    ]
-    if len(same_stem) == 1:
-        return same_stem[0]
-    raise InputDataError(
-        f"found no data file beside the header, expected {header.stem} with one of the suffixes "
-        f"(none) {' '.join(DATA_SUFFIXES[1:])}; if it is named otherwise, name it instead"
-    )
-
-
-def _first_file(folder: Path, names: Iterable[str]) -> Path | None:
-    """The first of the names that is a file; spelling may differ by case."""
-    for name in names:
-        if (folder / name).is_file():
-            return folder / name
-    wanted = {name.lower() for name in names}
-    return next((f for f in folder.iterdir() if f.name.lower() in wanted and f.is_file()), None)
-
-
 def _layout(fields: Mapping[str, str]) -> Layout:
     _refuse_other_kinds(fields)
     code, interleave = fields.get("data type", ""), fields.get("interleave", "bsq").lower()
     order = fields.get("byte order", "0")
-    if code not in _TYPES:
-        raise InputDataError(
-            f"data type = {code or 'nothing'}; expected one of {', '.join(_TYPES)}"
-        )
+    if code not in TYPES:
+        raise InputDataError(f"data type = {code or 'nothing'}; expected one of {', '.join(TYPES)}")
     if interleave not in _AXES:
         raise InputDataError(f"interleave = {interleave}; expected bsq, bil or bip")
     if order not in ("0", "1"):
@@ -173,7 +189,7 @@ def _layout(fields: Mapping[str, str]) -> Layout:
         bands=_whole(fields, "bands"),
         rows=_whole(fields, "lines"),
         cols=_whole(fields, "samples"),
-        dtype=np.dtype(_TYPES[code]).newbyteorder("<" if order == "0" else ">"),
+        dtype=np.dtype(TYPES[code]).newbyteorder("<" if order == "0" else ">"),
         axes=_AXES[interleave],
         offset=_whole({"header offset": "0", **fields}, "header offset", least=0),
     )
@@ -213,9 +229,9 @@ def _metadata(fields: Mapping[str, str], layout: Layout) -> SceneMetadata:
         cols=layout.cols,
         stored=StoredNumbers(
             dtype=layout.dtype.newbyteorder("="),
-            nodata=_ignored(fields),
-            scales=_per_band(fields, "data gain values", layout.bands),
-            offsets=_per_band(fields, "data offset values", layout.bands),
+            nodata=(_floats(fields, "data ignore value") or (None,))[0],
+            scales=_floats(fields, "data gain values"),
+            offsets=_floats(fields, "data offset values"),
             units=_units(fields, layout.bands),
         ),
         spectral_axis=merged_axis(layout.bands, [spectral_source(fields)], names or None),
@@ -225,20 +241,12 @@ def _metadata(fields: Mapping[str, str], layout: Layout) -> SceneMetadata:
 
 def _units(fields: Mapping[str, str], bands: int) -> tuple[str, ...] | None:
     """`data units`: one text for all bands, as ENVI has it, or a list."""
-    units = listed(fields.get("data units", "")) or None
-    return usable("data units", lambda: per_band(bands, units))
+    units = listed(fields.get("data units", ""))
+    return tuple(units * bands if len(units) == 1 else units) or None
 
 
-def _ignored(fields: Mapping[str, str]) -> float | None:
-    """`data ignore value`; words such as None name no number."""
-    text = fields.get("data ignore value", "")
-    if text.strip(" {}").lower() in ("", "none", "n/a", "null"):
-        return None
-    found = usable("data ignore value", lambda: numbers_from_text(listed(text))[0])
-    return found[0] if found else None
-
-
-def _per_band(fields: Mapping[str, str], key: str, bands: int) -> tuple[float, ...] | None:
-    """A list of numbers, or one for all bands."""
-    texts = listed(fields.get(key, ""))
-    return usable(key, lambda: per_band(bands, numbers_from_text(texts)[0]))
+def _floats(fields: Mapping[str, str], key: str) -> tuple[float, ...] | None:
+    try:
+        return tuple(float(item) for item in listed(fields.get(key, ""))) or None
+    except ValueError as error:
+        raise InputDataError(f"the header says {key} = {fields[key]}; {error}") from error

@@ -7,12 +7,13 @@ from typing import Any, Final, get_args
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.errors import OutputExistsError, ResourceError, UsageError
+from hsisr.errors import ResourceError, UsageError
 from hsisr.io.arrays.raw_writer import Interleave, RawFile
-from hsisr.io.atomic import TemporaryPlace, refuse_existing, resource_errors
+from hsisr.io.atomic import TemporaryPlace, resource_errors
 from hsisr.io.base import SceneWriter, TargetOptions
 from hsisr.io.chunking import require_fit
 from hsisr.io.envi.map_info import place_fields, write_sidecar
+from hsisr.io.envi.pair import TYPES, envi_pair, refuse_existing_pair
 from hsisr.io.paths import sibling
 from hsisr.io.spectral_tags import (
     dataset_tags,
@@ -25,20 +26,9 @@ from hsisr.io.spectral_tags import (
 )
 from hsisr.scene.metadata import SceneMetadata
 
-DATA_TYPES: Final = {
-    "uint8": 1,
-    "int16": 2,
-    "int32": 3,
-    "float32": 4,
-    "float64": 5,
-    "uint16": 12,
-    "uint32": 13,
-    "int64": 14,
-    "uint64": 15,
-}
-"""ENVI's numbers for data types. Source: ENVI Header Files, "data type"."""
+DATA_TYPES: Final = {np.dtype(kind).name: code for code, kind in TYPES.items() if kind[0] != "c"}
+"""ENVI's numbers for the data types that can be written."""
 
-_DATA_SUFFIXES = (".img", ".dat", ".raw", ".bsq", ".bil", ".bip")
 _A_LINE = 96
 """Characters after which a list goes on in the next line."""
 
@@ -52,6 +42,7 @@ class EnviWriter(SceneWriter):
         path: The header, or the data file; see `envi_pair`.
         metadata: What it will hold.
         options: How; `INTERLEAVE` is the one creation option (else by the suffix, else bsq).
+        blocks: Rows and columns that callers should write at a time.
 
     Raises:
         UsageError: An option, the data type or the transform is none that ENVI knows.
@@ -59,10 +50,16 @@ class EnviWriter(SceneWriter):
         ResourceError: There is no room, or no permission.
     """
 
-    def __init__(self, path: Path, metadata: SceneMetadata, options: TargetOptions) -> None:
+    def __init__(
+        self,
+        path: Path,
+        metadata: SceneMetadata,
+        options: TargetOptions,
+        blocks: tuple[int, int] = (1, 1),
+    ) -> None:
         self._header, self._data = envi_pair(path)
         self.path, self.metadata = self._header, metadata
-        self.block_rows = self.block_cols = 1
+        self.block_rows, self.block_cols = blocks
         self._interleave = _interleave(path, options.creation_options)
         self._text = header_text(metadata, self._interleave, self._data)
         refuse_existing_pair(path, overwrite=options.overwrite)
@@ -119,42 +116,6 @@ class EnviWriter(SceneWriter):
         self._place.discard()
 
 
-def envi_pair(path: Path) -> tuple[Path, Path]:
-    """Header and data file of a target, which may name either.
-
-    >>> [p.name for p in envi_pair(Path("a.hdr"))], [p.name for p in envi_pair(Path("a.bil"))]
-    (['a.hdr', 'a.img'], ['a.hdr', 'a.bil'])
-    >>> [p.name for p in envi_pair(Path("scene.v1"))]
-    ['scene.v1.hdr', 'scene.v1']
-    """
-    suffix = path.suffix.lower()
-    if suffix == ".hdr":
-        return path, sibling(path, f"{path.stem}.img")
-    if suffix in _DATA_SUFFIXES:
-        return sibling(path, f"{path.stem}.hdr"), path
-    return _with(path, ".hdr"), path
-
-
-def refuse_existing_pair(path: Path, *, overwrite: bool) -> None:
-    """Check that a pair may be made, or replaced.
-
-    Raises:
-        OutputExistsError: One of its files exists; or, overwrite or not, a file that readers
-            would take for the data of this header.
-        UsageError: One is a folder.
-        ResourceError: The folder does not exist or cannot be written.
-    """
-    header, data = envi_pair(path)
-    refuse_existing((header, data), overwrite=overwrite)
-    stem = header.with_suffix("")
-    for rival in (stem, *(stem.with_name(stem.name + suffix) for suffix in _DATA_SUFFIXES)):
-        if rival != data and rival.is_file():
-            raise OutputExistsError(
-                f"{rival} is there and would be taken for the data of {header.name}; remove it, or "
-                "give another name"
-            )
-
-
 def header_text(metadata: SceneMetadata, interleave: Interleave, data: Path) -> str:
     """A whole ENVI header.
 
@@ -187,7 +148,7 @@ def _layout_fields(metadata: SceneMetadata, interleave: Interleave, data: Path) 
         "bands": str(bands),
         "header offset": "0",
         "file type": "ENVI Standard",
-        "data type": str(DATA_TYPES[dtype]),
+        "data type": DATA_TYPES[dtype],
         "interleave": interleave,
         "byte order": "0" if little else "1",
     }

@@ -8,23 +8,25 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterWindow
 
 from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.base import Scene
+from hsisr.io.formats import OTHER_RASTERS, gdal_drivers
 from hsisr.io.geotiff.gdal_env import gdal_env
 from hsisr.io.geotiff.gdal_errors import Listener, listening
 from hsisr.io.geotiff.gdal_metadata import metadata_of
-from hsisr.io.paths import without_secrets
+from hsisr.io.paths import scene_path, without_secrets
 from hsisr.tiling.windows import Window
 
-_DISGUISED: Final = (
-    "found a text of XML, expected an image; if GDAL is to read the files that it names, give it "
-    "the suffix .vrt"
-)
+_SIDECARS_OF_PIXELS: Final = (".msk", ".ovr", ".msk.ovr")
+"""Files beside a raster that GDAL opens with whatever driver their text calls for."""
+_TIFF: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_PAGE: Final = "GTIFF_DIR:"
+"""How names of single pages of a TIFF begin."""
 
 
 class RasterScene(Scene):
@@ -86,24 +88,25 @@ class RasterScene(Scene):
 def open_raster(
     path: Path, name: str | None = None, options: Mapping[str, str] | None = None
 ) -> RasterScene:
-    """Open anything that GDAL shows as one dataset with bands.
+    """Open a GDAL dataset with bands, with the drivers that the table of formats allows for it.
 
     Args:
         path: What the user named.
-        name: What GDAL calls it; None: as the user does.
-        options: GDAL's configuration options for reading it.
+        name: What GDAL is to open; None: `path`.
+        options: GDAL's configuration for this file.
 
     Raises:
         InputDataError: GDAL cannot read it, or finds no bands, several subdatasets, or colours
             from a table instead of measurements.
     """
     options = dict(options or {})
-    dataset = open_dataset(str(path) if name is None else name, options)
+    name = str(path) if name is None else name
+    dataset = open_dataset(name, options)
     try:
         if dataset.count == 0 and len(dataset.subdatasets) == 1:
-            only = dataset.subdatasets[0]
+            only, driver = dataset.subdatasets[0], dataset.driver
             dataset.close()
-            dataset = open_dataset(only, options)
+            dataset = open_dataset(only, options, [driver])
         refuse_unusable(dataset)
         with gdal_env(**options):
             return RasterScene(path, dataset, options)
@@ -112,27 +115,63 @@ def open_raster(
         raise
 
 
-def open_dataset(name: str, options: Mapping[str, str] | None = None) -> Any:
+def open_dataset(
+    name: str, options: Mapping[str, str] | None = None, drivers: Sequence[str] | None = None
+) -> Any:
     """Open a GDAL dataset for reading, not shared with any other user of the same file.
 
+    Args:
+        name: GDAL's name for it.
+        options: GDAL's configuration for this file.
+        drivers: Drivers that may open it; None: those that the table of formats names for it.
+
     Raises:
-        InputDataError: GDAL cannot read it.
+        InputDataError: GDAL cannot read it with these drivers, or a mask or overview file beside
+            it is no TIFF.
     """
-    _refuse_disguised(Path(name))
+    place = Path(name.split(":", 3)[-1] if name.startswith(_PAGE) else name)
+    if drivers is None:
+        drivers = ["GTiff"] if name.startswith(_PAGE) else gdal_drivers(scene_path(place))
+    require_tiff_sidecars(place)
     heard = Listener()
     try:
         with gdal_env(**(options or {})), listening(heard):
-            dataset = rasterio.open(name, sharing=False)
+            return DatasetReader(name, driver=list(drivers), sharing=False)
     except RasterioError as error:
         _refuse_unreachable(name, [*heard.errors, *heard.warnings, reason(error)])
         raise InputDataError(
             "not an image that can be read, expected GeoTIFF, ENVI, MATLAB, a TIFF stack or a "
             f"folder of single-band images ({reason(error)})"
         ) from error
-    if dataset.driver == "VRT" and ".vrt" not in name.lower():
-        dataset.close()
-        raise InputDataError(_DISGUISED)
-    return dataset
+
+
+def is_other_raster(path: Path, _start: bytes = b"") -> bool:
+    """True if one of GDAL's less common drivers, which read no other files, can open a file."""
+    try:
+        with gdal_env(), listening(), DatasetReader(str(path), driver=list(OTHER_RASTERS)):
+            return True
+    except (RasterioError, ValueError):
+        return False
+
+
+def require_tiff_sidecars(path: Path) -> None:
+    """Check the masks and overviews beside a local file, before GDAL opens them.
+
+    GDAL takes any format for these, even texts that name other files or servers.
+
+    Raises:
+        InputDataError: One is no TIFF.
+    """
+    for suffix in _SIDECARS_OF_PIXELS:
+        for end in (suffix, suffix.upper()):
+            beside, start = path.with_name(path.name + end), b"II*\0"
+            with suppress(OSError, ValueError), beside.open("rb") as file:
+                start = file.read(4)
+            if not start.startswith(_TIFF):
+                raise InputDataError(
+                    f"{beside.name} beside it is no TIFF, as masks and overviews of GDAL are; "
+                    "remove it, or write it anew"
+                )
 
 
 def _refuse_unreachable(name: str, said: Sequence[str]) -> None:
@@ -150,15 +189,6 @@ def _refuse_unreachable(name: str, said: Sequence[str]) -> None:
             raise InputDataError(
                 f"cannot be reached: {without_secrets(words)}; check the name and the network"
             )
-
-
-def _refuse_disguised(path: Path) -> None:
-    """Refuse a text under an image's name that tells GDAL to read other files, or the network."""
-    if path.suffix.lower() == ".vrt" or not path.is_file():
-        return
-    with suppress(OSError), path.open("rb") as file:
-        if file.read(512).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
-            raise InputDataError(_DISGUISED)
 
 
 def refuse_unusable(dataset: Any) -> None:

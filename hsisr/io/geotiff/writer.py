@@ -22,6 +22,7 @@ from hsisr.errors import HsisrWarning, ResourceError
 from hsisr.io.atomic import TemporaryPlace, require_room, resource_errors
 from hsisr.io.base import SceneWriter, TargetOptions
 from hsisr.io.chunking import require_fit
+from hsisr.io.formats import SIDECARS
 from hsisr.io.geotiff.gdal_env import gdal_env
 from hsisr.io.geotiff.gdal_errors import (
     Listener,
@@ -33,9 +34,7 @@ from hsisr.io.geotiff.gdal_errors import (
 from hsisr.io.geotiff.gdal_tags import creation_profile, write_tags
 from hsisr.scene.metadata import SceneMetadata
 
-SIDECARS = (".aux.xml", ".msk", ".ovr", ".msk.ovr")
-"""What GDAL keeps beside a file, by adding to its name."""
-
+_BESIDE = (*SIDECARS, ".msk.ovr")
 _ZSTD_LEVEL = "3"
 """GDAL's own default, 9, takes three times as long for one percent."""
 _SMALLEST_OVERVIEW = 256
@@ -78,7 +77,7 @@ class GeoTiffWriter(SceneWriter):
         silence_libtiff()
         if cog:
             _try_cog(path, metadata, self._cog_options())
-        sidecars = [path.with_name(path.name + suffix) for suffix in SIDECARS]
+        sidecars = [path.with_name(path.name + suffix) for suffix in _BESIDE]
         self._place = TemporaryPlace(path, overwrite=options.overwrite, sidecars=sidecars)
         self._grown = self._place.file(path.name)
         try:
@@ -229,7 +228,7 @@ class GeoTiffWriter(SceneWriter):
     def _files(self) -> list[tuple[Path, Path]]:
         """The file, after what GDAL had to put beside it."""
         own = self._grown.name
-        extra = [(self._grown.with_name(own + s), self.path.name + s) for s in SIDECARS]
+        extra = [(self._grown.with_name(own + s), self.path.name + s) for s in _BESIDE]
         beside = [(grown, self.path.with_name(name)) for grown, name in extra if grown.exists()]
         return [*beside, (self._grown, self.path)]
 
@@ -241,6 +240,20 @@ class GeoTiffWriter(SceneWriter):
             write_errors(self.path, self._heard),
         ):
             yield
+
+
+def create_geotiff(
+    path: Path, metadata: SceneMetadata, options: TargetOptions, blocks: tuple[int, int]
+) -> GeoTiffWriter:
+    """A writer of tiled GeoTIFF; see `GeoTiffWriter`."""
+    return GeoTiffWriter(path, metadata, options, blocks, cog=False)
+
+
+def create_cog(
+    path: Path, metadata: SceneMetadata, options: TargetOptions, blocks: tuple[int, int]
+) -> GeoTiffWriter:
+    """A writer of cloud-optimised GeoTIFF; see `GeoTiffWriter`."""
+    return GeoTiffWriter(path, metadata, options, blocks, cog=True)
 
 
 def _overview_factors(metadata: SceneMetadata) -> list[int]:

@@ -74,12 +74,11 @@ class MatScene(Scene):
         self._file.close()
 
 
-def open_mat(path: Path, *, hdf5: bool, variable: str | None, axes: str | None) -> MatScene:
+def open_mat(path: Path, *, variable: str | None, axes: str | None) -> MatScene:
     """Open a cube in a MATLAB file.
 
     Args:
         path: The file.
-        hdf5: It is a version 7.3 file.
         variable: Name of the cube; None: by the rule above.
         axes: Order of its axes in MATLAB, such as "rcb"; None: by the rule above.
 
@@ -88,6 +87,8 @@ def open_mat(path: Path, *, hdf5: bool, variable: str | None, axes: str | None) 
         UsageError: There is no variable of that name, or `axes` is no order of r, c and b.
         ResourceError: A version 5 cube does not fit into memory.
     """
+    with path.open("rb") as start:
+        hdf5 = start.read(10).startswith((b"MATLAB 7.3", b"\x89HDF\r\n\x1a\n"))
     file: MatFile = Mat73(path) if hdf5 else Mat5(path)
     try:
         fields = MatFields(file)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from hsisr.errors import HsisrError, InputDataError
+from hsisr.io.formats import is_format_name
 from hsisr.io.paths import RemotePath, beside
 from hsisr.io.remote.scene import other_halves
 from hsisr.io.remote.transport import file_system, reaching
@@ -26,7 +27,7 @@ Fingerprint = list[str | int]
 
 def remote_identity(path: RemotePath) -> list[list[str | int]]:
     """Name, bytes and mark of every file of a remote scene; its name alone where none is told."""
-    if path.suffix.lower() == ".zarr":
+    if is_format_name(path, "Zarr"):
         whole = _told(path, folder=True)
         files = [path / name for name in _DOCUMENTS] if not whole else []
     else:

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,8 @@ import numpy.typing as npt
 from hsisr.errors import HsisrError, InputDataError, UsageError
 from hsisr.io.base import Scene
 from hsisr.io.delegating import DelegatingScene
-from hsisr.io.envi.reader import DATA_SUFFIXES
+from hsisr.io.envi.pair import DATA_SUFFIXES
+from hsisr.io.formats import format_by_suffix
 from hsisr.io.geotiff.reader import RasterScene, open_raster
 from hsisr.io.paths import RemotePath
 from hsisr.io.remote.transport import (
@@ -24,9 +25,6 @@ from hsisr.io.remote.transport import (
     zarr_store_of,
 )
 from hsisr.tiling.windows import Window
-
-_ARRAYS: Final = (".mat", ".npy")
-_TIFF: Final = (".tif", ".tiff", ".gtif", ".gtiff")
 
 
 class FetchedScene(DelegatingScene):
@@ -71,14 +69,16 @@ def open_remote(
         InputDataError: It is not there, cannot be reached, or is no scene.
         UsageError: `variable` or `axes` does not fit, or a package is not installed.
     """
-    suffix = path.suffix.lower()
-    if suffix == ".zarr":
+    row = format_by_suffix(path)
+    kind = row.name if row else ""
+    if kind == "Zarr":
         from hsisr.io.zarr.reader import open_zarr
 
         return open_zarr(path, variable=variable, axes=axes, source=zarr_store_of(path))
     name = gdal_name(path)
-    if name is not None and suffix not in _ARRAYS:
-        raster = None if suffix == ".hdr" else _raster(path, name, variable or axes)
+    read_in_place = row is None or row.drivers or kind == "ENVI"
+    if name is not None and read_in_place and path.suffix.lower() != ".hdr":
+        raster = _raster(path, name, kind, variable or axes)
         if raster is not None:
             return raster
     with temporary_copy() as folder, named_as(path, folder):
@@ -86,7 +86,7 @@ def open_remote(
         return FetchedScene(path, open_local(local, variable, axes), folder)
 
 
-def _raster(path: RemotePath, name: str, array_option: str | None) -> RasterScene | None:
+def _raster(path: RemotePath, name: str, kind: str, array_option: str | None) -> RasterScene | None:
     """What GDAL reads where it lies; None for what may be a TIFF stack, or belongs to a header.
 
     One band may be the first page of many; GDAL cannot tell.
@@ -96,7 +96,7 @@ def _raster(path: RemotePath, name: str, array_option: str | None) -> RasterScen
     if array_option is not None:
         raise UsageError(f"{array_option} names a variable or axes, which this kind of file lacks")
     scene = open_raster(path, name, gdal_options(path))
-    if scene.metadata.bands > 1 or path.suffix.lower() not in _TIFF or _only_gdal(path):
+    if scene.metadata.bands > 1 or kind != "GTiff" or _only_gdal(path):
         return scene
     scene.close()
     return None

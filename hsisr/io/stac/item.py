@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from urllib.request import url2pathname
 
 from hsisr.errors import InputDataError, ResourceError
+from hsisr.io.formats import ROWS
 from hsisr.io.scene_files import scene_files
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _LONGEST_HREF: Final = 8192
 _SCHEME: Final = re.compile("^([A-Za-z][A-Za-z0-9+.-]+):/")
 _REACHED: Final = ("http", "https", "ftp", "s3", "gs", "gcs", "az", "abfs")
 _REACHED_BY_GDAL: Final = ("/vsicurl/", "/vsis3/", "/vsigs/", "/vsiaz/")
-_READABLE: Final = (".tif", ".tiff", ".hdr", ".img", ".dat", ".raw", ".bsq", ".bil", ".bip")
+_READABLE: Final = frozenset(end for row in ROWS if row.searched for end in row.suffixes)
 _OTHER_ROLES: Final = frozenset({"thumbnail", "overview", "visual", "metadata", "cloud", "mask"})
 
 

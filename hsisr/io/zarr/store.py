@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy.typing as npt
 
 from hsisr.errors import InputDataError, ResourceError, UsageError
+from hsisr.io.atomic import refuse_existing
 from hsisr.io.paths import without_secrets
 from hsisr.io.zarr.pieces import read_in_pieces
 
@@ -62,9 +63,21 @@ _DAMAGED: Final = (
 """What zarr raises where a store does not keep to the format."""
 
 
-def is_zarr_store(path: Path) -> bool:
+def is_zarr_store(path: Path, _start: bytes = b"") -> bool:
     """True if a path is a folder that says it is a Zarr store."""
     return any((path / mark).is_file() for mark in MARKS)
+
+
+def refuse_existing_store(path: Path, *, overwrite: bool) -> None:
+    """Check that a store may be made, or replaced.
+
+    Raises:
+        UsageError: zarr is not installed, or the path is another file or folder.
+        OutputExistsError: It exists, and `overwrite` is off.
+        ResourceError: The folder does not exist or cannot be written.
+    """
+    zarr_package()
+    refuse_existing((path,), overwrite=overwrite, replaceable=is_zarr_store)
 
 
 def zarr_package() -> Any:
@@ -92,8 +105,7 @@ def zarr_errors(what: str = "not a Zarr store that can be read") -> Iterator[Non
     """
     try:
         with warnings.catch_warnings():
-            # about stores that are half of each version
-            warnings.filterwarnings("ignore", module=r"(zarr|numcodecs)(\.|$)")
+            warnings.simplefilter("ignore")  # zarr's, about stores that are half of each version
             yield
     except (InputDataError, ResourceError, UsageError):
         raise

@@ -1,0 +1,168 @@
+"""Which files make an ENVI pair: the header of a data file, the data file of a header."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from hsisr.errors import InputDataError, OutputExistsError
+from hsisr.io.atomic import refuse_existing
+from hsisr.io.formats import ROWS, has_own_format
+from hsisr.io.paths import sibling
+
+_ROW: Final = next(row for row in ROWS if row.name == "ENVI")
+DATA_SUFFIXES: Final = ("", *_ROW.suffixes[1:])
+"""What data files beside `x.hdr` add to `x`."""
+_WRITTEN: Final = _ROW.output_suffixes[1:]
+CODES: Final = "1=u1 2=i2 3=i4 4=f4 5=f8 6=c8 9=c16 12=u2 13=u4 14=i8 15=u8"
+"""ENVI's numbers for data types. Source: ENVI Header Files, "data type"."""
+TYPES: Final = {code: kind for code, _, kind in (pair.partition("=") for pair in CODES.split())}
+_SIZE: Final = re.compile(
+    r"(?im)^\s*(samples|lines|bands|header offset|data type)\s*=\s*(\d{1,18})\s*$"
+)
+_HEADER_START: Final = 2**16
+
+
+def is_envi_header(header: Path) -> bool:
+    """True if a file begins as ENVI headers do."""
+    return _start(header).removeprefix(b"\xef\xbb\xbf").startswith(b"ENVI")
+
+
+def header_beside(data: Path) -> Path | None:
+    """The header of a data file: `x.img.hdr`, or `x.hdr` for `x.img`, in any case of letters.
+
+    One that begins as ENVI's do is preferred.
+    """
+    found = [
+        h for name in (data.name, data.stem) if (h := first_file(data.parent, [f"{name}.hdr"]))
+    ]
+    return next((header for header in found if is_envi_header(header)), found[0] if found else None)
+
+
+def is_own_header(header: Path, data: Path) -> bool:
+    """True if the header has the data file's whole name, so that it can belong to no other."""
+    return header.name.lower() == f"{data.name}.hdr".lower()
+
+
+def data_beside(header: Path, promised: int) -> Path:
+    """The data file of a header.
+
+    Files of another format, and those that have a header of their own, are no candidates. One of
+    exactly the promised size is preferred, then one that is long enough.
+
+    Args:
+        header: The header's file.
+        promised: Bytes that it speaks of.
+
+    Raises:
+        InputDataError: There is none, or there are several that fit equally well.
+    """
+    candidates = _candidates(header)
+    if not candidates:
+        raise InputDataError(
+            f"found no data file beside the header, expected {header.stem} with one of the "
+            f"suffixes (none) {' '.join(DATA_SUFFIXES[1:])}; if it is named otherwise, name it "
+            "instead"
+        )
+    exact = [file for file in candidates if file.stat().st_size == promised]
+    longer = [file for file in candidates if file.stat().st_size > promised]
+    found = exact or longer or candidates[:1]
+    if len(found) > 1:
+        raise InputDataError(
+            f"found {' and '.join(file.name for file in found)} beside the header, which promises "
+            f"{promised} bytes; name the data file, or move the others away"
+        )
+    return found[0]
+
+
+def rival_data(header: Path, data: Path) -> Path | None:
+    """The file that a header describes to the byte, where that is another one than `data`."""
+    promised = promised_bytes(header)
+    if promised is None or data.stat().st_size == promised or is_own_header(header, data):
+        return None
+    exact = [f for f in _candidates(header) if f != data and f.stat().st_size == promised]
+    return exact[0] if exact else None
+
+
+def promised_bytes(header: Path) -> int | None:
+    """Bytes of the data file that a header speaks of; None where it does not say."""
+    text = _start(header).decode("latin-1")
+    found = {key.lower(): number for key, number in _SIZE.findall(text)}
+    if not {"samples", "lines", "bands", "data type"} <= found.keys():
+        return None
+    number = int(TYPES.get(found["data type"], "u0")[1:])
+    pixels = int(found["samples"]) * int(found["lines"]) * int(found["bands"])
+    return int(found.get("header offset", 0)) + pixels * number
+
+
+def first_file(folder: Path, names: Iterable[str]) -> Path | None:
+    """The first of the names that is a file; letters may differ by case."""
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    wanted = {name.lower() for name in names}
+    return next((f for f in folder.iterdir() if f.name.lower() in wanted and f.is_file()), None)
+
+
+def envi_pair(path: Path) -> tuple[Path, Path]:
+    """Header and data file of a target, which may name either.
+
+    >>> [p.name for p in envi_pair(Path("a.hdr"))], [p.name for p in envi_pair(Path("a.bil"))]
+    (['a.hdr', 'a.img'], ['a.hdr', 'a.bil'])
+    >>> [p.name for p in envi_pair(Path("scene.v1"))]
+    ['scene.v1.hdr', 'scene.v1']
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".hdr":
+        return path, sibling(path, f"{path.stem}.img")
+    if suffix in _WRITTEN:
+        return sibling(path, f"{path.stem}.hdr"), path
+    return sibling(path, f"{path.name}.hdr"), path
+
+
+def refuse_existing_pair(path: Path, *, overwrite: bool) -> None:
+    """Check that a pair may be made, or replaced.
+
+    Raises:
+        OutputExistsError: One of its files exists; or, overwrite or not, a file that readers
+            would take for the data of this header.
+        UsageError: One is a folder.
+        ResourceError: The folder does not exist or cannot be written.
+    """
+    header, data = envi_pair(path)
+    refuse_existing((header, data), overwrite=overwrite)
+    stem = header.with_suffix("")
+    for rival in (stem, *(stem.with_name(stem.name + suffix) for suffix in _WRITTEN)):
+        if rival != data and rival.is_file():
+            raise OutputExistsError(
+                f"{rival} is there and would be taken for the data of {header.name}; remove it, or "
+                "give another name"
+            )
+
+
+def _candidates(header: Path) -> list[Path]:
+    """Files that may hold the numbers of a header; those with headers of their own are last."""
+    names = dict.fromkeys(header.stem + suffix for suffix in DATA_SUFFIXES)
+    found = [file for name in names if (file := first_file(header.parent, [name]))]
+    raw = [file for file in dict.fromkeys(found) if not has_own_format(file)]
+    if not raw:
+        promised = promised_bytes(header)
+        raw = [
+            file
+            for file in header.parent.iterdir()
+            if file.stem == header.stem and file.is_file() and file.stat().st_size == promised
+        ]
+    return [file for file in raw if not _has_other_header(file, header)] or raw
+
+
+def _has_other_header(data: Path, header: Path) -> bool:
+    own = first_file(data.parent, [f"{data.name}.hdr"])
+    return own is not None and own != header and is_envi_header(own)
+
+
+def _start(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEADER_START)
+    except OSError:
+        return b""
