@@ -5,6 +5,10 @@ line and nothing else.
 """
 
 import errno
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import ClassVar, Final
 
 _LONGEST: Final = 3000
@@ -70,6 +74,29 @@ class ResourceError(HsisrError, OSError):
 
 class HsisrWarning(UserWarning):
     """Something the user may want to know but need not act on."""
+
+
+_scene: ContextVar[str] = ContextVar("scene", default="")
+
+
+@contextmanager
+def about_scene(name: object) -> Iterator[None]:
+    """Have warnings that are raised inside name this scene."""
+    token = _scene.set(str(name))
+    try:
+        yield
+    finally:
+        _scene.reset(token)
+
+
+def warn_of_scene(text: str) -> None:
+    """Warn of something in the scene that is being opened or read (`about_scene`).
+
+    Warns:
+        HsisrWarning: Always.
+    """
+    name = _scene.get()
+    warnings.warn(f"{name}: {text}" if name else text, HsisrWarning, stacklevel=2)
 
 
 class MovedValuesWarning(HsisrWarning):

@@ -94,6 +94,7 @@ def train(
     with expected_errors(level):
         from hsisr.commands.train import TrainOptions
         from hsisr.commands.train import train as run
+        from hsisr.engine.memory import tune_allocator
 
         options = TrainOptions(
             scenes=tuple(scenes or ()),
@@ -117,6 +118,7 @@ def train(
             offline=offline,
             command=shlex.join(["hsisr", *sys.argv[1:]]),
         )
+        tune_allocator()
         with training_progress(enabled=level > QUIET) as progress:
             result = run(options, observer=progress, downloading=progress.downloaded)
         if result.first:

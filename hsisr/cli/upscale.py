@@ -79,6 +79,7 @@ def upscale(
     with expected_errors(level):
         from hsisr.commands.archive import Wanted, select
         from hsisr.commands.batch import Done, make_folder, upscale_all
+        from hsisr.engine.memory import tune_allocator
 
         how = options.made(format=_format(options.values.get("format"), cog=cog))
         wanted = Wanted(
@@ -94,6 +95,7 @@ def upscale(
             _say_shard(selection)
         if selection.in_folder and not dry_run:
             make_folder(output)
+        tune_allocator()
         outcomes: list[Outcome] = []
         with progress_bars(enabled=level > QUIET and not dry_run) as bar:
             for outcome in upscale_all(

@@ -9,10 +9,10 @@ from typing import Any
 
 from hsisr.commands.archive import Failure, Selection, Work
 from hsisr.commands.completion import judge, output_files, source_states, told_of_source
-from hsisr.commands.model_choice import ChosenModel, choose_model
 from hsisr.commands.stac_item import check_item, write_item
 from hsisr.commands.upscale import Progress, UpscaleResult, plan_upscale, upscale
 from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.session import Model, Session, model_named, with_precision
 from hsisr.errors import (
     HsisrError,
     HsisrWarning,
@@ -79,19 +79,25 @@ def upscale_all(
         progress: Called with a scene before its work begins; gives its progress callback.
 
     Raises:
-        WeightsError: With `skip_existing`, the model cannot be found or used.
-        ResourceError: With a scheduler, it or all of its workers are lost.
+        WeightsError: The model cannot be found or used.
+        UsageError: The options contradict each other, the model or the machine.
+        ResourceError: No such device; or, with a scheduler, it or all of its workers are lost.
     """
-    run = _Run(selection, options, choose_model(options) if skip_existing else None, dry_run)
+    if all(isinstance(entry, Failure) for entry in selection.entries):
+        yield from (entry for entry in selection.entries if isinstance(entry, Failure))
+        return
+    run = _Run(selection, options, model_named(options) if skip_existing else None, dry_run)
     if options.scheduler is not None and len(selection.entries) > 1 and not dry_run:
         yield from _on_workers(run, options.scheduler, progress)
         return
+    session = Session(options, run.model)
+    run = replace(run, options=session.options)
     for entry in selection.entries:
         if isinstance(entry, Failure):
             yield entry
             continue
         try:
-            yield run.do(entry, progress)
+            yield run.do(entry, session, progress)
         except HsisrError as error:
             yield Failure(entry.source, error)
         except (MemoryError, RuntimeError) as error:
@@ -106,6 +112,8 @@ def _on_workers(
     """The same, on the workers of a Dask scheduler, in the order in which scenes are finished."""
     from hsisr.commands.cluster.scenes import SceneTask, upscale_scenes
 
+    if run.options.precision == "auto":  # here, once, so that all workers compute alike
+        run = replace(run, options=with_precision(run.options))
     begun: dict[Path, _Begun] = {}
     for entry in run.selection.entries:
         try:
@@ -163,11 +171,13 @@ class _Run:
 
     selection: Selection
     options: UpscaleOptions
-    model: ChosenModel | None
+    model: Model | None
     """To compare existing outputs with; None: none is left out."""
     dry_run: bool
 
-    def do(self, work: Work, progress: Callable[[Path], Progress | None]) -> Done | Skipped:
+    def do(
+        self, work: Work, session: Session, progress: Callable[[Path], Progress | None]
+    ) -> Done | Skipped:
         """One scene.
 
         Raises:
@@ -177,9 +187,10 @@ class _Run:
         if isinstance(begun, Skipped):
             return begun
         if self.dry_run:
-            return Done(plan_upscale(work.scene, work.output, begun.options), None)
+            return Done(plan_upscale(work.scene, work.output, begun.options, session=session), None)
         shown = progress(work.source)
-        return self.finish(begun, upscale(work.scene, work.output, begun.options, progress=shown))
+        result = upscale(work.scene, work.output, begun.options, session=session, progress=shown)
+        return self.finish(begun, result)
 
     def begin(self, work: Work) -> _Begun | Skipped:
         """Decide how a scene is upscaled, or that it is left out.
@@ -207,7 +218,7 @@ class _Run:
         return Done(result, item)
 
     def _judged(
-        self, work: Work, options: UpscaleOptions, model: ChosenModel
+        self, work: Work, options: UpscaleOptions, model: Model
     ) -> UpscaleOptions | Skipped:
         """The options to make the output with, unless it is to be left out."""
         verdict = judge(work, options, model)

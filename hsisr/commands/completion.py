@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Literal
 
 from hsisr.commands.archive import Work, item_path
-from hsisr.commands.model_choice import ChosenModel
 from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.session import Model
 from hsisr.errors import HsisrError
 from hsisr.io.envi.pair import envi_pair
 from hsisr.io.open import open_scene
@@ -43,7 +43,7 @@ class Verdict:
     reason: str = ""
 
 
-def judge(work: Work, options: UpscaleOptions, model: ChosenModel) -> Verdict:
+def judge(work: Work, options: UpscaleOptions, model: Model) -> Verdict:
     """Look at an output and decide.
 
     Args:
@@ -81,7 +81,7 @@ def told_of_source(work: Work) -> list[list[str | int]]:
     return remote_identity(work.scene) if isinstance(work.scene, RemotePath) else []
 
 
-def _by_what_is_there(work: Work, options: UpscaleOptions, model: ChosenModel) -> Verdict:
+def _by_what_is_there(work: Work, options: UpscaleOptions, model: Model) -> Verdict:
     files = output_files(work, options)
     found = states(files)
     record = read_record(work.output)

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from hsisr.commands.model_choice import ChosenModel, plan_work
 from hsisr.commands.storage import output_numbers
 from hsisr.engine.memory import Room
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Layout, Plan
+from hsisr.engine.session import Session
 from hsisr.engine.statistics import BandStatistics, scene_statistics
 from hsisr.errors import InputDataError
 from hsisr.io.base import Scene, TargetOptions
@@ -63,7 +63,7 @@ class Job:
     output: Path
     options: UpscaleOptions
     target: TargetOptions
-    model: ChosenModel
+    session: Session
     bands: tuple[int, ...]
     bad: tuple[int, ...]
     metadata: SceneMetadata
@@ -78,7 +78,7 @@ class Job:
         output: Path,
         options: UpscaleOptions,
         target: TargetOptions,
-        model: ChosenModel,
+        session: Session,
         room: Room,
         statistics: BandStatistics | None = None,
     ) -> "Job":
@@ -89,7 +89,7 @@ class Job:
             output: Where the result goes.
             options: How.
             target: How it is written.
-            model: What upscales.
+            session: The model, ready.
             room: Memory to plan with.
             statistics: Of the scene, where they are known; else it is read once if they are needed.
 
@@ -98,7 +98,7 @@ class Job:
             UsageError: The options contradict the scene.
         """
         if statistics is None:
-            statistics = _statistics_if_needed(scene, options, model)
+            statistics = _statistics_if_needed(scene, options, session)
         bad = _bad_bands(scene, options, statistics)
         bands = tuple(range(scene.metadata.bands))
         if options.bad_bands == "drop":
@@ -112,8 +112,8 @@ class Job:
         )
         tags = provenance_tags(
             source=scene.path.name,
-            model=model.name,
-            weights_sha256=model.sha256,
+            model=session.model.name,
+            weights_sha256=session.model.sha256,
             options=options,
         )
         metadata = replace(with_provenance(kept.finer(options.scale), tags), stored=stored)
@@ -131,13 +131,13 @@ class Job:
         )
         positions = () if options.bad_bands != "interpolate" else bad
         known = statistics and statistics.subset(bands)
-        plan = plan_work(model, options, layout, known, positions, room.tile_bytes)
+        plan = session.plan(layout, known, positions, room.tile_bytes)
         return cls(
             scene=scene,
             output=output,
             options=options,
             target=target,
-            model=model,
+            session=session,
             bands=bands,
             bad=bad,
             metadata=metadata,
@@ -153,8 +153,8 @@ class Job:
             output=self.output,
             written=written,
             format=guess_format(self.output, self.options.format),
-            model=self.model.name,
-            weights_sha256=self.model.sha256,
+            model=self.session.model.name,
+            weights_sha256=self.session.model.sha256,
             scale=self.options.scale,
             input_shape=self.scene.metadata.shape,
             output_shape=self.metadata.shape,
@@ -168,10 +168,10 @@ class Job:
 
 
 def _statistics_if_needed(
-    scene: Scene, options: UpscaleOptions, model: ChosenModel
+    scene: Scene, options: UpscaleOptions, session: Session
 ) -> BandStatistics | None:
     """One pass over the scene, where a network or the choice of bands depends on it."""
-    if model.weights is None and options.bad_bands != "drop":
+    if session.model.weights is None and options.bad_bands != "drop":
         return None
     return scene_statistics(scene)
 

@@ -22,7 +22,6 @@ from hsisr.datasets.catalogue import Dataset, dataset_named
 from hsisr.datasets.download import Fetching, data_folder, dataset_scenes
 from hsisr.datasets.download import Progress as DownloadProgress
 from hsisr.engine.device import torch_threads
-from hsisr.engine.memory import tune_allocator
 from hsisr.errors import HsisrWarning, OutputExistsError, ResourceError
 from hsisr.metrics.report import jsonable
 from hsisr.training.distributed import Workers, joined_workers
@@ -59,7 +58,6 @@ def train(
         HsisrError: Training broke down.
     """
     recipe = chosen_recipe(options)
-    tune_allocator()
     with torch_threads(options.threads), joined_workers(options.device) as workers:
         return _train(options, recipe, workers, observer, downloading)
 

@@ -13,11 +13,10 @@ from hsisr.commands.archive import Work
 from hsisr.commands.cluster.strips import compute_strips
 from hsisr.commands.completion import judge
 from hsisr.commands.job import Job, UpscaleResult
-from hsisr.commands.model_choice import ChosenModel, choose_model
 from hsisr.commands.storage import refuse_same_file
-from hsisr.engine.device import device_named, torch_threads
-from hsisr.engine.memory import room_at_hand
+from hsisr.engine.device import torch_threads
 from hsisr.engine.options import AFFECTS_BITS, UpscaleOptions
+from hsisr.engine.session import Session
 from hsisr.engine.stitch import Stitched, stitch
 from hsisr.errors import HsisrWarning, InputDataError, MovedValuesWarning
 from hsisr.io.async_writer import writing_async
@@ -44,6 +43,7 @@ def upscale(
     output: str | Path,
     options: UpscaleOptions | None = None,
     *,
+    session: Session | None = None,
     progress: Progress | None = None,
     stitcher: Stitcher = stitch,
 ) -> UpscaleResult:
@@ -55,7 +55,8 @@ def upscale(
     Args:
         source: A scene in any supported format.
         output: The file to make; its suffix names the format.
-        options: How; the defaults without it.
+        options: How; without it as the session says, else the defaults.
+        session: The model, ready, for many scenes alike; without it one is made for this scene.
         progress: Called as tiles are finished.
         stitcher: Does the work; another than the usual one measures it.
 
@@ -66,28 +67,59 @@ def upscale(
         ResourceError: The machine lacks space, memory or a device.
         UsageError: The options contradict the scene.
     """
-    how = options or UpscaleOptions()
-    return _upscale(scene_path(source), scene_path(output), how, progress, stitcher, dry=False)
+    started = time.monotonic()
+    source, output = scene_path(source), scene_path(output)
+    session = session or Session(options or UpscaleOptions())
+    options = session.options_of(options or session.options)
+    target = _checked_target(source, output, options, dry=False)
+    with (
+        torch_threads(session.threads) as count,
+        closing(_opened(source, options)) as scene,
+        _unfinished(source, output, options, session, count) as run,
+    ):
+        finished = _is_finished(source, output, options, session)
+        if not finished:
+            check_target(output, target)
+        job = Job.prepare(scene, output, options, target, session, run.room)
+        moved = 0 if finished else _run(job, progress, run, count, stitcher)
+    result = job.result(written=True)
+    _write_quicklook(job, options)
+    if moved:
+        warnings.warn(
+            f"{output.name}: {moved} values did not fit {result.dtype} and were moved to the "
+            "nearest storable number; --dtype float32 keeps them",
+            MovedValuesWarning,
+            stacklevel=2,
+        )
+    return replace(result, moved_values=moved, seconds=time.monotonic() - started)
 
 
 def plan_upscale(
-    source: str | Path, output: str | Path, options: UpscaleOptions | None = None
+    source: str | Path,
+    output: str | Path,
+    options: UpscaleOptions | None = None,
+    *,
+    session: Session | None = None,
 ) -> UpscaleResult:
     """Say what `upscale` would make, and what it would take, without writing anything."""
-    how = options or UpscaleOptions()
-    return _upscale(scene_path(source), scene_path(output), how, None, stitch, dry=True)
+    source, output = scene_path(source), scene_path(output)
+    session = session or Session(options or UpscaleOptions())
+    options = session.options_of(options or session.options)
+    target = _checked_target(source, output, options, dry=True)
+    with torch_threads(session.threads), closing(_opened(source, options)) as scene:
+        job = Job.prepare(scene, output, options, target, session, session.room)
+        return job.result(written=False)
 
 
-def _upscale(
-    source: Path,
-    output: Path,
-    options: UpscaleOptions,
-    progress: Progress | None,
-    stitcher: Stitcher,
-    *,
-    dry: bool,
-) -> UpscaleResult:
-    started = time.monotonic()
+def _checked_target(
+    source: Path, output: Path, options: UpscaleOptions, *, dry: bool
+) -> TargetOptions:
+    """How the output is written, after a look at what is there already.
+
+    Raises:
+        UsageError: The output is the input, or of an unknown format.
+        OutputExistsError: It is there, `overwrite` is off, and no run on it can be resumed.
+    """
     target = TargetOptions(
         format=options.format,
         creation_options=options.creation_options,
@@ -100,50 +132,17 @@ def _upscale(
         check_target(output, target)
     if options.quicklook is not None:
         check_picture(options.quicklook, overwrite=options.overwrite)
-    model = choose_model(options)
-    with (
-        torch_threads(_threads(options, model)) as count,
-        closing(_opened(source, options)) as scene,
-    ):
-        if dry:
-            room = room_at_hand(device_named(options.device))
-            job, moved = Job.prepare(scene, output, options, target, model, room), 0
-        else:
-            with _unfinished(source, output, options, model, count) as run:
-                finished = _is_finished(source, output, options, model)
-                if not finished:
-                    check_target(output, target)
-                job = Job.prepare(scene, output, options, target, model, run.room)
-                moved = 0 if finished else _run(job, progress, run, count, stitcher)
-    result = job.result(written=not dry)
-    if dry:
-        return result
-    _write_quicklook(job, options)
-    if moved:
-        warnings.warn(
-            f"{output.name}: {moved} values did not fit {result.dtype} and were moved to the "
-            "nearest storable number; --dtype float32 keeps them",
-            MovedValuesWarning,
-            stacklevel=3,
-        )
-    return replace(result, moved_values=moved, seconds=time.monotonic() - started)
+    return target
 
 
-def _is_finished(source: Path, output: Path, options: UpscaleOptions, model: ChosenModel) -> bool:
+def _is_finished(source: Path, output: Path, options: UpscaleOptions, session: Session) -> bool:
     """True if there is nothing to resume because this very output is there already."""
     if not options.resume or options.overwrite:
         return False
-    found = judge(Work(source, source, output), options, model).state == "finished"
+    found = judge(Work(source, source, output), options, session.model).state == "finished"
     if found:
-        warnings.warn(f"{output} is finished already", HsisrWarning, stacklevel=4)
+        warnings.warn(f"{output} is finished already", HsisrWarning, stacklevel=3)
     return found
-
-
-def _threads(options: UpscaleOptions, model: ChosenModel) -> int | None:
-    """For torch; None: all cores."""
-    if model.weights is None:  # planes are small: a second thread would wait more than work
-        return 1
-    return options.threads or (1 if options.scheduler is not None else None)
 
 
 def _opened(source: Path, options: UpscaleOptions) -> Scene:
@@ -151,22 +150,22 @@ def _opened(source: Path, options: UpscaleOptions) -> Scene:
 
 
 def _unfinished(
-    source: Path, output: Path, options: UpscaleOptions, model: ChosenModel, threads: int
+    source: Path, output: Path, options: UpscaleOptions, session: Session, threads: int
 ) -> AbstractContextManager[RunLock]:
     """The run as it stands: begun now, or by an earlier one that was broken off."""
     settings = {
         **{name: getattr(options, name) for name in sorted(AFFECTS_BITS)},
         "creation_options": dict(options.creation_options),
-        "device": device_named(options.device).type,
+        "device": session.device.type,
         "threads": threads,
-        "weights": model.sha256 or model.name,
+        "weights": session.model.sha256 or session.model.name,
         "hsisr": __version__,
         "torch": version("torch"),
     }
     return locked_run(
         run_place(output, options.format),
         lambda: RunKey(input=scene_identity(source), settings=settings),
-        lambda: room_at_hand(device_named(options.device)),
+        lambda: session.room,
         resume=options.resume,
         overwrite=options.overwrite,
     )
@@ -214,7 +213,7 @@ def _journal(job: Job, run: RunLock) -> Journal | None:
     if job.options.scheduler is not None or len(run.journal):
         return run.journal
     strips = len(job.plan.panels) * len(job.plan.rows)
-    return run.journal if job.model.weights is not None and strips > 1 else None
+    return run.journal if job.session.model.weights is not None and strips > 1 else None
 
 
 def _write_quicklook(job: Job, options: UpscaleOptions) -> None:
@@ -224,5 +223,5 @@ def _write_quicklook(job: Job, options: UpscaleOptions) -> None:
         closing(_opened(job.scene.path, options)) as lr,
         closing(open_scene(job.output)) as hr,
     ):
-        shown = Quicklook(observed=lr, result=hr, name=job.model.name)
+        shown = Quicklook(observed=lr, result=hr, name=job.session.model.name)
         write_quicklook(options.quicklook, shown, overwrite=options.overwrite)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 import torch
@@ -14,6 +15,9 @@ PRECISIONS: Final = {
     "float16": torch.float16,
 }
 """Precisions of the network by name; everything around it is float32."""
+CPU_INFO: Final = Path("/proc/cpuinfo")
+_BFLOAT16_FLAGS: Final = frozenset({"amx_bf16", "avx512_bf16", "bf16"})
+"""As Linux calls them on x86-64, and on ARM the last."""
 
 
 def device_named(name: str) -> torch.device:
@@ -37,6 +41,26 @@ def device_named(name: str) -> torch.device:
             f"{kind} devices; use --device cpu, or install a build of torch for this device"
         )
     return torch.device(name)
+
+
+def automatic_precision(device: torch.device) -> str:
+    """The precision that `auto` means on a device.
+
+    bfloat16 where its products are faster than those of float32: on GPUs that have it, and on
+    processors with instructions for it. Elsewhere it would be emulated, and slower.
+    """
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    return "bfloat16" if device.type == "cpu" and _cpu_multiplies_bfloat16() else "float32"
+
+
+def _cpu_multiplies_bfloat16() -> bool:
+    """True if the processor says so; Linux alone tells in a file."""
+    try:
+        words = CPU_INFO.read_text(encoding="utf-8", errors="replace").split()
+    except OSError:
+        return False
+    return not _BFLOAT16_FLAGS.isdisjoint(words)
 
 
 def precision_named(name: str, device: torch.device) -> torch.dtype:

@@ -19,7 +19,7 @@ MODEL, OUTPUT, INPUT, TILES, MACHINE, RUN = (
     *("Model", "Output", "Input", "Tiles", "Machine", "Run"),
 )
 """Panels of the help."""
-PRECISIONS: Final = ("float32", "bfloat16", "float16")
+PRECISIONS: Final = ("auto", "float32", "bfloat16", "float16")
 _DEVICE: Final = r"auto|cpu|mps|cuda(:\d{1,4})?"
 _SCHEDULER: Final = r"local:[1-9]\d{0,3}|(tcp|tls|ws|wss|ucx)://.+:\d{1,5}"
 
@@ -153,7 +153,8 @@ Device = Annotated[
 Precision = Annotated[
     str,
     Option(
-        "float32, or bfloat16 / float16 for the network alone.",
+        "float32, or for the network alone bfloat16, float16, or auto: bfloat16 where the "
+        "machine multiplies in it.",
         panel=MACHINE,
         affects_result=True,
         choices=PRECISIONS,

@@ -3,7 +3,7 @@
 import stat
 from pathlib import Path
 
-from hsisr.errors import InputDataError, ResourceError, UsageError
+from hsisr.errors import InputDataError, ResourceError, UsageError, about_scene
 from hsisr.io.arrays.stack import is_tiff_stack
 from hsisr.io.base import Scene
 from hsisr.io.envi.pair import DATA_SUFFIXES, is_envi_header
@@ -39,9 +39,10 @@ def open_scene(path: str | Path, *, variable: str | None = None, axes: str | Non
     """
     path = scene_path(path)
     try:
-        if isinstance(path, RemotePath):
-            return open_remote(path, _open_local, variable=variable, axes=axes)
-        return _open_local(path, variable, axes)
+        with about_scene(path):
+            if isinstance(path, RemotePath):
+                return open_remote(path, _open_local, variable=variable, axes=axes)
+            return _open_local(path, variable, axes)
     except InputDataError as error:
         raise InputDataError(_named(path, error)) from error
     except UsageError as error:

@@ -1,17 +1,28 @@
 """From what files write about their bands to one spectral axis.
 
 Files disagree on where these fields live and on their unit; readers collect what they find, most
-trusted place first, and every field is taken from the first place that has it.
+trusted place first, and every field is taken from the first place where it can be used. A field
+that cannot be used is left out with a warning: the pixels do not depend on it.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final, TypeVar
 
-from hsisr.errors import InputDataError
-from hsisr.scene.spectral_axis import SpectralAxis
+from hsisr.errors import InputDataError, warn_of_scene
+from hsisr.scene.spectral_axis import NM_PER_UNIT, SpectralAxis
 
-_UNNAMED = {"", "unknown", "none", "n/a"}
-_NOT_LENGTHS = {"index", "wavenumber", "wavenumbers", "ghz", "mhz"}
+_Value = TypeVar("_Value")
+
+_UNNAMED: Final = {"", "unknown", "none", "n/a"}
+_NOT_LENGTHS: Final = re.compile(r"index|wave ?numbers?.*|.*cm ?(\^|\*\*)? ?-1|1/cm|[kmgt]?hz|ev")
+"""Names (lower case) of what ENVI's list of units has beside lengths."""
+_QUANTITY: Final = re.compile(
+    r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?nan|[+-]?inf)\s*(.*)"
+)
+_FLAGS: Final = {"true": 1.0, "yes": 1.0, "good": 1.0, "false": 0.0, "no": 0.0, "bad": 0.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,9 +30,9 @@ class SpectralSource:
     """The spectral fields of one place in a file; None where it has none."""
 
     wavelengths: tuple[float, ...] | None = None
-    """Band centres in `unit`."""
+    """Band centres in `unit`; 0 for a band that is not there."""
     fwhm: tuple[float, ...] | None = None
-    """Full widths at half maximum in `unit`."""
+    """Full widths at half maximum in `unit`; one number stands for all bands."""
     good: tuple[bool, ...] | None = None
     """True where the band is good."""
     unit: str | None = None
@@ -38,64 +49,189 @@ def source_from_text(
     """Read the numbers out of text fields; empty ones count as absent.
 
     A unit that is no length (index, wavenumber, frequency) leaves wavelengths and widths out, for
-    they are none.
+    they are none. A unit behind every number, as in "400 nm", is understood.
 
-    Raises:
-        InputDataError: A field holds something other than numbers.
+    Warns:
+        HsisrWarning: A field holds something other than numbers and is left out.
+
+    >>> source_from_text(wavelengths=["400 nm", "500 nm", ""]).wavelengths
+    (400.0, 500.0)
     """
-    lengths = (unit or "").strip().lower() not in _NOT_LENGTHS
-    flags = _numbers(bbl, "bad-band list")
+    flags = usable("bad-band list", lambda: numbers_from_text(bbl, flags=True)[0])
+    good = None if flags is None else tuple(flag != 0 for flag in flags)
+    if not is_length(unit):
+        if wavelengths and (unit or "").strip().lower() != "index":
+            warn_of_scene(f"wavelengths are in {unit}, which is no length, and are not used")
+        return SpectralSource(good=good)
+    none: tuple[tuple[float, ...] | None, str | None] = None, None
+    centres = usable("wavelengths", lambda: numbers_from_text(wavelengths)) or none
+    widths = usable("FWHM values", lambda: numbers_from_text(fwhm)) or none
     return SpectralSource(
-        wavelengths=_numbers(wavelengths, "wavelengths") if lengths else None,
-        fwhm=_numbers(fwhm, "FWHM values") if lengths else None,
-        good=None if flags is None else tuple(flag != 0 for flag in flags),
-        unit=unit if lengths else None,
+        wavelengths=centres[0], fwhm=widths[0], good=good, unit=unit or centres[1] or widths[1]
     )
 
 
 def merged_axis(
     count: int, sources: Sequence[SpectralSource], names: Sequence[str] | None = None
 ) -> SpectralAxis:
-    """One axis of `count` bands, each field from the first source that has it.
+    """One axis of `count` bands, each field from the first source where it can be used.
+
+    A wavelength of 0 means that the band is not there, so it is marked bad.
+
+    Warns:
+        HsisrWarning: A field that does not fit the bands, or whose unit is unknown, is left out.
 
     Raises:
-        InputDataError: The unit is unknown, or a field does not fit the bands.
+        InputDataError: There are no bands, or too many.
 
     >>> merged_axis(2, [SpectralSource(wavelengths=(0.4, 0.5))]).wavelengths_nm
     (400.0, 500.0)
     """
-    centres = next((s for s in sources if s.wavelengths), SpectralSource())
-    widths = next((s for s in sources if s.fwhm), SpectralSource())
-    unit = _unit(centres) or _unit(widths) or "Nanometers"
-    axis = SpectralAxis.from_unit(
-        count,
-        unit=unit,
-        wavelengths=centres.wavelengths,
-        good=next((s.good for s in sources if s.good), None),
-        names=names,
+    bare = SpectralAxis(count=count)
+    centres = _first(sources, "wavelengths", lambda s: _wavelengths(count, s))
+    unit = centres.unit if centres else None
+    widths = _first(sources, "FWHM values", lambda s: _widths(count, s, unit))
+    good = _first(sources, "bad-band list", lambda s: per_band(count, s.good))
+    wavelengths = centres.wavelengths_nm if centres else None
+    if wavelengths and (absent := [n + 1 for n, w in enumerate(wavelengths) if w == 0]):
+        warn_of_scene(f"{_bands(absent)} a wavelength of 0, so as not there: marked bad")
+        good = tuple(
+            g and w != 0 for g, w in zip(good or (True,) * count, wavelengths, strict=True)
+        )
+    return replace(
+        bare,
+        wavelengths_nm=wavelengths,
+        fwhm_nm=widths.fwhm_nm if widths else None,
+        good=good,
+        names=usable("band names", lambda: per_band(count, names or None, lone=False)),
+        unit=unit or (widths.unit if widths else bare.unit),
     )
-    if widths.fwhm is None:
-        return axis
-    in_own_unit = SpectralAxis.from_unit(
-        count, unit=_unit(widths) or unit, wavelengths=None, fwhm=widths.fwhm
-    )
-    return replace(axis, fwhm_nm=in_own_unit.fwhm_nm)
+
+
+def per_band(
+    count: int, values: Sequence[_Value] | None, *, lone: bool = True
+) -> tuple[_Value, ...] | None:
+    """One value for each band; with `lone`, a single one stands for all.
+
+    Raises:
+        InputDataError: There are more or fewer than bands.
+
+    >>> per_band(3, [0.01])
+    (0.01, 0.01, 0.01)
+    """
+    if values is None or len(values) == count:
+        return None if values is None else tuple(values)
+    if lone and len(values) == 1:
+        return tuple(values) * count
+    raise InputDataError(f"found {len(values)} for {count} bands")
+
+
+def usable(what: str, make: Callable[[], _Value]) -> _Value | None:
+    """What `make` returns, or None and a warning where that field of a scene cannot be used.
+
+    Warns:
+        HsisrWarning: `make` raised InputDataError.
+    """
+    try:
+        return make()
+    except InputDataError as error:
+        warn_of_scene(f"{what} left out: {error}")
+        return None
+
+
+def is_length(unit: str | None) -> bool:
+    """False for units that headers name beside lengths, such as Index and cm-1."""
+    return not _NOT_LENGTHS.fullmatch((unit or "").strip(" {}").lower())
+
+
+def numbers_from_text(
+    texts: Sequence[str] | None, *, flags: bool = False
+) -> tuple[tuple[float, ...] | None, str | None]:
+    """Numbers of a list, and the unit behind all of them; a comma at the end adds none.
+
+    Args:
+        texts: The items; None or only empty ones give None.
+        flags: The words true, false, yes, no, good and bad are numbers as well.
+
+    Raises:
+        InputDataError: An item is no number, or units differ.
+    """
+    items = [text.strip() for text in texts or ()]
+    while items and not items[-1]:
+        items.pop()
+    if not items:
+        return None, None
+    pairs = [_quantity(item, flags=flags) for item in items]
+    units = {unit for _, unit in pairs}
+    if len(units) > 1:
+        raise InputDataError(f"found several units ({', '.join(sorted(units))}), expected one")
+    return tuple(number for number, _ in pairs), units.pop() or None
+
+
+def _quantity(text: str, *, flags: bool) -> tuple[float, str]:
+    """A number and the unit of length behind it."""
+    found = _QUANTITY.fullmatch(text.lower())
+    if flags and text.lower() in _FLAGS:
+        return _FLAGS[text.lower()], ""
+    if found is None or (found[2] and _known(found[2]) is None):
+        raise InputDataError(f"found {text[:40]!r}, expected one number per band")
+    return float(found[1]), found[2]
+
+
+def _wavelengths(count: int, source: SpectralSource) -> SpectralAxis | None:
+    found = per_band(count, source.wavelengths, lone=False)
+    if not found or not any(found):
+        return None
+    return SpectralAxis.from_unit(count, unit=_unit(source) or "Nanometers", wavelengths=found)
+
+
+def _widths(count: int, source: SpectralSource, unit: str | None) -> SpectralAxis | None:
+    found = per_band(count, source.fwhm or None)
+    if found is None:
+        return None
+    own = _unit(source) or unit or "Nanometers"
+    return SpectralAxis.from_unit(count, unit=own, wavelengths=None, fwhm=found)
+
+
+def _first(
+    sources: Sequence[SpectralSource], what: str, read: Callable[[SpectralSource], _Value | None]
+) -> _Value | None:
+    found = (usable(what, partial(read, source)) for source in sources)
+    return next((value for value in found if value), None)
 
 
 def _unit(source: SpectralSource) -> str | None:
-    """The unit a source names, or guessed: no sensor sees below 100 nm or above 100 um."""
+    """The unit a source names, or guessed: no sensor sees below 100 nm or above 100 um.
+
+    Raises:
+        InputDataError: It is unknown.
+    """
     unit = (source.unit or "").strip()
     if unit.lower() not in _UNNAMED:
-        return unit
+        if (known := _known(unit)) is None:
+            raise InputDataError(
+                f"unknown wavelength unit {unit[:40]!r}, expected Nanometers or Micrometers"
+            )
+        return known
     if source.wavelengths is None:
         return None
     return "Micrometers" if all(w < 100 for w in source.wavelengths) else "Nanometers"
 
 
-def _numbers(texts: Sequence[str] | None, what: str) -> tuple[float, ...] | None:
-    if texts is None or not any(text.strip() for text in texts):
-        return None
-    try:
-        return tuple(float(text) for text in texts)
-    except ValueError as error:
-        raise InputDataError(f"{what}: {error}; expected one number per band") from error
+def _known(unit: str) -> str | None:
+    """The unit without braces, quotes and words around it, if it is one of length.
+
+    >>> _known("{um}"), _known("Wavelength (nm)"), _known("cm-1")
+    ('um', 'nm', None)
+    """
+    inside = re.search(r"[(\[]([^()\[\]]+)[)\]]", unit)
+    for text in (unit, inside[1] if inside else ""):
+        plain = text.strip(" {}()[]'\".")
+        if plain.lower() in NM_PER_UNIT:
+            return plain
+    return None
+
+
+def _bands(numbers: Sequence[int]) -> str:
+    few = ", ".join(map(str, numbers[:8])) + (", ..." if len(numbers) > 8 else "")
+    return f"band {few} has" if len(numbers) == 1 else f"bands {few} have"

@@ -13,10 +13,13 @@ NM_PER_UNIT: Final = {
     "nanometers": 1.0,
     "nanometer": 1.0,
     "nanometres": 1.0,
+    "nanometre": 1.0,
     "nm": 1.0,
     "micrometers": 1e3,
     "micrometer": 1e3,
     "micrometres": 1e3,
+    "micrometre": 1e3,
+    "micron": 1e3,
     "microns": 1e3,
     "um": 1e3,
     "µm": 1e3,
@@ -27,6 +30,7 @@ NM_PER_UNIT: Final = {
     "cm": 1e7,
     "meters": 1e9,
     "m": 1e9,
+    "angstrom": 0.1,
     "angstroms": 0.1,
 }
 """Nanometres in one unit of length, by the names (lower case) that headers use."""
@@ -42,13 +46,14 @@ class SpectralAxis:
 
     Raises:
         InputDataError: A field has another length than `count`, or a wavelength or width is not
-            a positive, finite number.
+            a finite number from 0.
     """
 
     count: int
     """Number of bands."""
     wavelengths_nm: tuple[float, ...] | None = None
-    """Band centres in nanometres, in band order (not always rising), or None if unknown."""
+    """Band centres in nanometres, in band order (not always rising), or None if unknown; 0 for a
+    band that is not there."""
     fwhm_nm: tuple[float, ...] | None = None
     """Full widths at half maximum in nanometres, or None if unknown."""
     good: tuple[bool, ...] | None = None
@@ -71,7 +76,7 @@ class SpectralAxis:
                     "correct the header so that there is one per band"
                 )
         for what in ("wavelengths_nm", "fwhm_nm"):
-            _require_positive(getattr(self, what) or (), _PLAIN[what], zero_ok=what == "fwhm_nm")
+            _require_positive(getattr(self, what) or (), _PLAIN[what])
         if self.unit.lower() not in NM_PER_UNIT:
             raise InputDataError(
                 f"unknown wavelength unit {self.unit!r}; expected Nanometers or Micrometers"
@@ -153,9 +158,9 @@ def _times(values: Sequence[float], factor: float) -> tuple[float, ...]:
     return tuple(float(f"{float(v) * factor:.12g}") for v in values)
 
 
-def _require_positive(values: Sequence[float], what: str, *, zero_ok: bool) -> None:
+def _require_positive(values: Sequence[float], what: str) -> None:
     for number, value in enumerate(values, start=1):
-        if not math.isfinite(value) or value < 0 or (value == 0 and not zero_ok):
+        if not math.isfinite(value) or value < 0:
             raise InputDataError(
                 f"{what}: band {number} has {value:g}, expected a positive number; "
                 "correct the header, or remove the field if the values are unknown"

@@ -424,7 +424,7 @@ def test_a_worker_that_would_make_something_else_is_refused(
         yield Alone(lambda orders: replace(orders, **change))
 
     monkeypatch.setattr("hsisr.commands.cluster.strips.connected", alone)
-    monkeypatch.setattr("hsisr.commands.cluster.strips._KEPT", {})
+    monkeypatch.setattr("hsisr.commands.cluster.tasks._KEPT", {})
     with pytest.raises(error, match=words):
         upscale(scene, tmp_path / "out.tif", on("tcp://alone:1", options))
     assert list(tmp_path.iterdir()) == []

@@ -15,9 +15,9 @@ from fsspec.implementations.memory import MemoryFileSystem
 from hsisr.commands.archive import Failure, Wanted, Work, select
 from hsisr.commands.batch import Done, Outcome, Skipped, upscale_all
 from hsisr.commands.completion import judge
-from hsisr.commands.model_choice import choose_model
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.session import model_named
 from hsisr.errors import HsisrWarning, OutputExistsError, UsageError
 from hsisr.io.open import open_scene
 from hsisr.io.paths import RemotePath, scene_path
@@ -292,5 +292,5 @@ def test_resuming_a_finished_remote_output_says_that_it_is_finished(
     with pytest.warns(HsisrWarning, match=r"memory://bucket/a.tif is finished already"):
         upscale(scene, target, replace(BICUBIC, resume=True))
     assert system.cat_file("/bucket/a.tif") == before
-    verdict = judge(Work(scene, scene, target), BICUBIC, choose_model(BICUBIC))
+    verdict = judge(Work(scene, scene, target), BICUBIC, model_named(BICUBIC))
     assert verdict.state == "finished"

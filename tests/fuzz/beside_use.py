@@ -14,10 +14,10 @@ import rasterio
 from hsisr.commands.archive import Work
 from hsisr.commands.completion import judge
 from hsisr.commands.job import UpscaleResult
-from hsisr.commands.model_choice import ChosenModel
 from hsisr.commands.stac_item import item_text
 from hsisr.engine.memory import Room
 from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.session import Model
 from hsisr.io.stac.item import read_item
 from hsisr.io.zarr.codecs import TooLargeError
 from hsisr.io.zarr.guard import LARGEST_DOCUMENT
@@ -51,7 +51,7 @@ RESULT = UpscaleResult(
     peak_memory_bytes=0,
 )
 OPTIONS = UpscaleOptions(scale=2, model="bicubic")
-MODEL = ChosenModel("bicubic")
+MODEL = Model("bicubic")
 
 
 def lay_store(path: Path, data: bytes) -> None:

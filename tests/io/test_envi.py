@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rasterio.crs import CRS
 
-from hsisr.errors import InputDataError
+from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.open import open_scene
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling.windows import Window
@@ -105,9 +105,9 @@ def test_a_missing_unit_is_guessed_from_the_numbers(
 
 
 def test_wavenumbers_are_no_wavelengths_and_stay_in_the_header(tmp_path: Path) -> None:
-    meta = read_back(
-        with_fields(tmp_path, wavelength="{900, 901, 902}", wavelength_units="Wavenumber")
-    )
+    path = with_fields(tmp_path, wavelength="{900, 901, 902}", wavelength_units="cm-1")
+    with pytest.warns(HsisrWarning, match="wavelengths are in cm-1, which is no length"):
+        meta = read_back(path)
     assert meta.spectral_axis.wavelengths_nm is None
     assert meta.header["wavelength"] == "{900, 901, 902}"
 
@@ -234,23 +234,85 @@ LIES = {
     "complex numbers": ({"data type": "6", "samples": "1"}, "expected integers or floats"),
     "unknown interleave": ({"interleave": "zigzag"}, "expected bsq, bil or bip"),
     "unknown byte order": ({"byte order": "2"}, "byte order = 2; expected 0"),
-    "too few wavelengths": ({"wavelength": "{400, 500}"}, "2 wavelengths for 3 bands"),
-    "wavelengths in words": ({"wavelength": "{blue, green, red}"}, "could not convert"),
-    "NaN wavelengths": ({"wavelength": "{400, nan, 600}"}, "band 2 has nan"),
-    "unknown unit": (
-        {"wavelength": "{4, 5, 6}", "wavelength units": "Parsec"},
-        "unknown wavelength unit 'Parsec'",
-    ),
-    "too many flags": ({"bbl": "{1, 1, 1, 1}"}, "4 bad-band flags for 3 bands"),
-    "too few names": ({"band names": "{a}"}, "1 band names for 3 bands"),
-    "too few gains": ({"data gain values": "{1, 2}"}, "2 per-band fields for 3 bands"),
-    "nodata in words": ({"data ignore value": "none"}, "data ignore value = none"),
     "open brace": ({"wavelength": "{400, 500"}, "brace that is never closed"),
     "frames": ({"major frame offsets": "{0, 8}"}, "frames with gaps"),
     "compressed": ({"file compression": "1"}, "the data file is compressed"),
     "classes": ({"file type": "ENVI Classification"}, "expected an image"),
     "library": ({"file type": "ENVI Spectral Library"}, "expected an image"),
 }
+
+
+UM = "{0.4, 0.5, 0.6}"
+NM = "{400, 500, 600}"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"wavelength": UM, "wavelength_units": "{um}"},
+        {"wavelength": UM, "wavelength_units": "micron"},
+        {"wavelength": NM, "wavelength_units": "nanometre"},
+        {"wavelength": NM, "wavelength_units": "Wavelength (nm)"},
+        {"wavelength": "{400, 500, 600,}"},
+        {"wavelength": "{400 nm, 500 nm, 600 nm}"},
+    ],
+    ids=str,
+)
+def test_units_and_lists_are_read_as_they_are_spelled(
+    fields: dict[str, str], tmp_path: Path
+) -> None:
+    axis = read_back(with_fields(tmp_path, **fields)).spectral_axis
+    assert axis.wavelengths_nm == (400.0, 500.0, 600.0)
+
+
+def test_one_number_stands_for_all_bands(tmp_path: Path) -> None:
+    meta = read_back(
+        with_fields(
+            tmp_path, wavelength=NM, fwhm="10", data_gain_values="{0.01}", bbl="{true, false, 1}"
+        )
+    )
+    assert meta.spectral_axis.fwhm_nm == (10.0,) * 3
+    assert meta.stored.scales == (0.01,) * 3
+    assert meta.spectral_axis.good == (True, False, True)
+    assert read_back(with_fields(tmp_path, data_ignore_value="None")).stored.nodata is None
+
+
+def test_a_band_of_wavelength_zero_is_not_there(tmp_path: Path) -> None:
+    with pytest.warns(HsisrWarning, match="band 1 has a wavelength of 0.*marked bad"):
+        axis = read_back(with_fields(tmp_path, wavelength="{0, 500, 600}")).spectral_axis
+    assert axis.wavelengths_nm == (0.0, 500.0, 600.0)
+    assert axis.good == (False, True, True)
+
+
+UNUSABLE = {
+    "too few wavelengths": ({"wavelength": "{400, 500}"}, "wavelengths left out: found 2 for 3"),
+    "wavelengths in words": (
+        {"wavelength": "{blue, green, red}"},
+        "wavelengths left out: found 'blue'",
+    ),
+    "NaN wavelengths": ({"wavelength": "{400, nan, 600}"}, "band 2 has nan"),
+    "unknown unit": (
+        {"wavelength": "{4, 5, 6}", "wavelength units": "Parsec"},
+        "wavelengths left out: unknown wavelength unit 'Parsec'",
+    ),
+    "too many flags": ({"bbl": "{1, 1, 1, 1}"}, "bad-band list left out: found 4 for 3"),
+    "too few names": ({"band names": "{a}"}, "band names left out: found 1 for 3"),
+    "too few gains": ({"data gain values": "{1, 2}"}, "data gain values left out: found 2 for 3"),
+    "nodata in words": (
+        {"data ignore value": "water"},
+        "data ignore value left out: found 'water'",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", UNUSABLE)
+def test_a_field_that_cannot_be_used_costs_no_more_than_itself(what: str, tmp_path: Path) -> None:
+    fields, words = UNUSABLE[what]
+    path = with_fields(tmp_path, **{"sensor_type": "AVIRIS", **fields})
+    with pytest.warns(HsisrWarning, match=r"x\.hdr: .*" + words):
+        meta = read_back(path)
+    assert (meta.spectral_axis.wavelengths_nm, meta.stored.scales) == (None, None)
+    assert meta.header["sensor type"] == "AVIRIS"
 
 
 @pytest.mark.parametrize("lie", LIES)

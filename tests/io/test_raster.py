@@ -78,17 +78,21 @@ def test_wavelengths_that_only_some_bands_name_stay_tags(tmp_path: Path) -> None
     assert meta.band_tags[0]["wavelength"] == "409.42"
 
 
-def test_bands_with_several_units_are_refused(tmp_path: Path) -> None:
+def test_wavelengths_in_several_units_or_in_words_are_left_out(tmp_path: Path) -> None:
     mixed = [*IN_BANDS[:2], IN_BANDS[2] | {"wavelength_units": "Micrometers"}]
-    path = write_geotiff(tmp_path / "x.tif", VALUES, band_tags=mixed)
-    with pytest.raises(InputDataError, match="several units"):
-        open_scene(path)
+    for tags, words in (
+        (mixed, r"x\.tif: wavelengths left out: the bands name several units"),
+        ([{"wavelength": "red"}] * 3, r"x\.tif: wavelengths left out: found 'red'"),
+    ):
+        path = write_geotiff(tmp_path / "x.tif", VALUES, band_tags=tags)
+        with pytest.warns(HsisrWarning, match=words), open_scene(path) as scene:
+            assert scene.metadata.spectral_axis.wavelengths_nm is None
 
 
-def test_a_wavelength_in_words_is_refused(tmp_path: Path) -> None:
-    path = write_geotiff(tmp_path / "x.tif", VALUES, band_tags=[{"wavelength": "red"}] * 3)
-    with pytest.raises(InputDataError, match="'red'; expected one number per band"):
-        open_scene(path)
+def test_a_unit_behind_a_number_is_understood(tmp_path: Path) -> None:
+    tags = [{"wavelength": w} for w in ("0.4 um", "0.5 um", "0.6 um")]
+    with open_scene(write_geotiff(tmp_path / "x.tif", VALUES, band_tags=tags)) as scene:
+        assert scene.metadata.spectral_axis.wavelengths_nm == (400.0, 500.0, 600.0)
 
 
 def test_names_tags_and_free_header_fields_are_carried(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hsisr.errors import InputDataError, UsageError
+from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.io.open import find_scenes, open_scene, options_of_kind
 from hsisr.io.zarr.store import LARGEST_CHUNK, is_zarr_store
 from hsisr.tiling.windows import Window
@@ -116,6 +116,18 @@ def test_a_lost_chunk_of_an_own_store_is_an_error(tmp_path: Path) -> None:
         open_scene(own)
 
 
+@pytest.mark.parametrize(
+    ("field", "text"), [("GeoTransform", "here"), ("gcps", "[1, 2]"), ("rpcs", "{")]
+)
+def test_a_part_of_the_place_that_cannot_be_read_is_left_out(
+    field: str, text: str, tmp_path: Path
+) -> None:
+    own = own_store(tmp_path)
+    edit_json(own / "spatial_ref" / ".zattrs", **{field: text})
+    with pytest.warns(HsisrWarning, match=f"{field} left out"), open_scene(own) as scene:
+        assert scene.metadata.georeference.crs_wkt
+
+
 BREAKS: dict[str, Callable[[Path], object]] = {
     "no metadata of the cube": lambda own: shutil.rmtree(own / "data"),
     "no marks": lambda own: [shutil.move(own / n, own / "x") for n in (".zgroup", ".zmetadata")],
@@ -139,8 +151,6 @@ BREAKS: dict[str, Callable[[Path], object]] = {
         own / "data" / ".zarray", chunks=[4, 10**6, 10**6]
     ),
     "a torn chunk": lambda own: (own / "data" / "0.0.0").write_bytes(b"\x28\xb5\x2f\xfd"),
-    "a place of words": lambda own: edit_json(own / "spatial_ref" / ".zattrs", GeoTransform="here"),
-    "points that are none": lambda own: edit_json(own / "spatial_ref" / ".zattrs", gcps="[1, 2]"),
     "rings of braces": lambda own: [
         (own / name).write_text("[" * 100_000) for name in (".zmetadata", "data/.zattrs")
     ],

@@ -33,7 +33,6 @@ def metadata(bands: int = 3, rows: int = 8, cols: int = 4) -> SceneMetadata:
     [
         ({"wavelengths_nm": (1.0, float("nan"))}, "wavelengths: band 2 has nan"),
         ({"wavelengths_nm": (-4.0, 5.0)}, "wavelengths: band 1 has -4"),
-        ({"wavelengths_nm": (0.0, 5.0)}, "wavelengths: band 1 has 0"),
         ({"wavelengths_nm": (4.0,)}, "found 1 wavelengths for 2 bands"),
         ({"fwhm_nm": (4.0, float("inf"))}, "FWHM values: band 2 has inf"),
         ({"good": (True,)}, "found 1 bad-band flags for 2 bands"),

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 from hsisr.commands.cluster.connection import connected
 from hsisr.commands.cluster.tasks import WorkerContext, unseen
 from hsisr.commands.upscale import UpscaleResult, upscale
 from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.session import Session
 from hsisr.errors import HsisrError, UsageError
 from hsisr.resume.lock import is_unfinished, run_place
 
@@ -35,8 +38,10 @@ def upscale_scenes(
     Raises:
         ResourceError: No scheduler, or no worker.
     """
+    run = uuid4().hex
     with connected(scheduler) as workers:
-        for task, report in workers.results(_upscale_here, [_ready(task) for task in tasks]):
+        do = partial(_upscale_here, run)
+        for task, report in workers.results(do, [_ready(task) for task in tasks]):
             done = report.error if report.done is None else report.done
             if done is not None:
                 yield task, done
@@ -66,8 +71,8 @@ def _is_unfinished(task: SceneTask) -> bool:
         return False
 
 
-def _upscale_here(task: SceneTask, here: WorkerContext) -> UpscaleResult:
-    """On a worker: one scene.
+def _upscale_here(run: str, task: SceneTask, here: WorkerContext) -> UpscaleResult:
+    """On a worker: one scene of a run.
 
     Raises:
         HsisrError: As `upscale`; a file that the worker does not see among them.
@@ -76,4 +81,11 @@ def _upscale_here(task: SceneTask, here: WorkerContext) -> UpscaleResult:
         if not path.exists():
             raise unseen(path, here)
     options = replace(task.options, device=here.device(task.options.device))
-    return upscale(task.source, task.output, options, progress=lambda _, __: here.require_wanted())
+    session: Session = here.kept(run, partial(Session, options))
+    return upscale(
+        task.source,
+        task.output,
+        options,
+        session=session,
+        progress=lambda _, __: here.require_wanted(),
+    )

@@ -13,12 +13,12 @@ import numpy.typing as npt
 from hsisr.commands.cluster.connection import connected
 from hsisr.commands.cluster.tasks import WorkerContext, unseen
 from hsisr.commands.job import Job
-from hsisr.commands.model_choice import choose_model
-from hsisr.engine.device import device_named, torch_threads
+from hsisr.engine.device import torch_threads
 from hsisr.engine.finish import strip_extent
 from hsisr.engine.memory import Room
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Plan
+from hsisr.engine.session import Session
 from hsisr.engine.statistics import BandStatistics
 from hsisr.engine.stitch import stitch
 from hsisr.errors import InputDataError, ResourceError, WeightsError
@@ -101,7 +101,7 @@ def orders_of(job: Job, run: RunLock, threads: int) -> Orders:
         options=replace(
             job.options,
             creation_options=dict(job.options.creation_options),
-            device=_device(job.options.device),
+            device=_device(job),
             scheduler=None,
         ),
         target=replace(job.target, creation_options=dict(job.target.creation_options)),
@@ -110,7 +110,7 @@ def orders_of(job: Job, run: RunLock, threads: int) -> Orders:
         threads=threads,
         strips=run.journal.folder,
         input=run.bound.input,
-        weights=job.model.sha256,
+        weights=job.session.model.sha256,
         outline=outline(job.plan),
     )
 
@@ -156,7 +156,7 @@ def compute_run(orders: Orders, strips: tuple[Strip, ...], here: WorkerContext) 
         torch_threads(orders.threads),
         closing(open_scene(orders.source, variable=options.variable, axes=options.axes)) as scene,
     ):
-        job = _prepared(orders, scene, here)
+        job: Job = here.kept(orders.strips, partial(_prepared, orders, scene, here))
         stitch(
             scene,
             job.bands,
@@ -170,31 +170,24 @@ def compute_run(orders: Orders, strips: tuple[Strip, ...], here: WorkerContext) 
         )
 
 
-_KEPT: dict[Path, Job] = {}
-"""The last run's job, weights and all, so that its next task need not prepare it again."""
-
-
 def _prepared(orders: Orders, scene: Scene, here: WorkerContext) -> Job:
-    if orders.strips not in _KEPT:
-        options = replace(orders.options, device=here.device(orders.options.device))
-        model = choose_model(options)
-        if model.sha256 != orders.weights:
-            raise WeightsError(
-                f"worker {here.name} finds other weights for {model.name} (sha256 "
-                f"{(model.sha256 or 'none')[:12]}..., expected {(orders.weights or 'none')[:12]}"
-                "...); give all workers the same file"
-            )
-        job = Job.prepare(
-            scene, orders.output, options, orders.target, model, orders.room, orders.statistics
+    options = replace(orders.options, device=here.device(orders.options.device))
+    session = Session(options)
+    if session.model.sha256 != orders.weights:
+        raise WeightsError(
+            f"worker {here.name} finds other weights for {session.model.name} (sha256 "
+            f"{(session.model.sha256 or 'none')[:12]}..., expected "
+            f"{(orders.weights or 'none')[:12]}...); give all workers the same file"
         )
-        if outline(job.plan) != orders.outline:
-            raise ResourceError(
-                f"worker {here.name} would cut the scene into other tiles than the command; "
-                "install the same versions of all libraries there"
-            )
-        _KEPT.clear()
-        _KEPT[orders.strips] = job
-    return _KEPT[orders.strips]
+    job = Job.prepare(
+        scene, orders.output, options, orders.target, session, orders.room, orders.statistics
+    )
+    if outline(job.plan) != orders.outline:
+        raise ResourceError(
+            f"worker {here.name} would cut the scene into other tiles than the command; "
+            "install the same versions of all libraries there"
+        )
+    return job
 
 
 def _require_same_input(orders: Orders, here: WorkerContext) -> None:
@@ -252,6 +245,7 @@ def _tiles(plan: Plan, strip: Strip) -> int:
     return len(plan.panels[strip[0]].segments) * len(plan.groups)
 
 
-def _device(asked: str) -> str:
+def _device(job: Job) -> str:
     """The kind of device that the command uses, unless one was chosen."""
-    return device_named(asked).type if asked == "auto" else asked
+    asked = job.options.device
+    return job.session.device.type if asked == "auto" else asked

@@ -17,9 +17,14 @@ from hsisr.errors import HsisrError, HsisrWarning, ResourceError
 
 _Task = TypeVar("_Task")
 _Done = TypeVar("_Done")
+_Kept = TypeVar("_Kept")
 
 _ALONE: Final = threading.Lock()
 """A worker may have many threads; a scene takes its memory and its processor threads once."""
+_KEPT: Final[dict[object, Any]] = {}
+_TIMERS: Final[list[threading.Timer]] = []
+_IDLE_S: Final = 60.0
+"""How long a worker without tasks keeps what it has; weights would hold their memory for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,17 @@ class WorkerContext:
     """Among the workers of its machine."""
     require_wanted: Callable[[], None]
     """Raises ResourceError once nobody waits for the task any more."""
+
+    def kept(self, key: object, make: Callable[[], _Kept]) -> _Kept:
+        """What the task before made under this key, such as a loaded network, or it is made now.
+
+        A worker keeps one thing; it is let go of once the worker has had no task for a while.
+        """
+        found: _Kept | None = _KEPT.get(key)
+        if found is None:
+            _KEPT.clear()
+            found = _KEPT[key] = make()
+        return found
 
     def device(self, asked: str) -> str:
         """The device of that name; where several GPUs would do, this worker's own."""
@@ -69,7 +85,7 @@ def carry_out(parcel: bytes, folder: str, number: int) -> Report[Any]:
         number: Of the worker among those of its machine.
     """
     here = _here(number)
-    with _ALONE, warnings.catch_warnings(record=True) as said:
+    with _ALONE, _kept_for_a_while(), warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         done, error = None, None
         try:
@@ -85,8 +101,24 @@ def carry_out(parcel: bytes, folder: str, number: int) -> Report[Any]:
     return Report(done=done, error=error, said=tuple(ours))
 
 
+@contextmanager
+def _kept_for_a_while() -> Iterator[None]:
+    while _TIMERS:
+        _TIMERS.pop().cancel()
+    try:
+        yield
+    finally:
+        timer = threading.Timer(_IDLE_S, _KEPT.clear)
+        timer.daemon = True
+        _TIMERS.append(timer)
+        timer.start()
+
+
 def dask_setup(worker: Any) -> None:  # noqa: ARG001 - Dask calls it so where this is preloaded
-    """Leave Ctrl-C to the command that started this process, which ends it."""
+    """Prepare a worker process that a command started, and leave Ctrl-C to that command."""
+    from hsisr.engine.memory import tune_allocator
+
+    tune_allocator()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

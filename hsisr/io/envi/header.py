@@ -14,7 +14,7 @@ from spectral.io import envi
 from spectral.io.envi import EnviException
 
 from hsisr.errors import InputDataError
-from hsisr.io.spectral_fields import SpectralSource, source_from_text
+from hsisr.io.spectral_fields import SpectralSource, is_length, source_from_text
 
 _LAYOUT: Final = frozenset(
     {"samples", "lines", "bands", "header offset", "file type", "data type", "interleave"}
@@ -64,11 +64,7 @@ def listed(text: str) -> list[str]:
 
 
 def spectral_source(fields: Mapping[str, str]) -> SpectralSource:
-    """The spectral fields of a header.
-
-    Raises:
-        InputDataError: A field holds something other than numbers.
-    """
+    """The spectral fields of a header; one that holds no numbers is left out with a warning."""
 
     def items(key: str) -> list[str] | None:
         return listed(fields[key]) if key in fields else None
@@ -89,7 +85,7 @@ def carried_fields(fields: Mapping[str, str]) -> dict[str, str]:
     wavenumber) stay.
     """
     spectral = _SPECTRAL
-    if "wavelength" in fields and spectral_source(fields).wavelengths is None:
+    if not is_length(fields.get("wavelength units")):
         spectral = _SPECTRAL - {"wavelength", "wavelength units", "fwhm"}
     drop = _LAYOUT | _GRID | _NUMBERS | spectral
     return {key: text for key, text in fields.items() if key not in drop}

@@ -28,7 +28,7 @@ from hsisr.io.envi.pair import (
     rival_data,
 )
 from hsisr.io.geotiff.reader import RasterScene, is_other_raster, open_raster
-from hsisr.io.spectral_fields import merged_axis
+from hsisr.io.spectral_fields import merged_axis, numbers_from_text, per_band, usable
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
 from hsisr.tiling.windows import Window
@@ -229,9 +229,9 @@ def _metadata(fields: Mapping[str, str], layout: Layout) -> SceneMetadata:
         cols=layout.cols,
         stored=StoredNumbers(
             dtype=layout.dtype.newbyteorder("="),
-            nodata=(_floats(fields, "data ignore value") or (None,))[0],
-            scales=_floats(fields, "data gain values"),
-            offsets=_floats(fields, "data offset values"),
+            nodata=_ignored(fields),
+            scales=_per_band(fields, "data gain values", layout.bands),
+            offsets=_per_band(fields, "data offset values", layout.bands),
             units=_units(fields, layout.bands),
         ),
         spectral_axis=merged_axis(layout.bands, [spectral_source(fields)], names or None),
@@ -241,12 +241,20 @@ def _metadata(fields: Mapping[str, str], layout: Layout) -> SceneMetadata:
 
 def _units(fields: Mapping[str, str], bands: int) -> tuple[str, ...] | None:
     """`data units`: one text for all bands, as ENVI has it, or a list."""
-    units = listed(fields.get("data units", ""))
-    return tuple(units * bands if len(units) == 1 else units) or None
+    units = listed(fields.get("data units", "")) or None
+    return usable("data units", lambda: per_band(bands, units))
 
 
-def _floats(fields: Mapping[str, str], key: str) -> tuple[float, ...] | None:
-    try:
-        return tuple(float(item) for item in listed(fields.get(key, ""))) or None
-    except ValueError as error:
-        raise InputDataError(f"the header says {key} = {fields[key]}; {error}") from error
+def _ignored(fields: Mapping[str, str]) -> float | None:
+    """`data ignore value`; words such as None name no number."""
+    text = fields.get("data ignore value", "")
+    if text.strip(" {}").lower() in ("", "none", "n/a", "null"):
+        return None
+    found = usable("data ignore value", lambda: numbers_from_text(listed(text))[0])
+    return found[0] if found else None
+
+
+def _per_band(fields: Mapping[str, str], key: str, bands: int) -> tuple[float, ...] | None:
+    """A list of numbers, or one for all bands."""
+    texts = listed(fields.get(key, ""))
+    return usable(key, lambda: per_band(bands, numbers_from_text(texts)[0]))

@@ -14,7 +14,7 @@ from rasterio.crs import CRS
 from rasterio.enums import WktVersion
 from rasterio.errors import CRSError
 
-from hsisr.errors import InputDataError
+from hsisr.errors import InputDataError, warn_of_scene
 from hsisr.io.envi.header import carried_fields, spectral_source
 from hsisr.io.spectral_fields import SpectralSource, merged_axis, source_from_text
 from hsisr.scene.georeference import Georeference, GroundControlPoint
@@ -87,19 +87,16 @@ def dataset_tags(dataset: Any) -> Mapping[str, str]:
 
 
 def band_tag_source(tags: Sequence[Mapping[str, str]]) -> SpectralSource:
-    """The spectral fields that every band's default domain has.
-
-    Raises:
-        InputDataError: A tag is no number, or the bands name several units.
-    """
+    """The spectral fields that every band's default domain has; unusable ones are left out."""
     lower = [{key.lower(): text for key, text in band.items()} for band in tags]
     units = {next((b[k] for k in _UNIT_TAGS if k in b), None) for b in lower} - {None}
-    if len(units) > 1:
-        raise InputDataError(
-            f"the bands name their wavelengths in several units ({', '.join(map(str, units))}); "
-            "write all of them in one unit"
-        )
     wavelengths, fwhm, bbl = (_of_every_band(lower, key) for key in _SPECTRAL_TAGS)
+    if len(units) > 1:
+        warn_of_scene(
+            f"wavelengths left out: the bands name several units ({', '.join(map(str, units))}), "
+            "expected one"
+        )
+        return source_from_text(bbl=bbl)
     unit = next(iter(units), None)
     return source_from_text(wavelengths=wavelengths, fwhm=fwhm, bbl=bbl, unit=unit)
 

@@ -6,15 +6,16 @@ writes itself.
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from affine import Affine
 
-from hsisr.errors import InputDataError
+from hsisr.errors import InputDataError, warn_of_scene
 from hsisr.io.matlab.file import MatFile, reading
-from hsisr.io.spectral_fields import SpectralSource, merged_axis
+from hsisr.io.spectral_fields import SpectralSource, merged_axis, per_band, usable
 from hsisr.scene.georeference import Georeference, GroundControlPoint
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
@@ -31,8 +32,7 @@ _NAMES: Final = ("band_names", "bandnames")
 class MatFields:
     """The fields of a file; names are found in upper and lower case.
 
-    Raises:
-        InputDataError: A variable that holds one of them cannot be read.
+    A field that cannot be read or does not fit is left out with a warning.
     """
 
     def __init__(self, file: MatFile) -> None:
@@ -50,7 +50,7 @@ class MatFields:
         """Metadata of a cube of this (bands, rows, cols).
 
         Raises:
-            InputDataError: A field does not fit the cube.
+            InputDataError: The cube is empty.
         """
         bands, rows, cols = shape
         if min(shape) < 1:
@@ -58,16 +58,16 @@ class MatFields:
                 f"found a cube of {bands} bands, {rows} rows and {cols} columns, expected at least "
                 "1 of each"
             )
-        nodata = self._row("nodata")
+        nodata, units = self._row("nodata"), self._texts("units") or None
         return SceneMetadata(
             rows=rows,
             cols=cols,
             stored=StoredNumbers(
                 dtype=dtype,
                 nodata=nodata[0] if nodata else None,
-                scales=self._row("scales"),
-                offsets=self._row("offsets"),
-                units=tuple(self._texts("units") or ()) or None,
+                scales=usable("scales", lambda: per_band(bands, self._row("scales"))),
+                offsets=usable("offsets", lambda: per_band(bands, self._row("offsets"))),
+                units=usable("units", lambda: per_band(bands, units)),
             ),
             spectral_axis=merged_axis(bands, [self.spectral], self._texts(*_NAMES)),
             georeference=self._georeference(),
@@ -87,9 +87,13 @@ class MatFields:
     def _georeference(self) -> Georeference:
         transform, points = self._row("transform"), self._numbers("gcps")
         if points is not None and (points.ndim != 2 or points.shape[1] != 5):
-            raise InputDataError(f"gcps have the shape {points.shape}, expected row col x y z each")
+            warn_of_scene(f"gcps left out: found {points.shape}, expected row col x y z each")
+            points = None
         if transform is not None and len(transform) != 6:
-            raise InputDataError(f"transform has {len(transform)} numbers, expected a b c d e f")
+            warn_of_scene(
+                f"transform left out: found {len(transform)} numbers, expected a b c d e f"
+            )
+            transform = None
         return Georeference(
             crs_wkt=self._text("crs_wkt"),
             transform=None if transform is None else Affine(*transform),
@@ -132,6 +136,9 @@ class MatFields:
         return tuple(map(float, found.ravel())) if found is not None and found.size else None
 
     def _numbers(self, name: str, *, row: bool = False) -> npt.NDArray[np.float64] | None:
+        return usable(name, lambda: self._read_numbers(name, row=row))
+
+    def _read_numbers(self, name: str, *, row: bool) -> npt.NDArray[np.float64] | None:
         known = self._names.get(name)
         if known is None or self._file.variables[known].kind not in ("numbers", "flags"):
             return None
@@ -158,5 +165,6 @@ class MatFields:
         for name in names:
             known = self._names.get(name)
             if known is not None and self._file.variables[known].kind == "text":
-                return [text.rstrip() for text in self._file.texts(known)] or None
+                texts = usable(known, partial(self._file.texts, known))
+                return [text.rstrip() for text in texts or ()] or None
         return None

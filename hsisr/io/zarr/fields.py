@@ -15,7 +15,7 @@ from affine import Affine
 
 from hsisr.errors import InputDataError
 from hsisr.io.arrays.axis_names import is_wavelength
-from hsisr.io.spectral_fields import SpectralSource, merged_axis
+from hsisr.io.spectral_fields import SpectralSource, merged_axis, usable
 from hsisr.io.zarr.layout import DIMENSIONS, MASK, OWN_ATTRIBUTES, PLACE
 from hsisr.io.zarr.store import WHOLE, OpenStore
 from hsisr.scene.georeference import Georeference, GroundControlPoint
@@ -163,10 +163,11 @@ class ZarrFields:
         wkt = said.get("crs_wkt") or said.get("spatial_ref") or _gdal_wkt(self._attributes)
         return Georeference(
             crs_wkt=str(wkt) if wkt else None,
-            transform=_transform(said.get("GeoTransform")) or self._even_grid(),
-            gcps=_points(said.get("gcps")),
+            transform=usable("GeoTransform", lambda: _transform(said.get("GeoTransform")))
+            or self._even_grid(),
+            gcps=usable("gcps", lambda: _points(said.get("gcps"))) or (),
             gcps_crs_wkt=said.get("gcps_crs_wkt"),
-            rpcs=_texts(_decoded(said.get("rpcs"))),
+            rpcs=_texts(usable("rpcs", lambda: _decoded(said.get("rpcs")))),
         )
 
     def _even_grid(self) -> Affine | None:

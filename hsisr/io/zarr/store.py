@@ -105,7 +105,8 @@ def zarr_errors(what: str = "not a Zarr store that can be read") -> Iterator[Non
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # zarr's, about stores that are half of each version
+            # about stores that are half of each version
+            warnings.filterwarnings("ignore", module=r"(zarr|numcodecs)(\.|$)")
             yield
     except (InputDataError, ResourceError, UsageError):
         raise

@@ -1,0 +1,293 @@
+"""What a run of many scenes shares: its options, resolved, and the model, ready on its device."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from torch import nn
+
+from hsisr.engine.async_work import CudaTransfers
+from hsisr.engine.device import automatic_precision, device_named, precision_named
+from hsisr.engine.memory import Room, room_at_hand, tile_bytes, tiles_that_pay
+from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.plan import (
+    Layout,
+    Plan,
+    interpolated_groups,
+    network_groups,
+    plan_interpolation,
+    plan_network,
+)
+from hsisr.engine.statistics import BandStatistics
+from hsisr.engine.upscaler import InterpolationUpscaler, NetworkUpscaler
+from hsisr.errors import HsisrWarning, UsageError, WeightsError
+from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.interpolation import KERNELS
+
+if TYPE_CHECKING:
+    from hsisr.weights import LoadedWeights
+
+_SHARED: Final = ("scale", "model", "consistency", "tile", "overlap", "batch_size", "device")
+"""Options that all scenes of a session have in common, beside the precision."""
+_LEAST_TILE: Final = 8
+_COSTLY: Final = 3.0
+"""Times the work of the weights' own tiles from which on smaller ones are worth a warning."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """An interpolation, or a network with its weights."""
+
+    name: str
+    weights: "LoadedWeights | None" = None
+
+    @property
+    def sha256(self) -> str | None:
+        """Hash of the weights file; None for interpolation."""
+        return None if self.weights is None else self.weights.sha256
+
+
+def model_named(options: UpscaleOptions) -> Model:
+    """The model that options name, its weights read.
+
+    Raises:
+        WeightsError: No such model, or one of another scale, or a file that is not weights.
+    """
+    if options.model in KERNELS:
+        return Model(options.model)
+    from hsisr.weights import default_for, load_weights, resolve  # loads every network
+
+    if options.model is None:
+        entry = default_for(options.scale)
+        if entry is None:
+            warnings.warn(
+                f"no weights are released for scale {options.scale} yet; using bicubic "
+                "interpolation (--model bicubic asks for it)",
+                HsisrWarning,
+                stacklevel=2,
+            )
+            return Model("bicubic")
+        return Model(entry.name, load_weights(resolve(entry.name, options.scale)))
+    try:
+        weights = load_weights(resolve(options.model, options.scale))
+    except WeightsError as error:
+        raise WeightsError(f"{error} (interpolations: {', '.join(KERNELS)})") from error
+    if weights.descriptor.scale != options.scale:
+        raise WeightsError(
+            f"{options.model} is for scale {weights.descriptor.scale}, found --scale "
+            f"{options.scale}; give the one scale or other weights"
+        )
+    return Model(weights.name, weights)
+
+
+def with_precision(options: UpscaleOptions) -> UpscaleOptions:
+    """Options whose precision is a name of its own, where it was `auto`.
+
+    Raises:
+        ResourceError: This machine has no such device.
+    """
+    if options.precision != "auto":
+        return options
+    name = automatic_precision(device_named(options.device))
+    return replace(options, precision=name)
+
+
+class Session:
+    """A model on a device, in a precision, for any number of scenes.
+
+    Weights are read, and options that depend on them or on the machine are checked, at once; the
+    network is prepared for inference, and its memory estimated, when the first scene needs it.
+
+    Args:
+        options: Of the run.
+        model: What they name, where it has been read already.
+
+    Attributes:
+        options: The same with the precision resolved.
+        device: Where the network runs.
+        precision: Of the network alone.
+        model: An interpolation, or weights.
+
+    Raises:
+        UsageError: The device cannot do the precision, or the overlap does not fit the tile.
+        ResourceError: This machine has no such device.
+        WeightsError: No such model, or one of another scale, or a file that is not weights.
+    """
+
+    def __init__(self, options: UpscaleOptions, model: Model | None = None) -> None:
+        self.device = device_named(options.device)
+        self.options = with_precision(options)
+        self.precision = precision_named(self.options.precision, self.device)
+        self.model = model or model_named(options)
+        self._tile_bytes: dict[int, int] = {}
+        self._has_said_cost = False
+        if self.model.weights is not None:
+            _refuse_large_overlap(options, self.model.weights.descriptor)
+
+    @property
+    def threads(self) -> int | None:
+        """Processor threads for torch; None: all cores."""
+        if self.model.weights is None:  # a second thread would wait more than work
+            return 1
+        return self.options.threads or (1 if self.options.scheduler is not None else None)
+
+    @property
+    def room(self) -> Room:
+        """Memory that a plan may count on now."""
+        return room_at_hand(self.device)
+
+    def options_of(self, scene: UpscaleOptions) -> UpscaleOptions:
+        """Options of one scene, with the session's precision.
+
+        Raises:
+            UsageError: They ask for another model, scale or the like than the session's.
+        """
+        precisions = ("auto", self.options.precision)
+        differing = [n for n in _SHARED if getattr(scene, n) != getattr(self.options, n)]
+        differing += ["precision"] if scene.precision not in precisions else []
+        if differing:
+            raise UsageError(f"{differing[0]} differs from the session's; make another session")
+        return replace(scene, precision=self.options.precision)
+
+    def plan(
+        self,
+        layout: Layout,
+        statistics: BandStatistics | None,
+        bad: Sequence[int],
+        tile_room: int,
+    ) -> Plan:
+        """The plan for a scene: tiles, panels and band groups.
+
+        Args:
+            layout: The output's bands, rows and columns (on the LR grid), blocks and memory.
+            statistics: Of the bands in output order; networks need them.
+            bad: Positions of the bands to be interpolated beside the network.
+            tile_room: Bytes that the network's features may take.
+        """
+        options, weights = self.options, self.model.weights
+        kernel = KERNELS["bicubic" if weights is not None else self.model.name]
+        plain = InterpolationUpscaler(kernel, options.scale, options.consistency)
+        if weights is None:
+            return plan_interpolation(plain, layout, tile=options.tile)
+        descriptor, network = weights.descriptor, self._upscaler(weights, statistics)
+        good = sorted(set(range(layout.bands)) - set(bad))
+        size, shared = descriptor.group_size, descriptor.group_overlap
+        groups = (
+            *network_groups(good, network, size=size, overlap=shared),
+            *interpolated_groups(sorted(bad), plain),
+        )
+        tile, batch_size, features = self._tiles_that_fit(descriptor, layout, tile_room)
+        plan = plan_network(
+            network,
+            groups,
+            layout,
+            tile=tile,
+            overlap=_overlap(options, descriptor, tile),
+            batch_size=batch_size,
+            floors=None if statistics is None else statistics.floors,
+            feature_bytes=features if self.device.type == "cpu" else 0,
+            ahead=self.device.type == "cuda",  # this thread only waits for the device and blends
+        )
+        self._say_cost(plan, descriptor, layout)
+        return plan
+
+    @cached_property
+    def _network(self) -> nn.Module:
+        """The network as it runs."""
+        from hsisr.models.registry import for_inference  # loads every network
+
+        if self.model.weights is None:
+            raise WeightsError(f"{self.model.name} is an interpolation and has no network")
+        trained = self.model.weights.network.to(self.device)
+        return for_inference(trained, self.precision, agreeing=self.options.consistency)
+
+    def _upscaler(
+        self, weights: "LoadedWeights", statistics: BandStatistics | None
+    ) -> NetworkUpscaler:
+        from hsisr.models.registry import agrees
+
+        return NetworkUpscaler(
+            network=self._network,
+            descriptor=weights.descriptor,
+            device=self.device,
+            precision=self.precision,
+            consistent=self.options.consistency and not agrees(self._network),
+            statistics=statistics,
+            transfers=CudaTransfers(self.device) if self.device.type == "cuda" else None,
+        )
+
+    def _tiles_that_fit(
+        self, descriptor: ModelDescriptor, layout: Layout, room: int
+    ) -> tuple[int, int, int]:
+        """Tile side in LR pixels, tiles at once, and the bytes that these take.
+
+        The tile is that of the weights, halved, and that is said, where one alone is too much for
+        the memory at hand. As many at once as pay, of those that fit.
+        """
+        options, own, context = self.options, descriptor.tile_lr_px, 2 * descriptor.margin_lr_px
+        tile = own if options.tile is None else min(options.tile, max(layout.rows, layout.cols))
+        bytes_each = self._bytes_of(tile + context, descriptor)
+        while options.tile is None and bytes_each > room and tile > _LEAST_TILE:
+            tile //= 2
+            bytes_each = self._bytes_of(tile + context, descriptor)
+        if options.tile is None and tile < own:
+            warnings.warn(
+                f"little memory is free, so tiles are {tile} LR pixels wide instead of {own}; "
+                "results differ slightly (--tile sets the size)",
+                HsisrWarning,
+                stacklevel=2,
+            )
+        most = tiles_that_pay(tile + context, bytes_each, self.device, self.precision)
+        batch_size = options.batch_size or max(1, min(most, room // max(1, bytes_each)))
+        return tile, batch_size, bytes_each * batch_size
+
+    def _bytes_of(self, side_px: int, descriptor: ModelDescriptor) -> int:
+        if side_px not in self._tile_bytes:
+            bands = descriptor.group_size
+            self._tile_bytes[side_px] = tile_bytes(self._network, bands, side_px)
+        return self._tile_bytes[side_px]
+
+    def _say_cost(self, plan: Plan, descriptor: ModelDescriptor, layout: Layout) -> None:
+        """Warn, once, of tiles so small that most of the work is done again and again."""
+        if self.options.tile is None or self._has_said_cost:
+            return
+        context, own = 2 * descriptor.margin_lr_px, descriptor.tile_lr_px
+        cols = {(s.start, s.size) for panel in plan.panels for s in panel.segments}
+        work = sum(s.size + context for s in plan.rows) * sum(size + context for _, size in cols)
+        step = own - _overlap(self.options, descriptor, own)
+        usual = 1.0
+        for length in (layout.rows, layout.cols):
+            count = 1 if length <= own else -(-(length - own) // step) + 1
+            usual *= count * (min(own, length) + context)
+        if work > _COSTLY * usual:
+            self._has_said_cost = True
+            warnings.warn(
+                f"--tile {self.options.tile} computes every pixel about "
+                f"{work / (layout.rows * layout.cols):.0f} times, {work / usual:.0f} times the "
+                f"work of tiles of {own}, for tiles overlap and see {descriptor.margin_lr_px} "
+                "LR pixels around them; a larger --tile costs less",
+                HsisrWarning,
+                stacklevel=2,
+            )
+
+
+def _overlap(options: UpscaleOptions, descriptor: ModelDescriptor, tile: int) -> int:
+    """LR pixels that neighbouring tiles of that side share."""
+    wanted = descriptor.overlap_lr_px if options.overlap is None else options.overlap
+    return min(wanted, tile - 1)
+
+
+def _refuse_large_overlap(options: UpscaleOptions, descriptor: ModelDescriptor) -> None:
+    """An overlap that was asked for has to fit the tile of the weights, too.
+
+    Raises:
+        UsageError: It does not.
+    """
+    tile = options.tile or descriptor.tile_lr_px
+    if options.overlap is not None and options.overlap >= tile:
+        raise UsageError(
+            f"overlap {options.overlap}: expected less than the tile of the weights, {tile} LR "
+            "pixels; give a smaller --overlap or a larger --tile"
+        )

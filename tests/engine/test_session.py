@@ -1,0 +1,167 @@
+"""One model, read and prepared once, for all scenes of a run; options checked before any scene."""
+
+import warnings
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from hsisr.commands.archive import Wanted, select
+from hsisr.commands.batch import Done, upscale_all
+from hsisr.commands.upscale import plan_upscale, upscale
+from hsisr.engine import device, session
+from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.session import Session
+from hsisr.errors import HsisrError, HsisrWarning, ResourceError, UsageError, WeightsError
+from hsisr.io.open import open_scene
+from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
+from hsisr.resume.provenance import provenance_of
+from hsisr.tiling.windows import Window
+from hsisr.weights import save_weights
+from tests.scenes import numbered, write_geotiff
+
+SMALL = AnySize(width=8, blocks=1, heads=2, window=4)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> UpscaleOptions:
+    """A small network for tiles of 8 with overlaps of 3."""
+    descriptor = replace(
+        dacn_any_descriptor(2, SMALL), group_size=6, group_overlap=2, tile_lr_px=8, overlap_lr_px=3
+    )
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_weights(path, build_dacn_any(descriptor), descriptor)
+    return UpscaleOptions(scale=2, model=str(path), threads=1)
+
+
+@pytest.fixture
+def scenes(tmp_path: Path) -> list[Path]:
+    folder = tmp_path / "lr"
+    folder.mkdir()
+    sizes = ((13, 11), (7, 20), (13, 11))
+    return [
+        write_geotiff(folder / f"{n}.tif", numbered(5, *size) * 9 + 2000 + n)
+        for n, size in enumerate(sizes)
+    ]
+
+
+def values(path: Path) -> Any:
+    with closing(open_scene(path)) as scene:
+        rows, cols = scene.metadata.rows, scene.metadata.cols
+        return np.asarray(scene.read(Window(0, 0, rows, cols)).values)
+
+
+def test_weights_are_read_once_for_all_scenes_and_results_are_those_of_single_runs(
+    tiny: UpscaleOptions, scenes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[UpscaleOptions] = []
+    original = session.model_named
+
+    def counted(options: UpscaleOptions) -> session.Model:
+        read.append(options)
+        return original(options)
+
+    monkeypatch.setattr(session, "model_named", counted)
+    selection = select(Wanted(sources=scenes, output=tmp_path / "hr"), tiny)
+    (tmp_path / "hr").mkdir()
+    done = list(upscale_all(selection, tiny))
+    assert len(read) == 1
+    for scene, outcome in zip(scenes, done, strict=True):
+        assert isinstance(outcome, Done)
+        alone = upscale(scene, tmp_path / "alone.tif", replace(tiny, overwrite=True))
+        np.testing.assert_array_equal(values(outcome.result.output), values(alone.output))
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "words"),
+    [
+        ({"precision": "float8"}, UsageError, "precision 'float8': expected auto, float32"),
+        ({"device": "gpu"}, UsageError, "device 'gpu': expected auto, cpu, cuda, cuda:N or mps"),
+        ({"device": "cuda:77"}, ResourceError, "device 'cuda:77' is not there"),
+        ({"precision": "float16", "device": "cpu"}, UsageError, "float16 needs a GPU"),
+        ({"overlap": 8}, UsageError, "overlap 8: expected less than the tile of the weights, 8 LR"),
+        ({"overlap": 4, "tile": 4}, UsageError, "overlap 4: expected less than tile 4"),
+        ({"tile": 0}, UsageError, "tile 0: expected at least 1"),
+        ({"batch_size": 0}, UsageError, "batch-size 0: expected at least 1"),
+        ({"overlap": -1}, UsageError, "overlap -1: expected at least 0"),
+        ({"model": "no-such"}, WeightsError, "no-such"),
+    ],
+)
+def test_options_are_checked_before_scene_and_output_are_looked_at(
+    tiny: UpscaleOptions,
+    tmp_path: Path,
+    change: dict[str, Any],
+    kind: type[HsisrError],
+    words: str,
+) -> None:
+    (tmp_path / "hr.tif").write_text("is there")
+    for make in (upscale, plan_upscale):
+        with pytest.raises(kind, match=words):
+            make(tmp_path / "no-such.tif", tmp_path / "hr.tif", replace(tiny, **change))
+
+
+def test_a_scene_smaller_than_the_overlap_is_no_error(tiny: UpscaleOptions, tmp_path: Path) -> None:
+    scene = write_geotiff(tmp_path / "lr.tif", numbered(5, 3, 2) + 2000)
+    result = upscale(scene, tmp_path / "hr.tif", replace(tiny, tile=7, overlap=6))
+    assert result.output_shape == (5, 6, 4)
+
+
+def test_a_tile_larger_than_the_scene_is_the_scene(tiny: UpscaleOptions, tmp_path: Path) -> None:
+    scene = write_geotiff(tmp_path / "lr.tif", numbered(5, 30, 20))
+    plans = [plan_upscale(scene, "hr.tif", replace(tiny, tile=n)) for n in (30, 100_000)]
+    assert plans[0].peak_memory_bytes == pytest.approx(plans[1].peak_memory_bytes, rel=0.01)
+    assert plans[0].tiles == plans[1].tiles == 1
+
+
+def test_small_tiles_say_what_they_cost(tiny: UpscaleOptions, tmp_path: Path) -> None:
+    scene = write_geotiff(tmp_path / "lr.tif", numbered(5, 40, 40))
+    run = Session(replace(tiny, tile=2))
+    with pytest.warns(HsisrWarning, match=r"^--tile 2 computes every pixel about \d+ times"):
+        plan_upscale(scene, "hr.tif", session=run)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plan_upscale(scene, "hr.tif", session=run)  # once is enough
+        plan_upscale(scene, "hr.tif", replace(tiny, tile=8))
+
+
+@pytest.mark.parametrize(
+    ("flags", "precision"),
+    [
+        ("fma avx avx2 f16c avx512f", "float32"),
+        ("avx512f avx512_bf16", "bfloat16"),
+        ("amx_tile amx_bf16", "bfloat16"),
+        ("asimd bf16 i8mm", "bfloat16"),
+        (None, "float32"),
+    ],
+)
+def test_automatic_precision_is_what_the_processor_has(
+    flags: str | None, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "cpuinfo"
+    if flags is not None:
+        info.write_text(f"processor : 0\nflags : fpu {flags}\nbogomips : 1\n")
+    monkeypatch.setattr(device, "CPU_INFO", info)
+    assert device.automatic_precision(torch.device("cpu")) == precision
+
+
+def test_automatic_precision_is_recorded_by_its_name(
+    tiny: UpscaleOptions, scenes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hsisr.engine.session.automatic_precision", lambda _: "bfloat16")
+    upscale(scenes[0], tmp_path / "hr.tif", replace(tiny, precision="auto", device="cpu"))
+    with closing(open_scene(tmp_path / "hr.tif")) as hr:
+        tags = provenance_of(hr.metadata)
+    assert '"precision": "bfloat16"' in tags["OPTIONS"]
+    assert "auto" not in tags["OPTIONS"]
+
+
+def test_a_session_is_not_used_for_other_options(tiny: UpscaleOptions, tmp_path: Path) -> None:
+    scene, run = write_geotiff(tmp_path / "lr.tif", numbered()), Session(tiny)
+    for change in ({"model": "bicubic"}, {"consistency": False}, {"precision": "bfloat16"}):
+        with pytest.raises(UsageError, match="differs from the session's"):
+            upscale(scene, tmp_path / "x.tif", replace(tiny, **change), session=run)
