@@ -3,7 +3,6 @@
 The numbers are read by plain reads of the windows asked for.
 """
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.errors import HsisrWarning, InputDataError
+from hsisr.errors import InputDataError, warn_of_scene
 from hsisr.io.arrays.axis_order import cut
 from hsisr.io.arrays.raw_reader import PlainNumbers
 from hsisr.io.base import Scene
@@ -158,10 +157,8 @@ def _require_size(layout: Layout, data: Path, code: str) -> None:
             f"expected {names}; correct it, or the sizes"
         )
     if size > layout.end:
-        warnings.warn(
-            f"{promised}; what follows is not read: check that the header belongs to this file",
-            HsisrWarning,
-            stacklevel=4,
+        warn_of_scene(
+            f"{promised}; what follows is not read, check that the header belongs to this file"
         )
 
 
