@@ -35,7 +35,9 @@ def train(
     ] = None,
     dataset: Annotated[
         str | None,
-        typer.Option(help="A public dataset: cave, indianpines, paviac, paviau or salinas."),
+        typer.Option(
+            help="A public dataset: cave, indianpines, paviac, paviau, salinas or ucmerced."
+        ),
     ] = None,
     scale: Scale = 4,
     model: Annotated[
@@ -59,6 +61,13 @@ def train(
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe."),
+    ] = None,
+    photographs: Annotated[
+        Path | None,
+        typer.Option(
+            help="Colour photographs to learn spatial detail from, for recipes that do: a folder, "
+            "or an .npz file with `images`."
+        ),
     ] = None,
     val: Annotated[
         list[Path] | None,
@@ -99,6 +108,7 @@ def train(
         options = TrainOptions(
             scenes=tuple(scenes or ()),
             dataset=dataset,
+            photographs=photographs,
             val=tuple(val or ()),
             scale=scale,
             model=model,

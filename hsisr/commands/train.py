@@ -21,6 +21,7 @@ from hsisr.commands.training_record import (
 from hsisr.datasets.catalogue import Dataset, dataset_named
 from hsisr.datasets.download import Fetching, data_folder, dataset_scenes
 from hsisr.datasets.download import Progress as DownloadProgress
+from hsisr.datasets.photographs import Photographs, photograph_files, read_photographs
 from hsisr.engine.device import torch_threads
 from hsisr.errors import HsisrWarning, OutputExistsError, ResourceError
 from hsisr.metrics.report import jsonable
@@ -74,7 +75,9 @@ def _train(
     start = _start(options, recipe)
     sources, datasets = _sources(options, workers, downloading)
     validation = expand_sources(options.val, options.variable, options.axes)
-    data = training_data(sources, validation, recipe, start.descriptor, options.seed)
+    photographs = _photographs(options, recipe, sources)
+    sources = [s for s in sources if s.dataset is None or not s.dataset.photographs]
+    data = training_data(sources, validation, recipe, start.descriptor, options.seed, photographs)
     plan = Plan(
         network=start.network.to(device),
         descriptor=replace(start.descriptor, wavelengths_nm=data.wavelengths_nm),
@@ -171,6 +174,24 @@ def _start(options: TrainOptions, recipe: Recipe) -> Start:
     if options.init is not None:
         return start_from(options.init, options.model, options.scale, recipe, options.seed)
     return fresh_start(options.model or recipe.model, options.scale, recipe, options.seed)
+
+
+def _photographs(
+    options: TrainOptions, recipe: Recipe, sources: Sequence[Source]
+) -> Photographs | None:
+    """Those of `--photographs`, else those of a dataset of photographs; None: neither is given."""
+    named = [s.path for s in sources if s.dataset is not None and s.dataset.photographs]
+    files = named if options.photographs is None else photograph_files(options.photographs)
+    if not files:
+        if recipe.photograph_share:
+            warnings.warn(
+                f"recipe {recipe.name!r} also learns from photographs and none are given, so it "
+                "learns from the scenes alone; name some with --photographs",
+                HsisrWarning,
+                stacklevel=4,
+            )
+        return None
+    return read_photographs(files, recipe.photograph_px)
 
 
 def _sources(

@@ -21,6 +21,7 @@ from hsisr.datasets.patches import (
     RandomPatches,
     grid_samples,
 )
+from hsisr.datasets.photographs import Photographs
 from hsisr.datasets.splits import (
     PUBLISHED_TESTS,
     Split,
@@ -62,6 +63,7 @@ class TrainingData:
     judges: tuple[ValidationWindow, ...]
     total_steps: int
     validate_every: int
+    photographs: Photographs | None = None
 
     @property
     def wavelengths_nm(self) -> tuple[float, float] | None:
@@ -70,8 +72,9 @@ class TrainingData:
         return (min(known), max(known)) if known else None
 
     def facts(self) -> list[dict[str, Any]]:
-        """What identifies and describes the scenes, as plain values."""
-        return [_facts(scene) for scene in self.scenes]
+        """What identifies and describes scenes and photographs, as plain values."""
+        facts = [_facts(scene) for scene in self.scenes]
+        return facts if self.photographs is None else [*facts, _photograph_facts(self.photographs)]
 
 
 def _facts(scene: TrainingScene) -> dict[str, Any]:
@@ -87,6 +90,21 @@ def _facts(scene: TrainingScene) -> dict[str, Any]:
         "validation_px": sum(w.rows * w.cols for w in split.validation),
         "test_windows": [list(dataclasses.astuple(w)) for w in split.test],
         "test_px_also_trained_on": split.leak_px,
+    }
+
+
+def _photograph_facts(photographs: Photographs) -> dict[str, Any]:
+    count, colours, rows, cols = photographs.images.shape
+    return {
+        "name": f"{photographs.name} ({count} photographs)",
+        "live_bands": colours,
+        "rows": rows,
+        "cols": cols,
+        "crc32": f"{zlib.crc32(photographs.images.tobytes()):08x}",
+        "training_px": count * rows * cols,
+        "validation_px": 0,
+        "test_windows": [],
+        "test_px_also_trained_on": 0,
     }
 
 
@@ -135,6 +153,7 @@ def training_data(
     recipe: Recipe,
     descriptor: ModelDescriptor,
     seed: int,
+    photographs: Photographs | None = None,
 ) -> TrainingData:
     """Read all scenes and lay out patches and judges as the recipe says.
 
@@ -144,6 +163,7 @@ def training_data(
         recipe: Decides on splits and patches.
         descriptor: Scale, group size and normalisation.
         seed: Of splits and patches.
+        photographs: To cut some of the random patches from.
 
     Raises:
         InputDataError: A scene cannot be used, or nothing is left to learn from.
@@ -169,14 +189,24 @@ def training_data(
         scale=scale,
         group_size=descriptor.group_size,
         crop_lr_px=recipe.crop_lr_px,
+        least_lr_px=recipe.least_crop_lr_px,
         seed=seed,
         augmentation=Augmentation(
-            flips=recipe.flips, reverse_bands=recipe.reverse_bands, band_steps=recipe.band_steps
+            flips=recipe.flips,
+            reverse_bands=recipe.reverse_bands,
+            band_steps=recipe.band_steps,
+            pseudo_share=recipe.pseudo_share,
+            blur_share=recipe.blur_share,
+            noise_share=recipe.noise_share,
         ),
         normalise=descriptor.normalisation == "band",
+        power=recipe.scene_power,
+        photographs=photographs,
+        photograph_share=recipe.photograph_share,
     )
     return TrainingData(
         scenes=tuple(scenes),
+        photographs=photographs,
         patches=patches,
         judges=tuple(judges),
         total_steps=recipe.steps,

@@ -24,6 +24,8 @@ class TrainOptions:
     """Files and folders to learn from."""
     dataset: str | None = None
     """A public dataset by name, beside or instead of `scenes`."""
+    photographs: Path | None = None
+    """Colour photographs to learn spatial detail from: a folder, or an .npz file of them."""
     val: tuple[Path, ...] = ()
     """Scenes to be judged by; without them, a part of every training scene."""
     scale: int = 4

@@ -38,6 +38,8 @@ class Dataset:
     """Axis order of the file, if it is not to be guessed."""
     citation: str
     terms: str
+    photographs: bool = False
+    """Colour photographs, from which recipes take spatial detail alone."""
     skip: tuple[str, ...] = field(default=())
     """Members of an archive that are left out, by part of their path."""
 
@@ -124,6 +126,22 @@ DATASETS: Final = {
             ),
             terms="distributed by Columbia University for research; credit the paper",
             skip=("watercolors_ms", "__MACOSX"),  # 8-bit RGBA; archiver's dust
+        ),
+        Dataset(
+            name="ucmerced",
+            title="UC Merced Land Use, 2100 aerial photographs of 256 x 256 pixels, 0.3 m",
+            file=RemoteFile(
+                name="UCMerced_LandUse.zip",
+                urls=("http://weegee.vision.ucmerced.edu/datasets/UCMerced_LandUse.zip",),
+                archive=True,
+            ),
+            photographs=True,
+            citation=(
+                "Yang, Newsam: Bag-of-Visual-Words and Spatial Extensions for Land-Use "
+                "Classification, ACM SIGSPATIAL GIS 2010; pictures of the USGS National Map"
+            ),
+            terms="pictures: USGS National Map, public domain; credit the paper",
+            skip=("__MACOSX",),
         ),
     )
 }

@@ -4,13 +4,16 @@ A batch is a function of the seed and its number alone: any batch can be made at
 machine, so a run that was broken off continues with the very patches it would have seen.
 """
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from hsisr.datasets.observation import observed
+from hsisr.datasets.photographs import Photographs
 from hsisr.datasets.training_scenes import TrainingScene
 from hsisr.errors import InputDataError
 from hsisr.tiling.windows import Window, window_starts
@@ -52,11 +55,17 @@ class Patch:
     """As in `Batch`, shape (bands,)."""
     deviation: Float32
     valid: Bool | None
+    lr: Float32 | None = None
+    """As a sensor sees it, shape (bands, rows / scale, cols / scale); None: the area average."""
 
     def turned(self, turn: int) -> "Patch":
         """The same in one of the eight orientations of a square."""
         valid = None if self.valid is None else turned(self.valid, turn)
         return Patch(turned(self.hr, turn), self.mean, self.deviation, valid)
+
+    def seen(self, lr: Float32) -> "Patch":
+        """The same with its LR patch."""
+        return replace(self, lr=lr)
 
 
 def cut_patch(
@@ -70,6 +79,24 @@ def cut_patch(
     mean = scene.statistics.mean[chosen].astype(np.float32)
     deviation = scene.statistics.deviation[chosen].astype(np.float32)
     return Patch((hr - mean[:, None, None]) / deviation[:, None, None], mean, deviation, valid)
+
+
+def pseudo_patch(scene: TrainingScene, window: Window, runs: Sequence[tuple[int, int]]) -> Patch:
+    """A window of means over runs of bands, normalised as the scene of such bands would be.
+
+    Args:
+        scene: What to cut.
+        window: Where.
+        runs: First band and the one after the last of every run.
+    """
+    cut, count = scene.cut(window), np.array([last - first for first, last in runs])
+    hr = np.stack([cut[first:last].mean(0) for first, last in runs])
+    means = np.array([scene.statistics.mean[first:last].mean() for first, last in runs])
+    variances = [scene.covariance[first:last, first:last].sum() for first, last in runs]
+    deviations = np.sqrt(np.array(variances) / count**2 + (0.01 * means) ** 2)
+    mean, deviation = means.astype(np.float32), deviations.astype(np.float32)
+    hr = (hr - mean[:, None, None]) / deviation[:, None, None]
+    return Patch(hr, mean, deviation, scene.mask(window))
 
 
 class PatchSource(Protocol):
@@ -111,16 +138,23 @@ class Augmentation:
     """Turn the order of bands round, every other time."""
     band_steps: int = 1
     """Take every n-th band, n drawn from 1 to this, where the scene has bands enough."""
+    pseudo_share: float = 0.0
+    """Probability that each band is the mean of a run of neighbouring bands, as a coarser
+    spectrometer's: runs share a random part of the spectrum among them, or all of it."""
+    blur_share: float = 0.0
+    """Probability that a sensor's blur takes the place of the area average."""
+    noise_share: float = 0.0
+    """Probability of noise in the LR patch."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class RandomPatches:
-    """Random crops of random band groups of random scenes.
+    """Random crops of random band groups of random scenes, and of photographs.
 
-    Scenes are drawn in proportion to the square root of their training pixels: large ones have
-    more to teach, small ones still get their turn. The patches of a batch have one size: that of
-    the recipe, or the largest that fits the scene drawn first; scenes that are smaller still take
-    no part in that batch.
+    Scenes are drawn in proportion to a power of their training pixels: the square root, if large
+    ones are to teach more while small ones still get their turn; 0, if all count alike. The patches
+    of a batch have one size: that of the recipe, or the largest that fits the scene drawn first;
+    scenes that are smaller still take no part in that batch.
 
     Raises:
         InputDataError: No training window is large enough for a patch.
@@ -132,12 +166,19 @@ class RandomPatches:
     crop_lr_px: int
     seed: int
     augmentation: Augmentation
+    least_lr_px: int = LEAST_LR_PX
+    """Scenes that cannot give a patch of this side are left out."""
     normalise: bool = True
     """Off for networks that take stored numbers."""
+    power: float = 0.5
+    """Of a scene's training pixels, in proportion to which it is drawn."""
+    photographs: Photographs | None = None
+    photograph_share: float = 0.0
+    """Probability that a patch is of a photograph."""
 
     def __post_init__(self) -> None:
         if not any(self._side(scene) for scene in self.scenes):
-            least = LEAST_LR_PX * self.scale
+            least = self.least_lr_px * self.scale
             raise InputDataError(
                 f"found no training window of at least {least} x {least} pixels in "
                 f"{', '.join(s.name for s in self.scenes) or 'no scene'}; give larger scenes, or "
@@ -147,13 +188,17 @@ class RandomPatches:
     def batch(self, step: int, first: int, count: int) -> Batch:
         """See `PatchSource.batch`."""
         sides = np.array([self._side(scene) for scene in self.scenes])
-        shares = np.where(sides > 0, [_training_px(scene) ** 0.5 for scene in self.scenes], 0.0)
+        drawn = [_training_px(scene) ** self.power for scene in self.scenes]
+        shares = np.where(sides > 0, drawn, 0.0)
         leader = np.random.default_rng((self.seed, step))
         side = int(sides[leader.choice(len(sides), p=shares / shares.sum())])
         shares = np.where(sides >= side, shares, 0.0)
         patches = []
         for number in range(first, first + count):
             rng = np.random.default_rng((self.seed, step, number))
+            if self._is_photograph(side * self.scale, rng):
+                patches.append(self._photograph(side * self.scale, rng))
+                continue
             scene = self.scenes[int(rng.choice(len(shares), p=shares / shares.sum()))]
             patches.append(self._sample(scene, side * self.scale, rng))
         return stacked(patches, self.scale)
@@ -161,12 +206,58 @@ class RandomPatches:
     def _side(self, scene: TrainingScene) -> int:
         """Side of the patches this scene can give, in LR pixels; 0 if it is too small."""
         largest = max(min(w.rows, w.cols) for w in scene.split.training) // self.scale
-        return min(self.crop_lr_px, largest) if largest >= LEAST_LR_PX else 0
+        return min(self.crop_lr_px, largest) if largest >= self.least_lr_px else 0
 
     def _sample(self, scene: TrainingScene, side: int, rng: np.random.Generator) -> Patch:
         window = self._window(scene, side, rng)
-        patch = cut_patch(scene, window, self._bands(scene, rng), normalise=self.normalise)
-        return patch.turned(int(rng.integers(8))) if self.augmentation.flips else patch
+        if self.augmentation.pseudo_share > 0 and self._is_pseudo(scene, rng):
+            patch = pseudo_patch(scene, window, self._runs(scene, rng))
+        else:
+            patch = cut_patch(scene, window, self._bands(scene, rng), normalise=self.normalise)
+        return self._augmented(patch, rng)
+
+    def _is_pseudo(self, scene: TrainingScene, rng: np.random.Generator) -> bool:
+        enough = scene.bands > self.group_size and self.normalise
+        return bool(rng.random() < self.augmentation.pseudo_share and enough)
+
+    def _is_photograph(self, side: int, rng: np.random.Generator) -> bool:
+        if self.photographs is None or side > self.photographs.side:
+            return False
+        return bool(rng.random() < self.photograph_share)
+
+    def _photograph(self, side: int, rng: np.random.Generator) -> Patch:
+        """A crop of a photograph, normalised by its whole LR picture as a scene would be."""
+        assert self.photographs is not None  # noqa: S101 - asked before
+        cube = self.photographs.cube(self.group_size, rng)
+        rows, cols = (n // self.scale * self.scale for n in cube.shape[1:])
+        lr = area_average(cube[:, :rows, :cols], self.scale).reshape(len(cube), -1)
+        mean, deviation = lr.mean(1), np.sqrt(lr.var(1) + (0.01 * lr.mean(1)) ** 2) + 1e-6
+        row, col = (int(rng.integers(n - side + 1)) for n in cube.shape[1:])
+        hr = cube[:, row : row + side, col : col + side]
+        if not self.normalise:
+            mean, deviation = np.zeros_like(mean), np.ones_like(deviation)
+        hr = (hr - mean[:, None, None]) / deviation[:, None, None]
+        return self._augmented(Patch(hr, mean, deviation, None), rng)
+
+    def _augmented(self, patch: Patch, rng: np.random.Generator) -> Patch:
+        """Turned, and seen through blur and noise."""
+        chances = self.augmentation
+        if chances.flips:
+            patch = patch.turned(int(rng.integers(8)))
+        if not (chances.blur_share or chances.noise_share):
+            return patch
+        hr, shares = np.ascontiguousarray(patch.hr), (chances.blur_share, chances.noise_share)
+        return patch.seen(observed(hr, self.scale, rng, *shares))
+
+    def _runs(self, scene: TrainingScene, rng: np.random.Generator) -> list[tuple[int, int]]:
+        """Ends of `group_size` runs of bands that share a part of the spectrum; maybe reversed."""
+        width = scene.bands
+        if rng.integers(2):
+            width = int(rng.integers(self.group_size + 1, scene.bands + 1))
+        start = int(rng.integers(scene.bands - width + 1))
+        edges = start + np.linspace(0, width, self.group_size + 1).round().astype(int)
+        runs = list(itertools.pairwise(edges.tolist()))
+        return runs[::-1] if self.augmentation.reverse_bands and rng.integers(2) else runs
 
     def _window(self, scene: TrainingScene, side: int, rng: np.random.Generator) -> Window:
         """A place with data; the best of some tries where the scene has gaps."""
@@ -294,7 +385,11 @@ def stacked(patches: Sequence[Patch], scale: int) -> Batch:
     if any(mask is not None and not mask.all() for mask in masks):
         shape = hr.shape[-2:]
         valid = np.stack([np.ones(shape, np.bool_) if m is None else m for m in masks])[:, None]
-    return Batch(hr, area_average(hr, scale), mean, deviation, valid)
+    lr = area_average(hr, scale)
+    for number, patch in enumerate(patches):
+        if patch.lr is not None:
+            lr[number] = patch.lr
+    return Batch(hr, lr, mean, deviation, valid)
 
 
 def turned(patch: _Array, turn: int) -> _Array:

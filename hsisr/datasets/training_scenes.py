@@ -13,6 +13,7 @@ from hsisr.io.base import Scene
 from hsisr.tiling.windows import Window
 
 Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
 Bool = npt.NDArray[np.bool_]
 
 _FILL_ROUNDS = 8
@@ -32,6 +33,8 @@ class TrainingScene:
     None: all of them."""
     statistics: BandStatistics
     """Of the LR scene: what the runner will normalise with."""
+    covariance: Float64
+    """Of the bands of the LR scene, shape (bands, bands)."""
     split: Split
     wavelengths_nm: tuple[float, ...] | None = None
     """Of the live bands."""
@@ -114,11 +117,13 @@ def taught(
             f"{name}: found no block of {scale} x {scale} pixels in which all live bands hold "
             "data; check its nodata value, or use a smaller --scale"
         )
+    lr = _block_means(filled, scale)[:, seen].astype(np.float64)
     return TrainingScene(
         name=name,
         values=np.ascontiguousarray(filled, np.float32),
         valid=None if everywhere.all() else everywhere,
-        statistics=_statistics(_block_means(filled, scale), seen),
+        statistics=_statistics(lr),
+        covariance=np.atleast_2d(np.cov(lr, ddof=0)),
         split=split,
         wavelengths_nm=wavelengths_nm,
     )
@@ -189,11 +194,10 @@ def _live_bands(values: Float32, valid: Bool, good: tuple[bool, ...] | None) -> 
     return [int(band) for band in np.flatnonzero(live)]
 
 
-def _statistics(values: Float32, valid: Bool) -> BandStatistics:
-    """Of the valid pixels of an LR cube; `valid` has shape (rows, cols)."""
-    seen = values[:, valid].astype(np.float64)
+def _statistics(seen: Float64) -> BandStatistics:
+    """Of the valid pixels of an LR cube, shape (bands, pixels)."""
     return BandStatistics(
-        count=np.full(len(values), seen.shape[1]),
+        count=np.full(len(seen), seen.shape[1]),
         mean=seen.mean(axis=1),
         variance=seen.var(axis=1),
         minimum=seen.min(axis=1),

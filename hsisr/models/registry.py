@@ -15,10 +15,16 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from hsisr.errors import WeightsError
 from hsisr.models.dacn import Dacn, build_dacn, dacn_descriptor
 from hsisr.models.dacn_any import DacnAny, build_dacn_any, dacn_any_descriptor
+from hsisr.models.dacn_equivariant import (
+    DacnEquivariant,
+    build_dacn_equivariant,
+    dacn_equivariant_descriptor,
+)
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.fast.cuda_graph import Graphed
 from hsisr.models.fast.dacn import DacnInUse
 from hsisr.models.fast.dacn_any import DacnAnyInUse
+from hsisr.models.fast.dacn_equivariant import DacnEquivariantInUse
 from hsisr.models.literature.as3_itransunet import as3_itransunet_descriptor, build_as3_itransunet
 from hsisr.models.literature.cssfenet import build_cssfenet, cssfenet_descriptor
 from hsisr.models.literature.dsdcn import build_dsdcn, dsdcn_descriptor
@@ -49,6 +55,7 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = MappingProxyType(
     {
         "dacn": Architecture(build_dacn, dacn_descriptor),
         "dacn-any": Architecture(build_dacn_any, dacn_any_descriptor),
+        "dacn-equivariant": Architecture(build_dacn_equivariant, dacn_equivariant_descriptor),
         "edsr": Architecture(build_edsr, edsr_descriptor),
         "vdsr": Architecture(build_vdsr, vdsr_descriptor),
         "mcnet": Architecture(build_mcnet, mcnet_descriptor),
@@ -123,6 +130,8 @@ def for_inference(
         lean = DacnInUse(network, precision)
     elif isinstance(network, DacnAny):
         lean = DacnAnyInUse(network, precision, agreeing=agreeing)
+    elif isinstance(network, DacnEquivariant):
+        lean = DacnEquivariantInUse(network, precision)
     else:
         return network
     on_gpu = next(network.parameters()).device.type == "cuda"
@@ -132,7 +141,7 @@ def for_inference(
 def agrees(network: nn.Module) -> bool:
     """Whether what `for_inference` gave draws its result towards what it is given."""
     lean = network.plain if isinstance(network, Graphed) else network
-    return isinstance(lean, DacnAnyInUse) and lean.agreeing
+    return isinstance(lean, (DacnAnyInUse, DacnEquivariantInUse)) and lean.agreeing
 
 
 def architecture_named(name: str) -> Architecture:

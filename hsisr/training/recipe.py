@@ -39,6 +39,8 @@ class Recipe:
     touches a test window. published: that of the paper's notebooks, with its leak."""
     crop_lr_px: int = 24
     """Side of a random patch, in LR pixels; less where a scene is smaller."""
+    least_crop_lr_px: int = 4
+    """Scenes that cannot give a random patch of this side, in LR pixels, are left out."""
     patch_hr_px: int = 144
     """Side of a grid patch, in HR pixels."""
     flips: bool = True
@@ -47,6 +49,20 @@ class Recipe:
     """Random patches take every n-th band, n from 1 to this."""
     coarser: tuple[int, ...] = (2,)
     """Random patches also come from each scene averaged by these factors."""
+    scene_power: float = 0.5
+    """Scenes are drawn in proportion to this power of their training pixels."""
+    photograph_share: float = 0.0
+    """Share of the random patches that are cut from `--photographs`, under random spectra."""
+    photograph_px: int = 0
+    """Photographs are averaged by the largest whole factor that leaves so many pixels a side;
+    0: they are used as they are."""
+    pseudo_share: float = 0.0
+    """Share of the patches of scenes whose bands are means over runs of neighbouring bands."""
+    blur_share: float = 0.0
+    """Share of the random patches blurred by a Gaussian sensor (gain 0.15 to 0.4 at the LR
+    Nyquist frequency) in place of the area average."""
+    noise_share: float = 0.0
+    """Share of the random patches with noise and stripes in the LR patch alone."""
     normalisation: Normalisation = "architecture"
     """none or band to override what the architecture asks for."""
     group_size: int = 0
@@ -76,7 +92,7 @@ class Recipe:
     """Of the forward pass; weights and optimiser stay float32. auto: the one in which a step takes
     less time on this machine, found before the first step and kept when the run is resumed."""
 
-    distance: Literal["l1", "mse"] = "l1"
+    distance: Literal["l1", "mse", "log-mse"] = "l1"
     spatial: float = 0.5
     """Weight of spatial gradients in the loss."""
     spectral: float = 0.5
@@ -128,10 +144,14 @@ class Recipe:
     def _range_complaints(self) -> list[str]:
         if self._type_complaints():
             return []
-        positive = ("crop_lr_px", "patch_hr_px", "batch_size", "learning_rate", "band_steps")
+        positive = (
+            *("crop_lr_px", "least_crop_lr_px", "patch_hr_px", "batch_size"),
+            *("learning_rate", "band_steps"),
+        )
         not_negative = (
             *("group_size", "steps", "epochs", "warmup_steps", "validate_every", "patience"),
             *("weight_decay", "weight_penalty", "clip_norm", "spatial", "spectral", "angle"),
+            *("scene_power", "photograph_px"),
         )
         found = [
             f"{n} is {getattr(self, n)}, expected more than 0"
@@ -145,6 +165,12 @@ class Recipe:
         ]
         if not 0 <= self.ema_decay < 1:
             found.append(f"ema_decay is {self.ema_decay}, expected 0 to below 1")
+        shares = ("photograph_share", "pseudo_share", "blur_share", "noise_share")
+        found += [
+            f"{n} is {getattr(self, n)}, expected 0 to 1"
+            for n in shares
+            if not 0 <= getattr(self, n) <= 1
+        ]
         if any(factor < 2 for factor in self.coarser):
             found.append(f"coarser is {list(self.coarser)}, expected factors from 2 on")
         counted, length = (

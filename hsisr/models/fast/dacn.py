@@ -15,8 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from hsisr.models.dacn import Dacn
-from hsisr.models.fast.channel_attention import FastChannelAttention
-from hsisr.models.fast.fixed_layer import FixedLayer, bias_of
+from hsisr.models.fast.fixed_layer import FastChannelAttention, FixedLayer, bias_of
 from hsisr.models.fast.folding import folding_pays
 from hsisr.models.fast.folding_once import FoldedUpsampling, with_norm
 from hsisr.models.fast.mixed_precision import MixedPrecision

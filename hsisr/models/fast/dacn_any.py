@@ -18,8 +18,7 @@ from torch.nn import functional
 from hsisr.models.back_projection import ROUNDS
 from hsisr.models.dacn_any import AnyBlock, DacnAny, WindowAttention
 from hsisr.models.fast.back_projection import consistent_bicubic
-from hsisr.models.fast.channel_attention import FastChannelAttention
-from hsisr.models.fast.fixed_layer import FixedLayer, bias_of
+from hsisr.models.fast.fixed_layer import FastChannelAttention, FixedLayer, bias_of
 from hsisr.models.fast.mixed_precision import MixedPrecision
 from hsisr.models.fast.onednn import GELU
 from hsisr.models.fast.window_order import window_order

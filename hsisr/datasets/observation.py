@@ -1,0 +1,70 @@
+"""How a sensor sees a training patch: blur, noise and stripes between HR and LR.
+
+The released networks learn from area averages above all; a share of the patches is blurred as
+sensors blur, or carries noise in the LR patch alone, so that noise is not taken for detail.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from hsisr.degradation import DEGRADATIONS, gaussian_taps, mtf_sigma
+
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+
+_GAINS = (0.15, 0.4)
+"""Of a sensor at the LR Nyquist frequency."""
+_NOISE = (0.002, 0.06)
+"""Standard deviation of noise, in deviations of a band over its scene."""
+_STRIPES = 0.3
+"""Share of the noisy patches whose columns have offsets of their own."""
+
+
+def observed(
+    hr: Float32, scale: int, rng: np.random.Generator, blur_share: float, noise_share: float
+) -> Float32:
+    """The LR patch of an HR patch.
+
+    Args:
+        hr: Shape (bands, rows, cols), normalised band by band.
+        scale: HR pixels per LR pixel along a side.
+        rng: Decides on blur and noise.
+        blur_share: Probability of a blur that is not the area average.
+        noise_share: Probability of noise.
+
+    Returns:
+        Shape (bands, rows / scale, cols / scale).
+    """
+    taps = DEGRADATIONS["area"].taps(scale)
+    if rng.random() < blur_share:
+        gain = float(rng.uniform(*_GAINS))
+        taps = gaussian_taps(scale, mtf_sigma(scale, gain))
+    down, right = (_sampling(n, scale, taps.tobytes()) for n in hr.shape[1:])
+    lr = np.asarray(down @ hr @ right.T, np.float32)
+    if rng.random() < noise_share:
+        lr += _noise(lr.shape, rng)
+    return lr
+
+
+def _noise(shape: tuple[int, ...], rng: np.random.Generator) -> Float32:
+    """White noise, stronger in some bands than in others, and stripes along columns."""
+    strength = np.exp(rng.uniform(*np.log(_NOISE)) + rng.normal(0, 0.4, (shape[0], 1, 1)))
+    noise = rng.standard_normal(shape, np.float32) * strength
+    if rng.random() < _STRIPES:
+        noise += rng.standard_normal((shape[0], 1, shape[2]), np.float32) * strength
+    return np.asarray(noise, np.float32)
+
+
+@lru_cache(maxsize=64)
+def _sampling(length: int, scale: int, taps: bytes) -> Float32:
+    """The matrix that blurs and samples an axis mirrored at its ends, (length / scale, length)."""
+    weights = np.frombuffer(taps)
+    count, margin = length // scale, (len(weights) - scale) // 2
+    places = np.arange(count)[:, None] * scale - margin + np.arange(len(weights))
+    places = np.abs(places + 0.5) - 0.5  # mirror at the first pixel's side, then at the last's
+    places = (length - np.abs(length - places - 0.5) - 0.5).astype(int)
+    matrix = np.zeros((count, length))
+    np.add.at(matrix, (np.arange(count)[:, None], places), weights)
+    return matrix.astype(np.float32)

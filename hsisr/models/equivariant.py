@@ -1,0 +1,164 @@
+"""Layers that commute with the eight symmetries of the square (rotations by 90 degrees, mirrors).
+
+Features come in sets of eight, one for every symmetry (the regular representation of D4). A kernel
+is stored once and used in all eight orientations, so that turning the input turns the output, with
+the arithmetic of an ordinary convolution and an eighth of its weights (Cohen and Welling, "Group
+Equivariant Convolutional Networks", ICML 2016).
+
+Channel `8 f + g` is feature `f` in orientation `g`. Orientation `g` = (bit 2: exchange rows and
+columns, then bit 1: mirror columns, bit 0: mirror rows).
+"""
+
+from functools import lru_cache
+from typing import Final
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+ORDER: Final = 8
+"""Symmetries of a square."""
+
+
+def oriented(x: torch.Tensor, g: int) -> torch.Tensor:
+    """`x` in orientation `g`, shape (..., rows, cols) of a square or its transpose.
+
+    >>> oriented(torch.tensor([[1, 2], [3, 4]]), 1).tolist()
+    [[3, 4], [1, 2]]
+    """
+    if g & 4:
+        x = x.transpose(-2, -1)
+    if g & 2:
+        x = x.flip(-1)
+    return x.flip(-2) if g & 1 else x
+
+
+@lru_cache(maxsize=16)
+def tap_order(side: int) -> torch.Tensor:
+    """Where each orientation of a square array takes its entries, shape (8, side * side)."""
+    taps = torch.arange(side * side).reshape(side, side)
+    return torch.stack([oriented(taps, g).flatten() for g in range(ORDER)])
+
+
+@lru_cache(maxsize=1)
+def _division() -> tuple[tuple[int, ...], ...]:
+    """`_division()[g][h]`: the symmetry that must follow... g after it gives h, found by trying."""
+    probe = torch.arange(9).reshape(3, 3)
+    return tuple(
+        tuple(
+            next(
+                k
+                for k in range(ORDER)
+                if torch.equal(oriented(oriented(probe, k), g), oriented(probe, h))
+            )
+            for h in range(ORDER)
+        )
+        for g in range(ORDER)
+    )
+
+
+@lru_cache(maxsize=16)
+def _kernel_order(side: int) -> torch.Tensor:
+    """Index into (8, side * side) for every out- and in-orientation, shape (8, 8, side * side)."""
+    taps = side * side
+    division = torch.tensor(_division())
+    return division[:, :, None] * taps + tap_order(side)[:, None, :]
+
+
+class LiftingConv(nn.Module):
+    """Convolution from plain channels to oriented features.
+
+    Args:
+        channels: Plain channels in.
+        features: Features out; 8 times as many channels.
+        side: Of the kernel; odd.
+    """
+
+    def __init__(self, channels: int, features: int, side: int = 3) -> None:
+        super().__init__()
+        self.side = side
+        std = (2.0 / (channels * side * side)) ** 0.5
+        self.kernel = nn.Parameter(torch.randn(features, channels, side * side) * std)
+        self.bias = nn.Parameter(torch.zeros(features))
+
+    def dense(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The ordinary convolution's weight and bias."""
+        order = tap_order(self.side).to(self.kernel.device)
+        features, channels, _ = self.kernel.shape
+        weight = self.kernel[:, :, order].permute(0, 2, 1, 3)
+        shape = (ORDER * features, channels, self.side, self.side)
+        return weight.reshape(shape), self.bias.repeat_interleave(ORDER)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Shape (n, channels, rows, cols) -> (n, 8 * features, rows, cols)."""
+        weight, bias = self.dense()
+        return functional.conv2d(x, weight, bias, padding=self.side // 2)
+
+
+class RegularConv(nn.Module):
+    """Convolution between oriented features.
+
+    Args:
+        features_in: 8 times as many channels in.
+        features_out: 8 times as many channels out.
+        side: Of the kernel; odd.
+        gain: Factor on the fresh weights.
+    """
+
+    def __init__(
+        self, features_in: int, features_out: int, side: int = 3, *, gain: float = 1.0
+    ) -> None:
+        super().__init__()
+        self.side = side
+        std = gain * (2.0 / (features_in * ORDER * side * side)) ** 0.5
+        kernel = torch.randn(features_out, features_in, ORDER * side * side) * std
+        self.kernel = nn.Parameter(kernel)
+        self.bias = nn.Parameter(torch.zeros(features_out))
+
+    def dense(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The ordinary convolution's weight and bias."""
+        order = _kernel_order(self.side).to(self.kernel.device)
+        out, into, _ = self.kernel.shape
+        weight = self.kernel[:, :, order].permute(0, 2, 1, 3, 4)
+        shape = (ORDER * out, ORDER * into, self.side, self.side)
+        return weight.reshape(shape), self.bias.repeat_interleave(ORDER)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Shape (n, 8 * features_in, rows, cols) -> (n, 8 * features_out, rows, cols)."""
+        weight, bias = self.dense()
+        if self.side == 1:  # a product is faster than torch's convolution on a processor
+            tokens = functional.linear(x.permute(0, 2, 3, 1), weight[..., 0, 0], bias)
+            return tokens.permute(0, 3, 1, 2)
+        return functional.conv2d(x, weight, bias, padding=self.side // 2)
+
+
+class SubpixelProjection(nn.Module):
+    """From oriented features to the HR pixels of every LR pixel, without a bias.
+
+    What a feature contributes to the `scale` x `scale` HR pixels is turned with its orientation.
+
+    Args:
+        features: 8 times as many channels in.
+        bands: Bands out.
+        scale: HR pixels per LR pixel along a side.
+        gain: Factor on the fresh weights.
+    """
+
+    def __init__(self, features: int, bands: int, scale: int, *, gain: float) -> None:
+        super().__init__()
+        self.scale = scale
+        std = gain * (1.0 / (features * ORDER)) ** 0.5
+        self.kernel = nn.Parameter(torch.randn(bands, features, scale * scale) * std)
+
+    def dense(self) -> torch.Tensor:
+        """The 1 x 1 convolution's weight, before the pixel shuffle."""
+        order = tap_order(self.scale).to(self.kernel.device)
+        bands, features, pixels = self.kernel.shape
+        weight = self.kernel[:, :, order].permute(0, 3, 1, 2)
+        return weight.reshape(bands * pixels, features * ORDER, 1, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Shape (n, 8 * features, rows, cols) -> (n, bands, rows * scale, cols * scale)."""
+        weight = self.dense()[..., 0, 0]
+        pixels = functional.linear(x.permute(0, 2, 3, 1), weight).permute(0, 3, 1, 2)
+        return functional.pixel_shuffle(pixels.contiguous(), self.scale)

@@ -1,0 +1,85 @@
+"""Turning what goes in turns what comes out; the inference form gives the same numbers."""
+
+import pytest
+import torch
+
+from hsisr.errors import WeightsError
+from hsisr.models.back_projection import area_average, back_project
+from hsisr.models.dacn_equivariant import (
+    DacnEquivariant,
+    EquivariantSize,
+    build_dacn_equivariant,
+    dacn_equivariant_descriptor,
+)
+from hsisr.models.equivariant import LiftingConv, RegularConv, SubpixelProjection, oriented
+from hsisr.models.fast.dacn_equivariant import DacnEquivariantInUse
+from hsisr.models.interpolation import KERNELS
+from hsisr.models.registry import agrees, for_inference
+
+TURNS = range(8)
+SMALL = EquivariantSize(features=4, stages=1, blocks=2, heads=2, cells=4, patterns=2)
+
+
+def trained(scale: int = 4, size: EquivariantSize = SMALL) -> DacnEquivariant:
+    """A network whose branches all count, as after training."""
+    torch.manual_seed(1)
+    network = build_dacn_equivariant(dacn_equivariant_descriptor(scale, size))
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    return network.eval()
+
+
+def farthest(one: torch.Tensor, other: torch.Tensor) -> float:
+    """Largest difference, in deviations of the values."""
+    return float((one - other).abs().max() / other.std())
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_layers_turn_with_their_input(turn: int) -> None:
+    torch.manual_seed(0)
+    lift, inner, last = LiftingConv(5, 3), RegularConv(3, 4), SubpixelProjection(4, 6, 4, gain=1)
+    x = torch.randn(2, 5, 7, 6)
+    with torch.no_grad():
+        plain = last(torch.tanh(inner(torch.tanh(lift(x)))))
+        other = last(torch.tanh(inner(torch.tanh(lift(oriented(x, turn))))))
+    assert farthest(other, oriented(plain, turn)) < 1e-5
+
+
+@pytest.mark.parametrize("turn", TURNS)
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_a_turned_scene_gives_the_turned_result(turn: int, scale: int) -> None:
+    network = trained(scale)
+    lr, zero = torch.randn(1, 32, 11, 9), torch.randn(1, 32, 1, 1)
+    with torch.no_grad():
+        assert network.detail(lr, zero).std() > 0.001
+        plain, other = network(lr, zero), network(oriented(lr, turn), zero)
+    assert farthest(other, oriented(plain, turn)) < 1e-4
+
+
+def test_detail_leaves_every_lr_pixel_as_it_is() -> None:
+    network = trained()
+    lr = torch.randn(2, 32, 8, 10)
+    with torch.no_grad():
+        assert area_average(network.detail(lr), 4).abs().max() < 1e-5
+        hr = network(lr)
+        again = back_project(hr, lr, KERNELS["bicubic"], 4)
+    assert (again - hr).abs().max() < 0.02  # ten rounds leave little to do
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize("with_zero", [False, True])
+def test_the_inference_form_gives_the_same_numbers(scale: int, *, with_zero: bool) -> None:
+    network = trained(scale, EquivariantSize())
+    lr = torch.randn(2, 32, 13, 10)
+    zero = torch.randn(1, 32, 1, 1) if with_zero else None
+    with torch.no_grad():
+        fast = for_inference(network)
+        assert isinstance(fast, DacnEquivariantInUse)
+        assert agrees(fast)
+        assert farthest(fast(lr, zero), network(lr, zero)) < 1e-4
+
+
+def test_impossible_sizes_are_refused() -> None:
+    with pytest.raises(WeightsError, match="multiple of heads"):
+        EquivariantSize(features=6)
