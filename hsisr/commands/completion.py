@@ -21,6 +21,7 @@ from hsisr.errors import HsisrError
 from hsisr.io.envi.pair import envi_pair
 from hsisr.io.open import open_scene
 from hsisr.io.paths import RemotePath, sibling
+from hsisr.io.products.ortho import ortho_metadata
 from hsisr.io.remote.files import is_half_sent
 from hsisr.io.remote.fingerprint import has_changed, remote_identity
 from hsisr.io.remote.transport import refuse_unwritable
@@ -194,6 +195,8 @@ def _same_input(work: Work, options: UpscaleOptions, tags: Mapping[str, str]) ->
             closing(open_scene(work.output)) as hr,
         ):
             expected, found = lr.metadata.finer(options.scale), hr.metadata
+            if options.ortho:
+                expected = ortho_metadata(expected)
     except ValueError:  # the time is none, or a scene cannot be read (InputDataError is one)
         return False
     here, there = expected.georeference.transform, found.georeference.transform

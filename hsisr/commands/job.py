@@ -15,6 +15,7 @@ from hsisr.engine.statistics import BandStatistics, scene_statistics
 from hsisr.errors import InputDataError
 from hsisr.io.base import Scene, TargetOptions
 from hsisr.io.formats import output_format
+from hsisr.io.products.ortho import ortho_metadata
 from hsisr.io.row_cache import rows_at_once
 from hsisr.io.write import block_size, guess_format
 from hsisr.resume.provenance import provenance_tags, with_provenance
@@ -118,7 +119,10 @@ class Job:
         )
         metadata = replace(with_provenance(kept.finer(options.scale), tags), stored=stored)
         target = replace(target, masked=masked)
-        block_rows, block_cols = block_size(metadata, written.name, options.creation_options)
+        blocks = block_size(metadata, written.name, options.creation_options)
+        block_rows, block_cols = (1, 1) if options.ortho else blocks
+        if options.ortho:
+            ortho_metadata(metadata)  # refuses a scene without a lookup table
         layout = Layout(
             bands=len(bands),
             rows=kept.rows,
@@ -147,7 +151,8 @@ class Job:
 
     def result(self, *, written: bool) -> UpscaleResult:
         """What is made, or would be."""
-        bands, rows, cols = self.metadata.shape
+        made = ortho_metadata(self.metadata) if self.options.ortho else self.metadata
+        bands, rows, cols = made.shape
         return UpscaleResult(
             source=self.scene.path,
             output=self.output,
@@ -157,7 +162,7 @@ class Job:
             weights_sha256=self.session.model.sha256,
             scale=self.options.scale,
             input_shape=self.scene.metadata.shape,
-            output_shape=self.metadata.shape,
+            output_shape=made.shape,
             dtype=str(self.metadata.stored.dtype),
             bad_bands=tuple(band + 1 for band in self.bad),
             tiles=self.plan.tiles,

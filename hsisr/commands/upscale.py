@@ -126,6 +126,7 @@ def _checked_target(
         overviews=options.overviews,
         overwrite=options.overwrite,
         threads=options.threads or 2,
+        ortho=options.ortho,
     )
     refuse_same_file(source, output)
     if dry or not (options.resume or is_unfinished(run_place(output, options.format))):
@@ -154,7 +155,8 @@ def _unfinished(
 ) -> AbstractContextManager[RunLock]:
     """The run as it stands: begun now, or by an earlier one that was broken off."""
     settings = {
-        **{name: getattr(options, name) for name in sorted(AFFECTS_BITS)},
+        **{name: getattr(options, name) for name in sorted(AFFECTS_BITS - {"ortho"})},
+        **({"ortho": True} if options.ortho else {}),  # runs of earlier versions did not know it
         "creation_options": dict(options.creation_options),
         "device": session.device.type,
         "threads": threads,

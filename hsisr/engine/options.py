@@ -166,7 +166,7 @@ Threads = Annotated[
 Variable = Annotated[
     str | None,
     Option(
-        "Variable of a .mat file, or array of a Zarr store, that holds the cube.",
+        "Variable of a .mat, netCDF or HDF5 file, or array of a Zarr store, that holds the cube.",
         metavar="NAME",
         panel=INPUT,
         affects_result=True,
@@ -175,7 +175,8 @@ Variable = Annotated[
 Axes = Annotated[
     str | None,
     Option(
-        "Axis order of a .mat or .npy file or Zarr store: b(and) r(ow) c(olumn), as rcb.",
+        "Axis order of a .mat, .npy, netCDF or HDF5 file or Zarr store: b(and) r(ow) c(olumn), "
+        "as rcb.",
         metavar="ORDER",
         panel=INPUT,
         affects_result=True,
@@ -238,6 +239,14 @@ class UpscaleOptions:
     format: Format = None
     dtype: Dtype = None
     creation_options: CreationOptions = field(default_factory=lambda: MappingProxyType({}))
+    ortho: Annotated[
+        bool,
+        Option(
+            "Output on the map grid of the product's lookup table (EMIT), not in sensor geometry.",
+            panel=OUTPUT,
+            affects_result=True,
+        ),
+    ] = False
     overviews: Annotated[bool, Option("Add overviews.", panel=OUTPUT, affects_result=True)] = False
     quicklook: Annotated[
         Path | None,

@@ -145,6 +145,8 @@ class TargetOptions:
     """Pixels may be invalid although no nodata is named: the file gets a mask of its own."""
     threads: int = 1
     """Threads that compress."""
+    ortho: bool = False
+    """Write on the map grid of the scene's lookup table, not in sensor geometry."""
 
 
 class SceneWriter(ABC):

@@ -10,6 +10,7 @@ from hsisr.io.envi.pair import DATA_SUFFIXES, is_envi_header
 from hsisr.io.formats import ROWS, format_by_suffix, format_of, is_format_name
 from hsisr.io.geotiff.esri import is_esri
 from hsisr.io.paths import RemotePath, scene_path
+from hsisr.io.products.positions import SUFFIX as POSITIONS
 from hsisr.io.remote.scene import open_remote
 
 
@@ -18,13 +19,13 @@ def open_scene(path: str | Path, *, variable: str | None = None, axes: str | Non
 
     Formats are the rows of `hsisr.io.formats`: GeoTIFF, COG, BigTIFF and TIFF stacks; ENVI, by
     header or data file; folders of single-band images; MATLAB 5 and 7.3; NumPy `.npy`; Zarr
-    stores; and further rasters that GDAL reads.
+    stores; netCDF-4, HDF5 and the products in them; and further rasters that GDAL reads.
 
     Args:
         path: A name: of a file, a folder of single-band images, or a Zarr store; or the
             URL of a file or a Zarr store; or a name in one of GDAL's virtual file systems.
-        variable: For MATLAB files and Zarr stores, the name of the cube.
-        axes: For MATLAB and NumPy files, Zarr stores and TIFF stacks, the order of the cube's
+        variable: For MATLAB, netCDF and HDF5 files and Zarr stores, the name of the cube.
+        axes: For MATLAB, NumPy, netCDF and HDF5 files, Zarr stores and TIFF stacks, the order of the cube's
             axes: the letters r, c and b, for example "rcb" for (rows, cols, bands).
 
     Raises:
@@ -104,7 +105,7 @@ def find_scenes(path: Path) -> list[Path]:
 
 def _is_scene(entry: Path) -> bool:
     """True for what a search in a folder finds."""
-    if entry.name.startswith("."):
+    if entry.name.startswith(".") or entry.name.endswith(POSITIONS):
         return False
     if entry.is_dir():
         return _is_scene_folder(entry)

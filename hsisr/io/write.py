@@ -1,5 +1,6 @@
 """Writing a scene: the table of formats says which writer its path belongs to."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from hsisr.io.atomic import refuse_existing
@@ -70,6 +71,10 @@ def create_writer(path: Path, metadata: SceneMetadata, options: TargetOptions) -
         ResourceError: There is no room, or no permission.
     """
     row = output_format(path, options.format)
+    if metadata.geolocation is not None and not options.ortho and row.name != "netCDF":
+        from hsisr.io.products.positions import WriterWithPositions
+
+        return WriterWithPositions(path, metadata, create_writer, options)
     if isinstance(path, RemotePath):
         from hsisr.io.remote.writer import RemoteWriter
 
@@ -77,6 +82,13 @@ def create_writer(path: Path, metadata: SceneMetadata, options: TargetOptions) -
             path,
             lambda local: create_writer(local, metadata, options),
             overwrite=options.overwrite,
+        )
+    if options.ortho:
+        from hsisr.io.products.ortho import OrthoWriter
+
+        plain = replace(options, ortho=False)
+        return OrthoWriter(
+            path, metadata, lambda m: create_writer(path, m, plain), overwrite=options.overwrite
         )
     blocks = block_size(metadata, row.name, options.creation_options)
     writer: SceneWriter = loaded(row.write)(path, metadata, options, blocks)

@@ -60,8 +60,10 @@ EMIT_BANDS = 285
 EMIT_WAVELENGTHS = np.asarray(381.00558 + 7.4004 * np.arange(EMIT_BANDS), np.float32)
 
 
-def write_emit(path: Path, *, level: str = "L2A", rows: int = 24, cols: int = 20) -> Cube:
-    """An EMIT file; returns its cube (bands, rows, cols).
+def write_emit(
+    path: Path, *, level: str = "L2A", rows: int = 24, cols: int = 20, every: int = 1
+) -> Cube:
+    """An EMIT file; returns its cube (bands, rows, cols). `every` leaves bands out.
 
     Source of groups, names, axes and fill: EMIT L1B and L2A user guides (LP DAAC), "File
     structure"; of the global attributes: EMIT_L2A_RFL_001 and EMIT_L1B_OBS_001 granules, which
@@ -69,9 +71,10 @@ def write_emit(path: Path, *, level: str = "L2A", rows: int = 24, cols: int = 20
     """
     import netCDF4
 
-    cube = spectra(EMIT_BANDS, rows, cols)
-    water = (EMIT_WAVELENGTHS > 1320) & (EMIT_WAVELENGTHS < 1440)
-    water |= (EMIT_WAVELENGTHS > 1770) & (EMIT_WAVELENGTHS < 1960)
+    wavelengths = EMIT_WAVELENGTHS[::every]
+    cube = spectra(len(wavelengths), rows, cols)
+    water = (wavelengths > 1320) & (wavelengths < 1440)
+    water |= (wavelengths > 1770) & (wavelengths < 1960)
     if level == "L2A":
         cube[water] = -0.01  # user guide: "masked wavelengths ... are set to -0.01"
     else:
@@ -81,7 +84,7 @@ def write_emit(path: Path, *, level: str = "L2A", rows: int = 24, cols: int = 20
     lon, lat = swath(rows, cols, at=(62.1, 36.2), step=step, turn=12)
     glt_x, glt_y, transform = lookup_table(lon, lat, step)
     with netCDF4.Dataset(path, "w") as file:
-        sizes = {"downtrack": rows, "crosstrack": cols, "bands": EMIT_BANDS}
+        sizes = {"downtrack": rows, "crosstrack": cols, "bands": len(wavelengths)}
         sizes |= dict(zip(("ortho_y", "ortho_x"), glt_x.shape, strict=True))
         for name, size in sizes.items():
             file.createDimension(name, size)
@@ -114,8 +117,8 @@ def write_emit(path: Path, *, level: str = "L2A", rows: int = 24, cols: int = 20
         data.setncatts({"long_name": long, "units": units})
         data[:] = cube.transpose(1, 2, 0)
         bands = file.createGroup("sensor_band_parameters")
-        _variable(bands, "wavelengths", ("bands",), EMIT_WAVELENGTHS, units="nm")
-        fwhm = np.float32(8.4 + 0.002 * np.arange(EMIT_BANDS))
+        _variable(bands, "wavelengths", ("bands",), wavelengths, units="nm")
+        fwhm = np.float32(8.4 + 0.002 * np.arange(len(wavelengths)))
         _variable(bands, "fwhm", ("bands",), fwhm, units="nm")
         if level == "L2A":
             _variable(bands, "good_wavelengths", ("bands",), np.uint8(~water))

@@ -31,7 +31,7 @@ _PLACE: Final = "location"
 
 def is_emit(file: HdfFile) -> bool:
     """True for a file of the EMIT mission, whatever its level."""
-    return (file.text("title") or "").startswith("EMIT") or file.text("instrument") == "EMIT"
+    return (file.text("title") or "").startswith("EMIT") and "downtrack" in file
 
 
 def open_emit(path: Path, file: HdfFile, variable: str | None) -> HdfScene:

@@ -5,7 +5,7 @@ followed.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,8 @@ _LARGEST_CHUNK: Final = 2**28
 _LARGEST_WHOLE: Final = 2**28
 """Bytes of an array beside the cube, which is read as a whole."""
 _MOST_TEXT: Final = 1 << 20
+_MOST_TEXTS: Final = 1 << 16
+_MOST_PARTS: Final = 10_000
 
 
 @contextmanager
@@ -135,6 +137,44 @@ class HdfFile:
         """An array with a number for each band; those of 32 bits keep their own few digits."""
         return tuple(float(str(value)) for value in self.numbers(name, (bands,)))
 
+    def texts(self, name: str) -> list[str]:
+        """An array of texts, one a band.
+
+        Raises:
+            InputDataError: It holds something else, or unlikely many or long texts.
+        """
+        item = self.dataset(name)
+        with hdf_errors():
+            if h5py.check_string_dtype(item.dtype) is None or item.size > _MOST_TEXTS:
+                raise InputDataError(f"array {name} holds {item.size} entries, expected texts")
+            found = [str(item.asstr()[place]) for place in np.ndindex(item.shape)]
+        return [text[:_MOST_TEXT] for text in found]
+
+    def walk(self) -> Iterator[tuple[str, Any]]:
+        """Every array that lies in the file itself, by its path without the first slash.
+
+        Raises:
+            InputDataError: There are unlikely many, or the file is damaged.
+        """
+        waiting, seen = [("", self._file)], set()
+        with hdf_errors():
+            while waiting:
+                path, group = waiting.pop(0)
+                for name in group:
+                    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                        continue
+                    item = group[name]
+                    place = h5py.h5o.get_info(item.id).addr
+                    if place in seen:  # groups may hold each other
+                        continue
+                    seen.add(place)
+                    if len(seen) > _MOST_PARTS:
+                        raise InputDataError(f"found more than {_MOST_PARTS} arrays and groups")
+                    if isinstance(item, h5py.Group):
+                        waiting.append((f"{path}{name}/", item))
+                    elif isinstance(item, h5py.Dataset):
+                        yield f"{path}{name}", item
+
     def attributes(self, name: str = "/") -> Mapping[str, Any]:
         """The attributes of a group or array: texts as `str`, single numbers as scalars."""
         with hdf_errors():
@@ -196,7 +236,7 @@ class HdfScene(Scene):
         sources: Where the bands lie.
         order: For each band of the scene, its position in the sources' bands, one after another.
         metadata: What the product says of the cube.
-        mask: True of an array's entries (rows, cols) that are data; None: no mask.
+        mask: Called with slices of rows and columns; True where there is data. None: no mask.
     """
 
     def __init__(
@@ -207,7 +247,7 @@ class HdfScene(Scene):
         sources: Sequence[BandSource],
         order: Sequence[int],
         metadata: SceneMetadata,
-        mask: Any = None,
+        mask: Callable[[tuple[slice, slice]], Any] | None = None,
     ) -> None:
         self.path, self.format, self.metadata = path, file_format, metadata
         self._file, self._mask = file, mask
@@ -236,7 +276,7 @@ class HdfScene(Scene):
             return None
         place = slice(window.row, window.row_end), slice(window.col, window.col_end)
         with self._reading():
-            return np.asarray(self._mask[place])
+            return np.asarray(self._mask(place))
 
     def close(self) -> None:
         """See `Scene.close`."""

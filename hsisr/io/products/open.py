@@ -5,8 +5,10 @@ from typing import Final
 
 from hsisr.errors import InputDataError, UsageError
 from hsisr.io.base import Scene
+from hsisr.io.products.cf import open_cf
 from hsisr.io.products.emit import is_emit, open_emit
 from hsisr.io.products.hdf import HdfFile
+from hsisr.io.products.netcdf_writer import SOURCE
 
 
 def open_hdf(path: Path, *, variable: str | None, axes: str | None) -> Scene:
@@ -43,15 +45,13 @@ def _refuse_older(path: Path) -> None:
 
 
 def _open(path: Path, file: HdfFile, variable: str | None, axes: str | None) -> Scene:
-    for is_own, open_own in _PRODUCTS:
-        if is_own(file):
+    own = file.text("source") == SOURCE
+    for is_product, open_product in () if own else _PRODUCTS:
+        if is_product(file):
             if axes is not None:
                 raise UsageError(f"--axes {axes} has no meaning for a product; leave it out")
-            return open_own(path, file, variable)
-    raise InputDataError(
-        "found an HDF5 or netCDF file of no known product, expected EMIT; convert the cube to "
-        "GeoTIFF or ENVI first"
-    )
+            return open_product(path, file, variable)
+    return open_cf(path, file, variable, axes)
 
 
 _PRODUCTS: Final = ((is_emit, open_emit),)

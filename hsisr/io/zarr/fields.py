@@ -17,7 +17,7 @@ from hsisr.errors import InputDataError
 from hsisr.io.arrays.axis_names import is_wavelength
 from hsisr.io.spectral_fields import SpectralSource, merged_axis, usable
 from hsisr.io.zarr.layout import DIMENSIONS, MASK, OWN_ATTRIBUTES, PLACE
-from hsisr.io.zarr.store import WHOLE, OpenStore
+from hsisr.io.zarr.store import WHOLE
 from hsisr.scene.georeference import Georeference, GroundControlPoint
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
@@ -37,12 +37,12 @@ class ZarrFields:
     """The fields of a cube in an open store.
 
     Args:
-        store: The store.
+        store: An `OpenStore`, or what has arrays, attributes and `read` as one has.
         cube: Name of the cube in it.
         axes: Order of the cube's axes, such as "brc".
     """
 
-    def __init__(self, store: OpenStore, cube: str, axes: str) -> None:
+    def __init__(self, store: Any, cube: str, axes: str) -> None:
         self._store, self._cube = store, store.arrays[cube]
         self._folder = cube.rpartition("/")[0]
         self._attributes = dict(self._cube.attrs)
@@ -197,8 +197,11 @@ class ZarrFields:
         return (found[0], step) if step and math.isfinite(step) and even else None
 
     def _beside(self, name: str) -> str | None:
-        """Full name of an array in the folder of the cube, if there is one."""
-        full = f"{self._folder}/{name}" if self._folder else name
+        """Full name of an array in the folder of the cube, or above it as netCDF's groups have."""
+        folder = self._folder
+        while folder and f"{folder}/{name}" not in self._store.arrays:
+            folder = folder.rpartition("/")[0]
+        full = f"{folder}/{name}" if folder else name
         return full if full in self._store.arrays else None
 
     def _tags(self) -> dict[str, str]:

@@ -92,14 +92,20 @@ def open_zarr(
     """
     store = OpenStore(path if source is None else source)
     try:
-        name = _cube(store.arrays, variable)
-        return ZarrScene(path, store, name, _order(store, name, axes))
+        name = cube_name(store.arrays, variable)
+        return ZarrScene(path, store, name, axis_order(store.arrays, name, axes))
     except BaseException:
         store.close()
         raise
 
 
-def _cube(arrays: Mapping[str, Any], wanted: str | None) -> str:
+def cube_name(arrays: Mapping[str, Any], wanted: str | None) -> str:
+    """Name of the cube among arrays, or the wanted one.
+
+    Raises:
+        InputDataError: None, or more than one, can be the cube.
+        UsageError: There is no array of the wanted name.
+    """
     if wanted is not None:
         name = wanted.strip("/")
         if name not in arrays:
@@ -135,17 +141,17 @@ def _table(arrays: Mapping[str, Any]) -> str:
     return ", ".join(few) + (", ..." if len(arrays) > 12 else "") or "nothing"
 
 
-def _order(store: OpenStore, cube: str, axes: str | None) -> str:
+def axis_order(arrays: Mapping[str, Any], cube: str, axes: str | None) -> str:
     """The order of the cube's axes, a letter each.
 
     Raises:
         InputDataError: Neither the dimensions' names nor `axes` tell.
         UsageError: `axes` is no order.
     """
-    shape = store.arrays[cube].shape
+    shape = arrays[cube].shape
     with zarr_errors("what it says of its cube cannot be understood"):
-        names = dimension_names(store.arrays[cube])
-        spectral = spectral_dimension(store.arrays, cube)
+        names = dimension_names(arrays[cube])
+        spectral = spectral_dimension(arrays, cube)
     if axes is not None:
         return given_order(checked_axes(axes), names, shape)
     return named_order(names, shape, spectral)

@@ -1,0 +1,193 @@
+"""Any netCDF-4 or HDF5 file with a cube: CF conventions, names of dimensions, or `--axes`.
+
+The file is shown to the reader of CF fields (`hsisr.io.zarr.fields`) as the table of arrays that a
+Zarr store is, so both formats are understood in one way.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+
+import h5py
+import numpy as np
+
+from hsisr.errors import InputDataError
+from hsisr.io.products.fields import product_header, swath_georeference
+from hsisr.io.products.hdf import HdfFile, HdfScene, only_source
+from hsisr.io.zarr.fields import ZarrFields
+from hsisr.io.zarr.reader import axis_order, cube_name
+from hsisr.scene.geolocation import Geolocation
+from hsisr.scene.georeference import Georeference
+
+_NO_VARIABLE: Final = "This is a netCDF dimension but not a netCDF variable"
+"""Beginning of the name of a dimension that has no numbers. Source: netCDF-4 file format."""
+_STRUCTURAL: Final = frozenset({"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST"})
+_JSON: Final = ("band_tags", "band_units", "envi_header", "tags")
+"""Attributes of this tool that netCDF has no type for."""
+_LONGITUDES: Final = ("longitude", "lon", "longitudes")
+_LATITUDES: Final = ("latitude", "lat", "latitudes")
+
+
+@dataclass(frozen=True, slots=True)
+class HdfArray:
+    """An array of an HDF5 file with the attributes that one of zarr's has."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    attrs: Mapping[str, Any]
+    metadata: SimpleNamespace
+    fill_value: None = None
+
+
+class HdfStore:
+    """The arrays of a file by their paths, as `hsisr.io.zarr.store.OpenStore` has them."""
+
+    def __init__(self, file: HdfFile) -> None:
+        """`file` stays the caller's to close."""
+        self.file = file
+        self.arrays = {name: _array(file, name, item) for name, item in _datasets(file)}
+        self.attributes = _attributes(file, "/")
+
+    def read(self, name: str, place: Any = ...) -> Any:
+        """Numbers or texts of an array, all or a part."""
+        if self.arrays[name].dtype.kind == "U":
+            return self.file.texts(name)
+        whole: Any = self.file.dataset(name) if place is not ... else self.file.numbers(name)
+        return whole[place]
+
+
+class CfScene(HdfScene):
+    """A cube as CF, or this tool's own attributes, describe it."""
+
+    def __init__(
+        self,
+        path: Path,
+        store: HdfStore,
+        cube: str,
+        axes: str,
+        *,
+        file_format: str = "netCDF",
+        header: Mapping[str, str] | None = None,
+    ) -> None:
+        """`header` are fields of a product, beside those that the file itself carries."""
+        fields = ZarrFields(store, cube, axes)
+        found = fields.metadata()
+        places = _geolocation(store, found.rows, found.cols, found.georeference)
+        place = swath_georeference(places) if places is not None else found.georeference
+        metadata = replace(
+            found,
+            header={**(header or _told(store)), **found.header},
+            georeference=place,
+            geolocation=places,
+        )
+        mask = fields.mask_name()
+        flags = None if mask is None else store.file.dataset(mask)
+        super().__init__(
+            path,
+            store.file,
+            file_format,
+            *only_source(store.file.dataset(cube), axes),
+            metadata,
+            None if flags is None else lambda place: flags[place] != 0,
+        )
+
+
+def open_cf(path: Path, file: HdfFile, variable: str | None, axes: str | None) -> CfScene:
+    """Open the only cube of a file, or the one that is named.
+
+    Args:
+        path: What the user named.
+        file: The open file; closing the scene closes it.
+        variable: Path of the cube in it; None: the only one, or the only one with wavelengths.
+        axes: Order of its axes, such as "brc"; None: by the names of its dimensions.
+
+    Raises:
+        InputDataError: No array, or more than one, can be the cube, or the file is damaged.
+        UsageError: There is no array of that name, or `axes` is no order of r, c and b.
+    """
+    store = HdfStore(file)
+    name = cube_name(store.arrays, variable)
+    return CfScene(path, store, name, axis_order(store.arrays, name, axes))
+
+
+def _told(store: HdfStore) -> dict[str, str]:
+    """What the file's own attributes say of a product. Source: ACDD 1.3."""
+    said = {key: str(value) for key, value in store.attributes.items()}
+    header = product_header(
+        product=said.get("title", ""),
+        level=said.get("processing_level", ""),
+        sensor=said.get("instrument", said.get("sensor", "")),
+        acquired=said.get("time_coverage_start"),
+    )
+    return {key: text for key, text in header.items() if text}
+
+
+def _geolocation(store: HdfStore, rows: int, cols: int, place: Georeference) -> Geolocation | None:
+    """Longitudes and latitudes of each pixel, where there is no map grid and one pair of them."""
+    if place.transform is not None or min(rows, cols) < 2:
+        return None
+    found = []
+    for names in (_LONGITUDES, _LATITUDES):
+        fitting = [
+            name
+            for name, array in store.arrays.items()
+            if array.shape == (rows, cols) and name.rpartition("/")[2].lower() in names
+        ]
+        found.append(fitting[0] if len(fitting) == 1 else None)
+    longitude, latitude = found
+    if longitude is None or latitude is None:
+        return None
+    return Geolocation(
+        longitude=store.file.degrees(longitude, (rows, cols), 180),
+        latitude=store.file.degrees(latitude, (rows, cols), 90),
+    )
+
+
+def _datasets(file: HdfFile) -> Iterator[tuple[str, Any]]:
+    """Every array that lies in the file itself, by its path; bare dimensions are left out."""
+    for name, item in file.walk():
+        bare = _text(item.attrs.get("NAME", b"")).startswith(_NO_VARIABLE)
+        if not bare and item.shape is not None and not item.external and not item.is_virtual:
+            yield name, item
+
+
+def _array(file: HdfFile, name: str, item: Any) -> HdfArray:
+    text = h5py.check_string_dtype(item.dtype) is not None
+    return HdfArray(
+        shape=tuple(item.shape),
+        dtype=np.dtype("U") if text else item.dtype,
+        attrs=_attributes(file, name),
+        metadata=SimpleNamespace(zarr_format=3, dimension_names=_dimension_names(item)),
+    )
+
+
+def _dimension_names(item: Any) -> tuple[str, ...]:
+    """Names of the scales that are attached to the axes; a scale along itself has its own."""
+    if len(item.shape) == 1 and _text(item.attrs.get("CLASS", b"")) == "DIMENSION_SCALE":
+        return (item.name.rpartition("/")[2],)
+    names = [dim[0].name if len(dim) else dim.label for dim in item.dims]
+    return tuple(str(name).rpartition("/")[2] for name in names)
+
+
+def _attributes(file: HdfFile, name: str) -> dict[str, Any]:
+    found = {}
+    for key, value in file.attributes(name).items():
+        if key in _STRUCTURAL or key.startswith("_Netcdf4") or key == "_NCProperties":
+            continue
+        plain = value.tolist() if isinstance(value, np.ndarray) else value
+        found[key] = _decoded(key, plain) if key in _JSON and isinstance(plain, str) else plain
+    return found
+
+
+def _decoded(key: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputDataError(f"attribute {key} holds no JSON where it should ({error})") from error
+
+
+def _text(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)

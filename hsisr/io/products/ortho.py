@@ -1,0 +1,228 @@
+"""From sensor geometry to the map grid of a lookup table, on the finer grid of an output.
+
+The output is first made in sensor geometry, in a temporary file. Then each pixel of the map grid
+takes the number of the sensor pixel whose centre is nearest to its own: the lookup table of the
+product says near which pixels of the observed scene to look, and at pixels that it leaves empty
+there is no data. Distances are those in longitude and latitude, longitudes shortened by the cosine
+of the scene's mean latitude.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from hsisr.errors import UsageError
+from hsisr.io.arrays.axis_order import cut
+from hsisr.io.arrays.raw_reader import PlainNumbers
+from hsisr.io.arrays.raw_writer import RawFile
+from hsisr.io.atomic import TemporaryPlace, require_room, resource_errors
+from hsisr.io.base import SceneWriter
+from hsisr.io.chunking import require_fit
+from hsisr.scene.geolocation import Geolocation, LookupTable
+from hsisr.scene.georeference import Georeference
+from hsisr.scene.metadata import SceneMetadata
+from hsisr.tiling.windows import Window
+
+_REACH: Final = 2
+"""Observed pixels around those that the table names, among which the nearest centre is looked for:
+the table was made for pixels `scale` times as large, whose centres lie up to half of one away."""
+_READ_BYTES: Final = 48 * 2**20
+"""Of the temporary file, as much is read at once."""
+
+
+def ortho_metadata(metadata: SceneMetadata) -> SceneMetadata:
+    """The same scene on the map grid of its lookup table.
+
+    Raises:
+        UsageError: It has none.
+    """
+    places, table = _located(metadata)
+    scale, (rows, cols) = places.scale, table.rows.shape
+    grid = Georeference(crs_wkt=table.crs_wkt, transform=table.transform).finer(scale)
+    return replace(
+        metadata, rows=rows * scale, cols=cols * scale, georeference=grid, geolocation=None
+    )
+
+
+def _located(metadata: SceneMetadata) -> tuple[Geolocation, LookupTable]:
+    places = metadata.geolocation
+    if places is None or places.table is None:
+        raise UsageError(
+            "--ortho needs the lookup table (GLT) of a product in sensor geometry, as EMIT has it; "
+            "leave the option out"
+        )
+    return places, places.table
+
+
+class OrthoWriter(SceneWriter):
+    """Takes a scene in sensor geometry, and writes it on the map grid when all of it is there.
+
+    Args:
+        path: The target.
+        metadata: Of the scene in sensor geometry, with its positions and its lookup table.
+        create: Makes the writer of the target for the metadata on the map grid.
+        overwrite: Replace an existing file.
+
+    Raises:
+        UsageError: There is no lookup table, or invalid pixels could not be told.
+        OutputExistsError: The target exists.
+        ResourceError: There is no room, or no permission.
+    """
+
+    block_rows = block_cols = 1
+
+    def __init__(
+        self,
+        path: Path,
+        metadata: SceneMetadata,
+        create: Callable[[SceneMetadata], SceneWriter],
+        *,
+        overwrite: bool,
+    ) -> None:
+        self.path, self.metadata = path, metadata
+        self._target, self._create = ortho_metadata(metadata), create
+        self._located = _located(metadata)
+        if metadata.stored.nodata is None and metadata.stored.dtype.kind != "f":
+            raise UsageError("--ortho needs a nodata value for pixels that the sensor did not see")
+        self._place = TemporaryPlace(path, overwrite=overwrite, replaceable=lambda _: True)
+        grown = self._place.file("sensor")
+        try:
+            size = np.prod(metadata.shape, dtype=np.int64) * metadata.stored.dtype.itemsize
+            require_room(self._place.folder, path, int(size))
+            with resource_errors(path):
+                self._file = RawFile(grown, metadata.shape, metadata.stored.dtype)
+        except BaseException:
+            self._place.discard()
+            raise
+        self._numbers = PlainNumbers(grown, metadata.stored.dtype, metadata.shape)
+
+    def write(
+        self,
+        numbers: npt.NDArray[Any],
+        *,
+        row: int,
+        col: int,
+        band: int,
+        mask: npt.NDArray[np.bool_] | None = None,  # noqa: ARG002 - nodata says it
+    ) -> None:
+        """Write stored numbers, shape (bands, rows, cols), at a 0-based place of the sensor's."""
+        require_fit(self.metadata, numbers, row=row, col=col, band=band)
+        with resource_errors(self.path):
+            self._file.write(numbers, row=row, col=col, band=band)
+
+    def commit(self) -> Path:
+        """Gather block by block, and commit the target; returns the path to open."""
+        try:
+            self._file.close()
+            with self._create(self._target) as writer:
+                for window in _blocks(self._target, writer):
+                    numbers = self._gathered(window)
+                    writer.write(numbers, row=window.row, col=window.col, band=0)
+            return writer.path
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Remove everything written so far; after `commit` it does nothing."""
+        self._file.close()
+        self._place.discard()
+
+    def _gathered(self, window: Window) -> npt.NDArray[Any]:
+        """The map's numbers in a window, shape (bands, rows, cols)."""
+        bands, stored = self.metadata.bands, self.metadata.stored
+        empty = np.nan if stored.nodata is None else stored.nodata
+        found = np.full((bands, window.rows, window.cols), empty, stored.dtype)
+        nearest = nearest_pixels(*self._located, window)
+        if nearest is None:
+            return found
+        seen, rows, cols = nearest
+        top, left = int(rows.min()), int(cols.min())
+        part = Window(top, left, int(rows.max()) + 1 - top, int(cols.max()) + 1 - left)
+        step = max(1, _READ_BYTES // (part.rows * part.cols * stored.dtype.itemsize))
+        for band in range(0, bands, step):
+            own = range(band, min(band + step, bands))
+            values = cut(self._numbers, "brc", part, own)
+            found[own.start : own.stop][:, seen] = values[:, rows - top, cols - left]
+        return found
+
+
+def nearest_pixels(
+    places: Geolocation, table: LookupTable, window: Window
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.intp], npt.NDArray[np.intp]] | None:
+    """For pixels of a window of the finer map grid, the finer sensor pixels nearest to them.
+
+    Args:
+        places: Of the sensor's pixels.
+        table: The product's.
+        window: Pixels of the map grid, `places.scale` times finer than that of the table.
+
+    Returns:
+        Where the sensor saw something, shape (rows, cols); the sensor's row and column of each of
+        these pixels, in row order. None where it saw nothing at all.
+    """
+    scale = places.scale
+    rows, cols = (np.arange(window.row, window.row_end), np.arange(window.col, window.col_end))
+    own = np.ix_(rows // scale, cols // scale)
+    named_rows, named_cols = np.abs(table.rows[own]), np.abs(table.cols[own])
+    seen = (named_rows > 0) & (named_cols > 0)
+    if not seen.any():
+        return None
+    sides = [
+        (max(0, int(n.min()) - 1 - _REACH) * scale, min(size, (int(n.max()) + _REACH) * scale))
+        for n, size in zip((named_rows[seen], named_cols[seen]), places.shape, strict=True)
+    ]
+    (top, bottom), (left, right) = sides
+    tree, places_of = _tree(places, top, bottom, left, right)
+    _, nearest = tree.query(_centres(table, rows, cols, scale, places)[seen])
+    inside = np.unravel_index(places_of[nearest], (bottom - top, right - left))
+    return seen, inside[0] + top, inside[1] + left
+
+
+def _tree(
+    places: Geolocation, top: int, bottom: int, left: int, right: int
+) -> tuple[Any, npt.NDArray[np.intp]]:
+    """A search tree over sensor pixels with a known place, and their positions in the part."""
+    from scipy.spatial import cKDTree  # late: only --ortho needs it
+
+    longitude, latitude = places.positions(top, bottom, left, right)
+    points = _plane(places, longitude.ravel(), latitude.ravel())
+    known = np.flatnonzero(np.isfinite(points).all(axis=1))
+    return cKDTree(points[known]), known
+
+
+def _centres(
+    table: LookupTable,
+    rows: npt.NDArray[np.intp],
+    cols: npt.NDArray[np.intp],
+    scale: int,
+    places: Geolocation,
+) -> npt.NDArray[np.float64]:
+    """Centres of the map's pixels in the plane of the search, shape (rows, cols, 2)."""
+    c, r = np.meshgrid((cols + 0.5) / scale, (rows + 0.5) / scale)
+    t = table.transform
+    x, y = t.c + t.a * c + t.b * r, t.f + t.d * c + t.e * r
+    return _plane(places, x.ravel(), y.ravel()).reshape(*x.shape, 2)
+
+
+def _plane(
+    places: Geolocation, longitude: npt.NDArray[np.float64], latitude: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Degrees, longitudes counted from the middle of the scene and shortened."""
+    middle = float(np.nanmean(places.latitude))
+    first = float(places.longitude.flat[np.isfinite(places.longitude).argmax()])
+    turned = (longitude - first + 180) % 360 - 180
+    return np.stack([turned * np.cos(np.deg2rad(middle)), latitude], axis=1)
+
+
+def _blocks(metadata: SceneMetadata, writer: SceneWriter) -> list[Window]:
+    """Windows that are whole blocks of the file, about as large as 256 pixels square."""
+    high, wide = (max(side, 256 // side * side) for side in (writer.block_rows, writer.block_cols))
+    return [
+        Window(row, col, min(high, metadata.rows - row), min(wide, metadata.cols - col))
+        for row in range(0, metadata.rows, high)
+        for col in range(0, metadata.cols, wide)
+    ]

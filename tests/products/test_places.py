@@ -1,0 +1,226 @@
+"""Scenes in sensor geometry: positions on the finer grid, beside outputs, and the map grid."""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import pytest
+import rasterio
+from rasterio.warp import Resampling, reproject
+
+from hsisr.io.open import find_scenes, open_scene
+from hsisr.io.products.ortho import nearest_pixels
+from hsisr.scene.geolocation import Geolocation
+from hsisr.tiling.windows import Window
+from tests.products.fixtures import write_emit
+from tests.program import hsisr
+
+xarray = pytest.importorskip("xarray")
+ROWS, COLS, BANDS = 24, 20, 12
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("emit") / "EMIT.nc"
+    write_emit(path, rows=ROWS, cols=COLS, every=24)
+    return path
+
+
+def made(product: Path, output: Path, *more: str) -> Path:
+    done = hsisr("upscale", product, "-o", output, "-s", 2, "-m", "bicubic", *more)
+    assert done.exit_code == 0, done.stderr
+    return output
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_a_plane_of_positions_is_met_exactly(scale: int) -> None:
+    r, c = np.mgrid[:5, :4] + 0.5
+    places = Geolocation(longitude=10 + 0.1 * c + 0.02 * r, latitude=50 - 0.1 * r + 0.01 * c)
+    fine = places.finer(scale)
+    r, c = (np.mgrid[: 5 * scale, : 4 * scale] + 0.5) / scale
+    longitude, latitude = fine.positions(0, 5 * scale)
+    np.testing.assert_allclose(longitude, 10 + 0.1 * c + 0.02 * r, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(latitude, 50 - 0.1 * r + 0.01 * c, rtol=0, atol=1e-12)
+    part = fine.positions(3, 7, 2, 5)
+    np.testing.assert_allclose(part[0], longitude[3:7, 2:5], rtol=0, atol=1e-12)
+    back = fine.coarser(scale)
+    np.testing.assert_allclose(back.longitude, places.longitude, rtol=0, atol=1e-12)
+
+
+def test_positions_cross_the_date_line() -> None:
+    c = np.arange(6) * 0.2 + np.zeros((3, 1))
+    longitude = (179.5 + c + 180) % 360 - 180
+    fine = Geolocation(longitude=longitude, latitude=np.zeros((3, 6))).finer(2)
+    steps = np.diff(fine.positions(0, 6)[0], axis=1) % 360
+    np.testing.assert_allclose(steps, 0.1, atol=1e-9)
+
+
+def test_unknown_positions_stay_unknown() -> None:
+    longitude = np.arange(12.0).reshape(3, 4)
+    longitude[1, 1] = np.nan
+    places = Geolocation(longitude=longitude, latitude=np.zeros((3, 4)))
+    assert np.isnan(places.finer(2).positions(2, 4)[0][:, 2:4]).all()
+    assert len(places.control_points()) == 11
+
+
+def test_positions_lie_beside_a_geotiff(product: Path, tmp_path: Path) -> None:
+    made(product, tmp_path / "fine.tif")
+    with open_scene(product) as scene, rasterio.open(tmp_path / "fine.lonlat.tif") as beside:
+        assert scene.metadata.geolocation is not None
+        expected = scene.metadata.geolocation.finer(2).positions(0, 2 * ROWS)
+        assert beside.descriptions == ("longitude", "latitude")
+        np.testing.assert_array_equal(beside.read(), expected)
+    again = hsisr("upscale", product, "-o", tmp_path / "fine.tif", "-s", 2, "-m", "bicubic")
+    assert again.exit_code == 1
+    assert find_scenes(tmp_path) == [tmp_path / "fine.tif"]
+
+
+@pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
+def test_netcdf_holds_positions_that_others_understand(product: Path, tmp_path: Path) -> None:
+    path = made(product, tmp_path / "fine.nc")
+    with h5py.File(product) as observed:
+        corner = [float(observed[f"location/{name}"][-1, -1]) for name in ("lon", "lat")]
+    with xarray.open_dataset(path) as file:
+        assert file["data"].shape == (BANDS, 2 * ROWS, 2 * COLS)
+        assert {"longitude", "latitude", "wavelength"} <= set(file["data"].coords)
+        blocks = [file[name].to_numpy()[-2:, -2:].mean() for name in ("longitude", "latitude")]
+        np.testing.assert_allclose(blocks, corner, atol=3e-5)
+        assert np.isnan(file["data"].to_numpy()[:, :4, :6]).all()
+    with rasterio.open(f"netcdf:{path}:data") as gdal:
+        assert gdal.count == BANDS
+        told = gdal.tags(ns="GEOLOCATION")
+        assert told["X_DATASET"].endswith(":longitude")
+        assert told["GEOREFERENCING_CONVENTION"] == "PIXEL_CENTER"
+    with open_scene(path) as ours, open_scene(product) as observed_scene:
+        assert ours.metadata.spectral_axis == observed_scene.metadata.spectral_axis
+        assert ours.metadata.header == observed_scene.metadata.header
+        assert ours.metadata.stored == observed_scene.metadata.stored
+
+
+def by_brute_force(scene: Any, scale: int) -> tuple[Any, Any]:
+    """For each pixel of the finer map grid: seen or not, and its distance to the nearest centre."""
+    places, table = scene.metadata.geolocation, scene.metadata.geolocation.table
+    lon, lat = places.finer(scale).positions(0, scene.metadata.rows * scale)
+    shorter = np.cos(np.deg2rad(places.latitude.mean()))
+    t = table.transform
+    rows, cols = (n * scale for n in table.rows.shape)
+    x = t.c + t.a * (np.arange(cols) + 0.5) / scale
+    y = t.f + t.e * (np.arange(rows) + 0.5) / scale
+    far = np.empty((rows, cols))
+    for row in range(rows):
+        squares = ((lon.ravel() - x[:, None]) * shorter) ** 2 + (lat.ravel() - y[row]) ** 2
+        far[row] = squares.min(axis=1)
+    return (table.rows != 0).repeat(scale, 0).repeat(scale, 1), np.sqrt(far)
+
+
+def distances(scene: Any, scale: int, window: Window) -> npt.NDArray[np.float64]:
+    """What `nearest_pixels` finds, as distances; NaN where it finds nothing."""
+    places = scene.metadata.geolocation.finer(scale)
+    table = places.table
+    found = nearest_pixels(places, table, window)
+    far = np.full((window.rows, window.cols), np.nan)
+    if found is None:
+        return far
+    seen, rows, cols = found
+    lon, lat = places.positions(0, scene.metadata.rows * scale)
+    r, c = np.nonzero(seen)
+    x = table.transform.c + table.transform.a * (c + window.col + 0.5) / scale
+    y = table.transform.f + table.transform.e * (r + window.row + 0.5) / scale
+    shorter = np.cos(np.deg2rad(places.latitude.mean()))
+    far[seen] = np.hypot((lon[rows, cols] - x) * shorter, lat[rows, cols] - y)
+    return far
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_the_finer_lookup_table_names_nearest_neighbours(product: Path, scale: int) -> None:
+    with open_scene(product) as scene:
+        seen, far = by_brute_force(scene, scale)
+        rows, cols = seen.shape
+        found = np.block(
+            [
+                [
+                    distances(scene, scale, Window(r, c, min(30, rows - r), min(30, cols - c)))
+                    for c in range(0, cols, 30)
+                ]
+                for r in range(0, rows, 30)
+            ]
+        )
+    assert (np.isfinite(found) == seen).all()
+    np.testing.assert_allclose(found[seen], far[seen], rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.shared
+def test_a_real_lookup_table_is_refined_to_nearest_neighbours(shared_data: Path) -> None:
+    """Of a real EMIT crop of 200 x 200 pixels, in windows; 0.2 s of brute force each."""
+    path = next((shared_data / "formats/products").glob("EMIT_L1B_OBS*.nc"))
+    with open_scene(path, variable="obs") as scene:
+        places, scale = scene.metadata.geolocation, 4
+        assert places is not None
+        fine = places.finer(scale)
+        table = fine.table
+        assert table is not None
+        lon, lat = fine.positions(0, scene.metadata.rows * scale)
+        shorter = np.cos(np.deg2rad(places.latitude.mean()))
+        for row, col in ((400, 600), (640, 300), (900, 800)):
+            found = distances(scene, scale, Window(row, col, 12, 12))
+            seen = np.isfinite(found)
+            assert seen.any()
+            r, c = np.nonzero(seen)
+            x = table.transform.c + table.transform.a * (c + col + 0.5) / scale
+            y = table.transform.f + table.transform.e * (r + row + 0.5) / scale
+            for at, (here_x, here_y) in enumerate(zip(x, y, strict=True)):
+                far = np.hypot((lon - here_x) * shorter, lat - here_y).min()
+                assert found[r[at], c[at]] == pytest.approx(far, rel=1e-6)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".nc", ".hdr"])
+def test_ortho_outputs_lie_where_gdal_warps_the_swath(
+    product: Path, suffix: str, tmp_path: Path
+) -> None:
+    swath, path = made(product, tmp_path / "swath.nc"), tmp_path / f"map{suffix}"
+    made(product, path, "--ortho")
+    with open_scene(path) as scene, h5py.File(product) as observed:
+        west, step, _, north, _, _ = observed.attrs["geotransform"]
+        shape = observed["location/glt_x"].shape
+        transform = scene.metadata.georeference.transform
+        assert transform is not None
+        assert transform.almost_equals(rasterio.Affine(step / 2, 0, west, 0, -step / 2, north))
+        assert rasterio.CRS.from_wkt(scene.metadata.georeference.crs_wkt or "").is_geographic
+        assert scene.metadata.shape == (BANDS, 2 * shape[0], 2 * shape[1])
+        ours = scene.read(bands=[2])
+    with xarray.open_dataset(swath) as file:
+        longitude, latitude = file["longitude"].to_numpy(), file["latitude"].to_numpy()
+        band = file["data"].to_numpy()[2]
+    warped = np.full(ours.values.shape[1:], np.nan, np.float32)
+    reproject(
+        band,
+        warped,
+        src_crs=rasterio.CRS.from_epsg(4326),
+        dst_crs=rasterio.CRS.from_epsg(4326),
+        dst_transform=transform,
+        src_geoloc_array=(longitude, latitude),
+        resampling=Resampling.nearest,
+        src_nodata=np.nan,
+        dst_nodata=np.nan,
+    )
+    both = ours.valid[0] & np.isfinite(warped)
+    assert both.mean() > 0.3
+    # rasterio takes the positions for those of corners: half a pixel of a smooth scene
+    np.testing.assert_allclose(ours.values[0][both], warped[both], atol=0.02)
+
+
+def test_ortho_needs_a_lookup_table(product: Path, tmp_path: Path) -> None:
+    swath = made(product, tmp_path / "swath.nc")
+    told = hsisr("upscale", swath, "-o", tmp_path / "x.tif", "-m", "bicubic", "--ortho")
+    assert told.exit_code == 2
+    assert "--ortho needs the lookup table (GLT)" in told.stderr
+
+
+def test_a_finished_ortho_output_is_known_again(product: Path, tmp_path: Path) -> None:
+    path = made(product, tmp_path / "map.tif", "--ortho")
+    for leave in (True, False):
+        more = ("--skip-existing", *(("--ortho",) if leave else ()))
+        told = hsisr("upscale", product, "-o", path, "-s", 2, "-m", "bicubic", *more)
+        assert ("left out" in told.stderr) == leave
