@@ -25,8 +25,8 @@ def open_scene(path: str | Path, *, variable: str | None = None, axes: str | Non
         path: A name: of a file, a folder of single-band images, or a Zarr store; or the
             URL of a file or a Zarr store; or a name in one of GDAL's virtual file systems.
         variable: For MATLAB, netCDF and HDF5 files and Zarr stores, the name of the cube.
-        axes: For MATLAB, NumPy, netCDF and HDF5 files, Zarr stores and TIFF stacks, the order of the cube's
-            axes: the letters r, c and b, for example "rcb" for (rows, cols, bands).
+        axes: For MATLAB, NumPy, netCDF and HDF5 files, Zarr stores and TIFF stacks, the order of
+            the cube's axes: the letters r, c and b, for example "rcb" for (rows, cols, bands).
 
     Raises:
         InputDataError: The scene cannot be read as it is; the message names the path.

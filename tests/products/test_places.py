@@ -208,7 +208,7 @@ def test_ortho_outputs_lie_where_gdal_warps_the_swath(
     both = ours.valid[0] & np.isfinite(warped)
     assert both.mean() > 0.3
     # rasterio takes the positions for those of corners: half a pixel of a smooth scene
-    np.testing.assert_allclose(ours.values[0][both], warped[both], atol=0.02)
+    np.testing.assert_allclose(ours.values[0][both], warped[both], atol=0.05)
 
 
 def test_ortho_needs_a_lookup_table(product: Path, tmp_path: Path) -> None:
