@@ -1,32 +1,71 @@
 """hsisr: single-image super-resolution of hyperspectral scenes.
 
-The Python interface mirrors the command line: `hsisr.upscale` makes a finer scene file,
-`hsisr.open_scene` reads any supported file by windows. Both load on first use, so that importing
-`hsisr` costs nothing.
+The functions take the options of the command line as keywords and return typed results::
+
+    hsisr.upscale("scene.tif", "finer.tif", scale=4, progress=True)
+
+Each loads on first use, so that importing `hsisr` costs nothing.
 """
 
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hsisr.commands.upscale import upscale
+    from hsisr.commands.degrade import DegradeOptions
+    from hsisr.commands.evaluate import EvaluateOptions
+    from hsisr.commands.python.arrays import upscale_array
+    from hsisr.commands.python.functions import degrade, evaluate, info, upscale
+    from hsisr.commands.python.training import train
+    from hsisr.commands.training_options import TrainOptions
     from hsisr.engine.options import UpscaleOptions
+    from hsisr.errors import HsisrError
     from hsisr.io.open import open_scene
+    from hsisr.weights.model import load_model
 
 __version__ = version("hsisr")
-__all__ = ["UpscaleOptions", "__version__", "open_scene", "upscale"]
 
 _HOMES = {
+    "DegradeOptions": "hsisr.commands.degrade",
+    "EvaluateOptions": "hsisr.commands.evaluate",
+    "HsisrError": "hsisr.errors",
+    "TrainOptions": "hsisr.commands.training_options",
     "UpscaleOptions": "hsisr.engine.options",
+    "degrade": "hsisr.commands.python.functions",
+    "evaluate": "hsisr.commands.python.functions",
+    "info": "hsisr.commands.python.functions",
+    "load_model": "hsisr.weights.model",
     "open_scene": "hsisr.io.open",
-    "upscale": "hsisr.commands.upscale",
+    "train": "hsisr.commands.python.training",
+    "upscale": "hsisr.commands.python.functions",
+    "upscale_array": "hsisr.commands.python.arrays",
 }
+__all__ = [
+    "DegradeOptions",
+    "EvaluateOptions",
+    "HsisrError",
+    "TrainOptions",
+    "UpscaleOptions",
+    "__version__",
+    "degrade",
+    "evaluate",
+    "info",
+    "load_model",
+    "open_scene",
+    "train",
+    "upscale",
+    "upscale_array",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name from its room on first use."""
+    """Load a public name on first use (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module 'hsisr' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    globals()[name] = found = getattr(import_module(_HOMES[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -90,6 +90,13 @@ class DegradeResult:
     moved_values: int
     """Valid numbers that did not fit the data type, or met nodata, and were moved."""
 
+    def __repr__(self) -> str:
+        bands, rows, cols = self.input_shape
+        return (
+            f"DegradeResult({self.output.name!r}: {bands} bands, {rows} x {cols} -> "
+            f"{self.output_shape[1]} x {self.output_shape[2]}, {self.method})"
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}

@@ -90,6 +90,10 @@ class Report:
     """With the observed scene."""
     thresholds: tuple[Threshold, ...]
 
+    def __repr__(self) -> str:
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in self.values.items())
+        return f"Report({self.estimate.name!r}: {figures})"
+
     @property
     def values(self) -> dict[str, float]:
         """All figures by name; NaN where undefined."""

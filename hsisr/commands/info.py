@@ -32,6 +32,9 @@ class SceneInfo:
     masked: bool = False
     """The file has a mask or alpha band that says where it holds data."""
 
+    def __repr__(self) -> str:
+        return f"SceneInfo({self.path.name!r}: {self.format}, {self.metadata!r})"
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; unknown ones are null."""
         meta, axis, stored = self.metadata, self.metadata.spectral_axis, self.metadata.stored

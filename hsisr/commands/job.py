@@ -49,6 +49,14 @@ class UpscaleResult:
     """Valid numbers that did not fit the data type, or met nodata, and were moved."""
     seconds: float = 0.0
 
+    def __repr__(self) -> str:
+        bands, rows, cols = self.input_shape
+        _, fine_rows, fine_cols = self.output_shape
+        return (
+            f"UpscaleResult({self.output.name!r}: {bands} bands, {rows} x {cols} -> {fine_rows} x "
+            f"{fine_cols}, {self.model}, {self.seconds:.1f} s)"
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         names = self.__dataclass_fields__

@@ -55,6 +55,12 @@ class TrainResult:
     first: bool = True
     """This is the process that reports."""
 
+    def __repr__(self) -> str:
+        gain = ""
+        if self.score is not None and self.bicubic is not None:
+            gain = f", {self.score:.2f} dB ({self.score - self.bicubic:+.2f} against bicubic)"
+        return f"TrainResult({str(self.out)!r}: {self.ending} after {self.steps} steps{gain})"
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         plain = dataclasses.asdict(self)

@@ -117,6 +117,9 @@ class Scene(ABC):
             "data, let the file name it as nodata, else scale the numbers"
         )
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.path.name!r}: {self.metadata!r})"
+
     def __enter__(self) -> Self:
         return self
 

@@ -33,6 +33,10 @@ class Cube:
         if self.spectral_axis.count != self.bands:
             raise InputDataError(f"{self.spectral_axis.count} bands named, {self.bands} given")
 
+    def __repr__(self) -> str:
+        _, rows, cols = self.values.shape
+        return f"Cube({self.bands} bands, {rows} x {cols}, {self.valid.mean():.1%} valid)"
+
     @property
     def bands(self) -> int:
         """Number of spectral bands."""

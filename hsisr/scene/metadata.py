@@ -51,6 +51,11 @@ class SceneMetadata:
                 f"{(self.rows, self.cols)}"
             )
 
+    def __repr__(self) -> str:
+        seen = self.spectral_axis.wavelengths_nm
+        span = f", {min(seen):g} to {max(seen):g} nm" if seen else ""
+        return f"{self.bands} bands, {self.rows} x {self.cols}, {self.stored.dtype}{span}"
+
     @property
     def bands(self) -> int:
         """Number of spectral bands."""

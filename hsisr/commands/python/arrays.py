@@ -1,0 +1,324 @@
+"""`hsisr.upscale_array`: arrays in memory through the engine that upscales files.
+
+An array is read as a scene and written by a writer that keeps the numbers, so that tiling, band
+groups, agreement with the observed pixels and rounding are those of `hsisr upscale`: an array gives
+the numbers that the same scene gives in a GeoTIFF.
+"""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from hsisr.commands.job import Job
+from hsisr.commands.model_choice import ChosenModel, choose_model
+from hsisr.commands.python.keywords import chosen_options
+from hsisr.commands.python.progress import Progress, shown
+from hsisr.engine.device import device_named, torch_threads
+from hsisr.engine.memory_estimate import Room, room_at_hand
+from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.plan import Plan
+from hsisr.engine.statistics import BandStatistics
+from hsisr.engine.stitch import stitch
+from hsisr.errors import UsageError
+from hsisr.io.arrays.axis_order import checked_axes, cut, sizes
+from hsisr.io.base import Scene, SceneWriter, TargetOptions
+from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.quantisation import StoredNumbers
+from hsisr.scene.spectral_axis import SpectralAxis
+from hsisr.tiling.windows import Window
+from hsisr.weights.model import Model
+
+_OF_FILES: Final = (
+    *("scheduler", "format", "creation_options", "overviews", "overwrite", "resume"),
+    *("variable", "axes", "quicklook"),
+)
+"""Options that mean nothing for an array."""
+_NAME: Final = Path("array.tif")
+"""Stands for input and output in messages and plans; nothing is written."""
+
+
+class ArrayScene(Scene):
+    """An array in memory as a scene.
+
+    Args:
+        array: 3-D; anything that slices like NumPy.
+        axes: Order of its axes, such as "brc".
+        metadata: Fits the array.
+        mask: True where there is data, shape (rows, cols); None: no mask.
+    """
+
+    format = "array"
+
+    def __init__(
+        self, array: Any, axes: str, metadata: SceneMetadata, mask: npt.NDArray[np.bool_] | None
+    ) -> None:
+        self.path, self.metadata = Path("array"), metadata
+        self._array, self._axes, self._mask = array, axes, mask
+
+    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
+        """See `Scene.read_stored`."""
+        return cut(self._array, self._axes, window, bands)
+
+    def read_mask(self, window: Window) -> npt.NDArray[np.bool_] | None:
+        """See `Scene.read_mask`."""
+        if self._mask is None:
+            return None
+        return self._mask[window.row : window.row_end, window.col : window.col_end]
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class ArrayWriter(SceneWriter):
+    """Keeps what is written, for the HR rows and columns of a window.
+
+    Args:
+        metadata: Of the whole output.
+        window: What is kept, in HR pixels.
+    """
+
+    block_rows = block_cols = 1
+
+    def __init__(self, metadata: SceneMetadata, window: Window) -> None:
+        self.path, self.metadata, self._window = _NAME, metadata, window
+        shape = metadata.bands, window.rows, window.cols
+        self.numbers = np.empty(shape, metadata.stored.dtype)
+        self.mask = np.ones((window.rows, window.cols), np.bool_)
+
+    def write(
+        self,
+        numbers: npt.NDArray[Any],
+        *,
+        row: int,
+        col: int,
+        band: int,
+        mask: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
+        """See `SceneWriter.write`."""
+        bands, rows, cols = numbers.shape
+        top, left = row - self._window.row, col - self._window.col
+        place = slice(top, top + rows), slice(left, left + cols)
+        self.numbers[band : band + bands, *place] = numbers
+        if mask is not None:
+            self.mask[place] = mask
+
+    def commit(self) -> Path:
+        """The numbers are there already."""
+        return self.path
+
+    def discard(self) -> None:
+        """Nothing lies anywhere."""
+
+
+def upscale_array(
+    cube: npt.ArrayLike,
+    *,
+    axes: str | None = None,
+    wavelengths: Sequence[float] | None = None,
+    good: Sequence[bool] | None = None,
+    mask: npt.ArrayLike | None = None,
+    nodata: float | None = None,
+    model: str | Model | None = None,
+    progress: Progress = None,
+    **keywords: Any,
+) -> npt.NDArray[Any]:
+    """Make an array with `scale` times as many rows and columns.
+
+    The numbers are those that `hsisr upscale` writes for the same scene in a GeoTIFF.
+
+    Args:
+        cube: 3-D array of stored numbers, in any order of axes. NaN and, of a masked array, masked
+            pixels are invalid.
+        axes: The order of its axes: "brc" for (bands, rows, cols), "rcb" for (rows, cols, bands).
+            None: by `wavelengths`, if they are as many as one axis is long and no other.
+        wavelengths: Band centres in nanometres, one per band.
+        good: One per band: False for a band that is interpolated beside the network.
+        mask: True where there is data, shape (rows, cols).
+        nodata: A number in the cube that means "no data".
+        model: An interpolation, the name or file of weights, or what `load_model` gave; None: the
+            released weights of the scale.
+        progress: As in `upscale`.
+        keywords: Fields of `UpscaleOptions` that concern no files, such as scale, tile or dtype.
+
+    Returns:
+        The same order of axes and, without `dtype`, the same type. With a mask (or a masked array)
+        and integers without nodata a masked array; elsewhere invalid pixels are nodata or NaN.
+
+    Raises:
+        InputDataError: The array has another shape or no real numbers, or fields do not fit it.
+        UsageError: The order of the axes is not stated, or an option is unknown or impossible.
+        WeightsError: The model cannot be found or used.
+
+    >>> cube = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    >>> upscale_array(cube, axes="brc", scale=2, model="bicubic").shape
+    (2, 6, 8)
+    """
+    options, chosen = array_options(None, model, keywords)
+    array = np.asanyarray(cube)
+    order = _order(array.shape, axes, wavelengths)
+    bands, rows, cols = sizes(array.shape, order)
+    valid = None if mask is None else np.asarray(mask, np.bool_)
+    if isinstance(array, np.ma.MaskedArray):
+        array, valid = _without_mask(array, order, valid, nodata)
+    if valid is not None and valid.shape != (rows, cols):
+        raise UsageError(f"mask: found shape {valid.shape}, expected (rows, cols) {rows, cols}")
+    metadata = SceneMetadata(
+        rows=rows,
+        cols=cols,
+        stored=StoredNumbers(dtype=array.dtype.newbyteorder("="), nodata=nodata),
+        spectral_axis=SpectralAxis(
+            count=bands,
+            wavelengths_nm=_nanometres(wavelengths),
+            good=None if good is None else tuple(bool(flag) for flag in good),
+        ),
+    )
+    scene = ArrayScene(array, order, metadata, valid)
+    with shown(progress, "array") as advance, torch_threads(threads_for(options, chosen)):
+        job = prepared(scene, options, chosen)
+        writer = computed(job, job.plan, advance=advance)
+    made = writer.numbers.transpose(["brc".index(axis) for axis in order])
+    if not job.target.masked:
+        return made
+    hidden = np.broadcast_to(~writer.mask, writer.numbers.shape)
+    return np.ma.MaskedArray(made, hidden.transpose(["brc".index(axis) for axis in order]))
+
+
+def array_options(
+    given: UpscaleOptions | None, model: str | Model | None, keywords: dict[str, Any]
+) -> tuple[UpscaleOptions, ChosenModel]:
+    """Checked options, and the model that they or an object name.
+
+    Raises:
+        UsageError: An option is unknown, impossible or of files.
+        WeightsError: The model cannot be found or used.
+    """
+    if foreign := [name for name in keywords if name in _OF_FILES]:
+        raise UsageError(f"found the option {foreign[0]!r}, which concerns files, not arrays")
+    if isinstance(model, Model):
+        keywords = {**keywords, "model": model.name}
+        options = chosen_options(UpscaleOptions, given, keywords)
+        return options, ChosenModel(model.name, model.of_scale(options.scale))
+    if model is not None:
+        keywords = {**keywords, "model": str(model)}
+    options = chosen_options(UpscaleOptions, given, keywords)
+    unset = {f.name: f.default for f in fields(UpscaleOptions) if f.name in _OF_FILES}
+    if set_ := [n for n, v in unset.items() if getattr(options, n) and getattr(options, n) != v]:
+        raise UsageError(f"found the option {set_[0]!r}, which concerns files, not arrays")
+    return options, choose_model(options)
+
+
+def threads_for(options: UpscaleOptions, model: ChosenModel) -> int | None:
+    """Threads for torch; None: all. Planes of an interpolation are too small to share."""
+    return 1 if model.weights is None else options.threads
+
+
+def prepared(
+    scene: Scene,
+    options: UpscaleOptions,
+    model: ChosenModel,
+    room: Room | None = None,
+    statistics: BandStatistics | None = None,
+) -> Job:
+    """Everything about an array that is decided before its first tile."""
+    room = room or room_at_hand(device_named(options.device))
+    return Job.prepare(scene, _NAME, options, TargetOptions(), model, room, statistics)
+
+
+def computed(
+    job: Job,
+    plan: Plan,
+    *,
+    advance: Any = None,
+    strip: tuple[int, int] | None = None,
+    window: Window | None = None,
+) -> ArrayWriter:
+    """Upscale as planned.
+
+    Args:
+        job: What is decided.
+        plan: Of the job.
+        advance: Called with the tiles finished and the tiles in all.
+        strip: Number of the only panel, and of its only row of tiles, that is wanted; None: all.
+        window: What they fill, in HR pixels; None: all.
+    """
+    _, rows, cols = job.metadata.shape
+    writer = ArrayWriter(job.metadata, window or Window(0, 0, rows, cols))
+    done = 0
+
+    def count(tiles: int) -> None:
+        nonlocal done
+        done += tiles
+        if advance is not None:
+            advance(done, plan.tiles)
+
+    stitch(
+        job.scene,
+        job.bands,
+        writer,
+        plan,
+        consistent=job.options.consistency,
+        masked=job.target.masked,
+        advance=count,
+        only=None if strip is None else (strip,),
+    )
+    return writer
+
+
+def _order(shape: tuple[int, ...], axes: str | None, wavelengths: Sequence[float] | None) -> str:
+    """The order of the axes, stated or told by the number of wavelengths."""
+    if len(shape) != 3:
+        raise UsageError(f"found an array of shape {shape}, expected bands, rows and columns")
+    if axes is not None:
+        order = checked_axes(axes)
+        if wavelengths is not None and len(wavelengths) != shape[order.index("b")]:
+            raise UsageError(
+                f"axes {axes!r}: found {shape[order.index('b')]} bands in shape {shape} and "
+                f"{len(wavelengths)} wavelengths; name the axis that has one entry per wavelength"
+            )
+        return order
+    fitting = [
+        n for n, size in enumerate(shape) if wavelengths is not None and size == len(wavelengths)
+    ]
+    if len(fitting) != 1:
+        raise UsageError(
+            f"found an array of shape {shape}, whose band axis is not known; say axes='brc' for "
+            "(bands, rows, cols) or axes='rcb' for (rows, cols, bands)"
+        )
+    return ("brc", "rbc", "rcb")[fitting[0]]
+
+
+def _nanometres(wavelengths: Sequence[float] | None) -> tuple[float, ...] | None:
+    if wavelengths is None:
+        return None
+    found = tuple(float(one) for one in wavelengths)
+    if found and max(found) < 100:
+        raise UsageError(
+            f"wavelengths: found {min(found):g} to {max(found):g}, expected nanometres; multiply "
+            "micrometres by 1000"
+        )
+    return found
+
+
+def _without_mask(
+    array: "np.ma.MaskedArray[Any, Any]",
+    order: str,
+    valid: npt.NDArray[np.bool_] | None,
+    nodata: float | None,
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]:
+    """Plain numbers and a mask of pixels; masks that differ by band need NaN or nodata.
+
+    Raises:
+        UsageError: They differ and the numbers have neither.
+    """
+    hidden = np.ma.getmaskarray(array)
+    by_pixel = hidden.transpose([order.index(axis) for axis in "brc"])
+    if array.dtype.kind == "f" or nodata is not None:
+        return array.filled(np.nan if nodata is None else nodata), valid
+    if not (by_pixel == by_pixel[0]).all():
+        raise UsageError("the mask differs from band to band; give nodata=, a number not in use")
+    shown_pixels = ~by_pixel[0]
+    return np.asarray(array.data), shown_pixels if valid is None else valid & shown_pixels

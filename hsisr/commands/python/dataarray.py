@@ -1,0 +1,240 @@
+"""`hsisr.upscale(DataArray)`: xarray in and out, Dask arrays computed strip by strip when asked.
+
+What a DataArray says of its bands and its place stands in its coordinates and attributes, as
+rioxarray and CF write them; they are carried over on the finer grid.
+"""
+
+import json
+import warnings
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from hsisr.commands.python.arrays import (
+    ArrayScene,
+    array_options,
+    computed,
+    prepared,
+    threads_for,
+)
+from hsisr.commands.python.lazy import is_lazy, lazily_upscaled
+from hsisr.commands.python.progress import Progress, shown
+from hsisr.engine.device import device_named, torch_threads
+from hsisr.engine.memory_estimate import room_at_hand
+from hsisr.engine.options import UpscaleOptions
+from hsisr.errors import HsisrWarning, InputDataError, UsageError
+from hsisr.io.spectral_fields import SpectralSource, merged_axis
+from hsisr.resume.provenance import PREFIX
+from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.quantisation import StoredNumbers
+from hsisr.scene.spectral_axis import NM_PER_UNIT, SpectralAxis
+
+if TYPE_CHECKING:
+    from xarray import DataArray
+
+_ROWS: Final = ("y", "lat", "latitude", "northing", "row", "rows", "line", "lines", "downtrack")
+_COLS: Final = (
+    "x",
+    "lon",
+    "longitude",
+    "easting",
+    "col",
+    "cols",
+    "sample",
+    "samples",
+    "crosstrack",
+)
+_CENTRES: Final = ("wavelength", "wavelengths", "wavelength_nm", "center_wavelength")
+_GOOD: Final = ("good", "bbl", "good_wavelengths")
+_UNEVEN: Final = 0.01
+"""Part of a step by which coordinates may miss an even grid, as map coordinates in float32 do."""
+
+
+def upscale_dataarray(
+    array: "DataArray",
+    options: UpscaleOptions | None = None,
+    *,
+    axes: str | None = None,
+    progress: Progress = None,
+    **keywords: Any,
+) -> "DataArray":
+    """Make a DataArray with `scale` times as many rows and columns.
+
+    Dimensions keep names and order; coordinates along rows and columns get the centres of the finer
+    pixels, the others stay; attributes stay, and tell beside that how the result came to be. Where
+    the array is one of Dask, its band statistics are computed now, in one pass where a network
+    needs them, and the result strip by strip when it is asked for.
+
+    Args:
+        array: Bands, rows and columns in any order. Wavelengths are read from a coordinate
+            `wavelength` along the bands (nanometres unless its `units` say otherwise), bad bands
+            from `good` or `bbl`, nodata from the attribute `_FillValue`; NaN is invalid.
+        options: How; keywords change it.
+        axes: The meaning of the dimensions, such as "brc"; None: by their names (x, y, lon, lat,
+            ...), the remaining one being the bands.
+        progress: As in `hsisr.upscale`; of a Dask array, use Dask's own.
+        keywords: Fields of `UpscaleOptions` that concern no files, such as scale, model or tile.
+
+    Raises:
+        InputDataError: There is no data, or coordinates do not fit.
+        UsageError: The dimensions are not known, or an option is unknown or impossible.
+        WeightsError: The model cannot be found or used.
+    """
+    if not hasattr(array, "dims") or not hasattr(array, "coords") or hasattr(array, "data_vars"):
+        raise UsageError(
+            f"found a {type(array).__name__}, expected the name of a scene or an xarray.DataArray "
+            "(of a Dataset, choose one variable)"
+        )
+    model = keywords.pop("model", None)
+    chosen, network = array_options(options, model, keywords)
+    order = _order(array, axes)
+    band, row, col = (array.dims[order.index(axis)] for axis in "brc")
+    metadata = SceneMetadata(
+        rows=array.sizes[row],
+        cols=array.sizes[col],
+        stored=StoredNumbers(dtype=array.dtype.newbyteorder("="), nodata=_nodata(array)),
+        spectral_axis=_spectral_axis(array, band),
+    )
+    lazy = is_lazy(array.data)
+    scene = ArrayScene(array.data if lazy else array.variable, order, metadata, None)
+    numbers: Any
+    with torch_threads(threads_for(chosen, network)):
+        room = room_at_hand(device_named(chosen.device))
+        job = prepared(scene, chosen, network, room)
+        if lazy:
+            numbers = lazily_upscaled(job, array.data, order, model, room)
+        else:
+            with shown(progress, "array" if array.name is None else str(array.name)) as advance:
+                numbers = computed(job, job.plan, advance=advance).numbers
+    finer = numbers.transpose(["brc".index(axis) for axis in order])
+    kept = array.isel({band: list(job.bands)}) if len(job.bands) < metadata.bands else array
+    stored = job.metadata.stored
+    attrs = {**array.attrs, **{k: v for k, v in job.metadata.tags.items() if k.startswith(PREFIX)}}
+    if stored.nodata is not None and stored.nodata != metadata.stored.nodata:
+        attrs["_FillValue"] = stored.dtype.type(stored.nodata)
+    coords = _finer_coordinates(kept, row, col, chosen.scale)
+    made = type(array)(finer, dims=array.dims, coords=coords, attrs=attrs)
+    made.name = array.name  # the constructor would take the name of a Dask array instead of None
+    return made
+
+
+def _order(array: "DataArray", axes: str | None) -> str:
+    """Letters r, c, b in the order of the dimensions.
+
+    Raises:
+        UsageError: The dimensions are not three, or their names do not tell.
+    """
+    if array.ndim != 3:
+        raise UsageError(
+            f"found the dimensions {array.dims}, expected bands, rows and columns; choose one "
+            "entry of the others with isel, or add bands with expand_dims('band')"
+        )
+    if axes is not None:
+        from hsisr.io.arrays.axis_order import checked_axes
+
+        return checked_axes(axes)
+    names = [str(dim).lower() for dim in array.dims]
+    order = "".join("r" if n in _ROWS else "c" if n in _COLS else "b" for n in names)
+    if sorted(order) != ["b", "c", "r"]:
+        raise UsageError(
+            f"found the dimensions {array.dims}, of which rows and columns are not known by name; "
+            "say which is which, such as axes='brc' for (bands, rows, cols)"
+        )
+    return order
+
+
+def _nodata(array: "DataArray") -> float | None:
+    for key in ("_FillValue", "missing_value", "nodata"):
+        if array.attrs.get(key) is not None:
+            return float(np.asarray(array.attrs[key]).ravel()[0])
+    return None
+
+
+def _spectral_axis(array: "DataArray", band: Hashable) -> SpectralAxis:
+    """What the coordinates along the bands say."""
+    along = {
+        str(name).lower(): coordinate
+        for name, coordinate in array.coords.items()
+        if coordinate.dims == (band,)
+    }
+    own = along.get(str(band).lower())  # the dimension's own coordinate may hold wavelengths
+    if own is not None and str(own.attrs.get("units", "")).lower() not in NM_PER_UNIT:
+        own = None
+    centres = next((along[name] for name in _CENTRES if name in along), own)
+    widths = along.get("fwhm")
+    good = next((along[name] for name in _GOOD if name in along), None)
+    units = [c.attrs.get("units") for c in (centres, widths) if c is not None]
+    source = SpectralSource(
+        wavelengths=_numbers(centres),
+        fwhm=_numbers(widths),
+        good=None if good is None else tuple(bool(flag) for flag in good.values),
+        unit=next((unit for unit in units if unit), None),
+    )
+    return merged_axis(array.sizes[band], [source])
+
+
+def _numbers(coordinate: "DataArray | None") -> tuple[float, ...] | None:
+    return None if coordinate is None else tuple(float(n) for n in coordinate.values)
+
+
+def _finer_coordinates(
+    array: "DataArray", row: Hashable, col: Hashable, scale: int
+) -> Mapping[Hashable, Any]:
+    """Coordinates on the finer grid; what has no meaning there is left out, and that is said."""
+    finer: dict[Hashable, Any] = {}
+    left_out = []
+    for name, coordinate in array.coords.items():
+        across = set(coordinate.dims) & {row, col}
+        if not across:
+            finer[name] = coordinate.variable.copy(deep=False)
+            finer[name].attrs = _finer_grid_mapping(coordinate.attrs, scale)
+        elif coordinate.ndim == 1 and coordinate.dtype.kind in "iuf":
+            finer[name] = (coordinate.dims, _finer_centres(coordinate, scale), coordinate.attrs)
+        else:
+            left_out.append(str(name))
+    if left_out:
+        warnings.warn(
+            f"coordinates {', '.join(left_out)} vary over rows or columns in a way that is not "
+            "carried to the finer grid; they are left out",
+            HsisrWarning,
+            stacklevel=3,
+        )
+    return finer
+
+
+def _finer_centres(coordinate: "DataArray", scale: int) -> npt.NDArray[np.float64]:
+    """Centres of the finer pixels along an axis with even steps.
+
+    Raises:
+        InputDataError: The steps are not even, or one pixel alone tells none.
+    """
+    centres = coordinate.values.astype(np.float64)
+    count = len(centres)
+    step = float(centres[-1] - centres[0]) / (count - 1) if count > 1 else 0.0
+    even = centres[0] + step * np.arange(count)
+    if step == 0 or np.abs(centres - even).max() > _UNEVEN * abs(step):
+        raise InputDataError(
+            f"coordinate {coordinate.name}: found {count} values without even steps, expected the "
+            f"centres of pixels of one size; leave it out with drop_vars({coordinate.name!r})"
+        )
+    places = np.arange(count * scale, dtype=np.float64)
+    return float(centres[0] - step / 2) + float(step / scale) * (places + 0.5)
+
+
+def _finer_grid_mapping(attrs: Mapping[str, Any], scale: int) -> dict[str, Any]:
+    """Attributes of `spatial_ref`: the transform and the control points count finer pixels."""
+    finer = dict(attrs)
+    if isinstance(transform := attrs.get("GeoTransform"), str):
+        c, a, b, f, d, e = (float(number) for number in transform.split())
+        finer["GeoTransform"] = " ".join(
+            repr(n) for n in (c, a / scale, b / scale, f, d / scale, e / scale)
+        )
+    if isinstance(points := attrs.get("gcps"), str):
+        table = json.loads(points)
+        for feature in table["features"]:
+            for key in ("row", "col"):
+                feature["properties"][key] *= scale
+        finer["gcps"] = json.dumps(table)
+    return finer

@@ -1,0 +1,163 @@
+"""The commands as functions with keywords: `hsisr.upscale("scene.tif", "out.tif", scale=2)`.
+
+A keyword is a field of the command's options dataclass, so that names, types and defaults are those
+of the command line; the dataclass may be given instead, and be changed by keywords.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from hsisr.commands import degrade as degrading
+from hsisr.commands import evaluate as evaluating
+from hsisr.commands.degrade import DegradeOptions, DegradeResult
+from hsisr.commands.evaluate import EvaluateOptions, Report
+from hsisr.commands.info import SceneInfo, describe
+from hsisr.commands.python.keywords import chosen_options, keywords_of
+from hsisr.commands.python.progress import Progress, shown
+from hsisr.engine.options import UpscaleOptions
+from hsisr.errors import UsageError
+from hsisr.io.paths import scene_path
+
+if TYPE_CHECKING:
+    from xarray import DataArray
+
+    from hsisr.commands.job import UpscaleResult
+
+
+@overload
+def upscale(
+    source: str | Path,
+    output: str | Path,
+    options: UpscaleOptions | None = None,
+    *,
+    progress: Progress = None,
+    **keywords: Any,
+) -> "UpscaleResult": ...
+
+
+@overload
+def upscale(
+    source: "DataArray",
+    output: None = None,
+    options: UpscaleOptions | None = None,
+    *,
+    progress: Progress = None,
+    **keywords: Any,
+) -> "DataArray": ...
+
+
+@keywords_of(UpscaleOptions)
+def upscale(
+    source: "str | Path | DataArray",
+    output: str | Path | None = None,
+    options: UpscaleOptions | None = None,
+    *,
+    progress: Progress = None,
+    **keywords: Any,
+) -> "UpscaleResult | DataArray":
+    """Make a scene with `scale` times smaller pixels.
+
+    A file becomes a file: CRS, bounds, wavelengths and every other field are carried over, invalid
+    pixels stay invalid, and the output appears whole or not at all. An `xarray.DataArray` becomes
+    one: see `upscale_dataarray`.
+
+    Args:
+        source: A scene in any supported format, or a DataArray with bands, rows and columns.
+        output: The file to make; its suffix names the format. None for a DataArray.
+        options: How; keywords change it.
+        progress: True for a bar in a notebook or on a terminal, or a function that is called with
+            the tiles finished and the tiles in all.
+        keywords: Fields of `UpscaleOptions`, such as scale, model, tile, dtype or overwrite.
+
+    Returns:
+        For a file what was made and how; for a DataArray the finer one.
+
+    Raises:
+        InputDataError: The scene cannot be read.
+        OutputExistsError: The output exists and `overwrite` is off.
+        WeightsError: The model cannot be found or used.
+        ResourceError: The machine lacks space, memory or a device.
+        UsageError: The options are unknown, impossible or contradict the scene.
+
+    Example:
+        >>> hsisr.upscale("scene.tif", "finer.tif", scale=4, progress=True)  # doctest: +SKIP
+        UpscaleResult('finer.tif': 200 bands, 60 x 60 -> 240 x 240, dacn-any-x4, 3.1 s)
+    """
+    if not isinstance(source, (str, Path)):
+        if output is not None or not hasattr(source, "coords"):
+            raise UsageError(
+                f"found a {type(source).__name__}, expected the name of a scene and of an output, "
+                "or a DataArray alone; hsisr.upscale_array takes NumPy arrays"
+            )
+        from hsisr.commands.python.dataarray import upscale_dataarray
+
+        return upscale_dataarray(source, options, progress=progress, **keywords)
+    if output is None:
+        raise UsageError(f"{source}: name the output, as in upscale({str(source)!r}, 'finer.tif')")
+    from hsisr.commands.upscale import upscale as run
+
+    chosen = chosen_options(UpscaleOptions, options, keywords)
+    with shown(progress, Path(source).name) as advance:
+        return run(source, output, chosen, progress=advance)
+
+
+def info(source: str | Path, *, variable: str | None = None, axes: str | None = None) -> SceneInfo:
+    """What is in a scene: size, numbers, wavelengths, nodata, place; nothing is read but these.
+
+    Args:
+        source: A scene in any supported format.
+        variable: Of a .mat file or Zarr store, the name of the cube.
+        axes: Of a .mat or .npy file or Zarr store, the order of the cube's axes, such as "rcb".
+
+    Raises:
+        InputDataError: It cannot be read.
+    """
+    return describe(scene_path(source), variable=variable, axes=axes)
+
+
+@keywords_of(DegradeOptions)
+def degrade(
+    source: str | Path, output: str | Path, options: DegradeOptions | None = None, **keywords: Any
+) -> DegradeResult:
+    """Make a scene with `scale` times larger pixels, as a coarser sensor would have seen it.
+
+    Args:
+        source: A scene in any supported format.
+        output: The file to make; its suffix names the format.
+        options: How; keywords change it.
+        keywords: Fields of `DegradeOptions`, such as scale, method or crop.
+
+    Raises:
+        InputDataError: The scene cannot be read, or its sides do not divide by the scale.
+        OutputExistsError: The output exists and `overwrite` is off.
+        ResourceError: The output cannot be written.
+        UsageError: The options are unknown, impossible or contradict the scene.
+    """
+    return degrading.degrade(source, output, chosen_options(DegradeOptions, options, keywords))
+
+
+@keywords_of(EvaluateOptions)
+def evaluate(
+    reference: str | Path | None,
+    estimate: str | Path,
+    options: EvaluateOptions | None = None,
+    **keywords: Any,
+) -> Report:
+    """Judge an estimate against a reference, against the scene it was made from, or both.
+
+    Args:
+        reference: The true scene on the same grid, or None where only `observed` is given.
+        estimate: What was made.
+        options: How; keywords change it.
+        keywords: Fields of `EvaluateOptions`, such as observed, scale, convention or minimum.
+
+    Returns:
+        The figures by name in `values`, and the agreement with the observed scene.
+
+    Raises:
+        InputDataError: A scene cannot be read, or the grids do not fit.
+        UsageError: There is nothing to judge by, or an option is unknown or impossible.
+        OutputExistsError: The picture exists and `overwrite` is off.
+    """
+    chosen = chosen_options(EvaluateOptions, options, keywords)
+    return evaluating.evaluate(reference, estimate, chosen)

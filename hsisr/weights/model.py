@@ -1,0 +1,85 @@
+"""Released or trained weights as a network for one's own programs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from hsisr.errors import WeightsError
+from hsisr.models.descriptor import ModelDescriptor
+from hsisr.weights.catalogue import resolve
+from hsisr.weights.store import LoadedWeights, load_weights
+
+
+class Model(nn.Module):
+    """A network with what is known of its weights; in evaluation mode, float32, on the processor.
+
+    Args:
+        weights: What `load_weights` gives.
+    """
+
+    def __init__(self, weights: LoadedWeights) -> None:
+        super().__init__()
+        self.network = weights.network
+        self.name, self.path, self.sha256 = weights.name, weights.path, weights.sha256
+        self.descriptor: ModelDescriptor = weights.descriptor
+        self.card: Mapping[str, str] = dict(weights.card)
+
+    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
+        """Upscale band groups, without tiling, normalisation or agreement with the observed pixels.
+
+        Args:
+            lr: Shape (n, group_size, rows, cols), normalised as the descriptor says.
+            zero: What a stored 0 is after normalisation, shape (n or 1, group_size, 1, 1).
+
+        Returns:
+            Shape (n, group_size, rows * scale, cols * scale).
+
+        Raises:
+            WeightsError: The shape has another number of axes or bands.
+        """
+        hr: torch.Tensor = self.network(lr, zero)
+        return hr
+
+    def of_scale(self, scale: int) -> LoadedWeights:
+        """The weights as the engine takes them.
+
+        Raises:
+            WeightsError: They are for another scale.
+        """
+        if scale != self.descriptor.scale:
+            raise WeightsError(
+                f"{self.name} is for scale {self.descriptor.scale}, found scale {scale}; give the "
+                "one scale or other weights"
+            )
+        return LoadedWeights(
+            name=self.name,
+            path=self.path,
+            sha256=self.sha256,
+            descriptor=self.descriptor,
+            network=self.network.eval(),
+            card=self.card,
+        )
+
+    def __repr__(self) -> str:
+        size = sum(parameter.numel() for parameter in self.parameters())
+        return (
+            f"Model({self.name!r}: {self.descriptor.arch}, x{self.descriptor.scale}, groups of "
+            f"{self.descriptor.group_size} bands, {size:,} parameters)"
+        )
+
+
+def load_model(name_or_path: str | Path) -> Model:
+    """Load released weights by name, or a safetensors file, as a network.
+
+    Its `descriptor` says scale, band group, tile, margin and normalisation; `card` how it was made.
+
+    Raises:
+        WeightsError: There is nothing of that name, or it cannot be used.
+
+    Example:
+        >>> hsisr.load_model("dacn-any-x4")  # doctest: +SKIP
+        Model('dacn-any-x4': dacn-any, x4, groups of 32 bands, 1,163,648 parameters)
+    """
+    return Model(load_weights(resolve(name_or_path)))

@@ -1,0 +1,269 @@
+"""The functions of `hsisr`: what a file, an array and a DataArray give is the same."""
+
+import inspect
+import json
+import pickle
+import subprocess
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import dask.array
+import numpy as np
+import numpy.typing as npt
+import pytest
+import rasterio
+import rioxarray
+import torch
+import xarray as xr
+
+import hsisr
+from hsisr.errors import HsisrWarning, InputDataError, UsageError, WeightsError
+from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
+from hsisr.weights import save_weights
+from tests.commands.files import counts, write_tif
+
+BANDS, ROWS, COLS = 10, 19, 27
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Use `@` matmul:PendingDeprecationWarning"  # rioxarray 0.19 with affine 3.1
+)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small network whose tiles and band groups overlap in scenes of this file."""
+    torch.manual_seed(0)
+    descriptor = replace(
+        dacn_any_descriptor(2, AnySize(width=8, blocks=1, heads=2, window=4)),
+        group_size=6,
+        group_overlap=2,
+        tile_lr_px=8,
+        overlap_lr_px=2,
+        margin_lr_px=2,
+    )
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    return save_weights(path, build_dacn_any(descriptor), descriptor)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    return write_tif(tmp_path / "scene.tif", counts(BANDS, ROWS, COLS), bad=(3,))
+
+
+def stored(path: Path) -> npt.NDArray[Any]:
+    with rasterio.open(path) as file:
+        return np.asarray(file.read())
+
+
+def opened(path: Path, **options: Any) -> xr.DataArray:
+    array = rioxarray.open_rasterio(path, **options)
+    assert isinstance(array, xr.DataArray)
+    bands = np.arange(array.sizes["band"])
+    return array.assign_coords(
+        wavelength=("band", 400.0 + 10 * bands, {"units": "nm"}), good=("band", bands != 3)
+    )
+
+
+def test_importing_hsisr_loads_no_library() -> None:
+    code = "import hsisr, sys; print(*({'numpy', 'torch', 'rasterio'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
+
+
+def test_every_public_name_is_there_and_its_options_are_shown_as_keywords() -> None:
+    assert set(hsisr.__all__) <= set(dir(hsisr))
+    for name in hsisr.__all__:
+        assert getattr(hsisr, name) is not None
+    shown = inspect.signature(hsisr.upscale).parameters
+    assert {field.name for field in fields(hsisr.UpscaleOptions)} <= shown.keys()
+    assert shown["scale"].default == 4
+
+
+def test_keywords_are_the_options(scene: Path, tmp_path: Path) -> None:
+    calls: list[tuple[int, int]] = []
+    made = hsisr.upscale(
+        scene,
+        tmp_path / "a.tif",
+        scale=2,
+        model="bicubic",
+        dtype="float32",
+        progress=lambda done, total: calls.append((done, total)),
+    )
+    options = hsisr.UpscaleOptions(scale=2, model="bicubic", dtype="float32")
+    hsisr.upscale(scene, tmp_path / "b.tif", options, overwrite=True)
+    assert made.output_shape == (BANDS, 2 * ROWS, 2 * COLS)
+    np.testing.assert_array_equal(stored(tmp_path / "a.tif"), stored(tmp_path / "b.tif"))
+    assert calls[-1] == (made.tiles, made.tiles)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [({"scal": 2}, "did you mean 'scale'"), ({"scale": 3}, "expected 2, 4 or 8")],
+)
+def test_wrong_keywords_are_refused(scene: Path, keywords: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        hsisr.upscale(scene, scene.with_name("out.tif"), **keywords)
+
+
+def test_info_degrade_and_evaluate(scene: Path, tmp_path: Path) -> None:
+    facts = hsisr.info(scene)
+    assert facts.metadata.shape == (BANDS, ROWS, COLS)
+    coarse = hsisr.degrade(scene, tmp_path / "coarse.tif", scale=3, crop=True)
+    assert coarse.output_shape == (BANDS, 6, 9)
+    report = hsisr.evaluate(scene, str(scene), minimum="mpsnr=30")
+    assert report.values["sam"] == pytest.approx(0, abs=1e-5)
+    assert report.failed == ()
+
+
+@pytest.mark.parametrize("axes", ["brc", "rcb", "rbc"])
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+def test_an_array_gives_the_numbers_of_a_file(
+    axes: str, dtype: str, weights: Path, tmp_path: Path
+) -> None:
+    cube = counts(BANDS, ROWS, COLS).astype(dtype)
+    path = write_tif(tmp_path / "scene.tif", cube, bad=(3,))
+    hsisr.upscale(path, tmp_path / "finer.tif", scale=2, model=str(weights))
+    order = ["brc".index(axis) for axis in axes]
+    finer = hsisr.upscale_array(
+        cube.transpose(order),
+        axes=axes,
+        wavelengths=range(400, 500, 10),
+        good=[band != 3 for band in range(BANDS)],
+        scale=2,
+        model=str(weights),
+    )
+    assert finer.dtype == cube.dtype
+    back = finer.transpose([axes.index(axis) for axis in "brc"])
+    np.testing.assert_array_equal(back, stored(tmp_path / "finer.tif"))
+
+
+def test_a_loaded_model_is_a_network_that_upscale_array_takes(weights: Path) -> None:
+    model = hsisr.load_model(weights)
+    assert isinstance(model, torch.nn.Module)
+    assert model(torch.zeros(1, 6, 5, 7)).shape == (1, 6, 10, 14)
+    assert len(repr(model)) < 120
+    cube = counts(BANDS, ROWS, COLS)
+    by_object = hsisr.upscale_array(cube, axes="brc", scale=2, model=model)
+    by_name = hsisr.upscale_array(cube, axes="brc", scale=2, model=str(weights))
+    np.testing.assert_array_equal(by_object, by_name)
+    with pytest.raises(WeightsError, match="is for scale 2, found scale 4"):
+        hsisr.upscale_array(cube, axes="brc", model=model)
+
+
+def test_masked_pixels_stay_invalid_and_do_not_spread(weights: Path) -> None:
+    cube = counts(BANDS, ROWS, COLS)
+    mask = np.ones((ROWS, COLS), bool)
+    mask[5:7, 8:12] = False
+    cube[:, ~mask] = 60_000
+    fine = mask.repeat(2, 0).repeat(2, 1)
+    call: dict[str, Any] = {"axes": "brc", "scale": 2, "model": str(weights)}
+    masked = hsisr.upscale_array(cube, mask=mask, **call)
+    same = hsisr.upscale_array(np.ma.MaskedArray(cube, np.broadcast_to(~mask, cube.shape)), **call)
+    assert isinstance(masked, np.ma.MaskedArray)
+    np.testing.assert_array_equal(~np.ma.getmaskarray(masked), np.broadcast_to(fine, masked.shape))
+    assert masked.max() < 4000
+    np.testing.assert_array_equal(masked.filled(0), np.ma.MaskedArray(same).filled(0))
+    floats = np.where(mask, cube, np.nan).astype(np.float32)
+    np.testing.assert_array_equal(
+        np.isnan(hsisr.upscale_array(floats, **call)), np.broadcast_to(~fine, masked.shape)
+    )
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({}, "band axis is not known; say axes='brc'"),
+        ({"axes": "rcb", "wavelengths": range(400, 500, 10)}, "27 bands .* and 10 wavelengths"),
+        (
+            {"axes": "brc", "wavelengths": np.linspace(0.4, 2.5, 10)},
+            "micrometres by 1000",
+        ),
+        ({"axes": "brc", "mask": np.ones((3, 3))}, r"expected \(rows, cols\) \(19, 27\)"),
+        ({"axes": "brc", "overwrite": True}, "concerns files"),
+    ],
+)
+def test_what_would_be_a_wrong_order_is_refused(keywords: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        hsisr.upscale_array(counts(BANDS, ROWS, COLS), model="bicubic", **keywords)
+
+
+def test_wavelengths_tell_the_band_axis() -> None:
+    cube = counts(BANDS, ROWS, COLS)
+    finer = hsisr.upscale_array(
+        cube.transpose(1, 2, 0), wavelengths=range(400, 500, 10), scale=2, model="bicubic"
+    )
+    expected = hsisr.upscale_array(cube, axes="brc", scale=2, model="bicubic")
+    np.testing.assert_array_equal(finer.transpose(2, 0, 1), expected)
+
+
+def test_a_dataarray_keeps_its_grid_and_gives_the_numbers_of_a_file(
+    scene: Path, weights: Path, tmp_path: Path
+) -> None:
+    hsisr.upscale(scene, tmp_path / "finer.tif", scale=2, model=str(weights))
+    array = opened(scene)
+    finer = hsisr.upscale(array, scale=2, model=str(weights))
+    expected = opened(tmp_path / "finer.tif")
+    xr.testing.assert_allclose(finer.drop_attrs(), expected.drop_attrs(), rtol=1e-12)
+    np.testing.assert_array_equal(finer.values, expected.values)
+    assert finer.dims == array.dims
+    assert finer.rio.crs == array.rio.crs
+    assert finer.rio.bounds() == array.rio.bounds()
+    assert finer.rio.transform() == expected.rio.transform()
+    assert array.attrs.items() <= finer.attrs.items()
+    assert json.loads(finer.attrs["HSISR_OPTIONS"])["scale"] == 2
+    turned = hsisr.upscale(array.transpose("y", "x", "band"), scale=2, model=str(weights))
+    np.testing.assert_array_equal(turned.transpose("band", "y", "x").values, finer.values)
+
+
+def test_a_dask_array_is_computed_only_when_asked_for(scene: Path, weights: Path) -> None:
+    array = opened(scene)
+    eager = hsisr.upscale(array, scale=2, model=str(weights))
+    read: list[tuple[int, ...]] = []
+
+    def seen(block: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        read.append(block.shape)
+        return block
+
+    data = dask.array.from_array(array.values, chunks=(4, 7, 9))  # type: ignore[no-untyped-call]
+    lazy_in = array.copy(data=data.map_blocks(seen, dtype=data.dtype, meta=data._meta))
+    lazy = hsisr.upscale(lazy_in, scale=2, model=str(weights))
+    assert isinstance(lazy.data, dask.array.Array)
+    assert lazy.data.npartitions > 1
+    assert len(read) == data.npartitions  # statistics: every chunk once
+    xr.testing.assert_identical(lazy.compute(), eager.assign_attrs(lazy.attrs))
+    part = lazy.isel(x=slice(3, 9), y=slice(5, 11))
+    np.testing.assert_array_equal(part.values, eager.values[:, 5:11, 3:9])
+
+
+def test_strips_are_the_same_on_another_process(scene: Path, weights: Path) -> None:
+    array = opened(scene)
+    lazy = hsisr.upscale(array.chunk(y=7), scale=2, model=str(weights))
+    sent = pickle.loads(pickle.dumps(lazy))  # noqa: S301 - as Dask sends it, the plan left out
+    np.testing.assert_array_equal(sent.values, lazy.values)
+
+
+def test_what_cannot_be_carried_is_said(scene: Path) -> None:
+    array = opened(scene)
+    swath = array.assign_coords(height=(("y", "x"), np.zeros((ROWS, COLS))))
+    with pytest.warns(HsisrWarning, match="coordinates height"):
+        assert "height" not in hsisr.upscale(swath, scale=2, model="bicubic").coords
+    uneven = array.assign_coords(x=np.cumsum(np.arange(1.0, COLS + 1)))
+    with pytest.raises(InputDataError, match="coordinate x: found 27 values without even steps"):
+        hsisr.upscale(uneven, scale=2, model="bicubic")
+    with pytest.raises(UsageError, match="not known by name; say which is which"):
+        hsisr.upscale(array.rename(x="u", y="v"), scale=2, model="bicubic")
+    with pytest.raises(UsageError, match="upscale_array takes NumPy arrays"):
+        hsisr.upscale(array.values)  # type: ignore[call-overload]
+
+
+def test_results_are_short_to_read(scene: Path, tmp_path: Path) -> None:
+    made = hsisr.upscale(scene, tmp_path / "x2.tif", scale=2, model="bicubic")
+    with hsisr.open_scene(scene) as opened_scene:
+        shown = [made, hsisr.info(scene), opened_scene, opened_scene.read()]
+    coarse = hsisr.degrade(scene, tmp_path / "coarse.tif", scale=3, crop=True)
+    shown += [coarse, hsisr.evaluate(None, tmp_path / "x2.tif", observed=scene)]
+    for found in shown:
+        assert len(repr(found)) < 250, repr(found)
+    assert repr(made).startswith("UpscaleResult('x2.tif': 10 bands, 19 x 27 -> 38 x 54, bicubic")
+    assert repr(hsisr.info(scene)).endswith("10 bands, 19 x 27, uint16, 400 to 490 nm)")
