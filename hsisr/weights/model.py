@@ -12,7 +12,7 @@ from hsisr.weights.catalogue import resolve
 from hsisr.weights.store import LoadedWeights, load_weights
 
 
-class Model(nn.Module):
+class LoadedModel(nn.Module):
     """A network with what is known of its weights; in evaluation mode, float32, on the processor.
 
     Args:
@@ -65,12 +65,12 @@ class Model(nn.Module):
     def __repr__(self) -> str:
         size = sum(parameter.numel() for parameter in self.parameters())
         return (
-            f"Model({self.name!r}: {self.descriptor.arch}, x{self.descriptor.scale}, groups of "
-            f"{self.descriptor.group_size} bands, {size:,} parameters)"
+            f"LoadedModel({self.name!r}: {self.descriptor.arch}, x{self.descriptor.scale}, groups "
+            f"of {self.descriptor.group_size} bands, {size:,} parameters)"
         )
 
 
-def load_model(name_or_path: str | Path) -> Model:
+def load_model(name_or_path: str | Path) -> LoadedModel:
     """Load released weights by name, or a safetensors file, as a network.
 
     Its `descriptor` says scale, band group, tile, margin and normalisation; `card` how it was made.
@@ -80,6 +80,6 @@ def load_model(name_or_path: str | Path) -> Model:
 
     Example:
         >>> hsisr.load_model("dacn-any-x4")  # doctest: +SKIP
-        Model('dacn-any-x4': dacn-any, x4, groups of 32 bands, 1,163,648 parameters)
+        LoadedModel('dacn-any-x4': dacn-any, x4, groups of 32 bands, 1,163,648 parameters)
     """
-    return Model(load_weights(resolve(name_or_path)))
+    return LoadedModel(load_weights(resolve(name_or_path)))

@@ -6,7 +6,6 @@ the numbers that the same scene gives in a GeoTIFF.
 """
 
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.commands.job import Job
-from hsisr.commands.model_choice import ChosenModel, choose_model
 from hsisr.commands.python.keywords import chosen_options
 from hsisr.commands.python.progress import Progress, shown
-from hsisr.engine.device import device_named, torch_threads
-from hsisr.engine.memory_estimate import Room, room_at_hand
+from hsisr.engine.device import torch_threads
+from hsisr.engine.memory import Room
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Plan
+from hsisr.engine.session import Model, Session
 from hsisr.engine.statistics import BandStatistics
 from hsisr.engine.stitch import stitch
 from hsisr.errors import UsageError
@@ -30,7 +29,7 @@ from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
 from hsisr.scene.spectral_axis import SpectralAxis
 from hsisr.tiling.windows import Window
-from hsisr.weights.model import Model
+from hsisr.weights.model import LoadedModel
 
 _OF_FILES: Final = (
     *("scheduler", "format", "creation_options", "overviews", "overwrite", "resume"),
@@ -122,7 +121,7 @@ def upscale_array(
     good: Sequence[bool] | None = None,
     mask: npt.ArrayLike | None = None,
     nodata: float | None = None,
-    model: str | Model | None = None,
+    model: str | LoadedModel | None = None,
     progress: Progress = None,
     **keywords: Any,
 ) -> npt.NDArray[Any]:
@@ -157,7 +156,7 @@ def upscale_array(
     >>> upscale_array(cube, axes="brc", scale=2, model="bicubic").shape
     (2, 6, 8)
     """
-    options, chosen = array_options(None, model, keywords)
+    session = array_session(None, model, keywords)
     array = np.asanyarray(cube)
     order = _order(array.shape, axes, wavelengths)
     bands, rows, cols = sizes(array.shape, order)
@@ -177,8 +176,8 @@ def upscale_array(
         ),
     )
     scene = ArrayScene(array, order, metadata, valid)
-    with shown(progress, "array") as advance, torch_threads(threads_for(options, chosen)):
-        job = prepared(scene, options, chosen)
+    with shown(progress, "array") as advance, torch_threads(session.threads):
+        job = prepared(scene, session, session.room)
         writer = computed(job, job.plan, advance=advance)
     made = writer.numbers.transpose(["brc".index(axis) for axis in order])
     if not job.target.masked:
@@ -187,45 +186,33 @@ def upscale_array(
     return np.ma.MaskedArray(made, hidden.transpose(["brc".index(axis) for axis in order]))
 
 
-def array_options(
-    given: UpscaleOptions | None, model: str | Model | None, keywords: dict[str, Any]
-) -> tuple[UpscaleOptions, ChosenModel]:
-    """Checked options, and the model that they or an object name.
+def array_session(
+    given: UpscaleOptions | None, model: str | LoadedModel | None, keywords: dict[str, Any]
+) -> Session:
+    """Checked options, and the model that they or an object name, ready.
 
     Raises:
         UsageError: An option is unknown, impossible or of files.
         WeightsError: The model cannot be found or used.
     """
-    if foreign := [name for name in keywords if name in _OF_FILES]:
-        raise UsageError(f"found the option {foreign[0]!r}, which concerns files, not arrays")
-    if isinstance(model, Model):
-        keywords = {**keywords, "model": model.name}
-        options = chosen_options(UpscaleOptions, given, keywords)
-        return options, ChosenModel(model.name, model.of_scale(options.scale))
     if model is not None:
-        keywords = {**keywords, "model": str(model)}
+        named = model.name if isinstance(model, LoadedModel) else str(model)
+        keywords = {**keywords, "model": named}
     options = chosen_options(UpscaleOptions, given, keywords)
-    unset = {f.name: f.default for f in fields(UpscaleOptions) if f.name in _OF_FILES}
-    if set_ := [n for n, v in unset.items() if getattr(options, n) and getattr(options, n) != v]:
-        raise UsageError(f"found the option {set_[0]!r}, which concerns files, not arrays")
-    return options, choose_model(options)
-
-
-def threads_for(options: UpscaleOptions, model: ChosenModel) -> int | None:
-    """Threads for torch; None: all. Planes of an interpolation are too small to share."""
-    return 1 if model.weights is None else options.threads
+    for name in _OF_FILES:
+        if getattr(options, name):
+            raise UsageError(f"found the option {name!r}, which concerns files, not arrays")
+    if isinstance(model, LoadedModel):
+        return Session(options, Model(model.name, model.of_scale(options.scale)))
+    return Session(options)
 
 
 def prepared(
-    scene: Scene,
-    options: UpscaleOptions,
-    model: ChosenModel,
-    room: Room | None = None,
-    statistics: BandStatistics | None = None,
+    scene: Scene, session: Session, room: Room, statistics: BandStatistics | None = None
 ) -> Job:
     """Everything about an array that is decided before its first tile."""
-    room = room or room_at_hand(device_named(options.device))
-    return Job.prepare(scene, _NAME, options, TargetOptions(), model, room, statistics)
+    options = session.options
+    return Job.prepare(scene, _NAME, options, TargetOptions(), session, room, statistics)
 
 
 def computed(

@@ -14,15 +14,13 @@ import numpy.typing as npt
 
 from hsisr.commands.python.arrays import (
     ArrayScene,
-    array_options,
+    array_session,
     computed,
     prepared,
-    threads_for,
 )
 from hsisr.commands.python.lazy import is_lazy, lazily_upscaled
 from hsisr.commands.python.progress import Progress, shown
-from hsisr.engine.device import device_named, torch_threads
-from hsisr.engine.memory_estimate import room_at_hand
+from hsisr.engine.device import torch_threads
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.io.spectral_fields import SpectralSource, merged_axis
@@ -88,7 +86,7 @@ def upscale_dataarray(
             "(of a Dataset, choose one variable)"
         )
     model = keywords.pop("model", None)
-    chosen, network = array_options(options, model, keywords)
+    session = array_session(options, model, keywords)
     order = _order(array, axes)
     band, row, col = (array.dims[order.index(axis)] for axis in "brc")
     metadata = SceneMetadata(
@@ -100,9 +98,9 @@ def upscale_dataarray(
     lazy = is_lazy(array.data)
     scene = ArrayScene(array.data if lazy else array.variable, order, metadata, None)
     numbers: Any
-    with torch_threads(threads_for(chosen, network)):
-        room = room_at_hand(device_named(chosen.device))
-        job = prepared(scene, chosen, network, room)
+    with torch_threads(session.threads):
+        room = session.room
+        job = prepared(scene, session, room)
         if lazy:
             numbers = lazily_upscaled(job, array.data, order, model, room)
         else:
@@ -114,7 +112,7 @@ def upscale_dataarray(
     attrs = {**array.attrs, **{k: v for k, v in job.metadata.tags.items() if k.startswith(PREFIX)}}
     if stored.nodata is not None and stored.nodata != metadata.stored.nodata:
         attrs["_FillValue"] = stored.dtype.type(stored.nodata)
-    coords = _finer_coordinates(kept, row, col, chosen.scale)
+    coords = _finer_coordinates(kept, row, col, session.options.scale)
     made = type(array)(finer, dims=array.dims, coords=coords, attrs=attrs)
     made.name = array.name  # the constructor would take the name of a Dask array instead of None
     return made

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from xarray import DataArray
 
     from hsisr.commands.job import UpscaleResult
+    from hsisr.engine.session import Session
 
 
 @overload
@@ -30,6 +31,7 @@ def upscale(
     output: str | Path,
     options: UpscaleOptions | None = None,
     *,
+    session: "Session | None" = None,
     progress: Progress = None,
     **keywords: Any,
 ) -> "UpscaleResult": ...
@@ -52,6 +54,7 @@ def upscale(
     output: str | Path | None = None,
     options: UpscaleOptions | None = None,
     *,
+    session: "Session | None" = None,
     progress: Progress = None,
     **keywords: Any,
 ) -> "UpscaleResult | DataArray":
@@ -65,6 +68,7 @@ def upscale(
         source: A scene in any supported format, or a DataArray with bands, rows and columns.
         output: The file to make; its suffix names the format. None for a DataArray.
         options: How; keywords change it.
+        session: The model, ready, for many files alike.
         progress: True for a bar in a notebook or on a terminal, or a function that is called with
             the tiles finished and the tiles in all.
         keywords: Fields of `UpscaleOptions`, such as scale, model, tile, dtype or overwrite.
@@ -96,9 +100,11 @@ def upscale(
         raise UsageError(f"{source}: name the output, as in upscale({str(source)!r}, 'finer.tif')")
     from hsisr.commands.upscale import upscale as run
 
+    if session is not None and options is None:
+        options = session.options
     chosen = chosen_options(UpscaleOptions, options, keywords)
     with shown(progress, Path(source).name) as advance:
-        return run(source, output, chosen, progress=advance)
+        return run(source, output, chosen, session=session, progress=advance)
 
 
 def info(source: str | Path, *, variable: str | None = None, axes: str | None = None) -> SceneInfo:

@@ -52,14 +52,14 @@ def keywords_of(kind: type) -> Callable[[_Function], _Function]:
     """Show the fields of an options dataclass as keywords, in `help` and to completion."""
 
     def shows(function: _Function) -> _Function:
-        signature = inspect.signature(function)
+        signature, hints = inspect.signature(function), get_type_hints(kind)
         own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
         added = [
             inspect.Parameter(
                 field.name,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=... if field.default is MISSING else field.default,
-                annotation=field.type,
+                annotation=hints[field.name],
             )
             for field in fields(kind)
             if field.init and field.name not in signature.parameters

@@ -9,13 +9,12 @@ import numpy.typing as npt
 from hsisr.commands.job import Job
 from hsisr.commands.python.arrays import (
     ArrayScene,
-    array_options,
+    array_session,
     computed,
     prepared,
-    threads_for,
 )
 from hsisr.engine.device import torch_threads
-from hsisr.engine.memory_estimate import Room
+from hsisr.engine.memory import Room
 from hsisr.engine.observed import fill_rounds
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Plan
@@ -23,7 +22,7 @@ from hsisr.engine.statistics import BandStatistics
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling.windows import Window
-from hsisr.weights.model import Model
+from hsisr.weights.model import LoadedModel
 
 _ALONE = threading.Lock()
 """A strip takes all processor threads and its memory once, however many threads Dask has."""
@@ -57,7 +56,7 @@ class StripMaker:
         room: Memory that the plan counts on, so that every process makes the same plan.
     """
 
-    def __init__(self, job: Job, axes: str, model: str | Model | None, room: Room) -> None:
+    def __init__(self, job: Job, axes: str, model: str | LoadedModel | None, room: Room) -> None:
         self._job: Job | None = job
         self._axes, self._model, self._room = axes, model, room
         nothing: dict[str, str] = {}  # unlike the usual mapping proxies, this can be pickled
@@ -90,15 +89,17 @@ class StripMaker:
         with _ALONE:
             scene = PartScene(part, self._axes, self._metadata, read)
             if self._job is None:
-                options, network = array_options(self._options, self._model, {})
-                self._job = prepared(scene, options, network, self._room, self._statistics)
+                session = array_session(self._options, self._model, {})
+                self._job = prepared(scene, session, self._room, self._statistics)
             job = replace(self._job, scene=scene)
             plan = replace(job.plan, reads_ahead=False)
-            with torch_threads(threads_for(job.options, job.model)):
+            with torch_threads(job.session.threads):
                 return computed(job, plan, strip=strip, window=made).numbers
 
 
-def lazily_upscaled(job: Job, data: Any, axes: str, model: str | Model | None, room: Room) -> Any:
+def lazily_upscaled(
+    job: Job, data: Any, axes: str, model: str | LoadedModel | None, room: Room
+) -> Any:
     """A Dask array, shape (bands, rows, cols), of the strips of a plan.
 
     Args:
