@@ -57,7 +57,7 @@ def model_named(options: UpscaleOptions) -> Model:
     """
     if options.model in KERNELS:
         return Model(options.model)
-    from hsisr.weights import default_for, load_weights, resolve  # loads every network
+    from hsisr.weights import default_for, load_weights, resolve
 
     if options.model is None:
         entry = default_for(options.scale)
@@ -196,7 +196,7 @@ class Session:
     @cached_property
     def _network(self) -> nn.Module:
         """The network as it runs."""
-        from hsisr.models.registry import for_inference  # loads every network
+        from hsisr.models.registry import for_inference
 
         if self.model.weights is None:
             raise WeightsError(f"{self.model.name} is an interpolation and has no network")

@@ -146,6 +146,8 @@ class UpsamplingBlock(nn.Module):
 def initialise(network: nn.Module) -> None:
     """Fill kernels by Glorot's uniform rule and biases with zero, as Keras does by default.
 
+    The published code starts the two layers of channel attention by `he_normal` instead.
+
     Source: Glorot, Bengio, "Understanding the difficulty of training deep feedforward neural
     networks", AISTATS 2010, equation 16.
     """

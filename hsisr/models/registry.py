@@ -1,40 +1,29 @@
-"""Every network hsisr can build, by name, in one visible table."""
+"""Every network hsisr can build, by name, in one table; each is imported when it is first built.
 
-from collections.abc import Callable, Iterator, Mapping
+To add a network: write its module with two functions, `build_NAME(descriptor)`, which makes it with
+fresh weights, and `NAME_descriptor(scale)`, the settings that suit it at a scale (NAME as in the
+table, with underscores for hyphens); then add the row `"NAME": Architecture("its.module")` to
+`ARCHITECTURES`. That is all: `hsisr train --model`, weights files and `hsisr benchmark` know it. If
+there is a form of it for inference, name its class too: `Architecture("its.module",
+fast="module.of.it:Class")`. It is called as `Class(network, precision, agreeing=...)` with what
+`build_NAME` made; see `for_inference`.
+"""
+
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
+from importlib import import_module
 from threading import get_ident
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from hsisr.errors import WeightsError
-from hsisr.models.dacn import Dacn, build_dacn, dacn_descriptor
-from hsisr.models.dacn_any import DacnAny, build_dacn_any, dacn_any_descriptor
-from hsisr.models.dacn_equivariant import (
-    DacnEquivariant,
-    build_dacn_equivariant,
-    dacn_equivariant_descriptor,
-)
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.models.fast.cuda_graph import Graphed
-from hsisr.models.fast.dacn import DacnInUse
-from hsisr.models.fast.dacn_any import DacnAnyInUse
-from hsisr.models.fast.dacn_equivariant import DacnEquivariantInUse
-from hsisr.models.literature.as3_itransunet import as3_itransunet_descriptor, build_as3_itransunet
-from hsisr.models.literature.cssfenet import build_cssfenet, cssfenet_descriptor
-from hsisr.models.literature.dsdcn import build_dsdcn, dsdcn_descriptor
-from hsisr.models.literature.edsr import build_edsr, edsr_descriptor
-from hsisr.models.literature.fgin import build_fgin, fgin_descriptor
-from hsisr.models.literature.mcnet import build_mcnet, mcnet_descriptor
-from hsisr.models.literature.msdformer import build_msdformer, msdformer_descriptor
-from hsisr.models.literature.msfmnet import build_msfmnet, msfmnet_descriptor
-from hsisr.models.literature.pdenet import build_pdenet, pdenet_descriptor
-from hsisr.models.literature.vdsr import build_vdsr, vdsr_descriptor
 
 MOST_TENSORS: Final = 5_000
 MOST_NUMBERS: Final = 10**9
@@ -43,32 +32,57 @@ MOST_NUMBERS: Final = 10**9
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """A network that can be built."""
+    """Where a network's code is; nothing is imported before it is asked for."""
 
-    build: Callable[[ModelDescriptor], nn.Module]
-    """Makes it with fresh weights, for (n, group_size, rows, cols) tensors."""
-    descriptor: Callable[[int], ModelDescriptor]
-    """The settings that suit it at a scale."""
+    module: str
+    """Has `build_NAME` and `NAME_descriptor`."""
+    fast: str | None = None
+    """`module:Class` of the same network for inference; None: it is run as it was trained."""
 
+
+_PAPERS: Final = "hsisr.models.literature."
+_FAST: Final = "hsisr.models.fast."
 
 ARCHITECTURES: Final[Mapping[str, Architecture]] = MappingProxyType(
     {
-        "dacn": Architecture(build_dacn, dacn_descriptor),
-        "dacn-any": Architecture(build_dacn_any, dacn_any_descriptor),
-        "dacn-equivariant": Architecture(build_dacn_equivariant, dacn_equivariant_descriptor),
-        "edsr": Architecture(build_edsr, edsr_descriptor),
-        "vdsr": Architecture(build_vdsr, vdsr_descriptor),
-        "mcnet": Architecture(build_mcnet, mcnet_descriptor),
-        "msfmnet": Architecture(build_msfmnet, msfmnet_descriptor),
-        "fgin": Architecture(build_fgin, fgin_descriptor),
-        "dsdcn": Architecture(build_dsdcn, dsdcn_descriptor),
-        "msdformer": Architecture(build_msdformer, msdformer_descriptor),
-        "as3-itransunet": Architecture(build_as3_itransunet, as3_itransunet_descriptor),
-        "pdenet": Architecture(build_pdenet, pdenet_descriptor),
-        "cssfenet": Architecture(build_cssfenet, cssfenet_descriptor),
+        "dacn": Architecture("hsisr.models.dacn", fast=_FAST + "dacn:DacnInUse"),
+        "dacn-any": Architecture("hsisr.models.dacn_any", fast=_FAST + "dacn_any:DacnAnyInUse"),
+        "dacn-equivariant": Architecture(
+            "hsisr.models.dacn_equivariant", fast=_FAST + "dacn_equivariant:DacnEquivariantInUse"
+        ),
+        "edsr": Architecture(_PAPERS + "edsr"),
+        "vdsr": Architecture(_PAPERS + "vdsr"),
+        "mcnet": Architecture(_PAPERS + "mcnet"),
+        "msfmnet": Architecture(_PAPERS + "msfmnet"),
+        "fgin": Architecture(_PAPERS + "fgin"),
+        "dsdcn": Architecture(_PAPERS + "dsdcn"),
+        "msdformer": Architecture(_PAPERS + "msdformer"),
+        "as3-itransunet": Architecture(_PAPERS + "as3_itransunet"),
+        "pdenet": Architecture(_PAPERS + "pdenet"),
+        "cssfenet": Architecture(_PAPERS + "cssfenet"),
+        "sspsr": Architecture(_PAPERS + "sspsr"),
     }
 )
 """By the name that `ModelDescriptor.arch` gives: the project's own, then those of other papers."""
+
+
+def descriptor_for(name: str, scale: int) -> ModelDescriptor:
+    """The settings that suit a network at a scale.
+
+    Raises:
+        WeightsError: There is no such network, or it cannot be of that scale.
+
+    >>> descriptor_for("dacn", 4).tile_lr_px
+    36
+    """
+    found: ModelDescriptor = _function(name, "{}_descriptor")(scale)
+    return found
+
+
+def _function(name: str, pattern: str) -> Any:
+    """A network's function; `pattern` has {} for its name."""
+    module = import_module(architecture_named(name).module)
+    return getattr(module, pattern.format(name.replace("-", "_")))
 
 
 def build(descriptor: ModelDescriptor) -> nn.Module:
@@ -77,12 +91,13 @@ def build(descriptor: ModelDescriptor) -> nn.Module:
     Raises:
         WeightsError: There is no such network, or it cannot be built as described.
 
-    >>> type(build(dacn_descriptor(2))).__name__
+    >>> type(build(descriptor_for("dacn", 2))).__name__
     'Dacn'
     """
-    architecture = architecture_named(descriptor.arch)
+    make = _function(descriptor.arch, "build_{}")
     with _bounded(descriptor.arch):
-        return architecture.build(descriptor)
+        network: nn.Module = make(descriptor)
+        return network
 
 
 @contextmanager
@@ -123,25 +138,24 @@ def for_inference(
             where that costs nothing; `agrees` tells.
 
     Returns:
-        A leaner network where there is one, on a GPU as CUDA graphs; else the same.
+        The fast form where there is one, on a GPU as CUDA graphs; else the same.
     """
-    lean: nn.Module
-    if isinstance(network, Dacn):
-        lean = DacnInUse(network, precision)
-    elif isinstance(network, DacnAny):
-        lean = DacnAnyInUse(network, precision, agreeing=agreeing)
-    elif isinstance(network, DacnEquivariant):
-        lean = DacnEquivariantInUse(network, precision)
-    else:
+    own = type(network).__module__
+    fast = next((row.fast for row in ARCHITECTURES.values() if row.module == own), None)
+    if fast is None:
         return network
-    on_gpu = next(network.parameters()).device.type == "cuda"
-    return Graphed(lean) if on_gpu else lean
+    module, name = fast.split(":")
+    lean: nn.Module = getattr(import_module(module), name)(network, precision, agreeing=agreeing)
+    if next(network.parameters()).device.type != "cuda":
+        return lean
+    from hsisr.models.fast.cuda_graph import Graphed
+
+    return Graphed(lean)
 
 
 def agrees(network: nn.Module) -> bool:
     """Whether what `for_inference` gave draws its result towards what it is given."""
-    lean = network.plain if isinstance(network, Graphed) else network
-    return isinstance(lean, (DacnAnyInUse, DacnEquivariantInUse)) and lean.agreeing
+    return bool(getattr(getattr(network, "plain", network), "agreeing", False))
 
 
 def architecture_named(name: str) -> Architecture:

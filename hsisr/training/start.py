@@ -9,7 +9,7 @@ from torch import nn
 from hsisr.engine.device import device_named
 from hsisr.errors import UsageError, WeightsError
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.models.registry import architecture_named, build
+from hsisr.models.registry import build, descriptor_for
 from hsisr.training.distributed import Workers
 from hsisr.training.recipe import Recipe
 from hsisr.weights import load_weights, resolve
@@ -53,7 +53,7 @@ def described(model: str, scale: int, recipe: Recipe) -> ModelDescriptor:
     Raises:
         WeightsError: There is no such network, or it cannot be of that scale.
     """
-    descriptor = architecture_named(model).descriptor(scale)
+    descriptor = descriptor_for(model, scale)
     if recipe.normalisation != "architecture":
         descriptor = replace(descriptor, normalisation=recipe.normalisation)
     if size := recipe.group_size:
@@ -84,7 +84,7 @@ def start_from(init: str, model: str | None, scale: int, recipe: Recipe, seed: i
         raise WeightsError(f"{init} is a {found.arch}, found --model {model}; leave --model out")
     lends = found.scale != scale
     wanted = {"normalisation": recipe.normalisation, **recipe.network}
-    usual = architecture_named(found.arch).descriptor(found.scale).hparams
+    usual = descriptor_for(found.arch, found.scale).hparams
     has = {"normalisation": found.normalisation, **usual, **found.hparams}
     if recipe.group_size:
         wanted["group_size"], has["group_size"] = recipe.group_size, found.group_size

@@ -25,7 +25,7 @@ from hsisr.datasets.splits import PUBLISHED_TESTS, disjoint_split, overlap_px
 from hsisr.errors import UsageError
 from hsisr.io.open import open_scene
 from hsisr.models import dacn
-from hsisr.models.registry import ARCHITECTURES, architecture_named, build
+from hsisr.models.registry import ARCHITECTURES, build, descriptor_for
 from hsisr.tiling.windows import Window
 from hsisr.training.start import described
 from tests.commands.files import counts, write_tif
@@ -257,7 +257,7 @@ def test_maps_show_the_errors_and_the_ranked_pixels(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
 def test_operations_of_every_network_can_be_counted(arch: str) -> None:
-    network = build(architecture_named(arch).descriptor(2)).eval().requires_grad_(False)
+    network = build(descriptor_for(arch, 2)).eval().requires_grad_(False)
     counted = cost.operations(network, torch.rand(1, 32, 8, 8), torch.zeros(1, 32, 1, 1))
     assert counted > 10**6
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from hsisr.engine.memory import room_at_hand, tile_bytes, tiles_that_pay
-from hsisr.models.registry import ARCHITECTURES, architecture_named, build
+from hsisr.models.registry import ARCHITECTURES, build, descriptor_for
 
 
 class KeepsAll(nn.Module):
@@ -40,7 +40,7 @@ def test_weights_are_left_where_they_are() -> None:
 
 @pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
 def test_every_network_can_be_asked_and_larger_tiles_take_more(arch: str) -> None:
-    network = build(architecture_named(arch).descriptor(2))
+    network = build(descriptor_for(arch, 2))
     small, large = (tile_bytes(network, 32, side) for side in (32, 64))
     assert small > 32 * 64 * 64 * 4
     assert 2 * small < large

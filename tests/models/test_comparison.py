@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hsisr.errors import WeightsError
-from hsisr.models.registry import ARCHITECTURES, architecture_named, build
+from hsisr.models.registry import ARCHITECTURES, build, descriptor_for
 
 COMPARISON = sorted(ARCHITECTURES.keys() - {"dacn", "dacn-any"})
 PARAMETERS = {
@@ -37,6 +37,9 @@ PARAMETERS = {
     ("pdenet", 2): 2_293_493,
     ("pdenet", 4): 2_301_189,
     ("pdenet", 8): 2_325_821,
+    ("sspsr", 2): 10_540_424,
+    ("sspsr", 4): 12_900_744,
+    ("sspsr", 8): 15_261_064,
     ("cssfenet", 2): 2_012_720,
     ("cssfenet", 4): 2_033_468,
     ("cssfenet", 8): 2_116_460,
@@ -47,7 +50,7 @@ PARAMETERS = {
 @pytest.mark.parametrize(("arch", "scale"), sorted(PARAMETERS))
 def test_networks_are_as_large_as_stated(arch: str, scale: int) -> None:
     with torch.device("meta"):
-        network = build(architecture_named(arch).descriptor(scale))
+        network = build(descriptor_for(arch, scale))
     assert sum(p.numel() for p in network.parameters()) == PARAMETERS[arch, scale]
 
 
@@ -61,7 +64,7 @@ def test_only_upsampling_and_output_depend_on_the_scale(arch: str) -> None:
     shapes = []
     for scale in (2, 4, 8):
         with torch.device("meta"):
-            state = build(architecture_named(arch).descriptor(scale)).state_dict()
+            state = build(descriptor_for(arch, scale)).state_dict()
         lent = {name for name in state if not name.startswith(("upsampling.", "output."))}
         shapes.append({name: state[name].shape for name in lent})
     assert shapes[0] == shapes[1] == shapes[2]
@@ -70,6 +73,6 @@ def test_only_upsampling_and_output_depend_on_the_scale(arch: str) -> None:
 
 @pytest.mark.parametrize("arch", COMPARISON)
 def test_unknown_parameters_are_refused(arch: str) -> None:
-    wrong = replace(architecture_named(arch).descriptor(2), hparams={"colour": 3})
+    wrong = replace(descriptor_for(arch, 2), hparams={"colour": 3})
     with pytest.raises(WeightsError, match=f"{arch} knows no parameter 'colour'"):
         build(wrong)

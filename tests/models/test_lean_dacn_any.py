@@ -16,7 +16,7 @@ from hsisr.models.fast import onednn
 from hsisr.models.fast.back_projection import consistent_bicubic
 from hsisr.models.fast.dacn_any import DacnAnyInUse, shuffled
 from hsisr.models.interpolation import KERNELS
-from hsisr.models.registry import agrees, architecture_named, build, for_inference
+from hsisr.models.registry import agrees, build, descriptor_for, for_inference
 
 SMALL = AnySize(width=16, blocks=2, heads=2, window=4)
 FEW_PATTERNS = replace(SMALL, basis=6)
@@ -145,7 +145,7 @@ def test_in_half_precision_only_rounding_stands_between_the_two(scale: int, size
 
 @pytest.mark.parametrize("arch", ["dacn", "vdsr"])
 def test_networks_that_do_not_agree_by_themselves_say_so(arch: str) -> None:
-    network = build(architecture_named(arch).descriptor(2)).eval()
+    network = build(descriptor_for(arch, 2)).eval()
     assert not agrees(for_inference(network, agreeing=True))
 
 

@@ -159,9 +159,16 @@ class DacnInUse(MixedPrecision):
     Args:
         trained: Stays as it is.
         precision: In which it will be called under autocast.
+        agreeing: Has no effect: its result does not agree with what it is given.
     """
 
-    def __init__(self, trained: Dacn, precision: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        trained: Dacn,
+        precision: torch.dtype = torch.float32,
+        *,
+        agreeing: bool = False,  # noqa: ARG002
+    ) -> None:
         super().__init__("dacn", FastDacn(trained), precision)
 
 

@@ -164,10 +164,17 @@ class DacnEquivariantInUse(MixedPrecision):
     Args:
         trained: Stays as it is.
         precision: In which it will be called under autocast.
+        agreeing: Has no effect: its result agrees with what it is given anyway.
     """
 
     agreeing = True
     """Its detail has mean 0 over each LR pixel, and its base has all rounds of back-projection."""
 
-    def __init__(self, trained: DacnEquivariant, precision: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        trained: DacnEquivariant,
+        precision: torch.dtype = torch.float32,
+        *,
+        agreeing: bool = True,  # noqa: ARG002
+    ) -> None:
         super().__init__("dacn-equivariant", FastDacnEquivariant(trained), precision)

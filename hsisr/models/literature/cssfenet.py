@@ -1,4 +1,4 @@
-"""CSSFENet, channel-attention-based spatial-spectral features: 3-D kernels split to be diverse.
+"""After CSSFENet, channel-attention-based spatial-spectral features: 3-D kernels, split.
 
 Source: Zhang, Zheng, Wan, Geng, Wang, Yang, Zhang, Li, "Hyperspectral image super-resolution based
 on feature diversity extraction", Remote Sensing 2024, 16, 436. From its abstract and section 3.1:
@@ -15,7 +15,8 @@ Where the text at hand is silent, this follows the work that the idea of diversi
 comes from (Hou et al., "Deep diversity-enhanced feature representation of hyperspectral images",
 arXiv 2301.06132, public code jinnh/ReSSS-ConvSet): kernels along bands, rows and
 columns side by side, joined by a 1x1x1 convolution; 11 modules of 64 features without biases; the
-first features added to the last, and the result to bicubic interpolation. Channel attention is that
+first features added to the last, and the result to bicubic interpolation; this trunk equals
+ReSSS-ConvSet, so comparisons name the network "after CSSFENet". Channel attention is that
 of Hu et al. with 16 times fewer features between, the most usual one, on what a module adds last.
 A single channel per band comes out of the sub-pixel convolution, the smallest that can.
 """

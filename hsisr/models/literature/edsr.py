@@ -4,8 +4,9 @@ Source: Lim, Son, Kim, Nah, Lee, "Enhanced deep residual networks for single ima
 super-resolution", CVPRW 2017. Depth, width and residual scaling are those of the paper's large
 model: 32 blocks of 256 features, factor 0.1 (section 3.2). Loss of the paper: L1.
 
-Parameters: 43.1 million in the paper's table 1, for three colours and without counting upsampling;
-here 32 bands come in and go out, and upsampling is counted, so it depends on the scale. What
+Parameters: 43.1 million in the paper's table 1, for three colours and with the upsampling of x4
+counted; here 32 bands come in and go out, and the number depends on the scale. Rate of the authors'
+code: 1e-4. What
 differs: bands are normalised over the scene instead of being shifted by a mean colour, and the
 network is trained from scratch at each scale, while the paper starts x4 from x2.
 """

@@ -2,9 +2,10 @@
 
 Source: Chen, Zhang, Zhang, "MSDformer: multiscale deformable transformer for hyperspectral image
 super-resolution", IEEE TGRS 2023; sizes and the order of layers after the authors' public code,
-Tomchenshi/MSDformer: subsets of 8 bands without overlap, 240 features, 4 transformer blocks of 6
-heads. Loss of that code: L1 + 0.5 * spectral angle / pi + 0.1 * L1 of joint differences along
-rows, columns and bands.
+Tomchenshi/MSDformer: subsets of 8 bands, 240 features, 4 transformer blocks of 6 heads. Subsets do
+not overlap, as its code has it by default; the commands published with it pass `--n_ovls 2`, which
+makes 21 subsets of 128 bands and not 16. Loss of that code: L1 + 0.5 * spectral angle / pi + 0.1 *
+L1 of joint differences along rows, columns and bands.
 
 Parameters here, at 32 bands: 10,139,261 for x2, 12,213,821 for x4, 14,288,381 for x8. No published
 count was found; the layers of the public code add up to 14,901,473 at 128 bands and x4, of which

@@ -1,4 +1,4 @@
-"""MSFMNet, the multi-scale feature mapping network: bands are a third axis, wavelets the scales.
+"""After MSFMNet, multi-scale feature mapping: bands are a third axis, wavelets the scales.
 
 Source: Zhang, Shao, Wan et al., "Multi-Scale Feature Mapping Network for Hyperspectral Image
 Super-Resolution", Remote Sensing 2021, 13(20), 4180. Only its abstract and the captions of its

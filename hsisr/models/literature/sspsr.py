@@ -1,0 +1,156 @@
+"""SSPSR, spatial-spectral prior: band groups through one shared branch, then all bands together.
+
+Source: Jiang, Sun, Liu, Ma, "Learning spatial-spectral prior for super-resolution of hyperspectral
+imagery", IEEE Transactions on Computational Imaging 6, 1082-1096, 2020; sizes and the order of
+layers after the authors' public code, junjun-jiang/SSPSR: groups of 8 bands that share 2, 256
+features, 3 spatial-spectral blocks in the branch and 3 in the trunk, residual factor 0.1.
+Upsampling is progressive: the branch enlarges by scale / 2, the trunk by 2; at x2 the branch does
+not enlarge. Loss of that code: L1 + 1e-3 times the squared differences of the estimate itself along
+rows, columns and bands (total variation), which recipes here cannot express; training here is by
+L1 alone.
+
+Parameters here, at 32 bands: 10,540,424 for x2, 12,900,744 for x4, 15,261,064 for x8. What differs:
+bands are normalised over the scene, while the code divides a scene by its maximum; a tile has 32
+bands, so there are 5 groups of 8, while the paper sees all bands of a scene at once.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from hsisr.models.common import (
+    ResidualBlock,
+    SqueezeExcitation,
+    bicubic,
+    comparison_descriptor,
+    pixel_shuffle,
+    put_together,
+    require_bands,
+    require_counts,
+    sized,
+)
+from hsisr.models.descriptor import ModelDescriptor
+from hsisr.tiling.windows import window_starts
+
+RESIDUAL_SCALE: Final = 0.1
+"""Factor on what every residual block adds, of the public code."""
+SHARED_BANDS: Final = 2
+"""Bands that neighbouring groups have in common."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SspsrSize:
+    """Depth and width.
+
+    Raises:
+        WeightsError: A number is impossible.
+    """
+
+    width: int = 256
+    """Features of every layer."""
+    blocks: int = 3
+    """Spatial-spectral blocks in the branch, and as many in the trunk."""
+    subset: int = 8
+    """Bands of a group that the branch sees."""
+
+    def __post_init__(self) -> None:
+        require_counts("sspsr", width=self.width, blocks=self.blocks, subset=self.subset)
+
+
+class SpectralBlock(nn.Module):
+    """Two 1x1 convolutions weighed by channel attention, added to the input.
+
+    Args:
+        width: Features in and out.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first, self.second = (nn.Conv2d(width, width, 1) for _ in range(2))
+        self.attention = SqueezeExcitation(width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Shape (n, width, rows, cols) in and out."""
+        detail: torch.Tensor = self.attention(self.second(functional.relu(self.first(x))))
+        return x + RESIDUAL_SCALE * detail
+
+
+class PriorNetwork(nn.Module):
+    """A first convolution and spatial-spectral blocks, whose input is added to their output.
+
+    Args:
+        bands: Into the first convolution.
+        size: Depth and width.
+    """
+
+    def __init__(self, bands: int, size: SspsrSize) -> None:
+        super().__init__()
+        self.entry = nn.Conv2d(bands, size.width, 3, padding=1)
+        self.blocks = nn.Sequential(
+            *(
+                nn.Sequential(ResidualBlock(size.width, RESIDUAL_SCALE), SpectralBlock(size.width))
+                for _ in range(size.blocks)
+            )
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Shape (n, bands, rows, cols) -> (n, width, rows, cols)."""
+        features: torch.Tensor = self.entry(x)
+        deep: torch.Tensor = self.blocks(features)
+        return features + deep
+
+
+class Sspsr(nn.Module):
+    """The network; see `build_sspsr`.
+
+    Args:
+        scale: HR pixels per LR pixel along a side.
+        group_size: Bands in and out.
+        size: Depth and width.
+    """
+
+    def __init__(self, scale: int, group_size: int, size: SspsrSize) -> None:
+        super().__init__()
+        self.scale, self.group_size = scale, group_size
+        self.subset = min(size.subset, group_size)
+        self.starts = window_starts(group_size, self.subset, min(SHARED_BANDS, self.subset - 1))
+        self.branch = PriorNetwork(self.subset, size)
+        self.branch_exit = nn.Conv2d(size.width, self.subset, 3, padding=1)
+        self.trunk = PriorNetwork(group_size, size)
+        self.upsampling = nn.ModuleList(
+            (pixel_shuffle(size.width, scale // 2), pixel_shuffle(size.width, 2))
+        )
+        self.skip = nn.Conv2d(group_size, size.width, 3, padding=1)
+        self.output = nn.Conv2d(size.width, group_size, 3, padding=1)
+
+    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:  # noqa: ARG002
+        """Upscale band groups; see `Dacn.forward`."""
+        require_bands("sspsr", lr, self.group_size)
+        x = lr.contiguous(memory_format=torch.channels_last)
+        parts = [self._subset(x[:, start : start + self.subset]) for start in self.starts]
+        between = put_together(parts, self.starts, self.group_size)
+        features = self.upsampling[1](self.trunk(between))
+        hr: torch.Tensor = self.output(features + self.skip(bicubic(lr, self.scale)))
+        return hr
+
+    def _subset(self, part: torch.Tensor) -> torch.Tensor:
+        """Shape (n, subset, rows, cols) -> the same bands, scale / 2 times finer."""
+        hr: torch.Tensor = self.branch_exit(self.upsampling[0](self.branch(part)))
+        return hr
+
+
+def build_sspsr(descriptor: ModelDescriptor) -> Sspsr:
+    """The network a descriptor asks for, with fresh weights, in training mode.
+
+    Raises:
+        WeightsError: The descriptor has parameters that SSPSR does not know.
+    """
+    return Sspsr(descriptor.scale, descriptor.group_size, sized(SspsrSize, descriptor))
+
+
+def sspsr_descriptor(scale: int) -> ModelDescriptor:
+    """The settings for a scale, see `comparison_descriptor`."""
+    return comparison_descriptor("sspsr", scale)
