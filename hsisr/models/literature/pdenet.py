@@ -14,10 +14,10 @@ What differs. Interpolation: bicubic here has a = -0.5 and its pixels centred; t
 torch's, with a = -0.75. Gates: the public code draws them at test time too, one result for each
 draw; here evaluation takes their probabilities, the mean of the draws as temperature goes to 0 (the
 rule of dropout), because a result must not depend on chance. Its temperature falls from 1 to 0.05
-over 30 epochs, after 50 epochs without gates; a network here knows no epochs, so one in between stands
-for all, and gates are there from the first step. In training, gates are drawn from torch's global
-generator, as dropout is. Degradation: the learnt kernel of (scale + 1)^2 pixels lies over the LR
-pixel's own HR pixels and starts flat; in the public code it lies half a kernel up and left,
+over 30 epochs, after 50 epochs without gates; a network here knows no epochs, so one in between
+stands for all, and gates are there from the first step. In training, gates are drawn from torch's
+global generator, as dropout is. Degradation: the learnt kernel of (scale + 1)^2 pixels lies over
+the LR pixel's own HR pixels and starts flat; in the public code it lies half a kernel up and left,
 starts at random, and exists for x4 and x8 only.
 """
 
