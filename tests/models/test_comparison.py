@@ -8,7 +8,7 @@ import torch
 from hsisr.errors import WeightsError
 from hsisr.models.registry import ARCHITECTURES, build, descriptor_for
 
-COMPARISON = sorted(ARCHITECTURES.keys() - {"dacn", "dacn-any"})
+COMPARISON = sorted(ARCHITECTURES.keys() - {"dacn", "dacn-any", "dacn-equivariant"})
 PARAMETERS = {
     ("edsr", 2): 40_863_264,
     ("edsr", 4): 43_223_584,

@@ -15,7 +15,7 @@ from hsisr.models.dacn import build_dacn, dacn_descriptor
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.fast import onednn
 from hsisr.models.fast.dacn import DacnInUse, FastDacn
-from hsisr.models.fast.folding_once import FoldedUpsampling
+from hsisr.models.fast.folding import FoldedUpsampling
 from hsisr.models.fast.pixel_attention import attention
 from hsisr.models.literature.edsr import build_edsr, edsr_descriptor
 from hsisr.models.registry import for_inference

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from hsisr.models.fast.window_order import window_order
-from hsisr.models.fast.window_products import attention_of_powers
+from hsisr.models.fast.windows import attention_of_powers, window_order
 
 CPU = torch.device("cpu")
 

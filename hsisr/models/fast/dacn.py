@@ -1,7 +1,7 @@
 """`dacn` for use: the numbers of the network that was trained, from fewer operations and copies.
 
 Batch normalisations are part of the convolutions before them, a linear branch and the output
-convolution are one (`folding_once`), layers that read the same features are one layer, and
+convolution are one (`folding`), layers that read the same features are one layer, and
 attention fits the cache (`pixel_attention`). Weights are in the precision and the memory format in
 which they are used.
 """
@@ -16,8 +16,7 @@ from torch.nn import functional
 
 from hsisr.models.dacn import Dacn
 from hsisr.models.fast.fixed_layer import FastChannelAttention, FixedLayer, bias_of
-from hsisr.models.fast.folding import folding_pays
-from hsisr.models.fast.folding_once import FoldedUpsampling, with_norm
+from hsisr.models.fast.folding import FoldedUpsampling, folding_pays, with_norm
 from hsisr.models.fast.mixed_precision import MixedPrecision
 from hsisr.models.fast.onednn import leaky_relu
 from hsisr.models.fast.pixel_attention import attention

@@ -21,8 +21,7 @@ from hsisr.models.fast.back_projection import consistent_bicubic
 from hsisr.models.fast.fixed_layer import FastChannelAttention, FixedLayer, bias_of
 from hsisr.models.fast.mixed_precision import MixedPrecision
 from hsisr.models.fast.onednn import GELU
-from hsisr.models.fast.window_order import window_order
-from hsisr.models.fast.window_products import attention_of_powers, counts_missing
+from hsisr.models.fast.windows import attention_of_powers, counts_missing, window_order
 
 _AS_ONE: Final[Mapping[int, torch.dtype]] = MappingProxyType(
     {4: torch.int32, 8: torch.int64, 16: torch.complex128}
