@@ -34,6 +34,22 @@ def numbers(*shape: int) -> torch.Tensor:
     return torch.randn(*shape)
 
 
+@pytest.mark.parametrize("change", ["arguments", "numbers"])
+@torch.no_grad()
+def test_a_private_operation_that_changed_is_not_used(
+    change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def changed(x: torch.Tensor, *_: object) -> torch.Tensor:
+        if change == "arguments":
+            raise RuntimeError("expected 12 arguments")
+        return x[..., :2]
+
+    monkeypatch.setattr(onednn, "LINEAR", changed)
+    x, matrix = numbers(3, 4), numbers(2, 4)
+    assert not onednn.available(x, matrix)
+    torch.testing.assert_close(linear(x, matrix), functional.linear(x, matrix))
+
+
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @torch.no_grad()
 def test_every_layer_equals_torchs_with_its_activation(name: str) -> None:

@@ -1,9 +1,11 @@
 """Layers by oneDNN on a processor: kernels laid out once, the activation in the same pass.
 
-Torch brings these for compiled networks; they are not part of its public interface. Where they are
-not to be had, `linear` takes torch's own product, and `available` tells others to do alike.
+Torch has these for compiled networks; they are not part of its public interface. This module alone
+calls them: each is tried once on a few numbers, and where one is missing, takes other arguments or
+gives other numbers than torch's public function, `available` is False and the public ones are used.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -60,13 +62,37 @@ def leaky_relu(slope: float) -> Activation:
 
 def available(x: torch.Tensor, weight: torch.Tensor) -> bool:
     """Whether this module's operations can take these."""
-    if None in (LINEAR, CONVOLUTION, TRANSPOSED) or torch.is_grad_enabled():
+    if torch.is_grad_enabled() or not _work(LINEAR, CONVOLUTION, TRANSPOSED):
         return False
     if x.device.type != "cpu" or x.dtype != weight.dtype or x.dtype not in _PRECISIONS:
         return False
-    if torch.is_autocast_enabled("cpu") or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    if torch.is_autocast_enabled("cpu"):
         return False
     return x.dtype is torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001
+
+
+@functools.cache
+def _work(*operations: Any) -> bool:
+    """Whether these private operations give what torch's public functions do; tried once."""
+    if None in operations or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    with torch.inference_mode(mode=False), torch.no_grad(), torch.autocast("cpu", enabled=False):
+        x, bias = torch.arange(32.0).reshape(1, 2, 4, 4), torch.ones(2)
+        kernel, matrix = torch.ones(2, 2, 2, 2), torch.ones(2, 4)
+        public = (
+            functional.linear(x, matrix, bias),
+            functional.conv2d(x, kernel, bias, padding=1),
+            functional.conv_transpose2d(x, kernel, bias, stride=2, padding=1),
+        )
+        try:
+            private = (
+                _linear(x, matrix, bias),
+                convolved(x, packed_kernel(kernel, 1, x.shape), bias, 1, NONE),
+                upsampled(x, packed_transposed_kernel(kernel, 1, x.shape), bias, 1, NONE),
+            )
+        except (AttributeError, RuntimeError, TypeError):
+            return False
+        return all(map(torch.allclose, private, public))
 
 
 def on_processor(x: torch.Tensor) -> bool:
