@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hsisr.cli.console import expected_errors, print_json
-from hsisr.cli.options import Axes, Json, Overwrite, Quiet, Variable, Verbose, verbosity
+from hsisr.cli.options import Axes, Json, Nodata, Overwrite, Quiet, Variable, Verbose, verbosity
 from hsisr.engine.options import key_values
 from hsisr.io.formats import CREATION_HELP, FORMAT_HELP
 from hsisr.io.paths import scene_path
@@ -46,6 +46,7 @@ def degrade(
     ] = None,
     variable: Variable = None,
     axes: Axes = None,
+    nodata: Nodata = None,
     overwrite: Overwrite = False,
     json: Json = False,
     verbose: Verbose = 0,
@@ -67,6 +68,7 @@ def degrade(
             overwrite=overwrite,
             variable=variable,
             axes=axes,
+            nodata=nodata,
         )
         result = make(scene, output, options)
         if json:

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hsisr.cli.console import expected_errors, print_json, say
-from hsisr.cli.options import Axes, Device, Json, Overwrite, Quiet, Variable, Verbose, verbosity
+from hsisr.cli.options import (
+    Axes,
+    Device,
+    Json,
+    Nodata,
+    Overwrite,
+    Quiet,
+    Variable,
+    Verbose,
+    verbosity,
+)
 from hsisr.io.paths import scene_path
 
 if TYPE_CHECKING:
@@ -88,6 +98,7 @@ def evaluate(
         str | None, typer.Option(metavar="NAME", help="The same for a .mat estimate.")
     ] = None,
     axes: Axes = None,
+    nodata: Nodata = None,
     overwrite: Overwrite = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -115,6 +126,7 @@ def evaluate(
             "overwrite": overwrite,
             "variable": variable,
             "axes": axes,
+            "nodata": nodata,
         }
         more: dict[str, Any]
         report: Report | WaldReport

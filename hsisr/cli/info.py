@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hsisr.cli.console import expected_errors, print_json
-from hsisr.cli.options import Axes, Json, Variable, Verbose, verbosity
+from hsisr.cli.options import Axes, Json, Nodata, Variable, Verbose, verbosity
 from hsisr.io.paths import scene_path
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def info(
     ],
     variable: Variable = None,
     axes: Axes = None,
+    nodata: Nodata = None,
     json: Json = False,
     verbose: Verbose = 0,
 ) -> None:
@@ -27,7 +28,7 @@ def info(
     with expected_errors(verbosity(verbose, quiet=False)):
         from hsisr.commands.info import describe
 
-        found = describe(scene, variable=variable, axes=axes)
+        found = describe(scene, variable=variable, axes=axes, nodata=nodata)
         if json:
             print_json(found.as_dict())
         else:

@@ -114,6 +114,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on std
 Overwrite = Annotated[bool, _one("overwrite", declarations.Overwrite)]
 Variable = Annotated[str | None, _one("variable", declarations.Variable)]
 Axes = Annotated[str | None, _one("axes", declarations.Axes)]
+Nodata = Annotated[str | None, _one("nodata", declarations.Nodata)]
 Scale = Annotated[int, _one("scale", declarations.Scale)]
 Device = Annotated[str, _one("device", declarations.Device)]
 Threads = Annotated[int | None, _one("threads", declarations.Threads)]

@@ -19,7 +19,7 @@ from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.session import Model
 from hsisr.errors import HsisrError
 from hsisr.io.envi.pair import envi_pair
-from hsisr.io.open import open_scene
+from hsisr.io.open import open_scene, open_with
 from hsisr.io.paths import RemotePath, sibling
 from hsisr.io.products.ortho import ortho_metadata
 from hsisr.io.remote.files import is_half_sent
@@ -191,7 +191,7 @@ def _same_input(work: Work, options: UpscaleOptions, tags: Mapping[str, str]) ->
         if newest > made + 1:  # the time of output_spec is told in whole seconds
             return False
         with (
-            closing(open_scene(work.scene, variable=options.variable, axes=options.axes)) as lr,
+            closing(open_with(work.scene, options)) as lr,
             closing(open_scene(work.output)) as hr,
         ):
             expected, found = lr.metadata.finer(options.scale), hr.metadata

@@ -16,10 +16,11 @@ from hsisr.commands.storage import output_numbers, refuse_same_file
 from hsisr.degradation import Degradation, degradation_named
 from hsisr.errors import InputDataError, MovedValuesWarning, UsageError
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
-from hsisr.io.cropped import cropped_to_multiple
 from hsisr.io.formats import output_format
-from hsisr.io.open import open_scene
+from hsisr.io.nodata import warn_of_fill
+from hsisr.io.open import open_with
 from hsisr.io.paths import scene_path
+from hsisr.io.views import cropped_to_multiple
 from hsisr.io.write import check_target, create_writer
 from hsisr.resume.provenance import PREFIX, with_provenance
 from hsisr.scene.metadata import SceneMetadata
@@ -59,6 +60,8 @@ class DegradeOptions:
     """Variable of a .mat file."""
     axes: str | None = None
     """Axis order of a .mat, .npy or stack."""
+    nodata: str | None = None
+    """Number that means no data, or "none", whatever the file says."""
 
     def __post_init__(self) -> None:
         if self.scale < 2:
@@ -131,7 +134,9 @@ def degrade(
     )
     refuse_same_file(source, output)
     check_target(output, target)
-    with closing(open_scene(source, variable=options.variable, axes=options.axes)) as scene:
+    with closing(open_with(source, options)) as scene:
+        if options.nodata is None:
+            warn_of_fill(scene)
         part = _dividing_part(scene, options)
         metadata, masked = _output_metadata(part, output, options)
         with create_writer(output, metadata, replace(target, masked=masked)) as writer:

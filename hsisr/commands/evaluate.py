@@ -61,6 +61,8 @@ class EvaluateOptions:
     """Variable of a .mat estimate."""
     axes: str | None = None
     """Axis order of the .mat and .npy files among reference and observed scene."""
+    nodata: str | None = None
+    """Number that means no data, or "none", whatever the file says."""
     thresholds: tuple[Threshold, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -241,7 +243,7 @@ def _opened(
     variable, axes = options.variable, options.axes
     if not alone:
         variable, axes = options_of_kind(path, variable, axes)
-    scene = open_scene(path, variable=variable, axes=axes)
+    scene = open_scene(path, variable=variable, axes=axes, nodata=options.nodata)
     return stack.enter_context(closing(scene))
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from hsisr.io.nodata import warn_of_fill
 from hsisr.io.open import open_scene
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling.windows import Window
@@ -67,13 +68,21 @@ class SceneInfo:
         return {"shape": [bands, rows, cols], "bytes": bands * rows * cols * itemsize}
 
 
-def describe(path: Path, *, variable: str | None = None, axes: str | None = None) -> SceneInfo:
+def describe(
+    path: Path,
+    *,
+    variable: str | None = None,
+    axes: str | None = None,
+    nodata: str | None = None,
+) -> SceneInfo:
     """Open a scene and say what is in it.
 
     Raises:
         InputDataError: It cannot be read.
     """
-    with closing(open_scene(path, variable=variable, axes=axes)) as scene:
+    with closing(open_scene(path, variable=variable, axes=axes, nodata=nodata)) as scene:
+        if nodata is None:
+            warn_of_fill(scene)
         masked = scene.read_mask(Window(0, 0, 1, 1)) is not None
         return SceneInfo(path, scene.format, scene.metadata, masked)
 

@@ -16,7 +16,7 @@ from hsisr.errors import InputDataError
 from hsisr.io.base import Scene, TargetOptions
 from hsisr.io.formats import output_format
 from hsisr.io.products.ortho import ortho_metadata
-from hsisr.io.row_cache import rows_at_once
+from hsisr.io.views import rows_at_once
 from hsisr.io.write import block_size, guess_format
 from hsisr.resume.provenance import provenance_tags, with_provenance
 from hsisr.scene.metadata import SceneMetadata

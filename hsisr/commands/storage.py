@@ -10,7 +10,7 @@ import numpy as np
 from hsisr.errors import HsisrWarning, UsageError
 from hsisr.io.base import Scene
 from hsisr.io.paths import RemotePath, sibling
-from hsisr.scene.quantisation import StoredNumbers
+from hsisr.scene.quantisation import StoredNumbers, holds
 from hsisr.tiling.windows import Window
 
 
@@ -28,8 +28,8 @@ def output_numbers(
         dtype: Another data type, if wanted.
         mask_possible: The output's format can hold a mask.
 
-    Raises:
-        UsageError: The input's nodata does not fit the wanted data type.
+    Warns:
+        HsisrWarning: A nodata value was chosen, or numbers of this type lose digits.
     """
     target = replace(stored, dtype=np.dtype(dtype or stored.dtype).newbyteorder("="))
     if not stored.exact_in_float32:
@@ -84,15 +84,17 @@ def _with_fitting_nodata(scene: Scene, target: StoredNumbers) -> StoredNumbers:
     nodata = target.nodata
     if nodata is None or target.dtype.kind == "f":
         return target
-    info = np.iinfo(target.dtype)
-    if np.isnan(nodata):
-        return replace(target, nodata=_spare_number(target.dtype))
-    if nodata != int(nodata) or not info.min <= nodata <= info.max:
-        raise UsageError(
-            f"{scene.path.name}: nodata {nodata:g} does not fit {target.dtype}; "
-            "choose a --dtype that holds it"
+    if holds(target.dtype, nodata):
+        return target
+    chosen = _spare_number(target.dtype)
+    if not np.isnan(nodata):
+        warnings.warn(
+            f"{scene.path.name}: nodata {nodata:g} does not fit {target.dtype}; {chosen:g} marks "
+            "invalid pixels in the output",
+            HsisrWarning,
+            stacklevel=2,
         )
-    return target
+    return replace(target, nodata=chosen)
 
 
 def _has_mask(scene: Scene) -> bool:

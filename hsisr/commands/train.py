@@ -74,7 +74,7 @@ def _train(
     device = training_device(options.device, workers)
     start = _start(options, recipe)
     sources, datasets = _sources(options, workers, downloading)
-    validation = expand_sources(options.val, options.variable, options.axes)
+    validation = expand_sources(options.val, options.variable, options.axes, options.nodata)
     photographs = _photographs(options, recipe, sources)
     sources = [s for s in sources if s.dataset is None or not s.dataset.photographs]
     data = training_data(sources, validation, recipe, start.descriptor, options.seed, photographs)
@@ -198,7 +198,7 @@ def _sources(
     options: TrainOptions, workers: Workers, downloading: DownloadProgress | None
 ) -> tuple[list[Source], list[Dataset]]:
     """Scenes by path and by name; the first process downloads before the others look."""
-    sources = expand_sources(options.scenes, options.variable, options.axes)
+    sources = expand_sources(options.scenes, options.variable, options.axes, options.nodata)
     if options.dataset is None:
         return sources, []
     dataset = dataset_named(options.dataset)

@@ -33,7 +33,7 @@ from hsisr.datasets.splits import (
 from hsisr.datasets.training_scenes import TrainingScene, coarser, fitting_region, training_scene
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.io.base import Scene
-from hsisr.io.open import find_scenes, open_scene, options_of_kind
+from hsisr.io.open import find_scenes, open_with, options_of_kind
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.training.recipe import Recipe
 from hsisr.training.validation import ValidationWindow, validation_windows
@@ -50,6 +50,7 @@ class Source:
     path: Path
     variable: str | None = None
     axes: str | None = None
+    nodata: str | None = None
     dataset: Dataset | None = None
     """Where it comes from, if it was asked for by name."""
 
@@ -109,7 +110,10 @@ def _photograph_facts(photographs: Photographs) -> dict[str, Any]:
 
 
 def expand_sources(
-    paths: Sequence[Path], variable: str | None = None, axes: str | None = None
+    paths: Sequence[Path],
+    variable: str | None = None,
+    axes: str | None = None,
+    nodata: str | None = None,
 ) -> list[Source]:
     """The scenes that some paths stand for; folders are searched.
 
@@ -123,7 +127,7 @@ def expand_sources(
     alone = sum(len(found) for _, found in named) == 1
     sources = []
     for path, found in named:
-        own = [_source(scene, variable, axes, alone=alone) for scene in found]
+        own = [_source(scene, variable, axes, nodata, alone=alone) for scene in found]
         if found != [path]:
             own = [source for source in own if _can_be_opened(source)]
         if not own:
@@ -132,15 +136,17 @@ def expand_sources(
     return sources
 
 
-def _source(path: Path, variable: str | None, axes: str | None, *, alone: bool) -> Source:
+def _source(
+    path: Path, variable: str | None, axes: str | None, nodata: str | None, *, alone: bool
+) -> Source:
     if not alone:
         variable, axes = options_of_kind(path, variable, axes)
-    return Source(path=path, variable=variable, axes=axes)
+    return Source(path=path, variable=variable, axes=axes, nodata=nodata)
 
 
 def _can_be_opened(source: Source) -> bool:
     try:
-        with closing(open_scene(source.path, variable=source.variable, axes=source.axes)):
+        with closing(open_with(source.path, source)):
             return True
     except (InputDataError, UsageError) as error:
         warnings.warn(f"left out: {error}", HsisrWarning, stacklevel=4)
@@ -266,7 +272,7 @@ def _published_samples(
 
 
 def _read(source: Source, scale: int, recipe: Recipe, seed: int, *, whole: bool) -> TrainingScene:
-    with closing(open_scene(source.path, variable=source.variable, axes=source.axes)) as scene:
+    with closing(open_with(source.path, source)) as scene:
         _require_shape(scene, source.dataset)
         region = fitting_region(scene, scale, _MOST_SCENE_BYTES)
         if not region.rows or not region.cols:

@@ -49,6 +49,7 @@ class TrainOptions:
     threads: int | None = None
     variable: str | None = None
     axes: str | None = None
+    nodata: str | None = None
     data_dir: Path | None = None
     offline: bool = False
     command: str = ""

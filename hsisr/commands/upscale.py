@@ -21,7 +21,8 @@ from hsisr.engine.stitch import Stitched, stitch
 from hsisr.errors import HsisrWarning, InputDataError, MovedValuesWarning
 from hsisr.io.async_writer import writing_async
 from hsisr.io.base import Scene, TargetOptions
-from hsisr.io.open import open_scene
+from hsisr.io.nodata import warn_of_fill
+from hsisr.io.open import open_scene, open_with
 from hsisr.io.paths import scene_path
 from hsisr.io.scene_files import scene_identity
 from hsisr.io.write import check_target, create_writer
@@ -147,7 +148,10 @@ def _is_finished(source: Path, output: Path, options: UpscaleOptions, session: S
 
 
 def _opened(source: Path, options: UpscaleOptions) -> Scene:
-    return open_scene(source, variable=options.variable, axes=options.axes)
+    scene = open_with(source, options)
+    if options.nodata is None:
+        warn_of_fill(scene)
+    return scene
 
 
 def _unfinished(
@@ -222,7 +226,7 @@ def _write_quicklook(job: Job, options: UpscaleOptions) -> None:
     if options.quicklook is None:
         return
     with (
-        closing(_opened(job.scene.path, options)) as lr,
+        closing(open_with(job.scene.path, options)) as lr,
         closing(open_scene(job.output)) as hr,
     ):
         shown = Quicklook(observed=lr, result=hr, name=job.session.model.name)

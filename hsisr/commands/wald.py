@@ -16,8 +16,8 @@ from hsisr.commands.evaluate import score_pair
 from hsisr.degradation import degradation_named
 from hsisr.errors import InputDataError, UsageError
 from hsisr.io.base import Scene
-from hsisr.io.cropped import cropped_to_multiple
-from hsisr.io.open import open_scene
+from hsisr.io.open import open_scene, open_with
+from hsisr.io.views import cropped_to_multiple
 from hsisr.metrics.conventions import FIGURES, convention_named
 from hsisr.metrics.report import (
     UNITS,
@@ -73,6 +73,8 @@ class WaldOptions:
     """Variable of a .mat scene."""
     axes: str | None = None
     """Axis order of a .mat, .npy or stack scene."""
+    nodata: str | None = None
+    """Number that means no data, or "none", whatever the file says."""
     thresholds: tuple[Threshold, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -283,7 +285,7 @@ def degraded(source: Path, options: WaldOptions) -> Iterator[Trial]:
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hsisr-wald-")))
-        opened = open_scene(source, variable=options.variable, axes=options.axes)
+        opened = open_with(source, options)
         truth = _truth(stack.enter_context(closing(opened)), options.scale)
         how = DegradeOptions(
             scale=options.scale,
@@ -292,6 +294,7 @@ def degraded(source: Path, options: WaldOptions) -> Iterator[Trial]:
             dtype="float32",
             variable=options.variable,
             axes=options.axes,
+            nodata=options.nodata,
         )
         degrade(source, folder / "lr.tif", how)
         yield Trial(truth=truth, folder=folder, options=options)

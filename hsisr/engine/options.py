@@ -122,6 +122,18 @@ def key_values(texts: list[str]) -> dict[str, str]:
     return pairs
 
 
+def is_nodata(text: str) -> bool:
+    """True for what `--nodata` takes.
+
+    >>> [is_nodata(text) for text in ("-9999", "nan", "none", "water")]
+    [True, True, True, False]
+    """
+    try:
+        return text.lower() == "none" or float(text) is not None
+    except ValueError:
+        return False
+
+
 def _is_number_type(name: str) -> bool:
     import numpy as np  # late: the command line reads the declarations for its help
 
@@ -172,11 +184,22 @@ Variable = Annotated[
         affects_result=True,
     ),
 ]
+Nodata = Annotated[
+    str | None,
+    Option(
+        "Number that means no data, whatever the file says; nan, or none for no such number.",
+        metavar="VALUE",
+        panel=INPUT,
+        affects_result=True,
+        check=is_nodata,
+        expected="a number, nan or none",
+    ),
+]
 Axes = Annotated[
     str | None,
     Option(
-        "Axis order of a .mat, .npy, netCDF or HDF5 file or Zarr store: b(and) r(ow) c(olumn), "
-        "as rcb.",
+        "Axis order of a .mat, .npy, netCDF or HDF5 file, Zarr store or TIFF stack: b(and) "
+        "r(ow) c(olumn), as rcb.",
         metavar="ORDER",
         panel=INPUT,
         affects_result=True,
@@ -317,6 +340,7 @@ class UpscaleOptions:
     threads: Threads = None
     variable: Variable = None
     axes: Axes = None
+    nodata: Nodata = None
     overwrite: Overwrite = False
     resume: Annotated[
         bool,

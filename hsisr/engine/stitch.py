@@ -18,7 +18,7 @@ from hsisr.engine.memory import HeapTrimmer, page_tensor
 from hsisr.engine.observed import Observed, fill_rounds, observe
 from hsisr.engine.plan import BANDS_FINISHED_AT_ONCE, BandGroup, Panel, Plan, Segment
 from hsisr.io.base import Scene, SceneWriter
-from hsisr.io.row_cache import RowCache
+from hsisr.io.views import RowCache
 from hsisr.models.interpolation import Trim
 from hsisr.resume.journal import Journal, Recording
 from hsisr.tiling.windows import Window

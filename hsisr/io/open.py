@@ -2,6 +2,7 @@
 
 import stat
 from pathlib import Path
+from typing import Protocol
 
 from hsisr.errors import InputDataError, ResourceError, UsageError, about_scene
 from hsisr.io.arrays.stack import is_tiff_stack
@@ -9,12 +10,19 @@ from hsisr.io.base import Scene
 from hsisr.io.envi.pair import DATA_SUFFIXES, is_envi_header
 from hsisr.io.formats import ROWS, format_by_suffix, format_of, is_format_name
 from hsisr.io.geotiff.esri import is_esri
+from hsisr.io.nodata import with_nodata
 from hsisr.io.paths import RemotePath, scene_path
 from hsisr.io.products.positions import SUFFIX as POSITIONS
 from hsisr.io.remote.scene import open_remote
 
 
-def open_scene(path: str | Path, *, variable: str | None = None, axes: str | None = None) -> Scene:
+def open_scene(
+    path: str | Path,
+    *,
+    variable: str | None = None,
+    axes: str | None = None,
+    nodata: float | str | None = None,
+) -> Scene:
     """Open a scene for reading by windows.
 
     Formats are the rows of `hsisr.io.formats`: GeoTIFF, COG, BigTIFF and TIFF stacks; ENVI, by
@@ -27,10 +35,11 @@ def open_scene(path: str | Path, *, variable: str | None = None, axes: str | Non
         variable: For MATLAB, netCDF and HDF5 files and Zarr stores, the name of the cube.
         axes: For MATLAB, NumPy, netCDF and HDF5 files, Zarr stores and TIFF stacks, the order of
             the cube's axes: the letters r, c and b, for example "rcb" for (rows, cols, bands).
+        nodata: The number that means no data, or "none", whatever the file says.
 
     Raises:
         InputDataError: The scene cannot be read as it is; the message names the path.
-        UsageError: `variable` or `axes` does not fit the file.
+        UsageError: `variable` or `axes` does not fit the file, or `nodata` is no number.
         ResourceError: A scene that is read as a whole does not fit into memory.
 
     Example:
@@ -42,14 +51,37 @@ def open_scene(path: str | Path, *, variable: str | None = None, axes: str | Non
     try:
         with about_scene(path):
             if isinstance(path, RemotePath):
-                return open_remote(path, _open_local, variable=variable, axes=axes)
-            return _open_local(path, variable, axes)
+                scene = open_remote(path, _open_local, variable=variable, axes=axes)
+            else:
+                scene = _open_local(path, variable, axes)
+            return with_nodata(scene, nodata)
     except InputDataError as error:
         raise InputDataError(_named(path, error)) from error
     except UsageError as error:
         raise UsageError(_named(path, error)) from error
     except ResourceError as error:
         raise ResourceError(_named(path, error)) from error
+
+
+class ReadOptions(Protocol):
+    """What the options of every command say of a scene that is read."""
+
+    @property
+    def variable(self) -> str | None:
+        """Name of the cube."""
+
+    @property
+    def axes(self) -> str | None:
+        """Order of its axes."""
+
+    @property
+    def nodata(self) -> str | None:
+        """Number that means no data, or none."""
+
+
+def open_with(path: str | Path, options: ReadOptions) -> Scene:
+    """`open_scene` with the options of a command."""
+    return open_scene(path, variable=options.variable, axes=options.axes, nodata=options.nodata)
 
 
 def _open_local(path: Path, variable: str | None, axes: str | None) -> Scene:

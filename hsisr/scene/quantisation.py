@@ -46,6 +46,18 @@ class StoredNumbers:
         return bool(np.can_cast(self.dtype, np.float32))
 
 
+def holds(dtype: np.dtype[Any], number: float) -> bool:
+    """True if a data type has that number, so that a pixel may have it.
+
+    >>> holds(np.dtype("uint16"), -9999), holds(np.dtype("float32"), -9999)
+    (False, True)
+    """
+    if dtype.kind == "f":
+        return True
+    info = np.iinfo(dtype)
+    return bool(np.isfinite(number)) and number == int(number) and info.min <= number <= info.max
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Quantised:
     """Numbers ready to be stored."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsisr.io.row_cache import RowCache, rows_at_once
+from hsisr.io.views import RowCache, rows_at_once
 from hsisr.tiling.windows import Window
 from tests.memory import MemoryScene
 

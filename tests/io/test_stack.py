@@ -101,6 +101,16 @@ def test_a_stack_keeps_the_place_and_nodata_of_its_first_page(tmp_path: Path) ->
         assert scene.metadata.stored.nodata == 7
 
 
+def test_what_tifffile_complains_of_is_not_shown(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    lowest = -3.4028234663852886e38
+    path = write_geotiff(tmp_path / "x.tif", VALUES.astype(np.float32), nodata=lowest)
+    with open_scene(path) as scene:
+        assert scene.metadata.stored.nodata == lowest
+    assert (capfd.readouterr().err, caplog.text) == ("", "")
+
+
 def test_a_description_of_the_old_layout_is_not_carried(tmp_path: Path) -> None:
     path = write_pages(tmp_path / "x.tif", VALUES, imagej=True, metadata={"axes": "CYX"})
     with open_scene(path) as scene:

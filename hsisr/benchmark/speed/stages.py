@@ -15,7 +15,7 @@ from hsisr.engine.plan import Plan
 from hsisr.engine.stitch import Stitched, stitch
 from hsisr.engine.upscaler import Upscaler
 from hsisr.io.base import Scene, SceneWriter
-from hsisr.io.delegating import DelegatingScene
+from hsisr.io.views import DelegatingScene
 from hsisr.models.interpolation import Trim
 from hsisr.resume.journal import Journal
 from hsisr.tiling.windows import Window

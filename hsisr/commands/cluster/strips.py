@@ -24,7 +24,7 @@ from hsisr.engine.stitch import stitch
 from hsisr.errors import InputDataError, ResourceError, WeightsError
 from hsisr.io.atomic import resource_errors
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
-from hsisr.io.open import open_scene
+from hsisr.io.open import open_with
 from hsisr.io.paths import RemotePath
 from hsisr.io.remote.fingerprint import has_changed
 from hsisr.io.scene_files import scene_identity
@@ -154,7 +154,7 @@ def compute_run(orders: Orders, strips: tuple[Strip, ...], here: WorkerContext) 
     options = orders.options
     with (
         torch_threads(orders.threads),
-        closing(open_scene(orders.source, variable=options.variable, axes=options.axes)) as scene,
+        closing(open_with(orders.source, options)) as scene,
     ):
         job: Job = here.kept(orders.strips, partial(_prepared, orders, scene, here))
         stitch(

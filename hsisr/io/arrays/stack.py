@@ -76,7 +76,7 @@ def is_tiff_stack(path: Path) -> bool:
     """
     try:
         refuse_circles(path)
-        with TiffFile(path) as tiff:
+        with _listening(), TiffFile(path) as tiff:
             return bool(_stacks(tiff))
     except InputDataError:
         raise
@@ -138,7 +138,7 @@ def open_stack(path: Path, axes: str | None = None) -> Scene:
     """
     try:
         refuse_circles(path)
-        with TiffFile(path) as tiff:
+        with _listening(), TiffFile(path) as tiff:
             return _scene(path, tiff, _only(_stacks(tiff)), axes)
     except InputDataError:
         raise
@@ -166,11 +166,13 @@ def _listening() -> Iterator[list[str]]:
     handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
     logger = logging.getLogger("tifffile")
+    propagated, logger.propagate = logger.propagate, False
     logger.addHandler(handler)
     try:
         yield heard
     finally:
         logger.removeHandler(handler)
+        logger.propagate = propagated
 
 
 def _has_planes(series: TiffPageSeries) -> bool:

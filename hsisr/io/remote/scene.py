@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from hsisr.errors import HsisrError, InputDataError, UsageError
 from hsisr.io.base import Scene
-from hsisr.io.delegating import DelegatingScene
 from hsisr.io.envi.pair import DATA_SUFFIXES
 from hsisr.io.formats import format_by_suffix
 from hsisr.io.geotiff.reader import RasterScene, open_raster
@@ -24,6 +23,7 @@ from hsisr.io.remote.transport import (
     temporary_copy,
     zarr_store_of,
 )
+from hsisr.io.views import DelegatingScene
 from hsisr.tiling.windows import Window
 
 

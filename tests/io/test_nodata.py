@@ -1,0 +1,102 @@
+"""Which numbers are data: named by the user, impossible ones, constants that nobody named."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hsisr.errors import HsisrWarning, UsageError
+from hsisr.io.nodata import warn_of_fill
+from hsisr.io.open import open_scene
+from tests.scenes import EVERY_FORMAT, numbered, write_envi, write_geotiff
+
+VALUES = numbered(4, 6, 5, "int16")
+RANDOM = np.random.default_rng(4)
+
+
+@pytest.mark.parametrize("name", sorted({*EVERY_FORMAT} - {"PNG folder"}))
+def test_the_user_names_the_number_that_means_no_data(name: str, tmp_path: Path) -> None:
+    number = int(VALUES[1, 2, 3])
+    with open_scene(EVERY_FORMAT[name](tmp_path, VALUES), nodata=str(number)) as scene:
+        assert scene.metadata.stored.nodata == number
+        np.testing.assert_array_equal(scene.read().valid, number != VALUES)
+
+
+def test_the_users_word_goes_before_the_files(tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "x.tif", VALUES, nodata=int(VALUES[0, 0, 0]))
+    with open_scene(path) as scene:
+        assert not scene.read().valid.all()
+    with open_scene(path, nodata="none") as scene:
+        assert scene.metadata.stored.nodata is None
+        assert scene.read().valid.all()
+    with open_scene(path, nodata=-1) as scene:
+        assert scene.read().valid.all()
+    with pytest.raises(UsageError, match="--nodata water: expected a number, nan or none"):
+        open_scene(path, nodata="water")
+
+
+def test_a_number_that_the_type_cannot_hold_is_left_out(tmp_path: Path) -> None:
+    path = write_envi(tmp_path / "x.hdr", VALUES.astype("u2"), {"data ignore value": "-9999"})
+    with pytest.warns(HsisrWarning, match="nodata -9999 cannot occur among uint16 numbers"):
+        scene = open_scene(path)
+    with scene:
+        assert scene.metadata.stored.nodata is None
+        assert scene.read().valid.all()
+
+
+def cube(dtype: str = "int16") -> np.ndarray:
+    return RANDOM.normal(2000, 100, (4, 24, 24)).astype(dtype)
+
+
+def with_corner(values: np.ndarray, number: float) -> np.ndarray:
+    values[:, :9, :9] = number
+    return values
+
+
+def with_border(values: np.ndarray, number: float) -> np.ndarray:
+    values[:, 0] = number
+    return values
+
+
+FILLED = {
+    "a corner of -9999": (with_corner(cube(), -9999), "-9999"),
+    "a border of -32768": (with_border(cube(), -32768), "-32768"),
+    "zeros around radiance": (with_corner(cube("uint16"), 0), "0"),
+    "65535 in reflectance": (with_corner(cube("uint16"), 65535), "65535"),
+    "the least float32": (
+        with_corner(cube("float32"), float(np.finfo("f4").min)),
+        r"-3\.40282e\+38",
+    ),
+    "a flat scene": (with_corner(np.full((4, 24, 24), 2000, "i2"), -999), "-999"),
+}
+PLAIN = {
+    "noise": cube(),
+    "dark water": np.abs(RANDOM.normal(0, 300, (4, 24, 24))).astype("uint16"),
+    "one saturated band": np.concatenate([cube("uint16"), np.full((1, 24, 24), 65535, "u2")]),
+    "saturation in one band": np.concatenate(
+        [cube("uint16"), with_corner(cube("uint16")[:1], 65535)]
+    ),
+    "a single dead pixel": np.where(np.arange(2304).reshape(4, 24, 24) == 700, 0, cube("uint16")),
+}
+
+
+@pytest.mark.parametrize("what", FILLED)
+def test_a_constant_that_looks_like_no_data_is_named(what: str, tmp_path: Path) -> None:
+    values, number = FILLED[what]
+    with (
+        open_scene(write_geotiff(tmp_path / "x.tif", values)) as scene,
+        pytest.warns(HsisrWarning, match=rf"x\.tif: many samples are {number}, .*--nodata"),
+    ):
+        warn_of_fill(scene)
+
+
+@pytest.mark.parametrize("what", PLAIN)
+def test_numbers_of_a_scene_are_no_fill(what: str, tmp_path: Path) -> None:
+    with open_scene(write_geotiff(tmp_path / "x.tif", PLAIN[what])) as scene:
+        warn_of_fill(scene)
+
+
+def test_fill_that_the_file_names_is_no_reason_to_warn(tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "x.tif", FILLED["a corner of -9999"][0], nodata=-9999)
+    with open_scene(path) as scene:
+        warn_of_fill(scene)
