@@ -110,8 +110,8 @@ def options_of_kind(
     """
     row = format_by_suffix(path)
     takes = row.takes if row else ()
-    if axes is not None and is_format_name(path, "GTiff") and path.is_file():
-        takes = takes if is_tiff_stack(path) else ()
+    if axes is not None and is_format_name(path, "GTiff"):
+        takes = takes if path.is_file() and is_tiff_stack(path) else ()
     return variable if "variable" in takes else None, axes if "axes" in takes else None
 
 

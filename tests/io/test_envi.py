@@ -116,13 +116,13 @@ def test_fields_of_the_numbers(tmp_path: Path) -> None:
     stored = read_back(
         with_fields(
             tmp_path,
-            data_ignore_value="-9999",
+            data_ignore_value="9999",
             data_gain_values="{0.1, 0.2, 0.3}",
             data_offset_values="{1, 2, 3}",
             data_units="W/m2",
         )
     ).stored
-    assert stored.nodata == -9999
+    assert stored.nodata == 9999
     assert stored.scales == (0.1, 0.2, 0.3)
     assert stored.offsets == (1.0, 2.0, 3.0)
     assert stored.units == ("W/m2",) * 3
