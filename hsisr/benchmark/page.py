@@ -11,18 +11,11 @@ import jinja2
 from hsisr.benchmark.cells import Cells
 from hsisr.benchmark.maps import SceneMaps
 from hsisr.benchmark.methods import PLAIN
-from hsisr.benchmark.pictures import (
-    Plot,
-    colour_picture,
-    cost_plot,
-    map_picture,
-    scale_picture,
-    spectra_plot,
-    top_of,
-)
+from hsisr.benchmark.pictures import Plot, cost_plot, spectra_plot
 from hsisr.benchmark.sections import training_commands
 from hsisr.benchmark.tables import Table
 from hsisr.training.files import replace_file
+from hsisr.view.colours import colour_picture, map_picture, scale_picture, top_of
 
 _MOST_SPECTRA: Final = 4
 """Methods whose spectra are drawn: bicubic and the best."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hsisr.cli.benchmark_progress import benchmark_progress
 from hsisr.cli.benchmark_speed import benchmark_speed, folder_or_default
 from hsisr.cli.console import INTERRUPTED, QUIET, TERMINATED, expected_errors, print_json, say
 from hsisr.cli.options import Device, Json, Overwrite, Quiet, Threads, Verbose, verbosity
+from hsisr.cli.progress import benchmark_progress
 
 if TYPE_CHECKING:
     from hsisr.benchmark.run import BenchmarkResult

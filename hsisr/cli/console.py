@@ -7,17 +7,14 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, Protocol
 
 import typer
 
 from hsisr.errors import HsisrError, HsisrWarning, ResourceError, means_no_memory, one_line
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
 
 QUIET, NORMAL, VERBOSE, DEBUG = -1, 0, 1, 2
 INTERRUPTED, TERMINATED = 130, 143
@@ -25,60 +22,58 @@ _WAIT_S: Final = 0.05
 _MOST_WAITS: Final = 200
 """Ten seconds; longer than any library takes to load."""
 
-_Shown = TypeVar("_Shown")
+
+class Pausable(Protocol):
+    """What draws on the terminal again and again, such as bars."""
+
+    def stop(self) -> None:
+        """Take it away."""
+
+    def start(self) -> None:
+        """Show it again."""
+
+
+_SHOWN: Final[list[Pausable]] = []
+
+
+@contextmanager
+def shown_while(live: Pausable) -> Iterator[None]:
+    """Have `live` taken away while something is printed inside the `with` block."""
+    _SHOWN.append(live)
+    try:
+        yield
+    finally:
+        _SHOWN.remove(live)
+
+
+@contextmanager
+def _paused() -> Iterator[None]:
+    """Nothing is drawn on the terminal inside."""
+    for live in _SHOWN:
+        live.stop()
+    try:
+        yield
+    finally:
+        for live in _SHOWN:
+            live.start()
 
 
 def say(message: str, *, color: str | None = None) -> None:
     """One line of talk on stderr; colours only on a terminal that wants them."""
     plain = "NO_COLOR" in os.environ or not sys.stderr.isatty()
-    typer.secho(message, fg=None if plain else color, err=True, color=None)
+    with _paused():
+        typer.secho(message, fg=None if plain else color, err=True, color=None)
+
+
+def tell(result: object) -> None:
+    """A line of the result on stdout."""
+    with _paused():
+        typer.echo(str(result))
 
 
 def print_json(result: Mapping[str, Any]) -> None:
     """One JSON object on stdout; what is not JSON (infinities, NaN) has to be handled before."""
-    typer.echo(json.dumps(result, indent=2, allow_nan=False, default=str))
-
-
-def progress_on_stderr() -> "Progress":
-    """Bars with name, count, `talk`, time gone and time left; for terminals."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[talk]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=Console(stderr=True), transient=True)
-
-
-@contextmanager
-def chosen_progress(
-    silent: _Shown, lines: _Shown, bar: "Callable[[Progress], _Shown]", *, enabled: bool
-) -> Iterator[_Shown]:
-    """What shows progress as the place on stderr allows: bars on a terminal, else lines.
-
-    Args:
-        silent: Says nothing.
-        lines: Says a line now and then.
-        bar: Makes what draws on bars.
-        enabled: Show anything at all.
-    """
-    if not enabled or not sys.stderr.isatty():
-        yield lines if enabled else silent
-        return
-    with progress_on_stderr() as bars:
-        yield bar(bars)
+    tell(json.dumps(result, indent=2, allow_nan=False, default=str))
 
 
 @contextmanager
@@ -130,11 +125,19 @@ def _warnings_as_lines(verbosity: int) -> Iterator[None]:
         yield
 
 
+class _Talk(logging.Handler):
+    """Log records as lines of talk."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler.emit`."""
+        say(self.format(record))
+
+
 @contextmanager
 def _log_level(verbosity: int) -> Iterator[None]:
     """Let the `hsisr` loggers speak on stderr from `-v` on; GDAL's complaints stay in errors."""
     logger = logging.getLogger("hsisr")
-    handler = logging.StreamHandler()
+    handler = _Talk()
     handler.setFormatter(logging.Formatter("%(message)s"))
     before = logger.level
     logger.setLevel(logging.DEBUG if verbosity >= VERBOSE else logging.WARNING)

@@ -1,6 +1,8 @@
 """The group of commands: a wrong call is one line on stderr, like every other wrong input."""
 
+import os
 import sys
+from pathlib import Path
 from typing import Any, Final
 
 import typer
@@ -30,6 +32,17 @@ class Group(TyperGroup):
             _show(error)
             code = error.exit_code  # type: ignore[attr-defined]
         sys.exit(code)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """See `TyperGroup.resolve_command`; a scene in place of a command is upscaled, in words."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and ({".", os.sep} & {*name} or Path(name).exists()):
+            output = " -o OUTPUT" if {"-o", "--output"} & {*args} else ""
+            ctx.fail(
+                f"no command {name!r}; to make that scene finer, write "
+                f"{ctx.command_path} upscale {name}{output}"
+            )
+        return super().resolve_command(ctx, args)
 
 
 def _show(error: Any) -> None:

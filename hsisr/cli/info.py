@@ -1,16 +1,16 @@
 """The `hsisr info` command."""
 
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
 from hsisr.cli.console import expected_errors, print_json
 from hsisr.cli.options import Axes, Json, Nodata, Variable, Verbose, verbosity
+from hsisr.engine.options import SPEED
 from hsisr.io.paths import scene_path
-
-if TYPE_CHECKING:
-    from hsisr.commands.info import SceneInfo
+from hsisr.metrics.report import duration, ranges
 
 
 def info(
@@ -21,6 +21,14 @@ def info(
     variable: Variable = None,
     axes: Axes = None,
     nodata: Nodata = None,
+    time: Annotated[
+        bool,
+        typer.Option(
+            "--time",
+            help="Time one tile of the default network here, and say how long x4 would take.",
+            rich_help_panel=SPEED,
+        ),
+    ] = False,
     json: Json = False,
     verbose: Verbose = 0,
 ) -> None:
@@ -29,28 +37,37 @@ def info(
         from hsisr.commands.info import describe
 
         found = describe(scene, variable=variable, axes=axes, nodata=nodata)
+        table = found.as_dict()
+        if time:
+            from hsisr.commands.info import time_x4
+
+            plan = time_x4(scene, variable=variable, axes=axes, nodata=nodata)
+            table["upscaled_x4"] |= {
+                "model": plan.model,
+                "seconds": plan.estimated_seconds,
+                "peak_memory_bytes": plan.peak_memory_bytes,
+            }
         if json:
-            print_json(found.as_dict())
+            print_json(table)
         else:
-            typer.echo(_text(found))
+            typer.echo(_text(table))
 
 
-def _text(found: "SceneInfo") -> str:
+def _text(table: dict[str, Any]) -> str:
     """The facts, one a line."""
-    table = found.as_dict()
-    place = table["georeference"] or {}
     rows = [
         ("format", table["format"]),
         *_product(table["product"]),
         ("size", f"{table['bands']} bands, {table['rows']} rows, {table['cols']} columns"),
+        ("pixel", _pixel(table["pixel_m"])),
+        ("place", _place(table["georeference"], table["crs_name"])),
         ("numbers", table["dtype"]),
         ("nodata", _nodata(table["nodata"], masked=table["mask"])),
-        ("wavelengths", _range(table["wavelengths_nm"])),
+        ("wavelengths", _wavelengths(table["wavelengths_nm"])),
         ("FWHM", _range(table["fwhm_nm"])),
-        ("bad bands", _numbers(table["bad_bands"])),
-        ("place", _place(place)),
-        ("x4 output", "{} bands, {} rows, {} columns".format(*table["upscaled_x4"]["shape"])),
-        ("", f"{table['upscaled_x4']['bytes'] / 1e6:,.1f} MB before compression"),
+        ("bad bands", _bad(table["bad_bands"], table["bands"])),
+        ("colour", _colour(table["natural_colour_bands"])),
+        *_cost(table["upscaled_x4"]),
     ]
     return "\n".join([table["path"], *(f"  {name:<12}{value}" for name, value in rows)])
 
@@ -64,6 +81,42 @@ def _product(told: dict[str, str | None]) -> list[tuple[str, str]]:
     return [(name, text) for name, text in rows if text]
 
 
+def _cost(cost: dict[str, Any]) -> list[tuple[str, str]]:
+    size = "{} bands, {} rows, {} columns".format(*cost["shape"])
+    rows = [("x4 output", f"{size}, {cost['bytes'] / 1e6:,.1f} MB before compression")]
+    if "seconds" not in cost:
+        return [*rows, ("x4 time", "--time measures it here")]
+    memory = f"{cost['peak_memory_bytes'] / 1e6:,.0f} MB of memory"
+    return [*rows, ("x4 time", f"about {duration(cost['seconds'])} here, {memory}")]
+
+
+def _pixel(size: tuple[float, float] | None) -> str:
+    return (
+        "ground size unknown" if size is None else f"{size[0]:.4g} x {size[1]:.4g} m on the ground"
+    )
+
+
+def _wavelengths(values: tuple[float, ...] | None) -> str:
+    """Range and usual spacing."""
+    if not values or len(values) < 2:
+        return _range(values)
+    rising = sorted(values)
+    steps = sorted(after - before for before, after in pairwise(rising))
+    return f"{_range(values)}, {steps[len(steps) // 2]:.3g} nm apart (median)"
+
+
+def _bad(bad: list[int] | None, bands: int) -> str:
+    if bad is None:
+        return "no list in the file"
+    return f"{len(bad)} of {bands}: {ranges(bad)}" if bad else "none"
+
+
+def _colour(bands: list[int] | None) -> str:
+    if bands is None:
+        return "no bands near red, green and blue"
+    return "bands {}, {}, {} are natural colour".format(*bands)
+
+
 def _nodata(number: object, *, masked: bool) -> str:
     named = "none named" if number is None else f"{number}"
     return f"{named}; a mask says where there is data" if masked else named
@@ -73,26 +126,23 @@ def _range(values: tuple[float, ...] | None) -> str:
     return "unknown" if not values else f"{min(values):g} to {max(values):g} nm"
 
 
-def _numbers(bad: list[int] | None) -> str:
-    if bad is None:
-        return "no list in the file"
-    return ", ".join(map(str, bad)) or "none"
-
-
-def _place(place: dict[str, object]) -> str:
-    if not place:
+def _place(place: dict[str, Any] | None, crs: str | None) -> str:
+    """CRS, upper left corner and what places pixels, as GIS programs write them."""
+    if place is None:
         return "not georeferenced"
-    crs = str(place["crs"] or "unknown CRS")
-    name = crs.split('"')[1] if '"' in crs else crs
-    how = "affine" if place["transform"] else f"{place['gcps']} GCPs"
     transform = place["transform"]
-    if isinstance(transform, list):
-        how = f"pixel {abs(transform[0]):g} x {abs(transform[4]):g}, origin {transform[2]:g}, "
-        how += f"{transform[5]:g}"
+    how = "no grid"
+    if transform is not None:
+        digits = 6 if abs(transform[0]) < 0.01 else 2
+        how = f"upper left corner {transform[2]:.{digits}f}, {transform[5]:.{digits}f}"
+        if transform[1] or transform[3]:
+            how += ", rotated"
+    elif place["gcps"]:
+        how = f"{place['gcps']} ground control points"
     if place["pixel_positions"]:
         how += ", longitude and latitude of each pixel"
     if isinstance(place["lookup_table"], list):
         how += ", lookup table to a map grid of {} rows and {} columns".format(
             *place["lookup_table"]
         )
-    return f"{name}; {how}{'; RPCs' if place['rpcs'] else ''}"
+    return f"{crs or 'unknown CRS'}; {how}{'; RPCs' if place['rpcs'] else ''}"

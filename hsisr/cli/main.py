@@ -9,7 +9,8 @@ import gc
 import os
 import signal
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Final
 
 import typer
 
@@ -21,6 +22,7 @@ from hsisr.cli.info import info
 from hsisr.cli.sample import sample
 from hsisr.cli.train import train
 from hsisr.cli.upscale import upscale
+from hsisr.cli.view import view
 from hsisr.cli.weights import weights
 from hsisr.errors import ResourceError
 
@@ -29,7 +31,7 @@ app = typer.Typer(
     cls=Group,
     help="Super-resolution of hyperspectral scenes: finer pixels, same spectra, same ground.",
     no_args_is_help=True,
-    rich_markup_mode=None,
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -55,13 +57,41 @@ def main(
     """Super-resolution of hyperspectral scenes: finer pixels, same spectra, same ground."""
 
 
-app.command()(upscale)
-app.command()(info)
-app.command()(evaluate)
-app.command()(degrade)
-app.command()(train)
-app.command()(benchmark)
-app.command()(sample)
+_EXAMPLES: Final[dict[Callable[..., None], tuple[str, str]]] = {
+    upscale: (
+        "hsisr upscale scene.tif",
+        "hsisr upscale scenes/ --scale 2 --cog --skip-existing -o finer/",
+    ),
+    info: ("hsisr info scene.hdr", "hsisr info cube.mat --variable data --json"),
+    view: (
+        "hsisr view scene.tif scene_x4.tif -o page.html",
+        "hsisr view scene.tif a.tif b.tif --window 120,80 -o page.html",
+    ),
+    evaluate: (
+        "hsisr evaluate truth.tif estimate.tif --lr observed.tif",
+        "hsisr evaluate --wald scene.tif --scale 4 --picture look.png",
+    ),
+    degrade: (
+        "hsisr degrade scene.tif --scale 4 -o coarse.tif",
+        "hsisr degrade scene.hdr --scale 2 --method mtf --crop -o coarse.hdr",
+    ),
+    train: (
+        "hsisr train scenes/ --init dacn-any-x4 --max-minutes 20 -o my-run",
+        "hsisr train --dataset cave --model edsr --scale 2 -o cave-run",
+    ),
+    benchmark: (
+        "hsisr benchmark --smoke -o report",
+        "hsisr benchmark --methods bicubic,dacn-any --scenes test/ --train train/ -o report",
+    ),
+    sample: ("hsisr sample", "hsisr sample data/"),
+}
+"""Two calls of each command, for its help."""
+
+for _command, _calls in _EXAMPLES.items():
+    app.command(
+        short_help=(_command.__doc__ or "").strip().split("\n")[0],
+        epilog="\n\n".join(["Examples:", *(f"- `{call}`" for call in _calls)]),
+    )(_command)
 app.add_typer(weights, name="weights")
 
 

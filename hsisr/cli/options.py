@@ -6,9 +6,9 @@ their options one by one.
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
-from typing import Annotated, Any, Generic, TypeVar, get_args
+from typing import Annotated, Any, Final, Generic, TypeVar, get_args
 
 import typer
 
@@ -58,6 +58,7 @@ def takes(kind: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None
             for name, one in own.parameters.items()
             for parameter in (derived if name == "options" else [one])
         ]
+        parameters.sort(key=_panel)
         names = {parameter.name for parameter in derived}
 
         @functools.wraps(command)
@@ -86,6 +87,12 @@ def _parameters(kind: type[Any]) -> list[inspect.Parameter]:
     ]
 
 
+def _panel(parameter: inspect.Parameter) -> int:
+    """Place of a parameter's panel in the help; arguments come first."""
+    panel = getattr(parameter.annotation.__metadata__[0], "rich_help_panel", None)
+    return declarations.PANELS.index(panel) if panel in declarations.PANELS else -1
+
+
 def _shown(name: str, option: Option, default: object = None, least: int | None = None) -> Any:
     """Typer's description of an option; a switch that is on by default gets its negative too."""
     flags = option.flags
@@ -94,10 +101,19 @@ def _shown(name: str, option: Option, default: object = None, least: int | None 
     return typer.Option(
         *flags,
         help=option.help,
-        metavar=option.metavar,
+        metavar=option.metavar or "|".join(map(str, option.choices)) or None,
         rich_help_panel=option.panel,
         min=least,
+        parser=option.reads,
+        autocompletion=completed(option.suggest or (lambda: map(str, option.choices))),
     )
+
+
+def completed(values: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """What a shell asks for the values of an option that begin with a text."""
+    return lambda incomplete: [
+        value for value in values() if value.lower().startswith(incomplete.lower())
+    ]
 
 
 def _one(name: str, alias: object) -> Any:
@@ -106,11 +122,13 @@ def _one(name: str, alias: object) -> Any:
     return _shown(name, option, least=option.least)
 
 
+_TALK: Final[dict[str, Any]] = {"rich_help_panel": declarations.TALK}
 Verbose = Annotated[
-    int, typer.Option("--verbose", "-v", count=True, help="Say more; -vv shows tracebacks.")
+    int,
+    typer.Option("--verbose", "-v", count=True, help="Say more; -vv shows tracebacks.", **_TALK),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", **_TALK)]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.", **_TALK)]
 Overwrite = Annotated[bool, _one("overwrite", declarations.Overwrite)]
 Variable = Annotated[str | None, _one("variable", declarations.Variable)]
 Axes = Annotated[str | None, _one("axes", declarations.Axes)]

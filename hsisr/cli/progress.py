@@ -1,31 +1,269 @@
-"""Progress on stderr: a bar with rate and time left, on a terminal only."""
+"""Progress on stderr: bars on a terminal or in a notebook; elsewhere lines, or nothing.
+
+Whatever is printed while bars are shown goes through `hsisr.cli.console`, which takes them away
+for that moment.
+"""
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from hsisr.cli.console import progress_on_stderr
+from hsisr.cli.console import say, shown_while
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
+    from hsisr.training.loop import Observer
+    from hsisr.training.state import Progress, Record
 
 Advance = Callable[[int, int], None]
+_Shown = TypeVar("_Shown")
 
 
 @contextmanager
-def progress_bars(*, enabled: bool) -> Iterator[Callable[[Path], Advance | None]]:
-    """A function that opens the bar of one scene and returns its callback (done, total)."""
-    if not enabled or not sys.stderr.isatty():
-        yield lambda _: None
+def live_bars() -> Iterator["Bars | None"]:
+    """Bars with name, count, `talk`, time gone and time left; None where nothing can show them."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    if not (sys.stderr.isatty() or console.is_jupyter):
+        yield None
         return
-    with progress_on_stderr() as progress:
+    columns = (
+        *(TextColumn("{task.description}"), BarColumn()),
+        TextColumn("{task.fields[count]}"),
+        TextColumn("{task.fields[talk]}"),
+        *(TimeElapsedColumn(), TimeRemainingColumn()),
+    )
+    bars = Progress(
+        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+    )
+    with bars, shown_while(bars.live):
+        yield bars
+
+
+@contextmanager
+def _chosen(
+    silent: _Shown, lines: _Shown, bar: "Callable[[Bars], _Shown]", *, enabled: bool
+) -> Iterator[_Shown]:
+    """What shows progress as the place on stderr allows: bars, else lines, else nothing."""
+    if not enabled:
+        yield silent
+        return
+    with live_bars() as bars:
+        yield lines if bars is None else bar(bars)
+
+
+class _Task:
+    """One bar."""
+
+    def __init__(self, bars: "Bars", name: str, unit: str = "") -> None:
+        self._bars, self._unit = bars, unit
+        self._task = bars.add_task(name, total=None, count="", talk="")
+
+    def at(self, done: float, total: float | None, talk: str | None = None) -> None:
+        """Show how far it is; without `talk` with its speed."""
+        bars, unit = self._bars, self._unit
+        if talk is None:
+            speed = next(task for task in bars.tasks if task.id == self._task).speed
+            talk = f"{speed:.1f}/s" if speed else ""
+        of = "" if total is None else f"/{total:g}"
+        done_text = f"{done:.1f}" if unit == "min" else f"{done:g}"
+        count = f"{done_text}{of} {unit}"
+        bars.update(self._task, completed=done, total=total, count=count, talk=talk)
+
+    def end(self) -> None:
+        """Take the bar away."""
+        self._bars.remove_task(self._task)
+
+
+class SceneProgress:
+    """Progress of one scene; called with tiles done and tiles in all."""
+
+    def __init__(self, bars: "Bars", scene: Path) -> None:
+        self._bars, self._name, self._task = bars, scene.name, _Task(bars, scene.name, "tiles")
+        self._reading: _Task | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        """Some tiles are finished."""
+        self._end_reading()
+        self._task.at(done, total)
+
+    def reading(self, done: int, total: int) -> None:
+        """Some rows are read for the statistics of the bands."""
+        if self._reading is None:
+            self._reading = _Task(self._bars, "reading statistics", "rows")
+        self._reading.at(done, total, "")
+
+    def _end_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.end()
+            self._reading = None
+
+    def end(self) -> None:
+        """The scene is finished, or has failed."""
+        self._end_reading()
+        self._task.end()
+
+
+@contextmanager
+def scene_bars(scenes: int, *, enabled: bool) -> Iterator[Callable[[Path], Advance | None]]:
+    """A function that opens the bar of the next scene and returns its callback (done, total).
+
+    Of several scenes, another bar says how many are finished.
+    """
+    with _chosen(None, None, lambda bars: bars, enabled=enabled) as bars:
+        if bars is None:
+            yield lambda _: None
+            return
+        whole = _Task(bars, "scenes", "scenes") if scenes > 1 else None
+        begun: list[SceneProgress] = []
 
         def open_bar(scene: Path) -> Advance:
-            task = progress.add_task(scene.name, total=None, talk="tiles")
-
-            def advance(done: int, total: int) -> None:
-                speed = progress.tasks[task].speed
-                talk = f"tiles {speed:.1f}/s" if speed else "tiles"
-                progress.update(task, completed=done, total=total, talk=talk)
-
-            return advance
+            if begun:
+                begun[-1].end()
+            if whole is not None:
+                whole.at(len(begun), scenes, "")
+            begun.append(SceneProgress(bars, scene))
+            return begun[-1]
 
         yield open_bar
+
+
+class TrainingProgress:
+    """Hears of steps, validations and downloads; says nothing by itself."""
+
+    def stepped(self, progress: "Progress", total: int, loss: float, rate: float) -> None:
+        """A training step is done."""
+
+    def validated(self, record: "Record", progress: "Progress") -> None:
+        """A validation is done."""
+
+    def downloaded(self, done: int, total: int | None) -> None:
+        """Some bytes have come."""
+
+
+class _TrainingLines(TrainingProgress):
+    """A line per validation."""
+
+    def validated(self, record: "Record", progress: "Progress") -> None:  # noqa: ARG002
+        loss = "" if record.loss is None else f", loss {record.loss:.4g}"
+        gain, angle, over = record.gain
+        say(
+            f"step {record.step}{loss}: {record.score:.3f} dB ({gain:+.3f} over {over}), "
+            f"{record.sam:.3f} degrees ({angle:+.3f}), {record.seconds:.0f} s"
+        )
+
+
+class _TrainingBar(_TrainingLines):
+    """The same lines above a bar with loss, rate and the last score.
+
+    Args:
+        bars: Where to.
+        minutes: The bar counts these where they end the run; None: it counts steps.
+    """
+
+    def __init__(self, bars: "Bars", minutes: float | None) -> None:
+        self._bars, self._minutes = bars, minutes
+        self._task: _Task | None = None
+        self._download: _Task | None = None
+        self._score = ""
+
+    def stepped(self, progress: "Progress", total: int, loss: float, rate: float) -> None:
+        if self._task is None:
+            self._task = _Task(self._bars, "training", "min" if self._minutes else "steps")
+        words = f"loss {loss:.4g} rate {rate:.1e} {self._score}"
+        if self._minutes:
+            minutes, talk = progress.seconds / 60, f"step {progress.step} {words}"
+            self._task.at(min(minutes, self._minutes), self._minutes, talk)
+        else:
+            self._task.at(progress.step, total, words)
+
+    def validated(self, record: "Record", progress: "Progress") -> None:
+        self._score = f"{record.score:.2f} dB ({record.gain[0]:+.2f})"
+        super().validated(record, progress)
+
+    def downloaded(self, done: int, total: int | None) -> None:
+        self._download = self._download or _Task(self._bars, "download", "MB")
+        self._download.at(done // 10**6, total and total // 10**6)
+
+
+@contextmanager
+def training_progress(*, enabled: bool, minutes: float | None = None) -> Iterator[TrainingProgress]:
+    """Something that shows the progress of a training run."""
+    with _chosen(
+        TrainingProgress(),
+        _TrainingLines(),
+        lambda bars: _TrainingBar(bars, minutes),
+        enabled=enabled,
+    ) as shown:
+        yield shown
+
+
+class BenchmarkProgress:
+    """Hears of pieces, steps and downloads; says nothing by itself."""
+
+    training: "Observer | None" = None
+
+    def began(self, what: str, number: int, total: int) -> None:
+        """A piece begins; `number` counts from 1."""
+
+    def ended(self, what: str, words: str) -> None:
+        """A piece is done, was found, or failed."""
+
+    def downloaded(self, done: int, total: int | None) -> None:
+        """Some bytes have come."""
+
+
+class _BenchmarkLines(BenchmarkProgress):
+    """A line per piece."""
+
+    _place = ""
+
+    def began(self, what: str, number: int, total: int) -> None:  # noqa: ARG002
+        self._place = f"[{number}/{total}] "
+
+    def ended(self, what: str, words: str) -> None:
+        say(f"{self._place}{what}: {words}")
+
+
+class _BenchmarkBar(_BenchmarkLines):
+    """The same lines above a bar, which also shows the steps of the training at hand."""
+
+    def __init__(self, bars: "Bars") -> None:
+        self._task = _Task(bars, "benchmark", "pieces")
+        self._done: tuple[int, int | None] = (0, None)
+        self.training: Any = self
+
+    def began(self, what: str, number: int, total: int) -> None:
+        super().began(what, number, total)
+        self._done = number - 1, total
+        self._task.at(*self._done, what)
+
+    def stepped(self, progress: "Progress", total: int, loss: float, rate: float) -> None:  # noqa: ARG002
+        """A training step is done."""
+        self._task.at(*self._done, f"step {progress.step}, loss {loss:.4g}")
+
+    def validated(self, record: "Record", progress: "Progress") -> None:
+        """A validation is done."""
+
+    def downloaded(self, done: int, total: int | None) -> None:
+        of = f" of {total / 1e6:.0f}" if total else ""
+        self._task.at(*self._done, f"downloaded {done / 1e6:.0f}{of} MB")
+
+
+@contextmanager
+def benchmark_progress(*, enabled: bool) -> Iterator[BenchmarkProgress]:
+    """Something that shows the progress of a comparison."""
+    shown = BenchmarkProgress(), _BenchmarkLines()
+    with _chosen(*shown, _BenchmarkBar, enabled=enabled) as chosen:
+        yield chosen

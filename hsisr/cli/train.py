@@ -23,7 +23,7 @@ from hsisr.cli.options import (
     Verbose,
     verbosity,
 )
-from hsisr.cli.training_progress import training_progress
+from hsisr.cli.progress import training_progress
 
 if TYPE_CHECKING:
     from hsisr.commands.train import TrainResult
@@ -132,7 +132,7 @@ def train(
             command=shlex.join(["hsisr", *sys.argv[1:]]),
         )
         tune_allocator()
-        with training_progress(enabled=level > QUIET) as progress:
+        with training_progress(enabled=level > QUIET, minutes=max_minutes) as progress:
             result = run(options, observer=progress, downloading=progress.downloaded)
         if result.first:
             _report(result, json=json, quiet=level <= QUIET)

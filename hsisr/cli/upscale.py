@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hsisr.cli.console import QUIET, expected_errors, print_json, say
+from hsisr.cli.console import QUIET, expected_errors, print_json, say, tell
 from hsisr.cli.openmp import sleep_beside_others
 from hsisr.cli.options import Given, Json, Quiet, Verbose, takes, verbosity
-from hsisr.cli.progress import progress_bars
-from hsisr.engine.options import UpscaleOptions
+from hsisr.cli.progress import scene_bars
+from hsisr.engine.options import MAIN, MANY, OUTPUT, STAC, UpscaleOptions
 from hsisr.io.paths import scene_path
+from hsisr.metrics.report import duration, ranges
 
 if TYPE_CHECKING:
     from hsisr.commands.archive import Selection
@@ -21,16 +22,6 @@ if TYPE_CHECKING:
 
 @takes(UpscaleOptions)
 def upscale(
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="PATH",
-            parser=scene_path,
-            help="Output file; a folder for several scenes.",
-        ),
-    ],
     options: Given[UpscaleOptions],
     sources: Annotated[
         list[Path] | None,
@@ -40,34 +31,63 @@ def upscale(
             help="Scene files, folders of scenes or of images, URLs, STAC Items.",
         ),
     ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            parser=scene_path,
+            help="Output file; a folder for several scenes. [default: NAME_x4 beside the scene, in "
+            "its format where that can be written]",
+            rich_help_panel=MAIN,
+        ),
+    ] = None,
+    cog: Annotated[
+        bool, typer.Option("--cog", help="The same as --format cog.", rich_help_panel=OUTPUT)
+    ] = False,
     listed: Annotated[
         Path | None,
-        typer.Option("--list", metavar="FILE", help="More scenes, one path a line; - for stdin."),
+        typer.Option(
+            "--list",
+            metavar="FILE",
+            help="More scenes, one path a line; - for stdin.",
+            rich_help_panel=MANY,
+        ),
     ] = None,
-    cog: Annotated[bool, typer.Option("--cog", help="Cloud-optimised GeoTIFF.")] = False,
     skip_existing: Annotated[
         bool,
-        typer.Option("--skip-existing", help="Leave out finished scenes; redo broken-off ones."),
+        typer.Option(
+            "--skip-existing",
+            help="Leave out finished scenes; redo interrupted ones.",
+            rich_help_panel=MANY,
+        ),
     ] = False,
     shard: Annotated[
         str | None,
         typer.Option(
             metavar="I/N",
             help="Do every N-th scene from the I-th on. [default: by the SLURM array task]",
+            rich_help_panel=MANY,
         ),
     ] = None,
     asset: Annotated[
-        str | None, typer.Option(metavar="KEY", help="Which asset of STAC Items is the scene.")
+        str | None,
+        typer.Option(
+            metavar="KEY", help="Which asset of STAC Items is the scene.", rich_help_panel=STAC
+        ),
     ] = None,
     stac: Annotated[
         bool | None,
         typer.Option(
             help="Write STAC Items for outputs; --stac also takes items that lie beside scenes. "
-            "[default: for scenes named by an item]"
+            "[default: for scenes named by an item]",
+            rich_help_panel=STAC,
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan; write nothing.")
+        bool,
+        typer.Option("--dry-run", help="Print the plan; write nothing.", rich_help_panel=MAIN),
     ] = False,
     json: Json = False,
     verbose: Verbose = 0,
@@ -93,18 +113,17 @@ def upscale(
         selection = select(wanted, how, os.environ)
         if level > QUIET:
             _say_shard(selection)
-        if selection.in_folder and not dry_run:
+        if selection.in_folder and output is not None and not dry_run:
             make_folder(output)
         tune_allocator()
         outcomes: list[Outcome] = []
-        with progress_bars(enabled=level > QUIET and not dry_run) as bar:
+        with scene_bars(len(selection.entries), enabled=level > QUIET and not dry_run) as bar:
             for outcome in upscale_all(
                 selection, how, skip_existing=skip_existing, dry_run=dry_run, progress=bar
             ):
                 outcomes.append(outcome)
                 if not json and isinstance(outcome, Done):
-                    made = outcome.result
-                    typer.echo(str(made.output) if made.written else _plan_text(made))
+                    _show(outcome.result, selection.total, quiet=level <= QUIET)
         if json:
             print_json(_report(outcomes, selection))
         _judge(outcomes, quiet=level <= QUIET)
@@ -165,16 +184,71 @@ def _judge(outcomes: "list[Outcome]", *, quiet: bool) -> None:
         raise typer.Exit(1)
 
 
-def _plan_text(plan: "UpscaleResult") -> str:
-    """What would be made, one fact a line."""
-    size = "{} bands, {} rows, {} columns"
-    rows = [
-        ("output", f"{plan.output} ({plan.format}, {plan.dtype})"),
-        ("size", f"{size.format(*plan.input_shape)} -> {size.format(*plan.output_shape)}"),
-        ("model", f"{plan.model} x{plan.scale}"),
+def _show(made: "UpscaleResult", scenes: int, *, quiet: bool) -> None:
+    """The path of an output on stdout and what was done on stderr; or the plan on stdout.
+
+    One line of talk for each of several scenes, so that a list of thousands stays readable.
+    """
+    if not made.written:
+        tell(_table(str(made.source), [*_plan_rows(made), *_cost_rows(made)]))
+        return
+    tell(made.output)
+    if quiet:
+        return
+    if scenes > 1:
+        size = "{} bands, {} rows, {} columns".format(*made.output_shape)
+        say(f"{made.output.name}: {size}, {made.model}, {duration(made.seconds)}")
+    else:
+        say(_table(f"{made.source.name} -> {made.output.name}", _done_rows(made)))
+        say("  detail inside an observed pixel is estimated, not measured")
+
+
+def _table(title: str, rows: list[tuple[str, str]]) -> str:
+    """Facts, one a line."""
+    return "\n".join([title, *(f"  {name:<13}{value}" for name, value in rows)])
+
+
+def _plan_rows(made: "UpscaleResult") -> list[tuple[str, str]]:
+    size, sha = "{} bands, {} rows, {} columns", made.weights_sha256
+    pixel = "" if made.pixel_m is None else "; pixels {:.4g} m -> {:.4g} m".format(*made.pixel_m)
+    dropped = made.output_shape[0] < made.input_shape[0]
+    fate = "dropped" if dropped else "interpolated beside the network"
+    bad = f"{ranges(made.bad_bands)}: {fate}" if made.bad_bands else "none"
+    return [
+        ("output", f"{made.output} ({made.format}, {made.dtype})"),
+        ("size", f"{size.format(*made.input_shape)} -> {size.format(*made.output_shape)}{pixel}"),
+        ("model", f"{made.model}{f' (weights {sha[:8]})' if sha else ''} x{made.scale}"),
+        ("device", made.device),
+        ("bad bands", bad),
+    ]
+
+
+def _cost_rows(plan: "UpscaleResult") -> list[tuple[str, str]]:
+    seconds = plan.estimated_seconds
+    return [
         ("work", f"{plan.tiles} tiles in {plan.groups} band groups"),
-        ("bad bands", ", ".join(map(str, plan.bad_bands)) or "none"),
         ("output size", f"{plan.output_bytes / 1e6:,.1f} MB before compression"),
         ("peak memory", f"about {plan.peak_memory_bytes / 1e6:,.0f} MB"),
+        ("time", "unknown" if seconds is None else f"about {duration(seconds)} here, tiles alone"),
     ]
-    return "\n".join([str(plan.source), *(f"  {name:<13}{value}" for name, value in rows)])
+
+
+def _done_rows(made: "UpscaleResult") -> list[tuple[str, str]]:
+    written, used = made.file_bytes, made.used_memory_bytes
+    size = "" if written is None else f", {written / 1e6:,.1f} MB"
+    return [
+        ("format", f"{made.format}, {made.dtype}{size}"),
+        *_plan_rows(made)[1:],
+        (
+            "agreement",
+            "not measured"
+            if made.agreement is None
+            else f"block averages are within {made.agreement:.2g} of the observed pixels "
+            "(first, middle and last rows)",
+        ),
+        (
+            "took",
+            duration(made.seconds)
+            + ("" if used is None else f", at most {used / 1e6:,.0f} MB of memory"),
+        ),
+    ]

@@ -29,6 +29,8 @@ from hsisr.tiling.windows import Window
 FIGURES: Final = ("lr_rmse", "lr_max", "lr_sam")
 """Names of the figures of agreement."""
 
+_SAMPLED_ROWS: Final = 8
+
 DEFINITIONS: Final = {
     "lr_rmse": "root mean squared difference of the estimate's area average and the observed "
     "scene, over all values valid in both",
@@ -123,18 +125,43 @@ def _strips(observed: Scene, estimate: Scene, scale: int) -> Iterator[Strip]:
     """The observed scene beside the estimate's area average, from top to bottom."""
     lr = observed.metadata
     step = strip_rows(lr, bytes_=STRIP_BYTES // scale**2)
-    area = DEGRADATIONS["area"]
-    physical = not same_unit(observed, estimate)
     for row in range(0, lr.rows, step):
         window = Window(row, 0, min(step, lr.rows - row), lr.cols)
-        truth, guess = observed.read(window), estimate.read(window.scaled(scale))
-        averaged, valid = area.strip(guess.values, guess.valid, scale)
-        if physical:
-            yield Strip(
-                in_physical_unit(truth.values, observed),
-                in_physical_unit(averaged, estimate),
-                truth.valid,
-                valid,
-            )
-        else:
-            yield Strip(truth.values, averaged, truth.valid, valid)
+        yield _strip(observed, estimate, scale, window)
+
+
+def _strip(observed: Scene, estimate: Scene, scale: int, window: Window) -> Strip:
+    """Observed rows beside the estimate's area average."""
+    truth, guess = observed.read(window), estimate.read(window.scaled(scale))
+    averaged, valid = DEGRADATIONS["area"].strip(guess.values, guess.valid, scale)
+    if same_unit(observed, estimate):
+        return Strip(truth.values, averaged, truth.valid, valid)
+    return Strip(
+        in_physical_unit(truth.values, observed),
+        in_physical_unit(averaged, estimate),
+        truth.valid,
+        valid,
+    )
+
+
+def sampled_agreement(observed: Scene, estimate: Scene) -> float | None:
+    """Largest absolute difference of block average and observed pixel in a few rows.
+
+    The first, middle and last rows of the scene, 8 each: enough to notice that something went
+    wrong, whatever the size of the scene.
+
+    Returns:
+        None where the bands differ (bad ones were dropped) or nothing is valid.
+    """
+    lr, hr = observed.metadata, estimate.metadata
+    if lr.bands != hr.bands:
+        return None
+    scale = scale_between(observed, estimate)
+    step = min(_SAMPLED_ROWS, strip_rows(lr, bytes_=STRIP_BYTES // scale**2))
+    largest = None
+    for row in sorted({0, max(0, lr.rows // 2 - step // 2), max(0, lr.rows - step)}):
+        strip = _strip(observed, estimate, scale, Window(row, 0, min(step, lr.rows - row), lr.cols))
+        apart = np.abs(strip.predicted - strip.reference.astype(np.float64))[strip.valid]
+        if apart.size:
+            largest = max(largest or 0.0, float(apart.max()))
+    return largest

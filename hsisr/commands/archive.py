@@ -64,7 +64,8 @@ class Wanted:
     """Scenes, folders of scenes, STAC Items."""
     list: Path | None = None
     """A file with more of them, `-` for stdin; see `read_list`."""
-    output: Path
+    output: Path | None
+    """None: NAME_xSCALE beside the one scene."""
     shard: str | None = None
     """I/N; None: that of the SLURM array task, if this is one and several scenes are given."""
     asset: str | None = None
@@ -106,10 +107,15 @@ def select(
         raise UsageError(f"--asset {wanted.asset} has no meaning without a STAC Item; leave it out")
     found = {_key(path): entry for s in sources for path, entry in _found(s)}
     single = wanted.list is None and len(sources) == 1 and set(found) == {_key(sources[0])}
-    in_folder = not single or (wanted.output.is_dir() and not is_zarr_store(wanted.output))
-    if in_folder:
-        _require_folder_of_its_own(wanted.output, sources)
-    folder, output = (wanted.output, None) if in_folder else (wanted.output.parent, wanted.output)
+    output = wanted.output
+    if output is None:
+        _require_one_scene(sources, single=single)
+        in_folder, folder = False, _folder_of(sources[0])
+    else:
+        in_folder = not single or (output.is_dir() and not is_zarr_store(output))
+        if in_folder:
+            _require_folder_of_its_own(output, sources)
+        folder, output = (output, None) if in_folder else (output.parent, output)
     entries = [
         entry if isinstance(entry, Failure) else _work(entry, wanted, options, folder, output)
         for entry in found.values()
@@ -125,6 +131,25 @@ def select(
     return Selection(
         entries=shard.of_all(in_order), total=len(entries), shard=shard, in_folder=in_folder
     )
+
+
+def _require_one_scene(sources: Sequence[Path], *, single: bool) -> None:
+    """Refuse several scenes without an output, and what was meant as the output."""
+    if single:
+        return
+    last = sources[-1]
+    if len(sources) == 2 and not isinstance(last, RemotePath) and not last.exists():
+        raise UsageError(
+            f"{last} is not there; if it is the output, write -o {last} (inputs come first)"
+        )
+    raise UsageError(
+        f"found {len(sources)} inputs and no output, expected a folder for the finer scenes: "
+        "-o FOLDER"
+    )
+
+
+def _folder_of(scene: Path) -> Path:
+    return Path() if isinstance(scene, RemotePath) else scene.parent
 
 
 def item_path(output: Path) -> Path:

@@ -198,7 +198,7 @@ class _Run:
         Raises:
             OutputExistsError: What is there is not its finished output, and is kept.
         """
-        options = self._with_own_quicklook(work.output)
+        options = self._with_own_pictures(work.output)
         if self.model is not None:
             judged = self._judged(work, options, self.model)
             if isinstance(judged, Skipped):
@@ -235,15 +235,18 @@ class _Run:
             )
         return options
 
-    def _with_own_quicklook(self, output: Path) -> UpscaleOptions:
-        """The options with the picture of one scene, in the folder that was named for several."""
-        folder = self.options.quicklook
-        if folder is None or not (self.selection.total > 1 or folder.is_dir()):
-            return self.options
-        if folder.suffix.lower() == ".png":
-            raise UsageError(f"--quicklook {folder} is one picture; several scenes need a folder")
-        make_folder(folder)
-        return replace(self.options, quicklook=folder / f"{output.stem}.png")
+    def _with_own_pictures(self, output: Path) -> UpscaleOptions:
+        """The options with quicklook and report of one scene, in folders named for several."""
+        changes: dict[str, Any] = {}
+        for name, suffix in (("quicklook", ".png"), ("report", ".html")):
+            folder = getattr(self.options, name)
+            if folder is None or not (self.selection.total > 1 or folder.is_dir()):
+                continue
+            if folder.suffix.lower() == suffix:
+                raise UsageError(f"--{name} {folder} is one file; several scenes need a folder")
+            make_folder(folder)
+            changes[name] = folder / f"{output.stem}{suffix}"
+        return replace(self.options, **changes)
 
 
 def _remember(begun: _Begun, result: UpscaleResult) -> None:

@@ -1,16 +1,22 @@
 """What hsisr sees in a scene."""
 
+import tempfile
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from hsisr.io.geotiff.crs import crs_name, pixel_size_m
 from hsisr.io.nodata import warn_of_fill
 from hsisr.io.open import open_scene
 from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.rendering import colour_bands, is_natural_colour
 from hsisr.tiling.windows import Window
+
+if TYPE_CHECKING:
+    from hsisr.commands.upscale import UpscaleResult
 
 PRODUCT_FIELDS: Final = {
     "name": "product",
@@ -59,7 +65,18 @@ class SceneInfo:
             "georeference": _place(meta),
             "header": dict(meta.header),
             "upscaled_x4": self.cost(4),
+            "pixel_m": pixel_size_m(meta),
+            "crs_name": None if self.crs is None else _crs_in_words(self.crs),
+            "natural_colour_bands": [band + 1 for band in colour_bands(axis)]
+            if is_natural_colour(axis)
+            else None,
         }
+
+    @property
+    def crs(self) -> str | None:
+        """Coordinate reference system as WKT."""
+        place = self.metadata.georeference
+        return place.crs_wkt or place.gcps_crs_wkt
 
     def cost(self, scale: int) -> dict[str, Any]:
         """Size of the output at a scale, before compression."""
@@ -85,6 +102,32 @@ def describe(
             warn_of_fill(scene)
         masked = scene.read_mask(Window(0, 0, 1, 1)) is not None
         return SceneInfo(path, scene.format, scene.metadata, masked)
+
+
+def _crs_in_words(wkt: str) -> str:
+    """Authority's code and name, as far as they are known."""
+    code, name = crs_name(wkt), wkt.split('"')[1] if wkt.count('"') > 1 else ""
+    return f"{code} ({name})" if name and name not in code else code
+
+
+def time_x4(
+    path: Path,
+    *,
+    variable: str | None = None,
+    axes: str | None = None,
+    nodata: str | None = None,
+) -> "UpscaleResult":
+    """Plan the default network at x4 on a scene, timing one tile; reads the scene once.
+
+    Raises:
+        InputDataError: The scene cannot be read.
+    """
+    from hsisr.commands.upscale import plan_upscale
+    from hsisr.engine.options import UpscaleOptions
+
+    with tempfile.TemporaryDirectory(prefix="hsisr-info-") as folder:
+        options = UpscaleOptions(scale=4, variable=variable, axes=axes, nodata=nodata)
+        return plan_upscale(path, Path(folder) / "x4.tif", options)
 
 
 def _plain(number: float | None) -> float | str | None:

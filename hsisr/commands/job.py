@@ -1,5 +1,7 @@
 """Everything about one scene that is decided before its first tile, and what is said of it."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hsisr.commands.storage import output_numbers
+from hsisr.engine.device import device_named
 from hsisr.engine.memory import Room
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Layout, Plan
@@ -15,9 +18,11 @@ from hsisr.engine.statistics import BandStatistics, scene_statistics
 from hsisr.errors import InputDataError
 from hsisr.io.base import Scene, TargetOptions
 from hsisr.io.formats import output_format
+from hsisr.io.geotiff.crs import pixel_size_m
 from hsisr.io.products.ortho import ortho_metadata
 from hsisr.io.views import rows_at_once
 from hsisr.io.write import block_size, guess_format
+from hsisr.models.interpolation import Trim
 from hsisr.resume.provenance import provenance_tags, with_provenance
 from hsisr.scene.metadata import SceneMetadata
 
@@ -48,6 +53,17 @@ class UpscaleResult:
     moved_values: int = 0
     """Valid numbers that did not fit the data type, or met nodata, and were moved."""
     seconds: float = 0.0
+    device: str = "cpu"
+    pixel_m: tuple[float, float] | None = None
+    """Ground size of an input and of an output pixel, in metres; None where it is unknown."""
+    file_bytes: int | None = None
+    """Of the output as written; None where it is not on this machine."""
+    agreement: float | None = None
+    """Largest difference of block average and observed pixel in some rows, in stored numbers."""
+    used_memory_bytes: int | None = None
+    """Most memory that the process has held so far; None where the system does not tell."""
+    estimated_seconds: float | None = None
+    """For all tiles, from one that was timed; of plans alone."""
 
     def __repr__(self) -> str:
         bands, rows, cols = self.input_shape
@@ -90,6 +106,7 @@ class Job:
         session: Session,
         room: Room,
         statistics: BandStatistics | None = None,
+        reading: Callable[[int, int], None] | None = None,
     ) -> "Job":
         """Decide everything.
 
@@ -101,13 +118,14 @@ class Job:
             session: The model, ready.
             room: Memory to plan with.
             statistics: Of the scene, where they are known; else it is read once if they are needed.
+            reading: Called with the rows read for statistics and the rows in all.
 
         Raises:
             InputDataError: Nothing would be left to upscale.
             UsageError: The options contradict the scene.
         """
         if statistics is None:
-            statistics = _statistics_if_needed(scene, options, session)
+            statistics = _statistics_if_needed(scene, options, session, reading)
         bad = _bad_bands(scene, options, statistics)
         bands = tuple(range(scene.metadata.bands))
         if options.bad_bands == "drop":
@@ -161,7 +179,11 @@ class Job:
         """What is made, or would be."""
         made = ortho_metadata(self.metadata) if self.options.ortho else self.metadata
         bands, rows, cols = made.shape
+        pixel = pixel_size_m(self.scene.metadata)
         return UpscaleResult(
+            device=str(device_named(self.options.device)),
+            pixel_m=None if pixel is None else (pixel[0], pixel[0] / self.options.scale),
+            estimated_seconds=None if written else estimated_seconds(self.plan),
             source=self.scene.path,
             output=self.output,
             written=written,
@@ -181,12 +203,15 @@ class Job:
 
 
 def _statistics_if_needed(
-    scene: Scene, options: UpscaleOptions, session: Session
+    scene: Scene,
+    options: UpscaleOptions,
+    session: Session,
+    reading: Callable[[int, int], None] | None,
 ) -> BandStatistics | None:
     """One pass over the scene, where a network or the choice of bands depends on it."""
     if session.model.weights is None and options.bad_bands != "drop":
         return None
-    return scene_statistics(scene)
+    return scene_statistics(scene, reading)
 
 
 def _bad_bands(
@@ -200,3 +225,29 @@ def _bad_bands(
     if statistics is not None:
         bad |= statistics.constant
     return tuple(int(band) for band in np.flatnonzero(bad))
+
+
+def estimated_seconds(plan: Plan) -> float:
+    """Seconds that all tiles of a plan take here, from one batch timed after another.
+
+    Reading and writing are not counted.
+    """
+    import torch
+
+    total = 0.0
+    side = max(segment.size for segment in plan.rows)
+    columns = [segment for panel in plan.panels for segment in panel.segments]
+    area = sum(row.size * col.size for row in plan.rows for col in columns)
+    timed: dict[tuple[int, int], float] = {}
+    for group in plan.groups:
+        key = id(group.upscaler), len(group.bands)
+        if key not in timed:
+            margin = group.upscaler.margin_lr_px
+            tile = torch.zeros(plan.batch_size, len(group.bands), *[side + 2 * margin] * 2)
+            trim = Trim(margin, margin, margin, margin)
+            group.upscaler.run(tile, group.bands, trim)
+            started = time.perf_counter()
+            group.upscaler.run(tile, group.bands, trim)
+            timed[key] = (time.perf_counter() - started) / (plan.batch_size * side**2)
+        total += timed[key] * area
+    return total

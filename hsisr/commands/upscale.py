@@ -7,23 +7,27 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from hsisr import __version__
+from hsisr.commands.agreement import sampled_agreement
 from hsisr.commands.archive import Work
 from hsisr.commands.cluster.strips import compute_strips
-from hsisr.commands.completion import judge
+from hsisr.commands.completion import judge, output_files
 from hsisr.commands.job import Job, UpscaleResult
 from hsisr.commands.storage import refuse_same_file
+from hsisr.commands.view import ViewOptions, check_page, view
 from hsisr.engine.device import torch_threads
+from hsisr.engine.memory import peak_memory_bytes
 from hsisr.engine.options import AFFECTS_BITS, UpscaleOptions
 from hsisr.engine.session import Session
 from hsisr.engine.stitch import Stitched, stitch
-from hsisr.errors import HsisrWarning, InputDataError, MovedValuesWarning
+from hsisr.errors import HsisrWarning, InputDataError, MovedValuesWarning, UsageError
 from hsisr.io.async_writer import writing_async
 from hsisr.io.base import Scene, TargetOptions
 from hsisr.io.nodata import warn_of_fill
 from hsisr.io.open import open_scene, open_with
-from hsisr.io.paths import scene_path
+from hsisr.io.paths import RemotePath, scene_path
 from hsisr.io.scene_files import scene_identity
 from hsisr.io.write import check_target, create_writer
 from hsisr.resume.journal import Journal
@@ -58,7 +62,8 @@ def upscale(
         output: The file to make; its suffix names the format.
         options: How; without it as the session says, else the defaults.
         session: The model, ready, for many scenes alike; without it one is made for this scene.
-        progress: Called as tiles are finished.
+        progress: Called as tiles are finished; its attribute `reading`, if it has one, with the
+            rows read for statistics and the rows in all.
         stitcher: Does the work; another than the usual one measures it.
 
     Raises:
@@ -81,10 +86,13 @@ def upscale(
         finished = _is_finished(source, output, options, session)
         if not finished:
             check_target(output, target)
-        job = Job.prepare(scene, output, options, target, session, run.room)
+        reading = getattr(progress, "reading", None)
+        job = Job.prepare(scene, output, options, target, session, run.room, reading=reading)
         moved = 0 if finished else _run(job, progress, run, count, stitcher)
+        checked = _checked(job, options)
     result = job.result(written=True)
     _write_quicklook(job, options)
+    _write_report(job, options)
     if moved:
         warnings.warn(
             f"{output.name}: {moved} values did not fit {result.dtype} and were moved to the "
@@ -92,7 +100,31 @@ def upscale(
             MovedValuesWarning,
             stacklevel=2,
         )
-    return replace(result, moved_values=moved, seconds=time.monotonic() - started)
+    return replace(
+        result,
+        moved_values=moved,
+        seconds=time.monotonic() - started,
+        used_memory_bytes=peak_memory_bytes(),
+        **checked,
+    )
+
+
+def _checked(job: Job, options: UpscaleOptions) -> dict[str, Any]:
+    """Size of the output and its agreement with the input, where it is on this machine."""
+    if isinstance(job.output, RemotePath) or isinstance(job.scene.path, RemotePath):
+        return {}
+    agreement = None
+    if not options.ortho:
+        with closing(open_scene(job.output)) as estimate:
+            agreement = sampled_agreement(job.scene, estimate)
+    files = output_files(Work(job.scene.path, job.scene.path, job.output), options)
+    sizes = [
+        part.stat().st_size
+        for file in files
+        for part in (file.rglob("*") if file.is_dir() else [file])
+        if part.is_file()
+    ]
+    return {"agreement": agreement, "file_bytes": sum(sizes)}
 
 
 def plan_upscale(
@@ -134,6 +166,13 @@ def _checked_target(
         check_target(output, target)
     if options.quicklook is not None:
         check_picture(options.quicklook, overwrite=options.overwrite)
+    if options.report is not None:
+        check_page(options.report, overwrite=options.overwrite)
+    if options.ortho and (options.quicklook or options.report):
+        raise UsageError(
+            "--quicklook and --report show an output on the grid of the scene; leave them or "
+            "--ortho out"
+        )
     return target
 
 
@@ -231,3 +270,15 @@ def _write_quicklook(job: Job, options: UpscaleOptions) -> None:
     ):
         shown = Quicklook(observed=lr, result=hr, name=job.session.model.name)
         write_quicklook(options.quicklook, shown, overwrite=options.overwrite)
+
+
+def _write_report(job: Job, options: UpscaleOptions) -> None:
+    if options.report is None:
+        return
+    how = ViewOptions(
+        variable=options.variable,
+        axes=options.axes,
+        nodata=options.nodata,
+        overwrite=options.overwrite,
+    )
+    view(job.scene.path, [job.output], options.report, how)

@@ -224,3 +224,13 @@ def _of_malloc(name: str) -> Callable[..., Any] | None:
 def _is_set_by_user() -> bool:
     tunables = os.environ.get("GLIBC_TUNABLES", "")
     return "glibc.malloc." in tunables or any(name.startswith("MALLOC_") for name in os.environ)
+
+
+def peak_memory_bytes() -> int | None:
+    """Most memory that this process has held so far; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # pragma: no cover - Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * unit

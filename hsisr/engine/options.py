@@ -5,7 +5,7 @@ reference page derive from the declarations.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
@@ -15,10 +15,12 @@ from hsisr.errors import UsageError
 from hsisr.io.formats import CREATION_HELP, FORMAT_HELP
 from hsisr.models.descriptor import SCALES
 
-MODEL, OUTPUT, INPUT, TILES, MACHINE, RUN = (
-    *("Model", "Output", "Input", "Tiles", "Machine", "Run"),
+PANELS: Final = (
+    *("Main", "Output", "Input", "Many scenes", "Resume and cluster", "STAC"),
+    *("Speed and memory", "Talk"),
 )
-"""Panels of the help."""
+"""Of the help, in their order."""
+MAIN, OUTPUT, INPUT, MANY, RUN, STAC, SPEED, TALK = PANELS
 PRECISIONS: Final = ("auto", "float32", "bfloat16", "float16")
 _DEVICE: Final = r"auto|cpu|mps|cuda(:\d{1,4})?"
 _SCHEDULER: Final = r"local:[1-9]\d{0,3}|(tcp|tls|ws|wss|ucx)://.+:\d{1,5}"
@@ -51,6 +53,10 @@ class Option:
     """For the message about an impossible value, where it does not follow from the rest."""
     check: Callable[[Any], bool] | None = None
     """True for possible values; asked only for what is given."""
+    suggest: Callable[[], Iterable[str]] | None = None
+    """Values that the shell proposes, where `choices` does not hold them."""
+    reads: Callable[[Any], Any] | None = None
+    """From one text of the command line to a value."""
     given_as: Any = None
     """Type on the command line, where it is not the field's."""
     parse: Callable[[Any], Any] | None = None
@@ -143,22 +149,42 @@ def _is_number_type(name: str) -> bool:
         return False
 
 
+def scale_number(text: str | int) -> int | str:
+    """A scale from a number or from `x4`; what is neither is given back, to be refused.
+
+    >>> scale_number("x4"), scale_number(8)
+    (4, 8)
+    """
+    found = re.fullmatch(r"[xX]?(\d+)", str(text).strip())
+    return text if found is None else int(found[1])
+
+
+def models() -> Iterator[str]:
+    """Names that `--model` takes, for completion."""
+    from hsisr.weights.catalogue import released  # late: only a shell that completes asks
+
+    yield from ("bicubic", "nearest", "lanczos")
+    yield from (entry.name for entry in released())
+
+
 Scale = Annotated[
     int,
     Option(
-        "HR pixels per LR pixel along a side: 2, 4 or 8.",
+        "HR pixels per LR pixel along a side; x4 is 4.",
         ("-s",),
-        panel=MODEL,
+        panel=MAIN,
         affects_result=True,
         choices=SCALES,
+        reads=scale_number,
     ),
 ]
 Device = Annotated[
     str,
     Option(
         "auto, cpu, cuda, cuda:N or mps.",
-        panel=MACHINE,
+        panel=SPEED,
         pattern=_DEVICE,
+        suggest=lambda: ("auto", "cpu", "cuda", "mps"),
         expected="auto, cpu, cuda, cuda:N or mps",
     ),
 ]
@@ -167,13 +193,13 @@ Precision = Annotated[
     Option(
         "float32, or for the network alone bfloat16, float16, or auto: bfloat16 where the "
         "machine multiplies in it.",
-        panel=MACHINE,
+        panel=SPEED,
         affects_result=True,
         choices=PRECISIONS,
     ),
 ]
 Threads = Annotated[
-    int | None, Option("Processor threads; all cores by default.", panel=MACHINE, least=1)
+    int | None, Option("Processor threads; all cores by default.", panel=SPEED, least=1)
 ]
 Variable = Annotated[
     str | None,
@@ -210,6 +236,8 @@ Dtype = Annotated[
     Option(
         "Output data type. [default: the input's]",
         ("-t",),
+        metavar="TYPE",
+        suggest=lambda: ("uint8", "int16", "uint16", "float32"),
         panel=OUTPUT,
         affects_result=True,
         check=_is_number_type,
@@ -221,6 +249,8 @@ Format = Annotated[
     Option(
         FORMAT_HELP,
         ("-f",),
+        metavar="NAME",
+        suggest=lambda: ("GTiff", "COG", "ENVI", "MAT", "Zarr"),
         panel=OUTPUT,
         affects_result=True,
     ),
@@ -256,7 +286,9 @@ class UpscaleOptions:
             "file. "
             "[default: the released any-sensor weights of that scale]",
             ("-m",),
-            panel=MODEL,
+            metavar="NAME|FILE",
+            panel=MAIN,
+            suggest=models,
         ),
     ] = None
     format: Format = None
@@ -274,7 +306,17 @@ class UpscaleOptions:
     quicklook: Annotated[
         Path | None,
         Option(
-            "PNG with input and output side by side (a folder for several).",
+            "PNG with observed, bicubic and result side by side (a folder for several scenes).",
+            metavar="PICTURE.png",
+            panel=OUTPUT,
+            in_tags=False,
+        ),
+    ] = None
+    report: Annotated[
+        Path | None,
+        Option(
+            "Page to look at the result, as hsisr view makes it (a folder for several scenes).",
+            metavar="PAGE.html",
             panel=OUTPUT,
             in_tags=False,
         ),
@@ -283,7 +325,7 @@ class UpscaleOptions:
         str,
         Option(
             "Bands marked bad, empty or constant: interpolate, keep or drop.",
-            panel=MODEL,
+            panel=MAIN,
             affects_result=True,
             choices=("interpolate", "keep", "drop"),
         ),
@@ -292,7 +334,7 @@ class UpscaleOptions:
         bool,
         Option(
             "Make the area average of the output equal the input.",
-            panel=MODEL,
+            panel=MAIN,
             affects_result=True,
         ),
     ] = True
@@ -300,7 +342,7 @@ class UpscaleOptions:
         int | None,
         Option(
             "Tile side in LR pixels. [default: the weights']",
-            panel=TILES,
+            panel=SPEED,
             affects_result=True,
             least=1,
         ),
@@ -309,7 +351,7 @@ class UpscaleOptions:
         int | None,
         Option(
             "Blended tile border, LR pixels. [default: the weights']",
-            panel=TILES,
+            panel=SPEED,
             affects_result=True,
             least=0,
         ),
@@ -318,7 +360,7 @@ class UpscaleOptions:
         int | None,
         Option(
             "Tiles computed at once. [default: as many as pay and fit]",
-            panel=TILES,
+            panel=SPEED,
             affects_rounding=True,
             least=1,
         ),
@@ -329,7 +371,7 @@ class UpscaleOptions:
             "Dask scheduler whose workers do it (tcp://host:port), or local:N for N processes "
             "here.",
             metavar="ADDRESS",
-            panel=MACHINE,
+            panel=RUN,
             in_tags=False,
             pattern=_SCHEDULER,
             expected="tcp://host:port or local:N",

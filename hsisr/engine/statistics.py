@@ -1,6 +1,6 @@
 """Mean, variance and range of every band of a scene, in one pass over its windows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -47,8 +47,10 @@ class BandStatistics:
         return np.where(np.isfinite(deviation) & (deviation > 0), deviation, 1.0)
 
 
-def scene_statistics(scene: Scene) -> BandStatistics:
-    """Read a scene once, by whole rows, and describe its bands.
+def scene_statistics(
+    scene: Scene, reading: Callable[[int, int], None] | None = None
+) -> BandStatistics:
+    """Read a scene once, by whole rows, and describe its bands; `reading` hears (rows read, rows).
 
     Sums are kept relative to each band's first strip mean (Chan et al., "Algorithms for computing
     the sample variance", 1983), in float64.
@@ -69,6 +71,8 @@ def scene_statistics(scene: Scene) -> BandStatistics:
         squares += (spread**2).sum(axis=(1, 2)) + delta**2 * count * n / both
         mean += delta * n / both
         count += n
+        if reading is not None:
+            reading(min(row + step, rows), rows)
         low = np.minimum(low, np.where(cube.valid, cube.values, np.inf).min(axis=(1, 2)))
         high = np.maximum(high, np.where(cube.valid, cube.values, -np.inf).max(axis=(1, 2)))
     empty = count == 0

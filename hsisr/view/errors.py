@@ -13,6 +13,7 @@ from hsisr.io.base import Scene
 from hsisr.metrics.report import Scores
 from hsisr.metrics.spectral import angles_deg
 from hsisr.tiling.windows import Window
+from hsisr.view.colours import COLOURS, top_of
 from hsisr.view.figure import Quicklook, draw_quicklook, save_picture
 from hsisr.view.maps import detail_maps
 
@@ -96,7 +97,7 @@ def draw_detail(figure: "Figure | SubFigure", observed: Scene, estimate: Scene) 
     """Draw what the estimate adds to bicubic, and how far its block averages are off."""
     maps = detail_maps(observed, estimate)
     left, right = figure.subplots(1, 2)
-    top = _top(maps.detail)
+    top = top_of([maps.detail])
     _map(figure, left, maps.detail, "added detail: RMS of estimate - bicubic", _UNIT, top)
     largest = float(np.nanmax(maps.agreement, initial=0.0))
     title = f"agreement: RMS of block averages - observed, at most {largest:.2g}"
@@ -159,16 +160,10 @@ def _map(
 ) -> None:
     """One map, in colours from 0 to `top`."""
     image = axes.imshow(
-        values, vmin=0, vmax=top or _top(values), cmap="magma", interpolation="nearest"
+        values, vmin=0, vmax=top or top_of([values]), cmap=COLOURS, interpolation="nearest"
     )
     axes.set(title=title, xticks=[], yticks=[])
     figure.colorbar(image, ax=axes, label=unit, extend="max")
-
-
-def _top(values: npt.NDArray[np.floating]) -> float:
-    """The 99th percentile, so that one bad pixel hides nothing."""
-    finite = values[np.isfinite(values)]
-    return float(np.percentile(finite, 99)) or 1.0 if finite.size else 1.0
 
 
 def _spectra(

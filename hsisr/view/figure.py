@@ -37,7 +37,7 @@ _OVERVIEW_PX: Final = 512
 _READ_BYTES: Final = 32 * 2**20
 _PANEL_INCH: Final = 4.2
 _DPI: Final = 130
-_CONTEXT_PX: Final = 2
+CONTEXT_PX: Final = 2
 """LR pixels that cubic convolution reaches to either side."""
 
 
@@ -177,12 +177,12 @@ def bicubic_values(scene: Scene, window: Window, bands: Sequence[int], scale: in
     from hsisr.engine.observed import fill_invalid
     from hsisr.models.interpolation import KERNELS, Trim, interpolate
 
-    grown = window.grown(_CONTEXT_PX, scene.metadata.rows, scene.metadata.cols)
+    grown = window.grown(CONTEXT_PX, scene.metadata.rows, scene.metadata.cols)
     values = valid_values(scene, grown, bands)
     valid = np.isfinite(values)
     top, left = window.row - grown.row, window.col - grown.col
     trim = Trim(top, grown.row_end - window.row_end, left, grown.col_end - window.col_end)
-    filled = torch.from_numpy(np.ascontiguousarray(fill_invalid(values, valid, _CONTEXT_PX)))
+    filled = torch.from_numpy(np.ascontiguousarray(fill_invalid(values, valid, CONTEXT_PX)))
     fine = interpolate(filled, KERNELS["bicubic"], scale, trim).numpy()
     inside = valid[:, top : top + window.rows, left : left + window.cols]
     return np.where(inside.repeat(scale, 1).repeat(scale, 2), fine, np.float32(np.nan))
@@ -230,8 +230,8 @@ def _crop(overview: Float32, step: int, lr: SceneMetadata, side: int) -> Window:
         return Window(0, 0, lr.rows, lr.cols)
     rows, cols = min(side, lr.rows), min(side, lr.cols)
     change = np.zeros(overview.shape[1:])
-    limits = stretch_limits(overview)
-    light = np.where(np.isfinite(overview), stretched(overview, limits), np.float32(np.nan))
+    spread = np.ma.masked_invalid(overview).std(axis=(1, 2)).filled(0)[:, None, None]
+    light = overview / np.where(spread > 0, spread, 1)
     for axis in (1, 2):
         steps = np.nan_to_num(np.abs(np.diff(light, axis=axis))).sum(axis=0)
         change[: steps.shape[0], : steps.shape[1]] += steps

@@ -88,7 +88,7 @@ def detail_maps(observed: Scene, result: Scene) -> DetailMaps:
     good = lr.spectral_axis.good or (True,) * lr.bands
     bands = [(own, band) for own, band in enumerate(pairs) if good[band]] or list(enumerate(pairs))
     hr_bands, lr_bands = [own for own, _ in bands], [band for _, band in bands]
-    physical = not _same_unit(observed, result)
+    physical = not same_numbers(observed, result)
     step = overview_step(observed)
     detail, agreement = [], []
     for window in overview_strips(observed, step, STRIP_BYTES // scale**2):
@@ -165,7 +165,8 @@ def _physical(values: Float32, scene: Scene, bands: Sequence[int]) -> Float32:
     return np.asarray(in_physical_unit(whole, scene)[list(bands)], np.float32)
 
 
-def _same_unit(observed: Scene, result: Scene) -> bool:
+def same_numbers(observed: Scene, result: Scene) -> bool:
+    """Whether stored numbers of both files mean the same values, band by band."""
     if observed.metadata.bands == result.metadata.bands:
         return same_unit(observed, result)
     stored = observed.metadata.stored, result.metadata.stored

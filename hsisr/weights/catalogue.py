@@ -121,7 +121,8 @@ def resolve(
         return entry
     if path.is_file():
         return path
-    near = get_close_matches(text, [e.name for e in entries], n=1)
+    fitting = [e.name for e in entries if scale in (None, e.scale)]
+    near = get_close_matches(text, fitting or [e.name for e in entries], n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise WeightsError(f"no weights named {text!r}; {hint}{_known(entries, 'released')}")
 

@@ -45,10 +45,36 @@ def out(tmp_path: Path) -> Path:
 
 
 def test_the_path_is_on_stdout_and_nothing_else(scene: Path, out: Path) -> None:
-    done = hsisr("upscale", scene, "--scale", 2, "--model", "bicubic", "-o", out / "a.tif")
-    assert (done.exit_code, done.stderr) == (0, "")
-    assert done.stdout == f"{out / 'a.tif'}\n"
+    done = hsisr("upscale", scene, "--scale", "x2", "--model", "bicubic", "-o", out / "a.tif")
+    assert (done.exit_code, done.stdout) == (0, f"{out / 'a.tif'}\n")
     assert [p.name for p in out.iterdir()] == ["a.tif"]
+
+
+def test_what_was_done_is_said_on_stderr(scene: Path, out: Path) -> None:
+    done = hsisr("upscale", scene, "--scale", 2, "--model", "bicubic", "-o", out / "a.tif")
+    lines = dict(line.strip().split(None, 1) for line in done.stderr.splitlines()[1:])
+    assert done.stderr.startswith("scene.tif -> a.tif\n")
+    assert lines["size"] == (
+        "5 bands, 21 rows, 17 columns -> 5 bands, 42 rows, 34 columns; pixels 30 m -> 15 m"
+    )
+    assert lines["format"].startswith("GTiff, uint16, ")
+    assert "within 0 of the observed pixels" in lines["agreement"]
+    assert lines["took"].endswith("MB of memory")
+    assert lines["detail"] == "inside an observed pixel is estimated, not measured"
+    assert hsisr("upscale", scene, "-q", "-m", "bicubic", "-o", out / "b.tif").stderr == ""
+
+
+def test_without_an_output_the_finer_scene_lies_beside_the_scene(
+    scene: Path, tmp_path: Path
+) -> None:
+    done = hsisr("upscale", scene, "-s", 2, "-m", "nearest")
+    assert done.stdout == f"{tmp_path / 'scene_x2.tif'}\n"
+    meant = hsisr("upscale", scene, tmp_path / "b.tif")
+    assert f"if it is the output, write -o {tmp_path / 'b.tif'}" in meant.stderr
+    several = hsisr("upscale", scene, scene.parent)
+    assert "found 2 inputs and no output, expected a folder" in several.stderr
+    forgotten = hsisr(scene, "-o", "x.tif")
+    assert f"write hsisr upscale {scene} -o OUTPUT" in forgotten.stderr
 
 
 def test_the_default_is_the_released_network_of_the_scale(scene: Path, out: Path) -> None:
@@ -218,7 +244,7 @@ def test_several_scenes_have_their_quicklooks_in_a_folder(scene: Path, out: Path
     assert names == ["other_x2.png", "scene_x2.png"]
     refused = hsisr(*options, out / "one.png", "--overwrite")
     assert refused.exit_code == 1
-    assert "is one picture; several scenes need a folder" in refused.stderr
+    assert "is one file; several scenes need a folder" in refused.stderr
 
 
 def test_a_mask_is_written_without_a_word_from_gdal(tmp_path: Path, out: Path) -> None:
@@ -233,7 +259,7 @@ def test_a_mask_is_written_without_a_word_from_gdal(tmp_path: Path, out: Path) -
         target.write(np.full((40, 30, 20), 7, np.uint16))
         target.write_mask(mask)
     assert "none named; a mask says where there is data" in hsisr("info", masked).stdout
-    command = [sys.executable, "-m", "hsisr", "upscale", str(masked), "-s2", "-mbicubic", "-o"]
+    command = [sys.executable, "-m", "hsisr", "upscale", str(masked), "-s2", "-mbicubic", "-qo"]
     for number in range(3):  # it was a race
         path = out / f"{number}.tif"
         done = subprocess.run([*command, str(path)], capture_output=True, text=True, check=False)
@@ -296,7 +322,11 @@ def test_the_sample_comes_with_wavelengths_and_credit(out: Path) -> None:
 def test_info_says_what_it_sees(scene: Path) -> None:
     done = hsisr("info", scene)
     assert done.exit_code == 0
-    for words in ("5 bands, 21 rows, 17 columns", "410 to 450 nm", "UTM zone 33N", "uint16"):
+    for words in (
+        *("5 bands, 21 rows, 17 columns", "410 to 450 nm, 10 nm apart", "uint16"),
+        *("30 x 30 m on the ground", "EPSG:32633 (WGS 84 / UTM zone 33N)"),
+        *("upper left corner 364095.00, 5809965.00", "no bands near red, green and blue"),
+    ):
         assert words in done.stdout
 
 

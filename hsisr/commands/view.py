@@ -1,0 +1,105 @@
+"""Make a page on which a scene and its results can be looked at."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hsisr.errors import UsageError
+from hsisr.io.atomic import refuse_existing
+from hsisr.io.base import Scene
+from hsisr.io.open import open_scene, options_of_kind
+from hsisr.io.paths import scene_path
+from hsisr.view.content import PageScenes, page_content
+from hsisr.view.page import write_page
+
+SUFFIXES = (".html", ".htm")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewOptions:
+    """How to show a scene."""
+
+    windows: tuple[tuple[int, int], ...] = ()
+    """0-based row and column, in the observed scene, of the middle of each full-size window;
+    none: where the first result adds most detail."""
+    uncertainty: Path | None = None
+    """A scene on the first result's grid: the uncertainty of its values, in their unit."""
+    variable: str | None = None
+    """Variable of .mat scenes."""
+    axes: str | None = None
+    """Axis order of .mat and .npy scenes."""
+    nodata: str | None = None
+    """Number that means "no data" in the observed scene, or none; None: as the file says."""
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewResult:
+    """The page that was made."""
+
+    output: Path
+    bytes: int
+    windows: tuple[str, ...]
+    """Which full-size windows it has, in words."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"output": str(self.output), "bytes": self.bytes, "windows": list(self.windows)}
+
+
+def view(
+    observed: str | Path,
+    results: Sequence[str | Path],
+    output: str | Path,
+    options: ViewOptions | None = None,
+) -> ViewResult:
+    """Write one self-contained page of at most 25 MB.
+
+    Args:
+        observed: A scene in any supported format.
+        results: Scenes made from it, on grids a whole number of times finer.
+        output: The page, NAME.html.
+        options: How; the defaults without it.
+
+    Raises:
+        UsageError: The name does not end in .html, or a window lies outside the scene.
+        OutputExistsError: The page exists and `overwrite` is off.
+        InputDataError: A scene cannot be read, or a result does not fit the observed scene.
+        ResourceError: The page cannot be written.
+    """
+    how, output = options or ViewOptions(), Path(output)
+    check_page(output, overwrite=how.overwrite)
+    with ExitStack() as stack:
+
+        def opened(name: str | Path, nodata: str | None = None) -> Scene:
+            path = scene_path(name)
+            variable, axes = options_of_kind(path, how.variable, how.axes)
+            scene = open_scene(path, variable=variable, axes=axes, nodata=nodata)
+            return stack.enter_context(closing(scene))
+
+        scenes = PageScenes(
+            observed=opened(observed, how.nodata),
+            results=tuple(opened(result) for result in results),
+            uncertainty=None if how.uncertainty is None else opened(how.uncertainty),
+        )
+        content = page_content(scenes, how.windows)
+        title = f"hsisr view: {scenes.observed.path.name}"
+        size = write_page(output, title, content, overwrite=how.overwrite)
+    return ViewResult(output=output, bytes=size, windows=tuple(content.windows))
+
+
+def check_page(path: Path, *, overwrite: bool) -> None:
+    """Say early whether a page could be written there; writes nothing.
+
+    Raises:
+        UsageError: The name does not end in .html.
+        OutputExistsError: The page exists and `overwrite` is off.
+        ResourceError: The folder does not exist, or cannot be written.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise UsageError(
+            f"{path.name}: found the suffix {path.suffix!r}, expected .html; rename it"
+        )
+    refuse_existing((path,), overwrite=overwrite)
