@@ -29,9 +29,8 @@ _BASE: Final = KERNELS["bicubic"]
 ROUNDS: Final = 10
 """Of back-projection in the base; then a constant per LR pixel is all that is left to agree."""
 _FIRST_BRANCH: Final = 0.02
-"""Factor on the fresh weights that end a residual branch: training starts near the identity. (With
-0.2 a kernel used in eight orientations moves so much at first that nothing is learnt.)"""
-_FIRST_DETAIL: Final = 0.05
+"""Factor on the fresh weights that end a residual branch: training starts near the identity."""
+_FIRST_DETAIL: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,17 +133,22 @@ class PooledSelfAttention(nn.Module):
 
 
 class EquivariantBlock(nn.Module):
-    """Two convolutions weighed by channel attention, added to their input."""
+    """Two convolutions weighed by channel attention, added to their input.
+
+    Without the normalisation, kernels that move alike in eight orientations let features grow from
+    block to block until nothing is learnt.
+    """
 
     def __init__(self, features: int) -> None:
         super().__init__()
+        self.norm = OrientedNorm(features)
         self.first = RegularConv(features, features)
         self.second = RegularConv(features, features, gain=_FIRST_BRANCH)
         self.channel_attention = OrientedChannelAttention(features)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Shape (n, 8 * features, rows, cols) in and out."""
-        branch = self.second(functional.gelu(self.first(x)))
+        branch = self.second(functional.gelu(self.first(self.norm(x))))
         added: torch.Tensor = x + self.channel_attention(branch)
         return added
 
@@ -197,7 +201,7 @@ class DacnEquivariant(nn.Module):
         seen = torch.cat((lr, level), dim=1)
         features = self.entry(seen.contiguous(memory_format=torch.channels_last))
         features = features + self.exit(self.stages(features))
-        detail: torch.Tensor = self.pixels(functional.gelu(self.patterns(features))).float()
+        detail: torch.Tensor = self.pixels(self.patterns(features)).float()
         return detail - repeat_pixels(functional.avg_pool2d(detail, self.scale), self.scale)
 
     def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:

@@ -16,10 +16,9 @@ from torch import nn
 
 from hsisr.errors import UsageError
 
-Distance = Literal["l1", "mse", "log-mse"]
+Distance = Literal["l1", "mse"]
 BANDS, ROWS, COLS = -3, -2, -1
 """Axes of (n, bands, rows, cols)."""
-_SMALLEST_MSE = 1e-4
 _DARK = 0.01
 """Spectra shorter than this share of the usual length hardly turn the loss: they are noise."""
 
@@ -37,9 +36,7 @@ class Loss:
     """
 
     distance: Distance = "l1"
-    """l1: mean of absolute differences; mse: mean of squares; log-mse: half the logarithm of the
-    mean square of every band of every patch, so that a decibel counts alike in flat and in busy
-    patches (its gradients are l1). Used for every term."""
+    """l1: mean of absolute differences; mse: mean of squares. Used for every term."""
     spatial: float = 0.0
     """Weight of the differences between neighbouring rows and columns (equation 19)."""
     spectral: float = 0.0
@@ -48,8 +45,8 @@ class Loss:
     """Weight of the mean angle between spectra of stored numbers, in radians."""
 
     def __post_init__(self) -> None:
-        if self.distance not in ("l1", "mse", "log-mse"):
-            raise UsageError(f"no distance {self.distance!r}; expected l1, mse or log-mse")
+        if self.distance not in ("l1", "mse"):
+            raise UsageError(f"no distance {self.distance!r}; expected l1 or mse")
         weights = (self.spatial, self.spectral, self.angle)
         if not all(weight >= 0 for weight in weights):
             raise UsageError(
@@ -76,7 +73,7 @@ class Loss:
             deviation: By what they were then divided.
         """
         error = estimate - reference  # all terms are linear, so gradients of the error do
-        total = _log_mse(error, valid) if self.distance == "log-mse" else self._mean(error, valid)
+        total = self._mean(error, valid)
         if self.spatial:
             gradients = [_difference(error, valid, axis) for axis in (ROWS, COLS)]
             total = total + self.spatial * sum(self._mean(*g) for g in gradients)
@@ -90,25 +87,11 @@ class Loss:
     def _mean(self, error: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
         if error.numel() == 0:  # one row, one column or one band has no neighbour
             return error.new_zeros(())
-        distances = error.square() if self.distance == "mse" else error.abs()
+        distances = error.abs() if self.distance == "l1" else error.square()
         if valid is None:
             return distances.mean()
         counted = valid.expand_as(distances)
         return (distances * counted).sum() / counted.sum().clamp_min(1)
-
-
-def _log_mse(error: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
-    """Half the mean logarithm of the mean square error per band and patch, in neper.
-
-    Errors much smaller than a tenth of the noise of good sensors do not count any further.
-    """
-    squares = error.square()
-    if valid is None:
-        mean = squares.mean((ROWS, COLS))
-    else:
-        counted = valid.expand_as(squares)
-        mean = (squares * counted).sum((ROWS, COLS)) / counted.sum((ROWS, COLS)).clamp_min(1)
-    return 0.5 * (mean + _SMALLEST_MSE).log().mean()
 
 
 def _mean_angle(

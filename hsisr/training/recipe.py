@@ -92,7 +92,7 @@ class Recipe:
     """Of the forward pass; weights and optimiser stay float32. auto: the one in which a step takes
     less time on this machine, found before the first step and kept when the run is resumed."""
 
-    distance: Literal["l1", "mse", "log-mse"] = "l1"
+    distance: Literal["l1", "mse"] = "l1"
     spatial: float = 0.5
     """Weight of spatial gradients in the loss."""
     spectral: float = 0.5

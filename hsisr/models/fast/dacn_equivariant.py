@@ -98,12 +98,13 @@ class _FastBlock(nn.Module):
 
     def __init__(self, trained: EquivariantBlock) -> None:
         super().__init__()
+        self.norm = trained.norm
         self.first, self.second = _fixed(trained.first), _fixed(trained.second)
         self.channel_attention = _FastChannelAttention(trained.channel_attention)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Shape (n, 8 * features, rows, cols) in and out, channels last."""
-        branch = self.second.convolved(self.first.convolved(x, GELU))
+        branch = self.second.convolved(self.first.convolved(self.norm(x), GELU))
         return torch.addcmul(x, branch, self.channel_attention(branch))
 
 
@@ -149,7 +150,7 @@ class FastDacnEquivariant(nn.Module):
         x = seen.to(self.entry.weight.dtype, memory_format=torch.channels_last)
         x = self.entry.convolved(x)
         x = x + self.exit.convolved(self.stages(x))
-        x = self.pixels.convolved(self.patterns.convolved(x, GELU))
+        x = self.pixels.convolved(self.patterns.convolved(x))
         return shuffled(x, self.scale).float()
 
     def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
