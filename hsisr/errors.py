@@ -103,6 +103,16 @@ class MovedValuesWarning(HsisrWarning):
     """Values had to be changed to fit the output's data type or to stay apart from nodata."""
 
 
+def system_words(error: OSError) -> str:
+    """What the system refused, and of which file.
+
+    >>> system_words(FileNotFoundError(2, "No such file or directory", "a.tif"))
+    'a.tif: No such file or directory'
+    """
+    named = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    return one_line(": ".join([*named, error.strerror or str(error)]))
+
+
 _NO_MEMORY: Final = (
     *("can't allocate memory", "failed to map segment", "std::bad_alloc"),
     *("could not create a primitive", "could not execute a primitive", "could not create a memory"),

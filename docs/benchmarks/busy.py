@@ -1,8 +1,7 @@
-"""What it gains beside a busy program that waiting threads sleep soon (`hsisr.cli.openmp`).
+"""What it gains beside a busy program, and costs beside none, that waiting threads sleep soon.
 
-`hsisr upscale` of one scene, whole processes in turns: as libgomp waits by itself, and as hsisr has
-it wait; first beside a program that keeps one core busy, then on a quiet machine, where hsisr
-leaves libgomp alone and what it would cost is shown.
+`hsisr upscale` of one scene, whole processes in turns: as libgomp waits by itself, and with
+GOMP_SPINCOUNT=1000; first beside a program that keeps one core busy, then on a quiet machine.
 
     python docs/benchmarks/busy.py --size 200x340 --bands 103 --scale 4 --pairs 3
 """
@@ -17,12 +16,9 @@ from pathlib import Path
 from scenes import write_scene
 from turns import in_turns, medians_and_ratio, options_of_pairs, print_machine, seconds_of
 
-from hsisr.cli.openmp import SETTINGS, TIMES_ASKED
-
-_HSISR_DECIDES = {key: text for key, text in os.environ.items() if key not in SETTINGS}
-_BY_ITSELF = {**_HSISR_DECIDES, "GOMP_SPINCOUNT": "300000"}
+_BY_ITSELF = {**os.environ, "GOMP_SPINCOUNT": "300000"}
 """What libgomp takes where no more threads than cores are asked for."""
-_SOON = {**_HSISR_DECIDES, "GOMP_SPINCOUNT": TIMES_ASKED}
+_SOON = {**os.environ, "GOMP_SPINCOUNT": "1000"}
 
 
 def main() -> None:
@@ -41,9 +37,7 @@ def main() -> None:
         by_itself = partial(seconds_of, command, _BY_ITSELF)
         busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
         try:
-            pairs = in_turns(
-                by_itself, partial(seconds_of, command, _HSISR_DECIDES), arguments.pairs
-            )
+            pairs = in_turns(by_itself, partial(seconds_of, command, _SOON), arguments.pairs)
         finally:
             busy.kill()
             busy.wait()

@@ -53,7 +53,7 @@ class Cells:
             return None
         try:
             facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["facts"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputDataError(f"{path}: not a cell of a benchmark; remove it") from error
         return facts
 

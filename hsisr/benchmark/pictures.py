@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from hsisr.benchmark.maps import RANKS, SceneMaps
+from hsisr.text import picture_label
 from hsisr.view.colours import data_address
 
 _DPI: Final = 150
@@ -41,7 +42,7 @@ def spectra_plot(maps: Mapping[str, SceneMaps]) -> Plot:
             order = np.argsort(x)
             axes.plot(x[order], truth[order], color=ink, lw=2.5, alpha=0.6, label="truth")
             for name, one in maps.items():
-                axes.plot(x[order], one.spectra[n][order], lw=1, label=name)
+                axes.plot(x[order], one.spectra[n][order], lw=1, label=picture_label(name))
             row, col = first.pixels[n]
             axes.set_title(
                 f"{RANKS[n]} for {next(iter(maps))}: row {row}, column {col}", fontsize=10
@@ -74,7 +75,7 @@ def cost_plot(points: Sequence[Mapping[str, Any]]) -> Plot:
                 fmt=_MARKERS[n % len(_MARKERS)],
                 color=mpl.colormaps["tab20"](n % 20),
                 markeredgecolor=ink,
-                label=point["method"],
+                label=picture_label(point["method"]),
                 capsize=3,
             )
         axes.set(xscale="log")

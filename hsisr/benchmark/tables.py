@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from hsisr.benchmark.published import DATASET_TITLES, published, published_figures
 from hsisr.benchmark.summary import Row, Spread
+from hsisr.text import markdown_cell
 
 DIGITS: Final = {"mpsnr": 2, "mssim": 4, "sam": 3, "cc": 4, "ergas": 3, "rmse": 5, "uiqi": 4}
 """After the point, as the papers print them."""
@@ -47,7 +48,7 @@ class Table:
 
 
 def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+    return f"| {' | '.join(markdown_cell(cell) for cell in cells)} |"
 
 
 def figure_text(spreads: Mapping[str, Spread], figure: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hsisr.cli.benchmark_speed import benchmark_speed, folder_or_default
-from hsisr.cli.console import INTERRUPTED, QUIET, TERMINATED, expected_errors, print_json, say
+from hsisr.cli.console import INTERRUPTED, QUIET, TERMINATED, expected_errors, print_json, say, tell
 from hsisr.cli.options import Device, Json, Overwrite, Quiet, Threads, Verbose, verbosity
 from hsisr.cli.progress import benchmark_progress
 
@@ -212,7 +212,7 @@ def _show(result: "BenchmarkResult", *, table: int | None, json: bool) -> None:
     if json:
         print_json(facts)
     else:
-        typer.echo(result.page if table is None else paper_table_text(facts))
+        tell(result.page if table is None else paper_table_text(facts))
     for failure in result.failures:
         say(f"error: {failure['what']}: {failure['error']}", color="red")
     if result.failures:

@@ -14,7 +14,15 @@ from typing import Any, Final, NoReturn, Protocol
 
 import typer
 
-from hsisr.errors import HsisrError, HsisrWarning, ResourceError, means_no_memory, one_line
+from hsisr.errors import (
+    HsisrError,
+    HsisrWarning,
+    ResourceError,
+    means_no_memory,
+    one_line,
+    system_words,
+)
+from hsisr.text import printable
 
 QUIET, NORMAL, VERBOSE, DEBUG = -1, 0, 1, 2
 INTERRUPTED, TERMINATED = 130, 143
@@ -62,13 +70,13 @@ def say(message: str, *, color: str | None = None) -> None:
     """One line of talk on stderr; colours only on a terminal that wants them."""
     plain = "NO_COLOR" in os.environ or not sys.stderr.isatty()
     with _paused():
-        typer.secho(message, fg=None if plain else color, err=True, color=None)
+        typer.secho(one_line(message), fg=None if plain else color, err=True, color=None)
 
 
 def tell(result: object) -> None:
-    """A line of the result on stdout."""
+    """A result on stdout, without control characters that a file may have brought."""
     with _paused():
-        typer.echo(str(result))
+        typer.echo(printable(str(result)))
 
 
 def print_json(result: Mapping[str, Any]) -> None:
@@ -97,6 +105,8 @@ def expected_errors(verbosity: int = NORMAL) -> Iterator[None]:
             if means_no_memory(error):
                 advice = "out of memory; free some, or try a smaller --tile or --batch-size"
                 _fail(advice, ResourceError.exit_code, error)
+            if isinstance(error, OSError) and error.errno is not None and verbosity < DEBUG:
+                _fail(system_words(error), ResourceError.exit_code, error)
             if verbosity >= DEBUG:
                 raise
             what = f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -135,20 +145,24 @@ class _Talk(logging.Handler):
 
 @contextmanager
 def _log_level(verbosity: int) -> Iterator[None]:
-    """Let the `hsisr` loggers speak on stderr from `-v` on; GDAL's complaints stay in errors."""
+    """Let `hsisr` loggers speak on stderr from `-v` on, and those of libraries from `-vv` on."""
     logger = logging.getLogger("hsisr")
     handler = _Talk()
     handler.setFormatter(logging.Formatter("%(message)s"))
     before = logger.level
     logger.setLevel(logging.DEBUG if verbosity >= VERBOSE else logging.WARNING)
-    logger.addHandler(handler)
-    for library in ("rasterio", "asyncio"):  # of a damaged Zarr store, asyncio tells every part
-        logging.getLogger(library).addHandler(logging.NullHandler())
-        logging.getLogger(library).propagate = verbosity >= DEBUG
+    root, silent = logging.getLogger(), logging.NullHandler()  # or Python's last resort speaks
+    if verbosity >= DEBUG:
+        root.addHandler(handler)
+    else:
+        root.addHandler(silent)
+        logger.addHandler(handler)
     try:
         yield
     finally:
-        logger.removeHandler(handler)
+        for one in (root, logger):
+            one.removeHandler(handler)
+        root.removeHandler(silent)
         logger.setLevel(before)
 
 

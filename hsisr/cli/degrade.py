@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hsisr.cli.console import expected_errors, print_json
+from hsisr.cli.console import expected_errors, print_json, tell
 from hsisr.cli.options import Axes, Json, Nodata, Overwrite, Quiet, Variable, Verbose, verbosity
 from hsisr.engine.options import key_values
 from hsisr.io.formats import CREATION_HELP, FORMAT_HELP
@@ -74,4 +74,4 @@ def degrade(
         if json:
             print_json(result.as_dict())
         else:
-            typer.echo(str(result.output))
+            tell(str(result.output))

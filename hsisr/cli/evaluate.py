@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hsisr.cli.console import expected_errors, print_json, say
+from hsisr.cli.console import expected_errors, print_json, say, tell
 from hsisr.cli.options import (
     Axes,
     Device,
@@ -198,9 +198,9 @@ def _show(report: "Report | WaldReport", *, per_band: bool, csv: bool, json: boo
     if json:
         print_json(report.as_dict(per_band=per_band))
     elif csv:
-        typer.echo(report.as_csv(per_band=per_band))
+        tell(report.as_csv(per_band=per_band))
     else:
-        typer.echo(report.as_table(per_band=per_band))
+        tell(report.as_table(per_band=per_band))
 
 
 def _judge(failed: "tuple[Threshold, ...]", report: "Report | WaldReport") -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hsisr.cli.console import expected_errors, print_json
+from hsisr.cli.console import expected_errors, print_json, tell
 from hsisr.cli.options import Axes, Json, Nodata, Variable, Verbose, verbosity
 from hsisr.engine.options import SPEED
 from hsisr.io.paths import scene_path
@@ -50,7 +50,7 @@ def info(
         if json:
             print_json(table)
         else:
-            typer.echo(_text(table))
+            tell(_text(table))
 
 
 def _text(table: dict[str, Any]) -> str:

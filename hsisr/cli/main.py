@@ -8,7 +8,6 @@ import atexit
 import gc
 import os
 import signal
-import sys
 from collections.abc import Callable
 from typing import Annotated, Final
 
@@ -20,6 +19,7 @@ from hsisr.cli.evaluate import evaluate
 from hsisr.cli.group import Group
 from hsisr.cli.info import info
 from hsisr.cli.sample import sample
+from hsisr.cli.streams import StandardStreams
 from hsisr.cli.train import train
 from hsisr.cli.upscale import upscale
 from hsisr.cli.view import view
@@ -101,17 +101,18 @@ def program() -> None:
     The libraries make many objects that live as long as the program; looking through them for
     garbage again and again, at last when it ends, would take a good part of a short command's time.
     """
+    streams = StandardStreams()
+    os.environ.setdefault("CPL_LOG", os.devnull)  # where GDAL's own lines go without a handler
     gc.set_threshold(100_000, 20, 20)
     atexit.register(gc.freeze)
     try:
         app()
     except SystemExit as ending:
-        if ending.code == ResourceError.exit_code:
+        code = streams.verdict(ending.code)
+        if code == ResourceError.exit_code:
             # all is said and closed; without memory, the interpreter's own end would say more
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(ResourceError.exit_code)
-        raise
+            os._exit(code)
+        raise SystemExit(code) from None
     finally:
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             # an exception while libraries in C++ are taken down would abort

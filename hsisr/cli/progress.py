@@ -39,9 +39,9 @@ def live_bars() -> Iterator["Bars | None"]:
         yield None
         return
     columns = (
-        *(TextColumn("{task.description}"), BarColumn()),
-        TextColumn("{task.fields[count]}"),
-        TextColumn("{task.fields[talk]}"),
+        *(TextColumn("{task.description}", markup=False), BarColumn()),
+        TextColumn("{task.fields[count]}", markup=False),
+        TextColumn("{task.fields[talk]}", markup=False),
         *(TimeElapsedColumn(), TimeRemainingColumn()),
     )
     bars = Progress(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hsisr.cli.console import expected_errors, say
+from hsisr.cli.console import expected_errors, say, tell
 from hsisr.cli.options import Overwrite, Quiet, verbosity
 
 
@@ -24,6 +24,6 @@ def sample(
     with expected_errors(verbosity(0, quiet=quiet)):
         from hsisr.commands.sample import CREDIT, write_sample
 
-        typer.echo(write_sample(output, overwrite=overwrite))
+        tell(write_sample(output, overwrite=overwrite))
         if not quiet:
             say(CREDIT)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hsisr.cli.console import INTERRUPTED, QUIET, TERMINATED, expected_errors, print_json, say
-from hsisr.cli.openmp import sleep_beside_others
+from hsisr.cli.console import INTERRUPTED, QUIET, TERMINATED, expected_errors, print_json, say, tell
 from hsisr.cli.options import (
     Axes,
     Device,
@@ -101,7 +100,6 @@ def train(
 ) -> None:
     """Train a network on your scenes or a public dataset, or adapt released weights (--init)."""
     level = verbosity(verbose, quiet=quiet)
-    sleep_beside_others()
     with expected_errors(level):
         from hsisr.commands.train import TrainOptions
         from hsisr.commands.train import train as run
@@ -145,7 +143,7 @@ def _report(result: "TrainResult", *, json: bool, quiet: bool) -> None:
     if json:
         print_json(result.as_dict())
     elif result.weights is not None:
-        typer.echo(result.weights)
+        tell(result.weights)
     if quiet or result.score is None:
         return
     say(

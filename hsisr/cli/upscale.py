@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hsisr.cli.console import QUIET, expected_errors, print_json, say, tell
-from hsisr.cli.openmp import sleep_beside_others
 from hsisr.cli.options import Given, Json, Quiet, Verbose, takes, verbosity
 from hsisr.cli.progress import scene_bars
 from hsisr.engine.options import MAIN, MANY, OUTPUT, STAC, UpscaleOptions
@@ -95,7 +94,6 @@ def upscale(
 ) -> None:
     """Make finer pixels: same ground, same bands, same metadata, SCALE times the resolution."""
     level = verbosity(verbose, quiet=quiet)
-    sleep_beside_others()
     with expected_errors(level):
         from hsisr.commands.archive import Wanted, select
         from hsisr.commands.batch import Done, make_folder, upscale_all

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hsisr.cli.console import expected_errors, print_json, say
+from hsisr.cli.console import expected_errors, print_json, say, tell
 from hsisr.cli.options import Json, Overwrite
 
 weights = typer.Typer(help="Released networks and weights files.", no_args_is_help=True)
@@ -25,7 +25,7 @@ def list_(json: Json = False) -> None:
             say("no weights are released yet; --model takes a safetensors file")
         else:
             for entry in entries:
-                typer.echo(f"{entry.name:<32}x{entry.scale}{'  default' if entry.default else ''}")
+                tell(f"{entry.name:<32}x{entry.scale}{'  default' if entry.default else ''}")
 
 
 @weights.command("show")
@@ -41,7 +41,7 @@ def show(
         if json:
             print_json(facts)
         else:
-            typer.echo(_text(facts))
+            tell(_text(facts))
             if card := card_of(model):
                 typer.echo(f"\n{card}", nl=False)
 
@@ -64,7 +64,7 @@ def verify(
             print_json({"weights": [verdict.as_dict() for verdict in verdicts]})
         else:
             for verdict in verdicts:
-                typer.echo(f"{verdict.name}: {verdict.complaint or f'sound, {verdict.sha256}'}")
+                tell(f"{verdict.name}: {verdict.complaint or f'sound, {verdict.sha256}'}")
         if unsound := [verdict.name for verdict in verdicts if verdict.complaint]:
             raise WeightsError(
                 f"{len(unsound)} of {len(verdicts)} weights cannot be used: {', '.join(unsound)}"
@@ -85,7 +85,7 @@ def import_(
     with expected_errors():
         from hsisr.commands.weights import import_weights
 
-        typer.echo(import_weights(source, output, overwrite=overwrite))
+        tell(import_weights(source, output, overwrite=overwrite))
 
 
 def _text(facts: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Which scenes a run does, and where their outputs go."""
 
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 from hsisr.commands.scene_list import list_name, read_list
 from hsisr.commands.shard import Shard, shard_named, shard_of_job
 from hsisr.engine.options import UpscaleOptions
-from hsisr.errors import HsisrError, InputDataError, UsageError
+from hsisr.errors import HsisrError, HsisrWarning, InputDataError, UsageError
 from hsisr.io.formats import output_format
 from hsisr.io.open import find_scenes
 from hsisr.io.paths import RemotePath, scene_path, sibling
@@ -121,6 +122,8 @@ def select(
         for entry in found.values()
     ]
     _refuse_collisions(entries)
+    if wanted.items:
+        _say_without_item(entries)
     several = wanted.list is not None or len(entries) > 1
     shard = _shard(wanted.shard, environment or {}, several=several)
     if shard is None:
@@ -257,6 +260,21 @@ def _suffix(scene: Path, format_name: str | None) -> str:
         return output_format(target, format_name).output_suffixes[0]
     except HsisrError:
         return ".tif"
+
+
+def _say_without_item(entries: Sequence[Work | Failure]) -> None:
+    """Say for how many scenes Items were wanted that cannot be derived from one."""
+    works = [entry for entry in entries if isinstance(entry, Work)]
+    lacking = [work for work in works if work.item is None]
+    if lacking:
+        warnings.warn(
+            f"--stac: found no STAC Item beside {lacking[0].source.name}"
+            + (f" and {len(lacking) - 1} more of {len(works)} scenes" if len(lacking) > 1 else "")
+            + f", expected {lacking[0].source.stem}.json with an asset that is the scene; no Item "
+            "is written there",
+            HsisrWarning,
+            stacklevel=3,
+        )
 
 
 def _refuse_collisions(entries: Iterable[Work | Failure]) -> None:

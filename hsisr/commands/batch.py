@@ -21,6 +21,7 @@ from hsisr.errors import (
     ResourceError,
     UsageError,
     means_no_memory,
+    system_words,
 )
 from hsisr.io.atomic import resource_errors
 from hsisr.io.paths import RemotePath, scene_path
@@ -98,8 +99,8 @@ def upscale_all(
             continue
         try:
             yield run.do(entry, session, progress)
-        except HsisrError as error:
-            yield Failure(entry.source, error)
+        except (HsisrError, OSError) as error:
+            yield _failure(entry.source, error)
         except (MemoryError, RuntimeError) as error:
             if not means_no_memory(error):
                 raise
@@ -118,8 +119,8 @@ def _on_workers(
     for entry in run.selection.entries:
         try:
             one = entry if isinstance(entry, Failure) else run.begin(entry)
-        except HsisrError as error:
-            one = Failure(entry.source, error)
+        except (HsisrError, OSError) as error:
+            one = _failure(entry.source, error)
         if isinstance(one, _Begun):
             begun[one.work.output] = one
         else:
@@ -137,8 +138,15 @@ def _on_workers(
             advance(outcome.tiles, outcome.tiles)
         try:
             yield run.finish(one, outcome)
-        except HsisrError as error:
-            yield Failure(one.work.source, error)
+        except (HsisrError, OSError) as error:
+            yield _failure(one.work.source, error)
+
+
+def _failure(source: Path, error: HsisrError | OSError) -> Failure:
+    """Of one scene: deliberate, or its name is too long, its folder vanished, or the like."""
+    if not isinstance(error, HsisrError):
+        error = ResourceError(f"{source}: {system_words(error)}")
+    return Failure(source, error)
 
 
 def make_folder(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from hsisr.datasets.photographs import Photographs, photograph_files, read_photo
 from hsisr.engine.device import torch_threads
 from hsisr.errors import HsisrWarning, OutputExistsError, ResourceError
 from hsisr.metrics.report import jsonable
+from hsisr.resume.lock import alone_in
 from hsisr.training.distributed import Workers, joined_workers
 from hsisr.training.loop import Observer, Outcome, Plan
 from hsisr.training.loop import train as run_plan
@@ -59,8 +60,26 @@ def train(
         HsisrError: Training broke down.
     """
     recipe = chosen_recipe(options)
-    with torch_threads(options.threads), joined_workers(options.device) as workers:
+    with (
+        torch_threads(options.threads),
+        joined_workers(options.device) as workers,
+        _alone(options.out, workers),
+    ):
         return _train(options, recipe, workers, observer, downloading)
+
+
+def _alone(out: Path, workers: Workers) -> AbstractContextManager[None]:
+    """One training at a time in a folder; its first process keeps the others out.
+
+    Raises:
+        OutputExistsError: Another one is under way there.
+    """
+    if not workers.first:
+        return nullcontext()
+    _make_folder(out)
+    return alone_in(
+        out, f"another training runs in {out} now; wait until it is done, or give another --out"
+    )
 
 
 def _train(
@@ -96,8 +115,6 @@ def _train(
     recipe = plan.recipe
     identity = fingerprint(recipe, start, data, options.seed, workers.count)
     plan = replace(plan, fingerprint=identity)
-    if workers.first:
-        _make_folder(options.out)
     facts = {**run_facts(options, recipe, start, data, plan), **timed}
     log = RunLog(options.out / RUN, facts)
     outcome = _run(plan, [log, observer], options, resume=resume)
@@ -115,8 +132,9 @@ def _with_precision(plan: Plan, *, resume: bool) -> tuple[Plan, dict[str, Any]]:
         return plan, {}
     timed: dict[str, Any] = {}
     if resume:
-        recipe = load_state(plan.state_path, tensors=False).fingerprint.get("recipe", {})
-        chosen = recipe.get("precision", "float32")
+        recipe = load_state(plan.state_path, tensors=False).fingerprint.get("recipe")
+        kept = recipe.get("precision") if isinstance(recipe, dict) else None
+        chosen = next((name for name in CANDIDATES if name == kept), CANDIDATES[0])
     else:
         seconds = timed_precisions(plan)
         fastest = min(CANDIDATES, key=lambda name: seconds[name])

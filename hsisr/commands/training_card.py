@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from hsisr.datasets.catalogue import Dataset
 from hsisr.models.descriptor import ModelDescriptor
+from hsisr.text import markdown_cell
 from hsisr.tiling.windows import Window
 from hsisr.training.recipe import Recipe
 from hsisr.training.state import BASELINE, Progress, Record
@@ -84,7 +85,7 @@ def _tests(tests: Sequence[Mapping[str, Any]]) -> str:
         rows = {"these weights": "scores", "bicubic": "bicubic", BASELINE: "baseline"}
         for who, scores in rows.items():
             figures = " | ".join(_number(test[scores][name]) for name in SHOWN)
-            lines.append(f"| {test['scene']} | {who} | {figures} |")
+            lines.append(f"| {markdown_cell(test['scene'])} | {who} | {figures} |")
     window = Window(*tests[0]["window"])
     drawn = "" if tests[0]["back_projected"] else "not "
     lines.append(
@@ -107,11 +108,14 @@ def gain_words(record: Record) -> str:
 
 def _scenes(scenes: Sequence[Mapping[str, Any]]) -> str:
     lines = ["| scene | live bands | rows | columns |", "| --- | --- | --- | --- |"]
-    lines += [f"| {s['name']} | {s['live_bands']} | {s['rows']} | {s['cols']} |" for s in scenes]
+    lines += [
+        f"| {markdown_cell(s['name'])} | {s['live_bands']} | {s['rows']} | {s['cols']} |"
+        for s in scenes
+    ]
     leaks = [s for s in scenes if s["test_px_also_trained_on"]]
     lines += [
-        f"\n**{s['name']}: {s['test_px_also_trained_on']} pixels of the test window were also "
-        "trained on, as in the published notebooks.**"
+        f"\n**{markdown_cell(s['name'])}: {s['test_px_also_trained_on']} pixels of the test "
+        "window were also trained on, as in the published notebooks.**"
         for s in leaks
     ]
     return "\n".join(lines)
@@ -136,7 +140,7 @@ def _making(recipe: Recipe, progress: Progress, facts: Mapping[str, Any]) -> str
     where += f", {recipe.precision}"
     lines = [
         f"- command: `{facts['command']}`",
-        f"- recipe: `{recipe.name}` ({recipe.about})",
+        f"- recipe: {markdown_cell(recipe.name)} ({markdown_cell(recipe.about)})",
         f"- seed {facts['seed']}, {ending}",
         f"- {progress.seconds / 60:.1f} minutes on {hardware['device']}, {where}",
         f"- {', '.join(f'{k} {v}' for k, v in versions.items())}",

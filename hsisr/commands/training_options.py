@@ -92,6 +92,6 @@ def _setting(text: str) -> dict[str, Any]:
     quoted = value.strip().replace("\\", "\\\\").replace('"', '\\"')
     if equals and key.strip():
         for candidate in (text, f'{key} = "{quoted}"'):
-            with suppress(tomllib.TOMLDecodeError):
+            with suppress(tomllib.TOMLDecodeError, RecursionError):
                 return tomllib.loads(candidate)
     raise UsageError(f"--set {text}: expected KEY=VALUE, such as steps=100")

@@ -17,6 +17,7 @@ from hsisr.degradation import degradation_named
 from hsisr.errors import InputDataError, UsageError
 from hsisr.io.base import Scene
 from hsisr.io.open import open_scene, open_with
+from hsisr.io.paths import scene_path
 from hsisr.io.views import cropped_to_multiple
 from hsisr.metrics.conventions import FIGURES, convention_named
 from hsisr.metrics.report import (
@@ -197,7 +198,7 @@ def evaluate_by_wald(source: str | Path, options: WaldOptions | None = None) -> 
         WeightsError: The model cannot be found or used.
         ResourceError: The machine lacks space, memory or a device.
     """
-    source, options = Path(source), options or WaldOptions()
+    source, options = scene_path(source), options or WaldOptions()
     if options.picture is not None:
         check_picture(options.picture, overwrite=options.overwrite)
     with degraded(source, options) as trial:

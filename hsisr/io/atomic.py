@@ -5,7 +5,9 @@ system, so that a rename is one step.
 """
 
 import errno
+import hashlib
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -19,7 +21,7 @@ from hsisr.io.renames import all_to_disk, move_to_free_name, remove, to_disk, wa
 _PART = ".part"
 _REPLACED = "replaced"
 _LONGEST = 180
-"""Of the target's name, as much goes into the names of what lies beside it."""
+"""Bytes of the target's name that go into the names of hidden files and folders beside it."""
 _REASONS = {
     errno.ENOSPC: "no space left on the device; free some, or write elsewhere",
     errno.EDQUOT: "the disk quota is used up; free some space, or write elsewhere",
@@ -127,14 +129,27 @@ def refuse_existing(
             )
 
 
+def short_name(name: str) -> str:
+    """A name, or the first part and a hash of a long one, for names made from it.
+
+    >>> short_name("a.tif"), len(short_name("a" * 250)), short_name("a" * 250)[:3]
+    ('a.tif', 173, 'aaa')
+    """
+    raw = os.fsencode(name)
+    if len(raw) <= _LONGEST:
+        return name
+    return f"{raw[:160].decode(errors='ignore')}-{hashlib.sha256(raw).hexdigest()[:12]}"
+
+
 def recover(target: Path) -> None:
     """Clear what killed runs left beside a target; nobody may be writing it meanwhile.
 
     What was only being written goes. Where a run was killed between the renames that put several
     files into place, those that it had put there go and those that it had set aside come back.
     """
-    prefix, names = f".{target.name[:_LONGEST]}.", list(target.parent.iterdir())
-    for part in (path for path in names if path.name.startswith(prefix) and path.suffix == _PART):
+    names = list(target.parent.iterdir())
+    own = re.compile(rf"\.{re.escape(short_name(target.name))}\.[a-z0-9_]{{8}}{re.escape(_PART)}")
+    for part in (path for path in names if own.fullmatch(path.name)):
         if not os.path.lexists(target):  # set aside first, and put into place last
             grown = {path.stat().st_ino for path in part.iterdir() if path.is_file()}
             for path in names:
@@ -178,7 +193,7 @@ class TemporaryPlace:
                 "remove it, give another name, or --overwrite to replace it"
             )
         with resource_errors(target):
-            prefix = f".{target.name[:_LONGEST]}."
+            prefix = f".{short_name(target.name)}."
             self.folder = Path(tempfile.mkdtemp(_PART, prefix, target.parent)).absolute()
 
     def file(self, name: str) -> Path:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from hsisr.errors import UsageError
+from hsisr.text import csv_cell
 
 PER_BAND: Final = ("psnr", "ssim", "cc", "rmse", "uiqi")
 """Figures that exist for a single band."""
@@ -197,8 +198,7 @@ def as_csv(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     """Comma-separated text with a header line; undefined values are empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
+    writer.writerows([csv_cell(value) for value in row] for row in (header, *rows))
     return text.getvalue().rstrip("\n")
 
 

@@ -10,7 +10,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from hsisr.engine.memory import Room
 from hsisr.errors import HsisrWarning, InputDataError, OutputExistsError, UsageError
-from hsisr.io.atomic import recover, resource_errors
+from hsisr.io.atomic import recover, resource_errors, short_name
 from hsisr.io.paths import RemotePath
 from hsisr.io.remote.fingerprint import has_changed
 from hsisr.io.write import main_file
@@ -30,6 +30,7 @@ _SUFFIX: Final = ".unfinished"
 _LOCK: Final = "lock"
 _BOUND: Final = "run.json"
 _STRIPS: Final = "strips"
+_TRIES: Final = 10
 _LARGEST: Final = 2**26
 """Bytes of what a run is bound to; real ones have some thousands."""
 
@@ -113,8 +114,10 @@ def locked_run(
     folder = _folder(output)
     existed = folder.exists()
     with resource_errors(output):
-        folder.mkdir(exist_ok=True)
-        lock = _locked(folder / _LOCK, output)
+        lock = locked(
+            folder / _LOCK,
+            f"another run is making {output} now; wait until it is done, or give another name",
+        )
     try:
         if existed:
             recover(output)
@@ -126,8 +129,8 @@ def locked_run(
             raise
         shutil.rmtree(folder, ignore_errors=True)
     finally:
-        lock.release()
         _remove_if_empty(folder)
+        lock.release()  # last, so that nobody begins in a folder that is being removed
 
 
 def is_unfinished(output: Path) -> bool:
@@ -136,19 +139,53 @@ def is_unfinished(output: Path) -> bool:
 
 
 def _folder(output: Path) -> Path:
-    return output.with_name(f".{output.name[:180]}{_SUFFIX}")
+    return output.with_name(f".{short_name(output.name)}{_SUFFIX}")
 
 
-def _locked(path: Path, output: Path) -> FileLock:
-    """A lock that ends with this process, however it ends."""
-    lock = FileLock(path, timeout=0)
+def locked(path: Path, refusal: str) -> FileLock:
+    """A lock that ends with this process, however it ends.
+
+    Args:
+        path: The lock file, made with its folder where there is none.
+        refusal: What to say where another process has it.
+
+    Raises:
+        OutputExistsError: Another process has it.
+        OSError: The file cannot be made.
+    """
+    for _ in range(_TRIES):
+        path.parent.mkdir(exist_ok=True)
+        lock = FileLock(path, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise OutputExistsError(refusal) from error
+        except FileNotFoundError:  # the folder went away with the run before
+            continue
+        if path.exists():  # else the run before removed the file that was opened here
+            return lock
+        lock.release()
+    raise OutputExistsError(refusal)
+
+
+@contextmanager
+def alone_in(folder: Path, refusal: str) -> Iterator[None]:
+    """Keep other processes that ask for it out of a folder; one left empty is removed.
+
+    Raises:
+        OutputExistsError: Another process is in it; the message is `refusal`.
+        ResourceError: Nothing can be written there.
+    """
+    path = folder / f".{_LOCK}"
+    with resource_errors(path):
+        lock = locked(path, refusal)
     try:
-        lock.acquire()
-    except Timeout as error:
-        raise OutputExistsError(
-            f"another run is making {output} now; wait until it is done, or give another name"
-        ) from error
-    return lock
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+            folder.rmdir()  # fails where a run has left something, which is as it should be
+        lock.release()
 
 
 def _begun(

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from hsisr.datasets.patches import PatchSource
-from hsisr.errors import HsisrError, InputDataError
+from hsisr.errors import HsisrError, InputDataError, one_line
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.training.distributed import Workers
 from hsisr.training.feed import Feed, Tensors, opened_feed
@@ -141,13 +141,19 @@ class Trainer:
         _require_same_run(state.fingerprint, self.plan)
         device = self.plan.device
         self.progress = state.progress
-        self.plan.network.load_state_dict(state.tensors["network"])
-        for part, own in (("average", self.average.tensors), ("best", self.best)):
-            for name, tensor in state.tensors[part].items():
-                own[name] = tensor.to(device)
-        table = self.optimiser.state_dict()
-        table["state"] = state.optimiser
-        self.optimiser.load_state_dict(table)
+        try:
+            self.plan.network.load_state_dict(state.tensors["network"])
+            for part, own in (("average", self.average.tensors), ("best", self.best)):
+                for name, tensor in state.tensors[part].items():
+                    own[name] = tensor.to(device)
+            table = self.optimiser.state_dict()
+            table["state"] = state.optimiser
+            self.optimiser.load_state_dict(table)
+        except (LookupError, RuntimeError, ValueError) as error:
+            raise InputDataError(
+                f"{self.plan.state_path}: its tensors are not those of this network "
+                f"({one_line(str(error))}); start anew with --overwrite"
+            ) from error
 
     def run(self, feed: Feed, request: StopRequest) -> Ending:
         """Step until an end; leaves a state behind."""

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 
 from hsisr.metrics.report import jsonable
+from hsisr.text import picture_label
 from hsisr.training.distributed import Workers
 from hsisr.training.files import replace_file
 from hsisr.training.loop import Observer
@@ -127,7 +128,7 @@ def draw_curve(path: Path, history: Sequence[Record], title: str) -> None:
     upper.plot(steps, drawn, linestyle=":", label="bicubic that agrees")
     upper.set_ylabel("validation MPSNR (dB)")
     upper.legend()
-    upper.set_title(title)
+    upper.set_title(picture_label(title))
     losses = [(r.step, r.loss) for r in history if r.loss is not None]
     lower.plot([s for s, _ in losses], [loss for _, loss in losses], marker=".")
     if all(loss > 0 for _, loss in losses) and losses:

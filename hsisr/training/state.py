@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -20,6 +21,10 @@ from hsisr.training.files import replace_file
 
 _KEY = "hsisr_training_state"
 _VERSION = 1
+_DAMAGED: Final = (
+    *(OSError, SafetensorError, KeyError, ValueError, TypeError, RecursionError),
+    msgspec.ValidationError,
+)
 BASELINE: Final = "bicubic that agrees with the LR pixels"
 
 
@@ -68,11 +73,6 @@ class Progress:
     loss_sum: float = 0.0
     """Of the losses since the last validation."""
     loss_count: int = 0
-
-    @classmethod
-    def from_dict(cls, table: dict[str, Any]) -> "Progress":
-        """Rebuild from parsed JSON."""
-        return cls(**{**table, "history": [Record(**record) for record in table["history"]]})
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -130,7 +130,7 @@ def load_state(path: Path, *, tensors: bool = True) -> TrainingState:
                 "continue it with the hsisr that wrote it, or start anew with --overwrite"
             )
         return _unpacked(found, flat)
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+    except _DAMAGED as error:
         if isinstance(error, InputDataError):
             raise
         raise InputDataError(
@@ -149,8 +149,8 @@ def _unpacked(found: dict[str, Any], flat: dict[str, torch.Tensor]) -> TrainingS
         else:
             tensors.setdefault(part, {})[rest] = tensor
     return TrainingState(
-        progress=Progress.from_dict(found["progress"]),
-        fingerprint=found["fingerprint"],
+        progress=msgspec.convert(found["progress"], Progress),
+        fingerprint=msgspec.convert(found["fingerprint"], dict[str, Any]),
         tensors=tensors,
         optimiser=optimiser,
     )

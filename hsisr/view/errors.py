@@ -12,6 +12,7 @@ from hsisr.commands.pairing import in_physical_unit, paired_strips, same_unit
 from hsisr.io.base import Scene
 from hsisr.metrics.report import Scores
 from hsisr.metrics.spectral import angles_deg
+from hsisr.text import picture_label
 from hsisr.tiling.windows import Window
 from hsisr.view.colours import COLOURS, top_of
 from hsisr.view.figure import Quicklook, draw_quicklook, save_picture
@@ -146,7 +147,7 @@ def write_picture(
     for part, (_, draw) in zip(rows[:, 0], parts, strict=True):
         draw(part)
     if observed is None and reference is not None:
-        figure.suptitle(f"{estimate.path.name} against {reference.path.name}")
+        figure.suptitle(picture_label(f"{estimate.path.name} against {reference.path.name}"))
     save_picture(path, figure, overwrite=overwrite)
 
 

@@ -22,6 +22,7 @@ from hsisr.scene.rendering import (
     stretched,
 )
 from hsisr.scene.spectral_axis import SpectralAxis
+from hsisr.text import picture_label
 from hsisr.tiling.windows import Window
 
 if TYPE_CHECKING:
@@ -139,8 +140,9 @@ def draw_quicklook(figure: "Figure | SubFigure", shown: Quicklook) -> None:
     for one, (title, picture) in zip(axes, panels, strict=True):
         _show(one, picture, limits, title)
     _scale_bar(axes[-1], hr, crop.scaled(shown.scale))
+    name = picture_label((shown.truth or shown.observed).path.name)
     figure.suptitle(
-        f"{(shown.truth or shown.observed).path.name}: {describe_colours(hr.spectral_axis)}\n"
+        f"{name}: {describe_colours(hr.spectral_axis)}\n"
         f"all stretched alike, 2nd to 98th percentile of the observed; {ESTIMATED}",
         fontsize=10,
     )
@@ -252,7 +254,7 @@ def _set_size(figure: Any, width: float, height: float) -> None:
 def _show(axes: "Axes", picture: Float32, limits: npt.NDArray[np.float64], title: str) -> None:
     axes.imshow(as_bytes(stretched(picture, limits)), interpolation="nearest")
     axes.set(xticks=[], yticks=[])
-    axes.set_title(title, fontsize=10)
+    axes.set_title(picture_label(title), fontsize=10)
 
 
 def _outline(axes: "Axes", crop: Window, step: int) -> None:

@@ -101,7 +101,7 @@ def is_half_sent(output: RemotePath) -> bool:
     try:
         wanted = json.loads(read_beginning(_mark(output), _LARGEST) or b"")
         expected = {str(name): int(size) for name, size in wanted.items()}
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return False
     found = _found(output, expected)
     return len(found) < len(expected) and found.items() <= expected.items()

@@ -1,0 +1,162 @@
+"""Streams that are closed, full or read in part; text from files on its way to them."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hsisr.cli.progress import live_bars
+from hsisr.io.atomic import recover, short_name
+from hsisr.metrics.report import as_csv
+from hsisr.text import markdown_cell
+from tests.program import hsisr
+from tests.scenes import numbered, write_npy
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="streams of POSIX systems")
+UPSCALE = "upscale lr -o hr -m bicubic -s 2 --axes rcb"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Five small scenes, their numbers far from the ends of the type."""
+    (tmp_path / "lr").mkdir()
+    for n in range(5):
+        write_npy(tmp_path / "lr" / f"{n}.npy", numbered(2, 4, 4) + np.uint16(2000))
+    return tmp_path
+
+
+def shell(command: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Run a line of bash in which `hsisr` is the program."""
+    line = f'hsisr() {{ {sys.executable} -m hsisr "$@"; }}; {command}'
+    return subprocess.run(
+        ["bash", "-c", line], cwd=folder, capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+@pytest.mark.parametrize(
+    ("redirected", "code"),
+    [
+        ("| head -1", 0),
+        ("| true", 0),
+        ("> /dev/full", 5),
+        ("2>/dev/full", 0),
+        ("2>&-", 0),
+        (">&- 2>&- <&-", 0),
+    ],
+)
+def test_the_work_goes_on_whatever_becomes_of_the_streams(
+    folder: Path, redirected: str, code: int
+) -> None:
+    done = shell(f"hsisr {UPSCALE} {redirected}; echo code ${{PIPESTATUS[0]}}", folder)
+    assert f"code {code}" in done.stdout
+    assert len(list((folder / "hr").glob("*.hdr"))) + len(list((folder / "hr").glob("*.tif"))) == 5
+    said = [line for line in done.stderr.splitlines() if "error" in line.lower()]
+    expected = "error: results cannot be written to stdout: No space left on device"
+    assert said == ([expected] if code else [])
+
+
+def test_a_failure_stays_the_verdict_when_stdout_is_full(folder: Path) -> None:
+    done = shell("hsisr info no-such.tif > /dev/full; echo code $?", folder)
+    assert done.stdout == "code 3\n"
+
+
+def test_a_terminal_that_is_closed_does_not_end_the_work(folder: Path) -> None:
+    leader, follower = pty.openpty()
+    run = subprocess.Popen(
+        [sys.executable, "-m", "hsisr", *UPSCALE.split()],
+        cwd=folder,
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        start_new_session=True,
+    )
+    os.close(follower)
+    while b"hr" not in os.read(leader, 4096):  # the first result
+        pass
+    os.close(leader)
+    os.kill(run.pid, signal.SIGHUP)
+    assert run.wait(timeout=300) == 0
+    assert len(list((folder / "hr").iterdir())) >= 5
+
+
+def test_a_name_or_folder_that_cannot_be_is_its_scenes_failure_alone(folder: Path) -> None:
+    long = "n" * 247
+    (folder / "lr" / "0.npy").rename(folder / "lr" / f"{long}.npy")
+    (folder / "lr" / "1.npy").rename(os.fsdecode(os.fsencode(folder / "lr") + b"/\xff.npy"))
+    done = shell(f"hsisr {UPSCALE} -f GTiff --json; echo $? >&2", folder)
+    found = json.loads(done.stdout)
+    assert len(found["results"]) + len(found["failed"]) == 5
+    assert len(found["results"]) >= 3
+    assert "not UTF-8" in str(found["failed"])
+    assert "bug" not in done.stderr
+    assert done.stderr.splitlines()[-1] == "1"
+
+
+ESCAPE = "x\x1b]0;PWNED\x07\x1b[2J"
+
+
+def test_nothing_from_a_file_rewrites_the_terminal(tmp_path: Path) -> None:
+    crs = (
+        f'PROJCS["{ESCAPE}",GEOGCS["GCS_WGS_1984",DATUM["D_WGS_1984",SPHEROID["WGS_1984",'
+        '6378137.0,298.257223563]],PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]],'
+        'PROJECTION["Transverse_Mercator"],PARAMETER["False_Easting",500000.0],'
+        'PARAMETER["False_Northing",0.0],PARAMETER["Central_Meridian",15.5],'
+        'PARAMETER["Scale_Factor",0.9996],PARAMETER["Latitude_Of_Origin",0.0],UNIT["Meter",1.0]]'
+    )
+    header = tmp_path / "e.hdr"
+    header.write_text(
+        "ENVI\nsamples = 4\nlines = 4\nbands = 2\ndata type = 1\ninterleave = bsq\n"
+        "byte order = 0\nmap info = {UTM, 1, 1, 500000, 5800000, 30, 30, 33, North, WGS-84}\n"
+        f"coordinate system string = {{{crs}}}\n"
+    )
+    (tmp_path / "e.img").write_bytes(bytes(32))
+    said = hsisr("info", header)
+    assert said.exit_code == 0
+    assert "\x1b" not in said.output
+    assert "\x07" not in said.output
+    assert r"x\x1b]0;PWNED\x07\x1b[2J" in said.stdout
+
+
+def test_markup_in_a_name_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    with live_bars() as bars:
+        assert bars is not None
+        bars.add_task("[link=http://x]scene[/link]", total=1, count="[b]1", talk="[red]tiles")
+        columns: list[Any] = [bars.columns[0], *bars.columns[2:4]]
+        shown = [str(column(bars.tasks[0])) for column in columns]
+    assert shown == ["[link=http://x]scene[/link]", "[b]1", "[red]tiles"]
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"), ("@SUM(1)", "'@SUM(1)"), ("-1.5", "-1.5")],
+)
+def test_no_cell_of_a_csv_is_a_formula(name: str, cell: str) -> None:
+    assert as_csv(("scene",), [(name,), (-2,), ("a.tif",)]) == f"scene\n{cell}\n-2\na.tif"
+
+
+def test_a_markdown_cell_has_no_markup() -> None:
+    assert markdown_cell("a|b\n[x](javascript:1) <b>") == r"a\|b \[x\](javascript:1) \<b\>"
+
+
+def test_recovery_leaves_the_parts_of_other_outputs_alone(tmp_path: Path) -> None:
+    own, other = tmp_path / ".x.tif.abcd_123.part", tmp_path / ".x.tif.tif.abcd_123.part"
+    for part in (own, other, tmp_path / ".x.tif.notes.part.txt"):
+        part.mkdir()
+    recover(tmp_path / "x.tif")
+    assert not own.exists()
+    assert other.exists()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_long_names_that_begin_alike_have_hidden_names_of_their_own() -> None:
+    one, other = ("ü" * 120 + end for end in ("a.tif", "b.tif"))
+    assert short_name(one) != short_name(other)
+    assert len(os.fsencode(short_name(one))) <= 180
