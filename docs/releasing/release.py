@@ -34,7 +34,7 @@ BLURS = {"area": "area averages", "mtf": "sensor-like blur (gain 0.3 at Nyquist)
 KINDS = ("Remote sensing", "Indoor")
 MARKS = ("<!-- gains, by docs/releasing/release.py -->\n", "<!-- end of gains -->\n")
 JUDGED = "## Scores on scenes it was not trained on"
-FIELDS = ("name", "file", "sha256", "scale", "card", "default")
+FIELDS = ("name", "file", "sha256", "scale", "card", "default", "alias")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     what.add_argument("run", type=Path, nargs="?", help="folder that `hsisr train` wrote")
     what.add_argument("--again", metavar="NAME", help="weights that are released already")
     parser.add_argument("--name", help="default: the name of the run's weights")
+    parser.add_argument("--alias", default="", help="a name without version that stands for them")
     parser.add_argument("--default", action="store_true", help="used when --model is not given")
     parser.add_argument("--tile", type=int, help="side of a tile in LR pixels")
     parser.add_argument("--file", type=Path, help="with --again: where the weights are now")
@@ -80,7 +81,8 @@ def released(own: argparse.Namespace) -> list[WaldReport]:
     judgement = judged(name, trained.descriptor.tile_lr_px, reports)
     text = with_note(released_card(card, judgement, name), own.note)
     (own.weights / f"{name}.md").write_text(text, encoding="utf-8")
-    enter(own.weights / "catalogue.toml", entry(path, trained.descriptor.scale, own.default))
+    row = entry(path, trained.descriptor.scale, own.default) | {"alias": own.alias}
+    enter(own.weights / "catalogue.toml", row)
     return reports
 
 
@@ -274,14 +276,27 @@ def without_folders(text: str) -> str:
     return re.sub(r"(?<=[ `])/\S*/(?=[^/\s]+/[^/\s`]+)", "", text)
 
 
+def older(row: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:
+    """A row of the catalogue beside a newer version: its name gets its own version, 1."""
+    if not entry.get("alias"):
+        return row
+    replaced = entry["default"] and row["scale"] == entry["scale"]
+    default = row.get("default", False) and not replaced
+    name = f"{row['name']}-1" if row["name"] == entry["alias"] else row["name"]
+    alias = "" if row.get("alias") == entry["alias"] else row.get("alias", "")
+    return {**row, "name": name, "alias": alias, "default": default}
+
+
 def enter(catalogue: Path, entry: dict[str, Any]) -> None:
     """Add an entry to the catalogue, or replace the one of that name."""
     text = catalogue.read_text(encoding="utf-8")
     comment = "".join(f"{line}\n" for line in text.splitlines() if line.startswith("#"))
     rows = [row for row in tomllib.loads(text).get("weights", []) if row["name"] != entry["name"]]
+    rows = [older(row, entry) for row in rows]
     rows = sorted([*rows, entry], key=lambda row: (not row.get("default"), row["name"]))
     tables = [
-        "\n[[weights]]\n" + "".join(f"{key} = {json.dumps(row[key])}\n" for key in FIELDS)
+        "\n[[weights]]\n"
+        + "".join(f"{k} = {json.dumps(row[k])}\n" for k in FIELDS if row.get(k, "") != "")
         for row in rows
     ]
     catalogue.write_text(comment + "".join(tables), encoding="utf-8")

@@ -20,7 +20,9 @@ _FIELDS: Final[Mapping[str, type]] = {
     "scale": int,
     "card": str,
     "default": bool,
+    "alias": str,
 }
+_OPTIONAL: Final[Mapping[str, Any]] = {"default": False, "alias": ""}
 _SUFFIXES: Final = {".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".pkl", ".keras", ".h5"}
 """What ends in one of these is meant as a file, whether it is there or not."""
 
@@ -41,6 +43,8 @@ class CatalogueEntry:
     """The model card: how it was trained, on what, and what it is good for."""
     default: bool = False
     """Used for its scale when no model is named."""
+    alias: str = ""
+    """A name without a version that stands for these weights: dacn-any-x4 for dacn-any-x4-2."""
 
 
 def released_folder() -> Path:
@@ -116,7 +120,7 @@ def resolve(
     if text != path.name or path.suffix.lower() in _SUFFIXES:
         return _expanded(path)
     entries = released(folder)
-    if (entry := next((e for e in entries if e.name == text), None)) is not None:
+    if (entry := next((e for e in entries if text in (e.name, e.alias)), None)) is not None:
         _refuse_other_scale(entry, scale, entries)
         return entry
     if path.is_file():
@@ -169,7 +173,7 @@ def _entry(path: Path, number: int, row: Mapping[str, Any]) -> CatalogueEntry:
     complaints += [
         f"{key} {row.get(key)!r}"
         for key, kind in _FIELDS.items()
-        if type(row.get(key, False if key == "default" else None)) is not kind
+        if type(row.get(key, _OPTIONAL.get(key))) is not kind
     ]
     if not complaints:
         complaints = _impossible(row)
@@ -182,6 +186,7 @@ def _entry(path: Path, number: int, row: Mapping[str, Any]) -> CatalogueEntry:
         scale=row["scale"],
         card=path.parent / row["card"],
         default=row.get("default", False),
+        alias=row.get("alias", ""),
     )
 
 
@@ -202,8 +207,8 @@ def _impossible(row: Mapping[str, Any]) -> list[str]:
 
 
 def _refuse_contradictions(path: Path, entries: Sequence[CatalogueEntry]) -> None:
-    """One network per name, and at most one default per scale."""
-    names = Counter(e.name for e in entries)
+    """One network per name or alias, and at most one default per scale."""
+    names = Counter(name for e in entries for name in (e.name, e.alias) if name)
     defaults = Counter(e.scale for e in entries if e.default)
     complaints = [f"{n} networks named {name!r}" for name, n in names.items() if n > 1]
     complaints += [f"{n} defaults for scale {s}" for s, n in defaults.items() if n > 1]

@@ -52,6 +52,16 @@ def test_entries_keep_their_order_and_point_beside_the_catalogue(folder: Path) -
     assert first.card == folder / "dacn-any-x4.md"
 
 
+def test_a_name_without_version_stands_for_the_newest(tmp_path: Path) -> None:
+    newest = ROW | {"name": "dacn-any-x4-2", "alias": "dacn-any-x4"}
+    first = ROW | {"name": "dacn-any-x4-1", "default": False}
+    folder = write(tmp_path, newest, first)
+    assert resolve("dacn-any-x4", 4, folder) == resolve("dacn-any-x4-2", 4, folder)
+    assert resolve("dacn-any-x4-1", 4, folder) == released(folder)[1]
+    with pytest.raises(WeightsError, match="2 networks named 'dacn-any-x4'"):
+        released(write(tmp_path, newest, ROW | {"default": False}))
+
+
 def test_an_empty_catalogue_has_no_defaults(tmp_path: Path) -> None:
     folder = write(tmp_path)
     assert released(folder) == ()
