@@ -10,13 +10,16 @@ import rasterio
 from affine import Affine
 from spectral.io import envi
 
-from hsisr.errors import OutputExistsError, UsageError
+from hsisr.errors import HsisrWarning, OutputExistsError, UsageError
 from hsisr.io.base import TargetOptions
 from hsisr.io.envi.writer import DATA_TYPES
+from hsisr.io.geotiff.crs import same_crs
 from hsisr.io.geotiff.gdal_env import gdal_env
+from hsisr.io.open import open_scene
 from hsisr.io.write import check_target, create_writer
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.spectral_axis import SpectralAxis
+from tests.io.envi_headers import ROTATED_POLE
 from tests.io.written import (
     PLACED,
     POINTS,
@@ -109,6 +112,8 @@ def test_wavelengths_that_are_no_lengths_are_carried(tmp_path: Path) -> None:
         PLACED,
         TURNED,
         Georeference(crs_wkt=UTM, transform=Affine(7.5, 0, 3e5, 0, 7.5, 4e6)),
+        Georeference(crs_wkt=UTM, transform=Affine(-7.5, 0, 3e5, 0, 7.5, 4e6)),
+        Georeference(crs_wkt=UTM, transform=Affine(-7.5, 0, 3e5, 0, -7.5, 4e6)),
         Georeference(crs_wkt=UTM, transform=Affine(7.5, 0, 3e5, 0, -3.75, 4e6)),
         Georeference(
             crs_wkt=rasterio.CRS.from_epsg(4326).to_wkt(),
@@ -119,15 +124,39 @@ def test_wavelengths_that_are_no_lengths_are_carried(tmp_path: Path) -> None:
             transform=Affine(5, 0, 4321000.5, 0, -5, 3210000.25),
         ),
     ],
-    ids=["straight", "turned", "south-up", "oblong", "degrees", "equal-area"],
+    ids=[
+        "straight",
+        "turned",
+        "south-up",
+        "half-turn",
+        "east-west",
+        "oblong",
+        "degrees",
+        "equal-area",
+    ],
 )
-def test_gdal_reads_back_the_place(place: Georeference, tmp_path: Path) -> None:
+def test_gdal_and_hsisr_read_back_the_place(place: Georeference, tmp_path: Path) -> None:
     write_scene(tmp_path / "a.hdr", rich_metadata(place=place))
+    with open_scene(tmp_path / "a.hdr") as scene:
+        own = scene.metadata.georeference
+    assert same_crs(own.crs_wkt or "", place.crs_wkt or "")
+    assert tuple(own.transform or ()) == pytest.approx(tuple(place.transform or ()), rel=1e-12)
     with gdal_env(), rasterio.open(tmp_path / "a.img") as dataset:
         assert dataset.crs == rasterio.CRS.from_wkt(place.crs_wkt or "")
         assert tuple(dataset.transform) == pytest.approx(tuple(place.transform or ()), rel=1e-12)
     assert "map info" in header_of(tmp_path / "a.hdr")
     assert {p.name for p in tmp_path.iterdir()} == {"a.hdr", "a.img"}
+
+
+def test_a_rotated_pole_is_kept_as_wkt2_with_a_warning(tmp_path: Path) -> None:
+    place = Georeference(crs_wkt=ROTATED_POLE, transform=Affine(0.1, 0, 5, 0, -0.1, 8))
+    with pytest.warns(HsisrWarning, match=r"a\.img: .*unnamed.* GDAL's ENVI driver does not read"):
+        write_scene(tmp_path / "a.hdr", metadata_of((1, 4, 4), place=place))
+    with open_scene(tmp_path / "a.hdr") as scene:
+        own = scene.metadata.georeference
+    assert same_crs(own.crs_wkt or "", ROTATED_POLE)
+    assert own.transform == place.transform
+    assert header_of(tmp_path / "a.hdr")["map info"][0] == "Arbitrary"
 
 
 def test_no_place_is_invented(tmp_path: Path) -> None:
@@ -145,7 +174,7 @@ def test_a_reference_system_alone_brings_no_map_info(tmp_path: Path) -> None:
 
 def test_sheared_pixels_are_refused_rather_than_straightened(tmp_path: Path) -> None:
     place = Georeference(crs_wkt=UTM, transform=Affine(7.5, 0.3, 3e5, 0.1, -7.5, 4e6))
-    with pytest.raises(UsageError, match=r"a.img: found pixels that are sheared.*write GeoTIFF"):
+    with pytest.raises(UsageError, match=r"a.img: found sheared pixels.*write GeoTIFF"):
         create_writer(tmp_path / "a.hdr", metadata_of((1, 40, 40), place=place), TargetOptions())
     assert list(tmp_path.iterdir()) == []
 

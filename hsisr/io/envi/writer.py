@@ -12,8 +12,8 @@ from hsisr.io.arrays.raw_writer import Interleave, RawFile
 from hsisr.io.atomic import TemporaryPlace, resource_errors
 from hsisr.io.base import SceneWriter, TargetOptions
 from hsisr.io.chunking import require_fit
-from hsisr.io.envi.map_info import place_fields, write_sidecar
 from hsisr.io.envi.pair import TYPES, envi_pair, refuse_existing_pair
+from hsisr.io.envi.place_fields import place_fields, write_sidecar
 from hsisr.io.paths import sibling
 from hsisr.io.spectral_tags import (
     dataset_tags,

@@ -64,7 +64,7 @@ def georeference_of(dataset: Any) -> Georeference:
     gcps, gcps_crs = dataset.gcps
     transform = dataset.transform
     return Georeference(
-        crs_wkt=_wkt(dataset.crs),
+        crs_wkt=wkt_of(dataset.crs),
         transform=None if transform.is_identity else transform,
         gcps=tuple(
             GroundControlPoint(
@@ -72,7 +72,7 @@ def georeference_of(dataset: Any) -> Georeference:
             )
             for p in gcps
         ),
-        gcps_crs_wkt=_wkt(gcps_crs),
+        gcps_crs_wkt=wkt_of(gcps_crs),
         rpcs=MappingProxyType(dict(dataset.tags(ns="RPC"))),
     )
 
@@ -157,7 +157,7 @@ def _stored_numbers(dataset: Any, indexes: Sequence[int]) -> StoredNumbers:
     )
 
 
-def _wkt(crs: CRS | None) -> str | None:
+def wkt_of(crs: CRS | None) -> str | None:
     """WKT2, which keeps everything, or the older form where GDAL cannot write that."""
     if not crs:
         return None

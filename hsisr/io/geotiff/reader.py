@@ -15,7 +15,7 @@ from rasterio.windows import Window as RasterWindow
 
 from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.base import Scene
-from hsisr.io.formats import OTHER_RASTERS, gdal_drivers
+from hsisr.io.formats import OTHER_RASTERS, format_of, gdal_drivers
 from hsisr.io.geotiff.gdal_env import gdal_env
 from hsisr.io.geotiff.gdal_errors import Listener, listening
 from hsisr.io.geotiff.gdal_metadata import metadata_of
@@ -132,6 +132,9 @@ def open_dataset(
     place = Path(name.split(":", 3)[-1] if name.startswith(_PAGE) else name)
     if drivers is None:
         drivers = ["GTiff"] if name.startswith(_PAGE) else gdal_drivers(scene_path(place))
+    if not drivers:  # rasterio takes an empty list for every driver
+        row = format_of(place)
+        raise InputDataError(row.refusal or f"found {row.name}, expected an image that GDAL reads")
     require_tiff_sidecars(place)
     heard = Listener()
     try:

@@ -1,0 +1,309 @@
+"""ENVI headers as cameras and programs write them, each with its right reading.
+
+All describe 4 bands of 6 lines x 8 samples, int16. `place` is what `map info` and `coordinate
+system string` mean: EPSG code, and ground coordinates of the outer corners of the first and the
+last pixel. `bands` is what the other fields mean. `gdal` and `spy` say how GDAL 3.10 and SPy 0.24
+differ; where they are empty, both must read the same. `warns` is a word of the warning that a
+header deserves; where it is empty, there is none.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+ROTATED_POLE: Final = (
+    'GEOGCRS["unnamed",BASEGEOGCRS["unknown",DATUM["unknown",ELLIPSOID["unknown",6371229,0,'
+    'LENGTHUNIT["metre",1]]],PRIMEM["Greenwich",0,ANGLEUNIT["degree",0.0174532925199433]]],'
+    'DERIVINGCONVERSION["unknown",METHOD["PROJ ob_tran o_proj=longlat"],PARAMETER["o_lon_p",0],'
+    'PARAMETER["o_lat_p",39.25],PARAMETER["lon_0",18]],CS[ellipsoidal,2],'
+    'AXIS["longitude",east,ORDER[1],ANGLEUNIT["degree",0.0174532925199433]],'
+    'AXIS["latitude",north,ORDER[2],ANGLEUNIT["degree",0.0174532925199433]]]'
+)
+ESRI_UTM: Final = (
+    'PROJCS["WGS_1984_UTM_Zone_33N",GEOGCS["GCS_WGS_1984",DATUM["D_WGS_1984",SPHEROID["WGS_1984",'
+    '6378137.0,298.257223563]],PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]],'
+    'PROJECTION["Transverse_Mercator"],PARAMETER["False_Easting",500000.0],'
+    'PARAMETER["False_Northing",0.0],PARAMETER["Central_Meridian",15.0],'
+    'PARAMETER["Scale_Factor",0.9996],PARAMETER["Latitude_Of_Origin",0.0],UNIT["Meter",1.0]]'
+)
+Corner = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Header:
+    """A header and what it means."""
+
+    name: str
+    lines: str
+    """Fields beside the sizes."""
+    place: tuple[int | None, Corner | None, Corner | None] | None = None
+    bands: dict[str, Any] = field(default_factory=dict)
+    gdal: str = ""
+    spy: str = ""
+    warns: str = ""
+
+
+def _map(text: str, *more: str) -> str:
+    return "\n".join([f"map info = {{{text}}}", *more])
+
+
+AT: Final = (500000.0, 4000000.0)
+FAR: Final = (500240.0, 3999820.0)
+TURNED: Final = (500297.846097, 3999964.115427)
+UTM: Final = "UTM, 1, 1, 500000, 4000000, 30, 30"
+NM: Final = (400.0, 500.0, 600.0, 700.0)
+GOOD: Final = (True, False, True, True)
+N: Final = "wavelength = {400, 500, 600, 700}"
+U: Final = "wavelength = {0.4, 0.5, 0.6, 0.7}"
+
+PLACES: Final = (
+    Header("north", _map(f"{UTM}, 33, North, WGS-84, units=Meters"), (32633, AT, FAR)),
+    Header("south", _map(f"{UTM}, 33, South, WGS-84, units=Meters"), (32733, AT, FAR)),
+    Header("small-letters", _map(f"{UTM}, 33, south, wgs-84"), (32733, AT, FAR)),
+    Header("letter-h", _map(f"{UTM}, 56, H, WGS-84"), (32756, AT, FAR), gdal="north"),
+    Header("letter-c", _map(f"{UTM}, 33, C, WGS-84"), (32733, AT, FAR), gdal="north"),
+    Header("letter-m", _map(f"{UTM}, 33, M, WGS-84"), (32733, AT, FAR), gdal="north"),
+    Header("letter-n", _map(f"{UTM}, 33, N, WGS-84"), (32633, AT, FAR)),
+    Header("letter-t", _map(f"{UTM}, 33, T, WGS-84"), (32633, AT, FAR)),
+    Header(
+        "letter-s",
+        _map(f"{UTM}, 33, S, WGS-84"),
+        (32733, AT, FAR),
+        gdal="north",
+        warns="taken as South",
+    ),
+    Header("zone-and-letter", _map(f"{UTM}, 56H, WGS-84"), (32756, AT, FAR), gdal="north"),
+    Header(
+        "negative-zone",
+        _map(f"{UTM}, -33, South, WGS-84"),
+        (32733, AT, FAR),
+        gdal="not the EPSG system",
+    ),
+    Header("sign-alone", _map(f"{UTM}, -33, WGS-84"), (32733, AT, FAR), gdal="north"),
+    Header(
+        "no-hemisphere",
+        _map(f"{UTM}, 33, WGS-84"),
+        (32633, AT, FAR),
+        gdal="not the EPSG system",
+        warns="without a hemisphere",
+    ),
+    Header(
+        "sign-against-word",
+        _map(f"{UTM}, -33, North, WGS-84"),
+        (None, AT, FAR),
+        gdal="takes the word",
+        warns="negative UTM zone",
+    ),
+    Header(
+        "no-zone",
+        _map(UTM),
+        (None, AT, FAR),
+        gdal="an engineering system",
+        warns="found UTM zone 'nothing'",
+    ),
+    Header(
+        "zone-61",
+        _map(f"{UTM}, 61, North, WGS-84"),
+        (None, AT, FAR),
+        gdal="a zone that is not there",
+        warns="found UTM zone '61'",
+    ),
+    Header("nad-83", _map(f"{UTM}, 11, North, North America 1983"), (26911, AT, FAR)),
+    Header("nad83", _map(f"{UTM}, 11, North, NAD83"), (26911, AT, FAR), gdal="WGS 84"),
+    Header("nad-27", _map(f"{UTM}, 11, North, North America 1927"), (26711, AT, FAR)),
+    Header("ed-50", _map(f"{UTM}, 33, North, European 1950"), (23033, AT, FAR)),
+    Header("etrs-89", _map(f"{UTM}, 33, North, ETRS-89"), (25833, AT, FAR), gdal="WGS 84"),
+    Header(
+        "unknown-datum",
+        _map(f"{UTM}, 33, North, Ruritania 1900"),
+        (32633, AT, FAR),
+        warns="taken as WGS 84",
+    ),
+    Header(
+        "centre-of-a-pixel",
+        _map("UTM, 1.5, 1.5, 500015, 3999985, 30, 30, 33, North, WGS-84"),
+        (32633, AT, FAR),
+    ),
+    Header(
+        "inner-reference-pixel",
+        _map("UTM, 5, 4, 500120, 3999910, 30, 30, 33, North, WGS-84"),
+        (32633, AT, FAR),
+    ),
+    Header(
+        "powers-of-ten",
+        _map("UTM, 1.0e0, 1, 5.0E+05, 4e6, 3e1, 30.000, 33, North, WGS-84"),
+        (32633, AT, FAR),
+    ),
+    Header(
+        "not-square",
+        _map("UTM, 1, 1, 500000, 4000000, 30, 20, 33, North, WGS-84"),
+        (32633, AT, (500240.0, 3999880.0)),
+    ),
+    Header("rotation", _map(f"{UTM}, 33, North, WGS-84, rotation=30"), (32633, AT, TURNED)),
+    Header(
+        "rotation-with-blanks",
+        _map(f"{UTM}, 33, North, WGS-84, units = Meters, rotation = 30"),
+        (32633, AT, TURNED),
+        gdal="not turned",
+    ),
+    Header(
+        "rotation-without-sign",
+        _map(f"{UTM}, 33, North, WGS-84, units  meters, rotation  30.000"),
+        (32633, AT, TURNED),
+        gdal="not turned",
+    ),
+    Header(
+        "rotation-capital",
+        _map(f"{UTM}, 33, North, WGS-84, Rotation=30.0"),
+        (32633, AT, TURNED),
+        gdal="not turned",
+    ),
+    Header(
+        "rotation-negative",
+        _map(f"{UTM}, 11, North, WGS-84, units=Meters, rotation=-2"),
+        (32611, AT, (500233.571833, 3999811.733747)),
+    ),
+    Header(
+        "rotation-about-an-inner-pixel",
+        _map("UTM, 3, 2, 500000, 4000000, 30, 30, 33, North, WGS-84, rotation=30"),
+        (32633, (499933.038476, 3999995.980762), (500230.884573, 3999960.096189)),
+        gdal="turned about the first pixel",
+    ),
+    Header(
+        "rotation-not-square",
+        _map("UTM, 1, 1, 500000, 4000000, 30, 20, 33, North, WGS-84, rotation=30"),
+        (32633, AT, (500267.846097, 4000016.076952)),
+        gdal="sides exchanged",
+    ),
+    Header(
+        "rotation-180",
+        _map(f"{UTM}, 33, North, WGS-84, rotation=180"),
+        (32633, AT, (499760.0, 4000180.0)),
+        gdal="mirrored",
+        warns="180 degrees",
+    ),
+    Header(
+        "rotation-in-words",
+        _map(f"{UTM}, 33, North, WGS-84, rotation=none"),
+        (32633, AT, FAR),
+        warns="found rotation 'none'",
+    ),
+    Header(
+        "geographic",
+        _map("Geographic Lat/Lon, 1, 1, 13, 52, 0.1, 0.1, WGS-84, units=Degrees"),
+        (4326, (13.0, 52.0), (13.8, 51.4)),
+    ),
+    Header(
+        "geographic-short",
+        _map("Geographic, 1, 1, 13, 52, 0.1, 0.1, WGS-84"),
+        (4326, (13.0, 52.0), (13.8, 51.4)),
+        gdal="an engineering system",
+    ),
+    Header(
+        "geographic-without-datum",
+        _map("Geographic Lat/Lon, 1, 1, 13, 52, 0.1, 0.1"),
+        (4326, (13.0, 52.0), (13.8, 51.4)),
+        gdal="an engineering system",
+        warns="names no datum",
+    ),
+    Header(
+        "geographic-nad-83",
+        _map("Geographic Lat/Lon, 1, 1, 13, 52, 0.1, 0.1, North America 1983"),
+        (4269, (13.0, 52.0), (13.8, 51.4)),
+    ),
+    Header(
+        "arbitrary",
+        _map("Arbitrary, 1, 1, 0.5, 4000000, 2, 2, 0, North"),
+        (None, (0.5, 4000000.0), (16.5, 3999988.0)),
+        gdal="an engineering system",
+    ),
+    Header(
+        "unknown-projection",
+        _map("Ruritania Grid, 1, 1, 500000, 4000000, 30, 30, units=Meters"),
+        (None, AT, FAR),
+        gdal="an engineering system",
+        warns="projection 'Ruritania Grid' is not known",
+    ),
+    Header(
+        "system-string",
+        _map(f"{UTM}, 33, North, WGS-84", f"coordinate system string = {{{ESRI_UTM}}}"),
+        (32633, AT, FAR),
+    ),
+    Header(
+        "system-string-decides",
+        _map("Arbitrary, 1, 1, 500000, 4000000, 30, 30", f"coordinate system string = {ESRI_UTM}"),
+        (32633, AT, FAR),
+    ),
+    Header(
+        "system-string-damaged",
+        _map(f"{UTM}, 33, North, WGS-84", 'coordinate system string = {PROJCS["a}'),
+        (32633, AT, FAR),
+        warns="coordinate system string left out",
+    ),
+    Header(
+        "truncated",
+        _map("UTM, 1, 1, 500000"),
+        (None, None, None),
+        gdal="a pixel at 500000",
+        warns="map info left out",
+    ),
+    Header(
+        "words-for-numbers",
+        _map("UTM, one, one, 500000, 4000000, 30, 30, 33, North, WGS-84"),
+        (None, None, None),
+        gdal="zeros",
+        warns="map info left out",
+    ),
+    Header(
+        "no-pixel-size",
+        _map("UTM, 1, 1, 500000, 4000000, 0, 0, 33, North, WGS-84"),
+        (None, None, None),
+        gdal="pixels of size 0",
+        warns="pixel size of 0",
+    ),
+)
+
+BANDS: Final = (
+    Header("nanometres", f"wavelength units = Nanometers\n{N}", bands={"wavelengths_nm": NM}),
+    Header("micrometres", f"wavelength units = Micrometers\n{U}", bands={"wavelengths_nm": NM}),
+    Header("braces", f"wavelength units = {{um}}\n{U}", bands={"wavelengths_nm": NM}),
+    Header("micron", f"wavelength units = micron\n{U}", bands={"wavelengths_nm": NM}),
+    Header("words", f"wavelength units = Wavelength (nm)\n{N}", bands={"wavelengths_nm": NM}),
+    Header("no-unit-um", U, bands={"wavelengths_nm": NM}),
+    Header("no-unit-nm", N, bands={"wavelengths_nm": NM}),
+    Header(
+        "several-lines", "wavelength = {\n 400,\n 500, 600,\n700}", bands={"wavelengths_nm": NM}
+    ),
+    Header("no-blanks", "wavelength={400,500,600,700}", bands={"wavelengths_nm": NM}),
+    Header(
+        "unit-behind-numbers",
+        "wavelength = {400 nm, 500 nm, 600 nm, 700 nm}",
+        bands={"wavelengths_nm": NM},
+        spy="no numbers",
+    ),
+    Header(
+        "comma-at-the-end",
+        "wavelength = {400, 500, 600, 700,}",
+        bands={"wavelengths_nm": NM},
+        spy="no numbers",
+    ),
+    Header("capitals", f"Wavelength Units = Nanometers\n{N}", bands={"wavelengths_nm": NM}),
+    Header("comment", f"; by hand\n{N}", bands={"wavelengths_nm": NM}),
+    Header(
+        "widths",
+        f"{N}\nfwhm = {{5, 6, 7, 8}}",
+        bands={"wavelengths_nm": NM, "fwhm_nm": (5, 6, 7, 8)},
+    ),
+    Header("bad", "bbl = {1, 0, 1.0, 1}", bands={"good": GOOD}),
+    Header("bad-in-words", "bbl = {true, false, true, true}", bands={"good": GOOD}),
+    Header("names", "band names = {a, b, c d, e}", bands={"names": ("a", "b", "c d", "e")}),
+    Header(
+        "wavelengths-in-names",
+        "band names = {Band 1 (400 Nanometers), Band 2 (500 Nanometers), Band 3 (600 Nanometers), "
+        "Band 4 (700 Nanometers)}",
+        bands={"wavelengths_nm": NM},
+        spy="leaves the names as they are",
+    ),
+    Header("ignore", "data ignore value = -9999", bands={"nodata": -9999.0}),
+    Header("ignore-none", "data ignore value = None", bands={"nodata": None}),
+    Header("one-gain", "data gain values = {0.01}", bands={"scales": (0.01,) * 4}),
+)
