@@ -224,7 +224,7 @@ def _plan_rows(made: "UpscaleResult") -> list[tuple[str, str]]:
 def _cost_rows(plan: "UpscaleResult") -> list[tuple[str, str]]:
     seconds = plan.estimated_seconds
     return [
-        ("work", f"{plan.tiles} tiles in {plan.groups} band groups"),
+        ("work", f"{plan.tiles} tiles in {plan.groups} band groups{_seen(plan)}"),
         ("output size", f"{plan.output_bytes / 1e6:,.1f} MB before compression"),
         ("peak memory", f"about {plan.peak_memory_bytes / 1e6:,.0f} MB"),
         ("time", "unknown" if seconds is None else f"about {duration(seconds)} here, tiles alone"),
@@ -250,3 +250,8 @@ def _done_rows(made: "UpscaleResult") -> list[tuple[str, str]]:
             + ("" if used is None else f", at most {used / 1e6:,.0f} MB of memory"),
         ),
     ]
+
+
+def _seen(plan: "UpscaleResult") -> str:
+    """What the groups are made of, where it is not the bands themselves."""
+    return f" of {plan.pseudo_bands} pseudo-bands" if plan.pseudo_bands else ""

@@ -1,24 +1,28 @@
 """Everything about one scene that is decided before its first tile, and what is said of it."""
 
 import time
-from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hsisr.commands.storage import output_numbers
 from hsisr.engine.device import device_named
 from hsisr.engine.memory import Room
+from hsisr.engine.mixing import SceneStatistics, measure_scene, require_same_bands
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Layout, Plan
 from hsisr.engine.session import Session
-from hsisr.engine.statistics import BandStatistics, scene_statistics
-from hsisr.errors import InputDataError
+from hsisr.engine.statistics import BandStatistics, Reading, scene_statistics
+from hsisr.errors import InputDataError, warn_of_scene
 from hsisr.io.base import Scene, TargetOptions
 from hsisr.io.formats import output_format
 from hsisr.io.geotiff.crs import pixel_size_m
+from hsisr.io.open import open_scene, options_of_kind
+from hsisr.io.paths import scene_path
 from hsisr.io.products.ortho import ortho_metadata
 from hsisr.io.views import rows_at_once
 from hsisr.io.write import block_size, guess_format
@@ -50,6 +54,8 @@ class UpscaleResult:
     """Of the numbers, before compression."""
     peak_memory_bytes: int
     """Estimate for the whole process."""
+    pseudo_bands: int | None = None
+    """Means of neighbouring bands that the network sees; None: it sees the bands themselves."""
     moved_values: int = 0
     """Valid numbers that did not fit the data type, or met nodata, and were moved."""
     seconds: float = 0.0
@@ -93,7 +99,7 @@ class Job:
     bad: tuple[int, ...]
     metadata: SceneMetadata
     plan: Plan
-    statistics: BandStatistics | None = None
+    statistics: SceneStatistics | None = None
     """Of all bands of the scene, where something depends on them."""
 
     @classmethod
@@ -105,8 +111,8 @@ class Job:
         target: TargetOptions,
         session: Session,
         room: Room,
-        statistics: BandStatistics | None = None,
-        reading: Callable[[int, int], None] | None = None,
+        statistics: SceneStatistics | None = None,
+        reading: Reading | None = None,
     ) -> "Job":
         """Decide everything.
 
@@ -125,8 +131,8 @@ class Job:
             UsageError: The options contradict the scene.
         """
         if statistics is None:
-            statistics = _statistics_if_needed(scene, options, session, reading)
-        bad = _bad_bands(scene, options, statistics)
+            statistics = measure_if_needed(scene, options, session, reading)
+        bad = _bad_bands(scene, options, None if statistics is None else statistics.bands)
         bands = tuple(range(scene.metadata.bands))
         if options.bad_bands == "drop":
             bands = tuple(band for band in bands if band not in bad)
@@ -160,6 +166,8 @@ class Job:
             working_bytes=room.working_bytes,
         )
         positions = () if options.bad_bands != "interpolate" else bad
+        if statistics is not None and statistics.mixing is not None:
+            statistics = replace(statistics, mixing=statistics.mixing.without(bad))
         known = statistics and statistics.subset(bands)
         plan = session.plan(layout, known, positions, room.tile_bytes)
         return cls(
@@ -197,21 +205,60 @@ class Job:
             bad_bands=tuple(band + 1 for band in self.bad),
             tiles=self.plan.tiles,
             groups=len(self.plan.groups),
+            pseudo_bands=None if self.plan.mixing is None else self.plan.mixing.count,
             output_bytes=bands * rows * cols * self.metadata.stored.dtype.itemsize,
             peak_memory_bytes=self.plan.peak_bytes,
         )
 
 
-def _statistics_if_needed(
-    scene: Scene,
-    options: UpscaleOptions,
-    session: Session,
-    reading: Callable[[int, int], None] | None,
-) -> BandStatistics | None:
-    """One pass over the scene, where a network or the choice of bands depends on it."""
+def measure_if_needed(
+    scene: Scene, options: UpscaleOptions, session: Session, reading: Reading | None = None
+) -> SceneStatistics | None:
+    """One pass over the scene, where a network or the choice of bands depends on it.
+
+    Raises:
+        InputDataError: The scene, or the one that statistics are to be taken from, cannot be read,
+            or the two have other bands.
+    """
     if session.model.weights is None and options.bad_bands != "drop":
         return None
-    return scene_statistics(scene, reading)
+    used = _unmarked(scene, options) if session.model.takes_pseudo_bands(options) else None
+    if session.model.weights is None or options.statistics_from is None:
+        found = measure_scene(scene, used, reading)
+    else:
+        found = _measured_elsewhere(scene, options.statistics_from, options, used)
+    if (
+        options.band_groups == "pseudo"
+        and session.model.weights is not None
+        and found.mixing is None
+    ):
+        warn_of_scene(
+            "too few bands, or pixels that are valid in all of them, for pseudo-bands; the network "
+            "sees the bands themselves"
+        )
+    return found
+
+
+def _measured_elsewhere(
+    scene: Scene, path: Path, options: UpscaleOptions, used: npt.NDArray[np.bool_] | None
+) -> SceneStatistics:
+    """Ranges of this scene; normalisation and mixing of another one."""
+    path = scene_path(path)
+    variable, axes = options_of_kind(path, options.variable, options.axes)
+    with closing(open_scene(path, variable=variable, axes=axes)) as other:
+        require_same_bands(scene, other)
+        if used is not None:
+            used = used & _unmarked(other, options)
+        there = measure_scene(other, used)
+    return SceneStatistics(scene_statistics(scene), there.mixing, there.bands)
+
+
+def _unmarked(scene: Scene, options: UpscaleOptions) -> npt.NDArray[np.bool_]:
+    """Bands that the file does not mark as bad; all where such bands are kept."""
+    good = scene.metadata.spectral_axis.good
+    if good is None or options.bad_bands == "keep":
+        return np.ones(scene.metadata.bands, np.bool_)
+    return np.array(good, np.bool_)
 
 
 def _bad_bands(
@@ -220,8 +267,7 @@ def _bad_bands(
     """0-based bands that are marked bad, empty or constant; none where all are kept."""
     if options.bad_bands == "keep":
         return ()
-    good = scene.metadata.spectral_axis.good
-    bad = np.zeros(scene.metadata.bands, np.bool_) if good is None else ~np.array(good)
+    bad = ~_unmarked(scene, options)
     if statistics is not None:
         bad |= statistics.constant
     return tuple(int(band) for band in np.flatnonzero(bad))

@@ -14,7 +14,7 @@ from hsisr.commands.agreement import sampled_agreement
 from hsisr.commands.archive import Work
 from hsisr.commands.cluster.strips import compute_strips
 from hsisr.commands.completion import judge, output_files
-from hsisr.commands.job import Job, UpscaleResult
+from hsisr.commands.job import Job, UpscaleResult, measure_if_needed
 from hsisr.commands.storage import refuse_same_file
 from hsisr.commands.view import ViewOptions, check_page, view
 from hsisr.engine.device import torch_threads
@@ -81,13 +81,12 @@ def upscale(
     with (
         torch_threads(session.threads) as count,
         closing(_opened(source, options)) as scene,
-        _unfinished(source, output, options, session, count) as run,
+        _unfinished(scene, output, options, session, count, progress) as run,
     ):
         finished = _is_finished(source, output, options, session)
         if not finished:
             check_target(output, target)
-        reading = getattr(progress, "reading", None)
-        job = Job.prepare(scene, output, options, target, session, run.room, reading=reading)
+        job = Job.prepare(scene, output, options, target, session, run.room, run.statistics)
         moved = 0 if finished else _run(job, progress, run, count, stitcher)
         checked = _checked(job, options)
     result = job.result(written=True)
@@ -194,7 +193,12 @@ def _opened(source: Path, options: UpscaleOptions) -> Scene:
 
 
 def _unfinished(
-    source: Path, output: Path, options: UpscaleOptions, session: Session, threads: int
+    scene: Scene,
+    output: Path,
+    options: UpscaleOptions,
+    session: Session,
+    threads: int,
+    progress: Progress | None,
 ) -> AbstractContextManager[RunLock]:
     """The run as it stands: begun now, or by an earlier one that was broken off."""
     settings = {
@@ -209,8 +213,9 @@ def _unfinished(
     }
     return locked_run(
         run_place(output, options.format),
-        lambda: RunKey(input=scene_identity(source), settings=settings),
+        lambda: RunKey(input=scene_identity(scene.path), settings=settings),
         lambda: session.room,
+        lambda: measure_if_needed(scene, options, session, getattr(progress, "reading", None)),
         resume=options.resume,
         overwrite=options.overwrite,
     )

@@ -11,17 +11,23 @@ import torch
 
 from hsisr.engine.consistency import agree
 from hsisr.engine.memory import page_buffer, page_tensor
+from hsisr.engine.mixing import Mixing
 from hsisr.engine.observed import Observed
-from hsisr.engine.plan import Panel, Plan, Segment
+from hsisr.engine.plan import BANDS_FINISHED_AT_ONCE, Panel, Plan, Segment, base_of
 from hsisr.engine.upscaler import NetworkUpscaler
 from hsisr.errors import HsisrError, InputDataError, WeightsError
 from hsisr.io.base import Scene, SceneWriter
+from hsisr.models.interpolation import Trim
 from hsisr.resume.journal import Piece, Recording
 from hsisr.resume.journal_file import Extent
 from hsisr.scene.cube import all_valid
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers, quantise, storable_range
 from hsisr.tiling.windows import Window
+
+BANDS_EXPANDED_AT_ONCE: Final = 16
+"""Bands made of detail together: so many that reading the detail anew for each batch costs little,
+so few that memory stays small."""
 
 
 class PanelFinisher:
@@ -53,6 +59,8 @@ class PanelFinisher:
         self._plan, self._panel = plan, panel
         self._consistent, self._masked, self._overflown = consistent, masked, overflown
         self._waiting: dict[int, torch.Tensor] = {}
+        self._detail: torch.Tensor | None = None
+        self._base = base_of(plan.scale)
         self._open = False
         self._recording: Recording | None = None
 
@@ -103,7 +111,61 @@ class PanelFinisher:
             self._waiting |= dict(zip(bands, below, strict=True))
         if self._open:
             final = Window(rows.start, self._panel.start, after - rows.start, self._panel.size)
-            self._finish(bands, values[:, :done], final, observed)
+            self._settle(bands, values[:, :done], final, observed)
+
+    def _settle(
+        self, bands: tuple[int, ...], values: torch.Tensor, lr: Window, observed: Observed
+    ) -> None:
+        """Finish bands; where they are pseudo-bands, all bands once the last one's detail came."""
+        mixing = self._plan.mixing
+        if mixing is None:
+            self._finish(bands, values, lr, observed)
+            return
+        shape = mixing.count, *values.shape[1:]
+        if self._detail is None or self._detail.shape != shape:
+            self._detail = page_tensor(shape)
+        self._detail[bands[0] : bands[-1] + 1] = values
+        if bands[-1] + 1 < mixing.count:
+            return
+        every = tuple(range(len(observed.values)))
+        for some in _batches(every, BANDS_EXPANDED_AT_ONCE):
+            whole = self._expanded(some, self._detail, mixing, lr, observed)
+            for few in _batches(some, BANDS_FINISHED_AT_ONCE):
+                own = slice(few[0] - some[0], few[-1] - some[0] + 1)
+                self._finish(few, whole[own], lr, observed)
+
+    def _expanded(
+        self,
+        bands: tuple[int, ...],
+        detail: torch.Tensor,
+        mixing: Mixing,
+        lr: Window,
+        observed: Observed,
+    ) -> torch.Tensor:
+        """Consecutive bands: their own interpolation with agreement, and their share of detail.
+
+        Each batch of bands is one product with matrices of the same shapes in every run, so that
+        its sums have the same order.
+        """
+        margin, window = self._base.margin_lr_px, observed.window
+        trim = Trim(
+            min(margin, lr.row - window.row),
+            min(margin, window.row_end - lr.row_end),
+            min(margin, lr.col - window.col),
+            min(margin, window.col_end - lr.col_end),
+        )
+        near = Window(
+            lr.row - trim.top,
+            lr.col - trim.left,
+            trim.top + lr.rows + trim.bottom,
+            trim.left + lr.cols + trim.right,
+        )
+        seen = observed.values[bands[0] : bands[-1] + 1][:, *observed.cut(near)]
+        tiles = torch.from_numpy(np.ascontiguousarray(seen))[None]
+        whole = self._base.run(tiles, bands, trim)[0]
+        shares = torch.from_numpy(mixing.expansion[bands[0] : bands[-1] + 1])
+        whole.flatten(1).addmm_(shares, detail.flatten(1))
+        return whole
 
     def _finish(
         self, bands: tuple[int, ...], values: torch.Tensor, lr: Window, observed: Observed
@@ -150,6 +212,11 @@ class PanelFinisher:
         )
         self.moved += held
         return agreed
+
+
+def _batches(bands: tuple[int, ...], size: int) -> Iterator[tuple[int, ...]]:
+    for start in range(0, len(bands), size):
+        yield bands[start : start + size]
 
 
 def strip_extent(

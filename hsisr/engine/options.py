@@ -338,6 +338,28 @@ class UpscaleOptions:
             affects_result=True,
         ),
     ] = True
+    band_groups: Annotated[
+        str | None,
+        Option(
+            "What the network sees: pseudo, 32 to 96 means of neighbouring bands whose detail "
+            "becomes that of all bands, or all, groups of the bands themselves. [default: pseudo "
+            "where the network adds detail to an interpolation and the scene has the bands and "
+            "pixels for it]",
+            panel=SPEED,
+            affects_result=True,
+            choices=("pseudo", "all"),
+        ),
+    ] = None
+    statistics_from: Annotated[
+        Path | None,
+        Option(
+            "Scene of the same sensor whose statistics normalise this one, so that the tiles of a "
+            "flight line match.",
+            metavar="SCENE",
+            panel=INPUT,
+            affects_result=True,
+        ),
+    ] = None
     tile: Annotated[
         int | None,
         Option(

@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.engine.memory import BASE_BYTES, WORKING_BYTES
+from hsisr.engine.mixing import Mixing
 from hsisr.engine.upscaler import InterpolationUpscaler, Upscaler
+from hsisr.models.interpolation import KERNELS
 from hsisr.tiling.blending import taper_weights
 from hsisr.tiling.windows import window_starts
 
@@ -75,6 +77,9 @@ class Plan:
     """Estimate of the most memory held at any time, libraries included."""
     floors: tuple[float, ...] | None = None
     """Least number that each band may have where the result must agree with the scene."""
+    mixing: Mixing | None = None
+    """Groups are of pseudo-bands, and give detail that is added to the bands' interpolation. None:
+    groups are of the bands themselves."""
     ahead: bool = False
     """Upscale the next bands while these are finished: where that takes one thread each."""
     reads_ahead: bool = False
@@ -119,6 +124,7 @@ def plan_network(
     overlap: int,
     batch_size: int,
     floors: tuple[float, ...] | None = None,
+    mixing: Mixing | None = None,
     feature_bytes: int = 0,
     ahead: bool = False,
 ) -> Plan:
@@ -132,15 +138,20 @@ def plan_network(
         overlap: LR pixels that neighbours share.
         batch_size: Tiles at once.
         floors: See `Plan.floors`.
+        mixing: See `Plan.mixing`.
         feature_bytes: What the network takes beside everything else, for a batch.
         ahead: See `Plan.ahead`.
     """
     scale = upscaler.scale
     halo = max(group.upscaler.margin_lr_px for group in groups)
+    if mixing is not None:
+        halo = max(halo, base_of(scale).margin_lr_px)
     rows = _segments(layout.rows, tile, overlap, scale)
     cols = _segments(layout.cols, tile, overlap, scale)
     shared = max((a.end - b.start for a, b in pairwise(rows)), default=0)
-    per_col = _bytes_per_lr_col(layout, groups, scale, rows[0].size, halo, shared, reads=2)
+    per_col = _bytes_per_lr_col(
+        layout, groups, scale, rows[0].size, halo, shared, reads=2, mixing=mixing
+    )
     width = _panel_width(layout, scale, per_col)
     panels = tuple(
         Panel(start, size, tuple(c for c in cols if c.start < start + size and c.end > start))
@@ -154,6 +165,7 @@ def plan_network(
         halo=halo,
         batch_size=batch_size,
         floors=floors,
+        mixing=mixing,
         ahead=ahead,
         reads_ahead=True,
         peak_bytes=BASE_BYTES + feature_bytes + per_col * (min(width, layout.cols) + 2 * halo),
@@ -184,6 +196,11 @@ def plan_interpolation(
         ahead=True,
         peak_bytes=BASE_BYTES + per_col * (min(width, layout.cols) + 2 * halo),
     )
+
+
+def base_of(scale: int) -> InterpolationUpscaler:
+    """The interpolation that detail of pseudo-bands is added to: ten rounds of agreement."""
+    return InterpolationUpscaler(KERNELS["baseline"], scale)
 
 
 def interpolated_groups(bands: Sequence[int], upscaler: Upscaler) -> tuple[BandGroup, ...]:
@@ -235,6 +252,7 @@ def _bytes_per_lr_col(
     halo: int,
     shared_rows: int,
     reads: int = 1,
+    mixing: Mixing | None = None,
 ) -> int:
     """Memory that one LR column of a panel takes while a row of tiles is at work."""
     needed = height + 4 * halo
@@ -243,5 +261,7 @@ def _bytes_per_lr_col(
     largest = max(len(group.bands) for group in groups)
     group = largest * height * scale**2 * 4 * _TEMPORARIES
     strip = (height * scale + layout.block_rows) * scale * layout.bands * layout.itemsize
-    waiting = shared_rows * scale**2 * layout.bands * 4
-    return read + ahead + group + strip + waiting
+    planes = layout.bands if mixing is None else mixing.count
+    waiting = shared_rows * scale**2 * planes * 4
+    detail = 0 if mixing is None else height * scale**2 * planes * 4
+    return read + ahead + group + strip + waiting + detail

@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from torch import nn
@@ -11,6 +10,7 @@ from torch import nn
 from hsisr.engine.async_work import CudaTransfers
 from hsisr.engine.device import automatic_precision, device_named, precision_named
 from hsisr.engine.memory import Room, room_at_hand, tile_bytes, tiles_that_pay
+from hsisr.engine.mixing import SceneStatistics
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import (
     Layout,
@@ -20,7 +20,6 @@ from hsisr.engine.plan import (
     plan_interpolation,
     plan_network,
 )
-from hsisr.engine.statistics import BandStatistics
 from hsisr.engine.upscaler import InterpolationUpscaler, NetworkUpscaler
 from hsisr.errors import HsisrWarning, UsageError, WeightsError
 from hsisr.models.descriptor import ModelDescriptor
@@ -47,6 +46,15 @@ class Model:
     def sha256(self) -> str | None:
         """Hash of the weights file; None for interpolation."""
         return None if self.weights is None else self.weights.sha256
+
+    def takes_pseudo_bands(self, options: UpscaleOptions) -> bool:
+        """Whether the network is to see pseudo-bands, as far as model and options decide that."""
+        if self.weights is None or options.band_groups is not None:
+            return self.weights is not None and options.band_groups == "pseudo"
+        from hsisr.models.detail import AddsDetail
+
+        by_band = self.weights.descriptor.normalisation == "band"
+        return by_band and isinstance(self.weights.network, AddsDetail)
 
 
 def model_named(options: UpscaleOptions) -> Model:
@@ -121,7 +129,8 @@ class Session:
         self.options = with_precision(options)
         self.precision = precision_named(self.options.precision, self.device)
         self.model = model or model_named(options)
-        self._tile_bytes: dict[int, int] = {}
+        self._networks: dict[bool, nn.Module] = {}
+        self._tile_bytes: dict[tuple[int, bool], int] = {}
         self._has_said_cost = False
         if self.model.weights is not None:
             _refuse_large_overlap(options, self.model.weights.descriptor)
@@ -154,7 +163,7 @@ class Session:
     def plan(
         self,
         layout: Layout,
-        statistics: BandStatistics | None,
+        statistics: SceneStatistics | None,
         bad: Sequence[int],
         tile_room: int,
     ) -> Plan:
@@ -162,7 +171,8 @@ class Session:
 
         Args:
             layout: The output's bands, rows and columns (on the LR grid), blocks and memory.
-            statistics: Of the bands in output order; networks need them.
+            statistics: Of the bands in output order; networks need them. With a mixing, groups
+                are of its pseudo-bands.
             bad: Positions of the bands to be interpolated beside the network.
             tile_room: Bytes that the network's features may take.
         """
@@ -172,13 +182,16 @@ class Session:
         if weights is None:
             return plan_interpolation(plain, layout, tile=options.tile)
         descriptor, network = weights.descriptor, self._upscaler(weights, statistics)
+        mixing = None if statistics is None else statistics.mixing
         good = sorted(set(range(layout.bands)) - set(bad))
+        if mixing is not None:
+            good, bad = list(range(mixing.count)), ()
         size, shared = descriptor.group_size, descriptor.group_overlap
         groups = (
             *network_groups(good, network, size=size, overlap=shared),
             *interpolated_groups(sorted(bad), plain),
         )
-        tile, batch_size, features = self._tiles_that_fit(descriptor, layout, tile_room)
+        tile, batch_size, features = self._tiles_that_fit(network, layout, tile_room)
         plan = plan_network(
             network,
             groups,
@@ -187,51 +200,57 @@ class Session:
             overlap=_overlap(options, descriptor, tile),
             batch_size=batch_size,
             floors=None if statistics is None else statistics.floors,
+            mixing=mixing,
             feature_bytes=features if self.device.type == "cpu" else 0,
             ahead=self.device.type == "cuda",  # this thread only waits for the device and blends
         )
         self._say_cost(plan, descriptor, layout)
         return plan
 
-    @cached_property
-    def _network(self) -> nn.Module:
-        """The network as it runs."""
-        from hsisr.models.registry import for_inference
-
-        if self.model.weights is None:
-            raise WeightsError(f"{self.model.name} is an interpolation and has no network")
-        trained = self.model.weights.network.to(self.device)
-        return for_inference(trained, self.precision, agreeing=self.options.consistency)
-
     def _upscaler(
-        self, weights: "LoadedWeights", statistics: BandStatistics | None
+        self, weights: "LoadedWeights", statistics: SceneStatistics | None
     ) -> NetworkUpscaler:
-        from hsisr.models.registry import agrees
+        """The network as it runs, over bands or, for their detail alone, over pseudo-bands."""
+        from hsisr.models.registry import agrees, for_inference  # loads every network
 
+        mixing = None if statistics is None else statistics.mixing
+        detail_only = mixing is not None
+        agreeing = self.options.consistency and not detail_only
+        if detail_only not in self._networks:
+            self._networks[detail_only] = for_inference(
+                weights.network.to(self.device),
+                self.precision,
+                agreeing=agreeing,
+                detail_only=detail_only,
+            )
+        network = self._networks[detail_only]
+        bands = None if statistics is None else statistics.reference or statistics.bands
         return NetworkUpscaler(
-            network=self._network,
+            network=network,
             descriptor=weights.descriptor,
             device=self.device,
             precision=self.precision,
-            consistent=self.options.consistency and not agrees(self._network),
-            statistics=statistics,
+            consistent=agreeing and not agrees(network),
+            statistics=bands if mixing is None else mixing.statistics,
+            detail_only=detail_only,
             transfers=CudaTransfers(self.device) if self.device.type == "cuda" else None,
         )
 
     def _tiles_that_fit(
-        self, descriptor: ModelDescriptor, layout: Layout, room: int
+        self, network: NetworkUpscaler, layout: Layout, room: int
     ) -> tuple[int, int, int]:
         """Tile side in LR pixels, tiles at once, and the bytes that these take.
 
         The tile is that of the weights, halved, and that is said, where one alone is too much for
         the memory at hand. As many at once as pay, of those that fit.
         """
-        options, own, context = self.options, descriptor.tile_lr_px, 2 * descriptor.margin_lr_px
+        descriptor, options = network.descriptor, self.options
+        own, context = descriptor.tile_lr_px, 2 * descriptor.margin_lr_px
         tile = own if options.tile is None else min(options.tile, max(layout.rows, layout.cols))
-        bytes_each = self._bytes_of(tile + context, descriptor)
+        bytes_each = self._bytes_of(tile + context, network)
         while options.tile is None and bytes_each > room and tile > _LEAST_TILE:
             tile //= 2
-            bytes_each = self._bytes_of(tile + context, descriptor)
+            bytes_each = self._bytes_of(tile + context, network)
         if options.tile is None and tile < own:
             warnings.warn(
                 f"little memory is free, so tiles are {tile} LR pixels wide instead of {own}; "
@@ -243,11 +262,12 @@ class Session:
         batch_size = options.batch_size or max(1, min(most, room // max(1, bytes_each)))
         return tile, batch_size, bytes_each * batch_size
 
-    def _bytes_of(self, side_px: int, descriptor: ModelDescriptor) -> int:
-        if side_px not in self._tile_bytes:
-            bands = descriptor.group_size
-            self._tile_bytes[side_px] = tile_bytes(self._network, bands, side_px)
-        return self._tile_bytes[side_px]
+    def _bytes_of(self, side_px: int, upscaler: NetworkUpscaler) -> int:
+        key = side_px, upscaler.detail_only
+        if key not in self._tile_bytes:
+            bands = upscaler.descriptor.group_size
+            self._tile_bytes[key] = tile_bytes(upscaler.network, bands, side_px)
+        return self._tile_bytes[key]
 
     def _say_cost(self, plan: Plan, descriptor: ModelDescriptor, layout: Layout) -> None:
         """Warn, once, of tiles so small that most of the work is done again and again."""

@@ -1,12 +1,13 @@
 """Mean, variance and range of every band of a scene, in one pass over its windows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 
 from hsisr.io.base import Scene
+from hsisr.scene.cube import Cube
 from hsisr.tiling.windows import Window
 
 _ROWS_BYTES = 64 * 2**20
@@ -47,39 +48,62 @@ class BandStatistics:
         return np.where(np.isfinite(deviation) & (deviation > 0), deviation, 1.0)
 
 
-def scene_statistics(
-    scene: Scene, reading: Callable[[int, int], None] | None = None
-) -> BandStatistics:
-    """Read a scene once, by whole rows, and describe its bands; `reading` hears (rows read, rows).
+class BandMoments:
+    """Mean, variance and range of bands, strip by strip.
 
     Sums are kept relative to each band's first strip mean (Chan et al., "Algorithms for computing
     the sample variance", 1983), in float64.
     """
-    bands, rows, cols = scene.metadata.shape
-    step = max(1, _ROWS_BYTES // (bands * cols * 8))
-    count = np.zeros(bands, np.int64)
-    mean, squares = np.zeros(bands), np.zeros(bands)
-    low, high = np.full(bands, np.inf), np.full(bands, -np.inf)
-    for row in range(0, rows, step):
-        cube = scene.read(Window(row, 0, min(step, rows - row), cols))
+
+    def __init__(self, bands: int) -> None:
+        self._count = np.zeros(bands, np.int64)
+        self._mean, self._squares = np.zeros(bands), np.zeros(bands)
+        self._low, self._high = np.full(bands, np.inf), np.full(bands, -np.inf)
+
+    def add(self, cube: Cube) -> None:
+        """Take a part of the scene."""
         n = np.count_nonzero(cube.valid, axis=(1, 2))
         values = np.where(cube.valid, cube.values, 0).astype(np.float64)
         here = values.sum(axis=(1, 2)) / np.maximum(n, 1)
         spread = np.where(cube.valid, values - here[:, None, None], 0)
-        delta = here - mean
-        both = np.maximum(count + n, 1)
-        squares += (spread**2).sum(axis=(1, 2)) + delta**2 * count * n / both
-        mean += delta * n / both
-        count += n
+        delta = here - self._mean
+        both = np.maximum(self._count + n, 1)
+        self._squares += (spread**2).sum(axis=(1, 2)) + delta**2 * self._count * n / both
+        self._mean += delta * n / both
+        self._count += n
+        low = np.where(cube.valid, cube.values, np.inf).min(axis=(1, 2))
+        high = np.where(cube.valid, cube.values, -np.inf).max(axis=(1, 2))
+        self._low, self._high = np.minimum(self._low, low), np.maximum(self._high, high)
+
+    def statistics(self) -> BandStatistics:
+        """Of all that was taken."""
+        empty = self._count == 0
+        return BandStatistics(
+            count=self._count,
+            mean=np.where(empty, np.nan, self._mean),
+            variance=np.where(empty, np.nan, self._squares / np.maximum(self._count, 1)),
+            minimum=np.where(empty, np.nan, self._low),
+            maximum=np.where(empty, np.nan, self._high),
+        )
+
+
+Reading = Callable[[int, int], None]
+"""Called with the rows read and the rows in all."""
+
+
+def row_strips(scene: Scene, reading: Reading | None = None) -> Iterator[tuple[int, Cube]]:
+    """A scene by whole rows, a few tens of megabytes at a time: first row, and the rows."""
+    bands, rows, cols = scene.metadata.shape
+    step = max(1, _ROWS_BYTES // (bands * cols * 8))
+    for row in range(0, rows, step):
+        yield row, scene.read(Window(row, 0, min(step, rows - row), cols))
         if reading is not None:
             reading(min(row + step, rows), rows)
-        low = np.minimum(low, np.where(cube.valid, cube.values, np.inf).min(axis=(1, 2)))
-        high = np.maximum(high, np.where(cube.valid, cube.values, -np.inf).max(axis=(1, 2)))
-    empty = count == 0
-    return BandStatistics(
-        count=count,
-        mean=np.where(empty, np.nan, mean),
-        variance=np.where(empty, np.nan, squares / np.maximum(count, 1)),
-        minimum=np.where(empty, np.nan, low),
-        maximum=np.where(empty, np.nan, high),
-    )
+
+
+def scene_statistics(scene: Scene, reading: Reading | None = None) -> BandStatistics:
+    """Read a scene once and describe its bands."""
+    moments = BandMoments(scene.metadata.bands)
+    for _, cube in row_strips(scene, reading):
+        moments.add(cube)
+    return moments.statistics()

@@ -170,7 +170,11 @@ class _Column:
                 self._holes.trim()
             self._finisher.add(bands, values, rows, after, observed)
 
-        upscale_tile_row(plan, panel, rows, observed, advance, self._thread, take)
+        seen = observed
+        if plan.mixing is not None:
+            mixed = plan.mixing.mixed(observed.values, observed.valid)
+            seen = Observed(observed.window, *mixed)
+        upscale_tile_row(plan, panel, rows, seen, advance, self._thread, take)
 
 
 def upscale_tile_row(

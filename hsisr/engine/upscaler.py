@@ -13,6 +13,7 @@ from hsisr.engine.async_work import Transfers
 from hsisr.engine.statistics import BandStatistics
 from hsisr.errors import HsisrWarning, ResourceError, WeightsError, means_no_memory
 from hsisr.models.back_projection import (
+    ROUNDS,
     agreeing_lr,
     back_project,
     context_lr_px,
@@ -72,8 +73,11 @@ class InterpolationUpscaler(Upscaler):
 
     @property
     def margin_lr_px(self) -> int:  # type: ignore[override]
-        """The kernel's reach, and that of back-projection."""
-        return context_lr_px(self.kernel, self.kernel.rounds if self.consistent else 0)
+        """The kernel's reach, and that of five rounds of back-projection.
+
+        What further rounds reach beyond it weighs 1e-9, less than float32 can tell.
+        """
+        return context_lr_px(self.kernel, min(ROUNDS, self.kernel.rounds) if self.consistent else 0)
 
     def run(self, tiles: torch.Tensor, bands: tuple[int, ...], trim: Trim) -> torch.Tensor:  # noqa: ARG002
         """See `Upscaler.run`; HR planes are done one by one because one plane fits the cache."""
@@ -103,6 +107,8 @@ class NetworkUpscaler(Upscaler):
     """Of the whole scene; needed where the descriptor's normalisation is `band`."""
     transfers: Transfers | None = None
     """How numbers come to the device and back while it computes; None: it is waited for."""
+    detail_only: bool = False
+    """The network returns detail of mean 0 over each LR pixel, and the result is that detail."""
 
     @property
     def scale(self) -> int:  # type: ignore[override]
@@ -191,6 +197,8 @@ class NetworkUpscaler(Upscaler):
     ) -> torch.Tensor:
         """What the network returned, denormalised, drawn towards the scene and trimmed."""
         mean, deviation = self._normalisation(bands)
+        if self.detail_only:
+            return (self._kept(raw, trim) * deviation).contiguous()
         if not self.consistent:
             return torch.addcmul(mean, self._kept(raw, trim), deviation).contiguous()
         hr = torch.addcmul(mean, raw, deviation)

@@ -163,17 +163,20 @@ class DacnAny(nn.Module):
         Raises:
             WeightsError: The shape has another number of axes or bands.
         """
+        hr: torch.Tensor = _consistent_bicubic(lr.float(), self.scale) + self.detail(lr, zero)
+        return hr
+
+    def detail(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
+        """What `forward` adds to bicubic interpolation; see `hsisr.models.detail.AddsDetail`."""
         require_bands("dacn-any", lr, self.group_size)
         level = lr if zero is None else (lr - zero) / (1 + zero.abs())
         seen = torch.cat((lr, level), dim=1)
         features = self.entry(seen.contiguous(memory_format=torch.channels_last))
         features = features + self.exit(self.blocks(features))
-        detail = self.upsampling(features).float()
-        base = _consistent_bicubic(lr.float(), self.scale)
-        # detail has mean 0 over each LR pixel: the result agrees with `lr` as well as the base does
+        detail: torch.Tensor = self.upsampling(features).float()
+        # of mean 0 over each LR pixel: the result agrees with `lr` as well as interpolation does
         mean = functional.avg_pool2d(detail, self.scale)
-        hr: torch.Tensor = base + (detail - repeat_pixels(mean, self.scale))
-        return hr
+        return detail - repeat_pixels(mean, self.scale)
 
 
 def _consistent_bicubic(lr: torch.Tensor, scale: int) -> torch.Tensor:

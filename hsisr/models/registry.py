@@ -127,7 +127,11 @@ def _bounded(arch: str) -> Iterator[None]:
 
 
 def for_inference(
-    network: nn.Module, precision: torch.dtype = torch.float32, *, agreeing: bool = False
+    network: nn.Module,
+    precision: torch.dtype = torch.float32,
+    *,
+    agreeing: bool = False,
+    detail_only: bool = False,
 ) -> nn.Module:
     """What gives a network's numbers soonest while its weights stay as they are.
 
@@ -136,16 +140,24 @@ def for_inference(
         precision: Of autocast around the calls, if any.
         agreeing: Give what `back_project` would make of them, up to the rounding of `precision`,
             where that costs nothing; `agrees` tells.
+        detail_only: Give what the network adds to bicubic interpolation with agreement; see
+            `hsisr.models.detail`.
 
     Returns:
         The fast form where there is one, on a GPU as CUDA graphs; else the same.
     """
     own = type(network).__module__
     fast = next((row.fast for row in ARCHITECTURES.values() if row.module == own), None)
+    from hsisr.models.detail import AddsDetail, DetailOf  # late: loads the fast interpolation
+
     if fast is None:
-        return network
+        return DetailOf(network) if detail_only else network
     module, name = fast.split(":")
     lean: nn.Module = getattr(import_module(module), name)(network, precision, agreeing=agreeing)
+    if detail_only and isinstance(network, AddsDetail):
+        lean.detail_only = True  # type: ignore[assignment]  # a `MixedPrecision`
+    elif detail_only:
+        lean = DetailOf(lean)
     if next(network.parameters()).device.type != "cuda":
         return lean
     from hsisr.models.fast.cuda_graph import Graphed

@@ -18,6 +18,7 @@ from typing import Any, Final
 from filelock import FileLock, Timeout
 
 from hsisr.engine.memory import Room
+from hsisr.engine.mixing import SceneStatistics
 from hsisr.errors import HsisrWarning, InputDataError, OutputExistsError, UsageError
 from hsisr.io.atomic import recover, resource_errors, short_name
 from hsisr.io.paths import RemotePath
@@ -29,6 +30,7 @@ from hsisr.training.files import replace_file
 _SUFFIX: Final = ".unfinished"
 _LOCK: Final = "lock"
 _BOUND: Final = "run.json"
+_STATISTICS: Final = "statistics.npz"
 _STRIPS: Final = "strips"
 _TRIES: Final = 10
 _LARGEST: Final = 2**26
@@ -78,6 +80,8 @@ class RunLock:
     bound: RunKey
     current: Callable[[], RunKey]
     """What the run would be bound to if it began now."""
+    statistics: SceneStatistics | None = None
+    """Of the scene, measured when the run first began: other machines add up in another order."""
 
     def is_outdated(self) -> bool:
         """True if the input has changed since the run began."""
@@ -92,6 +96,7 @@ def locked_run(
     output: Path,
     binding: Callable[[], RunKey],
     room: Callable[[], Room],
+    measure: Callable[[], SceneStatistics | None] = lambda: None,
     *,
     resume: bool,
     overwrite: bool,
@@ -102,6 +107,7 @@ def locked_run(
         output: The file that stands for the output; a folder is made beside it.
         binding: What the run is bound to, now; asked again when something failed.
         room: Memory at hand.
+        measure: Measures the scene for a run that begins.
         resume: Go on with what an earlier run finished.
         overwrite: Begin anew, whatever an earlier run finished.
 
@@ -121,7 +127,7 @@ def locked_run(
     try:
         if existed:
             recover(output)
-        run = _begun(folder, output, binding, room, resume=resume, overwrite=overwrite)
+        run = _begun(folder, output, binding, room, measure, resume=resume, overwrite=overwrite)
         try:
             yield run
         except BaseException:
@@ -193,6 +199,7 @@ def _begun(
     output: Path,
     binding: Callable[[], RunKey],
     room: Callable[[], Room],
+    measure: Callable[[], SceneStatistics | None],
     *,
     resume: bool,
     overwrite: bool,
@@ -204,9 +211,13 @@ def _begun(
         then, here = before["binding"], bound.plain()
         if resume:
             _require_same(then, here, output)
-            memory = Room(**before["room"])
             return RunLock(
-                folder=folder, room=memory, journal=journal, bound=bound, current=binding
+                folder=folder,
+                room=Room(**before["room"]),
+                journal=journal,
+                bound=bound,
+                current=binding,
+                statistics=_measured(folder, before, output),
             )
         changed = has_changed(then["input"], here["input"])
         if then["settings"] == here["settings"] and not changed and not overwrite:
@@ -216,11 +227,41 @@ def _begun(
             )
     for outdated in folder.glob(f"{_STRIPS}*"):
         shutil.rmtree(outdated, ignore_errors=True)
-    memory = room()
-    table = {"binding": bound.plain(), "room": asdict(memory)}
+    memory, statistics = room(), measure()
+    table: dict[str, Any] = {"binding": bound.plain(), "room": asdict(memory)}
+    if statistics is not None:
+        table["statistics"] = statistics.digest
+        replace_file(folder / _STATISTICS, statistics.as_bytes())
     replace_file(folder / _BOUND, json.dumps(table, indent=1).encode())
     journal = Journal(_strips_of(folder, table))
-    return RunLock(folder=folder, room=memory, journal=journal, bound=bound, current=binding)
+    return RunLock(
+        folder=folder,
+        room=memory,
+        journal=journal,
+        bound=bound,
+        current=binding,
+        statistics=statistics,
+    )
+
+
+def _measured(folder: Path, table: Mapping[str, Any], output: Path) -> SceneStatistics | None:
+    """The statistics that an interrupted run kept; None where it needed none.
+
+    Raises:
+        InputDataError: They are damaged.
+    """
+    if "statistics" not in table:
+        return None
+    try:
+        found = SceneStatistics.from_bytes((folder / _STATISTICS).read_bytes())
+    except (OSError, ValueError):
+        found = None
+    if found is None or found.digest != table["statistics"]:
+        raise InputDataError(
+            f"the statistics that the interrupted run of {output} kept are damaged; without "
+            "--resume it is made anew"
+        )
+    return found
 
 
 def _strips_of(folder: Path, table: Mapping[str, Any] | None) -> Path:

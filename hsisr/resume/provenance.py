@@ -69,6 +69,13 @@ def with_provenance(metadata: SceneMetadata, tags: Mapping[str, str]) -> SceneMe
     return replace(metadata, header=header, tags={**others, **tags})
 
 
+def _plain(value: Any) -> bool | float | str:
+    """For JSON; of a path its name, for folders are nobody else's business."""
+    if isinstance(value, PurePath):
+        return value.name
+    return value if isinstance(value, (bool, int, float, str)) else str(value)
+
+
 def plain_options(options: Any) -> dict[str, Any]:
     """Options, a dataclass or a mapping, as values for JSON.
 
@@ -78,7 +85,7 @@ def plain_options(options: Any) -> dict[str, Any]:
     if is_dataclass(options):  # asdict() copies deeply, which a mapping proxy does not allow
         table = {f.name: getattr(options, f.name) for f in fields(options)}
     return {
-        key: value if isinstance(value, (bool, int, float, str)) else str(value)
+        key: _plain(value)
         for key, value in table.items()
         if key not in NOT_IN_TAGS and not (value is None or value is False or value in ({}, ()))
     }

@@ -13,10 +13,10 @@ import torch
 
 from hsisr.benchmark.speed.tile_speed import lively_dacn
 from hsisr.engine.async_work import CudaTransfers
+from hsisr.engine.mixing import measure_scene
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Layout, Plan
 from hsisr.engine.session import Session
-from hsisr.engine.statistics import scene_statistics
 from hsisr.engine.stitch import stitch
 from hsisr.engine.upscaler import NetworkUpscaler
 from hsisr.errors import WeightsError
@@ -145,7 +145,7 @@ def test_a_tile_that_is_not_finite_is_seen_when_it_is_waited_for(made: NetworkUp
 def planned(device: str, scene: MemoryScene) -> Plan:
     options = UpscaleOptions(scale=4, model=DEFAULT, device=device, tile=16, overlap=4)
     layout = Layout(bands=40, rows=50, cols=70, itemsize=4, block_rows=1, block_cols=1)
-    return Session(options).plan(layout, scene_statistics(scene), (3,), 10**9)
+    return Session(options).plan(layout, measure_scene(scene, None), (3,), 10**9)
 
 
 def test_a_scene_is_close_to_that_of_the_processor() -> None:

@@ -16,10 +16,10 @@ from hsisr.commands.job import Job
 from hsisr.engine.device import torch_threads
 from hsisr.engine.finish import strip_extent
 from hsisr.engine.memory import Room
+from hsisr.engine.mixing import SceneStatistics
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Plan
 from hsisr.engine.session import Session
-from hsisr.engine.statistics import BandStatistics
 from hsisr.engine.stitch import stitch
 from hsisr.errors import InputDataError, ResourceError, WeightsError
 from hsisr.io.atomic import resource_errors
@@ -51,7 +51,7 @@ class Orders:
     options: UpscaleOptions
     target: TargetOptions
     room: Room
-    statistics: BandStatistics | None
+    statistics: SceneStatistics | None
     threads: int
     strips: Path
     """Folder of the journal; its name is that of the run."""

@@ -17,10 +17,10 @@ from hsisr.commands.python.keywords import chosen_options
 from hsisr.commands.python.progress import Progress, shown
 from hsisr.engine.device import torch_threads
 from hsisr.engine.memory import Room
+from hsisr.engine.mixing import SceneStatistics
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Plan
 from hsisr.engine.session import Model, Session
-from hsisr.engine.statistics import BandStatistics
 from hsisr.engine.stitch import stitch
 from hsisr.errors import UsageError
 from hsisr.io.arrays.axis_order import checked_axes, cut, sizes
@@ -208,7 +208,7 @@ def array_session(
 
 
 def prepared(
-    scene: Scene, session: Session, room: Room, statistics: BandStatistics | None = None
+    scene: Scene, session: Session, room: Room, statistics: SceneStatistics | None = None
 ) -> Job:
     """Everything about an array that is decided before its first tile."""
     options = session.options

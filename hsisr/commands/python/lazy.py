@@ -15,10 +15,10 @@ from hsisr.commands.python.arrays import (
 )
 from hsisr.engine.device import torch_threads
 from hsisr.engine.memory import Room
+from hsisr.engine.mixing import SceneStatistics
 from hsisr.engine.observed import fill_rounds
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Plan
-from hsisr.engine.statistics import BandStatistics
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling.windows import Window
@@ -67,7 +67,7 @@ class StripMaker:
             georeference=Georeference(rpcs=nothing),
         )
         self._options: UpscaleOptions = replace(job.options, creation_options=nothing)
-        self._statistics: BandStatistics | None = job.statistics
+        self._statistics: SceneStatistics | None = job.statistics
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_job": None}

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.models.back_projection import ROUNDS
+from hsisr.models.back_projection import ROUNDS, repeat_pixels
 from hsisr.models.dacn_any import AnyBlock, DacnAny, WindowAttention
 from hsisr.models.fast.back_projection import consistent_bicubic
 from hsisr.models.fast.fixed_layer import FastChannelAttention, FixedLayer, bias_of
@@ -167,10 +167,23 @@ class FastDacnAny(nn.Module):
         self.patterns = fixed.pop() if trained.basis else None
         self.doubling = fixed.pop() if fixed else None
         kind = _Detail if self.doubling is None else _DetailOfHalves
-        self.detail = kind(last, self.bands)
+        self.last = kind(last, self.bands)
 
     def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
         """See `DacnAny.forward`."""
+        detail, mean = self._added(lr, zero)
+        return consistent_bicubic(lr.float(), self.scale, mean, self.rounds).add_(detail)
+
+    def detail(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
+        """See `DacnAny.detail`."""
+        detail, mean = self._added(lr, zero)
+        found = detail.float()
+        return found if mean is None else found.sub_(repeat_pixels(mean, self.scale))
+
+    def _added(
+        self, lr: torch.Tensor, zero: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Detail, and its mean over each LR pixel, where it is to be taken away from it."""
         level = lr if zero is None else (lr - zero) / (1 + zero.abs())
         seen = torch.cat((lr, level), dim=1)
         x = seen.to(self.entry.weight.dtype, memory_format=torch.channels_last)
@@ -180,8 +193,8 @@ class FastDacnAny(nn.Module):
             x = functional.pixel_shuffle(self.doubling.convolved(x, GELU), 2)
         if self.patterns is not None:
             x = self.patterns.convolved(x)
-        detail, mean = self.detail(x)
-        return consistent_bicubic(lr.float(), self.scale, mean, self.rounds).add_(detail)
+        detail, mean = self.last(x)
+        return detail, mean
 
 
 class DacnAnyInUse(MixedPrecision):

@@ -1,6 +1,7 @@
 """A lean network as the rest of hsisr calls it: autocast chooses the precision, as for layers."""
 
 import copy
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,11 +17,15 @@ class MixedPrecision(nn.Module):
         name: Of the network, for messages.
         lean: Called with band groups and what a stored 0 is; knows its number of `bands`.
         precision: In which it will be called under autocast.
+
+    Attributes:
+        detail_only: Return what `lean.detail` does; see `hsisr.models.detail.AddsDetail`.
     """
 
     def __init__(self, name: str, lean: nn.Module, precision: torch.dtype) -> None:
         super().__init__()
         self.name, self.full, self.precision = name, lean, precision
+        self.detail_only = False
         wanted = precision is not torch.float32
         self.quick = copy.deepcopy(lean).to(precision) if wanted else None
 
@@ -35,5 +40,6 @@ class MixedPrecision(nn.Module):
         if self.quick is not None and not lr.is_meta:
             lean = self.quick if torch.is_autocast_enabled(lr.device.type) else self.full
         with in_full(lr):
-            hr: torch.Tensor = lean(lr, zero)
+            run: Any = lean.detail if self.detail_only else lean
+            hr: torch.Tensor = run(lr, zero)
         return hr

@@ -1,0 +1,365 @@
+"""Pseudo-bands change the work, and nothing else: agreement, masks, places and clean bands stay."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from hsisr.commands import job
+from hsisr.commands.upscale import plan_upscale, upscale
+from hsisr.engine import mixing as mixing_module
+from hsisr.engine.mixing import Mixing, SceneStatistics, measure_scene
+from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.plan import (
+    Layout,
+    Plan,
+    network_groups,
+    plan_interpolation,
+    plan_network,
+)
+from hsisr.engine.session import Session
+from hsisr.engine.statistics import scene_statistics
+from hsisr.engine.stitch import stitch
+from hsisr.engine.upscaler import InterpolationUpscaler, NetworkUpscaler
+from hsisr.errors import HsisrWarning, InputDataError
+from hsisr.io.open import open_scene
+from hsisr.models.back_projection import area_average, interpolate_consistently
+from hsisr.models.dacn_any import AnySize, DacnAny, dacn_any_descriptor
+from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.detail import AddsDetail, DetailOf
+from hsisr.models.interpolation import KERNELS, interpolate
+from hsisr.models.registry import for_inference
+from tests.memory import MemoryScene, MemoryWriter
+from tests.scenes import write_geotiff
+
+Values = npt.NDArray[Any]
+CPU = torch.device("cpu")
+
+
+class Sharpen(torch.nn.Module):
+    """A network whose detail is three times that of nearest neighbour; known, linear and local."""
+
+    def __init__(self, gain: float = 3.0, scale: int = 2) -> None:
+        super().__init__()
+        self.gain, self.scale = gain, scale
+
+    def forward(self, lr: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
+        base = interpolate_consistently(lr, KERNELS["bicubic"], self.scale)
+        return base + self.gain * (interpolate(lr, KERNELS["nearest"], self.scale) - base)
+
+
+def correlated(
+    bands: int, rows: int = 36, cols: int = 30, rank: int = 4, noise: float = 0.01
+) -> Values:
+    """Smooth spectra over ground that is rough."""
+    rng = np.random.default_rng(bands + rows + cols)
+    maps = rng.standard_normal((rank, rows * cols))
+    at = np.linspace(0, 1, bands)[:, None]
+    spectra = np.stack([np.cos(np.pi * k * at[:, 0]) for k in range(rank)], axis=1)
+    values = spectra @ maps + noise * rng.standard_normal((bands, rows * cols))
+    return (1000 + 100 * values).reshape(bands, rows, cols).astype("float32")
+
+
+def every_band(values: Values) -> npt.NDArray[np.bool_]:
+    return np.ones(len(values), np.bool_)
+
+
+def mixing_of(values: Values, used: npt.NDArray[np.bool_] | None = None) -> Mixing:
+    found = measure_scene(MemoryScene(values), every_band(values) if used is None else used).mixing
+    assert found is not None
+    return found
+
+
+def plan_of(
+    values: Values,
+    network: torch.nn.Module,
+    mixing: Mixing | None,
+    *,
+    scale: int = 2,
+    tile: int = 12,
+    overlap: int = 4,
+    group: tuple[int, int] = (32, 8),
+    working_bytes: int = 10**9,
+    agreeing: bool = False,
+) -> Plan:
+    descriptor = ModelDescriptor(
+        arch="stand-in",
+        scale=scale,
+        group_size=group[0],
+        group_overlap=group[1],
+        tile_lr_px=tile,
+        overlap_lr_px=overlap,
+        margin_lr_px=12,
+        normalisation="band",
+    )
+    statistics = scene_statistics(MemoryScene(values)) if mixing is None else mixing.statistics
+    used = for_inference(network, agreeing=agreeing, detail_only=mixing is not None)
+    upscaler = NetworkUpscaler(
+        network=used,
+        descriptor=descriptor,
+        device=CPU,
+        consistent=False,
+        statistics=statistics,
+        detail_only=mixing is not None,
+    )
+    bands = len(values) if mixing is None else mixing.count
+    groups = network_groups(range(bands), upscaler, size=group[0], overlap=group[1])
+    layout = Layout(
+        bands=len(values),
+        rows=values.shape[1],
+        cols=values.shape[2],
+        itemsize=4,
+        block_rows=1,
+        block_cols=1,
+        working_bytes=working_bytes,
+    )
+    return plan_network(
+        upscaler, groups, layout, tile=tile, overlap=overlap, batch_size=2, mixing=mixing
+    )
+
+
+def stitched(values: Values, plan: Plan, nodata: float | None = None) -> Values:
+    scene = MemoryScene(values, nodata)
+    writer = MemoryWriter(scene.metadata.finer(plan.scale))
+    bands = tuple(range(len(values)))
+    stitch(scene, bands, writer, plan, consistent=True, masked=False, advance=lambda _: None)
+    assert (writer.times == 1).all()
+    return writer.cube
+
+
+def bicubic(values: Values, scale: int = 2) -> Values:
+    layout = Layout(
+        bands=len(values),
+        rows=values.shape[1],
+        cols=values.shape[2],
+        itemsize=4,
+        block_rows=1,
+        block_cols=1,
+    )
+    upscaler = InterpolationUpscaler(KERNELS["baseline"], scale)
+    return stitched(values, plan_interpolation(upscaler, layout))
+
+
+def identity(values: Values) -> Mixing:
+    """Every band is a pseudo-band."""
+    statistics, bands = scene_statistics(MemoryScene(values)), len(values)
+    return Mixing(
+        order=np.arange(bands),
+        edges=np.arange(bands + 1),
+        expansion=np.eye(bands, dtype=np.float32),
+        centre=statistics.mean.astype("float32"),
+        scale=statistics.deviation.astype("float32"),
+        spread=np.full(bands, 1e6, np.float32),
+        mean=statistics.mean.astype("float32"),
+        variance=statistics.variance.astype("float32"),
+    )
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_identity_mixing_equals_the_bands_themselves(scale: int) -> None:
+    torch.manual_seed(0)
+    size = AnySize(width=16, blocks=2, heads=2, window=4)
+    network = DacnAny(scale, 4, size).eval()
+    network.upsampling.get_parameter("0.weight").data.mul_(60)
+    values = correlated(6, 21, 26)
+    kind: dict[str, Any] = {"scale": scale, "group": (4, 2)}
+    expected = stitched(values, plan_of(values, network, None, agreeing=True, **kind))
+    found = stitched(values, plan_of(values, network, identity(values), **kind))
+    deviation = values.std(axis=(1, 2))[:, None, None]
+    assert (np.abs(expected - bicubic(values, scale)) / deviation).max() > 0.1  # it adds something
+    assert (np.abs(found - expected) / deviation).max() < 1e-3
+
+
+def test_a_network_without_detail_equals_bicubic_with_agreement() -> None:
+    values = correlated(40)
+    found = stitched(values, plan_of(values, Sharpen(0.0), mixing_of(values)))
+    np.testing.assert_allclose(found, bicubic(values), rtol=1e-5)
+
+
+@pytest.mark.parametrize("working_bytes", [10**9, 2 * 10**6])
+def test_bands_get_their_own_detail_back_and_agree(working_bytes: int) -> None:
+    values = correlated(40, noise=0.0)
+    plan = plan_of(values, Sharpen(), mixing_of(values), working_bytes=working_bytes)
+    assert (len(plan.panels) > 1) == (working_bytes < 10**9)
+    found = stitched(values, plan)
+    base = bicubic(values)
+    nearest = values.repeat(2, axis=1).repeat(2, axis=2)
+    detail = 3 * (nearest - base)
+    error = found - base - detail
+    assert np.sqrt((error**2).mean()) < 0.05 * np.sqrt((detail**2).mean())
+    back = area_average(torch.from_numpy(found), 2).numpy()
+    np.testing.assert_allclose(back, values, rtol=1e-5)
+
+
+def test_panels_have_the_same_bits() -> None:
+    values = correlated(50, 20, 40)
+    mixing = mixing_of(values)
+    one, several = (
+        stitched(values, plan_of(values, Sharpen(), mixing, working_bytes=size))
+        for size in (10**9, 2 * 10**6)
+    )
+    np.testing.assert_array_equal(one, several)
+
+
+def test_a_spike_in_one_band_stays_in_that_band() -> None:
+    values = correlated(45)
+    struck = values.copy()
+    struck[20, 17, 14] = 60_000
+    before, after = (stitched(v, plan_of(v, Sharpen(), mixing_of(v))) for v in (values, struck))
+    others = np.delete(after - before, 20, axis=0)
+    assert np.abs(others).max() < 0.05 * values.std(axis=(1, 2)).min()
+
+
+def test_bands_that_are_bad_empty_or_constant_get_no_weight_and_no_detail() -> None:
+    values = correlated(45)
+    values[5], values[11], values[30, :9] = -1, 7, -1
+    used = every_band(values)
+    used[2] = False
+    found = measure_scene(MemoryScene(values, nodata=-1), used).mixing
+    assert found is not None
+    assert not {2, 5, 11} & set(found.order.tolist())
+    assert len(found.order) == 42
+    assert not found.expansion[[2, 5, 11]].any()
+    made = stitched(values, plan_of(values, Sharpen(), found), nodata=-1)
+    assert (made[5] == -1).all()
+    assert (made[30, :18] == -1).all()
+    assert (made[30, 18:] != -1).all()
+    np.testing.assert_allclose(made[11], 7)
+
+
+def test_a_band_without_data_in_a_window_takes_its_neighbours_shape() -> None:
+    values = correlated(45)
+    mixing, valid = mixing_of(values), np.ones(values.shape, np.bool_)
+    whole, _ = mixing.mixed(values, valid)
+    valid[20], values[20] = False, 0
+    without, some = mixing.mixed(values, valid)
+    assert some.all()
+    assert np.sqrt(((whole - without) ** 2).mean(axis=(1, 2))).max() < 0.2 * 100
+
+
+@pytest.mark.parametrize(
+    ("bands", "rows", "cols"), [(32, 40, 40), (40, 20, 31)], ids=["few bands", "few pixels"]
+)
+def test_with_few_bands_or_pixels_the_network_sees_the_bands(
+    bands: int, rows: int, cols: int
+) -> None:
+    values = correlated(bands, rows, cols)
+    assert measure_scene(MemoryScene(values), every_band(values)).mixing is None
+
+
+@pytest.mark.parametrize(("rank", "expected"), [(8, 32), (32, 32), (64, 64), (96, 96)])
+def test_as_many_pseudo_bands_as_the_scene_needs(rank: int, expected: int) -> None:
+    """Ground of `rank` materials, each of which shows in a few neighbouring bands alone."""
+    rng = np.random.default_rng(rank)
+    edges = np.linspace(0, 128, rank + 1).round()
+    place = (np.searchsorted(edges, np.arange(128), "right") - 1)[:, None] == np.arange(rank)
+    maps = rng.standard_normal((rank, 50 * 50))
+    values = (place @ maps + 0.02 * rng.standard_normal((128, 2500))).reshape(128, 50, 50)
+    assert mixing_of(values.astype("float32")).count == expected
+
+
+def test_statistics_of_pseudo_bands_are_those_of_their_values() -> None:
+    values = correlated(45, noise=0.1)
+    found = mixing_of(values)
+    pseudo, _ = found.mixed(values, np.broadcast_to(np.True_, values.shape))
+    np.testing.assert_allclose(found.mean, pseudo.mean(axis=(1, 2)), rtol=1e-4)
+    np.testing.assert_allclose(found.variance, pseudo.var(axis=(1, 2)), rtol=2e-2)
+
+
+def test_what_is_measured_survives_being_stored() -> None:
+    found = measure_scene(MemoryScene(correlated(40)), every_band(correlated(40)))
+    for one in (found, SceneStatistics(found.bands), replace(found, reference=found.bands)):
+        again = SceneStatistics.from_bytes(one.as_bytes())
+        assert again.digest == one.digest
+    assert found.digest != SceneStatistics(found.bands).digest
+    with pytest.raises(ValueError, match="not the statistics"):
+        SceneStatistics.from_bytes(found.as_bytes()[:-40])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_forward_is_interpolation_plus_detail(scale: int) -> None:
+    torch.manual_seed(1)
+    network = DacnAny(scale, 8, AnySize(width=16, blocks=2, heads=2, window=4)).eval()
+    assert isinstance(network, AddsDetail)
+    lr, zero = torch.randn(2, 8, 9, 7), torch.randn(1, 8, 1, 1)
+    detail = network.detail(lr, zero)
+    base = interpolate_consistently(lr, KERNELS["bicubic"], scale)
+    torch.testing.assert_close(network(lr, zero), base + detail, rtol=1e-4, atol=1e-4)
+    for found in (for_inference(network, detail_only=True), DetailOf(Sharpen(scale=scale))):
+        one = found(lr, zero)
+        assert one.shape == detail.shape
+        assert area_average(one, scale).abs().max() < 1e-5
+    fast = for_inference(network, detail_only=True)(lr, zero)
+    torch.testing.assert_close(fast, detail, rtol=0, atol=1e-5)
+
+
+def flight_line(folder: Path, names: Sequence[str] = ("whole", "left", "right")) -> list[Path]:
+    values = correlated(40, 40, 60)
+    parts = (values, values[:, :, :30], values[:, :, 30:])
+    return [write_geotiff(folder / f"{n}.tif", v) for n, v in zip(names, parts, strict=True)]
+
+
+def test_the_default_sees_pseudo_bands_and_says_so(tmp_path: Path) -> None:
+    whole, *_ = flight_line(tmp_path)
+    made = plan_upscale(whole, tmp_path / "o.tif", UpscaleOptions(scale=2))
+    assert (made.pseudo_bands, made.groups) == (32, 1)
+    made = plan_upscale(whole, tmp_path / "o.tif", UpscaleOptions(scale=2, band_groups="all"))
+    assert (made.pseudo_bands, made.groups) == (None, 2)
+
+
+def test_an_interrupted_run_goes_on_with_what_it_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_geotiff(tmp_path / "a.tif", correlated(36, 80, 24))
+    options = UpscaleOptions(scale=2, tile=32, overlap=4)
+    whole = upscale(source, tmp_path / "whole.tif", options)
+    assert whole.pseudo_bands == 32
+
+    def stop(done: int, _: int) -> None:
+        if done > 1:
+            raise InterruptedError
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HsisrWarning)
+        with pytest.raises(InterruptedError):
+            upscale(source, tmp_path / "b.tif", options, progress=stop)
+    monkeypatch.setattr(job, "measure_scene", lambda *_: pytest.fail("is measured again"))
+    upscale(source, tmp_path / "b.tif", replace(options, resume=True))
+    with open_scene(whole.output) as one, open_scene(tmp_path / "b.tif") as other:
+        np.testing.assert_array_equal(one.read().values, other.read().values)
+
+
+def test_statistics_from_another_scene(tmp_path: Path) -> None:
+    whole, left, _ = flight_line(tmp_path)
+    options = UpscaleOptions(scale=2, statistics_from=whole)
+    with open_scene(whole) as one, open_scene(left) as two:
+        there = measure_scene(one, np.ones(40, np.bool_))
+        here = job.measure_if_needed(two, options, Session(options))
+        own = scene_statistics(two)
+    assert here is not None
+    assert here.digest == SceneStatistics(own, there.mixing, there.bands).digest
+    other = write_geotiff(tmp_path / "few.tif", correlated(39))
+    with pytest.raises(InputDataError, match="found 39 bands, expected the 40"):
+        upscale(left, tmp_path / "o.tif", replace(options, statistics_from=other))
+
+
+def test_ridge_and_noise_keep_noise_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A band of pure noise gets little detail; by the noise that it shares it would get all."""
+    values = correlated(48, 60, 60, noise=0.02)
+    values[24] = 1000 + 100 * np.random.default_rng(5).standard_normal((60, 60))
+    base = bicubic(values)[24]
+    quiet = stitched(values, plan_of(values, Sharpen(), mixing_of(values)))[24] - base
+    monkeypatch.setattr(mixing_module, "_noise", lambda c, _: np.zeros(len(c)))
+    loud = stitched(values, plan_of(values, Sharpen(), mixing_of(values)))[24] - base
+    assert quiet.std() < 0.3 * loud.std()
+
+
+def test_descriptors_of_any_sensor_networks_normalise_by_band() -> None:
+    assert dacn_any_descriptor(4).normalisation == "band"
