@@ -14,7 +14,7 @@ from hsisr.training.distributed import Workers
 from hsisr.training.recipe import Recipe
 from hsisr.weights import load_weights, resolve
 
-UPSAMPLING: Final = ("upsampling.", "output.")
+UPSAMPLING: Final = ("upsampling.", "output.", "pixels.")
 """Where the names of weights begin that belong to one scale, in all of these networks."""
 _SIZE_OF_UPSAMPLING: Final = ("basis",)
 """Sizes that belong to one scale as well."""
