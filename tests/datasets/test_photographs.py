@@ -34,7 +34,7 @@ def pictures(count: int = 3, side: int = 48) -> NDArray[np.uint8]:
 
 def test_bands_keep_the_edges_of_the_photograph() -> None:
     rgb = np.zeros((3, 6, 8), np.float32)
-    rgb[:, :, 4:] = np.float32([0.5, 0.7, 0.2])[:, None, None]
+    rgb[:, :, 4:] = np.array([0.5, 0.7, 0.2], np.float32)[:, None, None]
     cube = coloured(rgb, 40, np.random.default_rng(2))
     assert cube.shape == (40, 6, 8)
     assert cube.min() >= 0
