@@ -139,6 +139,13 @@ ROWS: Final[tuple[Format, ...]] = (
         creation_options="CHUNKS=bands,rows,cols, COMPRESSION=ZSTD, GZIP or NONE, LEVEL",
     ),
     Format(
+        name="EnMAP or DESIS folder",
+        recognise=late("hsisr.io.products.dlr:is_dlr"),
+        folder=True,
+        read="hsisr.io.products.dlr:open_dlr",
+        takes=("variable",),
+    ),
+    Format(
         name="image folder",
         recognise=late("hsisr.io.arrays.folder:is_band_folder"),
         folder=True,
@@ -162,6 +169,13 @@ ROWS: Final[tuple[Format, ...]] = (
         read="hsisr.io.arrays.npy:NpyScene",
         takes=("axes",),
         searched=(".npy",),
+    ),
+    Format(
+        name="EnMAP or DESIS product",
+        recognise=late("hsisr.io.products.dlr:is_dlr"),
+        read="hsisr.io.products.dlr:open_dlr",
+        takes=("variable",),
+        drivers=("GTiff",),
     ),
     Format(
         name="GTiff",
@@ -197,12 +211,6 @@ ROWS: Final[tuple[Format, ...]] = (
         check_target="hsisr.io.products.netcdf_writer:refuse_existing_netcdf",
         maskable=True,
         creation_options="COMPRESS=DEFLATE or NONE, ZLEVEL",
-    ),
-    Format(
-        name="product metadata",
-        recognise=lambda path, _start: path.suffix.lower() == ".xml",
-        refusal="product metadata (EnMAP's METADATA.XML) is not supported yet; name the .TIF with "
-        "the spectral image instead",
     ),
     Format(
         name="VRT",

@@ -143,3 +143,291 @@ def _variable(
     made = group.createVariable(name, values.dtype, dimensions, fill_value=fill)
     made.setncatts(attributes)
     made[:] = values
+
+
+PRISMA_VNIR = np.concatenate([[0, 0, 0], np.linspace(972.65, 402.45, 9)]).astype(np.float32)
+PRISMA_SWIR = np.concatenate([np.linspace(2496.9, 942.96, 8), [0, 0]]).astype(np.float32)
+UTM32 = (600_015.0, 5_949_975.0)
+"""Easting and northing of the upper left pixel's centre."""
+
+
+def write_prisma(path: Path, *, level: str = "L2D", rows: int = 14, cols: int = 11) -> Any:
+    """A PRISMA file; returns its cubes VNIR and SWIR (rows, bands, cols).
+
+    Source: PRISMA Products Specification Document, issue 2.3, tables of the HCO swaths and of the
+    global attributes; zeros for bands not read out: List_Cw_*_Flags of PRS_L1 files. Fewer bands.
+    """
+    import h5py
+
+    noise = np.random.default_rng(1)
+    vnir, swir = (
+        noise.integers(2000, 40_000, (rows, len(centres), cols)).astype(np.uint16)
+        for centres in (PRISMA_VNIR, PRISMA_SWIR)
+    )
+    vnir[:, :3], swir[:, -2:] = 0, 0
+    vnir[0, :, :2], swir[0, :, :2] = 0, 0
+    with h5py.File(path, "w") as file:
+        swath = file.create_group(f"HDFEOS/SWATHS/PRS_{level}_HCO")
+        for name, cube, centres in (("Vnir", vnir, PRISMA_VNIR), ("Swir", swir, PRISMA_SWIR)):
+            swath.create_dataset(f"Data Fields/{name.upper()}_Cube", data=cube, chunks=True)
+            used = centres > 0
+            file.attrs[f"List_Cw_{name}"] = centres
+            file.attrs[f"List_Cw_{name}_Flags"] = used.astype(np.uint8)
+            file.attrs[f"List_Fwhm_{name}"] = np.where(used, 11.5, 0).astype(np.float32)
+            if level == "L1":
+                file.attrs[f"ScaleFactor_{name}"] = np.float32(100)
+                file.attrs[f"Offset_{name}"] = np.float32(0)
+            else:
+                file.attrs[f"L2Scale{name}Min"] = np.float32(-0.1)
+                file.attrs[f"L2Scale{name}Max"] = np.float32(1.2)
+        lon, lat = swath_of(rows, cols)
+        end = "_VNIR" if level == "L1" else ""
+        swath[f"Geolocation Fields/Latitude{end}"] = lat.astype(np.float32)
+        swath[f"Geolocation Fields/Longitude{end}"] = lon.astype(np.float32)
+        file.attrs["Product_ID"] = np.bytes_(f"PRS_{level}_STD")
+        file.attrs["Product_StartTime"] = np.bytes_("2024-04-02T10:28:37.932000")
+        file.attrs["Sun_zenith_angle"] = np.float32(49.5)
+        file.attrs["Sun_azimuth_angle"] = np.float32(161.25)
+        if level == "L2D":
+            (east, north), (right, down) = UTM32, (30 * (cols - 1), 30 * (rows - 1))
+            file.attrs["Epsg_Code"] = np.uint32(32632)
+            for corner, x, y in (("UL", 0, 0), ("UR", right, 0), ("LL", 0, down)):
+                file.attrs[f"Product_{corner}corner_easting"] = np.float32(east + x)
+                file.attrs[f"Product_{corner}corner_northing"] = np.float32(north - y)
+            file.attrs["Product_LRcorner_easting"] = np.float32(east + right)
+            file.attrs["Product_LRcorner_northing"] = np.float32(north - down)
+    return vnir, swir
+
+
+def swath_of(rows: int, cols: int) -> Any:
+    return swath(rows, cols, at=(9.9, 53.6), step=0.0004, turn=11)
+
+
+def write_neon(path: Path, *, rows: int = 9, cols: int = 12, bands: int = 10) -> Any:
+    """A NEON AOP reflectance tile; returns its numbers (rows, cols, bands).
+
+    Source: NEON.DP3.30006 tiles (h5 listing in NEON's tutorials): names, attributes, Map_Info.
+    """
+    import h5py
+
+    numbers = np.random.default_rng(2).integers(0, 9000, (rows, cols, bands)).astype(np.int16)
+    numbers[0, 0] = -9999
+    with h5py.File(path, "w") as file:
+        root = file.create_group("SJER/Reflectance")
+        root.attrs["Band_Window_1_Nanometers"] = [1340, 1445]
+        root.attrs["Band_Window_2_Nanometers"] = [1790, 1955]
+        data = root.create_dataset("Reflectance_Data", data=numbers, chunks=(5, 4, bands))
+        data.attrs["Scale_Factor"], data.attrs["Data_Ignore_Value"] = 10000.0, -9999.0
+        metadata = root.create_group("Metadata")
+        metadata["Spectral_Data/Wavelength"] = np.linspace(383.9, 2511.9, bands)
+        metadata["Spectral_Data/FWHM"] = np.full(bands, 5.9)
+        metadata["Coordinate_System/EPSG Code"] = "32611"
+        metadata["Coordinate_System/Map_Info"] = (
+            "UTM,  1.000,  1.000,       257000.00,       4112000.0,       1.0000000,       "
+            "1.0000000,  11,  North,  WGS-84,  units=Meters, 0"
+        )
+        metadata["Logs/Solar_Azimuth_Angle"] = 163.5
+        metadata["Logs/Solar_Zenith_Angle"] = 31.25
+    return numbers
+
+
+def write_tanager(path: Path, *, ortho: bool = True, rows: int = 8, cols: int = 10) -> Cube:
+    """A Tanager file; returns its cube (bands, rows, cols).
+
+    Source: Tanager Product Specification (Planet, November 2025), section 3.6; fill -9999.
+    """
+    import json
+
+    import h5py
+
+    cube = spectra(6, rows, cols)
+    cube[:, 0, 0] = -9999
+    group = "HDFEOS/GRIDS/HYP" if ortho else "HDFEOS/SWATHS/HYP"
+    with h5py.File(path, "w") as file:
+        fields = file.create_group(f"{group}/Data Fields")
+        data = fields.create_dataset("surface_reflectance", data=cube, fillvalue=-9999)
+        data.attrs["wavelengths"] = np.linspace(376.4, 2499.0, 6, dtype=np.float32)
+        data.attrs["fwhm"] = np.full(6, 5.5, np.float32)
+        data.attrs["good_wavelengths"] = np.array([1, 1, 0, 1, 0, 1], np.uint8)
+        data.attrs["_FillValue"] = np.float32(-9999)
+        fields["nodata_pixels"] = np.uint8(cube[0] == -9999)
+        fields["sun_zenith"] = np.full((rows, cols), 40.5, np.float32)
+        fields["sun_azimuth"] = np.full((rows, cols), 120.25, np.float32)
+        framing = json.dumps(
+            {
+                "epsg_code": 32613,
+                "rows": rows,
+                "cols": cols,
+                "geotransform": [503220.0, 30.0, 0.0, 4410990.0, 0.0, -30.0],
+            }
+        )
+        if ortho:
+            file[group].attrs["epsg_code"] = 32613
+            file[group].attrs["Planet_Ortho_Framing"] = framing
+            fields["time"] = np.full((rows, cols), 1_746_350_992.5)
+        else:
+            place = file.create_group(f"{group}/Geolocation Fields")
+            place.attrs["Planet_Ortho_Framing"] = framing
+            place["Longitude"], place["Latitude"] = swath_of(rows, cols)
+            place["Time"] = 1_746_350_992.5 + np.arange(rows) * 0.004
+    return cube
+
+
+def write_aviris(path: Path, *, rows: int = 7, cols: int = 9, turned: bool = False) -> Cube:
+    """An AVIRIS-3 L2A file; returns its cube (bands, rows, cols).
+
+    Source: AVIRIS-3 L2A user guide (ORNL DAAC), groups and variables of `_RFL_ORT.nc`.
+    """
+    import netCDF4
+    from rasterio.crs import CRS
+
+    cube = spectra(5, rows, cols)
+    cube[:, -1, -1] = -9999
+    with netCDF4.Dataset(path, "w") as file:
+        file.setncatts({"title": "AVIRIS-3 L2A Surface Reflectance", "Conventions": "CF-1.6"})
+        file.createDimension("northing", rows)
+        file.createDimension("easting", cols)
+        _variable(file, "northing", ("northing",), 3_778_002.5 - 5 * np.arange(rows), units="m")
+        _variable(file, "easting", ("easting",), 395_002.5 + 5 * np.arange(cols), units="m")
+        place = file.createVariable("transverse_mercator", "S1")
+        place.crs_wkt = CRS.from_epsg(32611).to_wkt()
+        turn = (4.9, 1.0, 1.0, -4.9) if turned else (5.0, 0.0, 0.0, -5.0)
+        place.GeoTransform = f"395000.0 {turn[0]} {turn[1]} 3778005.0 {turn[2]} {turn[3]}"
+        group = file.createGroup("reflectance")
+        group.createDimension("wavelength", 5)
+        _variable(group, "wavelength", ("wavelength",), np.linspace(390, 2490, 5), units="nm")
+        _variable(group, "fwhm", ("wavelength",), np.full(5, 7.5), units="nm")
+        _variable(
+            group,
+            "reflectance",
+            ("wavelength", "northing", "easting"),
+            cube,
+            fill=-9999.0,
+            grid_mapping="transverse_mercator",
+        )
+    return cube
+
+
+def write_pace(path: Path, *, level: str = "L2", rows: int = 10, cols: int = 8) -> Any:
+    """A PACE OCI L2 surface reflectance file; returns its numbers (rows, cols, bands).
+
+    Source: PACE OCI file structure (OB.DAAC notebooks), `PACE_OCI.*.L2.SFREFL.nc`.
+    """
+    import netCDF4
+
+    numbers = np.random.default_rng(3).integers(0, 20_000, (rows, cols, 6)).astype(np.int16)
+    numbers[2, 3] = -32767
+    lon, lat = swath(rows, cols, at=(-75.0, 38.0), step=0.011, turn=8)
+    with netCDF4.Dataset(path, "w") as file:
+        file.setncatts(
+            {
+                "title": f"OCI {level} Data",
+                "instrument": "OCI",
+                "platform": "PACE",
+                "processing_level": level,
+                "time_coverage_start": "2024-07-01T17:51:12.345Z",
+            }
+        )
+        sizes = {"number_of_lines": rows, "pixels_per_line": cols, "wavelength_3d": 6}
+        for name, size in sizes.items():
+            file.createDimension(name, size)
+        bands = file.createGroup("sensor_band_parameters")
+        centres = np.array([346, 442, 555, 670, 865, 2258], np.float32)
+        _variable(bands, "wavelength_3d", ("wavelength_3d",), centres, units="nm")
+        data = file.createGroup("geophysical_data")
+        made = data.createVariable("rhos", "i2", tuple(sizes), fill_value=-32767)
+        made.set_auto_maskandscale(False)
+        made[:] = numbers
+        made.setncatts({"scale_factor": np.float32(2e-5), "add_offset": np.float32(0.5)})
+        place = file.createGroup("navigation_data")
+        two = "number_of_lines", "pixels_per_line"
+        _variable(place, "longitude", two, np.float32(lon), fill=-32767.0)
+        _variable(place, "latitude", two, np.float32(lat), fill=-32767.0)
+    return numbers
+
+
+def write_dlr(folder: Path, *, sensor: str = "EnMAP", level: str = "L2A", bands: int = 5) -> Path:
+    """A folder with an EnMAP or DESIS product of 8 x 9 pixels; returns its METADATA.XML.
+
+    Source: for EnMAP, the XML of ENMAP01-____L2A-DT0000326721 (schema 00.02.00); for DESIS, the
+    names of tags in the product specification, where gain, offset and width are spelt otherwise.
+    """
+    import rasterio
+
+    split = level == "L1B" and sensor == "EnMAP"
+    day = {"EnMAP": "_20170626T102020Z_001_V000204", "DESIS": "_001-20170626T102020-V0210"}[sensor]
+    stem = {"EnMAP": "ENMAP01-____", "DESIS": "DESIS-HSI-"}[sensor]
+    stem = f"{stem}{level}-DT0000326721{day}"
+    folder.mkdir(parents=True, exist_ok=True)
+    numbers = np.random.default_rng(4).integers(1, 9000, (bands, 8, 9)).astype(np.int16)
+    numbers[:, 0, 0] = 0
+    profile: dict[str, Any] = {"driver": "GTiff", "width": 9, "height": 8, "dtype": "int16"}
+    if level != "L1B":
+        profile |= {"crs": "EPSG:32632", "transform": Affine(30, 0, 6e5, 0, -30, 5.3e6)}
+    parts = {"_VNIR": slice(0, 3), "_SWIR": slice(3, bands)} if split else {"": slice(0, bands)}
+    for part, own in parts.items():
+        end = ".TIF" if sensor == "EnMAP" else ".tif"
+        path = folder / f"{stem}-SPECTRAL_IMAGE{part}{end}"
+        with rasterio.open(path, "w", count=len(numbers[own]), **profile) as image:
+            image.write(numbers[own])
+    xml = folder / f"{stem}-METADATA.{'XML' if sensor == 'EnMAP' else 'xml'}"
+    xml.write_text(_xml(sensor, level, bands, split=split), encoding="utf-8")
+    return xml
+
+
+def _xml(sensor: str, level: str, bands: int, *, split: bool) -> str:
+    gain, offset, width = {
+        "EnMAP": ("GainOfBand", "OffsetOfBand", "FWHMOfBand"),
+        "DESIS": ("gainOfBand", "offsetOfBand", "wavelengthWidthOfBand"),
+    }[sensor]
+    item = {"EnMAP": "bandID", "DESIS": "band"}[sensor]
+    each = "".join(
+        f'<{item} number="{n + 1}"><wavelengthCenterOfBand>{423.03 + 20 * n:.2f}'
+        f"</wavelengthCenterOfBand><{width}>6.93</{width}><{gain}>0.0001</{gain}>"
+        f"<{offset}>{0.001 * n:g}</{offset}></{item}>"
+        for n in range(bands)
+    )
+    sun = {
+        "EnMAP": "<sunElevationAngle><center>63.04</center></sunElevationAngle>"
+        "<sunAzimuthAngle><center>149.11</center></sunAzimuthAngle>",
+        "DESIS": "<sunZenithAngle>26.96</sunZenithAngle><sunAzimuthAngle>149.11</sunAzimuthAngle>",
+    }[sensor]
+    terms = "".join(
+        f"<{side}_{what}_{n:02}>{n / 7:.3f}</{side}_{what}_{n:02}>"
+        for side in ("ROW", "COL")
+        for what in ("NUM", "DEN")
+        for n in range(1, 21)
+    )
+    scales = "".join(
+        f"<{name}_OFF>{value}</{name}_OFF><{name}_SCALE>{value}</{name}_SCALE>"
+        for name, value in (("ROW", 4), ("COL", 4.5), ("LAT", 47.6), ("LONG", 10.9), ("HEIGHT", 9))
+    )
+    rpcs = f"<RPC>{f'<bandID>{scales}{terms}</bandID>' * bands}</RPC>" if split else ""
+    channels = "<vnir><channels>3</channels></vnir>" if split else ""
+    return (
+        f"<level_X><metadata><schema><processingLevel>{level}</processingLevel></schema></metadata>"
+        "<base><temporalCoverage><startTime>2017-06-26T10:20:20.999936Z</startTime>"
+        f"</temporalCoverage><level>{level}</level></base><specific>"
+        "<vnirProductQuality><expectedChannelsList>1,2,3</expectedChannelsList>"
+        "<missingChannelsList>2</missingChannelsList></vnirProductQuality>"
+        f"<backgroundValue>0</backgroundValue>{sun}"
+        f"<bandCharacterisation>{each}</bandCharacterisation></specific><product><image>{channels}"
+        f"</image><navigation>{rpcs}</navigation></product></level_X>"
+    )
+
+
+def write_all(here: Path) -> None:
+    """One of each, by the names that archives give them."""
+    write_emit(here / "EMIT_L2A_RFL_001_20220827T060753_2223904_013.nc", every=24)
+    write_prisma(here / "PRS_L2D_STD_20240402102837_20240402102842_0001.he5")
+    write_neon(here / "NEON_D17_SJER_DP3_257000_4112000_reflectance.h5")
+    write_tanager(here / "20250504_092952_87_4001_ortho_sr_hdf5.h5")
+    write_aviris(here / "AV320240905t181848_000_L2A_OE_f576f24d_RFL_ORT.nc")
+    write_pace(here / "PACE_OCI.20240701T175112.L2.SFREFL.V3_1.nc")
+    write_dlr(here / "ENMAP01-____L2A-DT0000326721_20170626T102020Z_001_V000204")
+    write_dlr(here / "DESIS-HSI-L2A-DT0000326721_001-20170626T102020-V0210", sensor="DESIS")
+
+
+if __name__ == "__main__":
+    Path("products").mkdir(exist_ok=True)
+    write_all(Path("products"))

@@ -7,8 +7,12 @@ from hsisr.errors import InputDataError, UsageError
 from hsisr.io.base import Scene
 from hsisr.io.products.cf import open_cf
 from hsisr.io.products.emit import is_emit, open_emit
+from hsisr.io.products.grouped import is_aviris, is_pace, open_aviris, open_pace
 from hsisr.io.products.hdf import HdfFile
+from hsisr.io.products.neon import is_neon, open_neon
 from hsisr.io.products.netcdf_writer import SOURCE
+from hsisr.io.products.prisma import is_prisma, open_prisma
+from hsisr.io.products.tanager import is_tanager, open_tanager
 
 
 def open_hdf(path: Path, *, variable: str | None, axes: str | None) -> Scene:
@@ -54,5 +58,12 @@ def _open(path: Path, file: HdfFile, variable: str | None, axes: str | None) -> 
     return open_cf(path, file, variable, axes)
 
 
-_PRODUCTS: Final = ((is_emit, open_emit),)
+_PRODUCTS: Final = (
+    (is_emit, open_emit),
+    (is_prisma, open_prisma),
+    (is_tanager, open_tanager),
+    (is_neon, open_neon),
+    (is_aviris, open_aviris),
+    (is_pace, open_pace),
+)
 """How each product is recognised, and what opens it."""

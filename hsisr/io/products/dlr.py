@@ -1,0 +1,338 @@
+"""EnMAP and DESIS as DLR delivers them: a METADATA.XML beside GeoTIFFs, in a folder or a ZIP.
+
+The XML file, the folder, the ZIP and the spectral image all open the same scene. Sources: EnMAP
+Product Specification (EN-PCV-ICD-2009-2, schema metadata_Lx 00.02.00 and later); DESIS product
+specification (PGS-DESIS), whose XML names the same facts a little differently.
+"""
+
+import re
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+from xml.etree import ElementTree as ET
+
+import numpy.typing as npt
+
+from hsisr.errors import InputDataError, UsageError
+from hsisr.io.delegating import DelegatingScene
+from hsisr.io.geotiff.reader import RasterScene, open_dataset, refuse_unusable
+from hsisr.io.products.fields import product_header, refuse_level, require_rising
+from hsisr.scene.georeference import Georeference
+from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.quantisation import StoredNumbers
+from hsisr.scene.spectral_axis import SpectralAxis
+from hsisr.tiling.windows import Window
+
+_METADATA: Final = re.compile(r"(?i)(^|[-_])METADATA\.XML$")
+_IMAGE: Final = re.compile(r"(?i)-SPECTRAL_IMAGE(_(?P<detector>VNIR|SWIR))?\.TIFF?$")
+_LEVEL: Final = re.compile(r"L[0-2][A-D]?(?=-DT|-|_)")
+_BANDS: Final = "specific/bandCharacterisation"
+_MOST_XML: Final = 2**26
+_RPC: Final = {"ROW": "LINE", "COL": "SAMP", "LAT": "LAT", "LONG": "LONG", "HEIGHT": "HEIGHT"}
+"""EnMAP's names in rational polynomials, and GDAL's."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Package:
+    """A delivered product: its XML, and its images by the names that GDAL opens them by."""
+
+    sensor: str
+    root: ET.Element
+    images: dict[str, tuple[str, int]]
+    """By detector (VNIR, SWIR; "" for both in one): GDAL's name, and bytes of the file."""
+    name: str
+    """Of the XML file."""
+
+    def text(self, path: str) -> str | None:
+        """The text of an element; None if there is none."""
+        found = self.root.findtext(path)
+        return found.strip() if found and found.strip() else None
+
+    def number(self, path: str) -> float | None:
+        """The same as a number."""
+        text = self.text(path)
+        try:
+            return None if text is None else float(text)
+        except ValueError as error:
+            raise InputDataError(f"{self.name}: {path} is {text!r}, expected a number") from error
+
+    def each(self, *names: str) -> tuple[float, ...] | None:
+        """A number for each band, under the first of the names that the XML has."""
+        bands = self.root.findall(f"{_BANDS}/*")
+        for name in names:
+            texts = [band.findtext(name) for band in bands]
+            if texts and all(texts):
+                try:
+                    return tuple(float(text) for text in texts if text)
+                except ValueError as error:
+                    raise InputDataError(f"{self.name}: {name}: {error}") from error
+        return None
+
+
+class DlrScene(DelegatingScene):
+    """A spectral image with what the XML beside it says."""
+
+    def __init__(self, scene: RasterScene, metadata: SceneMetadata, sensor: str) -> None:
+        """`scene` is the image alone; closing this closes it."""
+        super().__init__(scene)
+        self.metadata, self.format = metadata, sensor
+
+    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
+        """See `Scene.read_stored`."""
+        return self._scene.read_stored(window, bands)
+
+    def nodata_of(self, band: int) -> float | None:
+        """The image's own nodata, else the background value of the XML."""
+        own = self._scene.nodata_of(band)
+        return self.metadata.stored.nodata if own is None else own
+
+
+def is_dlr(path: Path, start: bytes) -> bool:
+    """True for the XML, the spectral image beside one, or a folder or ZIP with both."""
+    if path.is_dir():
+        return sum(bool(_METADATA.search(p.name)) for p in path.iterdir() if p.is_file()) == 1
+    if _IMAGE.search(path.name):
+        return _beside(path) is not None
+    if start.startswith(b"PK\3\4"):
+        return any(_METADATA.search(name) for name in _zip_sizes(path))
+    return bool(_METADATA.search(path.name))
+
+
+def open_dlr(path: Path, *, variable: str | None = None) -> DlrScene:
+    """Open an EnMAP or DESIS product.
+
+    Args:
+        path: The XML, the spectral image, the folder or the ZIP.
+        variable: VNIR or SWIR, for products that keep them apart (EnMAP L1B).
+
+    Raises:
+        InputDataError: A part is missing or empty, or the XML does not fit the image.
+        UsageError: There is no such detector.
+    """
+    package = _package(path)
+    level = _level(package)
+    refuse_level(level, product=package.sensor, expected="L1B, L1C or L2A")
+    detector = _detector(path, package, variable)
+    name, size = package.images[detector]
+    if not size:
+        raise InputDataError(f"the image {PurePosixPath(name).name} is empty; copy it again")
+    dataset = open_dataset(name, drivers=["GTiff"])
+    try:
+        refuse_unusable(dataset)
+        scene = RasterScene(path, dataset)
+        metadata = _metadata(package, scene.metadata, level, detector)
+    except BaseException:
+        dataset.close()
+        raise
+    return DlrScene(scene, metadata, package.sensor)
+
+
+def _package(path: Path) -> _Package:
+    if path.is_file() and zipfile.is_zipfile(path):
+        sizes = _zip_sizes(path)
+        xml = _only([name for name in sizes if _METADATA.search(name)], path.name)
+        with zipfile.ZipFile(path) as archive:
+            text = archive.read(xml) if sizes[xml] <= _MOST_XML else b""
+        folder = xml.rpartition("/")[0]
+        images = {
+            f"/vsizip/{{{path.resolve()}}}/{name}": size
+            for name, size in sizes.items()
+            if name.rpartition("/")[0] == folder
+        }
+    else:
+        beside = path if path.is_dir() else path.parent
+        found = _beside(path)
+        if found is None:
+            raise InputDataError(f"found no METADATA.XML in {beside.name}, expected one")
+        xml, text = found.name, found.read_bytes() if found.stat().st_size <= _MOST_XML else b""
+        stem = _METADATA.sub("", xml)
+        own = (file for file in sorted(beside.iterdir()) if file.name.startswith(stem))
+        images = {str(file): file.stat().st_size for file in own}
+    root = _parsed(text, xml)
+    sensor = "DESIS" if "DESIS" in PurePosixPath(xml).name.upper() else "EnMAP"
+    named = {
+        (match["detector"] or "").upper(): (name, size)
+        for name, size in images.items()
+        if (match := _IMAGE.search(name))
+    }
+    if not named:
+        raise InputDataError(f"found no SPECTRAL_IMAGE beside {xml}, expected its GeoTIFF")
+    return _Package(sensor, root, named, PurePosixPath(xml).name)
+
+
+def _beside(path: Path) -> Path | None:
+    """The XML of a product: itself, in a folder, or beside an image of the same name."""
+    if path.is_file() and _METADATA.search(path.name):
+        return path
+    folder = path if path.is_dir() else path.parent
+    found = [file for file in folder.iterdir() if _METADATA.search(file.name) and file.is_file()]
+    if path.is_file():
+        stem = _IMAGE.sub("", path.name)
+        found = [file for file in found if file.name.startswith(stem)]
+    return found[0] if len(found) == 1 else None
+
+
+def _zip_sizes(path: Path) -> dict[str, int]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {entry.filename: entry.file_size for entry in archive.infolist()}
+    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise InputDataError(f"not a whole ZIP file ({error})") from error
+
+
+def _only(names: Sequence[str], where: str) -> str:
+    if len(names) != 1:
+        raise InputDataError(
+            f"found {len(names)} files METADATA.XML in {where}, expected the one of a product; "
+            "unpack it and name a product's folder"
+        )
+    return names[0]
+
+
+def _parsed(text: bytes, name: str) -> ET.Element:
+    if not text or b"<!DOCTYPE" in text or b"<!ENTITY" in text:
+        raise InputDataError(f"{name} is empty, too large, or defines entities; expected plain XML")
+    try:
+        return ET.fromstring(text)  # noqa: S314 - entities were refused
+    except (ET.ParseError, ValueError) as error:
+        raise InputDataError(f"{name} is no whole XML ({error}); copy it again") from error
+
+
+def _level(package: _Package) -> str:
+    said = package.text("metadata/schema/processingLevel") or package.text("base/level")
+    found = _LEVEL.search(package.name)
+    level = said or (found[0] if found else "")
+    if not level:
+        raise InputDataError(f"{package.name} names no processing level, expected L1B, L1C or L2A")
+    return level
+
+
+def _detector(path: Path, package: _Package, variable: str | None) -> str:
+    """Which image is meant: by name, by the image that the user named, or the only one."""
+    match = _IMAGE.search(path.name)
+    wanted = (variable or (match["detector"] if match else None) or "").upper()
+    if wanted in package.images:
+        return wanted
+    there = ", ".join(sorted(package.images))
+    if wanted:
+        raise UsageError(f"--variable {wanted}: no such image; there are {there or 'one alone'}")
+    if len(package.images) == 1:
+        return next(iter(package.images))
+    raise InputDataError(
+        f"found the images {there} in sensor geometry, which do not show the same pixels; choose "
+        "one with --variable VNIR or SWIR"
+    )
+
+
+def _metadata(package: _Package, image: SceneMetadata, level: str, detector: str) -> SceneMetadata:
+    """What is known of the image, the XML's words first."""
+    part = _part(package, detector, image.bands)
+    own = slice(part.start, part.stop)
+    wavelengths = package.each("wavelengthCenterOfBand")
+    fwhm = package.each("FWHMOfBand", "wavelengthWidthOfBand")
+    gains, offsets = (
+        package.each("GainOfBand", "gainOfBand"),
+        package.each("OffsetOfBand", "offsetOfBand"),
+    )
+    if wavelengths is None or gains is None or offsets is None:
+        raise InputDataError(
+            f"{package.name} lacks wavelength, gain or offset of a band in {_BANDS}, expected them "
+            "for each"
+        )
+    require_rising(wavelengths[own], where=package.name)
+    bands, background = image.bands, package.number("specific/backgroundValue")
+    radiance = level.startswith("L1")
+    kind = "radiance" if radiance else "reflectance"
+    zenith, elevation = (
+        package.number("specific/sunZenithAngle"),
+        package.number("specific/sunElevationAngle/center"),
+    )
+    azimuths = ("specific/sunAzimuthAngle/center", "specific/sunAzimuthAngle")
+    azimuth = next((a for p in azimuths if (a := package.number(p)) is not None), None)
+    return replace(
+        image,
+        stored=StoredNumbers(
+            dtype=image.stored.dtype,
+            nodata=background if image.stored.nodata is None else image.stored.nodata,
+            scales=gains[own],
+            offsets=offsets[own],
+            units=(("W m-2 sr-1 nm-1" if package.sensor == "EnMAP" else "mW cm-2 sr-1 um-1"),)
+            * bands
+            if radiance
+            else None,
+        ),
+        spectral_axis=SpectralAxis(
+            count=bands,
+            wavelengths_nm=wavelengths[own],
+            fwhm_nm=None if fwhm is None else fwhm[own],
+            good=_good(package, detector, bands),
+        ),
+        georeference=_place(package, image.georeference, part),
+        header={
+            **image.header,
+            **product_header(
+                product=f"{package.sensor} {level} {kind}",
+                level=level,
+                sensor=package.sensor,
+                acquired=package.text("base/temporalCoverage/startTime"),
+                sun_azimuth=azimuth,
+                sun_elevation=90 - zenith
+                if elevation is None and zenith is not None
+                else elevation,
+            ),
+        },
+        band_tags=(),
+    )
+
+
+def _part(package: _Package, detector: str, bands: int) -> range:
+    """Which of the bands in the XML are those of the image."""
+    count = len(package.root.findall(f"{_BANDS}/*"))
+    vnir = int(package.number("product/image/vnir/channels") or 0)
+    part = {"VNIR": range(vnir), "SWIR": range(vnir, count)}.get(detector, range(count))
+    if len(part) != bands:
+        raise InputDataError(
+            f"the image has {bands} bands and {package.name} describes {len(part)}; they do not "
+            "belong together"
+        )
+    return part
+
+
+def _good(package: _Package, detector: str, bands: int) -> tuple[bool, ...]:
+    """False for the channels that the XML calls missing; it numbers the bands of both detectors."""
+    bad: set[int] = set()
+    for side in ("vnir", "swir"):
+        quality = f"specific/{side}ProductQuality"
+        missing = _numbers(package.text(f"{quality}/missingChannelsList"))
+        if detector:
+            expected = _numbers(package.text(f"{quality}/expectedChannelsList"))
+            bad |= {
+                expected.index(n) for n in missing if n in expected and side.upper() == detector
+            }
+        else:
+            bad |= {n - 1 for n in missing}
+    return tuple(band not in bad for band in range(bands))
+
+
+def _numbers(text: str | None) -> list[int]:
+    return [int(part) for part in (text or "").split(",") if part.strip().isdecimal()]
+
+
+def _place(package: _Package, own: Georeference, part: range) -> Georeference:
+    """The image's map grid, else the rational polynomials of the band in the middle."""
+    if own.transform is not None or own.gcps or own.rpcs:
+        return own
+    found = package.root.findall("product/navigation/RPC/bandID")
+    if len(found) <= part[len(part) // 2]:
+        return own
+    said = {item.tag: (item.text or "").strip() for item in found[part[len(part) // 2]]}
+    rpcs: dict[str, str] = {}
+    for theirs, gdal in _RPC.items():
+        for what in ("OFF", "SCALE"):
+            rpcs[f"{gdal}_{what}"] = said.get(f"{theirs}_{what}", "")
+        for what in ("NUM", "DEN") if theirs in ("ROW", "COL") else ():
+            terms = [said.get(f"{theirs}_{what}_{n:02}", "") for n in range(1, 21)]
+            rpcs[f"{gdal}_{what}_COEFF"] = " ".join(terms) if all(terms) else ""
+    return replace(own, rpcs=rpcs) if all(rpcs.values()) else own

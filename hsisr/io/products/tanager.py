@@ -1,0 +1,180 @@
+"""Planet Tanager: basic (swath) and ortho (grid) radiance and surface reflectance, HDF-EOS5.
+
+Axes (bands, rows, cols); wavelengths, widths and good bands are attributes of the cube. The place
+is in the JSON attribute `Planet_Ortho_Framing`, else in StructMetadata. Source: Tanager Product
+Specification, Planet, November 2025, section 3.6.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from affine import Affine
+
+from hsisr.errors import InputDataError
+from hsisr.io.products.fields import (
+    crs_of_epsg,
+    product_header,
+    require_rising,
+    swath_georeference,
+)
+from hsisr.io.products.hdf import HdfFile, HdfScene, only_source
+from hsisr.scene.geolocation import Geolocation
+from hsisr.scene.georeference import Georeference
+from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.quantisation import StoredNumbers
+from hsisr.scene.spectral_axis import SpectralAxis
+
+_SWATH, _GRID = "HDFEOS/SWATHS/HYP", "HDFEOS/GRIDS/HYP"
+_CUBES: Final = ("surface_reflectance", "toa_radiance")
+_FILL: Final = -9999.0
+_STRUCTURE: Final = "HDFEOS INFORMATION/StructMetadata.0"
+
+
+def is_tanager(file: HdfFile) -> bool:
+    """True for a swath or a grid of that name."""
+    return _SWATH in file or _GRID in file
+
+
+def open_tanager(path: Path, file: HdfFile, variable: str | None) -> HdfScene:
+    """Open radiance or surface reflectance.
+
+    Args:
+        path: What the user named.
+        file: The open file; closing the scene closes it.
+        variable: One of the data fields; None: the reflectance, else the radiance.
+
+    Raises:
+        InputDataError: The cube, its wavelengths or its place are missing.
+    """
+    group = _GRID if _GRID in file else _SWATH
+    fields = f"{group}/Data Fields"
+    name = variable or next((n for n in _CUBES if f"{fields}/{n}" in file), _CUBES[0])
+    cube = file.dataset(f"{fields}/{name}")
+    if len(cube.shape) != 3:
+        raise InputDataError(f"array {cube.name} has the shape {cube.shape}, expected 3 axes")
+    bands, rows, cols = cube.shape
+    said = file.attributes(f"{fields}/{name}")
+    grid = _grid(file, group, rows, cols) if group == _GRID else None
+    places = None if grid is not None else _geolocation(file, rows, cols)
+    middle = rows // 2, cols // 2
+    zenith, azimuth = (_at(file, f"{fields}/sun_{a}", middle) for a in ("zenith", "azimuth"))
+    radiance = name == "toa_radiance"
+    metadata = SceneMetadata(
+        rows=rows,
+        cols=cols,
+        stored=StoredNumbers(
+            dtype=np.dtype(cube.dtype).newbyteorder("="),
+            nodata=float(said.get("_FillValue", _FILL)),
+            units=("W m-2 sr-1 um-1",) * bands if radiance else None,
+        ),
+        spectral_axis=_axis(said, bands),
+        georeference=grid or swath_georeference(places),
+        geolocation=places,
+        header=product_header(
+            product=f"Tanager {'ortho' if grid else 'basic'} {name}",
+            level="ortho" if grid else "basic",
+            sensor="Tanager",
+            acquired=_time(file, fields, rows, cols),
+            sun_azimuth=azimuth,
+            sun_elevation=None if zenith is None else 90 - zenith,
+        ),
+    )
+    flags = f"{fields}/nodata_pixels"
+    lost = file.dataset(flags, (rows, cols)) if flags in file else None
+    return HdfScene(
+        path,
+        file,
+        "Tanager",
+        *only_source(cube, "brc"),
+        metadata,
+        None if lost is None else lambda place: lost[place] != 1,
+    )
+
+
+def _axis(said: Any, bands: int) -> SpectralAxis:
+    found: dict[str, tuple[float, ...] | None] = {}
+    for name in ("wavelengths", "fwhm", "good_wavelengths"):
+        values = np.ravel(said.get(name, ()))
+        if len(values) not in (0, bands):
+            raise InputDataError(f"attribute {name} has {len(values)} entries for {bands} bands")
+        found[name] = tuple(float(str(value)) for value in values) or None
+    wavelengths, good = found["wavelengths"], found["good_wavelengths"]
+    if wavelengths is None:
+        raise InputDataError("found no attribute wavelengths of the cube, expected one")
+    require_rising(wavelengths, where="wavelengths")
+    return SpectralAxis(
+        count=bands,
+        wavelengths_nm=wavelengths,
+        fwhm_nm=found["fwhm"],
+        good=None if good is None else tuple(flag == 1 for flag in good),
+    )
+
+
+def _grid(file: HdfFile, group: str, rows: int, cols: int) -> Georeference:
+    for where in (group, f"{group}/Data Fields", "/"):
+        text = file.text("Planet_Ortho_Framing", where)
+        if text is not None:
+            return _framed(text, rows, cols)
+    text = file.texts(_STRUCTURE)[0]
+    west, north, east, south = (
+        number
+        for corner in ("UpperLeftPointMtrs", "LowerRightMtrs")
+        for number in _pair(text, corner)
+    )
+    code = file.attributes(group).get("epsg_code")
+    transform = Affine((east - west) / cols, 0, west, 0, (south - north) / rows, north)
+    return Georeference(crs_wkt=crs_of_epsg(code), transform=transform)
+
+
+def _framed(text: str, rows: int, cols: int) -> Georeference:
+    try:
+        said = json.loads(text)
+        transform = Affine.from_gdal(*(float(number) for number in said["geotransform"]))
+        size = int(said["rows"]), int(said["cols"])
+        crs = crs_of_epsg(said["epsg_code"])
+    except (ValueError, TypeError, LookupError) as error:
+        raise InputDataError(
+            f"Planet_Ortho_Framing is {text[:80]!r}, expected JSON with epsg_code, rows, cols and "
+            "geotransform"
+        ) from error
+    if size != (rows, cols):
+        raise InputDataError(f"Planet_Ortho_Framing is for {size} pixels, found {(rows, cols)}")
+    return Georeference(crs_wkt=crs, transform=transform)
+
+
+def _pair(text: str, name: str) -> tuple[float, float]:
+    match = re.search(rf"{name}=\(([-+\d.eE]+),([-+\d.eE]+)\)", text)
+    if match is None:
+        raise InputDataError(f"StructMetadata names no {name}, expected a corner of the grid")
+    return float(match[1]), float(match[2])
+
+
+def _geolocation(file: HdfFile, rows: int, cols: int) -> Geolocation:
+    fields = f"{_SWATH}/Geolocation Fields"
+    return Geolocation(
+        longitude=file.degrees(f"{fields}/Longitude", (rows, cols), 180),
+        latitude=file.degrees(f"{fields}/Latitude", (rows, cols), 90),
+    )
+
+
+def _at(file: HdfFile, name: str, place: tuple[int, int]) -> float | None:
+    """A number in the middle of the scene, if there is one."""
+    if name not in file:
+        return None
+    value = float(file.dataset(name)[place])
+    return value if np.isfinite(value) and value != _FILL else None
+
+
+def _time(file: HdfFile, fields: str, rows: int, cols: int) -> str | None:
+    """UTC of the first line, of an ortho product that of the middle; seconds since 1970."""
+    lines = f"{_SWATH}/Geolocation Fields/Time"
+    if lines in file:
+        seconds = float(np.ravel(file.numbers(lines))[0])
+    else:
+        seconds = _at(file, f"{fields}/time", (rows // 2, cols // 2)) or float("nan")
+    if not 0 < seconds < 1e11:
+        return None
+    return str(np.datetime64(round(seconds * 1e3), "ms"))

@@ -1,0 +1,426 @@
+"""Products of other sensors than EMIT: fields and pixels, as other readers see the same files."""
+
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import rasterio
+
+from hsisr.io.open import find_scenes, open_scene
+from tests.products import fixtures
+from tests.program import hsisr
+
+xarray = pytest.importorskip("xarray")
+
+
+@dataclass(frozen=True)
+class Product:
+    """A fixture, and what is right for it."""
+
+    write: Callable[[Path], Any]
+    name: str
+    format: str
+    told: dict[str, str | None]
+    cube: Callable[[Path], Any]
+    """Numbers (bands, rows, cols) by another reader."""
+    wavelengths: Any
+    nodata: float | None
+    scale: float | None = None
+    offset: float | None = None
+    corner: tuple[int, float, float, float] | None = None
+    """EPSG code, x and y of the upper left corner, pixel size; None: a swath."""
+    bad: list[int] | None = None
+    output: str = ".tif"
+
+
+def fact(name: str, level: str, sensor: str, acquired: str | None, *sun: str) -> Any:
+    keys = ("name", "level", "sensor", "acquired", "sun_azimuth", "sun_elevation")
+    return dict(zip(keys, (name, level, sensor, acquired, *(sun or (None, None))), strict=True))
+
+
+def prisma_by_h5py(path: Path) -> Any:
+    with h5py.File(path) as file:
+        swath = next(iter(file["HDFEOS/SWATHS"].values()))["Data Fields"]
+        vnir, swir = swath["VNIR_Cube"][()], swath["SWIR_Cube"][()]
+    kept = fixtures.PRISMA_VNIR[3:] < 942.96
+    both = np.concatenate([vnir[:, 3:][:, kept][:, ::-1], swir[:, :-2][:, ::-1]], axis=1)
+    return both.transpose(1, 0, 2)
+
+
+PRISMA = np.sort(
+    np.concatenate(
+        [
+            fixtures.PRISMA_VNIR[(fixtures.PRISMA_VNIR > 0) & (fixtures.PRISMA_VNIR < 942.96)],
+            fixtures.PRISMA_SWIR[fixtures.PRISMA_SWIR > 0],
+        ]
+    )
+)
+
+
+def image_by_rasterio(path: Path) -> Any:
+    folder = path if path.is_dir() else path.parent
+    with rasterio.open(next(f for f in folder.iterdir() if "SPECTRAL" in f.name)) as image:
+        return image.read()
+
+
+def by_h5py(name: str, *axes: int) -> Callable[[Path], Any]:
+    def read(path: Path) -> Any:
+        with h5py.File(path) as file:
+            return file[name][()].transpose(axes)
+
+    return read
+
+
+def by_xarray(group: str, name: str, *axes: str) -> Callable[[Path], Any]:
+    def read(path: Path) -> Any:
+        with xarray.open_dataset(path, group=group, mask_and_scale=False) as file:
+            return file[name].transpose(*axes).to_numpy()
+
+    return read
+
+
+DLR = 423.03 + 20 * np.arange(5)
+TIME = "2017-06-26T10:20:20.999936Z"
+TANAGER = "2025-05-04T09:29:52.500Z"
+HYP = "HDFEOS/{}/HYP/Data Fields/surface_reflectance"
+PRODUCTS = {
+    "prisma-l2d": Product(
+        fixtures.write_prisma,
+        "PRS_L2D.he5",
+        "PRISMA",
+        fact(
+            "PRISMA L2D reflectance",
+            "L2D",
+            "PRISMA",
+            "2024-04-02T10:28:37.932000Z",
+            "161.25",
+            "40.5",
+        ),
+        prisma_by_h5py,
+        PRISMA,
+        0,
+        1.3 / 65535,
+        -0.1,
+        (32632, 600_000, 5_949_990, 30),
+        output=".nc",
+    ),
+    "prisma-l1": Product(
+        lambda path: fixtures.write_prisma(path, level="L1"),
+        "PRS_L1.he5",
+        "PRISMA",
+        fact("PRISMA L1 radiance", "L1", "PRISMA", "2024-04-02T10:28:37.932000Z", "161.25", "40.5"),
+        prisma_by_h5py,
+        PRISMA,
+        None,
+        0.01,
+        0,
+    ),
+    "enmap": Product(
+        fixtures.write_dlr,
+        "enmap",
+        "EnMAP",
+        fact("EnMAP L2A reflectance", "L2A", "EnMAP", TIME, "149.11", "63.04"),
+        image_by_rasterio,
+        DLR,
+        0,
+        0.0001,
+        0,
+        (32632, 600_000, 5_300_000, 30),
+        [2],
+        ".hdr",
+    ),
+    "desis": Product(
+        lambda path: fixtures.write_dlr(path, sensor="DESIS", level="L1C"),
+        "desis",
+        "DESIS",
+        fact("DESIS L1C radiance", "L1C", "DESIS", TIME, "149.11", "63.04"),
+        image_by_rasterio,
+        DLR,
+        0,
+        0.0001,
+        0,
+        (32632, 600_000, 5_300_000, 30),
+        [2],
+    ),
+    "neon": Product(
+        fixtures.write_neon,
+        "NEON_D17_SJER_DP1_20190607_160559_reflectance.h5",
+        "NEON AOP",
+        fact(
+            *("NEON AOP L1 reflectance", "L1", "NEON Imaging Spectrometer"),
+            *("2019-06-07T16:05:59Z", "163.5", "58.75"),
+        ),
+        by_h5py("SJER/Reflectance/Reflectance_Data", 2, 0, 1),
+        np.linspace(383.9, 2511.9, 10),
+        -9999,
+        0.0001,
+        None,
+        (32611, 257_000, 4_112_000, 1),
+        [7],
+    ),
+    "tanager-ortho": Product(
+        fixtures.write_tanager,
+        "ortho_sr.h5",
+        "Tanager",
+        fact("Tanager ortho surface_reflectance", "ortho", "Tanager", TANAGER, "120.25", "49.5"),
+        by_h5py(HYP.format("GRIDS"), 0, 1, 2),
+        np.linspace(376.4, 2499, 6),
+        -9999,
+        corner=(32613, 503_220, 4_410_990, 30),
+        bad=[3, 5],
+    ),
+    "tanager-basic": Product(
+        lambda path: fixtures.write_tanager(path, ortho=False),
+        "basic_sr.h5",
+        "Tanager",
+        fact("Tanager basic surface_reflectance", "basic", "Tanager", TANAGER, "120.25", "49.5"),
+        by_h5py(HYP.format("SWATHS"), 0, 1, 2),
+        np.linspace(376.4, 2499, 6),
+        -9999,
+        bad=[3, 5],
+    ),
+    "aviris-3": Product(
+        fixtures.write_aviris,
+        "AV320240905t181848_000_L2A_OE_RFL_ORT.nc",
+        "AVIRIS",
+        fact("AVIRIS-3 L2A reflectance", "L2A", "AVIRIS-3", "2024-09-05T18:18:48Z"),
+        by_xarray("reflectance", "reflectance", "wavelength", "northing", "easting"),
+        np.linspace(390, 2490, 5),
+        -9999,
+        corner=(32611, 395_000, 3_778_005, 5),
+        output=".nc",
+    ),
+    "pace": Product(
+        fixtures.write_pace,
+        "PACE_OCI.L2.SFREFL.nc",
+        "PACE OCI",
+        fact("PACE OCI L2 rhos", "L2", "OCI", "2024-07-01T17:51:12.345Z"),
+        by_xarray(
+            "geophysical_data", "rhos", "wavelength_3d", "number_of_lines", "pixels_per_line"
+        ),
+        [346, 442, 555, 670, 865, 2258],
+        -32767,
+        2e-5,
+        0.5,
+        output=".nc",
+    ),
+}
+
+
+@pytest.fixture(params=PRODUCTS)
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Product]:
+    product = PRODUCTS[request.param]
+    product.write(tmp_path / product.name)
+    return tmp_path / product.name, product
+
+
+def test_fields_and_pixels_are_those_of_the_file(case: tuple[Path, Product]) -> None:
+    path, product = case
+    told = json.loads(hsisr("info", path, "--json").stdout)
+    cube = product.cube(path)
+    assert told["format"] == product.format
+    assert told["product"] == product.told
+    assert [told["bands"], told["rows"], told["cols"]] == list(cube.shape)
+    assert told["dtype"] == str(cube.dtype)
+    assert told["nodata"] == product.nodata
+    assert told["bad_bands"] == product.bad
+    np.testing.assert_allclose(told["wavelengths_nm"], product.wavelengths, rtol=1e-6)
+    for key, value in (("scales", product.scale), ("offsets", product.offset)):
+        found = told[key] and told[key][0]
+        assert found == (None if value is None else pytest.approx(value, rel=1e-5))
+    with open_scene(path) as scene:
+        np.testing.assert_array_equal(scene.read_stored(window(scene), range(len(cube))), cube)
+
+
+def window(scene: Any) -> Any:
+    from hsisr.tiling.windows import Window
+
+    return Window(0, 0, scene.metadata.rows, scene.metadata.cols)
+
+
+def test_outputs_lie_where_the_product_does(case: tuple[Path, Product], tmp_path: Path) -> None:
+    path, product = case
+    suffix, out = product.output, tmp_path / f"out{product.output}"
+    done = hsisr("upscale", path, "-o", out, "-s", 2, "-m", "bicubic")
+    assert done.exit_code == 0, done.stderr
+    cube = product.cube(path)
+    told = json.loads(hsisr("info", out, "--json").stdout)
+    assert told["product"] == product.told
+    np.testing.assert_allclose(told["wavelengths_nm"], product.wavelengths, rtol=1e-6)
+    assert told["scales"] == json.loads(hsisr("info", path, "--json").stdout)["scales"]
+    name = {".tif": out, ".hdr": out.with_suffix(".img"), ".nc": f"netcdf:{out}:data"}[suffix]
+    with rasterio.open(name) as image:
+        assert (image.count, *image.shape) == (len(cube), *(2 * n for n in cube.shape[1:]))
+        if product.corner is not None:
+            code, x, y, side = product.corner
+            assert image.crs == rasterio.CRS.from_epsg(code)
+            assert (image.transform.c, image.transform.f) == (x, y)
+            assert (image.transform.a, image.transform.e) == (side / 2, -side / 2)
+        elif suffix == ".nc":
+            assert image.tags(ns="GEOLOCATION")["X_DATASET"].endswith("longitude")
+        else:
+            assert len(image.gcps[0]) > 10
+            assert (tmp_path / "out.lonlat.tif").is_file()
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", [2, 4])
+def test_the_default_network_takes_every_product(
+    case: tuple[Path, Product], scale: int, tmp_path: Path
+) -> None:
+    done = hsisr("upscale", case[0], "-o", tmp_path / "out.tif", "-s", scale)
+    assert done.exit_code == 0, done.stderr
+
+
+def test_a_turned_grid_of_aviris_stays_turned(tmp_path: Path) -> None:
+    path = tmp_path / "AV320240905t181848_RFL_ORT.nc"
+    fixtures.write_aviris(path, turned=True)
+    assert hsisr("upscale", path, "-o", tmp_path / "o.tif", "-s", 2, "-m", "bicubic").exit_code == 0
+    with rasterio.open(tmp_path / "o.tif") as image:
+        expected = rasterio.Affine(2.45, 0.5, 395_000, 0.5, -2.45, 3_778_005)
+        assert image.transform.almost_equals(expected)
+
+
+def test_all_parts_of_an_enmap_product_open_the_same_scene(tmp_path: Path) -> None:
+    xml = fixtures.write_dlr(tmp_path / "enmap")
+    image = next(p for p in xml.parent.iterdir() if "SPECTRAL" in p.name)
+    with zipfile.ZipFile(tmp_path / "enmap.zip", "w") as archive:
+        for file in xml.parent.iterdir():
+            archive.write(file, f"delivered/{file.name}")
+    found = []
+    for path in (xml, xml.parent, image, tmp_path / "enmap.zip"):
+        with open_scene(path) as scene:
+            found.append((scene.metadata, scene.read().values.tolist()))
+    assert all(other == found[0] for other in found[1:])
+    assert find_scenes(tmp_path / "enmap") == [tmp_path / "enmap"]
+
+
+def test_enmap_l1b_keeps_its_detectors_apart(tmp_path: Path) -> None:
+    xml = fixtures.write_dlr(tmp_path / "enmap", level="L1B")
+    told = hsisr("info", xml)
+    assert (told.exit_code, told.stderr.count("\n")) == (3, 1)
+    assert "choose one with --variable VNIR or SWIR" in told.stderr
+    with open_scene(xml, variable="SWIR") as scene:
+        assert scene.metadata.spectral_axis.wavelengths_nm == (483.03, 503.03)
+        assert scene.metadata.georeference.rpcs["LINE_OFF"] == "4"
+        assert len(scene.metadata.georeference.rpcs["SAMP_DEN_COEFF"].split()) == 20
+
+
+def test_one_detector_of_prisma_has_all_its_bands(tmp_path: Path) -> None:
+    fixtures.write_prisma(tmp_path / "p.he5")
+    with open_scene(tmp_path / "p.he5", variable="vnir") as scene:
+        assert scene.metadata.bands == 9
+
+
+def reversed_list(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file.attrs["List_Cw_Swir"] = file.attrs["List_Cw_Swir"][::-1]
+
+
+def without_cube(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        del file["HDFEOS/SWATHS/PRS_L2D_HCO/Data Fields/SWIR_Cube"]
+
+
+def other_corner(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file.attrs["Product_LRcorner_easting"] = np.float32(601_234)
+
+
+def raw(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file.move("HDFEOS/SWATHS/PRS_L2D_HCO", "HDFEOS/SWATHS/PRS_L0_HCO")
+
+
+def truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:3000])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (reversed_list, "List_Cw_Swir, which falls: band 2 has"),
+        (without_cube, "found no array HDFEOS/SWATHS/PRS_L2D_HCO/Data Fields/SWIR_Cube"),
+        (other_corner, "expected 11 x 14 pixels of 30 m between them"),
+        (raw, "PRISMA of level L0 holds raw counts"),
+        (truncated, "it is truncated or damaged"),
+    ],
+)
+def test_bad_prisma_files_are_refused_in_one_line(
+    spoil: Callable[[Path], None], words: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "PRS.he5"
+    fixtures.write_prisma(path)
+    spoil(path)
+    told = hsisr("info", path)
+    assert (told.exit_code, told.stderr.count("\n")) == (3, 1)
+    assert words in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("L2A", "L0"), "EnMAP of level L0 holds raw counts"),
+        (("423.03", "923.03"), "expected rising wavelengths"),
+        (("<GainOfBand>0.0001</GainOfBand>", ""), "lacks wavelength, gain or offset"),
+        (("</level_X>", ""), "is no whole XML"),
+    ],
+)
+def test_bad_enmap_metadata_is_refused_in_one_line(
+    change: tuple[str, str], words: str, tmp_path: Path
+) -> None:
+    xml = fixtures.write_dlr(tmp_path / "enmap")
+    xml.write_text(xml.read_text().replace(*change))
+    told = hsisr("info", tmp_path / "enmap")
+    assert (told.exit_code, told.stderr.count("\n")) == (3, 1)
+    assert words in told.stderr
+
+
+@pytest.mark.shared
+def test_real_metadata_of_enmap_fits_an_image_of_its_size(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    """The XML is DLR's; its image was delivered empty, so other pixels are put in."""
+    given = shared_data / "formats/products/enmap/enmap_L2A_gtif_qualification.zip"
+    with zipfile.ZipFile(given) as archive:
+        archive.extractall(tmp_path)
+    folder = next(tmp_path.iterdir())
+    image = next(p for p in folder.iterdir() if p.name.endswith("-SPECTRAL_IMAGE.TIF"))
+    told = hsisr("info", folder)
+    assert "is empty; copy it again" in told.stderr
+    with rasterio.open(
+        image, "w", driver="GTiff", width=4, height=3, count=218, dtype="int16", nodata=-32768
+    ) as made:
+        made.write(np.ones((218, 3, 4), np.int16))
+    told = json.loads(hsisr("info", folder, "--json").stdout)
+    assert told["product"]["acquired"] == "2017-06-26T10:20:20.999936Z"
+    assert told["product"]["sun_elevation"] == "63.0384"
+    assert (told["wavelengths_nm"][0], told["fwhm_nm"][0]) == (423.03, 6.93)
+    assert (told["scales"][0], told["offsets"][0], told["nodata"]) == (0.0001, 0, -32768)
+    assert told["bad_bands"] == []
+
+
+@pytest.mark.shared
+def test_a_real_neon_cube_is_read(shared_data: Path) -> None:
+    path = shared_data / "formats/products/neonhs-ex.h5"
+    with open_scene(path) as scene, h5py.File(path) as file:
+        numbers = file["SJER/Reflectance/Reflectance_Data"][()]
+        np.testing.assert_array_equal(
+            scene.read_stored(window(scene), range(426)), numbers.transpose(2, 0, 1)
+        )
+        np.testing.assert_array_equal(
+            scene.metadata.spectral_axis.wavelengths_nm,
+            file["SJER/Reflectance/Metadata/Spectral_Data/Wavelength"][()],
+        )
+        assert scene.metadata.georeference.transform == rasterio.Affine(
+            1, 0, 257000, 0, -1, 4112000
+        )
