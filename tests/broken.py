@@ -213,7 +213,7 @@ ZOO = (
     Exhibit("a complex GeoTIFF", _complex_tiff, DATA, "complex64, expected integers or floats"),
     Exhibit("a netCDF product", _file("EMIT.nc", b"CDF\x01" + bytes(99)), DATA, "not supported"),
     Exhibit("an HDF5 product", _file("PRS.he5", b"\x89HDF\r\n\x1a\n"), DATA, "not supported"),
-    Exhibit("product metadata", _file("METADATA.XML", b"<a/>"), DATA, "not supported yet"),
+    Exhibit("product metadata", _file("METADATA.XML", b"<a/>"), DATA, "found no SPECTRAL_IMAGE beside"),
     Exhibit("a header without data", _header_alone, DATA, "no data file beside the header"),
     Exhibit("data without a header", _data_alone, DATA, "scene.img"),
     Exhibit("truncated ENVI data", _truncated_envi, DATA, "the file is truncated or the header"),

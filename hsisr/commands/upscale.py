@@ -252,6 +252,10 @@ def _run(
                 f"{job.scene.path}: changed while it was read, so nothing is written; run again "
                 "once it is whole"
             )
+        if not stitched.seen and "product" in job.scene.metadata.header:
+            raise InputDataError(
+                f"{job.scene.path}: no pixel is data, all are fill values; order the product again"
+            )
     return stitched.moved
 
 

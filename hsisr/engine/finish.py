@@ -53,6 +53,7 @@ class PanelFinisher:
         overflown: Callable[[tuple[int, ...], Observed], HsisrError],
     ) -> None:
         self.moved = 0
+        self.seen = False
         self._blocks = BlockWriter(writer, panel.start * plan.scale, panel.size * plan.scale)
         self._stored: StoredNumbers = writer.metadata.stored
         self._limits = storable_range(self._stored)
@@ -81,6 +82,7 @@ class PanelFinisher:
 
     def replay(self, pieces: Iterable[Piece], after: int) -> None:
         """Hand on a strip that was finished before."""
+        self.seen = True
         for piece in pieces:
             self._blocks.put(piece.numbers, band=piece.band, row=piece.row, mask=piece.mask)
         self._blocks.flush(after * self._plan.scale)
@@ -175,6 +177,7 @@ class PanelFinisher:
         seen = observed.values[own][:, *inside]
         valid = observed.valid[own][:, *inside]
         fine_valid = _repeated(valid, self._plan.scale)
+        self.seen = self.seen or bool(valid.any())
         try:
             if self._consistent:
                 values = self._agreed(bands, values, seen, valid)

@@ -30,6 +30,8 @@ class Stitched:
 
     moved: int
     """Valid numbers that did not fit the data type, or met nodata, and were moved."""
+    seen: bool = True
+    """False if no pixel of the scene is data."""
 
 
 def stitch(
@@ -62,7 +64,7 @@ def stitch(
         InputDataError: The scene cannot be read, or holds numbers that are too large.
         WeightsError: The network's values are not finite.
     """
-    moved = 0
+    moved, seen = 0, False
     overflown = functools.partial(overflow_error, scene, bands, plan)
     holes = HeapTrimmer()
     # one thread for all: memory that comes and goes in many threads is never given back
@@ -92,7 +94,8 @@ def stitch(
                     continue
                 advance(len(panel.segments) * len(plan.groups))
             moved += finisher.moved
-    return Stitched(moved)
+            seen |= finisher.seen
+    return Stitched(moved, seen)
 
 
 class _Reading:

@@ -111,7 +111,7 @@ BROKEN = {
     "EMIT_L2A_RFL.nc": (b"\x89HDF\r\n\x1a\n", "not a whole HDF5 or netCDF-4 file"),
     "PRS_L2D.he5": (b"\x89HDF\r\n\x1a\n", "it is truncated or damaged"),
     "classic.nc": (b"CDF\x01", "found a classic netCDF file, expected netCDF-4"),
-    "ENMAP-METADATA.XML": (b"<?xml version='1.0'?>", "name the .TIF"),
+    "ENMAP-METADATA.XML": (b"<?xml version='1.0'?>", "is no whole XML"),
 }
 
 

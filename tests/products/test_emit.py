@@ -118,9 +118,15 @@ def outside_the_swath(path: Path) -> None:
         file["location/glt_x"][3, 4] = 10_000
 
 
+def all_fill(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file["reflectance"][:] = -9999
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
+        (all_fill, "no pixel is data, all are fill values"),
         (truncated, "not a whole HDF5 or netCDF-4 file; it is truncated or damaged"),
         (without_bands, "found no array sensor_band_parameters/wavelengths, expected one"),
         (reversed_wavelengths, "nm, expected rising wavelengths"),
@@ -133,7 +139,7 @@ def test_bad_files_are_refused_in_one_line(
     spoil: Callable[[Path], None], words: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "EMIT.nc"
-    write_emit(path)
+    write_emit(path, every=24)
     spoil(path)
     told = hsisr("upscale", path, "-o", tmp_path / "out.tif", "-m", "bicubic")
     assert told.exit_code == 3

@@ -16,9 +16,9 @@ from xml.etree import ElementTree as ET
 import numpy.typing as npt
 
 from hsisr.errors import InputDataError, UsageError
-from hsisr.io.delegating import DelegatingScene
 from hsisr.io.geotiff.reader import RasterScene, open_dataset, refuse_unusable
 from hsisr.io.products.fields import product_header, refuse_level, require_rising
+from hsisr.io.views import DelegatingScene
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
