@@ -40,6 +40,10 @@ def one_line(text: str) -> str:
     return plain
 
 
+class DivergedError(HsisrError):
+    """Training broke down: the loss is no longer a number."""
+
+
 class OutputExistsError(HsisrError, FileExistsError):
     """The output is there already and `--overwrite` was not given."""
 

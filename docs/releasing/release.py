@@ -221,9 +221,11 @@ def gains(weights: Path, *, means: bool = False) -> str:
     """
     table = tomllib.loads((weights / "catalogue.toml").read_text(encoding="utf-8"))
     defaults = sorted((r for r in table["weights"] if r["default"]), key=lambda r: int(r["scale"]))
+    cards = {row["card"]: (weights / row["card"]).read_text(encoding="utf-8") for row in defaults}
+    defaults = [row for row in defaults if "\n### " in cards[row["card"]]]  # else not judged so yet
     found: dict[str, dict[str, list[str]]] = {}
     for row in defaults:
-        card = (weights / row["card"]).read_text(encoding="utf-8")
+        card = cards[row["card"]]
         for title, text in re.findall(r"^### (.*)\n\n((?:\|.*\n)+)", card, re.MULTILINE):
             for line in text.splitlines()[2:]:
                 cells = [cell.strip() for cell in line.strip("|").split("|")]

@@ -8,10 +8,16 @@ from typing import Final, Literal, get_args
 from hsisr.benchmark.methods import method_named
 from hsisr.datasets.catalogue import dataset_named
 from hsisr.datasets.splits import PUBLISHED_TESTS
+from hsisr.degradation import degradation_named
 from hsisr.errors import UsageError
 from hsisr.models.descriptor import SCALES
 
 Protocol = Literal["disjoint", "dacn-published"]
+RecipeKind = Literal["common", "authors"]
+BLURS: Final = ("area", "mtf")
+"""How judging scenes are degraded; names of `hsisr.degradation.DEGRADATIONS`."""
+MILESTONES: Final = (1 / 12, 1 / 4, 1 / 2)
+"""Shares of the budget after which weights are scored on the way: 5, 15 and 30 of 60 minutes."""
 BATCHES: Final = (1, 2, 4, 8)
 """Tiles at once, as the cost is swept over."""
 
@@ -39,8 +45,17 @@ class BenchmarkOptions:
     """Every training is repeated with the seeds 0, 1, ..."""
     own_seeds: Mapping[str, int] = field(default_factory=dict)
     """Method -> how many seeds it has, where not `seeds`."""
-    budget: float = 10.0
-    """Minutes of each training, the same for all."""
+    budget: float = 60.0
+    """Minutes of processor time of each training, the same for all; on a GPU, of the clock."""
+    recipe: RecipeKind = "common"
+    """common: one loss for all, and the best of `rates`. authors: the loss, unit and rate of each
+    network's authors."""
+    rates: tuple[float, ...] = (1e-3, 3e-4, 1e-4)
+    """Learning rates that the common recipe tries on held-out strips of the training scenes, each
+    for a twelfth of the budget; a single one is taken as it is."""
+    blurs: tuple[str, ...] = BLURS
+    indoor: tuple[str, ...] = ("cave-*", "stereomsi-*")
+    """Patterns of the file names of scenes that are not remote sensing: scored apart."""
     weights: tuple[str, ...] = ()
     """METHOD=FILE: judged in place of training; several of one method and scale count as seeds."""
     settings: tuple[str, ...] = ()
@@ -55,7 +70,8 @@ class BenchmarkOptions:
     resume: bool = False
     overwrite: bool = False
     device: str = "auto"
-    threads: int | None = None
+    threads: int = 1
+    """Of each training and scoring."""
     data_dir: Path | None = None
     offline: bool = False
     command: str = ""
@@ -74,6 +90,8 @@ class BenchmarkOptions:
             if not equals or not file:
                 raise UsageError(f"--weights {text}: expected METHOD=FILE")
             method_named(method)
+        for name in self.blurs:
+            degradation_named(name)
 
     def _range_complaints(self) -> list[str]:
         found = [f"scale {s}: expected 2, 4 or 8" for s in self.scales if s not in SCALES]
@@ -85,6 +103,13 @@ class BenchmarkOptions:
         if self.protocol not in get_args(Protocol):
             known = " or ".join(get_args(Protocol))
             found.append(f"protocol {self.protocol!r}: expected {known}")
+        if self.recipe not in get_args(RecipeKind):
+            known = " or ".join(get_args(RecipeKind))
+            found.append(f"recipe {self.recipe!r}: expected {known}")
+        if not self.rates or min(self.rates) <= 0:
+            found.append(f"rates {list(self.rates)}: expected numbers above 0")
+        if not self.blurs:
+            found.append("found no blur to judge by, expected area, mtf, gaussian or bicubic")
         if self.table not in (None, 1, 2):
             found.append(f"table {self.table}: expected 1 or 2")
         if any(batch < 1 for batch in self.batches):

@@ -9,11 +9,9 @@ from typing import Any, Final
 import jinja2
 
 from hsisr.benchmark.cells import Cells
-from hsisr.benchmark.maps import SceneMaps
-from hsisr.benchmark.methods import PLAIN
-from hsisr.benchmark.pictures import Plot, cost_plot, spectra_plot
-from hsisr.benchmark.sections import training_commands
-from hsisr.benchmark.tables import Table
+from hsisr.benchmark.methods import PLAIN, TITLES
+from hsisr.benchmark.pictures import Plot, SceneMaps, cost_plot, curve_plot, spectra_plot
+from hsisr.benchmark.tables import Table, training_commands
 from hsisr.training.files import replace_file
 from hsisr.view.colours import colour_picture, map_picture, scale_picture, top_of
 
@@ -59,6 +57,7 @@ def write_page(path: Path, facts: Mapping[str, Any], tables: Sequence[Table], ce
         tables=tables,
         galleries=galleries(facts, cells),
         colours=scale_picture(),
+        curves=curve_plots(facts),
         plots=cost_plots(facts),
         commands=training_commands(facts),
     )
@@ -113,6 +112,24 @@ def _number(value: float | str | None) -> float:
     return float("nan") if value is None else float(value)
 
 
+def curve_plots(facts: Mapping[str, Any]) -> list[tuple[str, Plot]]:
+    """Gain over the baseline after each share of the budget, for every course and scale."""
+    found = []
+    for course, scale in dict.fromkeys((row["course"], row["scale"]) for row in facts["curves"]):
+        lines = {
+            TITLES.get(row["method"], row["method"]): {
+                float(share) * facts["options"]["budget"]: gain
+                for share, gain in row["gain_db"].items()
+                if isinstance(gain, float)
+            }
+            for row in facts["curves"]
+            if (row["course"], row["scale"]) == (course, scale) and len(row["gain_db"]) > 1
+        }
+        if lines:
+            found.append((f"{course}, x{scale}", curve_plot(lines)))
+    return found
+
+
 def cost_plots(facts: Mapping[str, Any]) -> list[tuple[str, Plot]]:
     """Quality against cost, a plot for every course and scale that has both."""
     found = []
@@ -131,6 +148,9 @@ def cost_plots(facts: Mapping[str, Any]) -> list[tuple[str, Plot]]:
                 }
                 for row in facts["summary"]["hsisr"]
                 if (row["course"], row["scale"]) == (course["name"], scale)
+                and row["agreement"]
+                and row["blur"] == facts["options"]["blurs"][0]
+                and row["kind"] == facts["summary"]["hsisr"][0]["kind"]
                 and (row["method"], scale) in quickest
                 and "mpsnr" in row["figures"]
             ]

@@ -1,19 +1,148 @@
-"""Pictures of a report as PNG: maps without words, plots once for light and once for dark pages."""
+"""Where an estimate errs, and pictures of it and of a report, as PNG inside a page.
+
+Maps have no words on them; plots are drawn once for light and once for dark pages.
+"""
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from contextlib import closing
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final, Self
 
 import matplotlib as mpl
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from hsisr.benchmark.maps import RANKS, SceneMaps
+from hsisr.commands.pairing import in_physical_unit, same_unit
+from hsisr.io.base import Scene
+from hsisr.io.open import open_scene
+from hsisr.metrics.spectral import angles_deg
+from hsisr.scene.rendering import as_bytes, colour_bands, stretch_limits, stretched
 from hsisr.text import picture_label
+from hsisr.tiling.windows import Window
+from hsisr.training.files import replace_file
 from hsisr.view.colours import data_address
+
+Float32 = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
+
+SIDE_PX: Final = 192
+"""Most rows and columns that are shown."""
+RANKS: Final = ("best", "median", "worst")
+"""Of the pixels whose spectra are shown, by spectral angle."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class SceneMaps:
+    """The shown window of one estimate; NaN in maps where a pixel is not valid in all bands."""
+
+    truth_rgb: Bytes
+    """Shape (rows, cols, 3)."""
+    rgb: Bytes
+    """The estimate in the same colours."""
+    rmse: Float32
+    """Over all bands, in the unit of the values, shape (rows, cols)."""
+    angle_deg: Float32
+    """Between the spectra, shape (rows, cols)."""
+    pixels: npt.NDArray[np.int64]
+    """Row and column, in the window, of the pixels in `RANKS`; shape (3, 2), or (0, 2)."""
+    truth_spectra: Float32
+    """Shape (pixels, bands)."""
+    spectra: Float32
+    wavelengths_nm: npt.NDArray[np.float64]
+    """Shape (bands,); empty where unknown."""
+
+    def save(self, path: Path) -> None:
+        """Write as a compressed NumPy archive, whole.
+
+        Raises:
+            ResourceError: It cannot be written.
+        """
+        content = io.BytesIO()
+        arrays: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        np.savez_compressed(content, **arrays)
+        replace_file(path, content.getvalue())
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote."""
+        with np.load(path) as archive:
+            return cls(**{f.name: archive[f.name] for f in fields(cls)})
+
+
+def scene_maps(
+    truth: Scene, estimate: Path, pixels: Sequence[tuple[int, int]] | None = None
+) -> SceneMaps:
+    """Compare the middle of an estimate with the truth.
+
+    Args:
+        truth: The reference, opened.
+        estimate: On the same grid.
+        pixels: Whose spectra to keep; None: those with the best, median and worst angle.
+
+    Raises:
+        InputDataError: The estimate cannot be read.
+    """
+    window = _middle(truth.metadata.rows, truth.metadata.cols)
+    with closing(open_scene(estimate)) as guess:
+        cubes = [scene.read(window) for scene in (truth, guess)]
+        x, y = (cube.values for cube in cubes)
+        if not same_unit(truth, guess):
+            x, y = (
+                np.asarray(in_physical_unit(values, scene), np.float32)
+                for values, scene in ((x, truth), (y, guess))
+            )
+    valid = cubes[0].valid & cubes[1].valid
+    live = valid.any(axis=(1, 2))
+    whole = np.asarray(valid[live].all(axis=0), np.bool_)
+    angle = np.where(whole, angles_deg(x[live], y[live]), np.nan).astype(np.float32)
+    rmse = np.sqrt(np.mean((x[live].astype(np.float64) - y[live]) ** 2, axis=0))
+    axis = truth.metadata.spectral_axis
+    shown = list(colour_bands(axis))
+    truth_rgb, rgb = (np.where(whole, cube[shown], np.nan) for cube in (x, y))
+    limits = stretch_limits(truth_rgb)
+    chosen = _ranked(angle) if pixels is None else np.array(pixels, np.int64).reshape(-1, 2)
+    at = chosen[:, 0], chosen[:, 1]
+    return SceneMaps(
+        truth_rgb=as_bytes(stretched(truth_rgb, limits)),
+        rgb=as_bytes(stretched(rgb, limits)),
+        rmse=np.where(whole, rmse, np.nan).astype(np.float32),
+        angle_deg=angle,
+        pixels=chosen,
+        truth_spectra=_spectra(x, valid, at),
+        spectra=_spectra(y, valid, at),
+        wavelengths_nm=np.array(axis.wavelengths_nm or (), np.float64),
+    )
+
+
+def _middle(rows: int, cols: int) -> Window:
+    high, wide = min(rows, SIDE_PX), min(cols, SIDE_PX)
+    return Window((rows - high) // 2, (cols - wide) // 2, high, wide)
+
+
+def _ranked(angle: Float32) -> npt.NDArray[np.int64]:
+    """Rows and columns of the pixels in `RANKS`, shape (3, 2); (0, 2) where nothing is valid."""
+    count = int(np.isfinite(angle).sum())
+    if not count:
+        return np.zeros((0, 2), np.int64)
+    order = np.argsort(angle, axis=None, kind="stable")  # NaN comes last
+    chosen = order[[0, (count - 1) // 2, count - 1]]
+    return np.stack(np.unravel_index(chosen, angle.shape), axis=1).astype(np.int64)
+
+
+def _spectra(
+    values: Float32,
+    valid: npt.NDArray[np.bool_],
+    at: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
+) -> Float32:
+    rows, cols = at
+    found = np.where(valid, values, np.nan)[:, rows, cols]
+    return np.asarray(found.T, np.float32)
+
 
 _DPI: Final = 150
 _INK: Final = {"light": "#1c1f23", "dark": "#e6e6e6"}
@@ -86,6 +215,25 @@ def cost_plot(points: Sequence[Mapping[str, Any]]) -> Plot:
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set(xlabel="seconds per megapixel and band", ylabel="MPSNR, dB")
         axes.grid(alpha=0.25, which="both")
+        figure.legend(loc="outside lower center", ncols=2, fontsize="small", frameon=False)
+
+    return _plot(draw, (4.8, 5.4))
+
+
+def curve_plot(lines: Mapping[str, Mapping[float, float]]) -> Plot:
+    """Gain over the baseline, dB, over minutes of training, a line for each method."""
+
+    def draw(figure: Figure, ink: str) -> None:
+        axes: Axes = figure.subplots()
+        for n, (name, gains) in enumerate(lines.items()):
+            marker, colour = _MARKERS[n % len(_MARKERS)], mpl.colormaps["tab20"](n % 20)
+            axes.plot(list(gains), list(gains.values()), f"{marker}-", color=colour, label=name)
+        axes.axhline(0, color=ink, lw=1)
+        minutes = sorted({minute for gains in lines.values() for minute in gains})
+        axes.set(xscale="log", xlabel="minutes of training", ylabel="gain over the baseline, dB")
+        axes.set_xticks(minutes, [f"{minute:.3g}" for minute in minutes])
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.grid(alpha=0.25)
         figure.legend(loc="outside lower center", ncols=2, fontsize="small", frameon=False)
 
     return _plot(draw, (4.8, 5.4))

@@ -13,14 +13,13 @@ from typing import Any, Final
 import psutil
 
 from hsisr.benchmark.cells import Cells
-from hsisr.benchmark.methods import method_named
+from hsisr.benchmark.methods import COMMON, method_named
 from hsisr.benchmark.options import BenchmarkOptions
 from hsisr.benchmark.page import write_page
-from hsisr.benchmark.published import published
 from hsisr.benchmark.scoring import CONVENTIONS
-from hsisr.benchmark.sections import paper_tables, report_tables, training_commands
 from hsisr.benchmark.splits import TrainTestSplit, leaks
-from hsisr.benchmark.summary import figures_over_seeds, summary_rows
+from hsisr.benchmark.summary import curves, pairs, summaries
+from hsisr.benchmark.tables import paper_table, published, report_tables, training_commands
 from hsisr.engine.device import device_named
 from hsisr.io.scene_files import scene_identity
 from hsisr.metrics.conventions import FIGURES, convention_named, definitions
@@ -53,7 +52,7 @@ def report_facts(
         "environment": environment(options.device),
         "courses": [_course(course) for course in courses],
         "leaks": leaks(),
-        "methods": [_method(name) for name in options.methods],
+        "methods": [_method(name, options.recipe) for name in options.methods],
         "trainings": findings.trainings,
         "scores": findings.scores,
         "costs": findings.costs,
@@ -67,20 +66,10 @@ def report_facts(
             for name in CONVENTIONS
         },
     }
-    facts["summary"] = {
-        name: [
-            row
-            for course in facts["courses"]
-            for row in summary_rows(_figures(facts, course, name), name)
-        ]
-        for name in CONVENTIONS
-    }
+    facts["summary"] = {name: summaries(findings.scores, name) for name in CONVENTIONS}
+    facts["curves"] = curves(findings.scores)
+    facts["pairs"] = pairs(findings.scores)
     return facts
-
-
-def _figures(facts: Mapping[str, Any], course: Mapping[str, Any], convention: str) -> Any:
-    own = [row for row in facts["scores"] if row["course"] == course["name"]]
-    return figures_over_seeds(own, len(course["judges"]), convention)
 
 
 def _plain(options: BenchmarkOptions) -> dict[str, Any]:
@@ -101,13 +90,14 @@ def _course(course: TrainTestSplit) -> dict[str, Any]:
     }
 
 
-def _method(name: str) -> dict[str, Any]:
+def _method(name: str, recipe: str) -> dict[str, Any]:
     method = method_named(name)
     return {
         "name": name,
         "arch": method.arch,
         "about": method.about,
-        "loss": list(method.loss),
+        "title": method.title,
+        "settings": list(COMMON if recipe == "common" else method.authors),
         "changes": list(method.changes),
     }
 
@@ -142,12 +132,14 @@ def write_report(out: Path, facts: Mapping[str, Any], cells: Cells) -> None:
 
 def paper_table_text(facts: Mapping[str, Any]) -> str:
     """The paper's table that was asked for, as Markdown."""
-    return "\n\n".join(table.as_markdown() for table in paper_tables(facts))
+    return paper_table(facts, facts["options"]["table"]).as_markdown()
 
 
 def scores_csv(scores: Iterable[Mapping[str, Any]]) -> str:
-    """One line per method, scale, seed and scene; DACN's figures have its name before them."""
-    places = ("course", "method", "scale", "seed", "scene", "bands", "rows", "cols", "seconds")
+    """One line per method, scale, seed, scene and way of judging; `dacn_` for that convention."""
+    ways = ("kind", "blur", "agreement", "share")
+    sizes = ("bands", "rows", "cols", "seconds")
+    places = ("course", "method", "scale", "seed", "scene", *ways, *sizes)
     header = (*places, *FIGURES, *(f"dacn_{name}" for name in FIGURES))
     return as_csv(
         header,

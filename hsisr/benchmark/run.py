@@ -4,27 +4,38 @@ import shutil
 import signal
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hsisr.benchmark.cells import Cells
-from hsisr.benchmark.defaults import resolved
+from hsisr.benchmark.methods import LINEAR, PLAIN, all_methods
 from hsisr.benchmark.options import BenchmarkOptions
 from hsisr.benchmark.report import report_facts, write_report
 from hsisr.benchmark.runs import StoppedError
-from hsisr.benchmark.splits import courses, leaks
+from hsisr.benchmark.splits import courses, leaks, table_datasets
+from hsisr.benchmark.tables import published
 from hsisr.benchmark.work import Observer, Work
 from hsisr.datasets.download import Progress as DownloadProgress
 from hsisr.engine.device import torch_threads
-from hsisr.errors import HsisrWarning, OutputExistsError
+from hsisr.errors import HsisrWarning, OutputExistsError, UsageError
 from hsisr.io.atomic import resource_errors
+from hsisr.models.descriptor import SCALES
 
 __all__ = ["BenchmarkOptions", "BenchmarkResult", "Observer", "benchmark"]
 
 CELLS = "cells"
 PARTS = "parts"
 REPORT = "report.json"
+
+
+_SMOKE_METHODS: Final = ("bicubic", "linear", "dacn-any", "edsr")
+_SMOKE_SETTINGS: Final = (
+    *("dacn-any:network.width=8", "dacn-any:network.blocks=1", "dacn-any:network.heads=2"),
+    *("edsr:network.width=16", "edsr:network.blocks=2"),
+    *("steps=4", "validate_every=4", "batch_size=2", "crop_lr_px=8", "warmup_steps=1"),
+    *("precision=float32", "ema_decay=0.0"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,3 +130,41 @@ def _throw_away(out: Path) -> None:
                 shutil.rmtree(folder)
         for path in out.glob("report.*"):
             path.unlink()
+
+
+def resolved(options: BenchmarkOptions) -> BenchmarkOptions:
+    """The options with nothing left open; plain bicubic is always among the methods, first.
+
+    Raises:
+        UsageError: The published protocol is asked for and no Pavia scene is at hand.
+    """
+    if options.smoke:
+        options = replace(
+            options,
+            settings=(*_SMOKE_SETTINGS, *options.settings),
+            batches=options.batches[:1],
+            scales=options.scales or (4,),
+            methods=options.methods or _SMOKE_METHODS,
+            rates=options.rates[:1],
+        )
+    datasets = options.datasets or table_datasets(options)
+    if options.protocol == "dacn-published" and not datasets:
+        raise UsageError(
+            "found no Pavia scene on this disk; --dataset paviau or --dataset paviac gets one"
+        )
+    names = options.methods or _methods_of(options.table)
+    return replace(
+        options,
+        datasets=datasets,
+        scales=options.scales or ((4,) if options.table == 1 else SCALES),
+        methods=(PLAIN, *(name for name in dict.fromkeys(names) if name != PLAIN)),
+    )
+
+
+def _methods_of(table: int | None) -> tuple[str, ...]:
+    """Those of a table of the paper that can be built, and linear; without a table, all."""
+    known = all_methods()
+    if table is None:
+        return tuple(known)
+    wanted = {row["method"] for row in published()[f"table{table}"]}
+    return tuple(name for name in known if name in wanted | {LINEAR})

@@ -1,6 +1,7 @@
 """Runs: one method at one scale with one seed, trained under the budget or given as weights."""
 
 import json
+import math
 import shlex
 import shutil
 import warnings
@@ -11,22 +12,31 @@ from pathlib import Path
 from typing import Any, Final
 
 from hsisr.benchmark.cells import Cell, Cells
-from hsisr.benchmark.methods import Method
-from hsisr.benchmark.options import BenchmarkOptions
+from hsisr.benchmark.methods import COMMON, LINEAR, Method
+from hsisr.benchmark.options import MILESTONES, BenchmarkOptions
 from hsisr.benchmark.splits import TrainTestSplit
 from hsisr.commands.train import TrainOptions, train
+from hsisr.commands.training_data import expand_sources, training_data
 from hsisr.commands.training_options import chosen_recipe
-from hsisr.errors import UsageError, WeightsError
+from hsisr.engine.device import device_named
+from hsisr.errors import DivergedError, HsisrError, UsageError, WeightsError
 from hsisr.io.open import open_scene
 from hsisr.io.scene_files import scene_identity
 from hsisr.training.loop import Observer
 from hsisr.training.recipe import Recipe
-from hsisr.training.start import described
-from hsisr.weights import load_weights, resolve
+from hsisr.training.start import described, milestone_path
+from hsisr.weights import load_weights, resolve, save_weights
 
-_ALIKE: Final = ("normalisation=band", "split=whole", "steps=10000000")
+_ALIKE: Final = (
+    *("normalisation=band", "split=whole", "steps=10000000"),
+    *("warmup_steps=100", "warmup_share=0.02", "precision=float32"),
+)
 """Of all networks: bands normalised, and the whole budget spent on steps. Validating a large
 network can take longer than a short budget, so nothing is held out and the last weights count."""
+_SWEPT: Final = ("split=held-out", "validate_every=10000000")
+_SWEEP_SHARE: Final = 1 / 12
+"""Of the budget, for each rate that is tried."""
+_LINEAR_BATCHES: Final = 200
 _RUNS: Final = "runs"
 _BULKY: Final = "state.safetensors"
 """What resumes an unfinished training; a finished one does not need it."""
@@ -143,14 +153,25 @@ def most_bands(course: TrainTestSplit) -> int:
     return count
 
 
-def train_options(run: Run, options: BenchmarkOptions, bands: int, out: Path) -> TrainOptions:
-    """How `hsisr train` is asked to train a run; see `LOSSES` for what differs by method."""
+def train_options(
+    run: Run, options: BenchmarkOptions, bands: int, out: Path, more: Sequence[str] = ()
+) -> TrainOptions:
+    """How `hsisr train` is asked to train a run; see `AUTHORS` for what differs by method.
+
+    Args:
+        run: Method, scale, seed and scenes.
+        options: Budget, recipe and settings.
+        bands: Of the scene that has most.
+        out: The run's folder.
+        more: Settings between those of the recipe and the user's, such as a rate.
+    """
     method, published = run.method, options.protocol == "dacn-published"
     settings = [] if published else list(_ALIKE)
     if published and run.course.dataset == "paviau" and run.scale == 4:
         settings.append("batch_size=8")
     if not published or method.arch != "dacn":
-        settings += method.loss
+        settings += COMMON if options.recipe == "common" else method.authors
+    settings += more
     settings += [*method.settings(bands), *_own_settings(options.settings, method.name)]
     return TrainOptions(
         scenes=() if run.course.dataset else run.course.train,
@@ -161,6 +182,8 @@ def train_options(run: Run, options: BenchmarkOptions, bands: int, out: Path) ->
         settings=tuple(settings),
         seed=run.seed,
         max_minutes=options.budget,
+        processor_time=device_named(options.device).type == "cpu",
+        milestones=MILESTONES,
         out=out,
         device=options.device,
         threads=options.threads,
@@ -207,6 +230,7 @@ def train_cell(run: Run, options: BenchmarkOptions, bands: int) -> Cell:
             "recipe": recipe.as_dict(),
             "seed": run.seed,
             "budget": options.budget,
+            "rates": options.rates if options.recipe == "common" else None,
             "scenes": [scene_identity(path) for path in run.course.train],
             "device": options.device,
             "threads": options.threads,
@@ -233,8 +257,11 @@ def trained(
     if (facts := cells.found(cell)) is not None:
         return facts
     folder = cells.folder / _RUNS / cell.label
+    if run.method.name == LINEAR:
+        return _kept_linear(run, recipe_of(run, options, bands), cells, cell, folder)
     begun = (folder / _BULKY).exists()
-    asked = train_options(run, options, bands, folder)
+    rate = swept_rate(run, options, cells, bands, observer)
+    asked = train_options(run, options, bands, folder, rate)
     with warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always")
         result = train(replace(asked, resume=begun), observer=observer)
@@ -252,6 +279,11 @@ def trained(
         "seconds": round(result.seconds, 3),
         "validation_db": result.score,
         "validation_bicubic_db": result.bicubic,
+        "milestones": {
+            f"{share:g}": str(path.relative_to(cells.folder))
+            for share in MILESTONES
+            if (path := milestone_path(folder, share)).exists()
+        },
         "settings": list(asked.settings),
         "command": train_command(asked),
         "hardware": json.loads((folder / "run.json").read_text(encoding="utf-8"))["hardware"],
@@ -261,6 +293,79 @@ def trained(
     return facts
 
 
+def _kept_linear(
+    run: Run, recipe: Recipe, cells: Cells, cell: Cell, folder: Path
+) -> dict[str, Any]:
+    """The linear upsampler, fitted to random patches of the recipe; no budget applies."""
+    from hsisr.models.literature.linear import fitted_linear
+
+    descriptor = described(LINEAR, run.scale, recipe)
+    sources = expand_sources(run.course.train)
+    patches = training_data(sources, (), recipe, descriptor, run.seed).patches
+    batches = (patches.batch(n, 0, recipe.batch_size) for n in range(_LINEAR_BATCHES))
+    network = fitted_linear(descriptor, ((batch.lr, batch.hr) for batch in batches))
+    path = folder / f"{LINEAR}-x{run.scale}.safetensors"
+    folder.mkdir(parents=True, exist_ok=True)
+    save_weights(path, network, descriptor, overwrite=True)
+    facts = {
+        **_row(run),
+        "weights": str(path.relative_to(cells.folder)),
+        "weights_sha256": load_weights(path).sha256,
+        "ending": "fitted",
+        "milestones": {},
+        "settings": [],
+        "remarks": [],
+    }
+    cells.keep(cell, facts)
+    return facts
+
+
+def swept_rate(
+    run: Run,
+    options: BenchmarkOptions,
+    cells: Cells,
+    bands: int,
+    observer: Observer | None = None,
+) -> tuple[str, ...]:
+    """The setting of the rate that gained most on held-out strips of the training scenes.
+
+    Only in the common recipe, and once for all seeds of a method and scale: a short training at
+    each rate, with the seed 0.
+
+    Raises:
+        StoppedError: Someone asked the training to stop.
+        HsisrError: Training failed at every rate.
+    """
+    if options.recipe != "common" or options.protocol != "disjoint":
+        return ()
+    if len(options.rates) == 1:
+        return (f"learning_rate={options.rates[0]:g}",)
+    first = replace(run, seed=0)
+    cell = replace(train_cell(first, options, bands), kind="sweep")
+    facts = cells.found(cell)
+    if facts is None:
+        scores: dict[str, float] = {}
+        for rate in options.rates:
+            folder = cells.folder / _RUNS / f"{cell.label}-rate-{rate:g}"
+            more = (f"learning_rate={rate:g}", *_SWEPT)
+            short = replace(options, budget=options.budget * _SWEEP_SHARE)
+            asked = train_options(first, short, bands, folder, more)
+            begun = (folder / _BULKY).exists()
+            try:
+                result = train(replace(asked, milestones=(), resume=begun), observer=observer)
+            except DivergedError:
+                continue
+            if result.weights is None:
+                raise StoppedError(result.signal)
+            scores[f"{rate:g}"] = result.score if result.score is not None else -math.inf
+            shutil.rmtree(folder)
+        if not scores:
+            raise HsisrError(f"{run.name}: training broke down at every rate of {options.rates}")
+        facts = {"rate": max(scores, key=lambda name: scores[name]), "validation_db": scores}
+        cells.keep(cell, facts)
+    return (f"learning_rate={facts['rate']}",)
+
+
 def train_command(asked: TrainOptions) -> str:
     """The same training as a command line."""
     words = ["hsisr", "train", *(str(path) for path in asked.scenes)]
@@ -268,7 +373,8 @@ def train_command(asked: TrainOptions) -> str:
         words += ["--dataset", asked.dataset]
     words += ["--scale", str(asked.scale), "--model", str(asked.model)]
     words += ["--recipe", str(asked.recipe), "--seed", str(asked.seed)]
-    words += ["--max-minutes", f"{asked.max_minutes:g}"]
+    if asked.max_minutes is not None:
+        words += ["--max-minutes", f"{asked.max_minutes:g}"]
     for setting in asked.settings:
         words += ["--set", setting]
     return shlex.join([*words, "--out", str(asked.out)])
@@ -281,6 +387,7 @@ def _given_facts(run: Run) -> dict[str, Any]:
         "weights": str(loaded.path),
         "weights_sha256": loaded.sha256,
         "ending": "given",
+        "milestones": {},
         "settings": [],
         "remarks": [],
     }

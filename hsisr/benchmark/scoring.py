@@ -2,54 +2,91 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Final
 
 from hsisr.benchmark.cells import Cell, Cells
-from hsisr.benchmark.maps import scene_maps
-from hsisr.benchmark.options import BenchmarkOptions
+from hsisr.benchmark.methods import LINEAR, PLAIN
+from hsisr.benchmark.options import MILESTONES, BenchmarkOptions
+from hsisr.benchmark.pictures import scene_maps
 from hsisr.benchmark.runs import Run
 from hsisr.commands.wald import Trial, WaldOptions, degraded
 from hsisr.io.scene_files import scene_identity
 from hsisr.metrics.report import Scores, jsonable
+from hsisr.weights.store import file_sha256
 
+REMOTE: Final = "remote sensing"
+INDOOR: Final = "indoor"
 CONVENTIONS: Final = ("hsisr", "dacn")
 """Of `hsisr.metrics.conventions`: the project's own, and that of the published figures."""
 
 
-def consistent(run: Run, options: BenchmarkOptions) -> bool:
-    """Whether the result is drawn towards the observed pixels, as `hsisr upscale` does.
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """One way in which a run is judged."""
 
-    Networks are, all alike; plain bicubic is not, nor is anything that repeats what was published.
-    """
-    return run.method.arch is not None and options.protocol != "dacn-published"
+    blur: str = "area"
+    """How the judging scene is degraded."""
+    agreement: bool = True
+    """The result is drawn to agree with the degraded scene, as `hsisr upscale` does."""
+    share: float = 1.0
+    """Of the training budget, after which the weights were kept."""
 
 
-def pictured(run: Run, scene: Path, scales: Sequence[int]) -> bool:
+def judgings(options: BenchmarkOptions, milestones: Sequence[float]) -> list[Judging]:
+    """All ways: every blur with agreement and without, then what was kept on the way."""
+    found = [Judging(blur, agreement) for blur in options.blurs for agreement in (True, False)]
+    return found + [Judging(options.blurs[0], share=share) for share in milestones]
+
+
+def words_of(judging: Judging) -> str:
+    """For lines of progress."""
+    on = "" if judging.agreement else ", no agreement"
+    return f"{judging.blur} blur{on}" + ("" if judging.share == 1 else f", {judging.share:.0%}")
+
+
+def shares_of(run: Run) -> tuple[float, ...]:
+    """Milestones that a run is judged at beside its end; only networks trained here have some."""
+    trained_here = run.given is None and run.method.arch is not None
+    return MILESTONES if trained_here and run.method.name != LINEAR else ()
+
+
+def pictured(run: Run, scene: Path, scales: Sequence[int], judging: Judging | None = None) -> bool:
     """Whether the report shows this score: the first seed on the first scene, at x4 if it can."""
     scale = 4 if 4 in scales else scales[0]
-    return (run.seed, run.scale, scene) == (0, scale, run.course.judges[0])
+    first = (run.seed, run.scale, scene) == (0, scale, run.course.judges[0])
+    return first and judging in (None, Judging())
+
+
+def kind_of(scene: Path, options: BenchmarkOptions) -> str:
+    """`remote sensing` or `indoor`, by the name of the file."""
+    indoor = any(fnmatch(scene.name.lower(), pattern.lower()) for pattern in options.indoor)
+    return INDOOR if indoor else REMOTE
 
 
 def score_cell(
     run: Run,
-    weights: Mapping[str, Any] | None,
+    sha256: str | None,
     scene: Path,
+    judging: Judging,
     options: BenchmarkOptions,
     *,
     shown: bool,
 ) -> Cell:
     """The cell of a score, bound to weights, scene and way of judging; `shown` ones have maps."""
+    how = f"{judging.blur}-{'on' if judging.agreement else 'off'}-{judging.share:.2g}"
     return Cell(
         "score",
-        f"{run.name}-{scene.stem}",
+        f"{run.name}-{scene.stem}-{how}",
         {
             "method": run.method.name,
             "scale": run.scale,
             "seed": run.seed,
-            "weights_sha256": weights and weights["weights_sha256"],
+            "weights_sha256": sha256,
             "scene": scene_identity(scene),
-            "consistency": consistent(run, options),
+            **asdict(judging),
             "conventions": CONVENTIONS,
             "device": options.device,
             "maps": shown,
@@ -61,9 +98,9 @@ def scored(
     run: Run,
     weights: Mapping[str, Any] | None,
     scene: Path,
+    judging: Judging,
     options: BenchmarkOptions,
     cells: Cells,
-    scales: Sequence[int],
     pixels: Sequence[tuple[int, int]] | None = None,
 ) -> dict[str, Any]:
     """Figures of a run on a scene: found, or measured now.
@@ -72,22 +109,29 @@ def scored(
         run: What is judged.
         weights: Facts of its weights; None for interpolation.
         scene: Its own truth.
-        options: Protocol and device.
+        judging: Blur, agreement and share of the training.
+        options: Device and scales.
         cells: Where finished scores lie.
-        scales: All that are compared.
         pixels: Whose spectra are kept; see `scene_maps`.
 
     Raises:
         HsisrError: The scene or the weights cannot be used.
     """
-    shown = pictured(run, scene, scales)
-    cell = score_cell(run, weights, scene, options, shown=shown)
+    shown = pictured(run, scene, options.scales, judging)
+    model = PLAIN if not judging.agreement else "baseline"
+    sha256 = None
+    if weights is not None:
+        final = judging.share == 1
+        place = weights["weights"] if final else weights["milestones"][f"{judging.share:g}"]
+        model = str(cells.folder / place)
+        sha256 = weights["weights_sha256"] if final else file_sha256(Path(model))
+    cell = score_cell(run, sha256, scene, judging, options, shown=shown)
     if (facts := cells.found(cell)) is not None:
         return facts
-    model = run.method.name if weights is None else str(cells.folder / weights["weights"])
-    with degraded(scene, WaldOptions(scale=run.scale, device=options.device)) as trial:
+    how = WaldOptions(scale=run.scale, method=judging.blur, device=options.device)
+    with degraded(scene, how) as trial:
         started = time.monotonic()
-        result = trial.upscaled(model, consistency=consistent(run, options))
+        result = trial.upscaled(model, consistency=judging.agreement)
         seconds = time.monotonic() - started
         found = {name: trial.scores(result.output, name) for name in CONVENTIONS}
         if shown:
@@ -98,6 +142,8 @@ def scored(
             "scale": run.scale,
             "seed": run.seed,
             "scene": scene.name,
+            "kind": kind_of(scene, options),
+            **asdict(judging),
             **_size(trial),
             "bands_scored": len(found["hsisr"].bands),
             "seconds": round(seconds, 3),

@@ -1,16 +1,30 @@
-"""The tables of a report, as text in cells: the same for Markdown and for the page."""
+"""The tables of a report, from its facts, as text in cells: the same for Markdown and the page."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import tomllib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Any, Final
 
-from hsisr.benchmark.published import DATASET_TITLES, published, published_figures
-from hsisr.benchmark.summary import Row, Spread
+from hsisr.benchmark.methods import PLAIN, TITLES
+from hsisr.benchmark.options import MILESTONES
+from hsisr.benchmark.summary import (
+    SETTLED_DB,
+    Row,
+    Spread,
+    chosen,
+    figures_over_seeds,
+    headline,
+    interval,
+    scene_gains,
+)
 from hsisr.text import markdown_cell
+
+Facts = Mapping[str, Any]
 
 DIGITS: Final = {"mpsnr": 2, "mssim": 4, "sam": 3, "cc": 4, "ergas": 3, "rmse": 5, "uiqi": 4}
 """After the point, as the papers print them."""
-TITLES: Final = {
+FIGURE_TITLES: Final = {
     "mpsnr": "MPSNR, dB",
     "mssim": "MSSIM",
     "sam": "SAM, deg",
@@ -21,7 +35,10 @@ TITLES: Final = {
 }
 NOTHING: Final = "-"
 
-Spreads = Mapping[tuple[str, str, int], Mapping[str, Spread]]
+DATASET_TITLES: Final = {"paviac": "PaviaC", "paviau": "PaviaU"}
+"""As the papers print them."""
+PUBLISHED_FIGURES: Final = ("mpsnr", "mssim", "sam", "cc", "ergas", "rmse")
+"""That others print."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,108 +77,355 @@ def figure_text(spreads: Mapping[str, Spread], figure: str) -> str:
     return found.text(2 if large else DIGITS[figure])
 
 
-def results_table(
-    figures: Spreads, convention: str, runs: Mapping[tuple[str, str, int], str], note: str
-) -> Table:
-    """Every figure of every method, in one convention.
+def published() -> dict[str, Any]:
+    """The file `published.toml`: `table1`, `table2` and `notebook` are rows, `source` says whose.
 
-    Args:
-        figures: From `figures_over_seeds`.
-        convention: Their name.
-        runs: What each was trained for, in a word.
-        note: Under the title.
+    >>> published()["table1"][2]["mpsnr"]
+    30.67
     """
-    rows = tuple(
-        (
-            course,
-            method,
-            f"x{scale}",
-            *(figure_text(spreads, figure) for figure in DIGITS),
-            runs.get((course, method, scale), NOTHING),
+    path = files("hsisr.benchmark") / "published.toml"
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def _title(method: str) -> str:
+    return TITLES.get(method, method)
+
+
+def _db(value: object, digits: int = 2) -> str:
+    return f"{value:+.{digits}f}" if isinstance(value, (int, float)) else NOTHING
+
+
+def ranking_tables(facts: Facts) -> list[Table]:
+    """The headline, one table for each course and scale: ranks, and what they rest on."""
+    places = dict.fromkeys((row["course"], row["scale"]) for row in facts["curves"])
+    return [_ranking(facts, course, scale) for course, scale in places]
+
+
+def _ranking(facts: Facts, course: str, scale: int) -> Table:
+    scores = chosen(headline(facts["scores"]), course=course, scale=scale, share=1)
+    steps = _steps(facts)
+    rows, rank = [], 0
+    own = chosen(facts["curves"], course=course, scale=scale)
+    gains = {row["method"]: row["gain_db"].get("1") for row in own}
+    known = [row for row in own if isinstance(gains[row["method"]], float)]
+    order = sorted(known, key=lambda row: (not row["converged"], -gains[row["method"]]))
+    for row in order:
+        method = row["method"]
+        rank += row["converged"]
+        differences = scene_gains(scores, method)
+        low, high = interval(differences)
+        summary = {
+            (s["blur"], s["agreement"]): s
+            for s in chosen(
+                facts["summary"]["hsisr"],
+                course=course,
+                scale=scale,
+                method=method,
+                kind=scores[0]["kind"],
+            )
+        }
+        blurs = facts["options"]["blurs"]
+        first = summary.get((blurs[0], True), {}).get("figures", {})
+        rows.append(
+            (
+                str(rank) if row["converged"] else NOTHING,
+                _title(method) if method != PLAIN else "bicubic (the baseline)",
+                _db(gains[method]),
+                f"{_db(low)} to {_db(high)}",
+                f"{first['sam']['mean']:.3f}" if "sam" in first else NOTHING,
+                _db(summary.get((blurs[0], False), {}).get("gain_db")),
+                *(_db(summary.get((blur, True), {}).get("gain_db")) for blur in blurs[1:]),
+                _db(row["last_doubling_db"]),
+                steps.get((course, method, scale), NOTHING),
+            )
         )
-        for (course, method, scale), spreads in figures.items()
-    )
+    settled = sum(row["converged"] for row in order)
+    options = facts["options"]
     return Table(
-        title=f"Results, convention {convention}",
-        header=("scenes", "method", "scale", *TITLES.values(), "training steps"),
-        rows=rows,
-        note=note,
-        words=3,
-    )
-
-
-def paper_table(number: int, figures: Spreads, courses: Sequence[str], scales: set[int]) -> Table:
-    """A table of the paper: what was printed, and what was measured here, side by side.
-
-    Args:
-        number: 1 (ablation) or 2 (all systems).
-        figures: Measured, in the papers' convention.
-        courses: Names of what was measured on.
-        scales: That were measured; others are left out.
-    """
-    tables = published()
-    names = ("mpsnr", "sam") if number == 1 else ("mpsnr", "mssim", "sam")
-    datasets = ("paviau",) if number == 1 else ("paviac", "paviau")
-    header, rows = ["scale", "system"], []
-    groups = [*((d, "published") for d in datasets), *((c, "measured") for c in courses)]
-    groups.sort(key=lambda group: _place(group[0], datasets))
-    for place, kind in groups:
-        title = DATASET_TITLES.get(place, place)
-        header += [f"{title} {kind} {TITLES[name]}" for name in names]
-    listed = dict.fromkeys(
-        (row.get("scale", 4), row["title"], row["method"]) for row in tables[f"table{number}"]
-    )
-    bicubic = [(scale, "bicubic", "bicubic") for scale in dict.fromkeys(key[0] for key in listed)]
-    for scale, title, method in sorted([*bicubic, *listed], key=lambda key: key[0]):
-        if scale not in scales:
-            continue
-        cells = [f"x{scale}", title]
-        for place, kind in groups:
-            if kind == "published":
-                printed = published_figures(method, scale, place)
-                cells += [_printed(printed, name) for name in names]
-            else:
-                measured = figures.get((place, method, scale), {})
-                cells += [figure_text(measured, name) for name in names]
-        rows.append(tuple(cells))
-    return Table(
-        title="Table I of the paper, ablation" if number == 1 else "Table II of the paper",
-        header=tuple(header),
+        title=f"Ranking, {scores[0]['kind']}, {course} x{scale}",
+        header=(
+            *("rank", "method", "gain over the baseline, dB", "95 % interval", "SAM, deg"),
+            "gain without agreement, dB",
+            *(f"gain, {blur} blur, dB" for blur in options["blurs"][1:]),
+            *("last doubling gained, dB", "steps"),
+        ),
         rows=tuple(rows),
-        note=f"Published: {tables['source'][f'table{number}']}. Measured: here, in convention "
-        "`dacn`, mean over scenes; ± is the sample standard deviation over n seeds.",
+        note="The baseline is bicubic drawn to agree with the LR pixels, which learns nothing. "
+        f"All results agree but those of the column that says so. Recipe {options['recipe']}, "
+        f"{options['budget']:g} minutes of processor time each, threads: {options['threads']}, "
+        f"blur: {options['blurs'][0]}. {settled} of {len(order)} rows have converged; a row whose "
+        f"last doubling of the budget gained more than {SETTLED_DB} dB has no rank. Intervals: "
+        f"bootstrap over {len({row['scene'] for row in scores})} scenes.",
         words=2,
     )
 
 
-def _place(name: str, datasets: Sequence[str]) -> int:
-    """Measured columns stand beside the published ones of the same dataset."""
-    return datasets.index(name) if name in datasets else len(datasets)
-
-
-def _printed(figures: Mapping[str, float], name: str) -> str:
-    return f"{figures[name]:.{DIGITS[name]}f}" if name in figures else NOTHING
-
-
-def published_dacn_table(figures: Spreads) -> Table | None:
-    """All figures of DACN's notebooks beside those measured on the same scenes; None without."""
-    rows = []
-    names = [name for name in DIGITS if name != "uiqi"]
-    for (course, method, scale), measured in figures.items():
-        printed = published_figures(method, scale, course)
-        if printed and course in DATASET_TITLES:
-            title = (DATASET_TITLES[course], method, f"x{scale}")
-            rows.append((*title, "published", *(_printed(printed, name) for name in names)))
-            rows.append((*title, "measured", *(figure_text(measured, name) for name in names)))
-    if not rows:
-        return None
+def pairs_table(facts: Facts) -> Table:
+    """Differences of every two methods, paired by scene."""
+    rows = tuple(
+        (
+            f"{row['course']} x{row['scale']}",
+            *map(_title, row["methods"]),
+            "yes" if row["excludes_zero"] else "no",
+            _db(row["mean_db"]),
+            f"{_db(row['low_db'])} to {_db(row['high_db'])}",
+            str(row["scenes"]),
+        )
+        for row in facts["pairs"]
+    )
+    count = sum(row["excludes_zero"] for row in facts["pairs"])
     return Table(
-        title="Published and measured, every figure",
-        header=("scene", "method", "scale", "source", *(TITLES[name] for name in names)),
-        rows=tuple(rows),
-        note=f"CC, ERGAS and RMSE: {published()['source']['notebook']}.",
+        title="Pairs",
+        header=(
+            *("scenes", "method", "other", "excludes 0", "difference, dB", "95 % interval"),
+            "scenes counted",
+        ),
+        rows=rows,
+        note=f"Of {len(rows)} pairs, the difference of {count} excludes zero. Mean over scenes of "
+        "the difference in MPSNR, with agreement, on the scenes of the headline; interval by "
+        "bootstrap over scenes.",
         words=4,
     )
+
+
+def curves_table(facts: Facts) -> Table:
+    """The gain over the baseline after each share of the budget."""
+    shares = [f"{share:g}" for share in (*MILESTONES, 1.0)]
+    rows = tuple(
+        (
+            row["course"],
+            _title(row["method"]),
+            "yes" if row["converged"] else "no",
+            f"x{row['scale']}",
+            *(_db(row["gain_db"].get(share)) for share in shares),
+        )
+        for row in facts["curves"]
+    )
+    budget = facts["options"]["budget"]
+    return Table(
+        title="Gain over the budget",
+        header=(
+            *("scenes", "method", "converged", "scale"),
+            *(f"after {float(share) * budget:.3g} min, dB" for share in shares),
+        ),
+        rows=rows,
+        note="Over the baseline, on the scenes of the headline.",
+        words=3,
+    )
+
+
+def results_table(facts: Facts, convention: str) -> Table:
+    """Every figure of every method, in one convention, by kind of scene, blur and agreement."""
+    rows = []
+    for row in facts["summary"][convention]:
+        spreads = {name: Spread(**value) for name, value in row["figures"].items()}
+        rows.append(
+            (
+                row["course"],
+                row["kind"],
+                _title(row["method"]),
+                row["blur"],
+                "on" if row["agreement"] else "off",
+                f"x{row['scale']}",
+                _db(row["gain_db"]),
+                *(figure_text(spreads, figure) for figure in DIGITS),
+            )
+        )
+    return Table(
+        title=f"Results, convention {convention}",
+        header=(
+            *("scenes", "kind", "method", "blur", "agreement", "scale", "gain, dB"),
+            *FIGURE_TITLES.values(),
+        ),
+        rows=tuple(rows),
+        note=f"{facts['definitions'][convention]['source']}. Means over scenes; ± is the sample "
+        "standard deviation over n seeds; gains are over the baseline of the same kind and blur.",
+        words=5,
+    )
+
+
+def paper_table(facts: Facts, number: int) -> Table:
+    """What was measured here, in the layout of table 1 (ablation) or 2 (systems) of the paper."""
+    names = ("mpsnr", "sam") if number == 1 else ("mpsnr", "mssim", "sam")
+    first = chosen(facts["scores"], blur=facts["options"]["blurs"][0], agreement=True, share=1)
+    figures = figures_over_seeds(first, "dacn")
+    courses = [course["name"] for course in facts["courses"]]
+    listed = dict.fromkeys(row["method"] for row in published()[f"table{number}"])
+    rows = tuple(
+        (
+            f"x{scale}",
+            _title(method),
+            *(
+                figure_text(figures.get((course, method, scale), {}), name)
+                for course in courses
+                for name in names
+            ),
+        )
+        for scale in facts["options"]["scales"]
+        for method in (PLAIN, *listed)
+        if number == 2 or scale == 4
+    )
+    return Table(
+        title=f"Measured, in the layout of table {'I' if number == 1 else 'II'} of the paper",
+        header=(
+            *("scale", "method"),
+            *(f"{DATASET_TITLES.get(c, c)} {FIGURE_TITLES[n]}" for c in courses for n in names),
+        ),
+        rows=rows,
+        note="In convention `dacn`, mean over all scenes, with agreement.",
+        words=2,
+    )
+
+
+def published_table() -> Table:
+    """Figures as others printed them, apart from all that was measured here."""
+    tables = published()
+    sources = "; ".join(tables["source"].values())
+    ablation = [{"scale": 4, "dataset": "paviau", **row} for row in tables["table1"]]
+    found: dict[tuple[str, int, str], dict[str, Any]] = {}
+    for row in (*ablation, *tables["table2"], *tables["notebook"]):
+        own = found.setdefault((row["dataset"], row["scale"], row["method"]), {})
+        own.update({name: row[name] for name in ("title", *PUBLISHED_FIGURES) if name in row})
+    rows = tuple(
+        (
+            DATASET_TITLES[dataset],
+            f"x{scale}",
+            row.get("title", method),
+            *(
+                f"{row[name]:.{DIGITS[name]}f}" if name in row else NOTHING
+                for name in PUBLISHED_FIGURES
+            ),
+        )
+        for (dataset, scale, method), row in sorted(found.items(), key=lambda item: item[0][:2])
+    )
+    return Table(
+        title="Published figures",
+        header=("scene", "scale", "system", *(FIGURE_TITLES[name] for name in PUBLISHED_FIGURES)),
+        rows=rows,
+        note="As printed, under the protocols of their authors: other scenes, splits and trainings "
+        f"than here, so not to be compared with what was measured. {sources}.",
+        words=3,
+    )
+
+
+def report_tables(facts: Facts) -> list[Table]:
+    """All tables of a report; those with nothing to say are left out."""
+    wanted = facts["options"]["table"]
+    tables = [paper_table(facts, wanted)] if wanted else []
+    tables += ranking_tables(facts)
+    tables += [curves_table(facts)] if facts["trainings"] else []
+    tables += [pairs_table(facts)] if facts["pairs"] else []
+    tables += [results_table(facts, name) for name in facts["summary"]]
+    tables += [cost_table(facts["costs"])] if facts["costs"] else []
+    tables.append(methods_table(facts))
+    tables += [trainings_table(facts)] if facts["trainings"] else []
+    tables += [failures_table(facts)] if facts["failures"] else []
+    environment = {"made": facts["created"], **facts["environment"]}
+    return [
+        *tables,
+        scenes_table(facts),
+        published_table(),
+        leaks_table(facts),
+        facts_table("Environment", environment),
+    ]
+
+
+def _steps(facts: Facts) -> dict[tuple[str, str, int], str]:
+    """Steps of the trainings of each method, from the fewest to the most."""
+    found: dict[tuple[str, str, int], list[int]] = {}
+    for row in facts["trainings"]:
+        if "steps" in row:
+            key = (row["course"], row["method"], row["scale"])
+            found.setdefault(key, []).append(row["steps"])
+    return {
+        key: str(min(steps)) if min(steps) == max(steps) else f"{min(steps)} to {max(steps)}"
+        for key, steps in found.items()
+    }
+
+
+def methods_table(facts: Facts) -> Table:
+    """What each method is, and how it learns."""
+    rows = tuple(
+        (
+            _title(row["name"]),
+            row["about"],
+            ", ".join(row["settings"]) or NOTHING,
+            ", ".join(row["changes"]) or NOTHING,
+        )
+        for row in facts["methods"]
+    )
+    header = ("method", "what it is", "training", "changes")
+    return Table(title="Methods", header=header, rows=rows, words=4)
+
+
+def trainings_table(facts: Facts) -> Table:
+    """Every training, with what was said during it."""
+    rows = tuple(
+        (
+            row["course"],
+            row["method"],
+            row["ending"],
+            "; ".join(row["remarks"]) or NOTHING,
+            f"x{row['scale']}",
+            str(row["seed"]),
+            str(row.get("steps", NOTHING)),
+            f"{row['seconds']:.0f}" if "seconds" in row else NOTHING,
+            row["weights_sha256"][:12],
+        )
+        for row in facts["trainings"]
+    )
+    return Table(
+        title="Trainings",
+        header=(
+            *("scenes", "method", "ended by", "remarks"),
+            *("scale", "seed", "steps", "seconds", "weights, sha256"),
+        ),
+        rows=rows,
+        words=4,
+    )
+
+
+def failures_table(facts: Facts) -> Table:
+    """What could not be done, and why."""
+    rows = tuple((row["what"], row["error"]) for row in facts["failures"])
+    return Table(title="Failures", header=("what", "why"), rows=rows, words=2)
+
+
+def scenes_table(facts: Facts) -> Table:
+    """Files that taught and files that judged."""
+    rows = tuple(
+        (course["name"], use, str(name), f"{size:,}")
+        for course in facts["courses"]
+        for use, key in (("teaches", "train"), ("judges", "judges"))
+        for name, size in course[key]
+    )
+    header = ("scenes", "use", "file", "bytes")
+    return Table(title="Scenes", header=header, rows=rows, words=3)
+
+
+def leaks_table(facts: Facts) -> Table:
+    """What the published splits leak."""
+    rows = tuple(
+        (
+            row["dataset"],
+            f"{row['test_px']:,}",
+            f"{row['leak_px']:,}",
+            f"{100 * row['leak_share']:.1f} %",
+        )
+        for row in facts["leaks"]
+    )
+    return Table(
+        title="The published splits and their leak",
+        header=("dataset", "test pixels", "of them also trained on", "share"),
+        rows=rows,
+        note="Computed by `hsisr.datasets.splits.published_split`. Only protocol dacn-published "
+        "trains by these splits; a score on test pixels that were trained on flatters.",
+    )
+
+
+def training_commands(facts: Facts) -> list[str]:
+    """Every training of a report as a command of its own."""
+    return [row["command"] for row in facts["trainings"] if "command" in row]
 
 
 def cost_table(costs: Iterable[Row]) -> Table:

@@ -8,13 +8,20 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hsisr.benchmark.cells import Cells
-from hsisr.benchmark.cost import measured_cost
-from hsisr.benchmark.maps import SceneMaps
 from hsisr.benchmark.methods import PLAIN, method_named
 from hsisr.benchmark.options import BenchmarkOptions
+from hsisr.benchmark.pictures import SceneMaps
 from hsisr.benchmark.report import Findings
 from hsisr.benchmark.runs import Run, StoppedError, most_bands, planned_runs, trained
-from hsisr.benchmark.scoring import pictured, scored
+from hsisr.benchmark.scoring import (
+    Judging,
+    judgings,
+    pictured,
+    scored,
+    shares_of,
+    words_of,
+)
+from hsisr.benchmark.speed.cost import measured_cost
 from hsisr.benchmark.splits import TrainTestSplit
 from hsisr.errors import HsisrError
 from hsisr.training.loop import Observer as TrainingObserver
@@ -65,7 +72,8 @@ class Work:
         self.bands = {course.name: most_bands(course) for course in found}
         self.total = len(self._firsts) * len(self.options.batches)
         self.total += sum(
-            (run.method.arch is not None) + len(course.judges)
+            (run.method.arch is not None)
+            + len(course.judges) * len(judgings(self.options, shares_of(run)))
             for course, runs in self.plans
             for run in runs
         )
@@ -94,25 +102,31 @@ class Work:
 
             weights = self._attempt("train", run, f"training {run.name}", train)
             if weights is None:
-                self.number += len(run.course.judges)
+                ways = judgings(self.options, shares_of(run))
+                self.number += len(run.course.judges) * len(ways)
                 return
             self.findings.trainings.append(weights)
+        kept = tuple(map(float, weights["milestones"])) if weights else ()
+        self.total -= (len(shares_of(run)) - len(kept)) * len(run.course.judges)
         for scene in run.course.judges:
-            self._score(run, weights, scene)
+            for judging in judgings(self.options, kept):
+                self._score(run, weights, scene, judging)
 
-    def _score(self, run: Run, weights: dict[str, Any] | None, scene: Path) -> None:
-        options, scales = self.options, self.options.scales
-        place = (run.course.name, run.scale)
+    def _score(
+        self, run: Run, weights: dict[str, Any] | None, scene: Path, judging: Judging
+    ) -> None:
+        options, place = self.options, (run.course.name, run.scale)
 
         def score() -> dict[str, Any]:
             known = self.pixels.get(place)
-            return scored(run, weights, scene, options, self.cells, scales, known)
+            return scored(run, weights, scene, judging, options, self.cells, known)
 
-        facts = self._attempt("score", run, f"judging {run.name} on {scene.name}", score)
+        what = f"judging {run.name} on {scene.name}, {words_of(judging)}"
+        facts = self._attempt("score", run, what, score)
         if facts is None:
             return
         self.findings.scores.append(facts)
-        if run.method.name == PLAIN and pictured(run, scene, scales):
+        if run.method.name == PLAIN and pictured(run, scene, options.scales, judging):
             maps = SceneMaps.load(self.cells.folder / facts["maps"])
             self.pixels[place] = [(int(row), int(col)) for row, col in maps.pixels]
 
@@ -169,7 +183,7 @@ class Work:
 def _words(kind: str, facts: dict[str, Any]) -> str:
     """What to say of a finished piece."""
     if kind == "train":
-        if facts["ending"] == "given":
+        if facts["ending"] in ("given", "fitted"):
             return f"weights {facts['weights']}"
         return f"{facts['steps']} steps in {facts['seconds']:.0f} s"
     if kind == "cost":

@@ -52,7 +52,27 @@ def benchmark(
             metavar="N[,METHOD=N,...]", help="Trainings of each network, or of the one named."
         ),
     ] = "1",
-    budget: Annotated[float, typer.Option(metavar="MINUTES", help="Of each training.")] = 10.0,
+    budget: Annotated[
+        float, typer.Option(metavar="MINUTES", help="Processor time of each training.")
+    ] = 60.0,
+    recipe: Annotated[
+        str,
+        typer.Option(
+            help="common: one loss for all, at the best of --rates. authors: loss, unit and rate "
+            "of each network's authors."
+        ),
+    ] = "common",
+    rates: Annotated[
+        str,
+        typer.Option(metavar="A,B,...", help="Learning rates that the common recipe tries."),
+    ] = "1e-3,3e-4,1e-4",
+    blurs: Annotated[
+        str, typer.Option(metavar="A,B,...", help="How judging scenes are degraded.")
+    ] = "area,mtf",
+    indoor: Annotated[
+        str,
+        typer.Option(metavar="A,B,...", help="File names of scenes that are not remote sensing."),
+    ] = "cave-*,stereomsi-*",
     batches: Annotated[
         str,
         typer.Option(metavar="1,2,4,8", help="Tiles at once to measure the cost with."),
@@ -124,7 +144,11 @@ def benchmark(
                 "--dataset": dataset is not None,
                 "--protocol": protocol != "disjoint",
                 "--seeds": seeds != "1",
-                "--budget": budget != 10.0,
+                "--budget": budget != 60.0,
+                "--recipe": recipe != "common",
+                "--rates": rates != "1e-3,3e-4,1e-4",
+                "--blurs": blurs != "area,mtf",
+                "--indoor": indoor != "cave-*,stereomsi-*",
                 "--batches": batches != "1,2,4,8",
                 "--weights": bool(weights),
                 "--set": bool(settings),
@@ -146,6 +170,10 @@ def benchmark(
             seeds=_seeds(seeds)[0],
             own_seeds=_seeds(seeds)[1],
             budget=budget,
+            recipe=recipe,  # type: ignore[arg-type]  # checked at birth
+            rates=_decimals("--rates", rates),
+            blurs=_listed(blurs),
+            indoor=_listed(indoor),
             batches=_numbers("--batches", batches),
             weights=tuple(weights or ()),
             settings=tuple(settings or ()),
@@ -155,7 +183,7 @@ def benchmark(
             resume=resume,
             overwrite=overwrite,
             device=device,
-            threads=threads,
+            threads=threads or 1,
             data_dir=data_dir,
             offline=offline,
             command=shlex.join(["hsisr", *sys.argv[1:]]),
@@ -182,6 +210,16 @@ def _numbers(option: str, text: str | None) -> tuple[int, ...]:
         return tuple(int(part) for part in _listed(text))
     except ValueError as error:
         raise UsageError(f"{option} {text}: expected numbers such as 2,4,8") from error
+
+
+def _decimals(option: str, text: str) -> tuple[float, ...]:
+    """Numbers between commas."""
+    from hsisr.errors import UsageError
+
+    try:
+        return tuple(float(part) for part in _listed(text))
+    except ValueError as error:
+        raise UsageError(f"{option} {text}: expected numbers such as 1e-3,1e-4") from error
 
 
 def _seeds(text: str) -> tuple[int, dict[str, int]]:

@@ -1,5 +1,7 @@
 """Train a network, or adapt released weights, on one's own scenes or on public ones."""
 
+import functools
+import time
 import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -32,7 +34,7 @@ from hsisr.training.loop import train as run_plan
 from hsisr.training.precision import CANDIDATES, timed_precisions
 from hsisr.training.recipe import Recipe
 from hsisr.training.reporting import Observers, RunLog, TensorBoard, tensorboard_installed
-from hsisr.training.start import Start, fresh_start, start_from, training_device
+from hsisr.training.start import Start, fresh_start, keep_milestone, start_from, training_device
 from hsisr.training.state import load_state
 
 __all__ = ["TrainOptions", "TrainResult", "train"]
@@ -110,6 +112,9 @@ def _train(
         device=device,
         workers=workers,
         max_seconds=options.max_minutes and options.max_minutes * 60,
+        clock=time.process_time if options.processor_time else time.monotonic,
+        milestones=options.milestones,
+        keep=functools.partial(keep_milestone, options.out, start),
     )
     plan, timed = _with_precision(plan, resume=resume)
     recipe = plan.recipe

@@ -39,6 +39,10 @@ class TrainOptions:
     """Values of the recipe to change, each KEY=VALUE, such as steps=100 or network.width=32."""
     seed: int = 0
     max_minutes: float | None = None
+    processor_time: bool = False
+    """`max_minutes` are of the processor, all threads added up, and not of the clock."""
+    milestones: tuple[float, ...] = ()
+    """Shares of `max_minutes` after which the weights of the moment are kept beside the others."""
     out: Path = Path("hsisr-run")
     """Folder for weights, model card, state, run.json and learning curve."""
     resume: bool = False

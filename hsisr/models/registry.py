@@ -61,6 +61,7 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = MappingProxyType(
         "pdenet": Architecture(_PAPERS + "pdenet"),
         "cssfenet": Architecture(_PAPERS + "cssfenet"),
         "sspsr": Architecture(_PAPERS + "sspsr"),
+        "linear": Architecture(_PAPERS + "linear"),
     }
 )
 """By the name that `ModelDescriptor.arch` gives: the project's own, then those of other papers."""

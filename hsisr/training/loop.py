@@ -7,6 +7,7 @@ broken off (unless it is bound by time).
 """
 
 import copy
+import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ import torch
 from torch import nn
 
 from hsisr.datasets.patches import PatchSource
-from hsisr.errors import HsisrError, InputDataError, one_line
+from hsisr.errors import DivergedError, InputDataError, one_line
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.training.distributed import Workers
 from hsisr.training.feed import Feed, Tensors, opened_feed
@@ -68,6 +69,13 @@ class Plan:
     device: torch.device
     workers: Workers = field(default_factory=Workers)
     max_seconds: float | None = None
+    clock: Callable[[], float] = time.monotonic
+    """Seconds that count: `time.process_time` for those of the processor, of all threads."""
+    milestones: tuple[float, ...] = ()
+    """Shares of the run, ascending, after which `keep` is called."""
+    keep: Callable[[float, dict[str, torch.Tensor]], None] | None = None
+    """Called with a milestone and the averaged weights of the moment; may be called once more for
+    one that was kept already when a run is resumed."""
     save_every: int = 200
     """Steps between states; every validation saves one too."""
     show: Callable[[int, Float32], None] | None = None
@@ -97,7 +105,7 @@ def train(plan: Plan, observer: Observer | None = None, *, resume: bool = False)
     Raises:
         InputDataError: The state cannot be read or belongs to another run.
         ResourceError: The state cannot be written.
-        HsisrError: The loss is no longer a number.
+        DivergedError: The loss is no longer a number.
     """
     trainer = Trainer(plan, observer)
     if resume:
@@ -129,6 +137,9 @@ class Trainer:
             angle=recipe.angle,
         )
         self.parameters = [p for p in plan.network.parameters() if p.requires_grad]
+        beginnings = tuple(name.strip() for name in recipe.penalised.split(","))
+        named = plan.network.named_parameters()
+        self.penalised = [p for name, p in named if p.requires_grad and name.startswith(beginnings)]
         self.optimiser = _optimiser(recipe, self.parameters)
         self.average = WeightAverage(plan.network.state_dict(), recipe.ema_decay)
         self.best = {name: tensor.clone() for name, tensor in self.average.tensors.items()}
@@ -157,17 +168,19 @@ class Trainer:
 
     def run(self, feed: Feed, request: StopRequest) -> Ending:
         """Step until an end; leaves a state behind."""
-        started = time.monotonic() - self.progress.seconds
+        started = self.plan.clock() - self.progress.seconds
         self.plan.network.train()
         if self.progress.validated_step < 0:
             self._validate(self._rate())
             self._save()
         while (ending := self._ending(request, started)) is None:
+            before = self._share(self.progress.seconds)
             rate = self._step(feed)
+            self._keep_milestones(before, self._share(self.plan.clock() - started))
             done = self.progress.step
             last = done == self.plan.total_steps
             if done % self.plan.validate_every == 0 or last:
-                self.progress.seconds = time.monotonic() - started
+                self.progress.seconds = self.plan.clock() - started
                 self._validate(rate)
                 self._save()
             elif done % self.plan.save_every == 0:
@@ -177,10 +190,24 @@ class Trainer:
         self._save()
         return ending
 
+    def _keep_milestones(self, before: float, now: float) -> None:
+        """Keep the averaged weights where a milestone lies between two shares of the run."""
+        for share in self.plan.milestones if self.plan.workers.first else ():
+            if before < share <= now and self.plan.keep is not None:
+                self.plan.keep(share, self.average.tensors)
+
+    def _share(self, seconds: float) -> float:
+        """Of the run that is over after so many seconds, by its steps or its time."""
+        share = self.progress.step / self.plan.total_steps
+        longest = self.plan.max_seconds
+        return max(share, seconds / longest) if longest else share
+
     def _ending(self, request: StopRequest, started: float) -> Ending | None:
         """Whether to go on, decided by the first process for all."""
         stop = request.signal is not None
-        seconds, signalled = self.plan.workers.from_first([time.monotonic() - started, float(stop)])
+        seconds, signalled = self.plan.workers.from_first(
+            [self.plan.clock() - started, float(stop)]
+        )
         self.progress.seconds = seconds
         if signalled:
             return "stopped"
@@ -194,10 +221,10 @@ class Trainer:
     def _rate(self) -> float:
         """The learning rate of the step to come."""
         recipe, progress = self.plan.recipe, self.progress
-        share = progress.step / self.plan.total_steps
-        if self.plan.max_seconds:
-            share = max(share, progress.seconds / self.plan.max_seconds)
-        factor = rate_factor(progress.step, share, recipe.warmup_steps, recipe.schedule)
+        share = self._share(progress.seconds)
+        factor = rate_factor(
+            progress.step, share, recipe.warmup_steps, recipe.schedule, recipe.warmup_share
+        )
         return recipe.learning_rate * factor
 
     def _step(self, feed: Feed) -> float:
@@ -221,21 +248,21 @@ class Trainer:
         """Change the weights by one batch; returns its loss, the mean over all processes.
 
         Raises:
-            HsisrError: Loss or gradient is not finite; the weights are unchanged.
+            DivergedError: Loss or gradient is not finite; the weights are unchanged.
         """
         recipe = self.plan.recipe
         half = recipe.precision == "bfloat16"
         self.optimiser.zero_grad(set_to_none=True)
         with torch.autocast(self.plan.device.type, torch.bfloat16, enabled=half):
             estimate = self.model(batch.lr, -batch.mean / batch.deviation)
-        loss = self.loss(estimate.float(), batch.hr, batch.valid, batch.mean, batch.deviation)
+        loss = self.loss(*_in_unit(recipe.loss_unit, estimate.float(), batch))
         if recipe.weight_penalty:
-            loss = loss + recipe.weight_penalty * squared_weights(self.parameters)
+            loss = loss + recipe.weight_penalty * squared_weights(self.penalised)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.parameters, recipe.clip_norm or math.inf)
         value = self.plan.workers.mean(float(loss.item()))
         if not math.isfinite(value) or not math.isfinite(float(norm)):
-            raise HsisrError(
+            raise DivergedError(
                 f"training broke down at step {self.progress.step + 1}: the loss is {value:g} and "
                 f"the length of its gradient {float(norm):g}, expected finite numbers; lower "
                 "learning_rate or set clip_norm in the recipe, or precision to float32; "
@@ -308,6 +335,20 @@ class Trainer:
         save_state(self.plan.state_path, state)
 
 
+def _in_unit(
+    unit: str, estimate: torch.Tensor, batch: Tensors
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None, torch.Tensor, torch.Tensor]:
+    """Estimate, reference, mask, mean and deviation for the loss, in the unit that it asks for."""
+    hr, mean, deviation = batch.hr, batch.mean, batch.deviation
+    if unit == "normalised":
+        return estimate, hr, batch.valid, mean, deviation
+    stored, reference = (torch.addcmul(mean, t, deviation) for t in (estimate, hr))
+    factor = torch.ones_like(mean[:, :1])
+    if unit == "peak":
+        factor = reference.abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-30)
+    return stored / factor, reference / factor, batch.valid, torch.zeros_like(factor), factor
+
+
 def _optimiser(recipe: Recipe, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
     if recipe.optimiser == "adam":
         return torch.optim.Adam(parameters, lr=recipe.learning_rate)
@@ -316,6 +357,9 @@ def _optimiser(recipe: Recipe, parameters: list[nn.Parameter]) -> torch.optim.Op
 
 def _require_same_run(found: dict[str, Any], plan: Plan) -> None:
     expected = plan.fingerprint
+    if "recipe" in found:  # of before some keys were there, whose defaults are what it did
+        defaults = json.loads(json.dumps(Recipe().as_dict()))
+        found = {**found, "recipe": {**defaults, **found["recipe"]}}
     for key in sorted(found.keys() | expected.keys()):
         if found.get(key) != expected.get(key):
             raise InputDataError(

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 import torch
 
-from hsisr.errors import HsisrError
+from hsisr.errors import DivergedError
 from hsisr.training.distributed import Workers
 from hsisr.training.feed import opened_feed
 from hsisr.training.loop import Plan, Trainer
@@ -52,7 +52,7 @@ def timed_precisions(plan: Plan) -> dict[str, float]:
                 try:
                     trainer.optimise(batch)
                     took = perf_counter() - started
-                except (HsisrError, RuntimeError):  # not finite, or an operation torch lacks
+                except (DivergedError, RuntimeError):  # not finite, or an operation torch lacks
                     took = float("inf")
                 if step:
                     seconds[name].append(took)

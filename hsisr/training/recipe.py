@@ -83,6 +83,8 @@ class Recipe:
     """AdamW's, decoupled; see `weight_penalty` for the paper's."""
     warmup_steps: int = 100
     """The learning rate rises from 0."""
+    warmup_share: float = 0.0
+    """It rises over this share of the run at most, however many steps that are; 0: no limit."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """cosine: falls to a hundredth at the last step, or when --max-minutes are over."""
     clip_norm: float = 1.0
@@ -102,6 +104,11 @@ class Recipe:
     """Weight of the spectral angle in the loss."""
     weight_penalty: float = 0.0
     """The paper's lambda on the sum of squared weights."""
+    penalised: str = ""
+    """How the names of the weights in `weight_penalty` begin, with commas between; empty: all."""
+    loss_unit: Literal["normalised", "stored", "peak"] = "normalised"
+    """Of the numbers in the loss. normalised: as the network sees them. stored: as in the scene.
+    peak: stored, divided by the largest number of the sample."""
 
     validate_every: int = 500
     """Steps between validations; 0: after every epoch."""
@@ -152,6 +159,7 @@ class Recipe:
         not_negative = (
             *("group_size", "steps", "epochs", "warmup_steps", "validate_every", "patience"),
             *("weight_decay", "weight_penalty", "clip_norm", "spatial", "spectral", "angle"),
+            "warmup_share",
             *("scene_power", "photograph_px"),
         )
         found = [

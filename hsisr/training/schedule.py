@@ -10,19 +10,24 @@ Schedule = Literal["cosine", "constant"]
 _LAST_SHARE = 0.01
 
 
-def rate_factor(step: int, progress: float, warmup_steps: int, schedule: Schedule) -> float:
+def rate_factor(
+    step: int, progress: float, warmup_steps: int, schedule: Schedule, warmup_share: float = 0.0
+) -> float:
     """What the learning rate is multiplied by.
 
     Args:
         step: Optimiser steps done.
         progress: Share of the run that is over, by steps or by time, 0 to 1.
         warmup_steps: The rate rises linearly over so many steps.
+        warmup_share: It has risen after this share of the run, if that is sooner; 0: no limit.
         schedule: cosine falls to a hundredth at the end (Loshchilov, Hutter, "SGDR", ICLR 2017).
 
     >>> [round(rate_factor(1000, p, 0, "cosine"), 3) for p in (0, 0.5, 1)]
     [1.0, 0.505, 0.01]
     """
     warm = min(1.0, (step + 1) / (warmup_steps + 1))
+    if warmup_share:
+        warm = min(1.0, max(warm, progress / warmup_share))
     if schedule == "constant":
         return warm
     falling = 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, progress))))

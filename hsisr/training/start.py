@@ -1,6 +1,9 @@
 """Where a run begins: which network, with which weights, on which device."""
 
+import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 import torch
@@ -12,7 +15,7 @@ from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.registry import build, descriptor_for
 from hsisr.training.distributed import Workers
 from hsisr.training.recipe import Recipe
-from hsisr.weights import load_weights, resolve
+from hsisr.weights import load_weights, resolve, save_weights
 
 UPSAMPLING: Final = ("upsampling.", "output.", "pixels.")
 """Where the names of weights begin that belong to one scale, in all of these networks."""
@@ -113,6 +116,24 @@ def start_from(init: str, model: str | None, scale: int, recipe: Recipe, seed: i
     }
     fresh.network.load_state_dict(lent, strict=False)
     return replace(fresh, init_sha256=loaded.sha256)
+
+
+def milestone_path(out: Path, share: float) -> Path:
+    """Where the weights of a moment of a run are kept, by the share of the run that was over."""
+    return out / f"after-{share:g}.safetensors"
+
+
+def keep_milestone(
+    out: Path, start: Start, share: float, tensors: Mapping[str, torch.Tensor]
+) -> None:
+    """Save the averaged weights of a moment of a run.
+
+    Raises:
+        ResourceError: They cannot be written.
+    """
+    network = copy.deepcopy(start.network)
+    network.load_state_dict(dict(tensors))
+    save_weights(milestone_path(out, share), network, start.descriptor, overwrite=True)
 
 
 def in_channels_last(network: nn.Module) -> nn.Module:

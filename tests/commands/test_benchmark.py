@@ -41,6 +41,8 @@ def options(folder: Path, **changes: object) -> BenchmarkOptions:
         "seeds": 2,
         "settings": SMALL,
         "batches": (),
+        "rates": (1e-3,),
+        "blurs": ("area",),
         "out": folder / "report",
         "device": "cpu",
         "command": "hsisr benchmark --scenes judges.tif",
@@ -57,13 +59,25 @@ def never(options: TrainOptions, **_: object) -> TrainResult:
     raise HsisrError(f"trained {options.seed}")
 
 
-def test_every_method_seed_and_scene_is_a_row(done: BenchmarkResult) -> None:
+def headline(result: BenchmarkResult) -> list[dict[str, Any]]:
+    """Scores at the end of the budget, with agreement."""
+    return [row for row in result.facts["scores"] if row["agreement"] and row["share"] == 1]
+
+
+def test_every_method_seed_scene_and_way_is_a_row(done: BenchmarkResult) -> None:
     assert done.failures == []
     with (done.out / "report.csv").open() as file:
         rows = list(csv.DictReader(file))
-    found = [(r["method"], r["scale"], r["seed"], r["scene"]) for r in rows]
-    scene = "judges.tif"
-    assert found == [("bicubic", "2", "0", scene), *(("edsr", "2", s, scene) for s in "01")]
+    assert {(r["scene"], r["kind"], r["blur"]) for r in rows} == {
+        ("judges.tif", "remote sensing", "area")
+    }
+    found = [(r["method"], r["seed"], r["agreement"], r["share"][:4]) for r in rows]
+    ends = [("True", "1.0"), ("False", "1.0")]
+    on_the_way = [("True", "0.08"), ("True", "0.25"), ("True", "0.5")]
+    assert found == [
+        *(("bicubic", "0", *way) for way in ends),
+        *(("edsr", seed, *way) for seed in "01" for way in (*ends, *on_the_way)),
+    ]
 
 
 def test_scores_are_those_of_evaluate(folder: Path, done: BenchmarkResult) -> None:
@@ -71,24 +85,35 @@ def test_scores_are_those_of_evaluate(folder: Path, done: BenchmarkResult) -> No
     model = str(done.out / "cells" / training["weights"])
     how = WaldOptions(scale=2, model=model, device="cpu")
     judged = evaluate_by_wald(folder / "judges.tif", how)
-    plain, _, second = (row["figures"]["hsisr"] for row in done.facts["scores"])
-    assert second == pytest.approx(dict(judged.scores.values))
-    assert plain == pytest.approx(dict(judged.plain.values))
+    baseline, _, second = (row["figures"] for row in headline(done))
+    assert second["hsisr"] == pytest.approx(dict(judged.scores.values))
+    assert baseline["hsisr"] == pytest.approx(dict(judged.baseline.values))
+    plain = next(row for row in done.facts["scores"] if not row["agreement"])
+    assert plain["figures"]["hsisr"] == pytest.approx(dict(judged.plain.values))
     papers = evaluate_by_wald(folder / "judges.tif", replace(how, convention="dacn"))
-    measured = done.facts["scores"][2]["figures"]["dacn"]
-    assert measured == pytest.approx(dict(papers.scores.values))
+    assert second["dacn"] == pytest.approx(dict(papers.scores.values))
 
 
 def test_the_summary_is_mean_and_spread_over_seeds(done: BenchmarkResult) -> None:
-    first, second = (
-        row["figures"]["hsisr"]["mpsnr"] for row in done.facts["scores"] if row["method"] == "edsr"
+    base, first, second = (row["figures"]["hsisr"]["mpsnr"] for row in headline(done))
+    edsr = next(
+        row
+        for row in done.facts["summary"]["hsisr"]
+        if row["agreement"] and row["method"] == "edsr"
     )
-    plain, edsr = done.facts["summary"]["hsisr"]
     assert edsr["figures"]["mpsnr"]["mean"] == pytest.approx((first + second) / 2)
     assert edsr["figures"]["mpsnr"]["deviation"] == pytest.approx(abs(first - second) / 2**0.5)
     assert edsr["figures"]["mpsnr"]["n"] == 2
-    bicubic = plain["figures"]["mpsnr"]["mean"]
-    assert edsr["gain_db"] == pytest.approx((first + second) / 2 - bicubic)
+    assert edsr["gain_db"] == pytest.approx((first + second) / 2 - base)
+
+
+def test_the_rate_is_the_best_of_a_sweep_on_training_scenes(folder: Path, tmp_path: Path) -> None:
+    own = options(folder, seeds=1, rates=(1e-3, 1e-30), out=tmp_path / "report")
+    result = benchmark(own)
+    (swept,) = (tmp_path / "report" / "cells" / "sweep").glob("*.json")
+    scores = json.loads(swept.read_text())["facts"]["validation_db"]
+    best = max(scores, key=lambda rate: scores[rate])
+    assert f"learning_rate={best}" in result.facts["trainings"][0]["settings"]
 
 
 def test_the_report_says_what_was_done_where(done: BenchmarkResult) -> None:
@@ -162,7 +187,7 @@ def test_a_changed_scene_is_judged_again(done: BenchmarkResult, tmp_path: Path) 
     first = benchmark(given).facts["scores"]
     write_tif(scene, smooth(34, 24, 20, seed=3))
     second = benchmark(replace(given, resume=True)).facts["scores"]
-    assert len(first) == len(second) == 2
+    assert len(first) == len(second) == 4
     assert all(a["figures"] != b["figures"] for a, b in zip(first, second, strict=True))
 
 
@@ -174,9 +199,9 @@ def test_a_method_that_fails_is_written_down_and_the_others_go_on(
     out = tmp_path / "report"
     result = benchmark(options(folder, methods=methods, settings=bad, seeds=1, out=out))
     assert [failure["method"] for failure in result.failures] == ["dacn-any"]
-    assert [row["method"] for row in result.facts["scores"]] == ["bicubic", "edsr"]
+    assert {row["method"] for row in result.facts["scores"]} == {"bicubic", "edsr"}
     assert "training scenes-dacn-any-x2-seed0" in (out / "report.md").read_text()
-    one, other = (facts["scores"][1]["figures"]["hsisr"] for facts in (result.facts, done.facts))
+    one, other = (headline(made)[1]["figures"]["hsisr"] for made in (result, done))
     assert one == pytest.approx(other)
 
 

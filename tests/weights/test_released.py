@@ -23,8 +23,8 @@ def test_it_loads_and_its_card_tells_what_a_user_must_know(entry: CatalogueEntry
     card = entry.card.read_text(encoding="utf-8")
     for needed in ("not trained on", "Training scenes", "terms", "recipe", "command", "Limits"):
         assert needed in card, needed
-    scores = re.findall(r"^\| \S+ \| [\w ]+( \| \d+\.\d\d){3} \| [+-]\d", card, re.MULTILINE)
-    assert len(scores) == 2 * 9  # two blurs
+    scores = re.findall(r"^\| \S+ \| [\w ]+( \| \d+\.\d\d){2,3} \| [+-]\d", card, re.MULTILINE)
+    assert len(scores) in (9, 2 * 9)  # cards with the baseline have two blurs
     assert not re.search(r"[ `]/(home|work|tmp|root)/", card)
 
 
