@@ -1,5 +1,6 @@
 """The loop: it learns, it ends four ways, and a broken run continues as if it were whole."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -194,3 +195,45 @@ def test_elsewhere_than_in_the_main_thread_training_works_without_signals(tmp_pa
     thread.start()
     thread.join()
     assert outcomes[0].ending == "finished"
+
+
+def test_weights_of_milestones_are_those_of_a_run_that_ends_there(tmp_path: Path) -> None:
+    constant = recipe(schedule="constant", warmup_steps=0, validate_every=100)
+    kept: dict[float, dict[str, torch.Tensor]] = {}
+
+    def keep(share: float, tensors: dict[str, torch.Tensor]) -> None:
+        kept[share] = {name: tensor.clone() for name, tensor in tensors.items()}
+
+    own = replace(
+        plan(tmp_path / "whole", constant), judges=(), milestones=(1 / 12, 0.5), keep=keep
+    )
+    train(own)
+    assert list(kept) == [1 / 12, 0.5]
+    half = replace(plan(tmp_path / "half", constant), judges=(), total_steps=6)
+    ended = train(half).weights
+    assert all(torch.equal(kept[0.5][name], ended[name]) for name in ended)
+
+
+def test_a_state_of_before_a_recipe_had_a_key_is_continued(tmp_path: Path) -> None:
+    whole = json.loads(json.dumps(recipe().as_dict()))
+    older = {key: value for key, value in whole.items() if key not in ("loss_unit", "penalised")}
+    before = replace(plan(tmp_path / "state"), fingerprint={"recipe": older})
+    train(before, interrupted_at(5))
+    now = replace(plan(tmp_path / "state"), fingerprint={"recipe": whole})
+    assert train(now, resume=True).progress.step == 12
+    other = replace(now, fingerprint={"recipe": {**whole, "loss_unit": "peak"}})
+    with pytest.raises(InputDataError, match="belongs to another run: its recipe"):
+        train(other, resume=True)
+
+
+def test_the_unit_of_the_loss_weighs_the_penalty(tmp_path: Path) -> None:
+    """Stored numbers are hundreds of times the normalised ones, and L1 with them."""
+    losses = {}
+    for unit in ("normalised", "stored", "peak"):
+        watch = Watch()
+        own = recipe(loss_unit=unit, steps=1, spatial=0.0, spectral=0.0)
+        train(replace(plan(tmp_path / unit, own), judges=()), watch)
+        losses[unit] = watch.losses[0]
+    deviation, largest = 200, 2000  # of the texture, about
+    assert losses["stored"] / losses["normalised"] == pytest.approx(2**0.5 * deviation, rel=0.5)
+    assert losses["stored"] / losses["peak"] == pytest.approx(largest, rel=0.5)

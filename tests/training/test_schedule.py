@@ -20,6 +20,12 @@ def test_the_rate_rises_falls_and_ends_at_a_hundredth() -> None:
     assert rate_factor(100, 1, 9, "constant") == 1
 
 
+def test_the_rate_has_risen_after_its_share_of_the_run_if_that_is_sooner() -> None:
+    assert rate_factor(1, 0.01, 100, "constant", 0.02) == 0.5
+    assert rate_factor(2, 0.02, 100, "constant", 0.02) == 1
+    assert rate_factor(100, 0.001, 100, "constant", 0.02) == 1
+
+
 def test_an_average_without_decay_is_the_last_state() -> None:
     average = WeightAverage({"w": torch.zeros(2), "n": torch.tensor(0)}, 0.0)
     average.update({"w": torch.ones(2), "n": torch.tensor(3)}, 100)
