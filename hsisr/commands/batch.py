@@ -26,6 +26,7 @@ from hsisr.errors import (
 from hsisr.io.atomic import resource_errors
 from hsisr.io.paths import RemotePath, scene_path
 from hsisr.io.scene_files import FileState, head_of, states
+from hsisr.io.stac.bands import bands_of
 from hsisr.resume.record import Record, output_spec_of, write_record
 
 
@@ -207,6 +208,10 @@ class _Run:
             OutputExistsError: What is there is not its finished output, and is kept.
         """
         options = self._with_own_pictures(work.output)
+        if work.item is not None:
+            fields = work.item.item.assets[work.item.key].extra_fields
+            said = bands_of(fields, work.item.item.properties)
+            options = replace(options, item_bands=said)
         if self.model is not None:
             judged = self._judged(work, options, self.model)
             if isinstance(judged, Skipped):

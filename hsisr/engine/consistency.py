@@ -26,8 +26,9 @@ def agree(
     Values stay inside `limits`: where the constant alone would leave them, the block becomes the
     nearest one (in squares) that keeps both its mean and the limits, min(max(hr + c, low), high).
 
-    With `whole`, everything is then rounded so that the sum over a block does not change. No value
-    moves by 1 or more.
+    With `whole`, everything is then rounded so that the sum over a block is that of the observed
+    pixel, rounded once. No value moves by 1 or more, save in blocks at a limit, where what the
+    values there cannot take is shared by the others.
 
     Args:
         hr: A result, shape (bands, rows * scale, cols * scale).
@@ -74,8 +75,9 @@ def _agree_band(
     if not (low > -torch.inf and high < torch.inf):  # not a number is neither
         raise FloatingPointError("a value is not finite")
     held = torch.zeros_like(observed)
-    if low < limits[0] or high > limits[1]:
-        held = ((planes < limits[0]) | (planes > limits[1])).sum(dim=0, dtype=observed.dtype)
+    if (low < limits[0] and floor < limits[0]) or high > limits[1]:
+        under = (planes < limits[0]) & (floor < limits[0])  # else the scene's floor holds it
+        held = (under | (planes > limits[1])).sum(dim=0, dtype=observed.dtype)
     if low < bounds[0] or high > bounds[1]:
         some = ((planes < bounds[0]) | (planes > bounds[1])).any(dim=0)
         planes[:, some] = _bounded(planes[:, some], wanted[some], *bounds)
@@ -107,6 +109,8 @@ def _bounded(planes: torch.Tensor, mean: torch.Tensor, low: float, high: float) 
     shift = torch.zeros_like(mean).clamp(below, above)
     # block by block, for numbers may lie between 0 and 1 and be as small as they like
     tolerance = 1e-5 * mean.abs() + 1e-7 * planes.abs().amax(dim=0)
+    if planes.dtype == torch.float64:
+        tolerance *= 1e-8
     for _ in range(60):
         now = (planes + shift).clamp(low, high)
         gap = mean - now.mean(dim=0)
@@ -132,7 +136,8 @@ def _rounded(
     """Whole numbers whose sums over blocks are those of the values, rounded once.
 
     What rounding leaves of a pixel is handed to the next one of its block (error diffusion). What
-    float32 then still misses of a sum, pixels that lie towards it take a step for.
+    float32 then still misses of a sum, pixels that lie towards it take a step for. Where too few
+    of these may, at a limit of the data type, any pixel that is not at the limit takes steps.
     """
     rounded, carry = torch.empty_like(planes), torch.zeros_like(mean)
     for value, number in zip(planes, rounded, strict=True):
@@ -150,4 +155,21 @@ def _rounded(
                 take &= (number + step >= limits[0]) & (number + step <= limits[1])
             number.add_(step * take)
             left -= take.to(left.dtype)
+        if limits is not None and bool((short := left > 0).any()):
+            rounded[:, short] = _shared(rounded[:, short], step[short], left[short], limits)
     return rounded
+
+
+def _shared(
+    numbers: torch.Tensor, step: torch.Tensor, left: torch.Tensor, limits: tuple[float, float]
+) -> torch.Tensor:
+    """Blocks (pixels, n) after `left` steps, taken in turn by pixels that are not at a limit."""
+    while bool(left.any()):
+        before = left.clone()
+        for number in numbers:
+            take = (left > 0) & (number + step >= limits[0]) & (number + step <= limits[1])
+            number.add_(step * take)
+            left -= take.to(left.dtype)
+        if torch.equal(left, before):
+            break
+    return numbers

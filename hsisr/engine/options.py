@@ -405,6 +405,8 @@ class UpscaleOptions:
     variable: Variable = None
     axes: Axes = None
     nodata: Nodata = None
+    item_bands: tuple[Mapping[str, float], ...] = ()
+    """What a STAC Item says of each band (`hsisr.io.stac.bands`); no option of the command line."""
     overwrite: Overwrite = False
     resume: Annotated[
         bool,
@@ -429,4 +431,4 @@ AFFECTS_RESULT: Final = _named(lambda option: option.affects_result)
 """Options that an output depends on, beside the model, which is compared by its weights' hash."""
 AFFECTS_BITS: Final = _named(lambda option: option.affects_result or option.affects_rounding)
 """Options that a resumed run must share with the interrupted one, beside the model."""
-NOT_IN_TAGS: Final = _named(lambda option: not option.in_tags)
+NOT_IN_TAGS: Final = _named(lambda option: not option.in_tags) | {"item_bands"}

@@ -16,6 +16,7 @@ from hsisr.engine.async_work import prefetch, under_way
 from hsisr.engine.finish import PanelFinisher, overflow_error, strip_extent
 from hsisr.engine.memory import HeapTrimmer, page_tensor
 from hsisr.engine.observed import Observed, fill_rounds, observe
+from hsisr.engine.odd_numbers import OddNumbers
 from hsisr.engine.plan import BANDS_FINISHED_AT_ONCE, BandGroup, Panel, Plan, Segment
 from hsisr.io.base import Scene, SceneWriter
 from hsisr.io.views import RowCache
@@ -63,10 +64,13 @@ def stitch(
     Raises:
         InputDataError: The scene cannot be read, or holds numbers that are too large.
         WeightsError: The network's values are not finite.
+
+    Warns:
+        HsisrWarning: Numbers are infinite, or one lies far beyond all others.
     """
     moved, seen = 0, False
     overflown = functools.partial(overflow_error, scene, bands, plan)
-    holes = HeapTrimmer()
+    holes, odd = HeapTrimmer(), OddNumbers(scene, bands, plan.halo)
     # one thread for all: memory that comes and goes in many threads is never given back
     with (
         ThreadPoolExecutor(1, thread_name_prefix="ahead") as thread,
@@ -76,7 +80,9 @@ def stitch(
             finisher = PanelFinisher(
                 writer, plan, panel, consistent=consistent, masked=masked, overflown=overflown
             )
-            rolling = RowCache(scene, above=fill_rounds(plan))
+            own = range(panel.start, panel.start + panel.size)
+            look = functools.partial(odd.look, cols=own)
+            rolling = RowCache(scene, above=fill_rounds(plan), look=look)
             reading = _Reading(rolling, bands, plan, panel, reader)
             column = _Column(reading, plan, panel, finisher, thread, holes)
             for number in range(len(plan.rows)):
@@ -95,6 +101,7 @@ def stitch(
                 advance(len(panel.segments) * len(plan.groups))
             moved += finisher.moved
             seen |= finisher.seen
+    odd.warn()
     return Stitched(moved, seen)
 
 

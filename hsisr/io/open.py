@@ -14,6 +14,7 @@ from hsisr.io.nodata import with_nodata
 from hsisr.io.paths import RemotePath, scene_path
 from hsisr.io.products.positions import SUFFIX as POSITIONS
 from hsisr.io.remote.scene import open_remote
+from hsisr.io.stac.bands import with_bands_of_item
 
 
 def open_scene(
@@ -80,8 +81,10 @@ class ReadOptions(Protocol):
 
 
 def open_with(path: str | Path, options: ReadOptions) -> Scene:
-    """`open_scene` with the options of a command."""
-    return open_scene(path, variable=options.variable, axes=options.axes, nodata=options.nodata)
+    """`open_scene` with the options of a command, and what a STAC Item says of the bands."""
+    scene = open_scene(path, variable=options.variable, axes=options.axes, nodata=options.nodata)
+    bands = getattr(options, "item_bands", ())  # only upscaling reads scenes by their items
+    return with_bands_of_item(scene, bands, nodata=options.nodata is None) if bands else scene
 
 
 def _open_local(path: Path, variable: str | None, axes: str | None) -> Scene:

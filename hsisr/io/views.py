@@ -41,21 +41,22 @@ class DelegatingScene(Scene):
 class DescribedScene(DelegatingScene):
     """A scene of which more, or something else, is known than its file says.
 
-    The nodata of `metadata` holds for every band.
+    The nodata of `metadata`, where it is another than the scene's, holds for every band.
     """
 
     def __init__(self, scene: Scene, metadata: SceneMetadata) -> None:
         """`metadata` is of the same size and data type as the scene's; closing closes `scene`."""
         super().__init__(scene)
+        self._renamed = metadata.stored.nodata != scene.metadata.stored.nodata
         self.metadata = metadata
 
     def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
         """See `Scene.read_stored`."""
         return self._scene.read_stored(window, bands)
 
-    def nodata_of(self, band: int) -> float | None:  # noqa: ARG002
+    def nodata_of(self, band: int) -> float | None:
         """See `Scene.nodata_of`."""
-        return self.metadata.stored.nodata
+        return self.metadata.stored.nodata if self._renamed else self._scene.nodata_of(band)
 
 
 class CroppedScene(DelegatingScene):

@@ -20,7 +20,7 @@ from hsisr.io.open import open_scene
 from hsisr.io.stac.item import read_item
 from hsisr.resume.record import record_path
 from tests.commands.files import counts, write_tif
-from tests.scenes import write_envi
+from tests.scenes import write_envi, write_geotiff
 from tests.stac_items import BANDS, GEOTIFF, PROPERTIES, data_asset, write_item
 
 BICUBIC = UpscaleOptions(scale=2, model="bicubic")
@@ -62,6 +62,48 @@ def test_the_output_is_named_after_the_item_and_has_one_of_its_own(item: Path, o
     assert sorted(p.name for p in out.glob("*.*")) == [
         *(".hsisr", "flight_7_line_3_x2.json", "flight_7_line_3_x2.tif")
     ]
+
+
+@pytest.mark.parametrize("form", ["1.0", "1.1"])
+def test_what_an_item_says_of_bands_is_used_and_written(
+    form: str, tmp_path: Path, out: Path
+) -> None:
+    values = np.full((3, 6, 8), 2000, np.int16)
+    values[:, :, :3] = -9999
+    old = {
+        "eo:bands": [
+            {"center_wavelength": w, "full_width_half_max": 0.01} for w in (0.4, 0.5, 0.6)
+        ],
+        "raster:bands": [{"nodata": -9999, "scale": 1e-4}] * 3,
+    }
+    new = {
+        "nodata": -9999,
+        "bands": [
+            {"eo:center_wavelength": w, "eo:full_width_half_max": 0.01, "raster:scale": 1e-4}
+            for w in (0.4, 0.5, 0.6)
+        ],
+    }
+    said = old if form == "1.0" else new
+    item = write_item(tmp_path / "in", {"data": data_asset("./s.tif", **said)})
+    write_geotiff(item.parent / "s.tif", values)
+    with open_scene(made(item, out / "fine.tif").result.output) as scene:
+        meta, cube = scene.metadata, scene.read()
+    assert meta.spectral_axis.wavelengths_nm == (400.0, 500.0, 600.0)
+    assert meta.spectral_axis.fwhm_nm == (10.0,) * 3
+    assert meta.stored.nodata == -9999
+    assert meta.stored.scales == (1e-4,) * 3
+    assert (cube.values[:, :, 6:] == 2000).all()
+    assert not cube.valid[:, :, :6].any()
+
+
+def test_the_file_goes_before_its_item_and_the_user_before_both(tmp_path: Path, out: Path) -> None:
+    said: dict[str, Any] = {"raster:bands": [{"nodata": 5}] * 3}
+    item = write_item(tmp_path / "in", {"data": data_asset(**said)})  # nodata 0 in the file
+    with open_scene(made(item, out / "a.tif").result.output) as scene:
+        assert scene.metadata.stored.nodata == 0
+    named = UpscaleOptions(scale=2, model="bicubic", nodata="7")
+    with open_scene(made(item, out / "b.tif", named).result.output) as scene:
+        assert scene.metadata.stored.nodata == 7
 
 
 def test_the_derived_item_says_what_is_finer_and_keeps_the_rest(item: Path, out: Path) -> None:

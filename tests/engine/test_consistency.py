@@ -152,6 +152,55 @@ def test_sums_are_exact_where_float32_is_at_its_end(seed: int) -> None:
     assert 0 <= float(whole.min()) <= float(whole.max()) <= 65535
 
 
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"),
+    [
+        (torch.int8, -128, 127),
+        (torch.uint8, 0, 255),
+        (torch.int16, -32768, 32767),
+        (torch.uint16, 0, 65535),
+        (torch.int32, -(2**24), 2**24),
+        (torch.int32, 0, 2**24),
+    ],
+    ids=str,
+)
+def test_sums_are_exact_up_to_the_ends_of_the_type(
+    dtype: torch.dtype, low: int, high: int, scale: int
+) -> None:
+    """Blocks whose mean lies a few counts inside an end, and everywhere between."""
+    random = np.random.default_rng(scale)
+    near = random.integers(0, 6, (3, 24, 24))
+    within = random.integers(low, high, near.shape, endpoint=True)
+    place = random.integers(0, 3, near.shape)
+    seen = np.select([place == 0, place == 1], [low + near, high - near], within)
+    wide = torch.float64 if dtype == torch.int32 else torch.float32
+    observed = torch.from_numpy(seen).to(wide)
+    spread = float(min(high - low, 500))
+    hr = repeat_pixels(observed, scale) + noise(3, 24 * scale, 24 * scale, high=spread) - spread / 2
+    limits = (-(2.0**31), 2.0**31 - 1) if dtype == torch.int32 and low < 0 else (low, 2.0**31 - 1)
+    if dtype != torch.int32:
+        limits = (float(low), float(high))
+    whole, _ = agree(hr.to(wide), observed, scale, limits=limits, whole=True, dtype=dtype)
+    numbers = whole.numpy().astype(np.int64)
+    sums = numbers.reshape(3, 24, scale, 24, scale).sum(axis=(2, 4))
+    np.testing.assert_array_equal(sums, seen.astype(np.int64) * scale**2)
+
+
+@pytest.mark.parametrize("low", [0, -32768])
+def test_only_numbers_that_the_type_cannot_hold_are_counted(low: int) -> None:
+    """What the floor of the scene holds is no matter of the data type."""
+    observed = torch.full((1, 1, 1), 2.0)
+    hr = torch.tensor([[[-6.0, 8.0], [3.0, 3.0]]])
+    _, held = agree(hr, observed, 2, limits=(low, 65535), floors=(0.0,), whole=True)
+    assert held == 0
+    _, held = agree(hr, observed, 2, limits=(low, 65535), floors=(-torch.inf,), whole=True)
+    assert held == (1 if low == 0 else 0)
+    bright = torch.tensor([[[65600.0, 65400.0], [65500.0, 65500.0]]])
+    _, held = agree(bright, torch.full((1, 1, 1), 65500.0), 2, limits=(low, 65535), floors=(0.0,))
+    assert held == 1
+
+
 def test_repeated_pixels_already_agree() -> None:
     observed = noise(2, 3, 4).round()
     hr = repeat_pixels(observed, 4)

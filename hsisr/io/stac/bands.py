@@ -1,0 +1,111 @@
+"""What a STAC Item says of the bands of its asset, for scenes whose file does not say it.
+
+Source: STAC 1.1 (`bands`), and its extensions eo 1 and 2 and raster 1 and 2.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from hsisr.errors import about_scene, warn_of_scene
+from hsisr.io.base import Scene
+from hsisr.io.spectral_fields import SpectralSource, merged_axis
+from hsisr.io.views import DescribedScene
+from hsisr.scene.quantisation import holds
+
+_KEYS: Final = {
+    "wavelength_um": ("center_wavelength", "eo:center_wavelength"),
+    "fwhm_um": ("full_width_half_max", "eo:full_width_half_max"),
+    "scale": ("scale", "raster:scale"),
+    "offset": ("offset", "raster:offset"),
+    "nodata": ("nodata",),
+}
+
+
+def bands_of(
+    asset: Mapping[str, Any], properties: Mapping[str, Any]
+) -> tuple[dict[str, float], ...]:
+    """Numbers that an item has for each band: wavelength_um, fwhm_um, scale, offset, nodata.
+
+    Args:
+        asset: The asset's fields, which go before the item's.
+        properties: The item's.
+
+    Returns:
+        One mapping a band; none without lists of bands.
+    """
+    merged: list[dict[str, Any]] = []
+    for key in ("bands", "eo:bands", "raster:bands"):
+        listed = asset.get(key) or properties.get(key)
+        if not isinstance(listed, list) or not all(isinstance(band, Mapping) for band in listed):
+            continue
+        if merged and len(merged) != len(listed):
+            warn_of_scene(f"{key} of the item left out: found {len(listed)} for {len(merged)}")
+            continue
+        known = merged or [{}] * len(listed)
+        merged = [{**old, **new} for old, new in zip(known, listed, strict=True)]
+    shared = {"nodata": asset["nodata"]} if "nodata" in asset else {}
+    return tuple(_numbers({**shared, **band}) for band in merged)
+
+
+def with_bands_of_item(
+    scene: Scene, bands: Sequence[Mapping[str, float]], *, nodata: bool
+) -> Scene:
+    """The scene, described by an item where its file says nothing; closing it closes `scene`.
+
+    Args:
+        scene: As opened.
+        bands: What `bands_of` found.
+        nodata: Take nodata from the item, too, if the file has none.
+
+    Warns:
+        HsisrWarning: The item has another number of bands, or a nodata that cannot occur.
+    """
+    meta, count = scene.metadata, scene.metadata.bands
+    with about_scene(scene.path):
+        if len(bands) != count:
+            warn_of_scene(f"the item tells of {len(bands)} bands, the scene has {count}: left out")
+            return scene
+        axis, stored = meta.spectral_axis, meta.stored
+        found = merged_axis(
+            count,
+            [
+                SpectralSource(
+                    wavelengths=_all(bands, "wavelength_um"),
+                    fwhm=_all(bands, "fwhm_um"),
+                    unit="Micrometers",
+                )
+            ],
+        )
+        if axis.wavelengths_nm is None and found.wavelengths_nm is not None:
+            axis = replace(axis, wavelengths_nm=found.wavelengths_nm)
+        if axis.fwhm_nm is None and found.fwhm_nm is not None:
+            axis = replace(axis, fwhm_nm=found.fwhm_nm)
+        if stored.scales is None and stored.offsets is None:
+            scales, offsets = _all(bands, "scale"), _all(bands, "offset")
+            stored = replace(stored, scales=scales, offsets=offsets)
+        number = bands[0].get("nodata")
+        if nodata and number is not None and scene.nodata_of(0) is None:
+            if holds(stored.dtype, number):
+                stored = replace(stored, nodata=number)
+            else:
+                warn_of_scene(f"the item's nodata {number:g} cannot occur: left out")
+    return DescribedScene(scene, replace(meta, spectral_axis=axis, stored=stored))
+
+
+def _all(bands: Sequence[Mapping[str, float]], key: str) -> tuple[float, ...] | None:
+    found = tuple(band[key] for band in bands if key in band)
+    return found if len(found) == len(bands) else None
+
+
+def _numbers(band: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers among what an item says of a band; JSON writes nan and inf as texts."""
+    found = {}
+    for key, names in _KEYS.items():
+        value = next((band[name] for name in names if name in band), None)
+        if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+            try:
+                found[key] = float(value)
+            except (ValueError, OverflowError):
+                continue
+    return found

@@ -1,0 +1,69 @@
+"""Infinite numbers are no data and counted; a finite spike is data and named."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hsisr.commands.upscale import upscale
+from hsisr.engine.odd_numbers import OddNumbers
+from hsisr.engine.options import UpscaleOptions
+from hsisr.errors import HsisrWarning
+from hsisr.io.open import open_scene
+from hsisr.tiling.windows import Window
+from tests.memory import MemoryScene
+from tests.scenes import write_geotiff
+
+RANDOM = np.random.default_rng(5)
+
+
+def reflectance() -> np.ndarray:
+    return RANDOM.uniform(0.1, 0.5, (3, 20, 16)).astype(np.float32)
+
+
+def test_infinite_numbers_are_counted_once_and_stay_invalid(tmp_path: Path) -> None:
+    values = reflectance()
+    values[0, 3, 4] = values[1, 19, 0] = np.inf
+    values[2, 7, 7] = -np.inf
+    values[2, 0, 0] = np.nan
+    path = write_geotiff(tmp_path / "x.tif", values)
+    with pytest.warns(HsisrWarning, match=r"x\.tif: 3 numbers are infinite and count as no data"):
+        upscale(path, tmp_path / "o.tif", UpscaleOptions(scale=2, model="bicubic"))
+    with open_scene(tmp_path / "o.tif") as scene:
+        valid = scene.read().valid
+    np.testing.assert_array_equal(valid, np.isfinite(values).repeat(2, axis=1).repeat(2, axis=2))
+
+
+def test_a_spike_stays_data_and_is_named_with_its_reach(tmp_path: Path) -> None:
+    values = reflectance()
+    values[1, 5, 2] = 1e30
+    path = write_geotiff(tmp_path / "x.tif", values)
+    options = UpscaleOptions(scale=2, model="bicubic")
+    words = r"band 2 holds 1e\+30 in row 6, column 3, .* stays data and reaches \d+ pixels"
+    with pytest.warns(HsisrWarning, match=words):
+        upscale(path, tmp_path / "o.tif", options)
+    with open_scene(tmp_path / "o.tif") as scene:
+        block = scene.read(Window(10, 4, 2, 2)).values[1]
+    assert block.mean(dtype=np.float64) == pytest.approx(1e30, rel=1e-6)
+
+
+@pytest.mark.parametrize("nodata", [-np.inf, float(np.finfo("f4").min), 1e30])
+def test_nodata_is_neither_infinite_nor_a_spike(nodata: float) -> None:
+    values = reflectance()
+    values[0, 3, 4] = nodata
+    odd = OddNumbers(MemoryScene(values, nodata), range(3), 4)
+    odd.look(values, Window(0, 0, 20, 16), range(16))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        odd.warn()
+
+
+def test_columns_of_other_panels_are_not_counted() -> None:
+    values = reflectance()
+    values[0, 3, [2, 9, 15]] = np.inf
+    odd = OddNumbers(MemoryScene(values), range(3), 4)
+    odd.look(values[:, :, :12], Window(0, 0, 20, 12), range(8))
+    odd.look(values[:, :, 4:], Window(0, 4, 20, 12), range(8, 16))
+    with pytest.warns(HsisrWarning, match="3 numbers are infinite"):
+        odd.warn()
