@@ -16,7 +16,7 @@ from hsisr.datasets.observation import observed
 from hsisr.datasets.photographs import Photographs
 from hsisr.datasets.training_scenes import TrainingScene
 from hsisr.errors import InputDataError
-from hsisr.tiling.windows import Window, window_starts
+from hsisr.tiling.windows import Window, mirrored_order, window_starts
 
 Float32 = npt.NDArray[np.float32]
 Bool = npt.NDArray[np.bool_]
@@ -116,16 +116,6 @@ def area_average(hr: Float32, scale: int) -> Float32:
     *front, rows, cols = hr.shape
     blocks = hr.reshape(*front, rows // scale, scale, cols // scale, scale)
     return np.asarray(blocks.mean(axis=(-3, -1), dtype=np.float64), np.float32)
-
-
-def group_order(bands: int, size: int) -> list[int]:
-    """Indices that fill a group of `size` from fewer bands, there and back, as the runner does.
-
-    >>> group_order(3, 6)
-    [0, 1, 2, 1, 0, 1]
-    """
-    there_and_back = [*range(bands), *range(bands - 2, 0, -1)]
-    return [there_and_back[i % len(there_and_back)] for i in range(size)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,7 +273,7 @@ class RandomPatches:
         step = int(rng.integers(1, self.augmentation.band_steps + 1))
         step = max(1, min(step, bands // size))
         if bands < size:
-            chosen = group_order(bands, size)
+            chosen = mirrored_order(bands, size)
         else:
             start = int(rng.integers(bands - (size - 1) * step))
             chosen = list(range(start, start + size * step, step))
@@ -318,7 +308,7 @@ def grid_samples(
             out, as in the published notebooks.
     """
     if scene.bands < size:
-        groups = [tuple(group_order(scene.bands, size))]
+        groups = [tuple(mirrored_order(scene.bands, size))]
     else:
         starts = window_starts(scene.bands, size, overlap)
         if not anchored:

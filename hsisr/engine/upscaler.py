@@ -21,6 +21,7 @@ from hsisr.models.back_projection import (
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.fast.cuda_graph import Graphed
 from hsisr.models.interpolation import KERNELS, Kernel, Trim, interpolate
+from hsisr.tiling.windows import mirrored_order
 
 _log = logging.getLogger("hsisr")
 
@@ -246,9 +247,7 @@ class NetworkUpscaler(Upscaler):
         size, bands = self.descriptor.group_size, lr.shape[1]
         if bands == size:
             return lr
-        there_and_back = [*range(bands), *range(bands - 2, 0, -1)]
-        order = [there_and_back[i % len(there_and_back)] for i in range(size)]
-        return lr[:, self._placed(torch.tensor(order))]
+        return lr[:, self._placed(torch.tensor(mirrored_order(bands, size)))]
 
     def _normalisation(self, bands: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and deviation of each band, shape (bands, 1, 1); 0 and 1 where none is wanted."""

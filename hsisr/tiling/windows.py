@@ -30,6 +30,16 @@ def window_starts(length: int, size: int, overlap: int) -> tuple[int, ...]:
     return (*range(0, last, size - overlap), last)
 
 
+def mirrored_order(count: int, size: int) -> list[int]:
+    """Indices that fill a window of `size` from fewer samples, there and back again.
+
+    >>> mirrored_order(3, 6)
+    [0, 1, 2, 1, 0, 1]
+    """
+    there_and_back = [*range(count), *range(count - 2, 0, -1)]
+    return [there_and_back[i % len(there_and_back)] for i in range(size)]
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """A rectangle of pixels on one grid."""
