@@ -222,6 +222,7 @@ def measure_if_needed(
     """
     if session.model.weights is None and options.bad_bands != "drop":
         return None
+    scene = scene.whole
     used = _unmarked(scene, options) if session.model.takes_pseudo_bands(options) else None
     if session.model.weights is None or options.statistics_from is None:
         found = measure_scene(scene, used, reading)

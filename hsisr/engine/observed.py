@@ -37,16 +37,15 @@ def observe(
     scene: Scene, bands: tuple[int, ...], plan: Plan, panel: Panel, rows: Segment
 ) -> Observed:
     """Read what a row of tiles needs; around invalid pixels also what they are filled from."""
-    _, height, width = scene.metadata.shape
     left = min(segment.start for segment in panel.segments)
     right = max(segment.end for segment in panel.segments)
     core = Window(rows.start, left, rows.size, right - left)
-    near = core.grown(plan.halo, height, width)
+    near = scene.grown(core, plan.halo)
     cube = scene.read(near, bands)
     if all_valid(cube.valid):
         return Observed(near, cube.values, cube.valid)
     rounds = fill_rounds(plan)
-    far = near.grown(rounds, height, width)
+    far = scene.grown(near, rounds)
     cube = scene.read(far, bands)
     filled = fill_invalid(cube.values, cube.valid, rounds)
     inside = Observed(far, filled, cube.valid).cut(near)

@@ -4,6 +4,7 @@ The command line, the key of an interrupted run, the completion record, the prov
 reference page derive from the declarations.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -167,6 +168,14 @@ def models() -> Iterator[str]:
     yield from (entry.name for entry in released())
 
 
+def _numbers(text: str | None, kind: type[Any]) -> tuple[Any, ...] | None:
+    """Numbers with commas between them; () where it is something else."""
+    try:
+        return None if text is None else tuple(kind(part) for part in text.split(","))
+    except ValueError:
+        return ()
+
+
 Scale = Annotated[
     int,
     Option(
@@ -229,6 +238,33 @@ Axes = Annotated[
         metavar="ORDER",
         panel=INPUT,
         affects_result=True,
+    ),
+]
+WindowOf = Annotated[
+    tuple[int, ...] | None,
+    Option(
+        "Only these pixels of the scene: first row and column from 0, numbers of rows and columns. "
+        "Statistics and what lies around them are those of the whole scene.",
+        metavar="ROW,COL,ROWS,COLS",
+        panel=INPUT,
+        affects_result=True,
+        check=lambda v: len(v) == 4 and min(v[:2]) >= 0 and min(v[2:]) >= 1,
+        expected="ROW,COL,ROWS,COLS, such as 0,0,100,100",
+        given_as=str | None,
+        parse=lambda text: _numbers(text, int),
+    ),
+]
+Bbox = Annotated[
+    tuple[float, ...] | None,
+    Option(
+        "The same by two opposite corners in map coordinates.",
+        metavar="X1,Y1,X2,Y2",
+        panel=INPUT,
+        affects_result=True,
+        check=lambda v: len(v) == 4 and all(map(math.isfinite, v)),
+        expected="X1,Y1,X2,Y2 in the scene's coordinate reference system",
+        given_as=str | None,
+        parse=lambda text: _numbers(text, float),
     ),
 ]
 Dtype = Annotated[
@@ -350,6 +386,8 @@ class UpscaleOptions:
             choices=("pseudo", "all"),
         ),
     ] = None
+    window: WindowOf = None
+    bbox: Bbox = None
     statistics_from: Annotated[
         Path | None,
         Option(
@@ -421,6 +459,8 @@ class UpscaleOptions:
         refuse_impossible(self)
         if self.tile is not None and self.overlap is not None and self.overlap >= self.tile:
             raise UsageError(f"overlap {self.overlap}: expected less than tile {self.tile}")
+        if self.window is not None and self.bbox is not None:
+            raise UsageError("found window and bbox, expected one of them")
 
 
 def _named(holds: Callable[[Option], bool]) -> frozenset[str]:

@@ -56,6 +56,18 @@ class Scene(ABC):
         """The number that means "no data" in one band; differs from band to band in few formats."""
         return self.metadata.stored.nodata
 
+    @property
+    def whole(self) -> "Scene":
+        """The scene that this one is a window of, for its statistics; else this one."""
+        return self
+
+    def grown(self, window: Window, margin: int) -> Window:
+        """A window with `margin` pixels around it, as far as there are any to read.
+
+        For a window of a scene they may lie beyond its sides, and rows and columns be negative.
+        """
+        return window.grown(margin, self.metadata.rows, self.metadata.cols)
+
     def read(self, window: Window | None = None, bands: Sequence[int] | None = None) -> Cube:
         """The values and the mask of a window, all of the scene by default.
 

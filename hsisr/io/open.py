@@ -15,6 +15,8 @@ from hsisr.io.paths import RemotePath, scene_path
 from hsisr.io.products.positions import SUFFIX as POSITIONS
 from hsisr.io.remote.scene import open_remote
 from hsisr.io.stac.bands import with_bands_of_item
+from hsisr.io.views import WindowScene, window_of_bbox
+from hsisr.tiling.windows import Window
 
 
 def open_scene(
@@ -81,10 +83,21 @@ class ReadOptions(Protocol):
 
 
 def open_with(path: str | Path, options: ReadOptions) -> Scene:
-    """`open_scene` with the options of a command, and what a STAC Item says of the bands."""
+    """`open_scene` with the options of a command: a window of the scene, what its item says."""
     scene = open_scene(path, variable=options.variable, axes=options.axes, nodata=options.nodata)
-    bands = getattr(options, "item_bands", ())  # only upscaling reads scenes by their items
-    return with_bands_of_item(scene, bands, nodata=options.nodata is None) if bands else scene
+    # only upscaling has these options
+    bands = getattr(options, "item_bands", ())
+    window, bbox = (getattr(options, name, None) for name in ("window", "bbox"))
+    if bands:
+        scene = with_bands_of_item(scene, bands, nodata=options.nodata is None)
+    if window is None and bbox is None:
+        return scene
+    try:
+        own = window_of_bbox(scene, bbox) if bbox is not None else Window(*(window or ()))
+        return WindowScene(scene, own)
+    except InputDataError:
+        scene.close()
+        raise
 
 
 def _open_local(path: Path, variable: str | None, axes: str | None) -> Scene:

@@ -1,5 +1,6 @@
 """Scenes seen through another one: without its last rows, described otherwise, read row by row."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -32,6 +33,10 @@ class DelegatingScene(Scene):
     def nodata_of(self, band: int) -> float | None:
         """See `Scene.nodata_of`."""
         return self._scene.nodata_of(band)
+
+    def grown(self, window: Window, margin: int) -> Window:
+        """See `Scene.grown`."""
+        return self._scene.grown(window, margin)
 
     def close(self) -> None:
         """Close the scene behind it."""
@@ -82,6 +87,101 @@ class CroppedScene(DelegatingScene):
         """See `Scene.read_stored`."""
         return self._scene.read_stored(window, bands)
 
+    def grown(self, window: Window, margin: int) -> Window:
+        """See `Scene.grown`; what was cut off is not read."""
+        return Scene.grown(self, window, margin)
+
+
+class WindowScene(DelegatingScene):
+    """A window of a scene, at its place on the ground; what lies around it can still be read.
+
+    Raises:
+        InputDataError: The window reaches beyond the scene, or the scene has a place for each
+            pixel, which is not cut.
+    """
+
+    def __init__(self, scene: Scene, window: Window) -> None:
+        """Look like the window; closing this closes `scene`."""
+        whole = scene.metadata
+        if not (
+            0 <= window.row < window.row_end <= whole.rows
+            and 0 <= window.col < window.col_end <= whole.cols
+        ):
+            raise InputDataError(
+                f"{scene.path}: found {whole.rows} x {whole.cols} pixels, expected a window inside "
+                f"them, not {window.rows} x {window.cols} pixels from row {window.row}, column "
+                f"{window.col}"
+            )
+        if whole.geolocation is not None:
+            raise InputDataError(
+                f"{scene.path}: has a place for each pixel, of which no window is taken; upscale "
+                "the whole scene"
+            )
+        super().__init__(scene)
+        self._window = window
+        self.metadata = replace(
+            whole,
+            rows=window.rows,
+            cols=window.cols,
+            georeference=whole.georeference.shifted(window.row, window.col),
+        )
+
+    @property
+    def whole(self) -> Scene:
+        """See `Scene.whole`."""
+        return self._scene
+
+    def grown(self, window: Window, margin: int) -> Window:
+        """See `Scene.grown`."""
+        found = self._scene.grown(self._in_whole(window), margin)
+        return replace(found, row=found.row - self._window.row, col=found.col - self._window.col)
+
+    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
+        """See `Scene.read_stored`."""
+        return self._scene.read_stored(self._in_whole(window), bands)
+
+    def read_mask(self, window: Window) -> npt.NDArray[np.bool_] | None:
+        """See `Scene.read_mask`."""
+        return self._scene.read_mask(self._in_whole(window))
+
+    def _in_whole(self, window: Window) -> Window:
+        return replace(window, row=window.row + self._window.row, col=window.col + self._window.col)
+
+
+def window_of_bbox(scene: Scene, bbox: tuple[float, float, float, float]) -> Window:
+    """The pixels that a rectangle of map coordinates touches, as far as the scene has them.
+
+    Args:
+        scene: With an affine georeference.
+        bbox: x1, y1, x2, y2: two opposite corners, in the CRS of the scene.
+
+    Raises:
+        InputDataError: The scene has no such georeference, or lies elsewhere.
+    """
+    meta, (x1, y1, x2, y2) = scene.metadata, bbox
+    transform = meta.georeference.transform
+    if transform is None:
+        raise InputDataError(
+            f"{scene.path}: has no map coordinates, so give --window ROW,COL,ROWS,COLS in place of "
+            "--bbox"
+        )
+    corners = [~transform @ point for point in ((x1, y1), (x1, y2), (x2, y1), (x2, y2))]
+    cols, rows = zip(*corners, strict=True)
+    # corners that lie on pixel borders are not to take one more pixel for their rounding
+    first = max(0, math.floor(min(rows) + 1e-6)), max(0, math.floor(min(cols) + 1e-6))
+    last = (
+        min(meta.rows, math.ceil(max(rows) - 1e-6)),
+        min(meta.cols, math.ceil(max(cols) - 1e-6)),
+    )
+    if last[0] <= first[0] or last[1] <= first[1]:
+        left, top = transform @ (0, 0)
+        right, bottom = transform @ (meta.cols, meta.rows)
+        raise InputDataError(
+            f"{scene.path}: lies between ({left:.10g}, {top:.10g}) and ({right:.10g}, "
+            f"{bottom:.10g}), expected a --bbox that touches it"
+        )
+    return Window(*first, last[0] - first[0], last[1] - first[1])
+
 
 def cropped_to_multiple(scene: Scene, scale: int) -> Scene:
     """The scene itself if its sides divide by `scale`, else the part whose sides do.
@@ -123,6 +223,7 @@ class RowCache(DelegatingScene):
         self._look = look
         self._above, self._step = above, rows_at_once(scene)
         self._row = 0
+        self._bottom = scene.grown(Window(0, 0, self.metadata.rows, 1), 2**40).row_end
         self._cols: tuple[int, int, tuple[int, ...]] | None = None
         self._parts: list[npt.NDArray[Any]] = []
 
@@ -133,7 +234,7 @@ class RowCache(DelegatingScene):
             self._cols, self._row, self._parts = cols, window.row, []
         self._forget(window.row - self._above)
         if self._end < window.row_end:
-            until = min(-(-window.row_end // self._step) * self._step, self.metadata.rows)
+            until = min(-(-window.row_end // self._step) * self._step, self._bottom)
             rows = Window(self._end, window.col, until - self._end, window.cols)
             self._parts.append(self._scene.read_stored(rows, bands))
             if self._look is not None:

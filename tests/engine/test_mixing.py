@@ -27,16 +27,18 @@ from hsisr.engine.session import Session
 from hsisr.engine.statistics import scene_statistics
 from hsisr.engine.stitch import stitch
 from hsisr.engine.upscaler import InterpolationUpscaler, NetworkUpscaler
-from hsisr.errors import HsisrWarning, InputDataError
+from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.io.open import open_scene
+from hsisr.io.views import WindowScene
 from hsisr.models.back_projection import area_average, interpolate_consistently
 from hsisr.models.dacn_any import AnySize, DacnAny, dacn_any_descriptor
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.detail import AddsDetail, DetailOf
 from hsisr.models.interpolation import KERNELS, interpolate
 from hsisr.models.registry import for_inference
+from hsisr.tiling.windows import Window
 from tests.memory import MemoryScene, MemoryWriter
-from tests.scenes import write_geotiff
+from tests.scenes import TRANSFORM, UTM, write_geotiff
 
 Values = npt.NDArray[Any]
 CPU = torch.device("cpu")
@@ -348,6 +350,46 @@ def test_statistics_from_another_scene(tmp_path: Path) -> None:
     other = write_geotiff(tmp_path / "few.tif", correlated(39))
     with pytest.raises(InputDataError, match="found 39 bands, expected the 40"):
         upscale(left, tmp_path / "o.tif", replace(options, statistics_from=other))
+
+
+@pytest.mark.parametrize("holes", [False, True])
+def test_a_window_equals_the_same_part_of_the_whole(*, holes: bool) -> None:
+    values = correlated(40, 48, 50)
+    if holes:
+        values[:, 8:13, 20:33] = -1
+    scene, mixing = MemoryScene(values, -1), mixing_of(values)
+    whole = stitched(values, plan_of(values, Sharpen(), mixing, tile=48, overlap=0), -1)
+    part = WindowScene(scene, Window(10, 15, 20, 22))
+    cut = values[:, 10:30, 15:37]
+    plan = plan_of(cut, Sharpen(), mixing, tile=12)
+    writer = MemoryWriter(part.metadata.finer(2))
+    bands = tuple(range(40))
+    stitch(part, bands, writer, plan, consistent=True, masked=False, advance=lambda _: None)
+    np.testing.assert_allclose(writer.cube, whole[:, 20:60, 30:74], rtol=1e-4)
+
+
+def test_window_and_bbox_keep_place_and_statistics(tmp_path: Path) -> None:
+    values = correlated(3, 20, 30)
+    source = write_geotiff(tmp_path / "a.tif", values, crs=UTM, transform=TRANSFORM)
+    options = UpscaleOptions(scale=2, model="baseline")
+    upscale(source, tmp_path / "whole.tif", options)
+    part = replace(options, window=(4, 6, 10, 12))
+    left, top = TRANSFORM @ (6, 4)
+    right, bottom = TRANSFORM @ (18, 14)
+    same = replace(options, bbox=(right, top, left, bottom))
+    with open_scene(tmp_path / "whole.tif") as one:
+        for name, how in (("window", part), ("bbox", same)):
+            made = upscale(source, tmp_path / f"{name}.tif", how)
+            with open_scene(made.output) as two:
+                expected = one.read(Window(8, 12, 20, 24))
+                np.testing.assert_allclose(two.read().values, expected.values, rtol=1e-5)
+                assert two.metadata.georeference == expected.georeference
+    with pytest.raises(InputDataError, match="expected a window inside"):
+        upscale(source, tmp_path / "o.tif", replace(options, window=(15, 0, 10, 12)))
+    with pytest.raises(InputDataError, match="expected a --bbox that touches it"):
+        upscale(source, tmp_path / "o.tif", replace(options, bbox=(0.0, 0.0, 1.0, 1.0)))
+    with pytest.raises(UsageError, match="expected one of them"):
+        replace(part, bbox=same.bbox)
 
 
 def test_ridge_and_noise_keep_noise_out(monkeypatch: pytest.MonkeyPatch) -> None:
