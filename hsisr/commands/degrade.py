@@ -52,7 +52,7 @@ class DegradeOptions:
     dtype: str | None = None
     """Data type of the output; None: that of the input."""
     format: str | None = None
-    """GTiff, COG, ENVI, MAT or Zarr; None: by the suffix of the output."""
+    """GTiff, COG, ENVI, MAT, Zarr or netCDF; None: by the suffix of the output."""
     creation_options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """GDAL creation options of the output."""
     overwrite: bool = False

@@ -96,18 +96,7 @@ class CfScene(HdfScene):
 
 
 def open_cf(path: Path, file: HdfFile, variable: str | None, axes: str | None) -> CfScene:
-    """Open the only cube of a file, or the one that is named.
-
-    Args:
-        path: What the user named.
-        file: The open file; closing the scene closes it.
-        variable: Path of the cube in it; None: the only one, or the only one with wavelengths.
-        axes: Order of its axes, such as "brc"; None: by the names of its dimensions.
-
-    Raises:
-        InputDataError: No array, or more than one, can be the cube, or the file is damaged.
-        UsageError: There is no array of that name, or `axes` is no order of r, c and b.
-    """
+    """Open the only cube of a file, or the only one with wavelengths (see `open_hdf`)."""
     store = HdfStore(file)
     name = cube_name(store.arrays, variable)
     return CfScene(path, store, name, axis_order(store.arrays, name, axes))

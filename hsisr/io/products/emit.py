@@ -35,16 +35,9 @@ def is_emit(file: HdfFile) -> bool:
 
 
 def open_emit(path: Path, file: HdfFile, variable: str | None) -> HdfScene:
-    """Open a radiance or reflectance file in sensor geometry.
+    """Open radiance or reflectance in sensor geometry (see `open_hdf`), or a cube without spectra.
 
-    Args:
-        path: What the user named.
-        file: The open file; closing the scene closes it.
-        variable: Another cube of the file, for example `obs`, which has no wavelengths.
-
-    Raises:
-        InputDataError: A group is missing, or the file holds no spectra.
-        UsageError: There is no cube of that name.
+    `variable` names that cube, for example `obs`.
     """
     title = file.text("title") or "EMIT"
     level = next((word for word in title.split() if word[:1] == "L" and word[1:2].isdigit()), "L?")

@@ -26,16 +26,7 @@ def is_aviris(file: HdfFile) -> bool:
 
 
 def open_aviris(path: Path, file: HdfFile, variable: str | None) -> CfScene:
-    """Open radiance or reflectance on its map grid.
-
-    Args:
-        path: What the user named.
-        file: The open file; closing the scene closes it.
-        variable: Another cube of the file.
-
-    Raises:
-        InputDataError: The wavelengths are missing, or not as specified.
-    """
+    """Open radiance or reflectance on its map grid (see `open_hdf`)."""
     name = variable or next(name for name in _AVIRIS if name in file)
     kind = name.rpartition("/")[2]
     number = re.match(r"(?i)AV([35])", path.name)
@@ -58,16 +49,7 @@ def is_pace(file: HdfFile) -> bool:
 
 
 def open_pace(path: Path, file: HdfFile, variable: str | None) -> CfScene:
-    """Open surface reflectance or remote sensing reflectance of an L2 file.
-
-    Args:
-        path: What the user named.
-        file: The open file; closing the scene closes it.
-        variable: Another cube of the file.
-
-    Raises:
-        InputDataError: It is a file of another level, or has no spectra.
-    """
+    """Open surface or remote sensing reflectance of an L2 file (see `open_hdf`)."""
     level = file.text("processing_level") or "L?"
     refuse_level(level, product="PACE OCI", expected="L2 surface reflectance")
     name = variable or next((name for name in _PACE if name in file), None)

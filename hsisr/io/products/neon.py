@@ -30,16 +30,7 @@ def is_neon(file: HdfFile) -> bool:
 
 
 def open_neon(path: Path, file: HdfFile, variable: str | None) -> HdfScene:
-    """Open a tile or a flight line.
-
-    Args:
-        path: What the user named.
-        file: The open file; closing the scene closes it.
-        variable: Not used: there is one cube.
-
-    Raises:
-        InputDataError: A part is missing.
-    """
+    """Open a tile or a flight line (see `open_hdf`); `variable` names another cube."""
     root = f"{_site(file)}/Reflectance"
     cube = file.dataset(variable or f"{root}/Reflectance_Data")
     if len(cube.shape) != 3:

@@ -168,13 +168,7 @@ class NetcdfWriter(SceneWriter):
 
 
 def refuse_existing_netcdf(path: Path, *, overwrite: bool) -> None:
-    """Check that a netCDF file may be made.
-
-    Raises:
-        UsageError: h5netcdf is not installed, or the path is a folder.
-        OutputExistsError: The file is there, and `overwrite` is off.
-        ResourceError: The folder does not exist or cannot be written.
-    """
+    """Check that a netCDF file may be made; raises as `refuse_existing` does."""
     h5netcdf_package()
     refuse_existing((path,), overwrite=overwrite)
 

@@ -18,10 +18,12 @@ from hsisr.io.products.tanager import is_tanager, open_tanager
 def open_hdf(path: Path, *, variable: str | None, axes: str | None) -> Scene:
     """Open a product by what its file says of itself.
 
+    The products' own functions take the open file, which the scene closes, and raise alike.
+
     Args:
         path: What the user named.
         variable: Name of the cube, for products that have several and for files of no known one.
-        axes: Order of the cube's axes, for files of no known product.
+        axes: Order of the cube's axes, such as "brc", for files of no known product.
 
     Raises:
         InputDataError: The file is damaged, or nothing in it is known to be the cube.

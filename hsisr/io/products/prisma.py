@@ -71,17 +71,7 @@ def is_prisma(file: HdfFile) -> bool:
 
 
 def open_prisma(path: Path, file: HdfFile, variable: str | None) -> HdfScene:
-    """Open VNIR and SWIR as one cube, or one of them.
-
-    Args:
-        path: What the user named.
-        file: The open file; closing the scene closes it.
-        variable: VNIR or SWIR for one of them; None: both.
-
-    Raises:
-        InputDataError: A cube or an attribute is missing, or the wavelengths are not as specified.
-        UsageError: `variable` is neither.
-    """
+    """Open VNIR and SWIR as one cube (see `open_hdf`), or the one that `variable` names."""
     swath = _swath(file) or ""
     level = swath.split("_")[1]
     refuse_level(level, product="PRISMA", expected="L1, L2B, L2C or L2D")

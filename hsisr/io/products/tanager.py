@@ -39,16 +39,7 @@ def is_tanager(file: HdfFile) -> bool:
 
 
 def open_tanager(path: Path, file: HdfFile, variable: str | None) -> HdfScene:
-    """Open radiance or surface reflectance.
-
-    Args:
-        path: What the user named.
-        file: The open file; closing the scene closes it.
-        variable: One of the data fields; None: the reflectance, else the radiance.
-
-    Raises:
-        InputDataError: The cube, its wavelengths or its place are missing.
-    """
+    """Open the data field `variable` (see `open_hdf`), else reflectance, else radiance."""
     group = _GRID if _GRID in file else _SWATH
     fields = f"{group}/Data Fields"
     name = variable or next((n for n in _CUBES if f"{fields}/{n}" in file), _CUBES[0])
