@@ -9,7 +9,6 @@ from typing import Any
 
 from hsisr.commands.archive import Failure, Selection, Work
 from hsisr.commands.completion import judge, output_files, source_states, told_of_source
-from hsisr.commands.stac_item import check_item, write_item
 from hsisr.commands.upscale import Progress, UpscaleResult, plan_upscale, upscale
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.session import Model, Session, model_named, with_precision
@@ -217,7 +216,10 @@ class _Run:
             if isinstance(judged, Skipped):
                 return judged
             options = judged
-        check_item(work, overwrite=options.overwrite)
+        if work.item is not None:
+            from hsisr.commands.stac_item import check_item
+
+            check_item(work, overwrite=options.overwrite)
         told = told_of_source(work) if self.selection.in_folder else ()
         return _Begun(work, options, source_states(work), told)
 
@@ -225,6 +227,8 @@ class _Run:
         """Put an item and a record beside an output."""
         work, options, item = begun.work, begun.options, None
         if work.item is not None:
+            from hsisr.commands.stac_item import write_item
+
             item = write_item(work.item, work.output, result, overwrite=options.overwrite)
         if self.selection.in_folder:
             _remember(begun, result)

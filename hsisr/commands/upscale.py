@@ -12,11 +12,9 @@ from typing import Any
 from hsisr import __version__
 from hsisr.commands.agreement import sampled_agreement
 from hsisr.commands.archive import Work
-from hsisr.commands.cluster.strips import compute_strips
 from hsisr.commands.completion import judge, output_files
 from hsisr.commands.job import Job, UpscaleResult, measure_if_needed
 from hsisr.commands.storage import refuse_same_file
-from hsisr.commands.view import ViewOptions, check_page, view
 from hsisr.engine.device import torch_threads
 from hsisr.engine.memory import peak_memory_bytes
 from hsisr.engine.options import AFFECTS_BITS, UpscaleOptions
@@ -32,7 +30,6 @@ from hsisr.io.scene_files import scene_identity
 from hsisr.io.write import check_target, create_writer
 from hsisr.resume.journal import Journal
 from hsisr.resume.lock import RunKey, RunLock, is_unfinished, locked_run, run_place
-from hsisr.view.figure import Quicklook, check_picture, write_quicklook
 
 __all__ = ["Progress", "UpscaleResult", "plan_upscale", "upscale"]
 
@@ -164,8 +161,12 @@ def _checked_target(
     if dry or not (options.resume or is_unfinished(run_place(output, options.format))):
         check_target(output, target)
     if options.quicklook is not None:
+        from hsisr.view.figure import check_picture
+
         check_picture(options.quicklook, overwrite=options.overwrite)
     if options.report is not None:
+        from hsisr.commands.view import check_page
+
         check_page(options.report, overwrite=options.overwrite)
     if options.ortho and (options.quicklook or options.report):
         raise UsageError(
@@ -235,6 +236,8 @@ def _run(
 
     with writing_async(create_writer(job.output, job.metadata, job.target)) as writer:
         if job.options.scheduler is not None:
+            from hsisr.commands.cluster.strips import compute_strips
+
             compute_strips(job, run, threads, advance)
             progress = None  # all is done; what follows only puts it together
         stitched = stitcher(
@@ -273,6 +276,8 @@ def _journal(job: Job, run: RunLock) -> Journal | None:
 def _write_quicklook(job: Job, options: UpscaleOptions) -> None:
     if options.quicklook is None:
         return
+    from hsisr.view.figure import Quicklook, write_quicklook
+
     with (
         closing(open_with(job.scene.path, options)) as lr,
         closing(open_scene(job.output)) as hr,
@@ -284,6 +289,8 @@ def _write_quicklook(job: Job, options: UpscaleOptions) -> None:
 def _write_report(job: Job, options: UpscaleOptions) -> None:
     if options.report is None:
         return
+    from hsisr.commands.view import ViewOptions, view
+
     how = ViewOptions(
         variable=options.variable,
         axes=options.axes,

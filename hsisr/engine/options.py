@@ -472,3 +472,9 @@ AFFECTS_RESULT: Final = _named(lambda option: option.affects_result)
 AFFECTS_BITS: Final = _named(lambda option: option.affects_result or option.affects_rounding)
 """Options that a resumed run must share with the interrupted one, beside the model."""
 NOT_IN_TAGS: Final = _named(lambda option: not option.in_tags) | {"item_bands"}
+DEFAULTS: Final[Mapping[str, Any]] = {
+    name: dict(value) if isinstance(value, Mapping) else value
+    for name in sorted(AFFECTS_BITS)
+    for value in [getattr(UpscaleOptions(), name)]
+}
+"""Of those, as JSON has them: what a run of an earlier version, without the option, had."""

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from hsisr.engine.memory import Room
 from hsisr.engine.mixing import SceneStatistics
+from hsisr.engine.options import DEFAULTS
 from hsisr.errors import HsisrWarning, InputDataError, OutputExistsError, UsageError
 from hsisr.io.atomic import recover, resource_errors, short_name
 from hsisr.io.paths import RemotePath
@@ -220,7 +221,8 @@ def _begun(
                 statistics=_measured(folder, before, output),
             )
         changed = has_changed(then["input"], here["input"])
-        if then["settings"] == here["settings"] and not changed and not overwrite:
+        differing = _differing(then["settings"], here["settings"])
+        if not differing and not changed and not overwrite:
             raise OutputExistsError(
                 f"{output}: its run was broken off with {_strips(done)} finished; --resume goes on "
                 "from there, --overwrite begins anew"
@@ -291,14 +293,22 @@ def _require_same(then: Mapping[str, Any], now: Mapping[str, Any], output: Path)
             "it is made anew"
         )
     old, new = then["settings"], now["settings"]
-    differing = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
-    if differing:
+    if differing := _differing(old, new):
         name = differing[0]
         raise UsageError(
             f"the run of {output} that was broken off had other settings ({name}: "
             f"{old.get(name)} then, {new.get(name)} now); repeat them to go on, or leave out "
             "--resume to begin anew"
         )
+
+
+def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Names of settings that are not the same; what an earlier version had not was its default."""
+    return [
+        name
+        for name in sorted({*old, *new})
+        if old.get(name, DEFAULTS.get(name)) != new.get(name, DEFAULTS.get(name))
+    ]
 
 
 def _keep_or_remove(run: RunLock, output: Path) -> None:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from hsisr.engine.options import AFFECTS_RESULT, UpscaleOptions
+from hsisr.engine.options import AFFECTS_RESULT, DEFAULTS, UpscaleOptions
 from hsisr.io.paths import RemotePath, beside
 from hsisr.io.remote.files import read_beginning, write_whole
 from hsisr.io.scene_files import FileState
@@ -44,8 +44,14 @@ class OutputSpec:
         if self.weights_sha256 is None and self.model != other.model:
             return f"with {other.model}"
         names = sorted(self.options.keys() | other.options.keys())
-        changed = [n for n in names if self.options.get(n) != other.options.get(n)]
+        changed = [n for n in names if _value(self.options, n) != _value(other.options, n)]
         return f"with other options ({', '.join(changed)})" if changed else None
+
+
+def _value(options: Mapping[str, Any], name: str) -> Any:
+    """Of an option; what is left out is off, or as an earlier version without it had it."""
+    default = DEFAULTS.get(name)
+    return options.get(name, None if isinstance(default, (bool, dict)) else default)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,155 @@
+"""What damaged or strangely named files of earlier runs come to: one line and the right code."""
+
+import json
+import logging
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from hsisr.benchmark.cells import Cell, Cells
+from hsisr.cli.console import expected_errors
+from hsisr.commands import wald
+from hsisr.commands.archive import Wanted, select
+from hsisr.engine.options import UpscaleOptions
+from hsisr.errors import HsisrWarning, InputDataError, OutputExistsError, UsageError
+from hsisr.io.paths import RemotePath, scene_path
+from hsisr.resume.lock import alone_in
+from hsisr.training.recipe import Recipe, recipe_named
+from hsisr.training.reporting import draw_curve
+from hsisr.training.state import Progress, Record, TrainingState, load_state, save_state
+from tests.scenes import numbered, write_npy
+
+DEEP = "[" * 100_000 + "]" * 100_000
+RECORD = Record(
+    step=3,
+    seconds=1.0,
+    loss=0.5,
+    learning_rate=1e-3,
+    score=math.inf,
+    bicubic=30.0,
+    sam=1.0,
+    bicubic_sam=2.0,
+)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    path = tmp_path / "state.safetensors"
+    progress = Progress(step=6, best_score=math.inf, history=[RECORD])
+    tensors = {"network": {"w": torch.ones(2)}, "average": {}, "best": {}}
+    kept = TrainingState(
+        progress=progress, fingerprint={"seed": 0, "recipe": {}}, tensors=tensors, optimiser={}
+    )
+    save_state(path, kept)
+    return path
+
+
+def test_a_state_is_read_back_with_infinite_scores(state: Path) -> None:
+    found = load_state(state)
+    assert found.progress.history == [RECORD]
+    assert found.progress.best_score == math.inf
+    assert found.tensors["network"]["w"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda found: {**found, "fingerprint": None},
+        lambda found: {**found, "fingerprint": ["seed"]},
+        lambda found: {**found, "progress": {**found["progress"], "step": "six"}},
+        lambda found: {**found, "progress": {**found["progress"], "history": [{"step": 1}]}},
+        lambda found: {**found, "progress": []},
+        lambda _: [],
+        lambda _: DEEP,
+    ],
+)
+def test_a_state_with_wrong_content_is_bad_input(state: Path, change: Callable[[Any], Any]) -> None:
+    with safe_open(state, "pt") as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    found = change(json.loads(metadata["hsisr_training_state"]))
+    text = found if isinstance(found, str) else json.dumps(found)
+    save_file(tensors, state, {"hsisr_training_state": text})
+    with pytest.raises(InputDataError, match="not a training state of hsisr"):
+        load_state(state)
+
+
+def test_a_cell_that_nests_too_deeply_is_bad_input(tmp_path: Path) -> None:
+    cells, cell = Cells(tmp_path), Cell("train", "dacn", {})
+    cells.path(cell).parent.mkdir()
+    cells.path(cell).write_text(DEEP)
+    with pytest.raises(InputDataError, match="not a cell of a benchmark"):
+        cells.found(cell)
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan"])
+def test_numbers_of_a_recipe_are_finite(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(f"learning_rate = {value}\n")
+    with pytest.raises(UsageError, match=f"learning_rate is {value}, expected a finite number"):
+        recipe_named(str(path))
+
+
+def test_a_recipe_that_nests_too_deeply_is_wrong_usage(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(f"coarser = {DEEP}\n")
+    with pytest.raises(UsageError, match="not TOML"):
+        recipe_named(str(path))
+
+
+def test_a_name_that_looks_like_a_formula_is_drawn(tmp_path: Path) -> None:
+    draw_curve(tmp_path / "curve.png", [RECORD], r"dacn-any-x2, recipe $\frac$")
+    assert (tmp_path / "curve.png").stat().st_size > 1000
+    assert Recipe.from_table({**recipe_named("any").as_dict(), "name": r"$\frac$"}, "").name
+
+
+def test_one_training_at_a_time_works_in_a_folder(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    with alone_in(out, "another training runs there"):
+        with (
+            pytest.raises(OutputExistsError, match="another training"),
+            alone_in(out, "another training"),
+        ):
+            pass
+        (out / "kept").touch()
+    with alone_in(out, "nobody is there any more"):
+        pass
+    assert [path.name for path in out.iterdir()] == ["kept"]
+
+
+def test_wald_keeps_the_signature_of_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Path] = []
+
+    def noted(source: Path, options: wald.WaldOptions) -> None:
+        asked.append(source)
+        raise InputDataError(str(options.scale))
+
+    monkeypatch.setattr(wald, "degraded", noted)
+    with pytest.raises(InputDataError):
+        wald.evaluate_by_wald(scene_path("https://example.com/a.tif?sig=s3cr3t"))
+    assert isinstance(asked[0], RemotePath)
+    assert asked[0].url.endswith("?sig=s3cr3t")
+
+
+def test_items_that_were_wanted_and_are_not_there_are_named(tmp_path: Path) -> None:
+    scenes = [write_npy(tmp_path / f"{n}.npy", numbered(2, 4, 4)) for n in "ab"]
+    wanted = Wanted(sources=scenes, output=tmp_path / "hr", items=True)
+    said = r"^--stac: found no STAC Item beside a.npy and 1 more of 2 scenes, expected a.json"
+    with pytest.warns(HsisrWarning, match=said):
+        select(wanted, UpscaleOptions(model="bicubic"))
+
+
+def test_lines_of_libraries_do_not_reach_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+    with expected_errors():
+        for name in ("tifffile", "rasterio._err", "some.library"):
+            logging.getLogger(name).error("nodata -3.4028234663852886e+38 is out of range")
+    sys.stderr.flush()
+    assert capfd.readouterr().err == ""
