@@ -118,7 +118,7 @@ def curve_plots(facts: Mapping[str, Any]) -> list[tuple[str, Plot]]:
     for course, scale in dict.fromkeys((row["course"], row["scale"]) for row in facts["curves"]):
         lines = {
             TITLES.get(row["method"], row["method"]): {
-                float(share) * facts["options"]["budget"]: gain
+                100 * float(share): gain
                 for share, gain in row["gain_db"].items()
                 if isinstance(gain, float)
             }

@@ -221,7 +221,7 @@ def cost_plot(points: Sequence[Mapping[str, Any]]) -> Plot:
 
 
 def curve_plot(lines: Mapping[str, Mapping[float, float]]) -> Plot:
-    """Gain over the baseline, dB, over minutes of training, a line for each method."""
+    """Gain over the baseline, dB, over the share of the budget in %, a line for each method."""
 
     def draw(figure: Figure, ink: str) -> None:
         axes: Axes = figure.subplots()
@@ -229,9 +229,9 @@ def curve_plot(lines: Mapping[str, Mapping[float, float]]) -> Plot:
             marker, colour = _MARKERS[n % len(_MARKERS)], mpl.colormaps["tab20"](n % 20)
             axes.plot(list(gains), list(gains.values()), f"{marker}-", color=colour, label=name)
         axes.axhline(0, color=ink, lw=1)
-        minutes = sorted({minute for gains in lines.values() for minute in gains})
-        axes.set(xscale="log", xlabel="minutes of training", ylabel="gain over the baseline, dB")
-        axes.set_xticks(minutes, [f"{minute:.3g}" for minute in minutes])
+        shares = sorted({share for gains in lines.values() for share in gains})
+        axes.set(xscale="log", xlabel="% of the budget", ylabel="gain over the baseline, dB")
+        axes.set_xticks(shares, [f"{share:.0f}" for share in shares])
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.grid(alpha=0.25)
         figure.legend(loc="outside lower center", ncols=2, fontsize="small", frameon=False)

@@ -17,6 +17,8 @@ from hsisr.metrics.report import jsonable
 Row = Mapping[str, Any]
 SETTLED_DB: Final = 0.05
 """A network whose last doubling of the budget gained more has not converged, and has no rank."""
+_LEAST_SCENES: Final = 4
+"""With fewer, resampling them says nothing of other scenes."""
 _RESAMPLES: Final = 10_000
 _ENDS: Final = (2.5, 97.5)
 
@@ -186,12 +188,17 @@ def _mean_gain(rows: Sequence[Row], base: Sequence[Row]) -> float:
     return statistics.fmean(differences) if differences else math.nan
 
 
-def interval(differences: Sequence[float]) -> tuple[float, float]:
+def interval(differences: Sequence[float]) -> tuple[float, float] | None:
     """95 % bootstrap interval of a mean: percentiles over resampled scenes (Efron, 1979).
 
-    >>> interval([1.0, 1.0, 1.0])
+    Returns:
+        Its ends; None for fewer than 4 scenes.
+
+    >>> interval([1.0, 1.0, 1.0, 1.0])
     (1.0, 1.0)
     """
+    if len(differences) < _LEAST_SCENES:
+        return None
     values = np.array(differences)
     drawn = np.random.default_rng(0).integers(0, len(values), (_RESAMPLES, len(values)))
     low, high = np.percentile(values[drawn].mean(axis=1), _ENDS)
@@ -201,7 +208,8 @@ def interval(differences: Sequence[float]) -> tuple[float, float]:
 def pairs(scores: Sequence[Row]) -> list[dict[str, Any]]:
     """Paired differences in MPSNR, scene by scene, of every two methods at the end of the budget.
 
-    `excludes_zero` says whether the 95 % interval does; with few scenes it is a coarse one.
+    `excludes_zero` says whether the 95 % interval does; with few scenes it is a coarse one, with
+    fewer than 4 there is none.
     """
     rows = chosen(headline(scores), share=1)
     found = []
@@ -211,7 +219,7 @@ def pairs(scores: Sequence[Row]) -> list[dict[str, Any]]:
             differences = _differences(chosen(own, method=one), chosen(own, method=other))
             if not differences:
                 continue
-            low, high = interval(differences)
+            ends = interval(differences)
             found.append(
                 {
                     "course": course,
@@ -219,9 +227,8 @@ def pairs(scores: Sequence[Row]) -> list[dict[str, Any]]:
                     "methods": [one, other],
                     "scenes": len(differences),
                     "mean_db": statistics.fmean(differences),
-                    "low_db": low,
-                    "high_db": high,
-                    "excludes_zero": low > 0 or high < 0,
+                    "interval_db": ends,
+                    "excludes_zero": ends is not None and (ends[0] > 0 or ends[1] < 0),
                 }
             )
     return found

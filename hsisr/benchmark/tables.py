@@ -1,7 +1,7 @@
 """The tables of a report, from its facts, as text in cells: the same for Markdown and the page."""
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
@@ -95,6 +95,10 @@ def _db(value: object, digits: int = 2) -> str:
     return f"{value:+.{digits}f}" if isinstance(value, (int, float)) else NOTHING
 
 
+def _interval(ends: Sequence[float] | None) -> str:
+    return NOTHING if ends is None else f"{_db(ends[0])} to {_db(ends[1])}"
+
+
 def ranking_tables(facts: Facts) -> list[Table]:
     """The headline, one table for each course and scale: ranks, and what they rest on."""
     places = dict.fromkeys((row["course"], row["scale"]) for row in facts["curves"])
@@ -113,7 +117,6 @@ def _ranking(facts: Facts, course: str, scale: int) -> Table:
         method = row["method"]
         rank += row["converged"]
         differences = scene_gains(scores, method)
-        low, high = interval(differences)
         summary = {
             (s["blur"], s["agreement"]): s
             for s in chosen(
@@ -131,7 +134,7 @@ def _ranking(facts: Facts, course: str, scale: int) -> Table:
                 str(rank) if row["converged"] else NOTHING,
                 _title(method) if method != PLAIN else "bicubic (the baseline)",
                 _db(gains[method]),
-                f"{_db(low)} to {_db(high)}",
+                _interval(interval(differences)),
                 f"{first['sam']['mean']:.3f}" if "sam" in first else NOTHING,
                 _db(summary.get((blurs[0], False), {}).get("gain_db")),
                 *(_db(summary.get((blur, True), {}).get("gain_db")) for blur in blurs[1:]),
@@ -168,7 +171,7 @@ def pairs_table(facts: Facts) -> Table:
             *map(_title, row["methods"]),
             "yes" if row["excludes_zero"] else "no",
             _db(row["mean_db"]),
-            f"{_db(row['low_db'])} to {_db(row['high_db'])}",
+            _interval(row["interval_db"]),
             str(row["scenes"]),
         )
         for row in facts["pairs"]
@@ -206,10 +209,11 @@ def curves_table(facts: Facts) -> Table:
         title="Gain over the budget",
         header=(
             *("scenes", "method", "converged", "scale"),
-            *(f"after {float(share) * budget:.3g} min, dB" for share in shares),
+            *(f"after {float(share):.0%}, dB" for share in shares),
         ),
         rows=rows,
-        note="Over the baseline, on the scenes of the headline.",
+        note=f"Over the baseline, on the scenes of the headline, after shares of {budget:g} "
+        "minutes (of the steps, where a recipe ends by steps).",
         words=3,
     )
 

@@ -274,8 +274,14 @@ def test_pairs_are_compared_scene_by_scene() -> None:
     assert found["bicubic", "better"]["mean_db"] == pytest.approx(-0.2)
     assert found["bicubic", "better"]["excludes_zero"]  # though scenes differ by 35 dB
     assert not found["bicubic", "alike"]["excludes_zero"]
-    low, high = found["bicubic", "better"]["low_db"], found["bicubic", "better"]["high_db"]
+    low, high = found["bicubic", "better"]["interval_db"]
     assert -0.22 < low < -0.2 < high < -0.18
+
+
+def test_few_scenes_decide_nothing() -> None:
+    rows = [score(m, f"s{n}", 20.0 + gain) for m, gain in (("a", 0), ("b", 1)) for n in range(3)]
+    (found,) = pairs(rows)
+    assert (found["mean_db"], found["interval_db"], found["excludes_zero"]) == (-1, None, False)
 
 
 @torch.no_grad()
