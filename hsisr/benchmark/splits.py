@@ -179,7 +179,11 @@ def cut_part(source: Path, window: Window, target: Path, dataset: Dataset | None
     with closing(open_scene(source, variable=variable, axes=axes)) as scene:
         bands = list(range(scene.metadata.bands))
         metadata = replace(
-            scene.metadata, rows=window.rows, cols=window.cols, georeference=Georeference()
+            scene.metadata,
+            rows=window.rows,
+            cols=window.cols,
+            georeference=Georeference(),
+            geolocation=None,
         )
         with create_writer(target, metadata, TargetOptions(format="GTiff")) as writer:
             writer.write(scene.read_stored(window, bands), row=0, col=0, band=0)

@@ -95,7 +95,7 @@ def is_dlr(path: Path, start: bytes) -> bool:
         return sum(bool(_METADATA.search(p.name)) for p in path.iterdir() if p.is_file()) == 1
     if _IMAGE.search(path.name):
         return _beside(path) is not None
-    if start.startswith(b"PK\3\4"):
+    if start.startswith(b"PK\3\4") and path.suffix.lower() == ".zip":
         return any(_METADATA.search(name) for name in _zip_sizes(path))
     return bool(_METADATA.search(path.name))
 

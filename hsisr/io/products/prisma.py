@@ -7,7 +7,7 @@ out; `--variable VNIR` or `SWIR` opens one of them with all its bands. Source: P
 Specification Document (ASI), issue 2.3.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,14 +49,8 @@ class _Detector:
     def below(self, limit: float) -> "_Detector":
         """Without the bands from a wavelength on."""
         kept = sum(w < limit for w in self.wavelengths)
-        return _Detector(
-            self.array,
-            self.bands[:kept],
-            self.wavelengths[:kept],
-            self.fwhm[:kept],
-            self.scale,
-            self.offset,
-        )
+        own = self.bands[:kept], self.wavelengths[:kept], self.fwhm[:kept]
+        return replace(self, bands=own[0], wavelengths=own[1], fwhm=own[2])
 
 
 def _swath(file: HdfFile) -> str | None:
