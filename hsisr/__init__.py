@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hsisr.engine.options import UpscaleOptions
     from hsisr.errors import HsisrError
     from hsisr.io.open import open_scene
+    from hsisr.models.registry import register_model
     from hsisr.weights.model import load_model
 
 __version__ = version("hsisr")
@@ -35,6 +36,7 @@ _HOMES = {
     "info": "hsisr.commands.python.functions",
     "load_model": "hsisr.weights.model",
     "open_scene": "hsisr.io.open",
+    "register_model": "hsisr.models.registry",
     "train": "hsisr.commands.python.training",
     "upscale": "hsisr.commands.python.functions",
     "upscale_array": "hsisr.commands.python.arrays",
@@ -51,6 +53,7 @@ __all__ = [
     "info",
     "load_model",
     "open_scene",
+    "register_model",
     "train",
     "upscale",
     "upscale_array",

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from hsisr.errors import UsageError
-from hsisr.models.registry import ARCHITECTURES
+from hsisr.models.registry import is_own, known_networks
 
 PLAIN: Final = "bicubic"
 """In every comparison; needs no training. With agreement it is the baseline."""
@@ -119,7 +119,7 @@ def all_methods() -> dict[str, Method]:
     linear = Method(name=LINEAR, arch=LINEAR, about="5x5 LR pixels to HR pixels, ridge regression")
     networks = [
         Method(name=name, arch=name, about="as registered", authors=AUTHORS.get(name, _L1))
-        for name in ARCHITECTURES
+        for name in known_networks()
         if name != LINEAR
     ]
     variants = [
@@ -134,7 +134,9 @@ def method_named(name: str) -> Method:
 
     Raises:
         UsageError: There is none of that name.
+        WeightsError: It is `module:build`, and cannot be imported.
     """
+    is_own(name)  # imports module:build, which is known from then on
     known = all_methods()
     if name not in known:
         near = get_close_matches(name, known, n=1)

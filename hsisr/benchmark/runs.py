@@ -56,7 +56,8 @@ class Run:
     @property
     def name(self) -> str:
         """For people and files."""
-        return f"{self.course.name}-{self.method.name}-x{self.scale}-seed{self.seed}"
+        method = self.method.name.replace(":", ".")  # the name becomes one of a file
+        return f"{self.course.name}-{method}-x{self.scale}-seed{self.seed}"
 
 
 class StoppedError(Exception):
@@ -205,8 +206,9 @@ def _own_settings(settings: Sequence[str], method: str) -> list[str]:
 
 
 def _addressee(text: str) -> tuple[str | None, str]:
-    whose, colon, setting = text.partition(":")
-    return (whose, setting) if colon and "=" not in whose else (None, text)
+    key, equals, value = text.partition("=")
+    whose, colon, setting = key.rpartition(":")  # a network's own name may have a colon
+    return (whose, f"{setting}{equals}{value}") if colon else (None, text)
 
 
 def recipe_of(run: Run, options: BenchmarkOptions, bands: int) -> Recipe:

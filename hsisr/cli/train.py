@@ -42,7 +42,11 @@ def train(
     scale: Scale = 4,
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", help="dacn-any, dacn, edsr, ... [default: the recipe's]"),
+        typer.Option(
+            "--model",
+            "-m",
+            help="dacn-any, dacn, edsr, ..., or package.module:build. [default: the recipe's]",
+        ),
     ] = None,
     init: Annotated[
         str | None,

@@ -96,6 +96,7 @@ def _text(facts: dict[str, Any]) -> str:
         ("file", facts["path"]),
         ("sha256", facts["sha256"]),
         ("network", f"{network['arch']}, {facts['parameters']:,} parameters"),
+        ("trained", {True: "yes", False: "no", None: "not stated"}[facts["trained"]]),
         ("scale", network["scale"]),
         ("band groups", f"{network['group_size']} bands, {network['group_overlap']} shared"),
         ("tiles", f"{network['tile_lr_px']} LR pixels, {network['overlap_lr_px']} shared"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from hsisr.errors import UsageError
 from hsisr.models.descriptor import SCALES
-from hsisr.models.registry import ARCHITECTURES
+from hsisr.models.registry import is_own, known_networks
 from hsisr.training.recipe import Recipe, recipe_named
 
 
@@ -65,9 +65,11 @@ class TrainOptions:
             complaints.append("found no scene to learn from: name scene files or --dataset")
         if self.scale not in SCALES:
             complaints.append(f"scale {self.scale}: expected 2, 4 or 8")
-        if self.model is not None and self.model not in ARCHITECTURES:
-            known = ", ".join(ARCHITECTURES)
-            complaints.append(f"model {self.model!r}: expected one of {known}")
+        if self.model is not None and not is_own(self.model):
+            known = known_networks()
+            if self.model not in known:
+                names = f"{', '.join(known)}, or package.module:build"
+                complaints.append(f"model {self.model!r}: expected one of {names}")
         if self.max_minutes is not None and not self.max_minutes > 0:
             complaints.append(f"max-minutes {self.max_minutes:g}: expected more than 0")
         if self.seed < 0:

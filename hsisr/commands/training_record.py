@@ -124,7 +124,8 @@ def written_result(
         ResourceError: Something cannot be written.
         WeightsError: The weights are not finite.
     """
-    name = f"{plan.descriptor.arch}-x{plan.descriptor.scale}"
+    arch = plan.descriptor.arch.replace(":", "-")  # the name becomes one of a file
+    name = f"{arch}-x{plan.descriptor.scale}"
     more: dict[str, Any] = {"ending": outcome.ending}
     weights = None
     history = outcome.progress.history
@@ -145,6 +146,7 @@ def written_result(
             plan.network,
             plan.descriptor,
             card=_remarks(recipe, outcome, facts),
+            trained=outcome.progress.step > 0,
             overwrite=True,
         )
         card = model_card(name, plan.descriptor, recipe, outcome.progress, facts, datasets)

@@ -52,6 +52,7 @@ def facts_of_weights(weights: LoadedWeights) -> dict[str, Any]:
         "name": weights.name,
         "path": str(weights.path),
         "sha256": weights.sha256,
+        "trained": weights.trained,
         "parameters": sum(p.numel() for p in weights.network.parameters()),
         "descriptor": asdict(weights.descriptor),
         "card": dict(weights.card),
@@ -123,4 +124,4 @@ def import_weights(source: Path, output: Path, *, overwrite: bool = False) -> Pa
         raise UsageError(f"{output}: found suffix {output.suffix!r}; name the output *.safetensors")
     network, descriptor = import_keras(source)
     card = {"imported_from": source.name, "imported_sha256": file_sha256(source)}
-    return save_weights(output, network, descriptor, card=card, overwrite=overwrite)
+    return save_weights(output, network, descriptor, card=card, trained=True, overwrite=overwrite)

@@ -318,8 +318,8 @@ class UpscaleOptions:
     model: Annotated[
         str | None,
         Option(
-            "bicubic, nearest, lanczos, baseline, released weights by name, or a .safetensors "
-            "file. "
+            "bicubic, nearest, lanczos, baseline, released weights by name, a .safetensors file, "
+            "or package.module:build=FILE for a network of your own. "
             "[default: the released any-sensor weights of that scale]",
             ("-m",),
             metavar="NAME|FILE",

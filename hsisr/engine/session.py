@@ -65,7 +65,9 @@ def model_named(options: UpscaleOptions) -> Model:
     """
     if options.model in KERNELS:
         return Model(options.model)
+    from hsisr.models.registry import is_own
     from hsisr.weights import default_for, load_weights, resolve
+    from hsisr.weights.store import fresh_weights
 
     if options.model is None:
         entry = default_for(options.scale)
@@ -78,10 +80,23 @@ def model_named(options: UpscaleOptions) -> Model:
             )
             return Model("bicubic")
         return Model(entry.name, load_weights(resolve(entry.name, options.scale)))
-    try:
-        weights = load_weights(resolve(options.model, options.scale))
-    except WeightsError as error:
-        raise WeightsError(f"{error} (interpolations: {', '.join(KERNELS)})") from error
+    network, _, file = options.model.partition("=")
+    if is_own(network):
+        weights = load_weights(file) if file else fresh_weights(network, options.scale)
+        if weights.descriptor.arch != network:
+            raise WeightsError(f"{file}: found a {weights.descriptor.arch}, expected {network}")
+    else:
+        try:
+            weights = load_weights(resolve(options.model, options.scale))
+        except WeightsError as error:
+            raise WeightsError(f"{error} (interpolations: {', '.join(KERNELS)})") from error
+    if weights.trained is False:
+        warnings.warn(
+            f"{weights.name} has not been trained: its detail means nothing; train it with hsisr "
+            "train, and give the weights",
+            HsisrWarning,
+            stacklevel=2,
+        )
     if weights.descriptor.scale != options.scale:
         raise WeightsError(
             f"{options.model} is for scale {weights.descriptor.scale}, found --scale "

@@ -7,13 +7,22 @@ table, with underscores for hyphens); then add the row `"NAME": Architecture("it
 there is a form of it for inference, name its class too: `Architecture("its.module",
 fast="module.of.it:Class")`. It is called as `Class(network, precision, agreeing=...)` with what
 `build_NAME` made; see `for_inference`.
+
+Networks of other packages are registered by `register_model`, by an entry point of the group
+`hsisr.models`, or by the user's naming them `package.module:build`. What a weights file names is
+never imported.
 """
 
-from collections.abc import Iterator, Mapping
+import inspect
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from importlib import import_module
+from importlib.metadata import entry_points
 from threading import get_ident
 from types import MappingProxyType
 from typing import Any, Final
@@ -22,7 +31,7 @@ import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from hsisr.errors import WeightsError
+from hsisr.errors import UsageError, WeightsError
 from hsisr.models.descriptor import ModelDescriptor
 
 MOST_TENSORS: Final = 5_000
@@ -67,6 +76,98 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = MappingProxyType(
 """By the name that `ModelDescriptor.arch` gives: the project's own, then those of other papers."""
 
 
+Builder = Callable[[ModelDescriptor], nn.Module]
+_IMPORTABLE: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnNetwork:
+    """A network that another package brings."""
+
+    build: Builder
+    descriptor: Callable[[int], ModelDescriptor]
+
+
+_OWN: Final[dict[str, OwnNetwork]] = {}
+
+
+def register_model(
+    name: str, build: Builder, descriptor: Callable[[int], ModelDescriptor] | None = None
+) -> None:
+    """Make a network known under a name, to training, comparison and upscaling in this process.
+
+    Args:
+        name: What weights files call it; a network registered before is replaced.
+        build: Makes the network of a descriptor with fresh weights. Its `forward(lr, zero)` takes
+            band groups, shape (n, group_size, rows, cols), and what a stored 0 is after
+            normalisation, or None; it returns (n, group_size, rows * scale, cols * scale).
+        descriptor: The settings that suit it at a scale; None: groups of 32 normalised bands and
+            tiles of 32 LR pixels with 8 around them, as for the networks compared with.
+
+    Raises:
+        UsageError: A network of hsisr has that name.
+    """
+    if name in ARCHITECTURES:
+        raise UsageError(f"{name} is a network of hsisr; choose another name")
+    if descriptor is None:
+        from hsisr.models.common import comparison_descriptor
+
+        def descriptor(scale: int) -> ModelDescriptor:
+            return comparison_descriptor(name, scale)
+
+    _OWN[name] = OwnNetwork(build, descriptor)
+
+
+def known_networks() -> tuple[str, ...]:
+    """Names of all networks: hsisr's, then those of other packages."""
+    others = {*_OWN, *entry_points(group="hsisr.models").names}
+    return (*ARCHITECTURES, *sorted(others - ARCHITECTURES.keys()))
+
+
+def is_own(name: str) -> bool:
+    """Whether a user's name is that of a network of another package; `module:build` is imported.
+
+    A descriptor function is taken from the module's `descriptor`, if it has one. Modules in the
+    current folder are found.
+
+    Raises:
+        WeightsError: The module or its function cannot be imported.
+    """
+    if _IMPORTABLE.fullmatch(name) and name not in _OWN:
+        module, function = name.split(":")
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109 - text is what the list holds
+        try:
+            found = import_module(module)
+            register_model(name, getattr(found, function), getattr(found, "descriptor", None))
+        except (ImportError, AttributeError) as error:
+            raise WeightsError(
+                f"{name}: cannot be imported ({error}); install it, or run in its folder"
+            ) from error
+        finally:
+            sys.path.pop(0)
+    return _own_network(name) is not None
+
+
+def _own_network(name: str) -> OwnNetwork | None:
+    """A registered network, or one of an entry point."""
+    if name not in ARCHITECTURES and name not in _OWN:
+        for entry in entry_points(group="hsisr.models", name=name):
+            make = entry.load()
+            home = sys.modules[make.__module__]
+            register_model(name, make, getattr(home, "descriptor", None))
+    return _OWN.get(name)
+
+
+def _require_forward(network: nn.Module, name: str) -> None:
+    try:
+        inspect.signature(network.forward).bind(None, None)
+    except TypeError as error:
+        raise WeightsError(
+            f"{name}: its forward cannot be called with (lr, zero) ({error}); give it a second "
+            "parameter, zero=None"
+        ) from error
+
+
 def descriptor_for(name: str, scale: int) -> ModelDescriptor:
     """The settings that suit a network at a scale.
 
@@ -76,6 +177,8 @@ def descriptor_for(name: str, scale: int) -> ModelDescriptor:
     >>> descriptor_for("dacn", 4).tile_lr_px
     36
     """
+    if (own := _own_network(name)) is not None:
+        return replace(own.descriptor(scale), arch=name)
     found: ModelDescriptor = _function(name, "{}_descriptor")(scale)
     return found
 
@@ -95,10 +198,13 @@ def build(descriptor: ModelDescriptor) -> nn.Module:
     >>> type(build(descriptor_for("dacn", 2))).__name__
     'Dacn'
     """
-    make = _function(descriptor.arch, "build_{}")
+    own = _own_network(descriptor.arch)
+    make = _function(descriptor.arch, "build_{}") if own is None else own.build
     with _bounded(descriptor.arch):
         network: nn.Module = make(descriptor)
-        return network
+    if own is not None:
+        _require_forward(network, descriptor.arch)
+    return network
 
 
 @contextmanager
@@ -180,6 +286,8 @@ def architecture_named(name: str) -> Architecture:
     if (architecture := ARCHITECTURES.get(name)) is None:
         near = get_close_matches(str(name), ARCHITECTURES, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
+        if _IMPORTABLE.fullmatch(str(name)):
+            hint = f"if you trust this code, name it: --model {name}=FILE; "
         raise WeightsError(
             f"no network architecture {name!r}; {hint}known: {', '.join(sorted(ARCHITECTURES))}"
         )

@@ -25,6 +25,7 @@ class LoadedModel(nn.Module):
         self.name, self.path, self.sha256 = weights.name, weights.path, weights.sha256
         self.descriptor: ModelDescriptor = weights.descriptor
         self.card: Mapping[str, str] = dict(weights.card)
+        self.trained = weights.trained
 
     def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
         """Upscale band groups, without tiling, normalisation or agreement with the observed pixels.
@@ -60,6 +61,7 @@ class LoadedModel(nn.Module):
             descriptor=self.descriptor,
             network=self.network.eval(),
             card=self.card,
+            trained=self.trained,
         )
 
     def __repr__(self) -> str:

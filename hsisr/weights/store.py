@@ -20,6 +20,7 @@ from torch import nn
 from hsisr.errors import WeightsError
 from hsisr.io.atomic import TemporaryPlace, resource_errors
 from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.registry import build, descriptor_for
 from hsisr.weights.catalogue import CatalogueEntry
 from hsisr.weights.fitting import fitted, outline, refuse_misfits
 from hsisr.weights.formats import refuse_foreign
@@ -47,6 +48,8 @@ class LoadedWeights:
     """In evaluation mode, float32, on the processor."""
     card: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Free remarks on training, licence, origin."""
+    trained: bool | None = None
+    """Whether the file says that it was trained; None: it does not say."""
 
 
 def save_weights(
@@ -55,6 +58,7 @@ def save_weights(
     descriptor: ModelDescriptor,
     *,
     card: Mapping[str, str] | None = None,
+    trained: bool | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write a network's parameters; the file appears complete or not at all.
@@ -64,6 +68,8 @@ def save_weights(
         network: As `hsisr.models.registry.build` makes it for the descriptor, on any device.
         descriptor: What a runner must know of it.
         card: Free remarks to travel with it.
+        trained: Whether it was trained, to be said in the file; who upscales with weights that
+            were not is warned. None: nothing is said.
         overwrite: Replace an existing file.
 
     Returns:
@@ -79,7 +85,9 @@ def save_weights(
     state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
     refuse_misfits(state, outline(descriptor).state_dict(), str(path))
     state = {key: value.clone() for key, value in state.items()}  # nothing shared
-    facts = {"descriptor": asdict(descriptor), "card": dict(card or {})}
+    facts: dict[str, Any] = {"descriptor": asdict(descriptor), "card": dict(card or {})}
+    if trained is not None:
+        facts["trained"] = trained
     metadata = {METADATA_KEY: json.dumps(facts, sort_keys=True)}
     place = TemporaryPlace(path, overwrite=overwrite)
     try:
@@ -114,7 +122,7 @@ def load_weights(source: CatalogueEntry | str | Path) -> LoadedWeights:
             "the file was damaged or replaced, so install hsisr again"
         )
     metadata, tensors = _contents(path, data)
-    descriptor, card = _facts(path, metadata)
+    descriptor, card, trained = _facts(path, metadata)
     if entry and descriptor.scale != entry.scale:
         raise WeightsError(
             f"{path} is for scale {descriptor.scale}, but the catalogue lists it for {entry.scale}"
@@ -126,6 +134,32 @@ def load_weights(source: CatalogueEntry | str | Path) -> LoadedWeights:
         descriptor=descriptor,
         network=fitted(descriptor, tensors, str(path)).eval(),
         card=card,
+        trained=trained,
+    )
+
+
+def fresh_weights(name: str, scale: int) -> LoadedWeights:
+    """A network that has not been trained, with the weights of seed 0.
+
+    Args:
+        name: Of the network.
+        scale: HR pixels per LR pixel along a side.
+
+    Raises:
+        WeightsError: There is no such network, or it cannot be of that scale.
+    """
+    descriptor = descriptor_for(name, scale)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = build(descriptor).eval()
+    state = {key: value.contiguous().clone() for key, value in network.state_dict().items()}
+    return LoadedWeights(
+        name=name,
+        path=Path(name),
+        sha256=hashlib.sha256(save(state)).hexdigest(),
+        descriptor=descriptor,
+        network=network,
+        trained=False,
     )
 
 
@@ -177,8 +211,10 @@ def _contents(path: Path, data: bytes) -> tuple[Mapping[str, str], dict[str, tor
         ) from error
 
 
-def _facts(path: Path, metadata: Mapping[str, str]) -> tuple[ModelDescriptor, Mapping[str, str]]:
-    """Descriptor and card out of the metadata."""
+def _facts(
+    path: Path, metadata: Mapping[str, str]
+) -> tuple[ModelDescriptor, Mapping[str, str], bool | None]:
+    """Descriptor, card, and whether the weights were trained, out of the metadata."""
     if METADATA_KEY not in metadata:
         raise WeightsError(
             f"{path}: found parameters without a model descriptor, so nobody can tell what network "
@@ -190,7 +226,8 @@ def _facts(path: Path, metadata: Mapping[str, str]) -> tuple[ModelDescriptor, Ma
         card = {str(key): str(value) for key, value in _table(facts, "card").items()}
     except (ValueError, RecursionError) as error:
         raise WeightsError(f"{path}: its model descriptor cannot be used: {error}") from error
-    return descriptor, MappingProxyType(card)
+    trained = facts.get("trained")
+    return descriptor, MappingProxyType(card), trained if isinstance(trained, bool) else None
 
 
 def _table(facts: Any, key: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ its arguments are the `hsisr` program and a folder with `scene.tif`. It prints w
 is wrong ends it with an error.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -102,7 +103,8 @@ def main(program, folder):
     NaturalColour.of(wavelengths).postProcessLayer(after, None, None)
     shown = [after.renderer().redBand(), after.renderer().greenBand(), after.renderer().blueBand()]
     print("natural colour:", [f"{wavelengths[band - 1]:g} nm" for band in shown])
-    application.exitQgis()
+    sys.stdout.flush()
+    os._exit(0)  # QGIS' own end, with layers alive, may crash
 
 
 main(sys.argv[1], Path(sys.argv[2]))

@@ -25,7 +25,7 @@ from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.fast.cuda_graph import SETTLED_AFTER, Graphed
 from hsisr.models.fast.onednn import CONVOLUTION, LINEAR, TRANSPOSED
 from hsisr.models.interpolation import KERNELS, Trim
-from hsisr.models.registry import build, for_inference
+from hsisr.models.registry import build, for_inference, is_own
 
 _REPEATS: Final = 5
 _ENOUGH_S: Final = 5.0
@@ -83,6 +83,7 @@ def _network(
 ) -> tuple[Callable[[], object], dict[str, Any]]:
     torch.manual_seed(0)
     # the counter of operations fails on normalised weights that could be trained
+    is_own(descriptor.arch)  # the user named it as a method; in this process it is imported here
     trained = build(descriptor).eval().requires_grad_(False).to(device)
     network = for_inference(trained)
     side = descriptor.tile_lr_px + 2 * descriptor.margin_lr_px
