@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, Final, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import typer
 
@@ -24,6 +24,9 @@ from hsisr.errors import (
 )
 from hsisr.text import printable
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 QUIET, NORMAL, VERBOSE, DEBUG = -1, 0, 1, 2
 INTERRUPTED, TERMINATED = 130, 143
 _WAIT_S: Final = 0.05
@@ -31,52 +34,51 @@ _MOST_WAITS: Final = 200
 """Ten seconds; longer than any library takes to load."""
 
 
-class Pausable(Protocol):
-    """What draws on the terminal again and again, such as bars."""
-
-    def stop(self) -> None:
-        """Take it away."""
-
-    def start(self) -> None:
-        """Show it again."""
-
-
-_SHOWN: Final[list[Pausable]] = []
+_LIVE: Final[list["Console"]] = []
+"""Consoles that draw bars at the moment; they print above these."""
 
 
 @contextmanager
-def shown_while(live: Pausable) -> Iterator[None]:
-    """Have `live` taken away while something is printed inside the `with` block."""
-    _SHOWN.append(live)
+def bars_on(console: "Console") -> Iterator[None]:
+    """Have lines printed above the bars that `console` draws inside the `with` block."""
+    _LIVE.append(console)
     try:
         yield
     finally:
-        _SHOWN.remove(live)
-
-
-@contextmanager
-def _paused() -> Iterator[None]:
-    """Nothing is drawn on the terminal inside."""
-    for live in _SHOWN:
-        live.stop()
-    try:
-        yield
-    finally:
-        for live in _SHOWN:
-            live.start()
+        _LIVE.remove(console)
 
 
 def say(message: str, *, color: str | None = None) -> None:
     """One line of talk on stderr; colours only on a terminal that wants them."""
     plain = "NO_COLOR" in os.environ or not sys.stderr.isatty()
-    with _paused():
-        typer.secho(one_line(message), fg=None if plain else color, err=True, color=None)
+    _say(one_line(message), None if plain else color)
+
+
+def say_table(text: str) -> None:
+    """Aligned lines of talk on stderr, without control characters that a file may have brought."""
+    _say(printable(text), None)
+
+
+def _say(text: str, color: str | None) -> None:
+    if _LIVE:
+        _print_above(text, color)
+    else:
+        typer.secho(text, fg=color, err=True, color=None)
 
 
 def tell(result: object) -> None:
     """A result on stdout, without control characters that a file may have brought."""
-    with _paused():
-        typer.echo(printable(str(result)))
+    text = printable(str(result))
+    if _LIVE and sys.stdout.isatty():
+        _print_above(text, None)  # the same terminal
+    else:
+        typer.echo(text)
+
+
+def _print_above(text: str, color: str | None) -> None:
+    from rich.text import Text
+
+    _LIVE[-1].print(Text(text, style=color or ""), soft_wrap=True)
 
 
 def print_json(result: Mapping[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """Progress on stderr: bars on a terminal or in a notebook; elsewhere lines, or nothing.
 
-Whatever is printed while bars are shown goes through `hsisr.cli.console`, which takes them away
-for that moment.
+Whatever is printed while bars are shown goes through `hsisr.cli.console`, which prints
+above them.
 """
 
 import sys
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hsisr.cli.console import say, shown_while
+from hsisr.cli.console import bars_on, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -47,7 +47,7 @@ def live_bars() -> Iterator["Bars | None"]:
     bars = Progress(
         *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
     )
-    with bars, shown_while(bars.live):
+    with bars, bars_on(console):
         yield bars
 
 

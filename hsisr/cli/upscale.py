@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hsisr.cli.console import QUIET, expected_errors, print_json, say, tell
+from hsisr.cli.console import QUIET, expected_errors, print_json, say, say_table, tell
 from hsisr.cli.options import Given, Json, Quiet, Verbose, takes, verbosity
 from hsisr.cli.progress import scene_bars
 from hsisr.engine.options import MAIN, MANY, OUTPUT, STAC, UpscaleOptions
@@ -197,8 +197,8 @@ def _show(made: "UpscaleResult", scenes: int, *, quiet: bool) -> None:
         size = "{} bands, {} rows, {} columns".format(*made.output_shape)
         say(f"{made.output.name}: {size}, {made.model}, {duration(made.seconds)}")
     else:
-        say(_table(f"{made.source.name} -> {made.output.name}", _done_rows(made)))
-        say("  detail inside an observed pixel is estimated, not measured")
+        say_table(_table(f"{made.source.name} -> {made.output.name}", _done_rows(made)))
+        say_table("  detail inside an observed pixel is estimated, not measured")
 
 
 def _table(title: str, rows: list[tuple[str, str]]) -> str:

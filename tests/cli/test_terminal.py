@@ -1,0 +1,59 @@
+"""What a person sees on a real terminal: bars that nothing is printed into, clean pipes."""
+
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+import pexpect
+import pyte
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+HSISR = (sys.executable, "-m", "hsisr")
+WIDTH, HEIGHT = 100, 40
+
+
+def screen_after(command: str, folder: Path) -> list[str]:
+    """The lines that stand on a terminal once a shell command has ended."""
+    screen = pyte.Screen(WIDTH, HEIGHT)
+    child = pexpect.spawn(
+        "/bin/sh",
+        ["-c", command],
+        cwd=str(folder),
+        dimensions=(HEIGHT, WIDTH),
+        encoding="utf-8",
+        timeout=120,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(PROJECT), "TERM": "xterm"},
+    )
+    pyte.Stream(screen).feed(child.read())
+    child.close()
+    assert child.exitstatus == 0, screen.display
+    return [line.rstrip() for line in screen.display if line.strip()]
+
+
+@pytest.fixture
+def call(tmp_path: Path) -> str:
+    """A call that upscales two scenes; of both it warns, for their values do not fit a byte."""
+    folder = tmp_path / "scenes"
+    folder.mkdir()
+    for name in ("a", "b"):
+        cube = np.random.default_rng(0).integers(0, 500, (9, 40, 31)).astype(np.uint16)
+        np.save(folder / f"{name}.npy", cube)
+    words = (*HSISR, "upscale", folder, "-mbicubic", "-tuint8", "-fGTiff", "--axes", "brc")
+    return shlex.join(map(str, (*words, "-o", "out")))
+
+
+def test_results_and_warnings_stand_above_bars_that_leave_nothing_behind(
+    call: str, tmp_path: Path
+) -> None:
+    lines = screen_after(call, tmp_path)
+    assert [line for line in lines if line.startswith("out/")] == ["out/a_x4.tif", "out/b_x4.tif"]
+    assert sum(line.startswith("warning: a_x4.tif: ") for line in lines) == 1
+    assert not any(mark in line for line in lines for mark in ("━", "\x1b", "scenes "))
+
+
+def test_paths_reach_a_pipe_though_bars_are_on_the_terminal(call: str, tmp_path: Path) -> None:
+    lines = screen_after(f"{call} > list.txt", tmp_path)
+    assert (tmp_path / "list.txt").read_text().split() == ["out/a_x4.tif", "out/b_x4.tif"]
+    assert not any(line.startswith("out/") for line in lines)
