@@ -52,6 +52,7 @@ def test_pages_use_options_that_exist_and_link_to_files_that_exist(page: Path) -
     text = page.read_text(encoding="utf-8")
     reference = (ROOT / "docs/src/reference/cli.md").read_text(encoding="utf-8")
     known = set(re.findall(r"--[a-z][a-z-]+", reference))
+    known |= {"--scal"} if page.name == "wrong-calls.md" else set()  # wrong on purpose
     for command in re.findall(r"^.*\bhsisr [a-z]+ .*$", text, re.MULTILINE):
         for call in re.findall(r"\bhsisr [a-z]+ [^&|]*", command):
             assert set(re.findall(r"(?<= )--[a-z][a-z-]+", call)) <= known, call
@@ -60,6 +61,33 @@ def test_pages_use_options_that_exist_and_link_to_files_that_exist(page: Path) -
             assert (page.parent / link).exists(), link
     for example in re.findall(r'--8<-- "([^"]+)"', text):
         assert (ROOT / "docs/examples" / example).exists()
+
+
+def test_the_tutorial_runs_as_printed(tmp_path: Path) -> None:
+    text = (ROOT / "docs/src/tutorial/first-scene.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```bash\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    script = "".join(blocks).replace("hsisr ", f"{sys.executable} -m hsisr ")
+    done = subprocess.run(
+        ["/bin/sh", "-ec", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"lr_max +0\.0", done.stdout)
+    assert (tmp_path / "first-scene/page.html").exists()
+
+
+def test_wrong_calls_end_as_the_table_says(tmp_path: Path) -> None:
+    page = ROOT / "docs/src/reference/wrong-calls.md"
+    row = re.compile(r"^\| `(hsisr [^`]+)` \| (.+) \| (\d) \|$", re.MULTILINE)
+    shown = row.findall(page.read_text(encoding="utf-8"))
+    said = row.findall(program(str(ROOT / "docs/releasing/wrong_calls.py"), folder=tmp_path))
+    assert len(shown) >= 25
+    assert [(call, code) for call, _, code in said] == [(call, code) for call, _, code in shown]
 
 
 def test_every_example_is_shown_on_a_page() -> None:

@@ -1,0 +1,112 @@
+"""The gallery of the documentation: every given scene degraded by 4 and brought back.
+
+For each scene one picture (observed, bicubic, hsisr and truth side by side, and the spectra of the
+pixel at which the network adds most detail) and a page that shows them all:
+
+    python docs/releasing/gallery.py ../shared/data/dev/*.mat ../shared/data/dev/*.tif
+
+The scenes are not part of the repository; only these rendered pictures are.
+"""
+
+import io
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from matplotlib.figure import Figure, SubFigure
+from PIL import Image
+
+from hsisr.commands.wald import Trial, WaldOptions, degraded
+from hsisr.io.base import Scene
+from hsisr.io.open import open_scene
+from hsisr.tiling.windows import Window
+from hsisr.view.figure import Quicklook, bicubic_values, draw_quicklook, valid_values
+from hsisr.view.maps import detail_maps
+
+DOCS = Path(__file__).parents[1] / "src"
+FOLDER = DOCS / "images/gallery"
+CREDITS = {
+    "abu": "AVIRIS, NASA/JPL; Airport-Beach-Urban set, Kang et al., TGRS 2017",
+    "cave": "CAVE multispectral images, Yasuma et al. 2010, Columbia University",
+    "enmap": "EnMAP, DLR",
+    "hydice": "HYDICE; Kang et al., TGRS 2017",
+    "pavia": "ROSIS, Pavia Centre",
+}
+SCALE, DPI, QUALITY = 4, 100, 82
+
+
+def main(scenes: Annotated[list[Path], typer.Argument()]) -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for scene in sorted(scenes):
+        with degraded(scene, WaldOptions(scale=SCALE)) as trial:
+            model = trial.upscaled(None, consistency=True).model
+            picture(FOLDER / f"{scene.stem}.jpg", trial, model)
+        credit = next((text for key, text in CREDITS.items() if scene.stem.startswith(key)), "")
+        rows.append(
+            f"## {scene.stem}\n\n![{scene.stem}: observed, bicubic, hsisr, truth and spectra of "
+            f"a pixel](images/gallery/{scene.stem}.jpg)\n\n*{credit}; {model}.*\n"
+        )
+        typer.echo(scene.stem)
+    (DOCS / "gallery.md").write_text(f"{INTRODUCTION}\n{chr(10).join(rows)}", encoding="utf-8")
+
+
+INTRODUCTION = """\
+# Gallery
+
+Scenes that the released networks were not trained on, averaged to 4 times larger pixels and
+brought back, so that there is a truth to compare with. All panels of a picture are stretched alike.
+The spectra are those of the pixel where the network adds most detail to bicubic interpolation. Made
+by `docs/releasing/gallery.py`.
+"""
+
+
+def picture(path: Path, trial: Trial, model: str) -> None:
+    """Four crops, and the spectra of a pixel under them."""
+    with (
+        closing(open_scene(trial.folder / "lr.tif")) as observed,
+        closing(open_scene(trial.folder / "hr.tif")) as result,
+    ):
+        rows, cols = trial.truth.metadata.rows, trial.truth.metadata.cols
+        figure = Figure(figsize=(14, 3.4 * rows / cols + 4.2), layout="constrained")
+        heights = [3.4 * rows / cols + 1, 3.2]
+        (upper,), (lower,) = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)
+        draw_quicklook(
+            upper, Quicklook(observed=observed, result=result, truth=trial.truth, name=model)
+        )
+        row, col = detail_maps(observed, result).most_detail()
+        spectra(lower, observed, result, trial.truth, (row, col))
+    content = io.BytesIO()
+    figure.savefig(content, dpi=DPI)
+    with Image.open(content) as image:
+        image.convert("RGB").save(path, quality=QUALITY)
+
+
+def spectra(
+    figure: SubFigure, observed: Scene, result: Scene, truth: Scene, place: tuple[int, int]
+) -> None:
+    """Spectra of the upper left HR pixel of an observed pixel."""
+    axes = figure.subplots()
+    bands = list(range(truth.metadata.bands))
+    row, col = place
+    lr, hr = Window(row, col, 1, 1), Window(row * SCALE, col * SCALE, 1, 1)
+    known = truth.metadata.spectral_axis.wavelengths_nm
+    x = np.array(known) if known else np.arange(1, len(bands) + 1)
+    order = np.argsort(x)
+    lines = {
+        "truth": (valid_values(truth, hr, bands), "tab:gray", 3.0),
+        "observed": (valid_values(observed, lr, bands), "black", 1.0),
+        "bicubic": (bicubic_values(observed, lr, bands, SCALE)[:, :1, :1], "tab:orange", 1.2),
+        "hsisr": (valid_values(result, hr, bands), "tab:blue", 1.2),
+    }
+    for name, (values, colour, width) in lines.items():
+        axes.plot(x[order], values.ravel()[order], color=colour, lw=width, label=name)
+    axes.set_xlabel("wavelength, nm" if known else "band")
+    axes.set_title(f"spectra of row {hr.row + 1}, column {hr.col + 1}", fontsize=10)
+    axes.legend(ncols=4, fontsize=9, frameon=False)
+
+
+if __name__ == "__main__":
+    typer.run(main)
