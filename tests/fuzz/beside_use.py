@@ -19,8 +19,7 @@ from hsisr.engine.memory import Room
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.session import Model
 from hsisr.io.stac.item import read_item
-from hsisr.io.zarr.codecs import TooLargeError
-from hsisr.io.zarr.guard import LARGEST_DOCUMENT
+from hsisr.io.zarr.guard import GuardedStore
 from hsisr.io.zarr.reader import open_zarr
 from hsisr.resume.journal import Journal, Piece
 from hsisr.resume.journal_file import Extent
@@ -31,7 +30,7 @@ from tests.fuzz.mutators import unpacked
 from tests.memory import metadata_of
 from tests.scenes import numbered
 
-LATE = (LARGEST_DOCUMENT, open_zarr, TooLargeError)
+LATE = (GuardedStore, open_zarr)
 """From files that are loaded when they are needed, so that the fuzzer sees them loaded."""
 RESULT = UpscaleResult(
     source=Path("a.tif"),

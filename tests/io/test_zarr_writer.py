@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from hsisr.io.geotiff.gdal_env import gdal_env
 from hsisr.io.open import open_scene
 from hsisr.io.write import block_size, create_writer
 from hsisr.io.zarr.writer import ZarrWriter
+from hsisr.tiling.windows import Window
 from tests.io.written import (
     PLACED,
     POINTS,
@@ -195,3 +197,29 @@ def test_upscale_info_and_evaluate_speak_zarr(tmp_path: Path) -> None:
     several = hsisr("upscale", scene, again, "-o", out, *plain)
     assert several.exit_code == 2
     assert "is a Zarr store; several scenes need a folder" in several.stderr
+
+
+def test_a_chunk_is_written_once_though_its_bands_come_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = rich_metadata((6, 40, 50))
+    written: list[Any] = []
+    plain = zarr.Array.__setitem__
+
+    def counted(array: Any, place: Any, numbers: Any) -> None:
+        if array.ndim == 3:
+            written.append(place)
+        plain(array, place, numbers)
+
+    monkeypatch.setattr(zarr.Array, "__setitem__", counted)
+    values = numbered(6, 40, 50, metadata.stored.dtype.name)
+    options = TargetOptions(creation_options={"CHUNKS": "4,32,32"})
+    with create_writer(tmp_path / "a.zarr", metadata, options) as writer:
+        for band in range(6):
+            for row, col in ((0, 0), (0, 32), (32, 0), (32, 32)):
+                part = values[band : band + 1, row : row + 32, col : col + 32]
+                writer.write(part, row=row, col=col, band=band)
+    assert len(written) == 2 * 4
+    with open_scene(tmp_path / "a.zarr") as scene:
+        found = scene.read_stored(Window(0, 0, 40, 50), range(6))
+    np.testing.assert_array_equal(found, values)

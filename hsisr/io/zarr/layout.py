@@ -4,7 +4,8 @@ Version 2 of the format, since GDAL up to 3.10 at least does not read the codecs
 zarr-python writes, while xarray and zarr-python read both. Dimensions are named the way xarray
 names them in version 2 (`_ARRAY_DIMENSIONS`), the place is told twice, as CF coordinates of pixel
 centres (GDAL) and as `crs_wkt` and `GeoTransform` of a grid mapping (rioxarray, and GDAL for the
-reference system). A turned grid has no such coordinates; only `GeoTransform` tells it.
+reference system); `_CRS` tells the reference system to GDAL before 3.8. A turned grid has no such
+coordinates; only `GeoTransform` tells it.
 
 Everything here turns `SceneMetadata` into names and numbers; nothing touches a file.
 """
@@ -69,7 +70,7 @@ def coordinates(metadata: SceneMetadata) -> dict[str, Coordinate]:
 
 def cube_attributes(metadata: SceneMetadata) -> dict[str, Any]:
     """Attributes of the cube: CF's, the tags one by one, and what has no name in CF."""
-    stored, beside = metadata.stored, coordinates(metadata)
+    stored, beside, place = metadata.stored, coordinates(metadata), metadata.georeference
     tags = dataset_tags(metadata)
     shared = {
         "scale_factor": _shared(stored.scales),
@@ -80,6 +81,7 @@ def cube_attributes(metadata: SceneMetadata) -> dict[str, Any]:
         **{key: value for key, value in shared.items() if value is not None},
         "coordinates": " ".join(name for name in beside if name not in ("x", "y")),
         "grid_mapping": PLACE if PLACE in beside else None,
+        "_CRS": {"wkt": place.crs_wkt} if place.crs_wkt else None,
         "envi_header": free_fields(metadata),
         "band_tags": [dict(band) for band in metadata.band_tags],
         "tags": {key: text for key, text in tags.items() if key in OWN_ATTRIBUTES},

@@ -15,23 +15,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import InputDataError, ResourceError, UsageError
 from hsisr.io.atomic import refuse_existing
 from hsisr.io.paths import without_secrets
-from hsisr.io.zarr.pieces import read_in_pieces
 
 LARGEST_CHUNK: Final = 2**30
 """Bytes of an unpacked chunk that is read; one chunk at a time has to fit into memory."""
 
 _LONGEST: Final = 2**48
 """Longest side of an array; zarr counts chunks with floats, and beyond 2^53 without end."""
-_MOST_IN_SHARD: Final = 2**20
-_LARGEST_BESIDE: Final = 2**26
-_MOST_PIECES_BESIDE: Final = 10_000
-"""Bytes, and chunks, of an array that is read as a whole."""
-
 MARKS: Final = ("zarr.json", ".zgroup", ".zarray")
 """A folder with one of these in it is a Zarr store."""
 
@@ -131,7 +126,7 @@ class OpenStore:
 
     def __init__(self, source: Any) -> None:
         zarr = zarr_package()
-        self._known: dict[str, Any] = {}
+        self._harmless: set[str] = set()
         with zarr_errors():
             if isinstance(source, Path):
                 source = zarr.storage.LocalStore(source, read_only=True)
@@ -158,12 +153,12 @@ class OpenStore:
         Raises:
             InputDataError: A chunk is damaged or missing, or may not be unpacked.
         """
-        bounded = self._bounded(name)
-        if place is ...:
-            _require_little(name, bounded.array)
+        if name not in self._harmless:
+            _require_harmless(name, self.arrays[name])
+            self._harmless.add(name)
         self._store.missing = None
         with zarr_errors(f"array {name or '/'} cannot be read"):
-            found = read_in_pieces(bounded.array, place, bounded.at_once)
+            found = np.asarray(self.arrays[name][place])
         if self.attributes.get(WHOLE) and self._store.missing is not None:
             raise InputDataError(
                 f"array {name or '/'} lacks the chunk {self._store.missing}; the store is "
@@ -188,19 +183,6 @@ class OpenStore:
                     "copy it again"
                 )
 
-    def _bounded(self, name: str) -> Any:
-        """The array, known to be harmless, with codecs that unpack no more than fits it.
-
-        What it is: `hsisr.io.zarr.codecs.Bounded`.
-        """
-        if name not in self._known:
-            from hsisr.io.zarr.codecs import in_bounds  # loads zarr
-
-            size = _require_harmless(name, self.arrays[name])
-            with zarr_errors(f"array {name or '/'} cannot be read"):
-                self._known[name] = in_bounds(self.arrays[name], size)
-        return self._known[name]
-
     def close(self) -> None:
         """Release the store; a second call does nothing."""
         self._store.close()
@@ -212,21 +194,15 @@ def _guarded(store: Any) -> Any:
     return GuardedStore(store)
 
 
-def _require_harmless(name: str, array: Any) -> int:
-    """Bytes of an unpacked chunk, or of a shard.
+def _require_harmless(name: str, array: Any) -> None:
+    """Refuse an array with codecs that do more than move numbers, or with chunks of gigabytes.
 
     Raises:
-        InputDataError: It is too large, or a codec is none of the harmless ones.
+        InputDataError: It has one of these, or a side that zarr counts without end.
     """
     described = array.metadata.to_dict()
-    parts = [described.get(key) for key in ("compressor", "filters", "codecs")]
-    named = list(_codecs(parts))
-    if named.count("sharding_indexed") > 1:
-        raise InputDataError(
-            f"array {name or '/'} has shards in its shards; write it again without"
-        )
-    unknown = {codec for codec in named if codec not in _HARMLESS}
-    if unknown:
+    named = _codecs([described.get(key) for key in ("compressor", "filters", "codecs")])
+    if unknown := {codec for codec in named if codec not in _HARMLESS}:
         raise InputDataError(
             f"array {name or '/'} is packed by {', '.join(sorted(unknown))}, expected a plain "
             "compression such as zstd; write it again with that"
@@ -234,32 +210,11 @@ def _require_harmless(name: str, array: Any) -> int:
     if max(array.shape, default=0) > _LONGEST:
         raise InputDataError(f"array {name or '/'} has a side longer than {_LONGEST}")
     itemsize = max(1, int(getattr(array.dtype, "itemsize", 1)))
-    size = itemsize
-    for side in getattr(array, "shards", None) or array.chunks:
-        size *= int(side)
+    size = itemsize * math.prod(getattr(array, "shards", None) or array.chunks)
     if size > LARGEST_CHUNK:
         raise InputDataError(
             f"array {name or '/'} has chunks of {size} bytes, expected at most {LARGEST_CHUNK}; "
             "write it again with smaller chunks"
-        )
-    if getattr(array, "shards", None) and size // itemsize > _MOST_IN_SHARD * math.prod(
-        array.chunks
-    ):
-        raise InputDataError(
-            f"array {name or '/'} has more than {_MOST_IN_SHARD} chunks in a shard; write it again "
-            "with larger chunks"
-        )
-    return size
-
-
-def _require_little(name: str, array: Any) -> None:
-    """Refuse an array beside the cube that has one number a band, and is huge all the same."""
-    sides = [max(1, math.ceil(s / c)) for s, c in zip(array.shape, array.chunks, strict=True)]
-    size = math.prod(array.shape) * max(1, int(getattr(array.dtype, "itemsize", 1)))
-    if size > _LARGEST_BESIDE or math.prod(sides) > _MOST_PIECES_BESIDE:
-        raise InputDataError(
-            f"array {name or '/'} takes {size} bytes in {math.prod(sides)} chunks, expected at "
-            f"most {_LARGEST_BESIDE} in {_MOST_PIECES_BESIDE}"
         )
 
 

@@ -56,6 +56,9 @@ class ZarrWriter(SceneWriter):
         self.block_rows, self.block_cols = blocks
         zarr = zarr_package()
         chosen = zarr_options(path, metadata, options.creation_options, blocks)
+        self._deep = chosen.chunks[0]
+        self._waiting: dict[Any, tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]] = {}
+        """Blocks of which not all bands of a chunk have come, by first band, rows and columns."""
         self._place = TemporaryPlace(path, overwrite=options.overwrite, replaceable=is_zarr_store)
         self._grown = self._place.file(path.name)
         try:
@@ -88,15 +91,37 @@ class ZarrWriter(SceneWriter):
         own = slice(row, row + rows), slice(col, col + cols)
         require_room(self._place.folder, self.path, numbers.nbytes)
         with self._writing():
-            self._cube[band : band + bands, *own] = numbers
+            for start in range(band - band % self._deep, band + bands, self._deep):
+                self._put(start, band, numbers, row, col)
             if self._mask is not None and band == 0:
                 valid = np.ones((rows, cols), np.bool_) if mask is None else mask
                 self._mask[own] = valid.astype(np.uint8)
+
+    def _put(self, start: int, band: int, numbers: npt.NDArray[Any], row: int, col: int) -> None:
+        """Write what falls on the chunks from band `start`, once all of their bands have come."""
+        bands, rows, cols = numbers.shape
+        first, last = max(band, start), min(band + bands, start + self._deep)
+        place = (start, row, col, rows, cols)
+        size = min(self._deep, self.metadata.bands - start)
+        waiting = self._waiting.pop(place, None)
+        if waiting is None:
+            waiting = (np.empty((size, rows, cols), numbers.dtype), np.zeros(size, np.bool_))
+        values, there = waiting
+        values[first - start : last - start] = numbers[first - band : last - band]
+        there[first - start : last - start] = True
+        if there.all():
+            self._cube[start : start + size, row : row + rows, col : col + cols] = values
+        else:
+            self._waiting[place] = waiting
 
     def commit(self) -> Path:
         """Finish, check and rename into place; returns the target."""
         try:
             with self._writing():
+                for (start, row, col, rows, cols), (values, there) in self._waiting.items():
+                    own = slice(row, row + rows), slice(col, col + cols)
+                    for number in np.flatnonzero(there):
+                        self._cube[start + int(number), *own] = values[number]
                 self._check()
                 zarr_package().consolidate_metadata(self._store, zarr_format=2)
             self._place.commit([(self._grown, self.path)])
