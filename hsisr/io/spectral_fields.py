@@ -22,6 +22,12 @@ _NOT_LENGTHS: Final = re.compile(r"index|wave ?numbers?.*|.*cm ?(\^|\*\*)? ?-1|1
 _QUANTITY: Final = re.compile(
     r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?nan|[+-]?inf)\s*(.*)"
 )
+_NAMED: Final = re.compile(
+    r"(?:^|[\s(_])(\d+(?:\.\d+)?)\s*(nanometers|nanometres|nm|micrometers|micrometres|microns?|um|µm)"
+    r"\)?\s*$",
+    re.IGNORECASE,
+)
+"""A wavelength at the end of a band's name, as GDAL's ENVI driver and EnMAP-Box write it."""
 _FLAGS: Final = {"true": 1.0, "yes": 1.0, "good": 1.0, "false": 0.0, "no": 0.0, "bad": 0.0}
 
 
@@ -69,6 +75,30 @@ def source_from_text(
     return SpectralSource(
         wavelengths=centres[0], fwhm=widths[0], good=good, unit=unit or centres[1] or widths[1]
     )
+
+
+def source_from_names(names: Sequence[str] | None) -> SpectralSource:
+    """The wavelengths that every band's name ends with, all in one unit.
+
+    >>> source_from_names(["band 1 (418.24 Nanometers)", "424.04 Nanometers"]).wavelengths
+    (418.24, 424.04)
+    """
+    found = [_NAMED.search(name) for name in names or ()]
+    parts = [(match[1], match[2]) for match in found if match]
+    if not parts or len(parts) < len(found) or len({unit.lower() for _, unit in parts}) > 1:
+        return SpectralSource()
+    return SpectralSource(wavelengths=tuple(float(n) for n, _ in parts), unit=parts[0][1])
+
+
+def without_wavelength(name: str) -> str:
+    """A band's name without the wavelengths in brackets that GDAL's ENVI driver adds to it.
+
+    >>> without_wavelength("band 1 (418.24 Nanometers) (418.24 Nanometers)")
+    'band 1'
+    """
+    while (match := _NAMED.search(name)) and name[match.start()] == "(":
+        name = name[: match.start()].rstrip()
+    return name
 
 
 def merged_axis(

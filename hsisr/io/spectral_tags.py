@@ -6,6 +6,7 @@ are written in the unit that the input used, with every digit.
 
 from collections.abc import Iterable, Mapping
 
+from hsisr.io.spectral_fields import without_wavelength
 from hsisr.scene.metadata import SceneMetadata
 
 OWN_FIELDS = frozenset(
@@ -40,6 +41,9 @@ OWN_FIELDS = frozenset(
 """Header fields of the input that are never passed on as they are: they speak of its grid or its
 file, or have a field of their own in `SceneMetadata`."""
 
+_ACQUIRED = "acquisition time"
+_COLOURS_NM = (660.0, 550.0, 480.0)
+_FAR_NM = 40.0
 _NOT_PASSED_ON = "STATISTICS_"
 """Beginning of GDAL tags that the new pixels make wrong."""
 
@@ -84,8 +88,30 @@ def imagery_tags(metadata: SceneMetadata, band: int) -> dict[str, str]:
 
 
 def dataset_tags(metadata: SceneMetadata) -> dict[str, str]:
-    """GDAL tags of the dataset's default domain."""
-    return _passed_on(metadata.tags)
+    """GDAL tags of the dataset's default domain; `start_time` is ENVI's acquisition time."""
+    acquired = metadata.header.get(_ACQUIRED)
+    start = {"start_time": acquired} if acquired else {}
+    return start | _passed_on(metadata.tags)
+
+
+def shown_bands(metadata: SceneMetadata) -> tuple[int, int, int] | None:
+    """0-based bands that viewers show as red, green and blue, as the input says or by wavelength.
+
+    None where no good band lies within 40 nm of 660, 550 or 480 nm.
+    """
+    axis, said = metadata.spectral_axis, metadata.header.get("default bands", "").strip("{} ")
+    parts = [part.strip() for part in said.split(",")]
+    if len(parts) == 3 and all(p.isdecimal() and 1 <= int(p) <= metadata.bands for p in parts):
+        red, green, blue = (int(part) - 1 for part in parts)
+        return red, green, blue
+    good = [band for band in range(axis.count) if axis.good is None or axis.good[band]]
+    known = axis.wavelengths_nm
+    if known is None or not good:
+        return None
+    distances = [{band: abs(known[band] - colour) for band in good} for colour in _COLOURS_NM]
+    red, green, blue = (min(each, key=each.__getitem__) for each in distances)
+    near = max(min(each.values()) for each in distances) <= _FAR_NM
+    return (red, green, blue) if near else None
 
 
 def envi_domain(metadata: SceneMetadata) -> dict[str, str]:
@@ -113,7 +139,8 @@ def spectral_fields(metadata: SceneMetadata) -> dict[str, str]:
     if axis.good:
         fields["bbl"] = text_list(str(int(good)) for good in axis.good)
     if axis.names:
-        fields["band names"] = text_list(axis.names)
+        plain = map(without_wavelength, axis.names) if axis.wavelengths_nm else axis.names
+        fields["band names"] = text_list(plain)
     return fields
 
 
@@ -124,6 +151,10 @@ def free_fields(metadata: SceneMetadata) -> dict[str, str]:
     does not hold them.
     """
     lower = {key.lower(): one_line(value) for key, value in metadata.header.items()}
+    if (shown := shown_bands(metadata)) is not None:
+        lower.setdefault("default bands", number_list(band + 1 for band in shown))
+    if "start_time" in metadata.tags:
+        lower.setdefault(_ACQUIRED, metadata.tags["start_time"])
     own = OWN_FIELDS | spectral_fields(metadata).keys()
     return {key: value for key, value in lower.items() if key not in own}
 

@@ -99,6 +99,12 @@ def test_a_mask_comes_back(name: str, tmp_path: Path) -> None:
     through_a_file(tmp_path / name, metadata_of((3, 20, 30)), mask)
 
 
+def bare(metadata: SceneMetadata) -> SpectralAxis:
+    """The axis, its names without wavelengths, which ENVI headers have in a field of their own."""
+    axis = metadata.spectral_axis
+    return replace(axis, names=tuple(map(without_wavelength, axis.names or ())))
+
+
 @pytest.mark.shared
 @EVERY_TARGET
 def test_a_real_scene_comes_back(name: str, shared_data: Path, tmp_path: Path) -> None:

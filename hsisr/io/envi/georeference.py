@@ -4,8 +4,8 @@ GDAL refuses some data files that other software reads, so it is shown a file of
 memory, that has the same geographic fields.
 """
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -19,12 +19,13 @@ from hsisr.errors import InputDataError, warn_of_scene
 from hsisr.io.envi.header import listed
 from hsisr.io.envi.map_info import MapInfo, parse_map_info
 from hsisr.io.geotiff.gdal_env import gdal_env
-from hsisr.io.geotiff.gdal_metadata import georeference_of, wkt_of
+from hsisr.io.geotiff.gdal_metadata import georeference_of, spectral_sources, wkt_of
+from hsisr.io.spectral_fields import SpectralSource
 from hsisr.scene.georeference import Georeference
 
 _CRS: Final = "coordinate system string"
 _ONE_PIXEL: Final = (
-    *("ENVI", "samples = 1", "lines = 1", "bands = 1", "header offset = 0", "data type = 1"),
+    *("ENVI", "samples = 1", "lines = 1", "header offset = 0", "data type = 1"),
     *("file type = ENVI Standard", "interleave = bsq", "byte order = 0"),
 )
 _NO_SYSTEM: Final = ("LOCAL_CS", "ENGCRS", "ENGINEERINGCRS")
@@ -102,23 +103,44 @@ def _with_own(
     return replace(gdal, crs_wkt=crs, transform=transform)
 
 
-def _by_gdal(fields: Mapping[str, str], sidecar: Path | None) -> Georeference:
-    lines = [f"{key} = {text}" for key, text in fields.items()]
-    header = "\n".join([*_ONE_PIXEL, *lines, ""]).encode()
-    place = {"dirname": f"hsisr-{uuid4().hex}"}
+def sidecar_sources(sidecar: Path, bands: int) -> list[SpectralSource]:
+    """The spectral fields in GDAL's `.aux.xml` beside a data file of so many bands.
+
+    Warns:
+        HsisrWarning: The file cannot be read.
+    """
     try:
-        with (
-            gdal_env(),
-            MemoryFile(bytes(64), filename="scene.img", **place) as image,
-            MemoryFile(header, filename="scene.hdr", **place),
-            _in_memory(sidecar, place),
-            image.open(driver="ENVI") as dataset,
-        ):
+        with _one_pixel({}, sidecar, bands) as dataset:
+            return spectral_sources(dataset, dataset.indexes)
+    except (RasterioError, OSError) as error:
+        warn_of_scene(f"{sidecar.name} left out: {error}")
+        return []
+
+
+def _by_gdal(fields: Mapping[str, str], sidecar: Path | None) -> Georeference:
+    try:
+        with _one_pixel(fields, sidecar) as dataset:
             return georeference_of(dataset)
     except RasterioError as error:
         raise InputDataError(
             f"the header's place cannot be understood ({error}); correct or remove it"
         ) from error
+
+
+@contextmanager
+def _one_pixel(fields: Mapping[str, str], sidecar: Path | None, bands: int = 1) -> Iterator[Any]:
+    """An ENVI file of one pixel in memory with these fields and this sidecar, opened by GDAL."""
+    lines = [f"{key} = {text}" for key, text in fields.items()]
+    header = "\n".join([*_ONE_PIXEL, f"bands = {bands}", *lines, ""]).encode()
+    place = {"dirname": f"hsisr-{uuid4().hex}"}
+    with (
+        gdal_env(),
+        MemoryFile(bytes(max(64, bands)), filename="scene.img", **place) as image,
+        MemoryFile(header, filename="scene.hdr", **place),
+        _in_memory(sidecar, place),
+        image.open(driver="ENVI") as dataset,
+    ):
+        yield dataset
 
 
 def _in_memory(sidecar: Path | None, place: Mapping[str, str]) -> AbstractContextManager[Any]:

@@ -15,7 +15,7 @@ from hsisr.errors import InputDataError, warn_of_scene
 from hsisr.io.arrays.axis_order import cut
 from hsisr.io.arrays.raw_reader import PlainNumbers
 from hsisr.io.base import Scene
-from hsisr.io.envi.georeference import envi_georeference
+from hsisr.io.envi.georeference import envi_georeference, sidecar_sources
 from hsisr.io.envi.header import carried_fields, listed, read_header, spectral_source
 from hsisr.io.envi.pair import (
     TYPES,
@@ -27,7 +27,14 @@ from hsisr.io.envi.pair import (
     rival_data,
 )
 from hsisr.io.geotiff.reader import RasterScene, is_other_raster, open_raster
-from hsisr.io.spectral_fields import merged_axis, numbers_from_text, per_band, usable
+from hsisr.io.spectral_fields import (
+    SpectralSource,
+    merged_axis,
+    numbers_from_text,
+    per_band,
+    source_from_names,
+    usable,
+)
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
 from hsisr.tiling.windows import Window
@@ -110,10 +117,12 @@ def open_envi(path: Path) -> EnviScene:
     fields = read_header(header)
     layout = _layout(fields)
     data = path if path != header else data_beside(header, layout.end)
-    metadata = _metadata(fields, layout)
+    beside = data.with_name(data.name + ".aux.xml")
+    sidecar = beside if beside.is_file() else None
+    more = sidecar_sources(sidecar, layout.bands) if sidecar else []
+    metadata = _metadata(fields, layout, more)
     _require_size(layout, data, fields["data type"])
-    sidecar = data.with_name(data.name + ".aux.xml")
-    place = envi_georeference(fields, sidecar if sidecar.is_file() else None)
+    place = envi_georeference(fields, sidecar)
     return EnviScene(path, data, layout, replace(metadata, georeference=place))
 
 
@@ -219,8 +228,12 @@ def _whole(fields: Mapping[str, str], key: str, least: int = 1) -> int:
     return number
 
 
-def _metadata(fields: Mapping[str, str], layout: Layout) -> SceneMetadata:
+def _metadata(
+    fields: Mapping[str, str], layout: Layout, more: Sequence[SpectralSource]
+) -> SceneMetadata:
+    """What the header says, and `more` of what lies beside it."""
     names = listed(fields.get("band names", ""))
+    sources = [spectral_source(fields), *more, source_from_names(names)]
     return SceneMetadata(
         rows=layout.rows,
         cols=layout.cols,
@@ -231,7 +244,7 @@ def _metadata(fields: Mapping[str, str], layout: Layout) -> SceneMetadata:
             offsets=_per_band(fields, "data offset values", layout.bands),
             units=_units(fields, layout.bands),
         ),
-        spectral_axis=merged_axis(layout.bands, [spectral_source(fields)], names or None),
+        spectral_axis=merged_axis(layout.bands, sources, names or None),
         header=carried_fields(fields),
     )
 

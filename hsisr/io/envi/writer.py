@@ -170,6 +170,7 @@ def _number_fields(metadata: SceneMetadata) -> dict[str, str]:
 def _tag_fields(metadata: SceneMetadata) -> dict[str, str]:
     """Tags of the dataset, and of the bands as lists, as fields of their own."""
     tags = {key: one_line(value) for key, value in dataset_tags(metadata).items()}
+    tags.pop("start_time", None)  # acquisition time in ENVI
     tags.pop("AREA_OR_POINT", None)  # GDAL's own word for the grid; ENVI's grid is areas
     for key in dict.fromkeys(key for band in metadata.band_tags for key in band):
         tags.setdefault(key, text_list(band.get(key, "") for band in metadata.band_tags))

@@ -1,8 +1,9 @@
 """From GDAL's tags to a scene's metadata.
 
-Spectral fields live in three places: tags of each band's default domain (EnMAP-Box, this tool),
-the dataset's ENVI domain, and each band's IMAGERY domain. Band tags are trusted first; the ENVI
-domain comes before IMAGERY, which GDAL derives from it with three decimals of a micrometre.
+Spectral fields live in many places: tags of each band's default domain (EnMAP-Box, this tool) or
+ENVI domain, lists in the dataset's default domain (EnMAP-Box) or ENVI domain, each band's IMAGERY
+domain, an ENVI header beside the file, the names of the bands. They are trusted in this order;
+GDAL derives IMAGERY from the ENVI domain with three decimals of a micrometre.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,12 @@ from rasterio.errors import CRSError
 
 from hsisr.errors import InputDataError, warn_of_scene
 from hsisr.io.envi.header import carried_fields, spectral_source
-from hsisr.io.spectral_fields import SpectralSource, merged_axis, source_from_text
+from hsisr.io.spectral_fields import (
+    SpectralSource,
+    merged_axis,
+    source_from_names,
+    source_from_text,
+)
 from hsisr.scene.georeference import Georeference, GroundControlPoint
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
@@ -27,33 +33,60 @@ _OTHER_SOFTWARE: Final = ("ImageJ=", "<OME", "<?xml", '{"shape"')
 """Beginnings of TIFF descriptions that speak of the layout of the file they were written in."""
 
 
-def metadata_of(dataset: Any, indexes: Sequence[int]) -> SceneMetadata:
+def metadata_of(
+    dataset: Any, indexes: Sequence[int], beside: SpectralSource | None = None
+) -> SceneMetadata:
     """What an open rasterio dataset says about the bands with these 1-based indexes.
 
     Statistics are left out: they belong to the numbers they were made from.
 
+    Args:
+        dataset: The dataset.
+        indexes: Its spectral bands.
+        beside: What a header beside the file says of the bands.
+
     Raises:
         InputDataError: The bands differ in type, hold no real numbers, or a field does not fit.
     """
-    tags = [dataset.tags(i) for i in indexes]
-    envi = {k.lower().replace("_", " "): v for k, v in dataset.tags(ns="ENVI").items()}
-    in_bands, in_header = band_tag_source(tags), spectral_source(envi)
-    imagery = _imagery_source([dataset.tags(i, ns="IMAGERY") for i in indexes])
+    tags = [{**dataset.tags(i, ns="ENVI"), **dataset.tags(i)} for i in indexes]
     names = [dataset.descriptions[i - 1] for i in indexes]
+    sources = spectral_sources(dataset, indexes)
+    header = _envi_fields(dataset.tags(ns="ENVI"))
     return SceneMetadata(
         rows=dataset.height,
         cols=dataset.width,
         stored=_stored_numbers(dataset, indexes),
         spectral_axis=merged_axis(
             len(indexes),
-            [in_bands, in_header, imagery],
+            [*sources, *([beside] if beside else []), source_from_names([n or "" for n in names])],
             [name or "" for name in names] if any(names) else None,
         ),
         georeference=georeference_of(dataset),
-        header=carried_fields(envi),
-        tags=dataset_tags(dataset),
-        band_tags=_free_band_tags(tags, in_bands),
+        header=carried_fields(header),
+        tags={k: v for k, v in dataset_tags(dataset).items() if not _is_spectral_list(k, v)},
+        band_tags=_free_band_tags(tags, sources[0]),
     )
+
+
+def spectral_sources(dataset: Any, indexes: Sequence[int]) -> list[SpectralSource]:
+    """The spectral fields of an open rasterio dataset, most trusted place first."""
+    lists = {k: v for k, v in dataset.tags().items() if _is_spectral_list(k, v)}
+    return [
+        band_tag_source([{**dataset.tags(i, ns="ENVI"), **dataset.tags(i)} for i in indexes]),
+        spectral_source(_envi_fields({**dataset.tags(), **lists}) if lists else {}),
+        spectral_source(_envi_fields(dataset.tags(ns="ENVI"))),
+        _imagery_source([dataset.tags(i, ns="IMAGERY") for i in indexes]),
+    ]
+
+
+def _envi_fields(tags: Mapping[str, str]) -> dict[str, str]:
+    """GDAL tags under the names that an ENVI header has for them."""
+    return {key.lower().replace("_", " "): text for key, text in tags.items()}
+
+
+def _is_spectral_list(key: str, text: str) -> bool:
+    """True for a tag of the dataset that holds one number for each band, as EnMAP-Box writes."""
+    return key.lower() in _SPECTRAL_TAGS and text.strip().startswith("{")
 
 
 def georeference_of(dataset: Any) -> Georeference:

@@ -4,6 +4,7 @@ from typing import Any
 
 from rasterio.control import GroundControlPoint as GdalPoint
 from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
 from rasterio.errors import CRSError
 
 from hsisr.errors import InputDataError
@@ -13,9 +14,12 @@ from hsisr.io.spectral_tags import (
     envi_domain,
     header_tags,
     imagery_tags,
+    shown_bands,
 )
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.metadata import SceneMetadata
+
+_RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
 
 def creation_profile(metadata: SceneMetadata) -> dict[str, Any]:
@@ -92,6 +96,11 @@ def _write_place(dataset: Any, place: Georeference) -> None:
 
 def _write_bands(dataset: Any, metadata: SceneMetadata) -> None:
     stored = metadata.stored
+    if (shown := shown_bands(metadata)) is not None and len(set(shown)) == len(shown):
+        colours = list(dataset.colorinterp)
+        for band, colour in zip(shown, _RGB, strict=True):
+            colours[band] = colour
+        dataset.colorinterp = colours
     if stored.scales is not None:
         dataset.scales = stored.scales
     if stored.offsets is not None:

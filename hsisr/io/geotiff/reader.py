@@ -15,11 +15,14 @@ from rasterio.windows import Window as RasterWindow
 
 from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.base import Scene
+from hsisr.io.envi.header import read_header, spectral_source
+from hsisr.io.envi.pair import header_beside, is_envi_header
 from hsisr.io.formats import OTHER_RASTERS, format_of, gdal_drivers
 from hsisr.io.geotiff.gdal_env import gdal_env
 from hsisr.io.geotiff.gdal_errors import Listener, listening
 from hsisr.io.geotiff.gdal_metadata import metadata_of
-from hsisr.io.paths import scene_path, without_secrets
+from hsisr.io.paths import RemotePath, scene_path, without_secrets
+from hsisr.io.spectral_fields import SpectralSource
 from hsisr.tiling.windows import Window
 
 _SIDECARS_OF_PIXELS: Final = (".msk", ".ovr", ".msk.ovr")
@@ -38,7 +41,7 @@ class RasterScene(Scene):
         self.format = dataset.driver
         self._alpha = _alpha_index(path, dataset)
         self._indexes = [i for i in dataset.indexes if i != self._alpha]
-        self.metadata = metadata_of(dataset, self._indexes)
+        self.metadata = metadata_of(dataset, self._indexes, _header_source(path, dataset))
         self.block_rows = int(dataset.block_shapes[0][0])
         nodata, flags = dataset.nodatavals, dataset.mask_flag_enums  # each asks every band
         self._nodata: list[float | None] = [nodata[i - 1] for i in self._indexes]
@@ -192,6 +195,22 @@ def _refuse_unreachable(name: str, said: Sequence[str]) -> None:
             raise InputDataError(
                 f"cannot be reached: {without_secrets(words)}; check the name and the network"
             )
+
+
+def _header_source(path: Path, dataset: Any) -> SpectralSource | None:
+    """The spectral fields of an ENVI header beside a TIFF that has the sizes of the TIFF."""
+    if dataset.driver != "GTiff" or isinstance(path, RemotePath) or not path.is_file():
+        return None
+    header = header_beside(path)
+    if header is None or not is_envi_header(header):
+        return None
+    try:
+        fields = read_header(header)
+    except InputDataError:
+        return None
+    sizes = [fields.get(key) for key in ("bands", "lines", "samples")]
+    found = [str(dataset.count), str(dataset.height), str(dataset.width)]
+    return spectral_source(fields) if sizes == found else None
 
 
 def refuse_unusable(dataset: Any) -> None:

@@ -20,7 +20,18 @@ from hsisr.scene.georeference import Georeference, GroundControlPoint
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
 
-_WAVELENGTHS: Final = ("wavelengths", "wavelength", "wl", "wvl", "lambda", "wavelengths_nm")
+_WAVELENGTHS: Final = (
+    "wavelengths",
+    "wavelength",
+    "wl",
+    "wvl",
+    "lambda",
+    "wavelengths_nm",
+    "bands",
+)
+"""The last is what the data sets ICVL and ARAD call them."""
+_SHORTEST_NM: Final = 100.0
+"""Smaller numbers under the name `bands` count the bands."""
 _FWHM: Final = ("fwhm", "fwhms", "fwhm_nm")
 _BBL: Final = ("bbl", "good_wavelengths")
 _UNIT: Final = ("wavelength_units", "wavelength_unit")
@@ -126,7 +137,9 @@ class MatFields:
         """
         for name in names:
             row = self._row(name)
-            if row is not None and (len(row) > 1 or name == names[0]):
+            if row is None or (name == "bands" and min(row, default=0) < _SHORTEST_NM):
+                continue
+            if len(row) > 1 or name == names[0]:
                 return row
         return None
 

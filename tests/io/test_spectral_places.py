@@ -1,0 +1,154 @@
+"""Where other programs keep wavelengths, widths, bad bands, times and colours."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.enums import ColorInterp
+
+from hsisr.io.base import TargetOptions
+from hsisr.io.geotiff.gdal_env import gdal_env
+from hsisr.io.open import open_scene
+from hsisr.io.write import create_writer
+from hsisr.scene.metadata import SceneMetadata
+from tests.scenes import edited, numbered, write_envi, write_geotiff, write_mat5
+
+VALUES = numbered(4, 6, 5)
+NM = (400.0, 500.0, 600.0, 700.0)
+GOOD = (True, False, True, True)
+FIELDS = {
+    "wavelength units": "Micrometers",
+    "wavelength": "{0.4, 0.5, 0.6, 0.7}",
+    "fwhm": "{0.005, 0.005, 0.006, 0.006}",
+    "bbl": "{1, 0, 1, 1}",
+}
+PER_BAND = ("wavelength", "fwhm", "bbl")
+NAMES = [f"band {n} ({w:g} Nanometers)" for n, w in enumerate(NM, 1)]
+
+
+def metadata_of(path: Path) -> SceneMetadata:
+    with open_scene(path) as scene:
+        np.testing.assert_array_equal(scene.read().values, VALUES)
+        return scene.metadata
+
+
+def written(meta: SceneMetadata, path: Path, end: str) -> Path:
+    with create_writer(path, meta, TargetOptions()) as writer:
+        writer.write(VALUES, row=0, col=0, band=0)
+    return path.with_suffix(f".{end}")
+
+
+def tagged(path: Path, *, of_bands: bool, domain: str | None = None) -> Path:
+    """The fields as tags of a raster: lists of the dataset, or one number for each band."""
+    with edited(path) as dataset:
+        if not of_bands:
+            lists = {key.replace(" ", "_"): text for key, text in FIELDS.items()}
+            dataset.update_tags(ns=domain, **lists)
+            return path
+        for band in range(4):
+            numbers = {key: FIELDS[key].strip("{}").split(", ")[band] for key in PER_BAND}
+            dataset.update_tags(band + 1, ns=domain, wavelength_units="um", **numbers)
+    return path
+
+
+def envi_sidecar(folder: Path, *, of_bands: bool) -> Path:
+    header = write_envi(folder / "x.hdr", VALUES)
+    bare = header.read_text()
+    tagged(folder / "x.img", of_bands=of_bands)
+    assert (folder / "x.img.aux.xml").exists()
+    header.write_text(bare)  # GDAL may have put them there too
+    return header
+
+
+def with_header(folder: Path, name: str) -> Path:
+    write_envi(folder / name, VALUES, FIELDS, data=folder / "gone.img")
+    return write_geotiff(folder / "x.tif", VALUES)
+
+
+PLACES: dict[str, Callable[[Path], Path]] = {
+    "lists of the dataset": lambda f: tagged(write_geotiff(f / "x.tif", VALUES), of_bands=False),
+    "ENVI domain of the bands": lambda f: tagged(
+        write_geotiff(f / "x.tif", VALUES), of_bands=True, domain="ENVI"
+    ),
+    "x.hdr beside x.tif": lambda f: with_header(f, "x.hdr"),
+    "x.tif.hdr beside x.tif": lambda f: with_header(f, "x.tif.hdr"),
+    "bands in .aux.xml": lambda f: envi_sidecar(f, of_bands=True),
+    "lists in .aux.xml": lambda f: envi_sidecar(f, of_bands=False),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_fields_are_found_where_other_programs_keep_them(place: str, tmp_path: Path) -> None:
+    meta = metadata_of(PLACES[place](tmp_path))
+    assert meta.spectral_axis.wavelengths_nm == NM
+    assert meta.spectral_axis.fwhm_nm == (5.0, 5.0, 6.0, 6.0)
+    assert meta.spectral_axis.good == GOOD
+    assert not set(PER_BAND) & meta.tags.keys()
+
+
+def test_a_header_of_another_size_beside_a_tiff_is_not_its_own(tmp_path: Path) -> None:
+    write_envi(tmp_path / "x.hdr", VALUES[:, :5], FIELDS)
+    meta = metadata_of(write_geotiff(tmp_path / "x.tif", VALUES))
+    assert meta.spectral_axis.wavelengths_nm is None
+
+
+@pytest.mark.parametrize("kind", ["tif", "hdr"])
+def test_wavelengths_in_names_are_read_and_do_not_grow(kind: str, tmp_path: Path) -> None:
+    if kind == "tif":
+        path = write_geotiff(tmp_path / "x.tif", VALUES, names=NAMES)
+    else:
+        path = write_envi(tmp_path / "x.hdr", VALUES, {"band names": "{" + ", ".join(NAMES) + "}"})
+    meta = metadata_of(path)
+    assert meta.spectral_axis.wavelengths_nm == NM
+    for turn in ("a", "b"):
+        with gdal_env(), rasterio.open(written(meta, tmp_path / f"{turn}.hdr", "img")) as dataset:
+            assert list(dataset.descriptions) == NAMES
+        meta = metadata_of(tmp_path / f"{turn}.hdr")
+
+
+def test_names_that_end_otherwise_are_no_wavelengths(tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "x.tif", VALUES, names=["B1 10 m", "B2 20 m", "B3", "400 nm"])
+    assert metadata_of(path).spectral_axis.wavelengths_nm is None
+
+
+@pytest.mark.parametrize(("bands", "found"), [(NM, NM), ((1, 2, 3, 4), None)])
+def test_bands_of_icvl_are_wavelengths_and_counts_are_none(
+    bands: tuple[float, ...], found: tuple[float, ...] | None, tmp_path: Path
+) -> None:
+    path = write_mat5(tmp_path / "x.mat", VALUES, bands=np.array(bands))
+    assert metadata_of(path).spectral_axis.wavelengths_nm == found
+
+
+def test_acquisition_time_is_start_time(tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "x.tif", VALUES)
+    with edited(path) as dataset:
+        dataset.update_tags(start_time="2022-07-24T10:45:26")
+    written(metadata_of(path), tmp_path / "a.hdr", "hdr")
+    meta = metadata_of(tmp_path / "a.hdr")
+    assert meta.header["acquisition time"] == "2022-07-24T10:45:26"
+    with gdal_env(), rasterio.open(written(meta, tmp_path / "b.tif", "tif")) as dataset:
+        assert dataset.tags()["start_time"] == "2022-07-24T10:45:26"
+
+
+@pytest.mark.parametrize(
+    ("wavelengths", "shown"),
+    [
+        ("{450, 480, 550, 660}", (4, 3, 2)),
+        ("{655, 552, 490, 850}", (1, 2, 3)),
+        ("{1, 2, 3, 4}", None),
+    ],
+)
+def test_outputs_open_in_natural_colour(
+    wavelengths: str, shown: tuple[int, ...] | None, tmp_path: Path
+) -> None:
+    meta = metadata_of(write_envi(tmp_path / "x.hdr", VALUES, {"wavelength": wavelengths}))
+    written(meta, tmp_path / "a.hdr", "hdr")
+    header = metadata_of(tmp_path / "a.hdr").header
+    assert header.get("default bands") == (shown and "{" + ", ".join(map(str, shown)) + "}")
+    with gdal_env(), rasterio.open(written(meta, tmp_path / "a.tif", "tif")) as dataset:
+        colours = dataset.colorinterp
+    wanted = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+    assert [colours[band - 1] for band in shown or ()] == list(wanted[: len(shown or ())])
+    assert (ColorInterp.red in colours) == (shown is not None)
