@@ -63,7 +63,7 @@ def test_place_nodata_and_wavelengths_of_tiff_bands(tmp_path: Path) -> None:
     [
         (VALUES[:1, :5], r"zz\.png is 5 x 5 pixels of uint16, but band_1\.png is 6 x 5"),
         (VALUES[:1].astype(np.uint8), "6 x 5 pixels of uint8, but"),
-        (VALUES[:3], r"zz\.png has 3 bands, expected one"),
+        (VALUES[:3], r"zz\.png has 3 bands, expected one; name zz\.png if it is the scene"),
     ],
 )
 def test_an_image_that_does_not_belong_is_named(

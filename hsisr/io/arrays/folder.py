@@ -137,8 +137,8 @@ def _opened(file: Path) -> Any:
     if dataset.count != 1 or dataset.subdatasets:
         what = f"{dataset.count} bands" if dataset.count != 1 else "several pages"
         raise InputDataError(
-            f"{file.name} has {what}, expected one; take it out of the folder, or name it to read "
-            "it on its own"
+            f"{file.name} has {what}, expected one; name {file.name} if it is the scene and the "
+            "others its masks, else take it out of the folder"
         )
     return dataset
 
