@@ -15,6 +15,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 from memory import measured
+from rasterio.crs import CRS
 
 BANDS = 285
 
@@ -24,12 +25,12 @@ def write_scene(path: Path, rows: int, cols: int) -> None:
     step = 0.000542232520256367
     with h5py.File(path, "w") as file:
         file.attrs["title"] = "EMIT L2A Estimated Surface Reflectance 60 m V001"
-        file.attrs["spatial_ref"] = "EPSG:4326"
+        file.attrs["spatial_ref"] = CRS.from_epsg(4326).to_wkt()
         file.attrs["geotransform"] = [60.0, step, 0, 36.0, 0, -step]
         file["downtrack"] = np.zeros(rows, np.float32)
-        cube = file.create_dataset(
-            "reflectance", (rows, cols, BANDS), "f4", chunks=(16, 64, BANDS), compression="gzip"
-        )
+        chunks = min(16, rows), min(64, cols), BANDS
+        shape = rows, cols, BANDS
+        cube = file.create_dataset("reflectance", shape, "f4", chunks=chunks, compression="gzip")
         cube.attrs["_FillValue"] = np.float32(-9999)
         noise = np.random.default_rng(0)
         for row in range(0, rows, 16):
