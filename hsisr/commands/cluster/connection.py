@@ -4,6 +4,7 @@ import asyncio
 import importlib.metadata
 import logging
 import os
+import threading
 import time
 import warnings
 from collections import Counter, deque
@@ -25,7 +26,7 @@ CONNECT_S: Final = 5.0
 """How long a scheduler may take to answer."""
 WORKER_S: Final = 15.0
 """How long there may be no worker at all; one that was killed is often started anew."""
-_LOOK_S: Final = 0.05
+_LOOK_S: Final = 0.25
 _COUNT_S: Final = 1.0
 _ALIKE: Final = ("hsisr", "torch")
 """Packages that decide numbers: all workers need the command's versions."""
@@ -73,18 +74,22 @@ class Workers:
         """
         waiting = deque(tasks)
         running: dict[Future[Any], tuple[_Task, str]] = {}
+        woken = threading.Event()
         try:
             while waiting or running:
                 busy = {address for _, address in running.values()}
                 for address in [a for a in self._there() if a not in busy][: len(waiting)]:
                     task = waiting.popleft()
-                    running[self._submit(do, task, address)] = task, address
+                    future = self._submit(do, task, address)
+                    running[future] = task, address
+                    future.add_done_callback(lambda _: woken.set())
                 finished = [future for future in running if future.done()]
                 for future in finished:
                     task, _ = running.pop(future)
                     yield task, self._report(future)
                 if not finished:
-                    time.sleep(_LOOK_S)
+                    woken.wait(_COUNT_S)
+                    woken.clear()
         finally:
             self._cancel(list(running))
 
