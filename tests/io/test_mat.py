@@ -243,6 +243,17 @@ def test_groups_and_compounds_of_version_73_are_refused(tmp_path: Path) -> None:
             open_scene(path, variable=name)
 
 
+def test_a_cube_in_a_struct_of_version_73_is_named_and_reached(tmp_path: Path) -> None:
+    path = write_mat73(tmp_path / "x.mat", VALUES)
+    with h5py.File(path, "r+") as file:
+        del file["cube"]
+        file.create_group("st")["cube"] = VALUES.transpose(0, 2, 1)  # as MATLAB keeps it
+    with pytest.raises(InputDataError, match=r"in structs: st\.cube.*--variable st\.cube"):
+        open_scene(path)
+    with open_scene(path, variable="st.cube") as scene:
+        np.testing.assert_array_equal(scene.read().values, VALUES)
+
+
 def test_complex_numbers_of_version_5_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputDataError, match="expected integers or floats"):
         open_scene(write_mat5(tmp_path / "x.mat", VALUES.astype(np.complex128)))

@@ -106,11 +106,17 @@ def _cube(variables: Mapping[str, Variable], wanted: str | None, wavelengths: in
     """Name of the cube; `wavelengths` is their number, 0 if unknown."""
     if wanted is not None:
         return _wanted_cube(variables, wanted)
-    cubes = [n for n, v in variables.items() if v.kind == "numbers" and len(v.shape) == 3]
+    every = [n for n, v in variables.items() if v.kind == "numbers" and len(v.shape) == 3]
+    cubes = [name for name in every if "." not in name]
     fitting = [name for name in cubes if wavelengths > 1 and wavelengths in variables[name].shape]
     if len(cubes) > 1 and len(fitting) != 1:
         raise InputDataError(
             f"found {len(cubes)} cubes: {_table(variables, cubes)}; choose one with --variable NAME"
+        )
+    if not cubes and every:
+        raise InputDataError(
+            f"found no cube but in structs: {_table(variables, every)}; name it, for example "
+            f"--variable {every[0]}"
         )
     if not cubes:
         raise InputDataError(

@@ -34,15 +34,17 @@ class Mat73(MatFile):
         with reading():
             self._file = h5py.File(path, "r", rdcc_nbytes=_CHUNK_CACHE)
             self._of_matlab = _begins_as_matlab(path)
+            inside = [n for n in self._file if not n.startswith("#") and _is_inside(self._file, n)]
+            self._items = {name: self._file[name] for name in inside}
+            for name in inside:
+                self._items |= _fields_of_struct(name, self._file[name])
             self.variables = {
-                name: _variable(self._file[name], self._is_reversed(self._file[name]))
-                for name in self._file
-                if not name.startswith("#") and _is_inside(self._file, name)
+                name: _variable(item, self._is_reversed(item)) for name, item in self._items.items()
             }
 
     def array(self, name: str) -> tuple[Any, bool]:
         """See `MatFile.array`."""
-        return self._file[name], self._is_reversed(self._file[name])
+        return self._items[name], self._is_reversed(self._items[name])
 
     def _is_reversed(self, item: Any) -> bool:
         return self._of_matlab or "MATLAB_class" in item.attrs
@@ -50,7 +52,7 @@ class Mat73(MatFile):
     def texts(self, name: str) -> list[str]:
         """See `MatFile.texts`."""
         with reading():
-            item = self._file[name]
+            item = self._items[name]
             if item.size > _MOST_TEXTS:
                 raise ValueError(f"{name} has {item.size} texts, expected one a band")
             if h5py.check_ref_dtype(item.dtype) is not h5py.Reference:
@@ -101,6 +103,13 @@ def _is_own(item: h5py.Dataset) -> bool:
     """True if the numbers lie in this file, in chunks that can be unpacked."""
     chunk = math.prod(item.chunks or ()) * item.dtype.itemsize
     return not item.external and not item.is_virtual and chunk <= _LARGEST_CHUNK
+
+
+def _fields_of_struct(name: str, item: Any) -> dict[str, Any]:
+    """The arrays that a struct holds itself, as "struct.field"."""
+    if not isinstance(item, h5py.Group):
+        return {}
+    return {f"{name}.{key}": item[key] for key in item if _is_inside(item, key)}
 
 
 def _begins_as_matlab(path: Path) -> bool:
