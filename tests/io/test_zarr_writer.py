@@ -73,7 +73,7 @@ def test_everything_that_is_known_comes_back(place: object, tmp_path: Path) -> N
     write_scene(tmp_path / "a.zarr", replace(metadata, tags=tags))
     with open_scene(tmp_path / "a.zarr") as scene:
         found = scene.metadata
-    assert found.tags == tags
+    assert found.tags == {"start_time": metadata.header["acquisition time"], **tags}
     assert found.stored == metadata.stored
     assert found.spectral_axis == metadata.spectral_axis
     assert found.georeference == metadata.georeference
