@@ -6,8 +6,19 @@ from typing import Annotated
 import typer
 
 from hsisr.cli.console import expected_errors, print_json, tell
-from hsisr.cli.options import Axes, Json, Nodata, Overwrite, Quiet, Variable, Verbose, verbosity
-from hsisr.engine.options import key_values
+from hsisr.cli.options import (
+    Axes,
+    Bbox,
+    Json,
+    Nodata,
+    Overwrite,
+    Quiet,
+    Variable,
+    Verbose,
+    WindowOf,
+    verbosity,
+)
+from hsisr.engine.options import key_values, numbers_of
 from hsisr.io.formats import CREATION_HELP, FORMAT_HELP
 from hsisr.io.paths import scene_path
 
@@ -47,6 +58,8 @@ def degrade(
     variable: Variable = None,
     axes: Axes = None,
     nodata: Nodata = None,
+    window: WindowOf = None,
+    bbox: Bbox = None,
     overwrite: Overwrite = False,
     json: Json = False,
     verbose: Verbose = 0,
@@ -69,6 +82,8 @@ def degrade(
             variable=variable,
             axes=axes,
             nodata=nodata,
+            window=numbers_of(window, int),
+            bbox=numbers_of(bbox, float),
         )
         result = make(scene, output, options)
         if json:

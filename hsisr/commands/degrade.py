@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from hsisr.commands.storage import output_numbers, refuse_same_file
 from hsisr.degradation import Degradation, degradation_named
+from hsisr.engine.options import Bbox, WindowOf, refuse_impossible
 from hsisr.errors import InputDataError, MovedValuesWarning, UsageError
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.io.formats import output_format
@@ -62,8 +63,15 @@ class DegradeOptions:
     """Axis order of a .mat, .npy or stack."""
     nodata: str | None = None
     """Number that means no data, or "none", whatever the file says."""
+    window: WindowOf = None
+    """Only these pixels of the scene: first row, first column, rows, columns."""
+    bbox: Bbox = None
+    """The same by two opposite corners in map coordinates."""
 
     def __post_init__(self) -> None:
+        refuse_impossible(self)
+        if self.window is not None and self.bbox is not None:
+            raise UsageError("found window and bbox, expected one of them")
         if self.scale < 2:
             raise UsageError(f"found --scale {self.scale}, expected a whole number of at least 2")
         degradation_named(self.method, self.gain)

@@ -168,7 +168,7 @@ def models() -> Iterator[str]:
     yield from (entry.name for entry in released())
 
 
-def _numbers(text: str | None, kind: type[Any]) -> tuple[Any, ...] | None:
+def numbers_of(text: str | None, kind: type[Any]) -> tuple[Any, ...] | None:
     """Numbers with commas between them; () where it is something else."""
     try:
         return None if text is None else tuple(kind(part) for part in text.split(","))
@@ -244,14 +244,14 @@ WindowOf = Annotated[
     tuple[int, ...] | None,
     Option(
         "Only these pixels of the scene: first row and column from 0, numbers of rows and columns. "
-        "Statistics and what lies around them are those of the whole scene.",
+        "What upscaling takes from around them and from statistics is that of the whole scene.",
         metavar="ROW,COL,ROWS,COLS",
         panel=INPUT,
         affects_result=True,
         check=lambda v: len(v) == 4 and min(v[:2]) >= 0 and min(v[2:]) >= 1,
         expected="ROW,COL,ROWS,COLS, such as 0,0,100,100",
         given_as=str | None,
-        parse=lambda text: _numbers(text, int),
+        parse=lambda text: numbers_of(text, int),
     ),
 ]
 Bbox = Annotated[
@@ -264,7 +264,7 @@ Bbox = Annotated[
         check=lambda v: len(v) == 4 and all(map(math.isfinite, v)),
         expected="X1,Y1,X2,Y2 in the scene's coordinate reference system",
         given_as=str | None,
-        parse=lambda text: _numbers(text, float),
+        parse=lambda text: numbers_of(text, float),
     ),
 ]
 Dtype = Annotated[

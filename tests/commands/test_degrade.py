@@ -12,7 +12,9 @@ from hsisr.commands.degrade import DegradeOptions, degrade
 from hsisr.degradation import DEGRADATIONS
 from hsisr.errors import InputDataError, MovedValuesWarning, OutputExistsError, UsageError
 from hsisr.io.open import open_scene
+from hsisr.tiling.windows import Window
 from tests.commands.files import counts, write_tif
+from tests.scenes import TRANSFORM, UTM, numbered, write_geotiff
 
 
 @pytest.mark.parametrize("method", sorted(DEGRADATIONS))
@@ -116,3 +118,15 @@ def test_an_existing_output_is_kept(tmp_path: Path) -> None:
 def test_impossible_options_are_refused(options: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         DegradeOptions(**options)  # type: ignore[arg-type]
+
+
+def test_a_window_is_degraded_where_it_lies(tmp_path: Path) -> None:
+    source = write_geotiff(
+        tmp_path / "a.tif", numbered(3, 16, 24, "float32"), crs=UTM, transform=TRANSFORM
+    )
+    degrade(source, tmp_path / "whole.tif", DegradeOptions(scale=2))
+    degrade(source, tmp_path / "part.tif", DegradeOptions(scale=2, window=(4, 8, 6, 10)))
+    with open_scene(tmp_path / "whole.tif") as whole, open_scene(tmp_path / "part.tif") as part:
+        expected = whole.read(Window(2, 4, 3, 5))
+        np.testing.assert_array_equal(part.read().values, expected.values)
+        assert part.metadata.georeference == expected.georeference
