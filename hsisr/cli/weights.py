@@ -88,6 +88,23 @@ def import_(
         tell(import_weights(source, output, overwrite=overwrite))
 
 
+@weights.command("export")
+def export(
+    model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="Released, or a file.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE.onnx", help="File to write.")
+    ],
+    overwrite: Overwrite = False,
+) -> None:
+    """Write a network as ONNX, checked with onnxruntime, for programs without PyTorch."""
+    with expected_errors():
+        from hsisr.commands.weights import export_weights
+
+        difference = export_weights(model, output, overwrite=overwrite)
+        say(f"largest difference from PyTorch: {difference:.1e} in normalised numbers")
+        typer.echo(output)
+
+
 def _text(facts: dict[str, Any]) -> str:
     """The facts, one a line."""
     network = facts["descriptor"]

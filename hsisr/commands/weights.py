@@ -103,6 +103,33 @@ def _verdict(name: str) -> Verdict:
     return Verdict(name, path, loaded.sha256, None)
 
 
+def export_weights(name_or_path: str, output: Path, *, overwrite: bool = False) -> float:
+    """Write weights as ONNX; the model card lies beside it as `.md` where there is one.
+
+    Args:
+        name_or_path: Released weights by name, or a safetensors file.
+        output: The file to write; its suffix says so.
+        overwrite: Replace an existing output.
+
+    Returns:
+        The largest difference between onnxruntime and PyTorch, in normalised numbers.
+
+    Raises:
+        UsageError: The output has another suffix.
+        WeightsError: There are no such weights, or their network cannot be exported.
+        OutputExistsError: The output exists and `overwrite` is off.
+        ResourceError: A package is not installed, or the output cannot be written.
+    """
+    from hsisr.weights.onnx import export_onnx
+
+    if output.suffix != ".onnx":
+        raise UsageError(f"{output}: found suffix {output.suffix!r}; name the output *.onnx")
+    difference = export_onnx(show_weights(name_or_path), output, overwrite=overwrite)
+    if card := card_of(name_or_path):
+        output.with_suffix(".md").write_text(card, encoding="utf-8")
+    return difference
+
+
 def import_weights(source: Path, output: Path, *, overwrite: bool = False) -> Path:
     """Turn a `.keras` file of the published notebooks into a safetensors file.
 

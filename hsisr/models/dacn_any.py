@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional
 
 from hsisr.errors import WeightsError
-from hsisr.models.back_projection import ROUNDS, repeat_pixels
+from hsisr.models.back_projection import ROUNDS, interpolate_consistently, repeat_pixels
 from hsisr.models.common import require_bands, sized
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS, interpolate
@@ -181,6 +181,8 @@ class DacnAny(nn.Module):
 
 def _consistent_bicubic(lr: torch.Tensor, scale: int) -> torch.Tensor:
     """`interpolate_consistently` as products with matrices, which tiles are small enough for."""
+    if torch.onnx.is_in_onnx_export():  # matrices have one size, an exported network has any
+        return interpolate_consistently(lr, _BASE, scale)
     with in_full(lr):
         down, right = (_interpolation(n, scale, lr.device) for n in lr.shape[-2:])
         mean_down, mean_right = (m.reshape(-1, scale, m.shape[1]).mean(1) for m in (down, right))
