@@ -185,17 +185,6 @@ def _no_band_of_use(folder: Path) -> list[Any]:
     return [write_geotiff(folder / "scene.tif", values), "--bad-bands", "drop", "-m", "bicubic"]
 
 
-def _nodata_that_does_not_fit(folder: Path) -> list[Any]:
-    path = write_geotiff(folder / "scene.tif", numbered(dtype="int16"), nodata=-32768)
-    return [path, "--dtype", "uint8", "-m", "bicubic"]
-
-
-def _nan_wavelengths_in_mat(folder: Path) -> list[Any]:
-    path = folder / "scene.mat"
-    write_mat5(path, numbered(), wavelengths=np.array([400, np.nan, 420, 430, 440]))
-    return [path]
-
-
 def _truncated_stack(folder: Path) -> list[Any]:
     return [_cut(write_pages(folder / "scene.tif", numbered(rows=40, cols=40)), 0.6)]
 
@@ -237,20 +226,6 @@ ZOO = (
         "ENVI Spectral Library",
     ),
     Exhibit("frames with gaps", _envi(major_frame_offsets="{0, 9}"), DATA, "frames with gaps"),
-    Exhibit("too few wavelengths", _envi(wavelength="{400, 500}"), DATA, "wavelengths for 5 bands"),
-    Exhibit(
-        "NaN among the wavelengths",
-        _envi(wavelength="{400, nan, 420, 430, 440}"),
-        DATA,
-        "band 2 has nan",
-    ),
-    Exhibit(
-        "words among the wavelengths",
-        _envi(wavelength="{red, green, blue, a, b}"),
-        DATA,
-        "wavelength",
-    ),
-    Exhibit("NaN wavelengths in a .mat", _nan_wavelengths_in_mat, DATA, "band 2 has nan"),
     Exhibit("a .mat of text", _mat(name="no cube"), DATA, "scene.mat"),
     Exhibit("a .mat of two cubes", _mat(a=numbered(), b=numbered()), DATA, "--variable"),
     Exhibit("a .mat of a 2-D matrix", _mat(Y=np.ones((9, 99))), DATA, "Y"),
@@ -282,7 +257,6 @@ ZOO = (
     ),
     Exhibit("a complex output", _with("--dtype", "complex64"), USAGE, "dtype 'complex64'"),
     Exhibit("a type that is no type", _with("--dtype", "int7"), USAGE, "dtype 'int7'"),
-    Exhibit("nodata that does not fit", _nodata_that_does_not_fit, USAGE, "nodata -32768"),
     Exhibit("a creation option without value", _with("--co", "TILED"), USAGE, "KEY=VALUE"),
     Exhibit("an unknown creation option", _with("--co", "NOPE=1"), USAGE, "NOPE"),
     Exhibit("an unknown format", _with("--format", "PNG"), USAGE, "PNG"),

@@ -132,7 +132,7 @@ DATASETS: Final = {
             title="UC Merced Land Use, 2100 aerial photographs of 256 x 256 pixels, 0.3 m",
             file=RemoteFile(
                 name="UCMerced_LandUse.zip",
-                urls=("http://weegee.vision.ucmerced.edu/datasets/UCMerced_LandUse.zip",),
+                urls=("https://weegee.vision.ucmerced.edu/datasets/UCMerced_LandUse.zip",),
                 archive=True,
             ),
             photographs=True,

@@ -36,13 +36,14 @@ def oriented(x: torch.Tensor, g: int) -> torch.Tensor:
 @lru_cache(maxsize=16)
 def tap_order(side: int) -> torch.Tensor:
     """Where each orientation of a square array takes its entries, shape (8, side * side)."""
-    taps = torch.arange(side * side).reshape(side, side)
-    return torch.stack([oriented(taps, g).flatten() for g in range(ORDER)])
+    with torch.inference_mode(False):  # training may use it after inference
+        taps = torch.arange(side * side).reshape(side, side)
+        return torch.stack([oriented(taps, g).flatten() for g in range(ORDER)])
 
 
 @lru_cache(maxsize=1)
 def _division() -> tuple[tuple[int, ...], ...]:
-    """`_division()[g][h]`: the symmetry that must follow... g after it gives h, found by trying."""
+    """`_division()[g][h]` is the symmetry k for which g after k is h; found by trying."""
     probe = torch.arange(9).reshape(3, 3)
     return tuple(
         tuple(
@@ -61,8 +62,9 @@ def _division() -> tuple[tuple[int, ...], ...]:
 def _kernel_order(side: int) -> torch.Tensor:
     """Index into (8, side * side) for every out- and in-orientation, shape (8, 8, side * side)."""
     taps = side * side
-    division = torch.tensor(_division())
-    return division[:, :, None] * taps + tap_order(side)[:, None, :]
+    with torch.inference_mode(False):
+        division = torch.tensor(_division())
+        return division[:, :, None] * taps + tap_order(side)[:, None, :]
 
 
 class LiftingConv(nn.Module):

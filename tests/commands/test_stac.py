@@ -206,7 +206,8 @@ def test_an_item_beside_a_scene_is_used_when_asked(tmp_path: Path, out: Path) ->
     assert made(scene, out / "b.tif", items=True).item == out / "b.json"
     assert made(beside, out / "c.tif", items=False).item is None
     other = write_tif(tmp_path / "in/other.tif", counts(1, 4, 4))
-    assert made(other, out / "d.tif", items=True).item is None
+    with pytest.warns(HsisrWarning, match="found no STAC Item beside other.tif"):
+        assert made(other, out / "d.tif", items=True).item is None
 
 
 def test_an_existing_item_is_kept_and_nothing_is_computed(item: Path, out: Path) -> None:
@@ -265,7 +266,8 @@ def test_plain_scenes_need_no_pystac(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pystac", None)
     scene = write_tif(tmp_path / "plain.tif", counts(1, 4, 4))
-    assert made(scene, out / "a.tif", items=True).item is None
+    with pytest.warns(HsisrWarning, match="found no STAC Item beside plain.tif"):
+        assert made(scene, out / "a.tif", items=True).item is None
 
 
 def test_numbers_and_texts_that_json_lacks_do_not_spoil_the_derived_item(

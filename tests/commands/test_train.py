@@ -40,6 +40,10 @@ SMALL = (
 )
 
 
+# four steps are no training
+pytestmark = pytest.mark.filterwarnings("ignore:the weights lose:hsisr.errors.HsisrWarning")
+
+
 @pytest.fixture
 def scene(tmp_path: Path) -> Path:
     return write_tif(tmp_path / "scene.tif", smooth(36, 48, 40), bad=(3,))

@@ -158,8 +158,8 @@ def test_strips_of_an_input_that_changed_are_not_kept(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_run_was_writing_is_removed_by_the_next(broken: Path) -> None:
-    part = broken.parent / ".out.tif.abc.part"
-    other = broken.parent / ".other.tif.abc.part"
+    part = broken.parent / ".out.tif.ab12cd_4.part"
+    other = broken.parent / ".other.tif.ab12cd_4.part"
     for folder in (part, other):
         folder.mkdir()
         (folder / "out.tif").write_text("half")

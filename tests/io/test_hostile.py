@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from hsisr.errors import InputDataError
+from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.open import open_scene
 from tests.limited import LITTLE, outcomes, outcomes_of_scenes
 from tests.scenes import (
@@ -140,11 +140,11 @@ CLAIMS: dict[str, tuple[Make, str]] = {
     "mat5-longer": (mat5((3, 4, 5), packed=True, size=2**32 - 1), "for 60 numbers"),
     "mat5-negative": (mat5((-3, -4, 5), packed=True), "has the dimensions"),
     "mat5-nothing-of-much": (mat5((0, 0, HUGE), packed=False), "expected at least 1 of each"),
-    "mat5-text-bomb": (mat5_text_bomb, "an element claims 1073741824 bytes"),
-    "mat73-field": (mat73(never_written("wavelengths", (1, 10**11))), "one number per band"),
+    "mat5-text-bomb": (mat5_text_bomb, "works"),
+    "mat73-field": (mat73(never_written("wavelengths", (1, 10**11))), "works"),
     "mat73-text": (
         mat73(lambda f: f.create_dataset("band_names", (10**9,), h5py.string_dtype())),
-        "expected one a band",
+        "works",
     ),
     "mat73-chunk": (
         mat73(
@@ -189,7 +189,7 @@ def claims(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", CLAIMS)
-def test_claims_of_size_are_refused_before_memory_is_taken(
+def test_claims_of_size_are_refused_or_left_out_before_memory_is_taken(
     name: str, claims: dict[str, str]
 ) -> None:
     words = CLAIMS[name][1]
@@ -250,7 +250,7 @@ def test_cells_cannot_reach_outside_or_go_in_circles(tmp_path: Path) -> None:
         cells = file.create_dataset("band_names", (3,), h5py.ref_dtype)
         cells.attrs["MATLAB_class"] = np.bytes_("cell")
         cells[...] = cells.ref
-    with pytest.raises(InputDataError, match="cells that hold no texts"):
+    with pytest.warns(HsisrWarning, match="band_names left out: .*cells that hold no texts"):
         open_scene(path)
 
 

@@ -21,7 +21,7 @@ def chosen_key(folder: Path, assets: dict[str, Any], asset: str | None = None) -
     [
         ({"a": data_asset(), "b": THUMBNAIL}, "a"),
         ({"a": data_asset(roles=None), "b": THUMBNAIL}, "a"),
-        ({"a": data_asset(), "b": data_asset("x.nc", type="application/netcdf")}, "a"),
+        ({"a": data_asset(), "b": data_asset("x.grib2", type="application/wmo-GRIB2")}, "a"),
         ({"a": data_asset("x.nc", type="application/netcdf"), "b": THUMBNAIL}, "a"),
         ({"a": data_asset(type=None), "b": data_asset("b.tif", roles=["metadata"])}, "a"),
         ({"h": data_asset("c.hdr", type=None), "d": data_asset("c.img", type=None)}, "d"),

@@ -38,7 +38,7 @@ def test_a_file_is_a_recipe_too(tmp_path: Path) -> None:
         ("steps = 'many'", "steps is 'many', expected a whole number"),
         ("steps = true", "steps is True, expected a whole number"),
         ("flips = 1", "flips is 1, expected true or false"),
-        ("learning_rate = 'x'", "learning_rate is 'x', expected a number"),
+        ("learning_rate = 'x'", "learning_rate is 'x', expected a finite number"),
         ("coarser = ['x']", r"coarser is \('x',\), expected a list of whole numbers"),
         ("network = 3", "network is 3, expected a table"),
         ("distance = 'l7'", "distance is 'l7', expected 'l1' or 'mse'"),
@@ -63,7 +63,7 @@ def test_what_a_recipe_cannot_mean_is_refused(text: str, message: str, tmp_path:
 
 
 def test_unknown_recipes_are_refused_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no recipe 'best'; choose one of adapt, any, dacn-paper"):
+    with pytest.raises(UsageError, match="no recipe 'best'; choose one of adapt, aerial, any"):
         recipe_named("best")
     with pytest.raises(UsageError, match=r"none.toml: cannot be read \(No such file"):
         recipe_named(str(tmp_path / "none.toml"))
