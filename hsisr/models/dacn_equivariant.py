@@ -90,6 +90,7 @@ class OrientedChannelAttention(nn.Module):
         super().__init__()
         self.squeeze = nn.Linear(features, max(4, features // 2))
         self.expand = nn.Linear(max(4, features // 2), features)
+        nn.init.constant_(self.squeeze.bias, 0.1)  # few units, of which none may begin dead
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Shape (n, 8 * features, rows, cols) in and out."""
