@@ -63,7 +63,7 @@ def test_what_a_recipe_cannot_mean_is_refused(text: str, message: str, tmp_path:
 
 
 def test_unknown_recipes_are_refused_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no recipe 'best'; choose one of adapt, aerial, any"):
+    with pytest.raises(UsageError, match="'best'; choose one of adapt, aerial, any, dacn-paper"):
         recipe_named("best")
     with pytest.raises(UsageError, match=r"none.toml: cannot be read \(No such file"):
         recipe_named(str(tmp_path / "none.toml"))
