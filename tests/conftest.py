@@ -1,8 +1,12 @@
 """Fixtures that every room's tests share."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # one worker a processor, so one thread a worker
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 PROJECT = Path(__file__).parents[1]
 
