@@ -22,7 +22,7 @@ from hsisr.errors import WeightsError
 from hsisr.models.back_projection import interpolate_consistently, repeat_pixels
 from hsisr.models.common import require_bands, sized
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.models.equivariant import ORDER, LiftingConv, RegularConv, SubpixelProjection
+from hsisr.models.equivariant import GROUPS, LiftingConv, RegularConv, SubpixelProjection
 from hsisr.models.interpolation import KERNELS
 
 _BASE: Final = KERNELS["bicubic"]
@@ -42,7 +42,7 @@ class EquivariantSize:
     """
 
     features: int = 8
-    """Oriented features of every layer; 8 times as many channels."""
+    """Oriented features of every layer; `symmetries` times as many channels."""
     stages: int = 3
     """Each ends with self-attention."""
     blocks: int = 3
@@ -52,29 +52,38 @@ class EquivariantSize:
     cells: int = 8
     """Self-attention sees the tile as this many blocks of pixels along a side."""
     patterns: int = 6
-    """Oriented patterns that all detail of an LR pixel is made of; 8 times as many channels."""
+    """Oriented patterns that all detail of an LR pixel is made of; likewise."""
+    symmetries: int = 8
+    """8: rotations by 90 degrees and mirrors; 4: rotations alone."""
+
+    @property
+    def channels(self) -> int:
+        """Of every layer."""
+        return self.features * self.symmetries
 
     def __post_init__(self) -> None:
         numbers = dataclasses.astuple(self)
         whole = all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in numbers)
-        if not whole or self.features % self.heads:
+        if not whole or self.features % self.heads or self.symmetries not in GROUPS:
             raise WeightsError(
-                "impossible dacn-equivariant with features, stages, blocks, heads, cells, patterns "
-                f"= {numbers}; expected whole numbers above 0, features a multiple of heads"
+                "impossible dacn-equivariant: features, stages, blocks, heads, cells, patterns, "
+                f"symmetries = {numbers}; expected whole numbers above 0, features a multiple of "
+                "heads, 4 or 8 symmetries"
             )
 
 
 class OrientedNorm(nn.Module):
     """Layer normalisation over all channels of a pixel, scaled by feature."""
 
-    def __init__(self, features: int) -> None:
+    def __init__(self, features: int, order: int) -> None:
         super().__init__()
+        self.order = order
         self.weight = nn.Parameter(torch.ones(features))
         self.bias = nn.Parameter(torch.zeros(features))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Shape (n, 8 * features, rows, cols) in and out."""
-        weight, bias = (p.repeat_interleave(ORDER) for p in (self.weight, self.bias))
+        """Shape (n, order * features, rows, cols) in and out."""
+        weight, bias = (p.repeat_interleave(self.order) for p in (self.weight, self.bias))
         tokens = functional.layer_norm(x.permute(0, 2, 3, 1), weight.shape, weight, bias)
         return tokens.permute(0, 3, 1, 2)
 
@@ -86,18 +95,19 @@ class OrientedChannelAttention(nn.Module):
         features: Oriented features.
     """
 
-    def __init__(self, features: int) -> None:
+    def __init__(self, features: int, order: int) -> None:
         super().__init__()
+        self.order = order
         self.squeeze = nn.Linear(features, max(4, features // 2))
         self.expand = nn.Linear(max(4, features // 2), features)
         nn.init.constant_(self.squeeze.bias, 0.1)  # few units, of which none may begin dead
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Shape (n, 8 * features, rows, cols) in and out."""
+        """Shape (n, order * features, rows, cols) in and out."""
         pooled = torch.stack((x.mean((-2, -1)), x.amax((-2, -1))))
-        by_feature = pooled.reshape(*pooled.shape[:-1], -1, ORDER).mean(-1)
+        by_feature = pooled.reshape(*pooled.shape[:-1], -1, self.order).mean(-1)
         scores = self.expand(functional.relu(self.squeeze(by_feature))).sum(0)
-        weights = torch.sigmoid(scores).repeat_interleave(ORDER, dim=1)
+        weights = torch.sigmoid(scores).repeat_interleave(self.order, dim=1)
         return x * (2 * weights[..., None, None])
 
 
@@ -113,14 +123,15 @@ class PooledSelfAttention(nn.Module):
     def __init__(self, size: EquivariantSize) -> None:
         super().__init__()
         self.heads, self.cells = size.heads, size.cells
-        self.norm = OrientedNorm(size.features)
-        self.query = RegularConv(size.features, size.features, 1)
-        self.key = RegularConv(size.features, size.features, 1)
-        self.value = RegularConv(size.features, size.features, 1)
-        self.output = RegularConv(size.features, size.features, 1, gain=_FIRST_BRANCH)
+        width, order = size.features, size.symmetries
+        self.norm = OrientedNorm(width, order)
+        self.query = RegularConv(width, width, 1, order=order)
+        self.key = RegularConv(width, width, 1, order=order)
+        self.value = RegularConv(width, width, 1, order=order)
+        self.output = RegularConv(width, width, 1, gain=_FIRST_BRANCH, order=order)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Shape (n, 8 * features, rows, cols) in and out, any rows and columns."""
+        """Shape (n, order * features, rows, cols) in and out, any rows and columns."""
         rows, cols = x.shape[-2:]
         seen = self.norm(x)
         cells = functional.adaptive_avg_pool2d(seen, (min(self.cells, rows), min(self.cells, cols)))
@@ -140,15 +151,16 @@ class EquivariantBlock(nn.Module):
     block to block until nothing is learnt.
     """
 
-    def __init__(self, features: int) -> None:
+    def __init__(self, size: EquivariantSize) -> None:
         super().__init__()
-        self.norm = OrientedNorm(features)
-        self.first = RegularConv(features, features)
-        self.second = RegularConv(features, features, gain=_FIRST_BRANCH)
-        self.channel_attention = OrientedChannelAttention(features)
+        width, order = size.features, size.symmetries
+        self.norm = OrientedNorm(width, order)
+        self.first = RegularConv(width, width, order=order)
+        self.second = RegularConv(width, width, gain=_FIRST_BRANCH, order=order)
+        self.channel_attention = OrientedChannelAttention(width, order)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Shape (n, 8 * features, rows, cols) in and out."""
+        """Shape (n, order * features, rows, cols) in and out."""
         branch = self.second(functional.gelu(self.first(self.norm(x))))
         added: torch.Tensor = x + self.channel_attention(branch)
         return added
@@ -159,11 +171,11 @@ class EquivariantStage(nn.Module):
 
     def __init__(self, size: EquivariantSize) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(*(EquivariantBlock(size.features) for _ in range(size.blocks)))
+        self.blocks = nn.Sequential(*(EquivariantBlock(size) for _ in range(size.blocks)))
         self.self_attention = PooledSelfAttention(size)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Shape (n, 8 * features, rows, cols) in and out."""
+        """Shape (n, order * features, rows, cols) in and out."""
         x = self.blocks(x)
         refined: torch.Tensor = x + self.self_attention(x)
         return refined
@@ -181,11 +193,14 @@ class DacnEquivariant(nn.Module):
     def __init__(self, scale: int, group_size: int, size: EquivariantSize) -> None:
         super().__init__()
         self.scale, self.group_size = scale, group_size
-        self.entry = LiftingConv(2 * group_size, size.features)
+        width, order = size.features, size.symmetries
+        self.entry = LiftingConv(2 * group_size, width, order=order)
         self.stages = nn.Sequential(*(EquivariantStage(size) for _ in range(size.stages)))
-        self.exit = RegularConv(size.features, size.features, gain=_FIRST_BRANCH)
-        self.patterns = RegularConv(size.features, size.patterns)
-        self.pixels = SubpixelProjection(size.patterns, group_size, scale, gain=_FIRST_DETAIL)
+        self.exit = RegularConv(width, width, gain=_FIRST_BRANCH, order=order)
+        self.patterns = RegularConv(width, size.patterns, order=order)
+        self.pixels = SubpixelProjection(
+            size.patterns, group_size, scale, gain=_FIRST_DETAIL, order=order
+        )
 
     def detail(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
         """What the network adds to back-projected bicubic interpolation.

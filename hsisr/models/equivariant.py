@@ -1,12 +1,12 @@
-"""Layers that commute with the eight symmetries of the square (rotations by 90 degrees, mirrors).
+"""Layers that commute with rotations by 90 degrees and, if wanted, with mirrors.
 
-Features come in sets of eight, one for every symmetry (the regular representation of D4). A kernel
-is stored once and used in all eight orientations, so that turning the input turns the output, with
-the arithmetic of an ordinary convolution and an eighth of its weights (Cohen and Welling, "Group
-Equivariant Convolutional Networks", ICML 2016).
+Features come in sets of one channel for every symmetry (the regular representation of the group).
+A kernel is stored once and used in every orientation, so that turning the input turns the output,
+with the arithmetic of an ordinary convolution and an eighth or a quarter of its weights (Cohen and
+Welling, "Group Equivariant Convolutional Networks", ICML 2016).
 
-Channel `8 f + g` is feature `f` in orientation `g`. Orientation `g` = (bit 2: exchange rows and
-columns, then bit 1: mirror columns, bit 0: mirror rows).
+Channel `order * f + i` is feature `f` in the i-th orientation of the group. Orientation `g` = (bit
+2: exchange rows and columns, then bit 1: mirror columns, bit 0: mirror rows).
 """
 
 from functools import lru_cache
@@ -16,8 +16,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-ORDER: Final = 8
-"""Symmetries of a square."""
+GROUPS: Final = {8: tuple(range(8)), 4: (0, 3, 5, 6)}
+"""Orientations by the number of symmetries: rotations and mirrors, or rotations alone."""
 
 
 def oriented(x: torch.Tensor, g: int) -> torch.Tensor:
@@ -34,37 +34,38 @@ def oriented(x: torch.Tensor, g: int) -> torch.Tensor:
 
 
 @lru_cache(maxsize=16)
-def tap_order(side: int) -> torch.Tensor:
-    """Where each orientation of a square array takes its entries, shape (8, side * side)."""
+def tap_order(side: int, order: int = 8) -> torch.Tensor:
+    """Where each orientation of a square array takes its entries, shape (order, side * side)."""
     with torch.inference_mode(False):  # training may use it after inference
         taps = torch.arange(side * side).reshape(side, side)
-        return torch.stack([oriented(taps, g).flatten() for g in range(ORDER)])
+        return torch.stack([oriented(taps, g).flatten() for g in GROUPS[order]])
 
 
-@lru_cache(maxsize=1)
-def _division() -> tuple[tuple[int, ...], ...]:
-    """`_division()[g][h]` is the symmetry k for which g after k is h; found by trying."""
+@lru_cache(maxsize=2)
+def _division(order: int) -> tuple[tuple[int, ...], ...]:
+    """Which orientation, by its place in the group, followed by g gives h; found by trying."""
+    group = GROUPS[order]
     probe = torch.arange(9).reshape(3, 3)
     return tuple(
         tuple(
             next(
-                k
-                for k in range(ORDER)
+                place
+                for place, k in enumerate(group)
                 if torch.equal(oriented(oriented(probe, k), g), oriented(probe, h))
             )
-            for h in range(ORDER)
+            for h in group
         )
-        for g in range(ORDER)
+        for g in group
     )
 
 
 @lru_cache(maxsize=16)
-def _kernel_order(side: int) -> torch.Tensor:
-    """Index into (8, side * side) for every out- and in-orientation, shape (8, 8, side * side)."""
+def _kernel_order(side: int, order: int) -> torch.Tensor:
+    """Index into (order, side * side) for every out- and in-orientation."""
     taps = side * side
     with torch.inference_mode(False):
-        division = torch.tensor(_division())
-        return division[:, :, None] * taps + tap_order(side)[:, None, :]
+        division = torch.tensor(_division(order))
+        return division[:, :, None] * taps + tap_order(side, order)[:, None, :]
 
 
 class LiftingConv(nn.Module):
@@ -72,27 +73,28 @@ class LiftingConv(nn.Module):
 
     Args:
         channels: Plain channels in.
-        features: Features out; 8 times as many channels.
+        features: Features out; `order` times as many channels.
         side: Of the kernel; odd.
+        order: Symmetries, 8 or 4.
     """
 
-    def __init__(self, channels: int, features: int, side: int = 3) -> None:
+    def __init__(self, channels: int, features: int, side: int = 3, *, order: int = 8) -> None:
         super().__init__()
-        self.side = side
+        self.side, self.order = side, order
         std = (2.0 / (channels * side * side)) ** 0.5
         self.kernel = nn.Parameter(torch.randn(features, channels, side * side) * std)
         self.bias = nn.Parameter(torch.zeros(features))
 
     def dense(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The ordinary convolution's weight and bias."""
-        order = tap_order(self.side).to(self.kernel.device)
+        order = tap_order(self.side, self.order).to(self.kernel.device)
         features, channels, _ = self.kernel.shape
         weight = self.kernel[:, :, order].permute(0, 2, 1, 3)
-        shape = (ORDER * features, channels, self.side, self.side)
-        return weight.reshape(shape), self.bias.repeat_interleave(ORDER)
+        shape = (self.order * features, channels, self.side, self.side)
+        return weight.reshape(shape), self.bias.repeat_interleave(self.order)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Shape (n, channels, rows, cols) -> (n, 8 * features, rows, cols)."""
+        """Shape (n, channels, rows, cols) -> (n, order * features, rows, cols)."""
         weight, bias = self.dense()
         return functional.conv2d(x, weight, bias, padding=self.side // 2)
 
@@ -101,32 +103,39 @@ class RegularConv(nn.Module):
     """Convolution between oriented features.
 
     Args:
-        features_in: 8 times as many channels in.
-        features_out: 8 times as many channels out.
+        features_in: `order` times as many channels in.
+        features_out: `order` times as many channels out.
         side: Of the kernel; odd.
         gain: Factor on the fresh weights.
+        order: Symmetries, 8 or 4.
     """
 
     def __init__(
-        self, features_in: int, features_out: int, side: int = 3, *, gain: float = 1.0
+        self,
+        features_in: int,
+        features_out: int,
+        side: int = 3,
+        *,
+        gain: float = 1.0,
+        order: int = 8,
     ) -> None:
         super().__init__()
-        self.side = side
-        std = gain * (2.0 / (features_in * ORDER * side * side)) ** 0.5
-        kernel = torch.randn(features_out, features_in, ORDER * side * side) * std
+        self.side, self.order = side, order
+        std = gain * (2.0 / (features_in * order * side * side)) ** 0.5
+        kernel = torch.randn(features_out, features_in, order * side * side) * std
         self.kernel = nn.Parameter(kernel)
         self.bias = nn.Parameter(torch.zeros(features_out))
 
     def dense(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The ordinary convolution's weight and bias."""
-        order = _kernel_order(self.side).to(self.kernel.device)
+        order = _kernel_order(self.side, self.order).to(self.kernel.device)
         out, into, _ = self.kernel.shape
         weight = self.kernel[:, :, order].permute(0, 2, 1, 3, 4)
-        shape = (ORDER * out, ORDER * into, self.side, self.side)
-        return weight.reshape(shape), self.bias.repeat_interleave(ORDER)
+        shape = (self.order * out, self.order * into, self.side, self.side)
+        return weight.reshape(shape), self.bias.repeat_interleave(self.order)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Shape (n, 8 * features_in, rows, cols) -> (n, 8 * features_out, rows, cols)."""
+        """Shape (n, order * features_in, rows, cols) -> (n, order * features_out, rows, cols)."""
         weight, bias = self.dense()
         if self.side == 1:  # a product is faster than torch's convolution on a processor
             tokens = functional.linear(x.permute(0, 2, 3, 1), weight[..., 0, 0], bias)
@@ -140,27 +149,30 @@ class SubpixelProjection(nn.Module):
     What a feature contributes to the `scale` x `scale` HR pixels is turned with its orientation.
 
     Args:
-        features: 8 times as many channels in.
+        features: `order` times as many channels in.
         bands: Bands out.
         scale: HR pixels per LR pixel along a side.
         gain: Factor on the fresh weights.
+        order: Symmetries, 8 or 4.
     """
 
-    def __init__(self, features: int, bands: int, scale: int, *, gain: float) -> None:
+    def __init__(
+        self, features: int, bands: int, scale: int, *, gain: float, order: int = 8
+    ) -> None:
         super().__init__()
-        self.scale = scale
-        std = gain * (1.0 / (features * ORDER)) ** 0.5
+        self.scale, self.order = scale, order
+        std = gain * (1.0 / (features * order)) ** 0.5
         self.kernel = nn.Parameter(torch.randn(bands, features, scale * scale) * std)
 
     def dense(self) -> torch.Tensor:
         """The 1 x 1 convolution's weight, before the pixel shuffle."""
-        order = tap_order(self.scale).to(self.kernel.device)
+        order = tap_order(self.scale, self.order).to(self.kernel.device)
         bands, features, pixels = self.kernel.shape
         weight = self.kernel[:, :, order].permute(0, 3, 1, 2)
-        return weight.reshape(bands * pixels, features * ORDER, 1, 1)
+        return weight.reshape(bands * pixels, features * self.order, 1, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Shape (n, 8 * features, rows, cols) -> (n, bands, rows * scale, cols * scale)."""
+        """Shape (n, order * features, rows, cols) -> (n, bands, rows * scale, cols * scale)."""
         weight = self.dense()[..., 0, 0]
         pixels = functional.linear(x.permute(0, 2, 3, 1), weight).permute(0, 3, 1, 2)
         return functional.pixel_shuffle(pixels.contiguous(), self.scale)

@@ -19,7 +19,7 @@ from hsisr.models.dacn_equivariant import (
     OrientedChannelAttention,
     PooledSelfAttention,
 )
-from hsisr.models.equivariant import ORDER, LiftingConv, RegularConv
+from hsisr.models.equivariant import LiftingConv, RegularConv
 from hsisr.models.fast.back_projection import consistent_bicubic
 from hsisr.models.fast.dacn_any import shuffled, without_means
 from hsisr.models.fast.fixed_layer import FixedLayer
@@ -49,13 +49,14 @@ class _FastSelfAttention(nn.Module):
         """A projection with the scale and shift of the normalisation before it."""
         weight, bias = layer.dense()
         scale, shift = (
-            p.repeat_interleave(ORDER) for p in (trained.norm.weight, trained.norm.bias)
+            p.repeat_interleave(trained.norm.order)
+            for p in (trained.norm.weight, trained.norm.bias)
         )
         matrix = weight[..., 0, 0]
         return FixedLayer(matrix * scale, bias + matrix @ shift)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Shape (n, 8 * features, rows, cols) in and out, channels last."""
+        """Shape (n, order * features, rows, cols) in and out, channels last."""
         n, width, rows, cols = x.shape
         seen = functional.layer_norm(x.permute(0, 2, 3, 1), (width,))
         sides = (min(self.cells, rows), min(self.cells, cols))
@@ -79,18 +80,19 @@ class _FastChannelAttention(nn.Module):
 
     def __init__(self, trained: OrientedChannelAttention) -> None:
         super().__init__()
+        self.order = trained.order
         self.squeeze = FixedLayer(trained.squeeze.weight, trained.squeeze.bias)
         self.expand = FixedLayer(trained.expand.weight, 2 * trained.expand.bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Shape (n, 8 * features, rows, cols) -> (n, 8 * features, 1, 1)."""
+        """Shape (n, order * features, rows, cols) -> (n, order * features, 1, 1)."""
         pooled = torch.stack((x.mean((-2, -1)), x.amax((-2, -1))))
-        by_feature = pooled.reshape(*pooled.shape[:-1], -1, ORDER).mean(-1)
+        by_feature = pooled.reshape(*pooled.shape[:-1], -1, self.order).mean(-1)
         hidden = (
             functional.linear(by_feature, self.squeeze.weight, self.squeeze.bias).relu_().sum(0)
         )
         scores = functional.linear(hidden, self.expand.weight, self.expand.bias)
-        return (2 * scores.sigmoid_()).repeat_interleave(ORDER, dim=1)[..., None, None]
+        return (2 * scores.sigmoid_()).repeat_interleave(self.order, dim=1)[..., None, None]
 
 
 class _FastBlock(nn.Module):
@@ -103,7 +105,7 @@ class _FastBlock(nn.Module):
         self.channel_attention = _FastChannelAttention(trained.channel_attention)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Shape (n, 8 * features, rows, cols) in and out, channels last."""
+        """Shape (n, order * features, rows, cols) in and out, channels last."""
         branch = self.second.convolved(self.first.convolved(self.norm(x), GELU))
         return torch.addcmul(x, branch, self.channel_attention(branch))
 
@@ -119,7 +121,7 @@ class _FastStage(nn.Module):
         self.self_attention = _FastSelfAttention(trained.self_attention)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Shape (n, 8 * features, rows, cols) in and out, channels last."""
+        """Shape (n, order * features, rows, cols) in and out, channels last."""
         x = self.blocks(x)
         return x.add_(self.self_attention(x))
 
