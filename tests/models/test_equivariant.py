@@ -1,5 +1,7 @@
 """Turning what goes in turns what comes out; the inference form gives the same numbers."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -11,12 +13,18 @@ from hsisr.models.dacn_equivariant import (
     build_dacn_equivariant,
     dacn_equivariant_descriptor,
 )
-from hsisr.models.equivariant import LiftingConv, RegularConv, SubpixelProjection, oriented
+from hsisr.models.equivariant import (
+    GROUPS,
+    LiftingConv,
+    RegularConv,
+    SubpixelProjection,
+    oriented,
+)
 from hsisr.models.fast.dacn_equivariant import DacnEquivariantInUse
 from hsisr.models.interpolation import KERNELS
 from hsisr.models.registry import agrees, for_inference
 
-TURNS = range(8)
+SYMMETRIES = [(order, turn) for order, group in GROUPS.items() for turn in group]
 SMALL = EquivariantSize(features=4, stages=1, blocks=2, heads=2, cells=4, patterns=2)
 
 
@@ -35,10 +43,11 @@ def farthest(one: torch.Tensor, other: torch.Tensor) -> float:
     return float((one - other).abs().max() / other.std())
 
 
-@pytest.mark.parametrize("turn", TURNS)
-def test_layers_turn_with_their_input(turn: int) -> None:
+@pytest.mark.parametrize(("order", "turn"), SYMMETRIES)
+def test_layers_turn_with_their_input(order: int, turn: int) -> None:
     torch.manual_seed(0)
-    lift, inner, last = LiftingConv(5, 3), RegularConv(3, 4), SubpixelProjection(4, 6, 4, gain=1)
+    lift, inner = LiftingConv(5, 3, order=order), RegularConv(3, 4, order=order)
+    last = SubpixelProjection(4, 6, 4, gain=1, order=order)
     x = torch.randn(2, 5, 7, 6)
     with torch.no_grad():
         plain = last(torch.tanh(inner(torch.tanh(lift(x)))))
@@ -46,15 +55,23 @@ def test_layers_turn_with_their_input(turn: int) -> None:
     assert farthest(other, oriented(plain, turn)) < 1e-5
 
 
-@pytest.mark.parametrize("turn", TURNS)
+@pytest.mark.parametrize(("order", "turn"), SYMMETRIES)
 @pytest.mark.parametrize("scale", [2, 4, 8])
-def test_a_turned_scene_gives_the_turned_result(turn: int, scale: int) -> None:
-    network = trained(scale)
+def test_a_turned_scene_gives_the_turned_result(order: int, turn: int, scale: int) -> None:
+    network = trained(scale, dataclasses.replace(SMALL, symmetries=order))
     lr, zero = torch.randn(1, 32, 11, 9), torch.randn(1, 32, 1, 1)
     with torch.no_grad():
         assert network.detail(lr, zero).std() > 0.001
         plain, other = network(lr, zero), network(oriented(lr, turn), zero)
     assert farthest(other, oriented(plain, turn)) < 1e-4
+
+
+def test_a_mirrored_scene_is_another_one_to_rotations_alone() -> None:
+    network = trained(4, dataclasses.replace(SMALL, symmetries=4))
+    lr = torch.randn(1, 32, 8, 8)
+    with torch.no_grad():
+        plain, other = network.detail(lr), network.detail(oriented(lr, 1))
+    assert farthest(other, oriented(plain, 1)) > 0.1
 
 
 def test_detail_leaves_every_lr_pixel_as_it_is() -> None:
@@ -68,9 +85,12 @@ def test_detail_leaves_every_lr_pixel_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize("order", list(GROUPS))
 @pytest.mark.parametrize("with_zero", [False, True])
-def test_the_inference_form_gives_the_same_numbers(scale: int, *, with_zero: bool) -> None:
-    network = trained(scale, EquivariantSize())
+def test_the_inference_form_gives_the_same_numbers(
+    scale: int, order: int, *, with_zero: bool
+) -> None:
+    network = trained(scale, EquivariantSize(symmetries=order))
     lr = torch.randn(2, 32, 13, 10)
     zero = torch.randn(1, 32, 1, 1) if with_zero else None
     with torch.no_grad():
@@ -83,3 +103,5 @@ def test_the_inference_form_gives_the_same_numbers(scale: int, *, with_zero: boo
 def test_impossible_sizes_are_refused() -> None:
     with pytest.raises(WeightsError, match="multiple of heads"):
         EquivariantSize(features=6)
+    with pytest.raises(WeightsError, match="4 or 8 symmetries"):
+        EquivariantSize(symmetries=2)
