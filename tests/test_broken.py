@@ -50,10 +50,6 @@ def test_the_zoo(exhibit: Exhibit, folders: tuple[Path, Path]) -> None:
     assert list(outside.iterdir()) == []
 
 
-def test_the_zoo_has_at_least_forty_inhabitants() -> None:
-    assert len({exhibit.name for exhibit in ZOO}) == len(ZOO) >= 40
-
-
 def run_limited(arguments: list[str], bytes_per_file: int) -> subprocess.CompletedProcess[str]:
     """The program with a limit on the size of files, as a full disk or a quota would set it."""
 

@@ -6,13 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsisr.degradation import DEGRADATIONS, bicubic_taps, degradation_named, mtf, mtf_sigma
+from hsisr.degradation import DEGRADATIONS, bicubic_taps, degradation_named, mtf
 from hsisr.errors import InputDataError, UsageError
 
 NAMES = sorted(DEGRADATIONS)
 SCALES = (2, 3, 4, 8)
-
-Float64 = npt.NDArray[np.float64]
 
 
 def noise(*shape: int, seed: int = 0) -> npt.NDArray[np.float32]:
@@ -37,15 +35,6 @@ def middle(image: npt.NDArray[np.float32]) -> tuple[float, float]:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("scale", SCALES)
-def test_weights_sum_to_one_and_are_symmetric(name: str, scale: int) -> None:
-    taps = DEGRADATIONS[name].taps(scale)
-    assert taps.sum() == pytest.approx(1, abs=1e-12)
-    np.testing.assert_allclose(taps, taps[::-1], atol=1e-15)
-    assert len(taps) == scale + 2 * DEGRADATIONS[name].margin(scale)
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("scale", SCALES)
 def test_a_flat_scene_stays_flat(name: str, scale: int) -> None:
     flat = np.full((2, 2 * scale, 3 * scale), 1234.5, np.float32)
     np.testing.assert_allclose(DEGRADATIONS[name](flat, scale), 1234.5, rtol=1e-6)
@@ -59,13 +48,6 @@ def test_a_blob_does_not_move(name: str, scale: int) -> None:
     found = middle(lr)
     assert abs(found[0] * scale - row) < 0.01
     assert abs(found[1] * scale - col) < 0.01
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_mirroring_the_scene_mirrors_the_result(name: str) -> None:
-    hr = noise(1, 24, 16)
-    mirrored = DEGRADATIONS[name](hr[:, ::-1, ::-1], 4)[:, ::-1, ::-1]
-    np.testing.assert_allclose(DEGRADATIONS[name](hr, 4), mirrored, rtol=1e-6)
 
 
 @settings(max_examples=25, deadline=None)
@@ -154,19 +136,6 @@ def test_mtf_has_its_gain_at_the_lr_nyquist_frequency(gain: float, scale: int) -
     positions = np.arange(len(taps)) - (len(taps) - 1) / 2
     found = float((taps * np.cos(2 * np.pi * positions / (2 * scale))).sum())
     assert found == pytest.approx(gain, abs=2e-3)
-
-
-def test_mtf_sigma_at_scale_4_is_as_published() -> None:
-    assert mtf_sigma(4, 0.3) == pytest.approx(1.976, abs=5e-4)
-
-
-def test_the_input_is_left_as_it_was() -> None:
-    hr = noise(1, 8, 8)
-    before = hr.copy()
-    valid = np.ones(hr.shape, np.bool_)
-    valid[0, 0, 0] = False
-    DEGRADATIONS["area"].strip(hr, valid, 2)
-    np.testing.assert_array_equal(hr, before)
 
 
 def test_sides_that_do_not_divide_are_refused() -> None:

@@ -44,24 +44,6 @@ def test_rounds_on_the_lr_grid_equal_the_rounds_of_the_definition(scale: int, ro
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_every_round_comes_closer(scale: int) -> None:
-    observed = noise(1, 12, 12)
-    gaps = [
-        float(
-            (
-                area_average(interpolate_consistently(observed, BICUBIC, scale, rounds=k), scale)
-                - observed
-            )
-            .abs()
-            .max()
-        )
-        for k in range(6)
-    ]
-    assert gaps == sorted(gaps, reverse=True)
-    assert gaps[5] < gaps[0] / 2
-
-
-@pytest.mark.parametrize("scale", SCALES)
 def test_trimmed_context_changes_nothing(scale: int) -> None:
     observed = noise(2, 40, 41)
     whole = interpolate_consistently(observed, BICUBIC, scale)
@@ -143,15 +125,6 @@ def test_what_rounding_leaves_is_handed_to_the_next_pixel() -> None:
     assert whole.tolist() == [[[1, 2], [1, 2]]]
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_sums_are_exact_where_float32_is_at_its_end(seed: int) -> None:
-    observed = noise(1, 20, 20, seed=seed, high=65535).round()
-    hr = noise(1, 160, 160, seed=seed + 50, high=65535)
-    whole, _ = agree(hr, observed, 8, limits=(0, 65535), whole=True)
-    assert torch.equal(area_average(whole.double(), 8), observed.double())
-    assert 0 <= float(whole.min()) <= float(whole.max()) <= 65535
-
-
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize(
     ("dtype", "low", "high"),
@@ -199,26 +172,6 @@ def test_only_numbers_that_the_type_cannot_hold_are_counted(low: int) -> None:
     bright = torch.tensor([[[65600.0, 65400.0], [65500.0, 65500.0]]])
     _, held = agree(bright, torch.full((1, 1, 1), 65500.0), 2, limits=(low, 65535), floors=(0.0,))
     assert held == 1
-
-
-def test_repeated_pixels_already_agree() -> None:
-    observed = noise(2, 3, 4).round()
-    hr = repeat_pixels(observed, 4)
-    whole, held = agree(hr, observed, 4, limits=(0, 255), whole=True)
-    assert held == 0
-    assert torch.equal(whole, hr)
-
-
-@pytest.mark.parametrize("scale", SCALES)
-def test_a_blob_does_not_move(scale: int) -> None:
-    rows, cols = torch.meshgrid(torch.arange(41.0), torch.arange(37.0), indexing="ij")
-    blob = torch.exp(-((rows - 19.3) ** 2 + (cols - 17.8) ** 2) / 18)
-    fine, _ = agree(interpolate_consistently(blob[None], BICUBIC, scale), blob[None], scale)
-    for axis, image in ((0, fine[0].sum(dim=1)), (1, fine[0].sum(dim=0))):
-        at = (torch.arange(len(image)) + 0.5) / scale
-        before = blob.sum(dim=1 - axis)
-        expected = ((torch.arange(len(before)) + 0.5) * before).sum() / before.sum()
-        assert float(((at * image).sum() / image.sum() - expected).abs()) < 0.01 / scale
 
 
 @pytest.mark.parametrize("whole", [True, False])

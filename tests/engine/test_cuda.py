@@ -108,21 +108,6 @@ def test_a_graph_gives_what_the_plain_network_gives(
         close(hr, expected, NEAR[precision] / 10)
 
 
-def test_graphs_of_several_shapes_take_turns(made: NetworkUpscaler) -> None:
-    gpu = on_gpu(made)
-    graphed = graphs_of(gpu)
-    plain = replace(gpu, network=graphed.plain)
-    for seed in range(SETTLED_AFTER + 3):
-        for n in (1, 3, 2):
-            lr = tiles(made, n, seed)
-            close(
-                gpu.run(lr, bands(made), TRIM),
-                plain.run(lr, bands(made), TRIM),
-                NEAR[torch.float32] / 10,
-            )
-    assert len(graphed._graphs) == 3
-
-
 def test_two_batches_under_way_equal_one(made: NetworkUpscaler) -> None:
     gpu = on_gpu(made)
     for seed in range(SETTLED_AFTER + 4):

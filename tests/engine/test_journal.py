@@ -268,11 +268,6 @@ def test_what_is_no_strip_counts_as_none(
     assert not strip_of(tmp_path / "other", facts, **arrays).has(0, 0)
 
 
-def test_a_strip_that_is_packed_is_none(tmp_path: Path) -> None:
-    journal = strip_of(tmp_path / "bomb", FACTS, zipfile.ZIP_DEFLATED, numbers_0=CUBE)
-    assert not journal.has(0, 0)
-
-
 def test_an_array_that_claims_more_than_it_has_is_no_strip(tmp_path: Path) -> None:
     journal = strip_of(tmp_path / "strips", FACTS)
     with zipfile.ZipFile(tmp_path / "strips" / "0000-000000.npz", "a") as file:

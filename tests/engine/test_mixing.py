@@ -31,7 +31,7 @@ from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.io.open import open_scene
 from hsisr.io.views import WindowScene
 from hsisr.models.back_projection import area_average, interpolate_consistently
-from hsisr.models.dacn_any import AnySize, DacnAny, dacn_any_descriptor
+from hsisr.models.dacn_any import AnySize, DacnAny
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.detail import AddsDetail, DetailOf
 from hsisr.models.interpolation import KERNELS, interpolate
@@ -197,16 +197,6 @@ def test_bands_get_their_own_detail_back_and_agree(working_bytes: int) -> None:
     assert np.sqrt((error**2).mean()) < 0.05 * np.sqrt((detail**2).mean())
     back = area_average(torch.from_numpy(found), 2).numpy()
     np.testing.assert_allclose(back, values, rtol=1e-5)
-
-
-def test_panels_have_the_same_bits() -> None:
-    values = correlated(50, 20, 40)
-    mixing = mixing_of(values)
-    one, several = (
-        stitched(values, plan_of(values, Sharpen(), mixing, working_bytes=size))
-        for size in (10**9, 2 * 10**6)
-    )
-    np.testing.assert_array_equal(one, several)
 
 
 def test_a_spike_in_one_band_stays_in_that_band() -> None:
@@ -401,7 +391,3 @@ def test_ridge_and_noise_keep_noise_out(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(mixing_module, "_noise", lambda c, _: np.zeros(len(c)))
     loud = stitched(values, plan_of(values, Sharpen(), mixing_of(values)))[24] - base
     assert quiet.std() < 0.3 * loud.std()
-
-
-def test_descriptors_of_any_sensor_networks_normalise_by_band() -> None:
-    assert dacn_any_descriptor(4).normalisation == "band"

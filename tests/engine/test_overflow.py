@@ -137,21 +137,6 @@ def test_only_the_tiles_that_leave_half_precision_are_done_in_full(far: float) -
     torch.testing.assert_close(done, whole, rtol=1e-4, atol=1)
 
 
-def test_one_tile_that_leaves_half_precision_is_said(recwarn: pytest.WarningsRecorder) -> None:
-    tiles = torch.ones(1, 3, 4, 4)
-    tiles[0, 0, 0, 0] = 9
-    upscaler(Repeat(most=5), precision=torch.bfloat16).run(tiles, (0, 1, 2), NO_TRIM)
-    said = [str(warning.message) for warning in recwarn]
-    assert said == ["a tile was computed in float32, for numbers left the range of bfloat16"]
-
-
-def test_large_numbers_that_are_finite_are_no_overflow(recwarn: pytest.WarningsRecorder) -> None:
-    tiles = torch.full((2, 3, 4, 4), 3e38)
-    done = upscaler(Repeat(), precision=torch.bfloat16).run(tiles, (0, 1, 2), NO_TRIM)
-    assert (done == tiles[0, 0, 0, 0]).all()
-    assert not recwarn
-
-
 @pytest.mark.parametrize("name", ["out.tif", "out.hdr"])
 def test_an_old_output_is_kept_where_numbers_are_too_large(tmp_path: Path, name: str) -> None:
     scene, values = tmp_path / "scene.tif", cube()

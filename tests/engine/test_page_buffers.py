@@ -7,7 +7,7 @@ import numpy as np
 import psutil
 import pytest
 
-from hsisr.engine.memory import page_buffer, page_tensor, tune_allocator
+from hsisr.engine.memory import page_buffer, tune_allocator
 
 
 @pytest.mark.parametrize("dtype", ["float32", "uint16", np.dtype("bool")])
@@ -20,12 +20,6 @@ def test_zeros_of_any_shape_and_type_that_can_be_written(
     assert not array.any()
     array[...] = 1
     assert array.all()
-
-
-def test_a_tensor_is_float32() -> None:
-    tensor = page_tensor((2, 3))
-    assert tensor.tolist() == [[0.0] * 3] * 2
-    assert str(tensor.dtype) == "torch.float32"
 
 
 def test_memory_is_given_back_even_where_freed_memory_is_kept() -> None:

@@ -257,17 +257,6 @@ def test_tiles_around_holes_agree_with_the_whole() -> None:
         np.testing.assert_allclose(other, results[0], rtol=1e-6, atol=2e-3)
 
 
-def test_a_band_without_data_stays_without_data() -> None:
-    cube = smooth(3, 9, 9)
-    cube[1] = -5
-    scene = MemoryScene(cube, nodata=-5)
-    upscaler = InterpolationUpscaler(KERNELS["bicubic"], 2, consistent=True)
-    plan = plan_interpolation(upscaler, layout_of(scene, (1, 1), 10**9))
-    got = run(scene, plan, consistent=True).cube
-    assert (got[1] == -5).all()
-    assert (got[[0, 2]] != -5).all()
-
-
 def test_groups_cover_every_band_and_the_last_is_moved_inside() -> None:
     upscaler = InterpolationUpscaler(KERNELS["nearest"], 2)
     groups = network_groups(range(103), upscaler, size=32, overlap=8)
@@ -278,14 +267,6 @@ def test_groups_cover_every_band_and_the_last_is_moved_inside() -> None:
         assert group.weights is not None
         total[list(group.bands)] += group.weights
     np.testing.assert_allclose(total, 1, rtol=1e-6, atol=1e-3)
-
-
-def test_a_group_with_few_bands_is_mirrored_up_to_the_network_and_cut_again() -> None:
-    scene = MemoryScene(smooth(3, 8, 8))
-    plan = network_plan(scene, Enlarge("nearest", 2), scale=2, tile=8, overlap=2, group=(32, 8))
-    assert [len(group.bands) for group in plan.groups] == [3]
-    whole = scene.cube.repeat(2, axis=1).repeat(2, axis=2)
-    np.testing.assert_allclose(run(scene, plan).cube, whole, rtol=1e-6, atol=1e-3)
 
 
 def test_bad_bands_between_good_ones_keep_their_place() -> None:

@@ -8,13 +8,12 @@ import pytest
 import torch
 
 from hsisr.benchmark.speed.stages import StageClock
-from hsisr.engine.async_work import Transfers, under_way
+from hsisr.engine.async_work import Transfers
 from hsisr.engine.plan import BandGroup, Layout, Plan, network_groups, plan_network
 from hsisr.engine.statistics import scene_statistics
 from hsisr.engine.stitch import stitch
 from hsisr.engine.upscaler import NetworkUpscaler
 from hsisr.errors import HsisrWarning, WeightsError
-from hsisr.models.fast.cuda_graph import Graphed, Recording
 from hsisr.models.interpolation import Trim
 from tests.engine.standing_in import upscaler
 from tests.memory import MemoryScene, MemoryWriter
@@ -91,36 +90,6 @@ def test_what_is_begun_gives_what_is_run() -> None:
     assert ahead.most_under_way == 2
 
 
-def test_a_group_that_is_too_small_is_mirrored_alike() -> None:
-    plain, ahead = pair(Twice())
-    lr = tiles(2)[:, :2]
-    torch.testing.assert_close(
-        ahead.begin(lr, (0, 1), TRIM)(), plain.run(lr, (0, 1), TRIM), rtol=0, atol=0
-    )
-
-
-def test_on_a_processor_nothing_is_begun_before_it_is_waited_for() -> None:
-    network = Twice()
-    wait = upscaler(network).begin(tiles(2), (0, 1, 2), TRIM)
-    assert network.batches == []
-    wait()
-    assert network.batches == [2]
-
-
-def test_no_more_are_under_way_than_asked_for() -> None:
-    events: list[str] = []
-
-    def begin(number: int) -> Callable[[], int]:
-        events.append(f"begin {number}")
-        return lambda: number
-
-    events.extend(f"use {number}" for number in under_way(map(begin, range(3)), 2))
-    assert events == ["begin 0", "begin 1", "use 0", "begin 2", "use 1", "use 2"]
-    events.clear()
-    events.extend(f"use {number}" for number in under_way(map(begin, range(2)), 1))
-    assert events == ["begin 0", "use 0", "begin 1", "use 1"]
-
-
 def plan(scene: MemoryScene, upscaler: NetworkUpscaler, *, ahead: bool) -> Plan:
     bands, rows, cols = scene.metadata.shape
     layout = Layout(bands=bands, rows=rows, cols=cols, itemsize=4, block_rows=1, block_cols=1)
@@ -169,45 +138,6 @@ def test_tiles_that_break_in_half_precision_are_computed_anew() -> None:
         torch.testing.assert_close(wait(), expected, rtol=0, atol=0)
 
 
-class ChannelsLast(Twice):
-    """As convolutions leave their results."""
-
-    def forward(self, lr: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:
-        return super().forward(lr, zero).contiguous(memory_format=torch.channels_last)
-
-
-@pytest.mark.parametrize("consistent", [False, True])
-def test_results_go_contiguous(consistent: bool) -> None:
-    plain, ahead = (replace(one, consistent=consistent) for one in pair(ChannelsLast()))
-    found = ahead.begin(tiles(3), (0, 1, 2), Trim())()  # the transfers that stand in look
-    torch.testing.assert_close(found, plain.run(tiles(3), (0, 1, 2), Trim()), rtol=0, atol=0)
-
-
-def test_context_that_breaks_and_is_trimmed_breaks_nothing() -> None:
-    network = Twice()
-    network.broken_above, network.always_broken = 0.99, True
-    lr = tiles(2).clamp_max(0.9)
-    lr[1, :, 0] = 1
-    for one in pair(network):
-        kept = one.begin(lr, (0, 1, 2), TRIM)()
-        assert bool(torch.isfinite(kept).all())
-        with pytest.raises(WeightsError, match="not finite"):
-            one.begin(lr, (0, 1, 2), Trim())()
-
-
-def test_errors_come_where_the_result_would_have_come() -> None:
-    network = Twice()
-    network.broken_above, network.always_broken = 0.5, True
-    _, ahead = pair(network)
-    wait = ahead.begin(tiles(2), (0, 1, 2), TRIM)
-    with pytest.raises(WeightsError, match="returned values that are not finite"):
-        wait()
-    _, ahead = pair(torch.nn.Bilinear(1, 1, 1))
-    wait = ahead.begin(tiles(2), (0, 1, 2), TRIM)
-    with pytest.raises(RuntimeError, match="do not match"):
-        wait()
-
-
 @pytest.mark.parametrize("ahead", [False, True])
 def test_an_error_of_a_batch_ends_a_scene(ahead: bool) -> None:
     network = Twice()
@@ -224,26 +154,4 @@ def test_what_does_not_fit_is_halved_when_it_is_waited_for() -> None:
     assert network.batches == [5]
     found = wait()
     assert network.batches == [5, 5, 2, 3, 1, 2]
-    torch.testing.assert_close(found, plain.run(tiles(5), (0, 1, 2), TRIM), rtol=0, atol=0)
-
-
-def test_where_memory_is_short_graphs_give_theirs_back() -> None:
-    network = Twice()
-    network.too_many = 3
-
-    def record(work: Callable[[], torch.Tensor], *_: object) -> Recording:
-        result = work()
-
-        def replay() -> None:
-            result.copy_(work())
-
-        return Recording(replay, result)
-
-    graphed = Graphed(network, record, "cpu")
-    plain, ahead = pair(graphed)
-    for _ in range(4):
-        ahead.begin(tiles(2), (0, 1, 2), TRIM)()
-    before = graphed.given_up
-    found = ahead.begin(tiles(5), (0, 1, 2), TRIM)()
-    assert (before, graphed.given_up) == (False, True)
     torch.testing.assert_close(found, plain.run(tiles(5), (0, 1, 2), TRIM), rtol=0, atol=0)

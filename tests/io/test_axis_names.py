@@ -72,19 +72,6 @@ def test_a_shape_that_fits_the_other_order_better_is_a_warning(
     assert not warned or warned in str(heard[0].message)
 
 
-def test_a_store_of_emit_has_its_axes_and_wavelengths(tmp_path: Path) -> None:
-    path = write_store(
-        tmp_path / "emit.zarr",
-        {
-            "reflectance": (("downtrack", "crosstrack", "bands"), VALUES.transpose(1, 2, 0)),
-            "sensor_band_parameters/wavelengths": (("bands",), [400.0, 500.0, 600.0, 700.0]),
-        },
-    )
-    with open_scene(path) as scene:
-        np.testing.assert_array_equal(scene.read().values, VALUES)
-        assert scene.metadata.spectral_axis.wavelengths_nm == (400.0, 500.0, 600.0, 700.0)
-
-
 def test_the_dimension_of_the_wavelengths_tells_the_cube_and_its_bands(tmp_path: Path) -> None:
     path = write_store(
         tmp_path / "a.zarr",

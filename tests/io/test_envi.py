@@ -50,13 +50,6 @@ def test_the_pair_is_found_from_either_side(header: str, data: str, tmp_path: Pa
             np.testing.assert_array_equal(scene.read().values, VALUES)
 
 
-def test_of_several_data_files_one_that_is_long_enough_is_taken(tmp_path: Path) -> None:
-    header = write_envi(tmp_path / "x.hdr", VALUES, data=tmp_path / "x.dat")
-    (tmp_path / "x.img").write_bytes(b"thumbnail")
-    with open_scene(header) as scene:
-        np.testing.assert_array_equal(scene.read().values, VALUES)
-
-
 @pytest.mark.parametrize("interleave", ENVI_AXES)
 @pytest.mark.parametrize("big_endian", [False, True])
 @pytest.mark.parametrize("dtype", ENVI_TYPES)
@@ -187,25 +180,6 @@ def test_map_info_names_the_place_of_its_reference_pixel(tmp_path: Path) -> None
     assert place.transform @ (1.5, 2) == pytest.approx((13, 52))
 
 
-def test_geo_points_become_ground_control_points(tmp_path: Path) -> None:
-    points = read_back(
-        with_fields(tmp_path, geo_points="{1, 1, 52, 13, 6, 1, 52, 14, 1, 7, 51, 13, 6, 7, 51, 14}")
-    ).georeference.gcps
-    assert [(p.row, p.col, p.x, p.y) for p in points][1:3] == [(0, 5, 14, 52), (6, 0, 13, 51)]
-
-
-def test_rpc_info_becomes_rpcs(tmp_path: Path) -> None:
-    numbers = "{" + ", ".join(str(n) for n in range(1, 94)) + "}"
-    rpcs = read_back(with_fields(tmp_path, rpc_info=numbers)).georeference.rpcs
-    assert float(rpcs["LINE_OFF"]) == 1
-    assert rpcs["SAMP_DEN_COEFF"].split()[-1] == "90"
-
-
-def test_data_ignore_value_marks_pixels_invalid(tmp_path: Path) -> None:
-    with open_scene(with_fields(tmp_path, data_ignore_value=str(VALUES[1, 2, 3]))) as scene:
-        np.testing.assert_array_equal(scene.read().valid, VALUES[1, 2, 3] != VALUES)
-
-
 def test_an_external_mask_beside_the_data(tmp_path: Path) -> None:
     path = with_fields(tmp_path)
     mask = np.full((1, 6, 5), 255, np.uint8)
@@ -332,22 +306,6 @@ def test_a_header_without_a_mandatory_field_is_refused(key: str, tmp_path: Path)
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in lines if not line.startswith(key)))
     with pytest.raises(InputDataError, match=f"{key} = nothing"):
-        open_scene(path)
-
-
-def test_interleave_byte_order_and_offset_have_defaults(tmp_path: Path) -> None:
-    path = with_fields(tmp_path)
-    optional = ("interleave", "byte order", "header offset", "file type")
-    lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(line for line in lines if not line.startswith(optional)))
-    with open_scene(path) as scene:
-        np.testing.assert_array_equal(scene.read().values, VALUES)
-
-
-def test_a_header_without_data_names_what_it_looked_for(tmp_path: Path) -> None:
-    path = with_fields(tmp_path)
-    (tmp_path / "x.img").unlink()
-    with pytest.raises(InputDataError, match="found no data file beside the header"):
         open_scene(path)
 
 

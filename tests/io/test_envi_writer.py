@@ -12,18 +12,15 @@ from spectral.io import envi
 
 from hsisr.errors import HsisrWarning, OutputExistsError, UsageError
 from hsisr.io.base import TargetOptions
-from hsisr.io.envi.writer import DATA_TYPES
 from hsisr.io.geotiff.crs import same_crs
 from hsisr.io.geotiff.gdal_env import gdal_env
 from hsisr.io.open import open_scene
 from hsisr.io.write import check_target, create_writer
 from hsisr.scene.georeference import Georeference
-from hsisr.scene.spectral_axis import SpectralAxis
 from tests.io.envi_headers import ROTATED_POLE
 from tests.io.written import (
     PLACED,
     POINTS,
-    RPCS,
     TURNED,
     UTM,
     cube_for,
@@ -93,19 +90,6 @@ def test_a_field_with_braces_inside_does_not_swallow_the_next(tmp_path: Path) ->
         assert dataset.tags(ns="ENVI")["byte_order"] == "0"
 
 
-def test_commas_in_names_do_not_make_bands(tmp_path: Path) -> None:
-    metadata = metadata_of((2, 4, 4))
-    axis = SpectralAxis(count=2, names=("red, broad", "{x}"))
-    write_scene(tmp_path / "a.hdr", replace(metadata, spectral_axis=axis))
-    assert header_of(tmp_path / "a.hdr")["band names"] == ["red- broad", "(x)"]
-
-
-def test_wavelengths_that_are_no_lengths_are_carried(tmp_path: Path) -> None:
-    header = {"wavelength": "{1, 2}", "wavelength units": "Index"}
-    write_scene(tmp_path / "a.hdr", replace(metadata_of((2, 4, 4)), header=header))
-    assert header_of(tmp_path / "a.hdr")["wavelength units"] == "Index"
-
-
 @pytest.mark.parametrize(
     "place",
     [
@@ -159,19 +143,6 @@ def test_a_rotated_pole_is_kept_as_wkt2_with_a_warning(tmp_path: Path) -> None:
     assert header_of(tmp_path / "a.hdr")["map info"][0] == "Arbitrary"
 
 
-def test_no_place_is_invented(tmp_path: Path) -> None:
-    write_scene(tmp_path / "a.hdr", metadata_of((1, 4, 4)))
-    found = header_of(tmp_path / "a.hdr")
-    assert not {"map info", "coordinate system string", "geo points", "rpc info"} & found.keys()
-
-
-def test_a_reference_system_alone_brings_no_map_info(tmp_path: Path) -> None:
-    write_scene(tmp_path / "a.hdr", metadata_of((1, 4, 4), place=Georeference(crs_wkt=UTM)))
-    text = (tmp_path / "a.hdr").read_text()
-    assert "map info" not in text
-    assert 'coordinate system string = {PROJCS["WGS_1984_UTM_Zone_33N"' in text
-
-
 def test_sheared_pixels_are_refused_rather_than_straightened(tmp_path: Path) -> None:
     place = Georeference(crs_wkt=UTM, transform=Affine(7.5, 0.3, 3e5, 0.1, -7.5, 4e6))
     with pytest.raises(UsageError, match=r"a.img: found sheared pixels.*write GeoTIFF"):
@@ -209,14 +180,6 @@ def test_geo_points_are_degrees_counted_from_one(tmp_path: Path) -> None:
     assert ours[2:4] == pytest.approx([POINTS.gcps[0].y, POINTS.gcps[0].x], abs=1e-8)
 
 
-def test_rational_polynomials_are_kept(tmp_path: Path) -> None:
-    write_scene(tmp_path / "a.hdr", metadata_of((1, 70, 90), place=RPCS))
-    with gdal_env(), rasterio.open(tmp_path / "a.img") as dataset:
-        found = dataset.tags(ns="RPC")
-    for key, text in RPCS.rpcs.items():
-        assert [float(n) for n in found[key].split()] == [float(n) for n in text.split()]
-
-
 @pytest.mark.parametrize(
     ("name", "data", "header", "interleave"),
     [
@@ -241,13 +204,6 @@ def test_a_pair_may_be_named_by_either_file(
     np.testing.assert_array_equal(np.asarray(found).transpose(2, 0, 1), cube_for(metadata))
 
 
-def test_the_interleave_may_be_asked_for(tmp_path: Path) -> None:
-    metadata = metadata_of((2, 4, 6))
-    cube = write_scene(tmp_path / "a.hdr", metadata, creation_options={"interleave": "BIP"})
-    raw = np.fromfile(tmp_path / "a.img", np.uint16)
-    np.testing.assert_array_equal(raw.reshape(4, 6, 2), cube.transpose(1, 2, 0))
-
-
 @pytest.mark.parametrize("options", [{"INTERLEAVE": "bip"}, {"INTERLEAVE": "none"}], ids=str)
 def test_an_interleave_that_the_suffix_denies_is_refused(
     options: dict[str, str], tmp_path: Path
@@ -256,25 +212,6 @@ def test_an_interleave_that_the_suffix_denies_is_refused(
         create_writer(
             tmp_path / "a.bil", metadata_of((1, 4, 4)), TargetOptions(creation_options=options)
         )
-
-
-@pytest.mark.parametrize("dtype", DATA_TYPES)
-def test_every_envi_type_keeps_its_largest_number(dtype: str, tmp_path: Path) -> None:
-    metadata = metadata_of((1, 3, 3), dtype)
-    kind = np.iinfo(dtype) if np.dtype(dtype).kind in "iu" else np.finfo(dtype)
-    cube = np.full(metadata.shape, kind.max, dtype)
-    write_scene(tmp_path / "a.hdr", metadata, cube)
-    np.testing.assert_array_equal(envi.open(tmp_path / "a.hdr").open_memmap()[..., 0], cube[0])
-
-
-@pytest.mark.parametrize("existing", ["a.hdr", "a.img"])
-def test_either_file_of_a_pair_is_kept(existing: str, tmp_path: Path) -> None:
-    (tmp_path / existing).write_text("precious")
-    with pytest.raises(OutputExistsError, match=rf"{existing} exists and is kept"):
-        check_target(tmp_path / "a.hdr", TargetOptions())
-    with pytest.raises(OutputExistsError, match=rf"{existing} exists and is kept"):
-        create_writer(tmp_path / "a.hdr", metadata_of((1, 4, 4)), TargetOptions())
-    assert (tmp_path / existing).read_text() == "precious"
 
 
 @pytest.mark.parametrize("rival", ["a", "a.dat", "a.bil"])

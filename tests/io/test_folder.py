@@ -13,7 +13,6 @@ from tests.scenes import (
     numbered,
     write_geotiff,
     write_image_folder,
-    write_pages,
 )
 
 VALUES = numbered(12, 6, 5)
@@ -74,30 +73,10 @@ def test_an_image_that_does_not_belong_is_named(
         open_scene(folder)
 
 
-def test_images_of_two_kinds_are_refused(folder: Path) -> None:
-    write_geotiff(folder / "b.tif", VALUES[:1])
-    with pytest.raises(InputDataError, match="found 12 PNG and 1 TIFF files"):
-        open_scene(folder)
-
-
-def test_a_stack_among_the_images_is_refused(tmp_path: Path) -> None:
-    folder = write_image_folder(tmp_path / "s", VALUES[:2], ".tif")
-    write_pages(folder / "z.tif", VALUES)
-    with pytest.raises(InputDataError, match=r"z\.tif has several pages"):
-        open_scene(folder)
-
-
 def test_a_damaged_image_is_named(folder: Path) -> None:
     (folder / "band_3.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     with pytest.raises(InputDataError, match=r"band_3\.png: not an image"):
         open_scene(folder)
-
-
-def test_an_image_that_vanishes_is_named(folder: Path) -> None:
-    with open_scene(folder) as scene:
-        (folder / "band_2.png").unlink()
-        with pytest.raises(InputDataError, match=r"band 2 .*band_2\.png"):
-            scene.read()
 
 
 @pytest.mark.parametrize("name", ["readme.txt", "photo.jpg"])

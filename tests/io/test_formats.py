@@ -8,13 +8,11 @@ import rasterio.shutil
 from affine import Affine
 
 from hsisr.errors import HsisrWarning, InputDataError
-from hsisr.io.formats import ROWS, format_of, gdal_drivers, loaded, writable
+from hsisr.io.formats import ROWS, format_of, gdal_drivers, loaded
 from hsisr.io.open import find_scenes, open_scene
 from tests.scenes import numbered, write_envi, write_geotiff
 
 VALUES = numbered(3, 6, 5, "uint8")
-OTHER = VALUES[:1] * 0 + 7
-
 AT = Affine(1.0, 0.0, 13.0, 0.0, -1.0, 52.0)
 RASTERS = {
     "s.img": ("HFA", {}),
@@ -32,10 +30,6 @@ RASTERS = {
 def test_readers_and_writers_of_the_table_exist(row: object) -> None:
     named = [getattr(row, name) for name in ("read", "write", "check_target")]
     assert all(callable(loaded(name)) for name in named if name)
-
-
-def test_every_format_that_can_be_written_has_a_suffix_and_help() -> None:
-    assert all(row.output_suffixes and row.creation_options for row in writable())
 
 
 def band_one(folder: Path, name: str) -> Path:
@@ -126,14 +120,6 @@ def test_esri_headers_are_read_from_either_side(
             assert scene.path == path
             np.testing.assert_array_equal(scene.read().values, VALUES)
     assert find_scenes(tmp_path) == [tmp_path / "s.hdr"]
-
-
-def test_several_files_beside_an_esri_header_are_refused(tmp_path: Path) -> None:
-    for end in ("bil", "flt"):
-        (tmp_path / f"s.{end}").write_bytes(VALUES.tobytes())
-    (tmp_path / "s.hdr").write_text(ESRI.format("BIL"))
-    with pytest.raises(InputDataError, match=r"found s\.bil and s\.flt beside the ESRI header"):
-        open_scene(tmp_path / "s.hdr")
 
 
 VRT = (

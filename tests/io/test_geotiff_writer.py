@@ -9,24 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.enums import MaskFlags
 
-from hsisr.errors import InputDataError, OutputExistsError, ResourceError, UsageError
+from hsisr.errors import InputDataError, ResourceError, UsageError
 from hsisr.io.base import TargetOptions
 from hsisr.io.geotiff.gdal_env import gdal_env
 from hsisr.io.geotiff.writer import GeoTiffWriter
 from hsisr.io.write import create_writer
 from hsisr.scene.georeference import Georeference
-from hsisr.scene.metadata import SceneMetadata
 from tests.io.written import (
     PLACED,
     POINTS,
     RPCS,
-    TURNED,
-    UTM,
     cube_for,
     metadata_of,
     rich_metadata,
@@ -116,16 +112,6 @@ def test_a_cog_keeps_header_fields_in_the_default_domain(tmp_path: Path) -> None
 
 
 @BOTH
-@pytest.mark.parametrize("place", [PLACED, TURNED], ids=["straight", "turned"])
-def test_crs_and_transform_are_exact(kind: str, place: Georeference, tmp_path: Path) -> None:
-    write_scene(tmp_path / "a.tif", rich_metadata(place=place), file_format=kind)
-    found = looked_at(tmp_path / "a.tif")
-    assert found["crs"].to_epsg() == 32633
-    assert found["transform"] == place.transform
-    assert list(tmp_path.iterdir()) == [tmp_path / "a.tif"]
-
-
-@BOTH
 def test_ground_control_points_are_exact(kind: str, tmp_path: Path) -> None:
     write_scene(tmp_path / "a.tif", metadata_of((2, 70, 90), place=POINTS), file_format=kind)
     points, crs = looked_at(tmp_path / "a.tif")["gcps"]
@@ -141,22 +127,6 @@ def test_rational_polynomials_are_exact(kind: str, tmp_path: Path) -> None:
     found = looked_at(tmp_path / "a.tif")["rpc"]
     for key, text in RPCS.rpcs.items():
         assert [float(n) for n in found[key].split()] == [float(n) for n in text.split()]
-
-
-@BOTH
-def test_nothing_known_stays_nothing_known(kind: str, tmp_path: Path) -> None:
-    write_scene(tmp_path / "a.tif", metadata_of((4, 40, 40), "uint8"), file_format=kind)
-    found = looked_at(tmp_path / "a.tif")
-    assert found["crs"] is None
-    assert found["transform"] == Affine.identity()
-    assert found["gcps"] == ([], None)
-    assert found["nodata"] is None
-    assert found["envi"] == found["rpc"] == {}
-    assert found["bands"] == [{}] * 4
-    assert found["names"] == (None,) * 4
-    assert found["tags"] == {}
-    assert "alpha" not in found["colours"]
-    assert found["flags"] == [MaskFlags.all_valid]
 
 
 def test_pixels_that_are_points_stay_points_and_do_not_move(tmp_path: Path) -> None:
@@ -182,20 +152,6 @@ def test_a_cog_is_one_by_gdals_own_word_and_has_overviews(tmp_path: Path) -> Non
     assert found["structure"]["PREDICTOR"] == "2"
     assert found["overviews"][0] == 2
     assert list(tmp_path.iterdir()) == [tmp_path / "a.tif"]
-
-
-def test_creation_options_override_the_defaults_in_any_case(tmp_path: Path) -> None:
-    options = {"compress": "deflate", "BLOCKXSIZE": "64", "blockysize": "32", "ZLEVEL": "1"}
-    write_scene(tmp_path / "a.tif", metadata_of((3, 100, 100)), creation_options=options)
-    found = looked_at(tmp_path / "a.tif")
-    assert found["structure"]["COMPRESSION"] == "DEFLATE"
-    assert found["blocks"] == (32, 64)
-
-
-def test_without_compression_there_is_no_predictor(tmp_path: Path) -> None:
-    options = {"COMPRESS": "NONE", "TILED": "NO"}
-    write_scene(tmp_path / "a.tif", metadata_of((3, 100, 100)), creation_options=options)
-    assert looked_at(tmp_path / "a.tif")["structure"] == {"INTERLEAVE": "BAND"}
 
 
 def test_overviews_average_valid_pixels_only(tmp_path: Path) -> None:
@@ -235,12 +191,6 @@ def test_blocks_written_in_turn_take_no_more_space_than_all_at_once(
         assert turns.stat().st_size <= once.stat().st_size * 1.01 + 100
 
 
-def test_whole_blocks_are_what_the_writer_asks_for(tmp_path: Path) -> None:
-    with create_writer(tmp_path / "a.tif", metadata_of((2, 600, 40)), TargetOptions()) as writer:
-        assert (writer.block_rows, writer.block_cols) == (256, 48)
-        write_in_pieces(writer, cube_for(writer.metadata))
-
-
 @pytest.mark.parametrize(
     "options",
     [{"COMPRESS": "NONSENSE"}, {"PREDICTOR": "9"}, {"ZLEVEL": "99"}, {"INTERLEAVE": "LINE"}],
@@ -271,11 +221,6 @@ def test_a_reference_system_that_is_none_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_reference_system_alone_is_kept(tmp_path: Path) -> None:
-    write_scene(tmp_path / "a.tif", metadata_of((1, 4, 4), place=Georeference(crs_wkt=UTM)))
-    assert looked_at(tmp_path / "a.tif")["crs"].to_epsg() == 32633
-
-
 def test_sidecars_of_a_replaced_file_go_with_it(tmp_path: Path) -> None:
     metadata = metadata_of((1, 4, 4))
     write_scene(tmp_path / "a.tif", metadata)
@@ -283,13 +228,6 @@ def test_sidecars_of_a_replaced_file_go_with_it(tmp_path: Path) -> None:
         (tmp_path / f"a.tif{suffix}").write_text("stale")
     write_scene(tmp_path / "a.tif", metadata, overwrite=True)
     assert list(tmp_path.iterdir()) == [tmp_path / "a.tif"]
-
-
-def test_a_sidecar_without_its_file_is_not_taken_over(tmp_path: Path) -> None:
-    (tmp_path / "a.tif.aux.xml").write_text("stale")
-    with pytest.raises(OutputExistsError, match=r"a.tif.aux.xml is there and would be read"):
-        create_writer(tmp_path / "a.tif", metadata_of((1, 4, 4)), TargetOptions())
-    assert (tmp_path / "a.tif.aux.xml").read_text() == "stale"
 
 
 def test_a_file_that_lost_blocks_is_never_delivered(tmp_path: Path) -> None:
@@ -315,15 +253,3 @@ def test_a_file_that_lost_blocks_is_never_delivered(tmp_path: Path) -> None:
     with pytest.raises(ResourceError, match=r"a\.tif: .*"), warnings.catch_warnings():
         writer.commit()
     assert not (tmp_path / "a.tif").exists()
-
-
-def test_every_type_survives_with_its_largest_number(tmp_path: Path) -> None:
-    for name in ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"):
-        metadata: SceneMetadata = metadata_of((1, 3, 3), name)
-        top = np.full(metadata.shape, np.iinfo(name).max, name)
-        for kind in ("GTiff", "COG"):
-            write_scene(tmp_path / "a.tif", metadata, top, file_format=kind, overwrite=True)
-            with gdal_env(), rasterio.open(tmp_path / "a.tif") as dataset:
-                found = dataset.read()
-            np.testing.assert_array_equal(found, top)
-            assert found.dtype == top.dtype

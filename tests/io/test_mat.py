@@ -12,7 +12,7 @@ import pytest
 import scipy.io
 import scipy.sparse
 
-from hsisr.errors import HsisrWarning, InputDataError, ResourceError, UsageError
+from hsisr.errors import HsisrWarning, InputDataError, ResourceError
 from hsisr.io.matlab.v73 import Mat73
 from hsisr.io.open import open_scene
 from hsisr.tiling.windows import Window
@@ -30,15 +30,6 @@ def test_the_only_cube_of_numbers_is_taken(write: Write, tmp_path: Path) -> None
     with open_scene(path) as scene:
         assert scene.format == ("MAT5" if write is write_mat5 else "MAT73")
         np.testing.assert_array_equal(scene.read().values, VALUES)
-
-
-@BOTH
-def test_of_two_cubes_the_user_chooses(write: Write, tmp_path: Path) -> None:
-    path = write(tmp_path / "x.mat", VALUES, "lr", hr=np.zeros((12, 10, 4)))
-    with pytest.raises(InputDataError, match=r"2 cubes: .*lr \(6, 5, 4\).*--variable NAME"):
-        open_scene(path)
-    with open_scene(path, variable="hr") as scene:
-        assert scene.metadata.shape == (4, 12, 10)
 
 
 @BOTH
@@ -91,12 +82,6 @@ def test_bands_that_are_more_likely_first_are_a_warning(name: str, tmp_path: Pat
         assert scene.metadata.shape == (7, 40, 30)
 
 
-@pytest.mark.parametrize("axes", ["", "rc", "rcx", "rrb", "rcbb"])
-def test_axes_must_name_each_axis_once(axes: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="letters r, c and b once each"):
-        open_scene(write_mat5(tmp_path / "x.mat", VALUES), axes=axes)
-
-
 @BOTH
 def test_fields_beside_the_cube(write: Write, tmp_path: Path) -> None:
     path = write(
@@ -126,36 +111,6 @@ def test_the_logical_matrix_valid_is_a_mask(write: Write, tmp_path: Path) -> Non
         valid = scene.read(Window(1, 1, 3, 3)).valid
     assert not valid[:, 0, 1].any()
     assert valid.sum() == valid.size - 4
-
-
-@BOTH
-def test_a_lonely_number_called_lambda_is_no_wavelength(write: Write, tmp_path: Path) -> None:
-    with open_scene(write(tmp_path / "x.mat", VALUES, **{"lambda": [[0.01]]})) as scene:
-        assert scene.metadata.spectral_axis.wavelengths_nm is None
-
-
-@BOTH
-def test_not_a_number_is_invalid(write: Write, tmp_path: Path) -> None:
-    values = VALUES.astype(np.float64)
-    values[2] = np.nan
-    with open_scene(write(tmp_path / "x.mat", values)) as scene:
-        valid = scene.read().valid
-    assert not valid[2].any()
-    assert valid.sum() == 3 * 30
-
-
-def test_texts_of_version_5(tmp_path: Path) -> None:
-    names = np.array(["a", "b", "c", "d"], object)
-    path = write_mat5(
-        tmp_path / "x.mat",
-        VALUES,
-        band_names=names,
-        wavelengths=[1.0, 2, 3, 4],
-        wavelength_units="Microns",
-    )
-    with open_scene(path) as scene:
-        axis = scene.metadata.spectral_axis
-    assert (axis.names, axis.unit) == (("a", "b", "c", "d"), "Microns")
 
 
 def test_texts_of_version_73_as_chars_as_cells_and_as_strings(tmp_path: Path) -> None:
@@ -211,11 +166,6 @@ def test_a_file_without_a_cube_lists_what_it_holds(tmp_path: Path) -> None:
         open_scene(tmp_path / "x.mat")
 
 
-def test_a_variable_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no such variable; there are cube \(6, 5, 4\)"):
-        open_scene(write_mat5(tmp_path / "x.mat", VALUES), variable="pavia")
-
-
 @pytest.mark.parametrize(
     "other",
     [
@@ -233,16 +183,6 @@ def test_variables_without_plain_numbers_are_refused(other: object, tmp_path: Pa
         open_scene(path, variable="other")
 
 
-def test_groups_and_compounds_of_version_73_are_refused(tmp_path: Path) -> None:
-    path = write_mat73(tmp_path / "x.mat", VALUES)
-    with h5py.File(path, "r+") as file:
-        file.create_group("struct").create_dataset("inside", data=VALUES)
-        file["complex"] = np.ones((2, 3, 4), np.complex64)
-    for name in ("struct", "complex"):
-        with pytest.raises(InputDataError, match="holds no plain numbers"):
-            open_scene(path, variable=name)
-
-
 def test_a_cube_in_a_struct_of_version_73_is_named_and_reached(tmp_path: Path) -> None:
     path = write_mat73(tmp_path / "x.mat", VALUES)
     with h5py.File(path, "r+") as file:
@@ -252,17 +192,6 @@ def test_a_cube_in_a_struct_of_version_73_is_named_and_reached(tmp_path: Path) -
         open_scene(path)
     with open_scene(path, variable="st.cube") as scene:
         np.testing.assert_array_equal(scene.read().values, VALUES)
-
-
-def test_complex_numbers_of_version_5_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputDataError, match="expected integers or floats"):
-        open_scene(write_mat5(tmp_path / "x.mat", VALUES.astype(np.complex128)))
-
-
-@BOTH
-def test_an_empty_cube_is_refused(write: Write, tmp_path: Path) -> None:
-    with pytest.raises(InputDataError, match="expected at least 1"):
-        open_scene(write(tmp_path / "x.mat", np.zeros((0, 6, 5))))
 
 
 def test_a_cube_that_does_not_fit_into_memory_is_a_matter_of_resources(

@@ -57,12 +57,6 @@ def test_texts(packed: bool, tmp_path: Path) -> None:
     assert file.texts("empty") in ([], [""])
 
 
-def test_cells_without_texts_are_refused(tmp_path: Path) -> None:
-    scipy.io.savemat(tmp_path / "x.mat", {"cells": np.array([1.5, "b"], object)})
-    with pytest.raises(InputDataError, match="cells that hold no texts"):
-        Mat5(tmp_path / "x.mat").texts("cells")
-
-
 def test_the_other_byte_order(tmp_path: Path) -> None:
     array = np.arange(24, dtype=">i2").reshape(2, 3, 4, order="F")
     inside = struct.pack(">IIII", 6, 8, 10, 0) + struct.pack(">IIiii4x", 5, 12, 2, 3, 4)

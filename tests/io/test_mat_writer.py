@@ -16,12 +16,8 @@ from hsisr.io.matlab.v73_writer import Mat73Writer
 from hsisr.io.matlab.writer import Mat5Writer
 from hsisr.io.write import create_writer
 from tests.io.written import (
-    POINTS,
-    RPCS,
-    cube_for,
     metadata_of,
     rich_metadata,
-    write_in_pieces,
     write_scene,
 )
 
@@ -82,34 +78,6 @@ def test_every_field_lies_beside_the_cube(options: dict[str, str], tmp_path: Pat
     assert found["band_gain_state"] == [f"low{b}" for b in range(5)]
 
 
-@BOTH
-def test_unknown_fields_are_absent(options: dict[str, str], tmp_path: Path) -> None:
-    write_scene(tmp_path / "a.mat", metadata_of((2, 3, 4)), creation_options=options)
-    assert list(variables(tmp_path / "a.mat")) == ["data"]
-
-
-@BOTH
-def test_points_and_polynomials_are_kept(options: dict[str, str], tmp_path: Path) -> None:
-    write_scene(tmp_path / "a.mat", metadata_of((1, 3, 4), place=POINTS), creation_options=options)
-    found = variables(tmp_path / "a.mat")
-    assert [tuple(row) for row in found["gcps"]] == [
-        (p.row, p.col, p.x, p.y, p.z) for p in POINTS.gcps
-    ]
-    assert found["gcps_crs_wkt"] == POINTS.gcps_crs_wkt
-    write_scene(tmp_path / "b.mat", metadata_of((1, 3, 4), place=RPCS), creation_options=options)
-    assert "LINE_OFF = 1.25" in variables(tmp_path / "b.mat")["rpcs"].splitlines()
-
-
-@BOTH
-def test_a_mask_is_the_variable_valid(options: dict[str, str], tmp_path: Path) -> None:
-    metadata = metadata_of((2, 30, 20))
-    mask = np.random.default_rng(0).random((30, 20)) > 0.3
-    target = TargetOptions(creation_options=options, masked=True)
-    with create_writer(tmp_path / "a.mat", metadata, target) as writer:
-        write_in_pieces(writer, cube_for(metadata), bands=1, rows=7, cols=9, mask=mask)
-    np.testing.assert_array_equal(variables(tmp_path / "a.mat")["valid"], mask)
-
-
 def test_valid_is_logical_for_matlab(tmp_path: Path) -> None:
     mask = np.ones((4, 3), np.bool_)
     write_scene(tmp_path / "a.mat", metadata_of((2, 4, 3)), mask=mask)
@@ -148,15 +116,6 @@ def test_cubes_of_two_gigabytes_become_v73(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(UsageError, match=r"a cube of 220 bytes is too large for MATLAB v5"):
         create_writer(tmp_path / "a.mat", large, TargetOptions(creation_options={"version": "5"}))
     assert list(tmp_path.iterdir()) == []
-
-
-def test_an_unknown_version_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no creation option VERSION=6, expected VERSION=5"):
-        create_writer(
-            tmp_path / "a.mat",
-            metadata_of((1, 2, 2)),
-            TargetOptions(creation_options={"VERSION": "6"}),
-        )
 
 
 def test_text_beyond_ascii_survives_in_v73(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from hsisr.errors import InputDataError, UsageError
+from hsisr.errors import InputDataError
 from hsisr.io.open import find_scenes, open_scene
 from hsisr.tiling.windows import Window
 from tests.scenes import (
@@ -123,18 +123,6 @@ def test_what_is_no_scene_is_refused_on_one_line_with_its_path(name: str, tmp_pa
         open_scene(tmp_path / name)
     assert str(caught.value).startswith(f"{tmp_path / name}: ")
     assert "\n" not in str(caught.value)
-
-
-def test_what_is_missing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputDataError, match="no such file or folder"):
-        open_scene(tmp_path / "absent.tif")
-
-
-@pytest.mark.parametrize("option", ["variable", "axes"])
-def test_array_options_are_refused_where_they_mean_nothing(option: str, tmp_path: Path) -> None:
-    path = write_geotiff(tmp_path / "x.tif", numbered())
-    with pytest.raises(UsageError, match=f"--{option} rcb has no meaning"):
-        open_scene(path, **{option: "rcb"})
 
 
 @pytest.mark.parametrize("shape", [(4,), (3, 4), (2, 3, 4, 5), (0, 3, 4)])

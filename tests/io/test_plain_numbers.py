@@ -87,14 +87,6 @@ with open_scene({str(header)!r}) as scene:
     assert b"x.img: ended while it was read, expected 2000000 bytes" in done.stdout
 
 
-def test_a_file_that_is_gone_is_an_error(tmp_path: Path) -> None:
-    header = write_envi(tmp_path / "x.hdr", numbered())
-    with open_scene(header) as scene:
-        header.with_suffix(".img").unlink()
-        with pytest.raises(InputDataError, match=r"x\.img: cannot be read \(No such file"):
-            scene.read()
-
-
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_npy_files_of_either_order(order: Any, tmp_path: Path) -> None:
     cube = numbered(4, 6, 5)

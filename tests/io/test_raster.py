@@ -61,23 +61,6 @@ def test_band_tags_go_before_the_envi_domain_before_imagery(
     assert axis.good == good
 
 
-def test_each_field_is_taken_from_the_first_place_that_has_it_in_its_own_unit(
-    tmp_path: Path,
-) -> None:
-    only = [{k: tags[k] for k in ("wavelength", "wavelength_units")} for tags in IN_BANDS]
-    path = write_geotiff(tmp_path / "x.tif", VALUES, band_tags=only, envi=IN_ENVI)
-    axis = read_back(path).spectral_axis
-    assert (axis.wavelengths_nm, axis.fwhm_nm) == ((409.42, 500.0, 600.1), (7.5, 7.0, 8.0))
-    assert axis.unit == "Nanometers"
-
-
-def test_wavelengths_that_only_some_bands_name_stay_tags(tmp_path: Path) -> None:
-    path = write_geotiff(tmp_path / "x.tif", VALUES, band_tags=IN_BANDS[:2])
-    meta = read_back(path)
-    assert meta.spectral_axis.wavelengths_nm is None
-    assert meta.band_tags[0]["wavelength"] == "409.42"
-
-
 def test_wavelengths_in_several_units_or_in_words_are_left_out(tmp_path: Path) -> None:
     mixed = [*IN_BANDS[:2], IN_BANDS[2] | {"wavelength_units": "Micrometers"}]
     for tags, words in (
@@ -87,12 +70,6 @@ def test_wavelengths_in_several_units_or_in_words_are_left_out(tmp_path: Path) -
         path = write_geotiff(tmp_path / "x.tif", VALUES, band_tags=tags)
         with pytest.warns(HsisrWarning, match=words), open_scene(path) as scene:
             assert scene.metadata.spectral_axis.wavelengths_nm is None
-
-
-def test_a_unit_behind_a_number_is_understood(tmp_path: Path) -> None:
-    tags = [{"wavelength": w} for w in ("0.4 um", "0.5 um", "0.6 um")]
-    with open_scene(write_geotiff(tmp_path / "x.tif", VALUES, band_tags=tags)) as scene:
-        assert scene.metadata.spectral_axis.wavelengths_nm == (400.0, 500.0, 600.0)
 
 
 def test_names_tags_and_free_header_fields_are_carried(tmp_path: Path) -> None:
@@ -146,27 +123,6 @@ def test_ground_control_points(tmp_path: Path) -> None:
     assert place.gcps[0].z == 7
     assert place.gcps_crs_wkt is not None
     assert place.transform is None
-
-
-def test_rational_polynomials(tmp_path: Path) -> None:
-    offsets = [
-        f"{a}_{b}" for a in ("LINE", "SAMP", "LAT", "LONG", "HEIGHT") for b in ("OFF", "SCALE")
-    ]
-    curves = [f"{a}_{b}_COEFF" for a in ("LINE", "SAMP") for b in ("NUM", "DEN")]
-    rpcs = dict.fromkeys(offsets, "5") | dict.fromkeys(curves, " ".join(["1"] * 20))
-    path = write_geotiff(tmp_path / "x.tif", VALUES)
-    with edited(path) as dataset:
-        dataset.update_tags(ns="RPC", **rpcs)
-    found = read_back(path).georeference.rpcs
-    assert float(found["LINE_OFF"]) == 5
-    assert len(found["SAMP_DEN_COEFF"].split()) == 20
-
-
-def test_nodata_is_invalid(tmp_path: Path) -> None:
-    path = write_geotiff(tmp_path / "x.tif", VALUES, nodata=int(VALUES[0, 1, 1]))
-    with open_scene(path) as scene:
-        assert scene.read_mask(Window(0, 0, 6, 5)) is None
-        np.testing.assert_array_equal(scene.read().valid, VALUES[0, 1, 1] != VALUES)
 
 
 def test_nodata_may_differ_from_band_to_band(tmp_path: Path) -> None:
@@ -230,13 +186,6 @@ def test_four_bands_of_reflectance_are_bands_whatever_gdal_tags(tmp_path: Path) 
         assert scene.read().valid.all()
 
 
-@pytest.mark.filterwarnings("ignore:.*tagged as alpha")
-def test_nodata_goes_before_alpha(tmp_path: Path) -> None:
-    with open_scene(rgba(tmp_path / "x.tif", nodata=250)) as scene:
-        assert scene.metadata.bands == 3
-        assert scene.read().valid[:, 2, 3].all()
-
-
 def test_a_band_with_a_wavelength_is_no_alpha(tmp_path: Path) -> None:
     tags = [{"wavelength": w} for w in ("400", "500", "600", "700")]
     with open_scene(rgba(tmp_path / "x.tif", band_tags=tags)) as scene:
@@ -249,13 +198,6 @@ def test_colour_tables_are_refused(tmp_path: Path) -> None:
     with edited(path) as dataset:
         dataset.write_colormap(1, {1: (255, 0, 0, 255)})
     with pytest.raises(InputDataError, match="found a colour table"):
-        open_scene(path)
-
-
-@pytest.mark.parametrize("dtype", ["complex64", "complex_int16"])
-def test_complex_numbers_are_refused(dtype: str, tmp_path: Path) -> None:
-    path = write_geotiff(tmp_path / "x.tif", VALUES.astype("complex64"), dtype=dtype)
-    with pytest.raises(InputDataError, match="found bands of type complex"):
         open_scene(path)
 
 

@@ -49,18 +49,6 @@ def test_windows_are_read_back(shape: tuple[int, int, int], data: st.DataObject)
     np.testing.assert_array_equal(found, cube[band, row:, col:])
 
 
-def test_space_is_taken_before_the_first_number(tmp_path: Path) -> None:
-    with RawFile(tmp_path / "cube", (3, 100, 100), np.dtype(np.uint16)):
-        assert (tmp_path / "cube").stat().st_size == 60_000
-
-
-def test_an_existing_file_is_not_touched(tmp_path: Path) -> None:
-    (tmp_path / "cube").write_text("precious")
-    with pytest.raises(FileExistsError, match="cube"):
-        RawFile(tmp_path / "cube", (1, 1, 1), np.dtype(np.uint8))
-    assert (tmp_path / "cube").read_text() == "precious"
-
-
 def test_a_file_cut_off_meanwhile_is_noticed(tmp_path: Path) -> None:
     with RawFile(tmp_path / "cube", (1, 4, 4), np.dtype(np.uint8)) as raw:
         (tmp_path / "cube").write_bytes(b"")

@@ -1,9 +1,6 @@
 """Scenes that lie elsewhere: on a server on loopback, in memory, in archives."""
 
-import errno
-import os
 import pickle
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,9 +14,8 @@ import pytest
 
 from hsisr.errors import InputDataError, OutputExistsError, ResourceError, UsageError
 from hsisr.io.base import TargetOptions
-from hsisr.io.open import find_scenes, open_scene
+from hsisr.io.open import open_scene
 from hsisr.io.paths import RemotePath, beside, scene_path, without_secrets
-from hsisr.io.remote.transport import gdal_name
 from hsisr.io.write import check_target, create_writer
 from tests.io.serving_ranges import serving
 from tests.io.written import cube_for, metadata_of, rich_metadata, write_scene
@@ -110,12 +106,6 @@ def test_names_in_the_file_systems_of_gdal_are_read(url: str, tmp_path: Path) ->
         open_scene(f"/vsizip/{tmp_path}/a.zip/in/a.npy")
 
 
-def test_file_urls_are_local_paths(tmp_path: Path) -> None:
-    path = write_geotiff(tmp_path / "a b.tif", VALUES)
-    with open_scene(path.as_uri()) as scene:
-        assert scene.path == path
-
-
 def test_scenes_in_any_file_system_of_fsspec_are_fetched(memory: str, tmp_path: Path) -> None:
     local = write_geotiff(tmp_path / "a.tif", VALUES)
     fsspec.filesystem("memory").put_file(str(local), "/bucket/a.tif")
@@ -146,18 +136,6 @@ def test_what_cannot_be_read_is_one_line_without_secrets(name: str, words: str, 
     assert done.stderr.startswith(f"error: {url}/{name}: ")
     assert words in done.stderr
     assert "hush" not in done.output
-
-
-@pytest.mark.parametrize("name", ["a.tif", "a.npy", "a.zarr"])
-def test_a_refused_connection_is_one_line(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GDAL_HTTP_MAX_RETRY", "0")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        with pytest.raises(InputDataError, match=rf"127.0.0.1:{port}/{name}: ") as caught:
-            open_scene(f"http://127.0.0.1:{port}/{name}?{SIGNED}")
-    assert "\n" not in str(caught.value)
-    assert "hush" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["silent.tif", "silent.npy"])
@@ -282,28 +260,6 @@ def test_who_may_only_write_into_a_bucket_is_not_refused(
         check_target(scene_path("gs://b/there.tif"), TargetOptions())
 
 
-def test_without_fsspec_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "fsspec", None)
-    with pytest.raises(UsageError, match=r"pip install 'hsisr\[remote\]'"):
-        open_scene("https://host/a.npy")
-
-
-def test_a_kind_of_url_that_nothing_serves_is_one_line() -> None:
-    with pytest.raises(InputDataError, match=r"nosuch://host/a\.npy: cannot be fetched"):
-        open_scene("nosuch://host/a.npy")
-
-
-def test_names_are_told_apart() -> None:
-    assert isinstance(scene_path("s3://b/k.tif"), RemotePath)
-    assert isinstance(scene_path("/vsizip/a.zip/b.tif"), RemotePath)
-    assert scene_path(Path("https://host/a.tif")) == scene_path("https://host/a.tif")
-    for local in ("a.tif", "/data/a.tif", "C:/a.tif", "odd:/name", "/vsidata/a.tif", "a:b/c.tif"):
-        assert scene_path(local) == Path(local)
-    assert gdal_name(RemotePath("gs://b/k.tif")) == "/vsigs/b/k.tif"
-    remote = scene_path("https://h/a.tif?sig=1")
-    assert find_scenes(remote) == [remote]
-
-
 def test_remote_names_keep_their_secrets_to_themselves() -> None:
     whole = "https://me:hush@host:80/a/b.tif?sig=hush#hush"
     path = RemotePath(whole)
@@ -315,21 +271,6 @@ def test_remote_names_keep_their_secrets_to_themselves() -> None:
     assert beside(path, "c.tif").url == "https://me:hush@host:80/a/c.tif?sig=hush#hush"
     assert (RemotePath("s3://b/folder") / "x.tif").url == "s3://b/folder/x.tif"
     assert without_secrets("what? no URL here") == "what? no URL here"
-
-
-def test_a_full_disk_while_fetching_is_a_resource_error(
-    memory: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    system = fsspec.filesystem("memory")
-    system.pipe_file("/bucket/a.npy", b"numbers")
-    monkeypatch.setattr(type(system), "get_file", staticmethod(full))
-    with pytest.raises(
-        ResourceError, match=r"a\.npy: cannot be fetched: no space left in .*TMPDIR"
-    ):
-        open_scene(f"{memory}/a.npy")
 
 
 def test_the_program_does_not_load_what_reaches_out_before_it_must() -> None:

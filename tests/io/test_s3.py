@@ -107,26 +107,6 @@ def test_scenes_go_from_bucket_to_bucket(
     assert "exists and is kept" in again.stderr
 
 
-def test_an_archive_in_a_bucket_knows_what_is_finished(bucket: Bucket, tmp_path: Path) -> None:
-    bucket.put(*(write_geotiff(tmp_path / name, VALUES) for name in ("a.tif", "b.tif")))
-    first, second = (f"{bucket.url}/{name}" for name in ("a.tif", "b.tif"))
-    words = ("upscale", first, second, "-s", "2", "-m", "bicubic", "-o", f"{bucket.url}/finer/")
-    done = bucket.run(*words)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [f"{bucket.url}/finer/{name}_x2.tif" for name in "ab"]
-    bucket.put(write_geotiff(tmp_path / "a.tif", VALUES + 1))
-    changed = bucket.run(*words, "--skip-existing")
-    assert changed.returncode == 1
-    assert "1 of 2 scenes finished already" in changed.stderr
-    kept = f"{bucket.url}/finer/a_x2.tif was made from another input, or the input has changed"
-    assert kept in changed.stderr
-    replaced = bucket.run(*words, "--skip-existing", "--overwrite")
-    assert replaced.returncode == 0, replaced.stderr
-    assert replaced.stdout.split() == [f"{bucket.url}/finer/a_x2.tif"]
-    made = bucket.numbers("finer/a_x2.tif").reshape(5, 20, 2, 16, 2)
-    np.testing.assert_array_equal(made.mean((2, 4)), VALUES + 1)
-
-
 @pytest.mark.parametrize("name", ["b.tif", "b.zarr"])
 def test_a_bucket_that_is_not_there_is_told_before_any_work_and_not_made(
     name: str, bucket: Bucket, tmp_path: Path
@@ -138,15 +118,6 @@ def test_a_bucket_that_is_not_there_is_told_before_any_work_and_not_made(
     assert done.stderr.count("\n") == 1
     assert f"{target}: cannot be written: there is no bucket misspelt" in done.stderr
     assert "misspelt" not in [made["Name"] for made in bucket.client.list_buckets()["Buckets"]]
-
-
-@pytest.mark.parametrize("name", ["a.tif", "a.npy", "a.zarr"])
-def test_what_is_not_in_a_bucket_is_one_line(name: str, bucket: Bucket) -> None:
-    for place in (bucket.url, "s3://misspelt"):
-        done = bucket.run("info", f"{place}/{name}")
-        assert done.returncode == 3, done.stderr
-        assert done.stderr.startswith(f"error: {place}/{name}: ")
-        assert done.stderr.count("\n") == 1
 
 
 def test_what_the_user_has_set_for_gdal_comes_first(bucket: Bucket, tmp_path: Path) -> None:

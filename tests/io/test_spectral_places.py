@@ -88,12 +88,6 @@ def test_fields_are_found_where_other_programs_keep_them(place: str, tmp_path: P
     assert not set(PER_BAND) & meta.tags.keys()
 
 
-def test_a_header_of_another_size_beside_a_tiff_is_not_its_own(tmp_path: Path) -> None:
-    write_envi(tmp_path / "x.hdr", VALUES[:, :5], FIELDS)
-    meta = metadata_of(write_geotiff(tmp_path / "x.tif", VALUES))
-    assert meta.spectral_axis.wavelengths_nm is None
-
-
 @pytest.mark.parametrize("kind", ["tif", "hdr"])
 def test_wavelengths_in_names_are_read_and_do_not_grow(kind: str, tmp_path: Path) -> None:
     if kind == "tif":
@@ -106,11 +100,6 @@ def test_wavelengths_in_names_are_read_and_do_not_grow(kind: str, tmp_path: Path
         with gdal_env(), rasterio.open(written(meta, tmp_path / f"{turn}.hdr", "img")) as dataset:
             assert list(dataset.descriptions) == NAMES
         meta = metadata_of(tmp_path / f"{turn}.hdr")
-
-
-def test_names_that_end_otherwise_are_no_wavelengths(tmp_path: Path) -> None:
-    path = write_geotiff(tmp_path / "x.tif", VALUES, names=["B1 10 m", "B2 20 m", "B3", "400 nm"])
-    assert metadata_of(path).spectral_axis.wavelengths_nm is None
 
 
 @pytest.mark.parametrize(("bands", "found"), [(NM, NM), ((1, 2, 3, 4), None)])

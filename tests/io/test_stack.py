@@ -111,37 +111,11 @@ def test_what_tifffile_complains_of_is_not_shown(
     assert (capfd.readouterr().err, caplog.text) == ("", "")
 
 
-def test_a_description_of_the_old_layout_is_not_carried(tmp_path: Path) -> None:
-    path = write_pages(tmp_path / "x.tif", VALUES, imagej=True, metadata={"axes": "CYX"})
-    with open_scene(path) as scene:
-        assert "TIFFTAG_IMAGEDESCRIPTION" not in scene.metadata.tags
-
-
 def test_more_than_128_pages_are_read_without_as_many_open_files(tmp_path: Path) -> None:
     values = numbered(140, 3, 2)
     with open_scene(write_pages(tmp_path / "x.tif", values, compression="zlib")) as scene:
         for _ in range(2):
             np.testing.assert_array_equal(scene.read().values, values)
-
-
-def test_four_axes_are_refused(tmp_path: Path) -> None:
-    path = write_pages(tmp_path / "x.tif", np.stack([VALUES, VALUES]), metadata={})
-    with pytest.raises(InputDataError, match=r"shape \(2, 5, 20, 18\).* one axis of bands"):
-        open_scene(path)
-
-
-def test_two_stacks_in_one_file_are_refused(tmp_path: Path) -> None:
-    with tifffile.TiffWriter(tmp_path / "x.tif") as file:
-        file.write(VALUES, photometric="minisblack")
-        file.write(VALUES[:, :5], photometric="minisblack")
-    with pytest.raises(InputDataError, match="found 2 stacks"):
-        open_scene(tmp_path / "x.tif")
-
-
-def test_pages_of_complex_numbers_are_refused(tmp_path: Path) -> None:
-    path = write_pages(tmp_path / "x.tif", VALUES.astype(np.complex64))
-    with pytest.raises(InputDataError, match="expected integers or floats"):
-        open_scene(path)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])

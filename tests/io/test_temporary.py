@@ -32,13 +32,6 @@ def test_files_appear_in_order_and_the_folder_goes(tmp_path: Path) -> None:
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a": "two", "b": "one"}
 
 
-def test_a_second_discard_does_nothing(tmp_path: Path) -> None:
-    place = TemporaryPlace(tmp_path / "a", overwrite=False)
-    place.discard()
-    place.discard()
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_file_system_without_hard_links_will_do(
     overwrite: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -65,12 +58,6 @@ def test_if_the_second_file_cannot_be_placed_the_first_goes_again(tmp_path: Path
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a", "precious")]
 
 
-def test_a_dangling_link_counts_as_a_file(tmp_path: Path) -> None:
-    (tmp_path / "a").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(OutputExistsError, match="exists and is kept"):
-        TemporaryPlace(tmp_path / "a", overwrite=False)
-
-
 @pytest.mark.parametrize(
     ("number", "words"),
     [
@@ -88,22 +75,6 @@ def test_what_the_system_refuses_is_said_in_one_line(number: int, words: str) ->
         resource_errors(Path("x.tif")),
     ):
         raise OSError(number, os.strerror(number))
-
-
-def test_a_long_name_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ResourceError, match="the name is too long"):
-        TemporaryPlace(tmp_path / ("a" * 300), overwrite=False)
-
-
-def test_a_folder_that_may_not_be_written_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def never(*_: object) -> bool:
-        return False
-
-    monkeypatch.setattr("os.access", never)
-    with pytest.raises(ResourceError, match="no permission to write there"):
-        TemporaryPlace(tmp_path / "a", overwrite=False)
 
 
 def test_more_than_is_free_is_refused_with_both_numbers(tmp_path: Path) -> None:

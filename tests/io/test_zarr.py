@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
-from hsisr.io.open import find_scenes, open_scene, options_of_kind
-from hsisr.io.zarr.store import LARGEST_CHUNK, is_zarr_store
+from hsisr.io.open import open_scene, options_of_kind
+from hsisr.io.zarr.store import LARGEST_CHUNK
 from hsisr.tiling.windows import Window
-from tests.io.written import UTM, metadata_of, rich_metadata, write_scene
+from tests.io.written import UTM, rich_metadata, write_scene
 from tests.io.zarr_stores import Version, edit_json, write_store
 from tests.scenes import numbered
 
@@ -83,21 +83,6 @@ def test_a_store_that_is_one_array_is_a_scene(tmp_path: Path) -> None:
     path = write_store(tmp_path / "a.zarr", {"only": CUBE}) / "only"
     with open_scene(path) as scene:
         np.testing.assert_array_equal(scene.read().values, VALUES)
-
-
-def test_a_store_counts_as_one_scene_in_a_folder(tmp_path: Path) -> None:
-    own = own_store(tmp_path)
-    assert is_zarr_store(own)
-    assert find_scenes(tmp_path) == [own]
-    assert find_scenes(own) == [own]
-
-
-def test_windows_and_bands_are_parts_of_the_cube(tmp_path: Path) -> None:
-    path = write_store(tmp_path / "a.zarr", {"c": CUBE}, chunks=(3, 2, 4))
-    with open_scene(path) as scene:
-        assert scene.block_rows == 2
-        found = scene.read_stored(Window(1, 2, 5, 3), [3, 0])
-    np.testing.assert_array_equal(found, VALUES[[3, 0], 1:6, 2:5], strict=True)
 
 
 def test_chunks_that_others_left_out_are_full_of_the_fill_value(tmp_path: Path) -> None:
@@ -195,14 +180,3 @@ def test_a_huge_shape_costs_nothing(tmp_path: Path) -> None:
         assert scene.metadata.shape == (4, 10**9, 10**9)
         np.testing.assert_array_equal(scene.read(Window(0, 0, 7, 6)).values, VALUES)
     assert LARGEST_CHUNK < 4 * 10**18
-
-
-def test_without_the_package_one_line_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own = own_store(tmp_path)
-    monkeypatch.setitem(sys.modules, "zarr", None)
-    with pytest.raises(UsageError, match=r"pip install 'hsisr\[zarr\]'"):
-        open_scene(own)
-    with pytest.raises(UsageError, match=r"pip install 'hsisr\[zarr\]'"):
-        write_scene(tmp_path / "new.zarr", metadata_of((1, 2, 2)))

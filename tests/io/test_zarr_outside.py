@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ from hsisr.io.open import open_scene
 from hsisr.tiling.windows import Window
 from tests.fuzz.scene_use import use_scene
 from tests.io.little_zarr import CUBE, Make, array, chunk_3
-from tests.io.zarr_stores import edit_json, write_store
+from tests.io.zarr_stores import write_store
 
 
 def linked(store: Path, target: Path) -> None:
@@ -53,12 +52,6 @@ def test_groups_in_circles_come_to_an_end(tmp_path: Path) -> None:
         open_scene(store)
 
 
-def test_a_store_that_is_a_link_itself_is_read(tmp_path: Path) -> None:
-    store = write_store(tmp_path / "scene.zarr", {"cube": (("b", "y", "x"), CUBE)})
-    (tmp_path / "link.zarr").symlink_to(store)
-    use_scene(tmp_path / "link.zarr")
-
-
 def test_arrays_that_a_store_says_to_lie_outside_are_not_read(tmp_path: Path) -> None:
     write_store(tmp_path / "secret.zarr", {"cube": (("b", "y", "x"), CUBE)})
     store = write_store(tmp_path / "scene.zarr", {})
@@ -91,30 +84,6 @@ def test_a_codec_is_never_looked_for_by_a_name_of_the_store(
     make = array(compressor=codec) if version == 2 else chunk_3([codec], b"")
     with pytest.raises(InputDataError, match=r"scene\.zarr"):
         use_scene(make(tmp_path))
-
-
-def test_several_broken_arrays_are_one_line_on_the_terminal(tmp_path: Path) -> None:
-    arrays = dict.fromkeys("abcdef", (("b", "y", "x"), CUBE))
-    store = write_store(tmp_path / "scene.zarr", arrays)
-    for name in arrays:
-        edit_json(store / name / ".zarray", shape="wide")
-    done = subprocess.run(
-        [sys.executable, "-m", "hsisr", "info", str(store)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 3
-    assert len(done.stderr.splitlines()) == 1
-    assert "scene.zarr" in done.stderr
-
-
-def test_names_from_a_store_do_not_reach_the_terminal(tmp_path: Path) -> None:
-    names = ("\x1b]0;owned\x07", "\x1b[2J\u202e")
-    store = write_store(tmp_path / "scene.zarr", dict.fromkeys(names, (("b", "y", "x"), CUBE)))
-    with pytest.raises(InputDataError, match="found 2 cubes") as caught:
-        open_scene(store)
-    assert str(caught.value).isprintable()
 
 
 CLAIMS: dict[str, tuple[Make, str]] = {

@@ -27,8 +27,7 @@ from tests.io.written import (
     write_in_pieces,
     write_scene,
 )
-from tests.program import hsisr
-from tests.scenes import numbered, write_geotiff
+from tests.scenes import numbered
 
 
 def test_gdal_finds_the_numbers_and_the_place(tmp_path: Path) -> None:
@@ -81,13 +80,6 @@ def test_everything_that_is_known_comes_back(place: object, tmp_path: Path) -> N
     assert found.header["default bands"] == "{3, 2, 1}"
 
 
-@pytest.mark.parametrize("nodata", [np.nan, -9999.0, 0.0])
-def test_nodata_of_floats_comes_back(nodata: float, tmp_path: Path) -> None:
-    write_scene(tmp_path / "a.zarr", metadata_of((1, 4, 4), "float32", nodata=nodata))
-    with open_scene(tmp_path / "a.zarr") as scene:
-        np.testing.assert_equal(scene.metadata.stored.nodata, nodata)
-
-
 def test_chunks_are_the_blocks_and_options_are_obeyed(tmp_path: Path) -> None:
     metadata = metadata_of((7, 300, 200))
     write_scene(tmp_path / "a.zarr", metadata)
@@ -119,11 +111,6 @@ def test_an_impossible_option_is_refused(option: str, words: str, tmp_path: Path
     with pytest.raises(UsageError, match=words):
         create_writer(tmp_path / "a.zarr", metadata_of((9, 90000, 90000)), options)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_nodata_that_does_not_fit_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="nodata -1 does not fit uint16"):
-        write_scene(tmp_path / "a.zarr", metadata_of((1, 2, 2), nodata=-1))
 
 
 def test_only_a_zarr_store_is_ever_replaced(tmp_path: Path) -> None:
@@ -175,28 +162,6 @@ def test_a_store_that_lacks_a_chunk_is_never_delivered(tmp_path: Path) -> None:
     with pytest.raises(ResourceError, match="1 of its chunks did not reach the disk"):
         writer.commit()
     assert list(tmp_path.iterdir()) == []
-
-
-def test_upscale_info_and_evaluate_speak_zarr(tmp_path: Path) -> None:
-    scene = write_geotiff(tmp_path / "scene.tif", numbered(4, 12, 12))
-    out, again = tmp_path / "out.zarr", tmp_path / "again.zarr"
-    plain = ["-s", "2", "-m", "bicubic"]
-    for command in (
-        ["upscale", scene, "-o", out, *plain],
-        ["upscale", scene, "-o", out, *plain, "--overwrite"],
-        ["upscale", out, "-o", again, *plain],
-        ["degrade", again, "-o", tmp_path / "lr.zarr", "-s", "2"],
-        ["info", out],
-        ["evaluate", "--lr", scene, out],
-        ["evaluate", out, tmp_path / "lr.zarr"],
-    ):
-        done = hsisr(*command)
-        assert done.exit_code == 0, done.output
-    names = {"scene.tif", "out.zarr", "again.zarr", "lr.zarr"}
-    assert {entry.name for entry in tmp_path.iterdir()} == names
-    several = hsisr("upscale", scene, again, "-o", out, *plain)
-    assert several.exit_code == 2
-    assert "is a Zarr store; several scenes need a folder" in several.stderr
 
 
 def test_a_chunk_is_written_once_though_its_bands_come_one_by_one(

@@ -1,6 +1,5 @@
 """When a graph is recorded, used and dropped; on the processor, by a recording that stands in."""
 
-import copy
 import logging
 from collections.abc import Callable
 
@@ -8,15 +7,12 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hsisr.benchmark.speed.network_cost import operations
 from hsisr.benchmark.speed.tile_speed import lively_dacn
-from hsisr.engine.memory import tile_bytes
 from hsisr.models.dacn_any import DacnAny, build_dacn_any, dacn_any_descriptor
 from hsisr.models.fast import pixel_attention
-from hsisr.models.fast.cuda_graph import MOST_GRAPHS, SETTLED_AFTER, Graphed, Recording
+from hsisr.models.fast.cuda_graph import SETTLED_AFTER, Graphed, Recording
 from hsisr.models.fast.dacn import FastDacn
-from hsisr.models.fast.dacn_any import DacnAnyInUse, FastDacnAny
-from hsisr.models.registry import agrees, for_inference
+from hsisr.models.fast.dacn_any import FastDacnAny
 
 Work = Callable[[], torch.Tensor]
 
@@ -90,17 +86,6 @@ def test_results_are_the_callers_own(mode: Callable[[], torch.no_grad]) -> None:
         torch.testing.assert_close(hr, 10 * tiles(2, seed) + 0.5, rtol=0, atol=0)
 
 
-def test_one_graph_serves_both_ways_without_gradients() -> None:
-    recorder = Recorder()
-    network = graphed(recorder)
-    with torch.inference_mode():
-        for _ in range(SETTLED_AFTER):
-            network(tiles(2))
-    with torch.no_grad():
-        torch.testing.assert_close(network(tiles(2, 5)), 10 * tiles(2, 5), rtol=0, atol=0)
-    assert len(recorder.shapes) == 1
-
-
 @torch.no_grad()
 def test_shapes_types_precisions_and_stored_zeros_have_graphs_of_their_own() -> None:
     recorder = Recorder()
@@ -113,20 +98,6 @@ def test_shapes_types_precisions_and_stored_zeros_have_graphs_of_their_own() -> 
             network(tiles(2))
     assert len(recorder.shapes) == 4
     assert recorder.given == [None, "memory", "memory", "memory"]
-
-
-@torch.no_grad()
-def test_few_graphs_are_kept_and_idle_ones_give_way() -> None:
-    recorder = Recorder()
-    network = graphed(recorder)
-    for _ in range(SETTLED_AFTER + 2):
-        for n in range(1, MOST_GRAPHS + 3):
-            network(tiles(n))
-    assert [shape[0] for shape in recorder.shapes] == list(range(1, MOST_GRAPHS + 1))
-    for _ in range(100):
-        network(tiles(9))
-    assert recorder.shapes[-1][0] == 9
-    assert len(recorder.shapes) == MOST_GRAPHS + 1
 
 
 @torch.no_grad()
@@ -165,61 +136,6 @@ def test_where_recording_fails_the_network_runs_plainly(
     assert "not used any more: recording failed (" in caplog.text
 
 
-@torch.no_grad()
-def test_a_tile_with_which_nothing_can_be_compared_is_not_recorded() -> None:
-    recorder = Recorder()
-    network = graphed(recorder)
-    for _ in range(6):
-        network(torch.full((2, 3, 4, 4), torch.nan))
-        network(torch.zeros(1, 3, 4, 4))
-    assert recorder.shapes == []
-    assert not network.given_up
-
-
-def test_with_gradients_or_elsewhere_nothing_is_recorded() -> None:
-    recorder = Recorder()
-    network = graphed(recorder)
-    for _ in range(6):
-        network(tiles(2))
-        with torch.no_grad():
-            network(torch.empty(2, 3, 4, 4, device="meta"))
-    assert recorder.shapes == []
-
-
-@torch.no_grad()
-def test_copies_and_other_types_begin_anew() -> None:
-    recorder = Recorder()
-    network = graphed(recorder)
-    for _ in range(SETTLED_AFTER):
-        network(tiles(2))
-    assert tile_bytes(network, 3, 4) > 0
-    copy.deepcopy(network)(tiles(2))
-    network.double()(tiles(2))
-    assert len(recorder.shapes) == 1
-    replays = recorder.replays
-    network(tiles(2))
-    assert recorder.replays == replays
-
-
-@torch.no_grad()
-def test_operations_are_those_of_the_plain_network() -> None:
-    layer = torch.nn.Conv2d(3, 3, 1)
-
-    class Layer(torch.nn.Module):
-        def forward(self, lr: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
-            found: torch.Tensor = layer(lr)
-            return found
-
-    network, zero = Graphed(Layer(), Recorder(), "cpu"), torch.zeros(1, 3, 1, 1)
-    for _ in range(SETTLED_AFTER + 1):
-        network(tiles(1), zero)
-    assert operations(network, tiles(1), zero) == 2 * 3 * 3 * 16
-
-
-def test_on_a_processor_networks_are_not_wrapped() -> None:
-    assert not isinstance(for_inference(lively_dacn(2)[0]), Graphed)
-
-
 class NoQuestions(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Nothing that would wait for a device, or copy from the processor."""
 
@@ -252,9 +168,3 @@ def test_lean_networks_ask_nothing_of_the_device(
         network(lr, torch.zeros(1, descriptor.group_size, 1, 1))  # tables are made once
         with NoQuestions():  # type: ignore[no-untyped-call]
             network(lr, torch.zeros(1, descriptor.group_size, 1, 1))
-
-
-def test_a_graph_agrees_if_its_network_does() -> None:
-    network = build_dacn_any(dacn_any_descriptor(2)).eval()
-    for agreeing in (False, True):
-        assert agrees(Graphed(DacnAnyInUse(network, agreeing=agreeing))) == agreeing
