@@ -34,14 +34,6 @@ def test_smoke_makes_a_whole_report(tmp_path: Path) -> None:
     assert "| x4 | dacn-group-48 | - | - |" in again.stdout
 
 
-def test_a_failure_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
-    bad = [*QUICK, "--set", "edsr:network.width=0"]
-    done = hsisr("benchmark", "--smoke", *bad, "-q", "--json", "-o", tmp_path / "report")
-    assert done.exit_code == 1
-    assert json.loads(done.stdout)["failures"][0]["method"] == "edsr"
-    assert done.stderr.startswith("error: training sample-edsr-x4-seed0: impossible edsr")
-
-
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -1,9 +1,7 @@
 """Results on stdout, talk on stderr, verdict in the exit code."""
 
 import errno
-import json
 import os
-import signal
 import subprocess
 import sys
 import warnings
@@ -12,7 +10,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from hsisr.cli.console import DEBUG, QUIET, expected_errors, print_json, say
+from hsisr.cli.console import QUIET, expected_errors
 from hsisr.errors import (
     HsisrError,
     HsisrWarning,
@@ -65,17 +63,6 @@ def test_every_error_is_one_line_and_its_code(
     assert err.count("\n") == 1
 
 
-def test_a_message_of_several_lines_becomes_one(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Exit), expected_errors():
-        raise InputDataError("one\n  two")
-    assert capsys.readouterr().err == "error: one two\n"
-
-
-def test_a_bug_keeps_its_traceback_when_debugging() -> None:
-    with pytest.raises(ZeroDivisionError, match="oh"), expected_errors(DEBUG):
-        raise ZeroDivisionError("oh")
-
-
 @pytest.mark.parametrize(("level", "shown"), [(0, True), (QUIET, False)])
 def test_warnings_are_lines_unless_quiet(
     level: int, shown: bool, capsys: pytest.CaptureFixture[str]
@@ -84,34 +71,6 @@ def test_warnings_are_lines_unless_quiet(
         warnings.warn("careful", HsisrWarning, stacklevel=1)
         warnings.warn("of a library", UserWarning, stacklevel=1)
     assert capsys.readouterr().err == ("warning: careful\n" if shown else "")
-
-
-def test_json_on_stdout_is_json(capsys: pytest.CaptureFixture[str]) -> None:
-    print_json({"a": (1, 2.5), "b": None})
-    assert json.loads(capsys.readouterr().out) == {"a": [1, 2.5], "b": None}
-
-
-def test_talk_has_no_colour_off_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    say("hello", color="red")
-    assert capsys.readouterr().err == "hello\n"
-
-
-def test_sigterm_unwinds_and_exits_143() -> None:
-    program = (
-        "import os, signal\n"
-        "from hsisr.cli.console import expected_errors\n"
-        "with expected_errors():\n"
-        "    try:\n"
-        "        os.kill(os.getpid(), signal.SIGTERM)\n"
-        "        signal.pause()\n"
-        "    finally:\n"
-        "        print('cleaned up')\n"
-    )
-    done = ended(program)
-    assert done.returncode == 143
-    assert done.stdout == "cleaned up\n"
-    assert done.stderr == "error: terminated; no half-made output was left behind\n"
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
@@ -159,16 +118,3 @@ def test_help_loads_neither_torch_nor_rasterio() -> None:
     assert done.returncode == 0
     assert "upscale" in done.stdout
     assert done.stdout.endswith("loaded: []\n")
-
-
-@pytest.mark.parametrize(("code", "words"), [(5, ""), (3, "late")])
-def test_where_resources_fail_nothing_is_said_after_the_error(code: int, words: str) -> None:
-    program = (
-        "import atexit, hsisr.cli.main as program\n"
-        f"def app(): raise SystemExit({code})\n"
-        "atexit.register(print, 'late')\n"
-        "program.app = app\n"
-        "program.program()\n"
-    )
-    done = ended(program)
-    assert (done.returncode, done.stdout.strip()) == (code, words)

@@ -35,38 +35,12 @@ def test_json_is_one_object_with_every_definition(files: tuple[Path, Path]) -> N
     assert set(found["per_band"][0]) == {"band", *found["per_band_definitions"]}
 
 
-def test_a_perfect_estimate_is_infinite_in_json(files: tuple[Path, Path]) -> None:
-    done = hsisr("evaluate", files[0], files[0], "--json", "--min", "mpsnr=90")
-    assert done.exit_code == 0
-    assert json.loads(done.stdout)["scores"]["mpsnr"] == "inf"
-
-
-def test_csv_is_plain_text(files: tuple[Path, Path]) -> None:
-    done = hsisr("evaluate", *files, "--csv", "--scale", 2)
-    assert [line.split(",")[0] for line in done.stdout.splitlines()][:2] == ["figure", "mpsnr"]
-
-
 def test_a_limit_that_fails_is_said_and_exits_1(files: tuple[Path, Path]) -> None:
     done = hsisr("evaluate", *files, "--min", "mpsnr=90", "--max", "sam=90")
     assert done.exit_code == 1
     assert done.stderr.startswith("error: mpsnr is ")
     assert done.stderr.endswith(", expected mpsnr >= 90\n")
     assert "mpsnr" in done.stdout
-
-
-def test_a_picture_in_the_way_is_no_verdict(files: tuple[Path, Path], tmp_path: Path) -> None:
-    (tmp_path / "map.png").write_bytes(b"mine")
-    done = hsisr("evaluate", *files, "--min", "mpsnr=1", "--picture", tmp_path / "map.png")
-    assert (done.exit_code, (tmp_path / "map.png").read_bytes()) == (2, b"mine")
-    assert "--overwrite" in done.stderr
-
-
-def test_an_undefined_figure_fails_its_limit(files: tuple[Path, Path]) -> None:
-    done = hsisr("evaluate", *files, "--max", "ergas=99")
-    assert done.exit_code == 1
-    assert "ergas is undefined (the ratio of the pixel sizes is not known; give --scale)" in (
-        done.stderr
-    )
 
 
 def test_degrading_then_comparing_with_the_source_agrees(files: tuple[Path, Path]) -> None:
@@ -107,23 +81,6 @@ def test_wrong_usage_is_one_line_and_exit_2(arguments: tuple[str, ...], words: s
     assert done.stderr.count("\n") == 1
 
 
-def test_bad_data_is_one_line_and_exit_3(files: tuple[Path, Path], tmp_path: Path) -> None:
-    other = write_tif(tmp_path / "other.tif", counts(4, 24, 16))
-    broken = tmp_path / "broken.tif"
-    broken.write_bytes(files[0].read_bytes()[:300])
-    for wrong in (other, broken, tmp_path / "missing.tif"):
-        done = hsisr("evaluate", files[0], wrong)
-        assert (done.exit_code, done.stdout) == (3, "")
-        assert wrong.name in done.stderr
-        assert done.stderr.count("\n") == 1
-
-
-def test_degrade_refuses_what_does_not_divide_with_exit_3(files: tuple[Path, Path]) -> None:
-    done = hsisr("degrade", files[0], "--scale", 5, "-o", files[0].with_name("lr.tif"))
-    assert done.exit_code == 3
-    assert "--crop keeps the first 20 x 15" in done.stderr
-
-
 def test_wald_scores_a_model_beside_plain_bicubic(files: tuple[Path, Path]) -> None:
     done = hsisr("evaluate", "--wald", files[0], "--model", "bicubic", "--scale", 2, "--json")
     assert done.exit_code == 0
@@ -134,21 +91,6 @@ def test_wald_scores_a_model_beside_plain_bicubic(files: tuple[Path, Path]) -> N
     for name in scores:  # older keys keep their meaning
         assert found["gain"][name] == scores[name] - plain[name]
         assert found["gain_over_baseline"][name] == scores[name] - drawn[name]
-
-
-def test_agreement_can_be_switched_off_for_the_model(files: tuple[Path, Path]) -> None:
-    words = ("evaluate", "--wald", files[0], "--model", "baseline", "--scale", 2, "--json")
-    on, off = (json.loads(hsisr(*words, *more).stdout) for more in ((), ("--no-consistency",)))
-    assert on["scores"] == on["baseline"]
-    assert off["scores"] == off["bicubic"]
-
-
-def test_wald_prints_the_gain_over_the_baseline(files: tuple[Path, Path]) -> None:
-    done = hsisr("evaluate", "--wald", files[0], "--model", "nearest", "--scale", 2)
-    assert done.stdout.splitlines()[0].split() == [
-        "figure", "unit", "nearest", "plain", "bicubic", "baseline",
-        "gain", "over", "baseline",
-    ]  # fmt: skip
 
 
 def test_evaluate_and_degrade_load_no_torch(files: tuple[Path, Path], tmp_path: Path) -> None:

@@ -1,21 +1,17 @@
 """Streams that are closed, full or read in part; text from files on its way to them."""
 
-import json
 import os
 import pty
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from hsisr.cli.progress import live_bars
-from hsisr.io.atomic import recover, short_name
+from hsisr.io.atomic import recover
 from hsisr.metrics.report import as_csv
-from hsisr.text import markdown_cell
 from tests.program import hsisr
 from tests.scenes import numbered, write_npy
 
@@ -62,11 +58,6 @@ def test_the_work_goes_on_whatever_becomes_of_the_streams(
     assert said == ([expected] if code else [])
 
 
-def test_a_failure_stays_the_verdict_when_stdout_is_full(folder: Path) -> None:
-    done = shell("hsisr info no-such.tif > /dev/full; echo code $?", folder)
-    assert done.stdout == "code 3\n"
-
-
 def test_a_terminal_that_is_closed_does_not_end_the_work(folder: Path) -> None:
     leader, follower = pty.openpty()
     run = subprocess.Popen(
@@ -84,19 +75,6 @@ def test_a_terminal_that_is_closed_does_not_end_the_work(folder: Path) -> None:
     os.kill(run.pid, signal.SIGHUP)
     assert run.wait(timeout=300) == 0
     assert len(list((folder / "hr").iterdir())) >= 5
-
-
-def test_a_name_or_folder_that_cannot_be_is_its_scenes_failure_alone(folder: Path) -> None:
-    long = "n" * 247
-    (folder / "lr" / "0.npy").rename(folder / "lr" / f"{long}.npy")
-    (folder / "lr" / "1.npy").rename(os.fsdecode(os.fsencode(folder / "lr") + b"/\xff.npy"))
-    done = shell(f"hsisr {UPSCALE} -f GTiff --json; echo $? >&2", folder)
-    found = json.loads(done.stdout)
-    assert len(found["results"]) + len(found["failed"]) == 5
-    assert len(found["results"]) >= 3
-    assert "not UTF-8" in str(found["failed"])
-    assert "bug" not in done.stderr
-    assert done.stderr.splitlines()[-1] == "1"
 
 
 ESCAPE = "x\x1b]0;PWNED\x07\x1b[2J"
@@ -124,26 +102,12 @@ def test_nothing_from_a_file_rewrites_the_terminal(tmp_path: Path) -> None:
     assert r"x\x1b]0;PWNED\x07\x1b[2J" in said.stdout
 
 
-def test_markup_in_a_name_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    with live_bars() as bars:
-        assert bars is not None
-        bars.add_task("[link=http://x]scene[/link]", total=1, count="[b]1", talk="[red]tiles")
-        columns: list[Any] = [bars.columns[0], *bars.columns[2:4]]
-        shown = [str(column(bars.tasks[0])) for column in columns]
-    assert shown == ["[link=http://x]scene[/link]", "[b]1", "[red]tiles"]
-
-
 @pytest.mark.parametrize(
     ("name", "cell"),
     [("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"), ("@SUM(1)", "'@SUM(1)"), ("-1.5", "-1.5")],
 )
 def test_no_cell_of_a_csv_is_a_formula(name: str, cell: str) -> None:
     assert as_csv(("scene",), [(name,), (-2,), ("a.tif",)]) == f"scene\n{cell}\n-2\na.tif"
-
-
-def test_a_markdown_cell_has_no_markup() -> None:
-    assert markdown_cell("a|b\n[x](javascript:1) <b>") == r"a\|b \[x\](javascript:1) \<b\>"
 
 
 def test_recovery_leaves_the_parts_of_other_outputs_alone(tmp_path: Path) -> None:
@@ -154,9 +118,3 @@ def test_recovery_leaves_the_parts_of_other_outputs_alone(tmp_path: Path) -> Non
     assert not own.exists()
     assert other.exists()
     assert len(list(tmp_path.iterdir())) == 2
-
-
-def test_long_names_that_begin_alike_have_hidden_names_of_their_own() -> None:
-    one, other = ("ü" * 120 + end for end in ("a.tif", "b.tif"))
-    assert short_name(one) != short_name(other)
-    assert len(os.fsencode(short_name(one))) <= 180

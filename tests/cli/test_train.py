@@ -84,15 +84,6 @@ def test_a_dataset_is_downloaded_trained_on_and_then_used_offline(
     assert weights[0] == weights[1]
 
 
-def test_a_dataset_that_cannot_be_had_is_told_in_one_line(pavia: Site, tmp_path: Path) -> None:
-    pavia.files.clear()
-    own = ["--data-dir", tmp_path / "data", "-o", tmp_path / "run"]
-    done = hsisr("train", "--dataset", "paviau", *own)
-    assert done.exit_code == 5
-    assert "by hand and put it at" in done.stderr
-    assert done.stderr.count("\n") == 1
-
-
 def test_ctrl_c_saves_and_the_same_command_with_resume_continues(scene: Path) -> None:
     out = scene.parent / "run"
     program = (
@@ -152,9 +143,3 @@ def test_mistakes_are_told_in_one_line(
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
     assert not list(tmp_path.rglob("*.safetensors"))
-
-
-def test_a_run_that_cannot_begin_leaves_nothing(tmp_path: Path) -> None:
-    done = hsisr("train", tmp_path / "no.tif", "-o", tmp_path / "run")
-    assert done.exit_code == 3
-    assert not (tmp_path / "run").exists()

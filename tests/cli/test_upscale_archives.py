@@ -7,7 +7,6 @@ import pytest
 
 from tests.commands.files import counts, write_tif
 from tests.program import hsisr
-from tests.stac_items import write_item
 
 
 @pytest.fixture
@@ -77,21 +76,3 @@ def test_a_broken_off_output_is_made_anew_and_a_strange_one_kept(scene: Path, ou
     assert [failed["source"] for failed in report["failed"]] == [str(scene.with_name("other.tif"))]
     assert hsisr(*command, "--overwrite").stdout == f"{strange}\n"
     assert hsisr(*command).stderr == "2 of 2 scenes finished already; left out\n"
-
-
-def test_a_list_that_names_nothing_is_one_line(out: Path) -> None:
-    done = hsisr("upscale", "--list", "-", "-o", out, stdin="# none\n")
-    assert (done.exit_code, done.stdout) == (3, "")
-    assert done.stderr == "error: the list on stdin names no scene, expected one path a line\n"
-    neither = hsisr("upscale", "-o", out)
-    assert neither.exit_code == 2
-    assert "found neither SCENE nor --list" in neither.stderr
-
-
-def test_a_stac_item_becomes_a_scene_and_an_item(tmp_path: Path, out: Path) -> None:
-    item = write_item(tmp_path / "stac")
-    done = hsisr("upscale", item, "-mnearest", "-s2", "--asset", "cube", "-o", out / "a.tif")
-    assert (done.exit_code, done.stderr.count("warning")) == (0, 0)
-    assert json.loads((out / "a.json").read_text())["properties"]["gsd"] == 15
-    hsisr("upscale", item, "-mnearest", "-s2", "--no-stac", "-o", out / "b.tif")
-    assert sorted(path.name for path in out.iterdir()) == ["a.json", "a.tif", "b.tif"]

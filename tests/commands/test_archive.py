@@ -1,8 +1,6 @@
 """Which scenes a run does: lists, shards, names of outputs."""
 
-import io
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,11 +53,6 @@ def test_a_list_has_blank_lines_comments_and_spaces() -> None:
     assert os.fsencode(found[2]) == b"in/\xe9.tif"
 
 
-def test_a_list_may_come_from_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"in/a.tif\n")))
-    assert read_list(Path("-")) == [Path("in/a.tif")]
-
-
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -75,20 +68,10 @@ def test_a_list_that_is_none_is_refused(content: bytes | None, words: str) -> No
         select(Wanted(list=Path("l"), output=Path("out")), X4)
 
 
-def test_neither_scenes_nor_a_list_are_refused() -> None:
-    with pytest.raises(UsageError, match="found neither SCENE nor --list"):
-        Wanted(output=Path("out"))
-
-
 def test_listed_scenes_and_named_ones_are_done_once_each() -> None:
     selection = chosen("in/b.tif", listed="in/a.tif\n./in/b.tif\nin\n")
     assert outputs(selection) == ["b_x4.tif", "a_x4.tif", "c_x4.tif"]
     assert (selection.total, selection.in_folder, selection.shard) == (3, True, None)
-
-
-def test_one_listed_scene_goes_to_a_folder_as_many_would() -> None:
-    assert chosen(listed="in/a.tif").in_folder
-    assert not chosen("in/a.tif").in_folder
 
 
 @pytest.mark.parametrize(
@@ -112,17 +95,6 @@ def test_a_path_that_stands_for_no_scene_is_a_failure_of_its_own(source: str, wo
     assert isinstance(last, Work)
 
 
-def test_a_name_that_gdal_cannot_take_is_a_failure_of_its_own() -> None:
-    try:
-        Path(os.fsdecode(b"in/d\xe9.tif")).touch()
-    except OSError:
-        pytest.skip("this file system takes no such names")
-    *others, failed = chosen("in").entries
-    assert len(others) == 3
-    assert isinstance(failed, Failure)
-    assert "the name is not UTF-8, which GDAL expects; rename it" in str(failed.error)
-
-
 def test_outputs_are_named_after_their_scenes_in_their_own_formats() -> None:
     write_envi(Path("in/d.hdr"), numbered())
     write_image_folder(Path("cave.v1"), numbered())
@@ -139,17 +111,6 @@ def test_two_scenes_with_one_output_are_refused_in_every_shard(shard: str | None
     Path("in/a.tif").rename("too/c.tif")
     with pytest.raises(UsageError, match=r"would both become out/c_x4\.tif; upscale them one by"):
         chosen("in", "too", shard=shard)
-
-
-def test_outputs_never_go_to_a_folder_of_inputs() -> None:
-    with pytest.raises(UsageError, match="in is also the folder of the input scenes"):
-        select(Wanted(sources=[Path("in")], output=Path("in/../in")), X4)
-
-
-def test_a_file_cannot_take_several_outputs() -> None:
-    Path("out").touch()
-    with pytest.raises(UsageError, match="out is a file; several scenes need a folder"):
-        chosen("in")
 
 
 @given(
@@ -175,11 +136,6 @@ def test_shards_do_not_depend_on_the_order_of_the_list_nor_on_outputs() -> None:
     ]
 
 
-def test_a_shard_may_be_empty() -> None:
-    selection = chosen("in", shard="4/4")
-    assert (selection.entries, selection.total) == ((), 3)
-
-
 @pytest.mark.parametrize(
     "text",
     ["0/4", "5/4", "1/0", "1", "1/", "/4", "a/b", "-1/4", "1/4/2", "1.0/4", "", "²/4", "9" * 30],
@@ -203,13 +159,6 @@ def test_every_task_of_a_job_array_has_a_shard(tasks: Sequence[int], first: int,
     assert shards == [Shard(number, 8) for number in range(1, 9)]
 
 
-def test_outside_of_a_job_array_there_is_no_shard() -> None:
-    assert shard_of_job({}) is None
-    assert shard_of_job(job(ID=3)) is None
-    assert shard_of_job(job(COUNT=3, MIN=1)) is None
-    assert shard_of_job(job(ID=2, COUNT=3)) == Shard(2, 3)
-
-
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
@@ -226,32 +175,3 @@ def test_a_job_array_with_gaps_is_refused_in_every_task(
 ) -> None:
     with pytest.raises(UsageError, match=words):
         select(Wanted(sources=[Path("in")], output=Path("out")), X4, variables)
-
-
-def test_a_job_array_shares_several_scenes_unless_told_otherwise() -> None:
-    environment = job(ID=0, COUNT=2, MIN=0, MAX=1, STEP=1)
-
-    def total(shard: str | None = None, *sources: str, listed: str | None = None) -> int:
-        if listed is not None:
-            Path("l").write_text(listed)
-        wanted = Wanted(
-            sources=[Path(source) for source in sources],
-            list=None if listed is None else Path("l"),
-            output=Path("out"),
-            shard=shard,
-        )
-        return len(select(wanted, X4, environment).entries)
-
-    Path("out").mkdir()
-    assert total(None, "in") == 2
-    assert total("1/1", "in") == 3
-    assert total(None, "in/a.tif") == 1
-    assert total(None, listed="in/a.tif") == 1
-    environment |= job(ID=1)
-    assert total(None, "in/a.tif") == 1  # one scene is this task's own
-    assert total(None, listed="in/a.tif") == 0  # a list is shared
-
-
-def test_an_asset_needs_an_item() -> None:
-    with pytest.raises(UsageError, match="--asset cube has no meaning without a STAC Item"):
-        select(Wanted(sources=[Path("in")], output=Path("out"), asset="cube"), X4)

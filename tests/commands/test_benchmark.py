@@ -14,7 +14,7 @@ from hsisr.benchmark import runs
 from hsisr.benchmark.run import BenchmarkOptions, BenchmarkResult, benchmark
 from hsisr.commands.train import TrainOptions, TrainResult, train
 from hsisr.commands.wald import WaldOptions, evaluate_by_wald
-from hsisr.errors import HsisrError, OutputExistsError, UsageError, WeightsError
+from hsisr.errors import HsisrError, UsageError
 from tests.commands.files import write_tif
 from tests.commands.test_train import smooth
 
@@ -94,19 +94,6 @@ def test_scores_are_those_of_evaluate(folder: Path, done: BenchmarkResult) -> No
     assert second["dacn"] == pytest.approx(dict(papers.scores.values))
 
 
-def test_the_summary_is_mean_and_spread_over_seeds(done: BenchmarkResult) -> None:
-    base, first, second = (row["figures"]["hsisr"]["mpsnr"] for row in headline(done))
-    edsr = next(
-        row
-        for row in done.facts["summary"]["hsisr"]
-        if row["agreement"] and row["method"] == "edsr"
-    )
-    assert edsr["figures"]["mpsnr"]["mean"] == pytest.approx((first + second) / 2)
-    assert edsr["figures"]["mpsnr"]["deviation"] == pytest.approx(abs(first - second) / 2**0.5)
-    assert edsr["figures"]["mpsnr"]["n"] == 2
-    assert edsr["gain_db"] == pytest.approx((first + second) / 2 - base)
-
-
 def test_the_rate_is_the_best_of_a_sweep_on_training_scenes(folder: Path, tmp_path: Path) -> None:
     own = options(folder, seeds=1, rates=(1e-3, 1e-30), out=tmp_path / "report")
     result = benchmark(own)
@@ -114,19 +101,6 @@ def test_the_rate_is_the_best_of_a_sweep_on_training_scenes(folder: Path, tmp_pa
     scores = json.loads(swept.read_text())["facts"]["validation_db"]
     best = max(scores, key=lambda rate: scores[rate])
     assert f"learning_rate={best}" in result.facts["trainings"][0]["settings"]
-
-
-def test_the_report_says_what_was_done_where(done: BenchmarkResult) -> None:
-    facts = json.loads((done.out / "report.json").read_text())
-    assert facts["command"] == "hsisr benchmark --scenes judges.tif"
-    assert facts["courses"][0]["train"][0][0] == "teaches.tif"
-    assert {"cores", "torch", "hsisr", "python", "system"} <= facts["environment"].keys()
-    training = facts["trainings"][0]
-    assert (training["ending"], training["steps"]) == ("finished", 2)
-    assert "--set distance=l1" in training["command"]
-    text = (done.out / "report.md").read_text()
-    assert "| paviac | 20,736 | 8,064 | 38.9 % |" in text
-    assert "hsisr train" in text.split("## Command")[1]
 
 
 class Page(HTMLParser):
@@ -167,17 +141,6 @@ def test_what_is_finished_is_not_done_again(
     again = benchmark(options(folder, resume=True))
     assert again.failures == []
     assert again.facts["scores"] == done.facts["scores"]
-
-
-def test_another_setting_is_another_training(
-    folder: Path, done: BenchmarkResult, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runs, "train", never)
-    for change in ({"settings": (*SMALL, "learning_rate=2e-3")}, {"budget": 7.0}, {"seeds": 3}):
-        result = benchmark(options(folder, resume=True, **change))
-        assert result.failures[-1]["error"].startswith("trained")
-    assert done.facts["failures"] == []
-    benchmark(options(folder, resume=True))  # leaves the report as it was
 
 
 def test_a_changed_scene_is_judged_again(done: BenchmarkResult, tmp_path: Path) -> None:
@@ -224,25 +187,6 @@ def test_a_stopped_training_reports_nothing_and_goes_on_later(
     stop = False
     assert benchmark(replace(own, resume=True)).failures == []
     assert [one.resume for one in asked] == [False, True]
-
-
-def test_an_old_report_needs_resume_or_overwrite(folder: Path, tmp_path: Path) -> None:
-    own = options(folder, methods=("bicubic",), out=tmp_path / "report")
-    benchmark(own)
-    with pytest.raises(OutputExistsError, match="--resume fills what is missing, --overwrite"):
-        benchmark(own)
-    (tmp_path / "report" / "notes.txt").write_text("mine")
-    benchmark(replace(own, overwrite=True))
-    assert (tmp_path / "report" / "notes.txt").exists()
-
-
-def test_weights_of_another_network_are_refused(folder: Path, done: BenchmarkResult) -> None:
-    weights = f"dacn={done.out / 'cells' / done.facts['trainings'][0]['weights']}"
-    own = options(folder, methods=("dacn",), weights=(weights,), out=folder / "other")
-    with pytest.raises(WeightsError, match="is a edsr, found --weights dacn="):
-        benchmark(own)
-    with pytest.raises(UsageError, match="dacn is not among the methods compared"):
-        benchmark(replace(own, methods=("edsr",), resume=True))
 
 
 @pytest.mark.parametrize(

@@ -13,15 +13,13 @@ import torch
 from hsisr.benchmark.methods import AUTHORS, all_methods, method_named
 from hsisr.benchmark.options import BenchmarkOptions
 from hsisr.benchmark.pictures import scene_maps
-from hsisr.benchmark.run import resolved
-from hsisr.benchmark.runs import Run, planned_runs, recipe_of, train_options
+from hsisr.benchmark.runs import Run, recipe_of, train_options
 from hsisr.benchmark.speed import network_cost as cost
 from hsisr.benchmark.speed.network_cost import measured
 from hsisr.benchmark.speed.plain import PlainDacn
-from hsisr.benchmark.splits import TrainTestSplit, courses, cut_part, leaks
+from hsisr.benchmark.splits import TrainTestSplit, courses, leaks
 from hsisr.benchmark.summary import Spread, curves, figures_over_seeds, pairs, summaries
-from hsisr.benchmark.tables import Table, published, published_table
-from hsisr.datasets.splits import PUBLISHED_TESTS, disjoint_split, overlap_px
+from hsisr.datasets.splits import overlap_px
 from hsisr.errors import UsageError
 from hsisr.io.open import open_scene
 from hsisr.models import dacn
@@ -65,26 +63,6 @@ def test_the_registry_is_all_in_it_and_losses_name_networks_that_exist() -> None
         method_named("edsrr")
 
 
-def test_variants_of_dacn_are_those_of_table_1() -> None:
-    found = {
-        name: (recipe.group_size, recipe.network, recipe.spatial, recipe.spectral)
-        for name in all_methods()
-        if name.startswith("dacn") and name not in ("dacn-any", "dacn-equivariant")
-        for recipe in [recipe_of(run_of(name), replace(SCENES, recipe="authors"), bands=103)]
-    }
-    assert found == {
-        "dacn": (0, {}, 1.0, 1.0),
-        "dacn-no-grouping": (103, {}, 1.0, 1.0),
-        "dacn-group-16": (16, {}, 1.0, 1.0),
-        "dacn-group-48": (48, {}, 1.0, 1.0),
-        "dacn-no-self-attention": (0, {"self_attention": False}, 1.0, 1.0),
-        "dacn-no-channel-attention": (0, {"channel_attention": False}, 1.0, 1.0),
-        "dacn-no-custom-loss": (0, {}, 0.0, 0.0),
-    }
-    one = described("dacn", 4, recipe_of(run_of("dacn-no-grouping"), SCENES, bands=103))
-    assert build(one).output.out_channels == 103  # type: ignore[union-attr]
-
-
 def test_the_published_protocol_is_the_notebooks() -> None:
     published_one = BenchmarkOptions(datasets=("paviau",), protocol="dacn-published")
     recipe = recipe_of(run_of("dacn", 4, "paviau"), published_one, bands=103)
@@ -123,18 +101,6 @@ def test_options_that_cannot_be_are_refused(changes: dict[str, object], message:
         replace(SCENES, **changes)  # type: ignore[arg-type]
 
 
-def test_a_table_brings_its_methods_and_bicubic_comes_first() -> None:
-    first = resolved(replace(SCENES, table=1))
-    assert first.scales == (4,)
-    assert first.methods[:3] == ("bicubic", "linear", "dacn")
-    assert "dacn-group-16" in first.methods
-    second = resolved(replace(SCENES, table=2))
-    assert second.scales == (2, 4, 8)
-    assert "edsr" in second.methods
-    assert "dacn-group-16" not in second.methods
-    assert resolved(SCENES).methods == tuple(all_methods())
-
-
 def test_a_scene_never_teaches_and_judges(tmp_path: Path) -> None:
     one = write_tif(tmp_path / "one.tif", counts(4, 16, 16))
     copy = tmp_path / "copy.tif"
@@ -145,70 +111,12 @@ def test_a_scene_never_teaches_and_judges(tmp_path: Path) -> None:
             courses(own, tmp_path / "parts")
 
 
-def test_a_part_holds_the_pixels_of_its_window(tmp_path: Path) -> None:
-    cube = counts(5, 20, 16)
-    whole = write_tif(tmp_path / "whole.tif", cube)
-    part = cut_part(whole, Window(4, 2, 10, 9), tmp_path / "parts" / "part.tif")
-    with open_scene(part) as scene:
-        np.testing.assert_array_equal(scene.read().values, cube[:, 4:14, 2:11])
-        metadata = scene.metadata
-    assert list(metadata.spectral_axis.wavelengths_nm or ()) == [400, 410, 420, 430, 440]
-    assert metadata.georeference.transform is None
-
-
-def test_smoke_parts_of_the_sample_do_not_touch(tmp_path: Path) -> None:
-    (course,) = courses(BenchmarkOptions(smoke=True), tmp_path)
-    shapes = []
-    for path in (*course.train, *course.judges):
-        with open_scene(path) as scene:
-            shapes.append(scene.metadata.shape)
-    assert shapes == [(200, 40, 60), (200, 20, 60)]
-
-
-@pytest.mark.parametrize("name", [*PUBLISHED_TESTS, "elsewhere"])
-def test_parts_of_a_dataset_are_apart(name: str) -> None:
-    (rows, cols), _ = PUBLISHED_TESTS.get(name, ((145, 120), None))
-    split = disjoint_split(name, rows, cols)
-    assert overlap_px(split.training[0], split.test[0]) == 0
-    assert split.leak_px == 0
-    if name in PUBLISHED_TESTS:
-        assert split.test[0] == PUBLISHED_TESTS[name][1]
-
-
 def test_the_leak_is_what_the_windows_share() -> None:
     for leak in leaks():
         test = Window(*leak["test"])
         shared = sum(overlap_px(test, Window(*w)) for w in leak["training"])  # disjoint patches
         assert leak["leak_px"] == shared
     assert [leak["leak_px"] for leak in leaks()] == [0, 56 * 144]
-
-
-def test_published_figures_are_complete_and_name_methods() -> None:
-    tables = published()
-    assert len(tables["table1"]) == 9
-    assert len(tables["table2"]) == 2 * 3 * 9
-    assert len({(r["scale"], r["method"], r["dataset"]) for r in tables["table2"]}) == 54
-
-
-def test_published_figures_stand_apart_from_measured_ones() -> None:
-    rows = {row[:3]: row[3:] for row in published_table().rows}
-    assert rows["PaviaU", "x4", "DACN"] == (
-        "30.67",
-        "0.8015",
-        "4.574",
-        "0.9040",
-        "6.015",
-        "0.02948",
-    )
-    assert rows["PaviaC", "x8", "VDSR"] == ("24.80", "0.4944", "7.588", "-", "-", "-")
-
-
-def test_a_method_may_have_seeds_of_its_own() -> None:
-    course = TrainTestSplit(name="scenes", train=(Path("a.tif"),), judges=(Path("b.tif"),))
-    own = replace(SCENES, own_seeds={"dacn": 3})
-    methods = [method_named(name) for name in ("bicubic", "edsr", "dacn")]
-    runs = [(run.method.name, run.seed) for run in planned_runs(methods, course, (4,), own)]
-    assert runs == [("bicubic", 0), ("edsr", 0), ("dacn", 0), ("dacn", 1), ("dacn", 2)]
 
 
 def score(method: str, scene: str, mpsnr: float | str, seed: int = 0, **way: object) -> Any:
@@ -278,12 +186,6 @@ def test_pairs_are_compared_scene_by_scene() -> None:
     assert -0.22 < low < -0.2 < high < -0.18
 
 
-def test_few_scenes_decide_nothing() -> None:
-    rows = [score(m, f"s{n}", 20.0 + gain) for m, gain in (("a", 0), ("b", 1)) for n in range(3)]
-    (found,) = pairs(rows)
-    assert (found["mean_db"], found["interval_db"], found["excludes_zero"]) == (-1, None, False)
-
-
 @torch.no_grad()
 def test_the_linear_upsampler_finds_the_filters_that_made_its_pairs() -> None:
     descriptor = descriptor_for("linear", 2)
@@ -293,12 +195,6 @@ def test_the_linear_upsampler_finds_the_filters_that_made_its_pairs() -> None:
     found = fitted_linear(descriptor, [(lr, hr)])
     own, expected = (network.state_dict()["output.weight"] for network in (found, made))
     torch.testing.assert_close(own, expected, rtol=0, atol=1e-3)
-
-
-def test_a_cell_with_a_bar_does_not_break_the_table() -> None:
-    text = Table(title="t", header=("a", "b"), rows=(("x|y", "1"),)).as_markdown()
-    assert text.splitlines()[-1] == r"| x\|y | 1 |"
-    assert text.splitlines()[-2] == "| --- | ---: |"
 
 
 def test_maps_show_the_errors_and_the_ranked_pixels(tmp_path: Path) -> None:
@@ -319,13 +215,6 @@ def test_maps_show_the_errors_and_the_ranked_pixels(tmp_path: Path) -> None:
     np.testing.assert_array_equal(maps.truth_spectra[2], cube[:, 3, 4])
     maps.save(tmp_path / "maps.npz")
     assert np.array_equal(type(maps).load(tmp_path / "maps.npz").rgb, maps.rgb)
-
-
-@pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
-def test_operations_of_every_network_can_be_counted(arch: str) -> None:
-    network = build(descriptor_for(arch, 2)).eval().requires_grad_(False)
-    counted = cost.operations(network, torch.rand(1, 32, 8, 8), torch.zeros(1, 32, 1, 1))
-    assert counted > 10**5
 
 
 def test_the_cost_of_dacn_is_as_published(monkeypatch: pytest.MonkeyPatch) -> None:

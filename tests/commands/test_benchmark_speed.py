@@ -1,7 +1,5 @@
 """`benchmark --speed`: every row is there, ratios fit the figures they are made of."""
 
-import json
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,15 +12,12 @@ import torch
 from hsisr.benchmark.speed.options import SpeedOptions
 from hsisr.benchmark.speed.plain import PlainDacn, upscaled_in_a_loop
 from hsisr.benchmark.speed.rates import operations_of_product
-from hsisr.benchmark.speed.report import speed_page
 from hsisr.benchmark.speed.run import benchmark_speed
 from hsisr.benchmark.speed.scenes import write_smooth_scene
 from hsisr.benchmark.speed.stages import StageClock
 from hsisr.benchmark.speed.tile_speed import OURS, PLAIN, lively_dacn
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
-from hsisr.errors import OutputExistsError, UsageError
-from tests.program import hsisr
 
 
 @pytest.fixture(scope="module")
@@ -74,33 +69,6 @@ def test_the_scene_is_upscaled_by_every_model_to_both_formats(facts: dict[str, A
     for row in facts["scenes"]:
         assert row["naive_takes_times"] == pytest.approx(naive / row["seconds"])
         assert 0 < row["stages"]["network"] < row["seconds"]
-
-
-def test_the_files_hold_what_was_found_and_nothing_else_is_left(
-    facts: dict[str, Any], place: Path
-) -> None:
-    assert sorted(path.name for path in place.iterdir()) == ["speed.json", "speed.md"]
-    assert json.loads((place / "speed.json").read_text()) == facts
-    page = (place / "speed.md").read_text()
-    assert page == speed_page(facts)
-    assert re.search(r"\| threads \| 1 \|", page)
-    with pytest.raises(OutputExistsError, match=r"speed\.json exists; --overwrite replaces it"):
-        benchmark_speed(SpeedOptions(smoke=True, out=place))
-
-
-def test_impossible_options_are_refused() -> None:
-    with pytest.raises(UsageError, match="scale 3: expected 2, 4 or 8; threads 0: expected at"):
-        SpeedOptions(scales=(3,), threads=0)
-
-
-def test_options_of_a_comparison_are_refused_in_one_line(tmp_path: Path) -> None:
-    arguments = ("--methods", "edsr", "--seeds", "2", "-o", str(tmp_path / "report"))
-    done = hsisr("benchmark", "--speed", *arguments)
-    assert done.exit_code == 2
-    assert done.stderr == (
-        "error: found --speed with --methods, --seeds; --speed compares no scores, leave them out\n"
-    )
-    assert not (tmp_path / "report").exists()
 
 
 def test_the_operations_of_a_product_are_read_from_its_name() -> None:

@@ -5,10 +5,9 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,20 +19,16 @@ import rasterio
 import torch
 from distributed import Client
 
-from hsisr.commands.archive import Failure, Selection, Work
-from hsisr.commands.batch import Done, upscale_all
 from hsisr.commands.cluster import connection
-from hsisr.commands.cluster.strips import Orders, compute_run, cut_runs
+from hsisr.commands.cluster.strips import Orders, compute_run
 from hsisr.commands.cluster.tasks import WorkerContext
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, InputDataError, ResourceError, UsageError, WeightsError
 from hsisr.io.geotiff.gdal_env import gdal_env
-from hsisr.io.paths import scene_path
 from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
 from hsisr.weights import save_weights
 from tests.conftest import PROJECT
-from tests.io.serving_ranges import serving
 from tests.program import hsisr
 from tests.scenes import numbered, write_geotiff
 
@@ -273,20 +268,6 @@ def test_an_interrupted_command_stops_the_workers_and_a_scheduler_can_go_on(
     assert (*contents(output), result.moved_values) == unbroken
 
 
-def test_an_interpolation_too_of_a_remote_scene_and_processes_of_this_machine(
-    scene: Path, options: UpscaleOptions, tmp_path: Path
-) -> None:
-    bicubic = replace(options, model="bicubic", tile=16)
-    with serving(scene.parent) as url:
-        remote = scene_path(f"{url}/{scene.name}")
-        upscale(remote, tmp_path / "one.tif", bicubic)
-        environment = dict(os.environ)
-        upscale(remote, tmp_path / "two.tif", on("local:1", bicubic))
-    assert dict(os.environ) == environment
-    assert contents(tmp_path / "two.tif") == contents(tmp_path / "one.tif")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.tif", "two.tif"]
-
-
 def test_the_scenes_of_an_archive_and_one_that_fails(
     cluster: Cluster, scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,51 +286,6 @@ def test_the_scenes_of_an_archive_and_one_that_fails(
     upscale(scene, "whole.tif", UpscaleOptions(scale=2, model="nearest"))
     for name in ("a", "b"):
         assert contents(Path("out", f"{name}_x2.tif")) == contents(Path("whole.tif"))
-
-
-def chosen(pairs: Sequence[tuple[Path, Path]]) -> Selection:
-    works = tuple(Work(source, source, output) for source, output in pairs)
-    return Selection(entries=works, total=len(works), shard=None, in_folder=False)
-
-
-def test_a_worker_killed_over_a_scene_of_an_archive_is_replaced_by_another(
-    cluster: Cluster,
-    scene: Path,
-    options: UpscaleOptions,
-    unbroken: tuple[Any, ...],
-    tmp_path: Path,
-) -> None:
-    cluster.have_workers(2)
-    pids, outputs = cluster.pids(), [tmp_path / "a.tif", tmp_path / "b.tif"]
-
-    def kill_one() -> None:
-        wait_until(lambda: len(list(tmp_path.glob(".a.tif.unfinished/strips*/[!.]*"))) > 1)
-        cluster.kill(pids[cluster.one_busy()])
-
-    killer = threading.Thread(target=kill_one)
-    killer.start()
-    pairs = [(scene, output) for output in outputs]
-    outcomes = list(upscale_all(chosen(pairs), on(cluster.address, options)))
-    killer.join()
-    assert [type(outcome) for outcome in outcomes] == [Done, Done]
-    assert [contents(output) for output in outputs] == [unbroken[:2]] * 2
-    assert sorted(tmp_path.iterdir()) == outputs
-
-
-def test_a_worker_of_another_version_is_refused(
-    cluster: Cluster,
-    scene: Path,
-    options: UpscaleOptions,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    cluster.have_workers(1)
-    monkeypatch.setattr(connection, "_version_here", lambda _: "99")
-    with pytest.raises(
-        ResourceError, match=r"has hsisr .*, the command hsisr 99; install hsisr 99"
-    ):
-        upscale(scene, tmp_path / "out.tif", on(cluster.address, options))
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("address", ["here", "local:0", "local:x", "tcp://host", "foo://host:1"])
@@ -372,13 +308,6 @@ def test_addresses_where_no_scheduler_answers(
             assert done.stderr.startswith(f"error: no Dask scheduler at {address}")
             assert len(done.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
-
-
-def test_keys_that_are_not_there_are_missed_in_one_line(
-    scene: Path, options: UpscaleOptions, tmp_path: Path
-) -> None:
-    with pytest.raises(ResourceError, match=r"tls://127.0.0.1:9 needs TLS keys"):
-        upscale(scene, tmp_path / "out.tif", on("tls://127.0.0.1:9", options))
 
 
 class Alone:
@@ -429,24 +358,3 @@ def test_a_worker_that_would_make_something_else_is_refused(
     with pytest.raises(error, match=words):
         upscale(scene, tmp_path / "out.tif", on("tcp://alone:1", options))
     assert list(tmp_path.iterdir()) == []
-
-
-def test_every_strip_is_in_one_task_and_all_workers_have_work() -> None:
-    strips = [(panel, row) for panel in range(3) for row in range(29) if (panel, row) != (1, 7)]
-    for workers in (1, 2, 5, 40):
-        tasks = cut_runs(strips, workers)
-        assert sorted(strip for task in tasks for strip in task) == strips
-        assert max(len(task) for task in tasks) <= min(16, -(-len(strips) // workers))
-        for task in tasks:
-            assert {panel for panel, _ in task} == {task[0][0]}
-            assert [row for _, row in task] == list(range(task[0][1], task[-1][1] + 1))
-
-
-def test_a_failure_of_a_scene_is_not_one_of_the_archive(tmp_path: Path) -> None:
-    pairs = [(tmp_path / "a.tif", tmp_path / "x.tif"), (tmp_path / "b.tif", tmp_path / "y.tif")]
-    options = UpscaleOptions(scheduler="tcp://127.0.0.1:9", quicklook=tmp_path / "one.png")
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("hsisr.commands.cluster.scenes.upscale_scenes", lambda *_: iter(()))
-        outcomes = list(upscale_all(chosen(pairs), options))
-    assert all(isinstance(outcome, Failure) for outcome in outcomes)
-    assert len(outcomes) == 2

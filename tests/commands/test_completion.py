@@ -7,7 +7,6 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import fields, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ import rasterio
 
 from hsisr.commands.archive import Failure, Wanted, select
 from hsisr.commands.batch import Done, Outcome, Skipped, upscale_all
-from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions, declared
 from hsisr.errors import HsisrWarning, OutputExistsError
 from hsisr.resume.record import read_record, record_path
@@ -79,11 +77,6 @@ def assert_kept(outcome: Outcome, output: Path, before: bytes, reason: str) -> N
     assert output.read_bytes() == before
 
 
-def assert_whole(output: Path) -> None:
-    with rasterio.open(output) as hr:
-        assert hr.read().shape == (3, 40, 32)
-
-
 def test_what_is_not_there_is_made_and_recorded(scene: Path, out: Path) -> None:
     output = made(scene, out)
     record = read_record(output)
@@ -99,12 +92,6 @@ def test_what_the_record_confirms_is_left_out(scene: Path, out: Path) -> None:
     before = made(scene, out).stat()
     assert_left_out(once(scene, out), "recorded as complete")
     assert (out / "a_x2.tif").stat().st_mtime_ns == before.st_mtime_ns
-
-
-def test_a_record_moves_with_its_folder(scene: Path, out: Path) -> None:
-    made(scene, out)
-    moved = out.rename(out.with_name("elsewhere"))
-    assert_left_out(once(scene, moved), "recorded as complete")
 
 
 @pytest.mark.parametrize(
@@ -129,16 +116,6 @@ def test_a_recorded_output_that_is_broken_off_is_made_anew_and_that_is_said(
     assert (out / name).stat().st_size == pytest.approx(size, abs=64)
     assert_left_out(once(scene, out, options), "recorded as complete")
     assert output.exists()
-
-
-@pytest.mark.parametrize("name", ["a_x2.hdr", "a_x2.img"])
-def test_a_pair_of_which_one_file_is_gone_is_made_anew(scene: Path, out: Path, name: str) -> None:
-    options = replace(BICUBIC, format="ENVI")
-    made(scene, out, options)
-    (out / name).unlink()
-    with pytest.warns(HsisrWarning, match="is broken off"):
-        assert isinstance(once(scene, out, options), Done)
-    assert (out / name).exists()
 
 
 def test_the_output_of_another_input_is_kept(scene: Path, out: Path) -> None:
@@ -170,12 +147,6 @@ def test_what_other_options_or_weights_made_is_kept(
     before = output.read_bytes()
     asked = replace(BICUBIC, **change)
     assert_kept(once(scene, out, asked), output, before, f"was made {reason}")
-
-
-def test_options_that_change_no_number_do_not_matter(scene: Path, out: Path) -> None:
-    made(scene, out)
-    asked = replace(BICUBIC, threads=1, device="cpu", batch_size=3, format="GTiff")
-    assert_left_out(once(scene, out, asked), "recorded as complete")
 
 
 def test_every_option_is_known_to_matter_or_not() -> None:
@@ -228,17 +199,6 @@ def test_what_was_changed_since_is_kept(
     assert_kept(once(scene, out), output, before, "has changed since it was made")
 
 
-def test_what_a_later_run_made_without_a_record_is_judged_by_its_tags(
-    scene: Path, out: Path
-) -> None:
-    output = made(scene, out)
-    path = record_path(output)
-    earlier = (datetime.now(UTC) - timedelta(minutes=5)).isoformat(timespec="seconds")
-    path.write_text(json.dumps({**json.loads(path.read_text()), "created": earlier}))
-    upscale(scene, output, replace(BICUBIC, overwrite=True))
-    assert_left_out(once(scene, out), "complete by its own tags")
-
-
 @pytest.mark.parametrize("file_format", ["GTiff", "COG", "ENVI", "MAT"])
 def test_without_a_record_the_tags_of_a_whole_output_are_believed(
     scene: Path, out: Path, file_format: str
@@ -246,16 +206,6 @@ def test_without_a_record_the_tags_of_a_whole_output_are_believed(
     options = replace(BICUBIC, format=file_format)
     forget(made(scene, out, options))
     assert_left_out(once(scene, out, options), "complete by its own tags")
-
-
-@pytest.mark.parametrize(
-    "content",
-    ["", "{", "[]", "7", '{"record": 2}', '{"record": 1}', "[" * 100_000, " " * (2**20 + 1)],
-)
-def test_a_record_that_cannot_be_read_is_none(scene: Path, out: Path, content: str) -> None:
-    output = made(scene, out)
-    record_path(output).write_text(content)
-    assert_left_out(once(scene, out), "complete by its own tags")
 
 
 @pytest.mark.parametrize(
@@ -303,37 +253,6 @@ def test_without_a_record_what_cannot_be_read_to_its_end_is_kept(
     reason = "has no record and cannot be read to its end"
     assert_kept(once(wide, out, options), output, before, reason)
     assert isinstance(once(wide, out, replace(options, overwrite=True)), Done)
-
-
-def test_what_hsisr_did_not_make_is_kept(scene: Path, out: Path) -> None:
-    output = write_tif(out / "a_x2.tif", counts(3, 40, 32))
-    before = output.read_bytes()
-    assert_kept(once(scene, out), output, before, "was not made by hsisr upscale")
-    assert isinstance(once(scene, out, replace(BICUBIC, overwrite=True)), Done)
-    assert_whole(output)
-
-
-def test_a_single_output_has_no_record_and_is_left_out_by_its_tags(scene: Path, out: Path) -> None:
-    assert isinstance(once(scene, out / "b.tif"), Done)
-    assert sorted(path.name for path in out.iterdir()) == ["b.tif"]
-    assert_left_out(once(scene, out / "b.tif"), "complete by its own tags")
-
-
-def test_both_files_of_an_envi_input_are_looked_at(scene: Path, out: Path, tmp_path: Path) -> None:
-    source = tmp_path / "pair.hdr"
-    upscale(scene, source, BICUBIC)
-    made(source, out)
-    assert_left_out(once(source, out), "recorded as complete")
-    os.utime(source.with_suffix(".img"), (1e9, 1e9))
-    assert isinstance(once(source, out), Failure)
-
-
-def test_a_record_that_cannot_be_written_is_said_and_no_more(scene: Path, out: Path) -> None:
-    (out / ".hsisr").write_text("in the way")
-    with pytest.warns(HsisrWarning, match=r"a_x2.tif has no record: cannot write"):
-        output = made(scene, out)
-    assert_whole(output)
-    assert_left_out(once(scene, out), "complete by its own tags")
 
 
 def test_a_plan_says_what_would_be_left_out_and_writes_nothing(scene: Path, out: Path) -> None:

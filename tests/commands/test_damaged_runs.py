@@ -13,18 +13,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from hsisr.benchmark.cells import Cell, Cells
 from hsisr.cli.console import expected_errors
 from hsisr.commands import wald
-from hsisr.commands.archive import Wanted, select
-from hsisr.engine.options import UpscaleOptions
-from hsisr.errors import HsisrWarning, InputDataError, OutputExistsError, UsageError
+from hsisr.errors import InputDataError, OutputExistsError
 from hsisr.io.paths import RemotePath, scene_path
 from hsisr.resume.lock import alone_in
-from hsisr.training.recipe import Recipe, recipe_named
-from hsisr.training.reporting import draw_curve
 from hsisr.training.state import Progress, Record, TrainingState, load_state, save_state
-from tests.scenes import numbered, write_npy
 
 DEEP = "[" * 100_000 + "]" * 100_000
 RECORD = Record(
@@ -81,35 +75,6 @@ def test_a_state_with_wrong_content_is_bad_input(state: Path, change: Callable[[
         load_state(state)
 
 
-def test_a_cell_that_nests_too_deeply_is_bad_input(tmp_path: Path) -> None:
-    cells, cell = Cells(tmp_path), Cell("train", "dacn", {})
-    cells.path(cell).parent.mkdir()
-    cells.path(cell).write_text(DEEP)
-    with pytest.raises(InputDataError, match="not a cell of a benchmark"):
-        cells.found(cell)
-
-
-@pytest.mark.parametrize("value", ["inf", "-inf", "nan"])
-def test_numbers_of_a_recipe_are_finite(tmp_path: Path, value: str) -> None:
-    path = tmp_path / "own.toml"
-    path.write_text(f"learning_rate = {value}\n")
-    with pytest.raises(UsageError, match=f"learning_rate is {value}, expected a finite number"):
-        recipe_named(str(path))
-
-
-def test_a_recipe_that_nests_too_deeply_is_wrong_usage(tmp_path: Path) -> None:
-    path = tmp_path / "own.toml"
-    path.write_text(f"coarser = {DEEP}\n")
-    with pytest.raises(UsageError, match="not TOML"):
-        recipe_named(str(path))
-
-
-def test_a_name_that_looks_like_a_formula_is_drawn(tmp_path: Path) -> None:
-    draw_curve(tmp_path / "curve.png", [RECORD], r"dacn-any-x2, recipe $\frac$")
-    assert (tmp_path / "curve.png").stat().st_size > 1000
-    assert Recipe.from_table({**recipe_named("any").as_dict(), "name": r"$\frac$"}, "").name
-
-
 def test_one_training_at_a_time_works_in_a_folder(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
@@ -137,14 +102,6 @@ def test_wald_keeps_the_signature_of_a_url(monkeypatch: pytest.MonkeyPatch) -> N
         wald.evaluate_by_wald(scene_path("https://example.com/a.tif?sig=s3cr3t"))
     assert isinstance(asked[0], RemotePath)
     assert asked[0].url.endswith("?sig=s3cr3t")
-
-
-def test_items_that_were_wanted_and_are_not_there_are_named(tmp_path: Path) -> None:
-    scenes = [write_npy(tmp_path / f"{n}.npy", numbered(2, 4, 4)) for n in "ab"]
-    wanted = Wanted(sources=scenes, output=tmp_path / "hr", items=True)
-    said = r"^--stac: found no STAC Item beside a.npy and 1 more of 2 scenes, expected a.json"
-    with pytest.warns(HsisrWarning, match=said):
-        select(wanted, UpscaleOptions(model="bicubic"))
 
 
 def test_lines_of_libraries_do_not_reach_stderr(capfd: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import rasterio
 from hsisr.commands import degrade as room
 from hsisr.commands.degrade import DegradeOptions, degrade
 from hsisr.degradation import DEGRADATIONS
-from hsisr.errors import InputDataError, MovedValuesWarning, OutputExistsError, UsageError
+from hsisr.errors import InputDataError, UsageError
 from hsisr.io.open import open_scene
 from hsisr.tiling.windows import Window
 from tests.commands.files import counts, write_tif
@@ -69,13 +69,6 @@ def test_a_pixel_is_valid_where_its_whole_block_is(tmp_path: Path) -> None:
         ]
 
 
-def test_numbers_that_do_not_fit_are_counted_and_said(tmp_path: Path) -> None:
-    source = write_tif(tmp_path / "hr.tif", counts(1, 8, 8))
-    options = DegradeOptions(scale=4, dtype="uint8")
-    with pytest.warns(MovedValuesWarning, match=r"lr\.tif: 4 values did not fit uint8"):
-        assert degrade(source, tmp_path / "lr.tif", options).moved_values == 4
-
-
 def test_sides_that_do_not_divide_are_refused_or_cropped(tmp_path: Path) -> None:
     hr = counts(1, 21, 18)
     source, output = write_tif(tmp_path / "hr.tif", hr), tmp_path / "lr.tif"
@@ -87,22 +80,6 @@ def test_sides_that_do_not_divide_are_refused_or_cropped(tmp_path: Path) -> None
     with rasterio.open(output) as lr, rasterio.open(source) as whole:
         np.testing.assert_array_equal(lr.read(), np.rint(DEGRADATIONS["area"](hr[:, :20, :16], 4)))
         assert (lr.transform.c, lr.transform.f) == (whole.transform.c, whole.transform.f)
-
-
-def test_a_scene_smaller_than_one_pixel_is_refused(tmp_path: Path) -> None:
-    source = write_tif(tmp_path / "hr.tif", counts(1, 5, 9))
-    with pytest.raises(InputDataError, match="found 5 x 9 pixels, expected at least 8 x 8"):
-        degrade(source, tmp_path / "lr.tif", DegradeOptions(scale=8, crop=True))
-
-
-def test_an_existing_output_is_kept(tmp_path: Path) -> None:
-    source = write_tif(tmp_path / "hr.tif", counts(1, 8, 8))
-    (tmp_path / "lr.tif").write_text("mine")
-    with pytest.raises(OutputExistsError, match=r"lr\.tif"):
-        degrade(source, tmp_path / "lr.tif")
-    assert (tmp_path / "lr.tif").read_text() == "mine"
-    with pytest.raises(UsageError, match="is the input itself"):
-        degrade(source, source, DegradeOptions(overwrite=True))
 
 
 @pytest.mark.parametrize(

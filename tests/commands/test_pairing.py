@@ -9,13 +9,11 @@ import numpy.typing as npt
 import pytest
 from affine import Affine
 
-from hsisr.commands.agreement import measure_agreement, scale_between
+from hsisr.commands.agreement import measure_agreement
 from hsisr.commands.pairing import (
-    STRIP_BYTES,
     paired_strips,
     require_same_grid,
     same_unit,
-    strip_rows,
 )
 from hsisr.degradation import DEGRADATIONS
 from hsisr.errors import (
@@ -57,28 +55,6 @@ def placed(transform: Affine, crs: str | None = None) -> Georeference:
     return Georeference(transform=transform, crs_wkt=crs)
 
 
-def test_strips_cover_the_pair_once_from_top_to_bottom(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hsisr.commands.pairing.strip_rows", lambda _: 4)
-    x, y = random_pair(2, 11, 5)
-    strips = list(paired_strips(scene(x), scene(y)))
-    assert [s.reference.shape[1] for s in strips] == [4, 4, 3]
-    np.testing.assert_array_equal(np.concatenate([s.predicted for s in strips], axis=1), y)
-
-
-def test_strips_have_a_bounded_size() -> None:
-    meta = scene(np.zeros((2, 8, 8), np.uint8)).metadata
-    large = replace(meta, rows=10**6, cols=1000)
-    assert strip_rows(large) * 1000 * 2 * 4 <= STRIP_BYTES
-    assert strip_rows(replace(meta, cols=10**9)) == 1
-
-
-def test_numbers_scaled_alike_are_compared_as_stored() -> None:
-    x, y = random_pair(2, 4, 5)
-    pair = scene(x, scales=(0.1, 0.1)), scene(y, scales=(0.1, 0.1))
-    assert same_unit(*pair)
-    np.testing.assert_array_equal(next(paired_strips(*pair)).reference, x)
-
-
 def test_numbers_scaled_differently_are_compared_as_physical_values() -> None:
     x = np.full((2, 4, 5), 5000, np.int16)
     pair = scene(x, scales=(1e-4, 1e-4)), scene(np.full(x.shape, 0.5, np.float32))
@@ -86,14 +62,6 @@ def test_numbers_scaled_differently_are_compared_as_physical_values() -> None:
     strip = next(paired_strips(*pair))
     np.testing.assert_allclose(strip.reference, 0.5)
     np.testing.assert_allclose(strip.predicted, 0.5)
-
-
-def test_equal_grids_are_accepted_with_and_without_a_place() -> None:
-    x, y = random_pair(2, 4, 5)
-    place = placed(NORTH_UP)
-    nudged = placed(NORTH_UP @ Affine.translation(0.004, -0.004))
-    for one, other in ((place, place), (place, None), (None, None), (place, nudged)):
-        require_same_grid(scene(x, place=one), scene(y, "estimate.tif", place=other))
 
 
 @pytest.mark.parametrize(
@@ -119,14 +87,6 @@ def test_another_place_is_refused_naming_both(moved: Affine) -> None:
     other = scene(np.zeros((2, 4, 5)), "estimate.tif", place=placed(moved))
     with pytest.raises(InputDataError, match=r"differ in place.*estimate\.tif has 2 bands"):
         require_same_grid(one, other)
-
-
-def test_another_crs_is_refused_naming_both() -> None:
-    rasterio_crs = pytest.importorskip("rasterio.crs")
-    utm = [rasterio_crs.CRS.from_epsg(code).to_wkt() for code in (32632, 32633)]
-    pair = [scene(np.zeros((2, 4, 5)), place=placed(NORTH_UP, wkt)) for wkt in utm]
-    with pytest.raises(InputDataError, match=r"differ in CRS.*EPSG:32632.*EPSG:32633"):
-        require_same_grid(*pair)
 
 
 def test_the_same_crs_in_another_spelling_is_accepted() -> None:
@@ -156,16 +116,6 @@ def test_an_estimate_whose_average_is_the_observed_scene_agrees(scale: int) -> N
     assert found.values == 3 * 4 * 5
 
 
-def test_a_constant_error_is_found_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hsisr.commands.agreement.STRIP_BYTES", 1)
-    hr, _ = random_pair(3, 8, 12)
-    observed = DEGRADATIONS["area"](hr, 4)
-    found = measure_agreement(scene(observed), scene(hr + 2))
-    assert found.rmse == pytest.approx(2, rel=1e-5)
-    assert found.maximum == pytest.approx(2, rel=1e-4)
-    assert found.as_dict()["scores"]["lr_rmse"] == found.rmse
-
-
 def test_invalid_values_take_no_part_in_agreement() -> None:
     hr, _ = random_pair(3, 8, 12)
     observed = DEGRADATIONS["area"](hr, 4)
@@ -177,17 +127,6 @@ def test_invalid_values_take_no_part_in_agreement() -> None:
     assert found.maximum == 0
 
 
-def test_an_estimate_of_another_size_cannot_agree() -> None:
-    with pytest.raises(InputDataError, match="expected the same bands and sides that are 2, 3, 4"):
-        scale_between(scene(np.zeros((2, 4, 5))), scene(np.zeros((2, 8, 11))))
-
-
-def test_a_pair_without_common_values_cannot_agree() -> None:
-    nothing = scene(np.full((2, 8, 8), -1.0), nodata=-1)
-    with pytest.raises(InputDataError, match="have no valid value in common"):
-        measure_agreement(scene(np.ones((2, 4, 4))), nothing)
-
-
 def test_maps_hold_the_error_of_every_pixel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hsisr.commands.pairing.strip_rows", lambda _: 3)
     x, y = random_pair(3, 8, 7)
@@ -196,16 +135,6 @@ def test_maps_hold_the_error_of_every_pixel(monkeypatch: pytest.MonkeyPatch) -> 
     np.testing.assert_allclose(maps.rmse, expected)
     worst = np.unravel_index(int(maps.angle_deg.argmax()), maps.angle_deg.shape)
     assert maps.pixel("worst") == tuple(map(int, worst))
-
-
-def test_maps_of_large_scenes_show_every_kth_pixel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hsisr.commands.pairing.strip_rows", lambda _: 4)
-    monkeypatch.setattr("hsisr.view.errors.LONGEST_PX", 5)
-    x, y = random_pair(2, 13, 9)
-    maps = error_maps(scene(x), scene(y), [0, 1])
-    expected = np.sqrt(((x.astype(float) - y) ** 2).mean(axis=0))[::3, ::3]
-    assert maps.step == 3
-    np.testing.assert_allclose(maps.rmse, expected)
 
 
 def write_errors(path: Path, reference: Scene, estimate: Scene, scores: Scores) -> None:
@@ -220,10 +149,3 @@ def test_the_picture_is_a_png_and_nothing_else_is_left(tmp_path: Path) -> None:
     write_errors(path, *pair, score(x, y))
     assert path.read_bytes().startswith(b"\x89PNG")
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_picture_of_nothing_but_invalid_pixels_is_still_drawn(tmp_path: Path) -> None:
-    x, y = random_pair(2, 12, 12)
-    path = tmp_path / "map.png"
-    write_errors(path, scene(np.full(x.shape, -1.0), nodata=-1), scene(y), score(x, y))
-    assert path.exists()

@@ -8,7 +8,7 @@ import pytest
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
 from hsisr.io.open import open_scene
-from hsisr.resume.provenance import PREFIX, provenance_of, provenance_tags, with_provenance
+from hsisr.resume.provenance import provenance_of
 from tests.commands.files import counts, write_tif
 
 
@@ -23,13 +23,3 @@ def test_an_output_of_an_output_tells_of_its_own_making_only(tmp_path: Path, suf
     assert found.keys() == {"VERSION", "SOURCE", "MODEL", "OPTIONS", "CREATED"}
     assert (found["SOURCE"], found["MODEL"]) == (once.name, "nearest")
     assert "tile" not in json.loads(found["OPTIONS"])
-
-
-def test_the_hash_of_earlier_weights_goes(tmp_path: Path) -> None:
-    with open_scene(write_tif(tmp_path / "scene.tif", counts(2, 6, 5))) as scene:
-        metadata = scene.metadata
-    first = provenance_tags(source="a", model="net", weights_sha256="f" * 64, options={})
-    second = provenance_tags(source="b", model="nearest", weights_sha256=None, options={})
-    stamped = with_provenance(with_provenance(metadata, first), second)
-    assert PREFIX + "WEIGHTS_SHA256" not in stamped.tags
-    assert stamped.tags["AREA_OR_POINT"] == "Area"

@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,11 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from hsisr.commands.archive import Failure, Wanted, Work, select
+from hsisr.commands.archive import Failure, Wanted, select
 from hsisr.commands.batch import Done, Outcome, Skipped, upscale_all
-from hsisr.commands.completion import judge
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
-from hsisr.engine.session import model_named
-from hsisr.errors import HsisrWarning, OutputExistsError, UsageError
+from hsisr.errors import HsisrWarning, UsageError
 from hsisr.io.open import open_scene
 from hsisr.io.paths import RemotePath, scene_path
 from hsisr.resume.record import record_path
@@ -106,34 +104,6 @@ def test_a_recorded_output_of_which_a_part_is_gone_is_made_anew(
     assert_whole(output)
 
 
-def test_a_recorded_object_that_was_cut_off_is_made_anew(scene: Path, system: Any) -> None:
-    output = made(scene, BICUBIC)
-    whole = system.cat_file("/bucket/out/a_x2.tif")
-    system.pipe_file("/bucket/out/a_x2.tif", whole[: len(whole) * 2 // 3])
-    with pytest.warns(HsisrWarning, match="is broken off"):
-        assert isinstance(once(scene, BICUBIC), Done)
-    assert_whole(output)
-
-
-def test_somebody_elses_object_is_kept(scene: Path, system: Any) -> None:
-    made(scene, BICUBIC)
-    system.pipe_file("/bucket/out/a_x2.tif", b"precious")
-    for reason in ("has changed since it was made", "has no record and cannot be read to its end"):
-        kept = once(scene, BICUBIC)
-        assert isinstance(kept, Failure)
-        assert isinstance(kept.error, OutputExistsError)
-        assert reason in str(kept.error)
-        assert system.cat_file("/bucket/out/a_x2.tif") == b"precious"
-        system.rm("/bucket/out/.hsisr", recursive=True) if "changed" in reason else None
-
-
-def test_other_options_keep_a_remote_output(scene: Path, system: Any) -> None:  # noqa: ARG001
-    made(scene, BICUBIC)
-    kept = once(scene, replace(BICUBIC, model="lanczos"))
-    assert isinstance(kept, Failure)
-    assert "was made with bicubic, and is kept" in str(kept.error)
-
-
 class Killed(BaseException):
     """Nothing after it happens, as if the process were gone."""
 
@@ -171,28 +141,6 @@ def test_what_a_killed_run_sent_in_part_is_made_anew(
     assert isinstance(again, Done)
     assert_whole(again.result.output)
     assert not [key for key in system.find("/bucket") if key.endswith(".sending")]
-
-
-def test_overwrite_replaces_a_store_that_was_sent_in_part(
-    scene: Path, system: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    options = replace(BICUBIC, format="Zarr")
-    sent_until("data/.zarray", scene, options, monkeypatch)
-    assert not system.exists("/bucket/out/a_x2.zarr/.zgroup")
-    target = scene_path("memory://bucket/out/a_x2.zarr")
-    upscale(scene, target, replace(options, overwrite=True))
-    assert_whole(target)
-
-
-def test_what_else_lies_beside_a_part_is_no_part_of_it(
-    scene: Path, system: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    options = replace(BICUBIC, format="Zarr")
-    sent_until("data/.zarray", scene, options, monkeypatch)
-    system.pipe_file("/bucket/out/a_x2.zarr/thesis", b"precious")
-    kept = once(scene, options)
-    assert isinstance(kept, Failure)
-    assert "has no record and cannot be read to its end, and is kept" in str(kept.error)
 
 
 def test_an_old_header_never_describes_new_data(
@@ -236,21 +184,6 @@ def test_a_remote_input_that_has_changed_keeps_the_output(scene: Path, system: A
     assert isinstance(once(source, BICUBIC), Skipped)
 
 
-def test_a_record_that_tells_nonsense_of_the_input_keeps_the_output(
-    scene: Path, system: Any
-) -> None:
-    system.put_file(str(scene), "/bucket/in/a.tif")
-    output = made("memory://bucket/in/a.tif", BICUBIC)
-    place = f"/bucket/out/.hsisr/{output.name}.json"
-    record = json.loads(system.cat_file(place))
-    told: list[Any] = [[1], [[]], ["a"], [["memory://bucket/in/a.tif", {}]], {"a": 1}]
-    for nonsense in told:
-        system.pipe_file(place, json.dumps({**record, "remote_source": nonsense}).encode())
-        kept = once("memory://bucket/in/a.tif", BICUBIC)
-        assert isinstance(kept, Failure), nonsense
-        assert isinstance(kept.error, OutputExistsError)
-
-
 @pytest.mark.parametrize(
     ("folder", "words"),
     [
@@ -267,30 +200,3 @@ def test_where_nothing_can_be_written_one_line_says_so(
     assert isinstance(outcome.error, UsageError)
     assert words in str(outcome.error)
     assert "\n" not in str(outcome.error)
-
-
-def test_a_store_that_tells_no_times_is_recognised_by_its_size(
-    scene: Path, system: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    info = MemoryFileSystem.info
-
-    def timeless(self: Any, path: str, **more: Any) -> Mapping[str, Any]:
-        return {k: v for k, v in info(self, path, **more).items() if k != "created"}
-
-    monkeypatch.setattr(MemoryFileSystem, "info", timeless)
-    made(scene, BICUBIC)
-    assert isinstance(once(scene, BICUBIC), Skipped)
-    assert system.exists("/bucket/out/a_x2.tif")
-
-
-def test_resuming_a_finished_remote_output_says_that_it_is_finished(
-    scene: Path, system: Any
-) -> None:
-    target = scene_path("memory://bucket/a.tif")
-    upscale(scene, target, BICUBIC)
-    before = system.cat_file("/bucket/a.tif")
-    with pytest.warns(HsisrWarning, match=r"memory://bucket/a.tif is finished already"):
-        upscale(scene, target, replace(BICUBIC, resume=True))
-    assert system.cat_file("/bucket/a.tif") == before
-    verdict = judge(Work(scene, scene, target), BICUBIC, model_named(BICUBIC))
-    assert verdict.state == "finished"

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
 from hsisr.weights import save_weights
 from tests.io.serving_ranges import serving
 from tests.io.written import rich_metadata, write_scene
-from tests.scenes import numbered, write_envi, write_geotiff, write_npy
+from tests.scenes import numbered, write_geotiff
 
 # a network that learnt nothing may leave the data type
 pytestmark = pytest.mark.filterwarnings("ignore::hsisr.errors.MovedValuesWarning")
@@ -118,47 +118,6 @@ def test_a_broken_run_goes_on_only_if_the_scene_on_the_server_is_the_same(
             np.testing.assert_array_equal(resumed.read().values, unbroken.read().values)
 
 
-def test_a_server_that_does_not_answer_any_more_does_not_cost_what_is_finished(
-    served: Path, tmp_path: Path, network: UpscaleOptions
-) -> None:
-    written(served / "etag" / "a.tif", 1, MOMENT)
-    with ExitStack() as running:
-        source = f"{running.enter_context(serving(served))}/etag/a.tif"
-        then = scene_identity(scene_path(source))
-
-        def stop_the_server(done: int, every: int) -> None:
-            running.close()
-            broken_off(done, every)
-
-        goes_on = pytest.warns(HsisrWarning, match="--resume goes on from there")
-        with goes_on, pytest.raises(BrokenOffError):
-            upscale(source, tmp_path / "a.tif", network, progress=stop_the_server)
-    assert scene_identity(scene_path(source)) == [[source]] != then
-    assert not has_changed(then, [[source]])
-
-
-def test_where_a_server_tells_the_size_only_another_size_is_noticed(served: Path, url: str) -> None:
-    source = scene_path(f"http://me:hush@{url.removeprefix('http://')}/plain/a.npy?sig=hush")
-    write_npy(served / "plain" / "a.npy", VALUES)
-    then = scene_identity(source)
-    assert "hush" not in str(then)
-    write_npy(served / "plain" / "a.npy", VALUES * 2)
-    assert not has_changed(then, scene_identity(source))
-    write_npy(served / "plain" / "a.npy", VALUES[:2])
-    assert has_changed(then, scene_identity(source))
-
-
-def test_both_files_of_a_pair_on_a_server_count(served: Path, url: str) -> None:
-    write_envi(served / "etag" / "a.hdr", VALUES)
-    for name in ("a.hdr", "a.img"):
-        source = scene_path(f"{url}/etag/{name}")
-        then = scene_identity(source)
-        assert not has_changed(then, scene_identity(source))
-        write_envi(served / "etag" / "a.hdr", VALUES * 2)
-        assert has_changed(then, scene_identity(source))
-        write_envi(served / "etag" / "a.hdr", VALUES)
-
-
 def test_every_chunk_of_a_zarr_store_counts_where_folders_can_be_listed(tmp_path: Path) -> None:
     system, source = fsspec.filesystem("memory"), scene_path("memory://bucket/a.zarr")
     write_scene(tmp_path / "a.zarr", rich_metadata())
@@ -169,24 +128,6 @@ def test_every_chunk_of_a_zarr_store_counts_where_folders_can_be_listed(tmp_path
     system.pipe_file(chunk, system.cat_file(chunk)[::-1])
     assert has_changed(then, scene_identity(source))
     system.rm("/bucket", recursive=True)
-
-
-def test_what_a_zarr_store_on_a_server_says_of_itself_counts(served: Path, url: str) -> None:
-    write_scene(served / "etag" / "a.zarr", rich_metadata())
-    source = scene_path(f"{url}/etag/a.zarr")
-    then = scene_identity(source)
-    assert not has_changed(then, scene_identity(source))
-    with (served / "etag" / "a.zarr" / ".zattrs").open("a") as file:
-        file.write(" ")
-    assert has_changed(then, scene_identity(source))
-
-
-def test_another_scene_is_another_input() -> None:
-    here, there = [["a.tif", 7, 8]], [["https://h/a.tif", 7, "mark"]]
-    assert not has_changed(here, here)
-    for then, now in ((here, there), (there, here), (here, [["a.tif", 7, 9]]), (1, there)):
-        assert has_changed(then, now)
-    assert has_changed(there, [["https://h/b.tif", 7, "mark"]])
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """STAC Items as inputs, and those derived for outputs."""
 
 import json
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,13 +14,13 @@ from pystac.extensions.projection import ProjectionExtension
 from hsisr.commands.archive import Failure, Selection, Wanted, Work, select
 from hsisr.commands.batch import Done, Outcome, Skipped, upscale_all
 from hsisr.engine.options import UpscaleOptions
-from hsisr.errors import HsisrWarning, OutputExistsError, ResourceError, UsageError
+from hsisr.errors import HsisrWarning, OutputExistsError
 from hsisr.io.open import open_scene
 from hsisr.io.stac.item import read_item
 from hsisr.resume.record import record_path
 from tests.commands.files import counts, write_tif
-from tests.scenes import write_envi, write_geotiff
-from tests.stac_items import BANDS, GEOTIFF, PROPERTIES, data_asset, write_item
+from tests.scenes import write_geotiff
+from tests.stac_items import PROPERTIES, data_asset, write_item
 
 BICUBIC = UpscaleOptions(scale=2, model="bicubic")
 
@@ -128,38 +127,6 @@ def test_the_derived_item_says_what_is_finer_and_keeps_the_rest(item: Path, out:
     assert projection.bbox == PROPERTIES["proj:bbox"]
 
 
-def test_the_derived_asset_is_the_output_with_the_bands_of_the_input(item: Path, out: Path) -> None:
-    done = made(item, out / "fine.tif", replace(BICUBIC, dtype="float32"))
-    derived = pystac.Item.from_file(str(done.item))
-    assert list(derived.assets) == ["cube"]
-    asset = derived.assets["cube"]
-    assert (asset.href, asset.media_type, asset.roles) == ("./fine.tif", GEOTIFF, ["data"])
-    assert asset.title == "Reflectance"
-    assert asset.extra_fields["eo:bands"] == BANDS
-    assert (
-        asset.extra_fields["raster:bands"]
-        == [{"data_type": "float32", "spatial_resolution": 15, "nodata": 0}] * 3
-    )
-    assert "file:size" not in asset.extra_fields
-    assert read_item(Path(str(done.item))).scene == out / "fine.tif"
-
-
-def test_bands_that_are_dropped_are_not_told_of(tmp_path: Path, out: Path) -> None:
-    bands = [{"name": name, "gsd": 30} for name in "abc"]
-    source = write_item(tmp_path / "in", {"cube": data_asset(bands=bands)}, stac_version="1.1.0")
-    write_tif(tmp_path / "in/cube.tif", counts(3, 6, 5), bad=(1,))
-    done = made(source, out, replace(BICUBIC, bad_bands="drop"))
-    asset = pystac.Item.from_file(str(done.item)).assets["cube"]
-    assert asset.extra_fields["bands"] == [{"name": "a", "gsd": 15}, {"name": "c", "gsd": 15}]
-
-
-def test_an_item_without_projection_gets_that_of_the_scene(tmp_path: Path, out: Path) -> None:
-    plain = {"datetime": "2022-07-01T10:00:00Z"}
-    source = write_item(tmp_path / "in", properties=plain, stac_extensions=[])
-    projection = ProjectionExtension.ext(pystac.Item.from_file(str(made(source, out).item)))
-    assert (projection.code, projection.shape) == ("EPSG:32633", [12, 10])
-
-
 @pytest.mark.parametrize(
     ("file_format", "hrefs", "media_type"),
     [
@@ -190,26 +157,6 @@ def test_items_in_a_list_are_mixed_with_scenes(tmp_path: Path, item: Path, out: 
     assert items == [True, False, True]
 
 
-def test_two_outputs_never_share_an_item(tmp_path: Path, out: Path) -> None:
-    one = write_item(tmp_path / "one")
-    write_envi(tmp_path / "two.hdr", np.ones((1, 4, 4), np.uint8))
-    other = write_item(tmp_path / "two", {"a": data_asset("../two.hdr", type=None)})
-    with pytest.raises(UsageError, match=r"would both become .*flight_7_line_3_x2\.json"):
-        select(Wanted(sources=[one, other], output=out), BICUBIC)
-
-
-def test_an_item_beside_a_scene_is_used_when_asked(tmp_path: Path, out: Path) -> None:
-    item = write_item(tmp_path / "in")
-    beside = item.rename(item.with_name("cube.json"))
-    scene = tmp_path / "in/cube.tif"
-    assert made(scene, out / "a.tif").item is None
-    assert made(scene, out / "b.tif", items=True).item == out / "b.json"
-    assert made(beside, out / "c.tif", items=False).item is None
-    other = write_tif(tmp_path / "in/other.tif", counts(1, 4, 4))
-    with pytest.warns(HsisrWarning, match="found no STAC Item beside other.tif"):
-        assert made(other, out / "d.tif", items=True).item is None
-
-
 def test_an_existing_item_is_kept_and_nothing_is_computed(item: Path, out: Path) -> None:
     (out / "fine.json").write_text("precious")
     error = failed(item, out / "fine.tif")
@@ -218,15 +165,6 @@ def test_an_existing_item_is_kept_and_nothing_is_computed(item: Path, out: Path)
     assert [path.name for path in out.iterdir()] == ["fine.json"]
     made(item, out / "fine.tif", replace(BICUBIC, overwrite=True))
     assert json.loads((out / "fine.json").read_text())["type"] == "Feature"
-
-
-def test_the_input_s_item_is_never_overwritten(item: Path) -> None:
-    before = item.read_bytes()
-    selection = select(Wanted(sources=[item], output=item.with_name("item.tif")), BICUBIC)
-    (outcome,) = run(selection, replace(BICUBIC, overwrite=True))
-    assert isinstance(outcome, Failure)
-    assert "is the input's own STAC Item" in str(outcome.error)
-    assert item.read_bytes() == before
 
 
 def again(item: Path, out: Path, items: bool | None = None) -> Outcome:
@@ -250,24 +188,6 @@ def test_an_output_whose_item_is_missing_is_made_anew(
     with pytest.warns(HsisrWarning, match="is broken off|has no STAC Item"):
         assert isinstance(again(item, out), Done)
     assert done.item.exists()
-
-
-def test_without_pystac_the_user_reads_what_to_install(
-    item: Path, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "pystac", None)
-    error = failed(item, out / "a.tif")
-    assert isinstance(error, ResourceError)
-    assert "pip install 'hsisr[stac]'" in str(error)
-
-
-def test_plain_scenes_need_no_pystac(
-    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "pystac", None)
-    scene = write_tif(tmp_path / "plain.tif", counts(1, 4, 4))
-    with pytest.warns(HsisrWarning, match="found no STAC Item beside plain.tif"):
-        assert made(scene, out / "a.tif", items=True).item is None
 
 
 def test_numbers_and_texts_that_json_lacks_do_not_spoil_the_derived_item(

@@ -15,8 +15,6 @@ from hsisr.commands.training_options import chosen_recipe
 from hsisr.datasets import catalogue
 from hsisr.errors import (
     HsisrWarning,
-    InputDataError,
-    OutputExistsError,
     UsageError,
     WeightsError,
 )
@@ -25,7 +23,7 @@ from hsisr.training.feed import Tensors
 from hsisr.training.loop import Trainer
 from hsisr.weights import load_weights
 from tests.commands.files import counts, write_tif
-from tests.datasets.serving import mat_file, served
+from tests.datasets.serving import mat_file
 from tests.training.small import texture
 
 SMALL = (
@@ -86,17 +84,6 @@ def test_a_run_leaves_weights_card_state_curve_and_record(scene: Path) -> None:
     assert (result.out / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_second_run_needs_overwrite_or_resume(scene: Path) -> None:
-    first = train(options(scene))
-    with pytest.raises(OutputExistsError, match="is there already; continue that run with --r"):
-        train(options(scene))
-    assert train(options(scene, resume=True)).steps == 4
-    again = train(options(scene, overwrite=True))
-    assert again.score == first.score
-    with pytest.raises(InputDataError, match="belongs to another run: its seed is 0, found 1"):
-        train(options(scene, resume=True, seed=1))
-
-
 @pytest.mark.parametrize(("slow", "taken"), [("bfloat16", "float32"), ("float32", "bfloat16")])
 def test_auto_takes_the_faster_precision_and_a_resumed_run_keeps_it(
     scene: Path, slow: str, taken: str, monkeypatch: pytest.MonkeyPatch
@@ -122,43 +109,12 @@ def test_auto_takes_the_faster_precision_and_a_resumed_run_keeps_it(
         assert run_json(again)["recipe"]["precision"] == taken  # type: ignore[index]
 
 
-def test_resume_without_a_state_begins_and_says_so(scene: Path) -> None:
-    with pytest.warns(HsisrWarning, match="is not there, so training starts from the beginning"):
-        assert train(options(scene, resume=True)).steps == 4
-
-
-def test_a_recipe_may_ask_for_groups_of_another_size(scene: Path) -> None:
-    result = train(options(scene, settings=(*SMALL, "group_size=12")))
-    found = load_weights(result.out / "dacn-any-x2.safetensors").descriptor
-    assert (found.group_size, found.group_overlap) == (12, 6)
-    with pytest.raises(UsageError, match=r"wants group_size = 16, but .* has 12"):
-        train(options(scene, "again", init=str(result.weights), settings=("group_size=16",)))
-
-
-def test_nothing_may_be_held_out_on_purpose(scene: Path) -> None:
-    result = train(options(scene, settings=(*SMALL, "split=whole")))
-    record = run_json(result)
-    assert (result.score, result.best_step, record["validations"]) == (None, 4, [])
-    (taught,) = record["scenes"]  # type: ignore[misc]
-    assert taught["training_px"] == 48 * 40  # type: ignore[has-type]
-
-
 def test_validation_scenes_judge_and_do_not_teach(scene: Path) -> None:
     other = write_tif(scene.parent / "other.tif", smooth(33, 32, 32, seed=5))
     result = train(options(scene, val=(other,)))
     record = run_json(result)
     assert [judge[0] for judge in record["judges"]] == ["other.tif"]  # type: ignore[attr-defined]
     assert [s["validation_px"] for s in record["scenes"]] == [0]  # type: ignore[attr-defined]
-
-
-def test_tensorboard_gets_scalars_and_pictures(scene: Path) -> None:
-    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    result = train(options(scene))
-    events = accumulator.EventAccumulator(str(result.out / "tensorboard"))
-    events.Reload()
-    shown = events.Images("truth, bicubic, network")
-    assert [image.step for image in shown] == [0, 2, 4]
-    assert shown[0].width % 3 == 0
 
 
 def test_adapting_starts_from_the_weights_and_keeps_them_if_nothing_is_better(scene: Path) -> None:
@@ -174,11 +130,6 @@ def test_adapting_starts_from_the_weights_and_keeps_them_if_nothing_is_better(sc
     assert run_json(result)["init_sha256"] == before.sha256
 
 
-def test_released_weights_of_another_scale_lend_too(scene: Path) -> None:
-    own = options(scene, init="dacn-any-x4", settings=SMALL[3:])
-    assert train(own).weights == own.out / "dacn-any-x2.safetensors"
-
-
 def test_what_is_of_no_use_in_a_folder_is_left_out_and_said(scene: Path) -> None:
     folder = scene.parent / "scenes"
     folder.mkdir()
@@ -187,15 +138,6 @@ def test_what_is_of_no_use_in_a_folder_is_left_out_and_said(scene: Path) -> None
     with pytest.warns(HsisrWarning, match=r"left out: .*broken.tif"):
         result = train(options(folder))
     assert [s["name"] for s in run_json(result)["scenes"]] == ["scene.tif"]  # type: ignore[attr-defined]
-
-
-def test_axes_are_for_the_files_that_take_them(scene: Path) -> None:
-    cube = smooth(36, 48, 40, seed=2).transpose(1, 2, 0)
-    np.save(scene.parent / "cube.npy", cube)
-    own = options(scene, scenes=(scene, scene.parent / "cube.npy"), axes="rcb")
-    with pytest.warns(HsisrWarning, match="degrees against bicubic"):  # after four steps
-        found = run_json(train(own))["scenes"]
-    assert [s["live_bands"] for s in found] == [35, 36]  # type: ignore[attr-defined]
 
 
 def test_weights_of_another_scale_lend_all_but_their_upsampling(scene: Path) -> None:
@@ -209,19 +151,6 @@ def test_weights_of_another_scale_lend_all_but_their_upsampling(scene: Path) -> 
     lent = {name for name in old if torch.equal(old[name], new.get(name, torch.empty(0)))}
     assert {name for name in old if not name.startswith("upsampling.")} <= lent
     assert run_json(result)["init_sha256"] == before.sha256
-
-
-@pytest.mark.filterwarnings("ignore::hsisr.errors.HsisrWarning")
-def test_patterns_belong_to_one_scale(scene: Path) -> None:
-    few = (*SMALL, "network.basis=5", "steps=1", "validate_every=1")
-    first = train(options(scene, settings=few)).out / "dacn-any-x2.safetensors"
-    lent = train(options(scene, "x4", init=str(first), scale=4, settings=SMALL))
-    asked = train(options(scene, "again", init=str(first), scale=4, settings=few))
-    assert load_weights(first).descriptor.hparams["basis"] == 5
-    found = [load_weights(run.out / "dacn-any-x4.safetensors") for run in (lent, asked)]
-    assert [weights.descriptor.hparams.get("basis", 0) for weights in found] == [0, 5]
-    with pytest.raises(UsageError, match=r"wants basis = 4, but .* has 5"):
-        train(options(scene, "b", init=str(first), settings=(*SMALL, "network.basis=4")))
 
 
 def test_weights_and_options_that_do_not_fit_are_refused(scene: Path) -> None:
@@ -292,12 +221,6 @@ def test_the_published_split_trains_on_seven_patches(site_scene: str, tmp_path: 
     assert "Rows 0 to 143, columns 0 to 143" in card
 
 
-@pytest.mark.parametrize("recipe", ["dacn-paper", "dacn-published"])
-def test_the_papers_recipes_train_the_papers_network(recipe: str, tmp_path: Path) -> None:
-    own = TrainOptions(scenes=(tmp_path,), recipe=recipe)
-    assert chosen_recipe(own).model == "dacn"
-
-
 def test_the_leak_of_the_published_split_is_said_aloud(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -322,37 +245,6 @@ def test_the_leak_of_the_published_split_is_said_aloud(
     ):
         result = train(own)
     assert "8064 pixels of the test window" in (result.out / "dacn-any-x8.md").read_text()
-
-
-def test_a_dataset_of_another_shape_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    entry = catalogue.DATASETS["indianpines"]
-    content = mat_file("indian_pines_corrected", 20, 20, 5)
-    with served({"/a.mat": content}) as site:
-        file = replace(entry.file, urls=(f"{site.url}/a.mat",))
-        monkeypatch.setitem(catalogue.DATASETS, "indianpines", replace(entry, file=file))
-        own = TrainOptions(dataset="indianpines", out=tmp_path / "run", data_dir=tmp_path / "d")
-        with pytest.raises(InputDataError, match=r"found \(bands, rows, cols\) \(5, 20, 20\), exp"):
-            train(own)
-
-
-def test_scenes_that_cannot_teach_are_refused(tmp_path: Path) -> None:
-    flat = write_tif(tmp_path / "flat.tif", np.full((3, 20, 20), 7, np.uint16))
-    with pytest.raises(InputDataError, match=r"flat\.tif: found no band with data that varies"):
-        train(options(flat))
-    tiny = write_tif(tmp_path / "tiny.tif", counts(3, 1, 20))
-    with pytest.raises(InputDataError, match=r"tiny\.tif: found 1 x 20 pixels, expected at least"):
-        train(options(tiny))
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(InputDataError, match="empty: found no scene in this folder"):
-        train(options(tmp_path / "empty"))
-    small = write_tif(tmp_path / "small.tif", counts(3, 6, 20))
-    with (
-        pytest.warns(HsisrWarning, match="too small to hold anything out"),
-        pytest.raises(InputDataError, match="no training window of at least 8 x 8 pixels"),
-    ):
-        train(options(small))
 
 
 @pytest.mark.parametrize(

@@ -87,12 +87,6 @@ def test_a_run_that_ends_well_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_that_fails_before_its_first_strip_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(BrokenOffError), run_on(tmp_path / "out.tif"):
-        raise BrokenOffError
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_resuming_finds_the_strips_and_plans_with_the_same_memory(broken: Path) -> None:
     with run_on(broken, room=99, resume=True) as run:
         assert run.journal.has(0, 0)
@@ -108,11 +102,6 @@ def test_without_resume_the_same_run_is_refused_and_nothing_is_lost(broken: Path
         assert len(run.journal) == 1
 
 
-def test_overwrite_begins_anew(broken: Path) -> None:
-    with run_on(broken, overwrite=True) as run:
-        assert len(run.journal) == 0
-
-
 def test_other_settings_begin_anew_or_are_refused_with_resume(broken: Path) -> None:
     refused = pytest.raises(UsageError, match=r"other settings .scale: 2 then, 4 now")
     with refused, run_on(broken, scale=4, resume=True):
@@ -125,11 +114,6 @@ def test_another_input_is_refused_with_resume(broken: Path) -> None:
     refused = pytest.raises(InputDataError, match=r"the input of .* has changed since")
     with refused, run_on(broken, source=("b",), resume=True):
         pass
-
-
-def test_nothing_to_resume_is_a_plain_beginning(tmp_path: Path) -> None:
-    with run_on(tmp_path / "out.tif", resume=True) as run:
-        assert len(run.journal) == 0
 
 
 ROOM = '"room": {"working_bytes": 1, "tile_bytes": 1}'

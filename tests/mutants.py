@@ -1,0 +1,227 @@
+"""Small wrong changes of the package, each of which the tests named with it must catch.
+
+`python -m tests.mutants` makes one change at a time in a copy of the checkout, runs its tests and
+prints whether they failed; `python -m tests.mutants scene/ 7` makes those in files whose path has
+`scene/` in it, and the seventh. The exit code is 1 if a change was not caught.
+"""
+
+import importlib
+import multiprocessing
+import os
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+TABLE = r"""
+degradation.py: values[band] = blurred / weight -> values[band] = blurred
+    test_degradation.py invalid_numbers_never_leak
+degradation.py: near = 1.5 * x**3 - 2.5 * x**2 + 1.0 -> near = 1.25 * x**3 - 2.25 * x**2 + 1.0
+    test_degradation.py bicubic_has_the_weights_of_matlabs_imresize
+degradation.py: - (size - 1) / 2 -> - size / 2
+    test_degradation.py a_blob_does_not_move
+degradation.py: math.sqrt(-2.0 * math.log(gain)) -> math.sqrt(-1.0 * math.log(gain))
+    test_degradation.py mtf_has_its_gain_at_the_lr_nyquist_frequency
+degradation.py: good[above : above + rows], scale) -> good[:rows], scale)
+    test_degradation.py strips_equal_the_whole
+engine/consistency.py: += wanted - planes.mean(dim=0) -> += 0.99 * (wanted - planes.mean(dim=0))
+    engine/test_consistency.py block_means_equal_the_observed_pixels
+engine/consistency.py: (mean * len(planes)).round() - rounded.sum(dim=0) -> torch.zeros_like(mean)
+    engine/test_consistency.py sums_are_exact_up_to_the_ends_of_the_type
+engine/consistency.py: held = (under | (planes > limits[1])).sum( -> held = under.sum(
+    engine/test_consistency.py only_numbers_that_the_type_cannot_hold_are_counted
+engine/consistency.py: exact = low + (held - low) * (wanted / got) -> exact = 1.01 * held
+    engine/test_consistency.py dark_blocks_held_at_the_floor_keep_their_mean_whatever_the_unit
+engine/consistency.py: bounds = max(limits[0], floor), limits[1] -> bounds = limits
+    engine/test_consistency.py no_value_falls_below_the_floor_of_its_band_and_none_is_counted
+models/back_projection.py: left -= seen -> left -= 0.5 * seen
+    engine/test_consistency.py rounds_on_the_lr_grid_equal_the_rounds_of_the_definition
+models/back_projection.py: return kernel.radius * (rounds + 1) -> return kernel.radius
+    engine/test_stitcher.py interpolation_in_strips_and_panels_equals_that_of_the_whole
+models/interpolation.py: centre = (phase + 0.5) / scale - 0.5 -> centre = phase / scale - 0.5
+    models/test_interpolation.py a_blob_does_not_move
+models/interpolation.py: 3 * math.sin(x) * math.sin(x / 3) -> 2 * math.sin(x) * math.sin(x / 2)
+    models/test_interpolation.py inside_gdal_warps_to_the_same_numbers
+models/interpolation.py: rounds=10 -> rounds=5
+    engine/test_baseline.py
+tiling/blending.py: += ramp -> = ramp
+    tiling/test_windows.py tapers_add_up_to_one_everywhere
+tiling/windows.py: range(0, last, size - overlap) -> range(0, last, size)
+    tiling/test_windows.py windows_cover_the_axis_stay_inside_and_share_the_overlap
+tiling/windows.py: self.row * scale, self.col * scale -> self.row * scale, self.col
+    tiling/test_windows.py scaling_a_window_keeps_its_ground
+tiling/windows.py: range(count - 2, 0, -1) -> range(count - 1, 0, -1)
+    datasets/test_patches.py few_bands_fill_a_group_there_and_back
+engine/mixing.py: _RIDGE = 1e-2 -> _RIDGE = 10.0
+    engine/test_mixing.py bands_get_their_own_detail_back_and_agree
+engine/mixing.py: shape * scale[missing] + centre[missing] -> centre[missing]
+    engine/test_mixing.py a_band_without_data_in_a_window_takes_its_neighbours_shape
+engine/mixing.py: _SPIKE * spread -> 1e9 * spread
+    engine/test_mixing.py a_spike_in_one_band_stays_in_that_band
+engine/mixing.py: _GAIN = 0.05 -> _GAIN = 0.9
+    engine/test_mixing.py as_many_pseudo_bands_as_the_scene_needs
+engine/stitch.py: values.mul_(torch.from_numpy(group.weights)[:, None, None]) -> values.mul_(1.0)
+    engine/test_stitcher.py a_network_that_repeats_pixels_is_not_changed_by_tiles_groups_and
+engine/finish.py: plane[: len(above)] += above -> plane[: len(above)] += 0
+    engine/test_stitcher.py a_network_that_repeats_pixels_is_not_changed_by_tiles_groups_and
+engine/observed.py: return max(plan.halo, _FILL_ROUNDS) -> return 0
+    engine/test_stitcher.py tiles_around_holes_agree_with_the_whole
+engine/statistics.py: delta**2 * self._count * n / both -> 0
+    engine/test_stitcher.py statistics_in_strips_equal_those_of_the_whole
+engine/odd_numbers.py: told &= plane != plane.dtype.type(nodata) -> pass
+    engine/test_odd_numbers.py nodata_is_neither_infinite_nor_a_spike
+resume/journal.py: contiguousarray(array), -> contiguousarray(array)[..., ::-1],
+    engine/test_journal.py strips_done_in_any_order_by_many_make_the_same_scene
+resume/lock.py: if has_changed(then["input"], now["input"]): -> if False:
+    commands/test_unfinished.py another_input_is_refused_with_resume
+resume/lock.py: if differing := _differing(old, new): -> if differing := _differing({}, {}):
+    commands/test_unfinished.py other_settings_begin_anew_or_are_refused_with_resume
+resume/record.py: if _value(self.options, n) != _value(other.options, n) -> if False
+    commands/test_completion.py what_other_options_or_weights_made_is_kept
+resume/record.py: if self.weights_sha256 != other.weights_sha256: -> if False:
+    commands/test_completion.py what_other_options_or_weights_made_is_kept
+commands/completion.py: if changed or set(source_states(work)) != set(record.source): -> if changed:
+    commands/test_completion.py the_output_of_another_input_is_kept
+commands/shard.py: entries[self.number - 1 :: self.of] -> entries[self.number :: self.of]
+    commands/test_archive.py every_entry_is_in_exactly_one_shard
+commands/shard.py: return Shard(place + 1, count) -> return Shard(task, count)
+    commands/test_archive.py every_task_of_a_job_array_has_a_shard
+commands/wald.py: scored(PLAIN, consistency=False) -> scored(PLAIN, consistency=True)
+    cli/test_evaluate.py wald_scores_a_model_beside_plain_bicubic
+scene/georeference.py: Affine.translation(col, row) -> Affine.translation(row, col)
+    scene/test_scene.py a_window_lies_where_its_first_pixel_lies
+scene/georeference.py: lambda v: (v + 0.5) * scale - 0.5 -> lambda v: v * scale
+    scene/test_scene.py control_points_scale_from_the_corner_and_polynomials_from_the_centre
+scene/georeference.py: Affine.scale(1.0 / scale) -> Affine.scale(scale)
+    scene/test_scene.py a_finer_grid_keeps_every_corner_on_its_ground
+scene/metadata.py: tuple(self.stored.scales[b] for b in bands) -> self.stored.scales[: len(bands)]
+    scene/test_scene.py metadata_follow_the_grid_and_the_bands
+scene/geolocation.py: (np.arange(start, end) + 0.5) / scale - 0.5 -> np.arange(start, end) / scale
+    products/test_places.py a_plane_of_positions_is_met_exactly
+scene/geolocation.py: np.ptp(known) > 180 -> np.ptp(known) > 500
+    products/test_places.py positions_cross_the_date_line
+scene/quantisation.py: np.where(values[hits] < stored.nodata, -1, 1).astype(rounded.dtype) -> 0
+    scene/test_scene.py a_valid_number_never_becomes_nodata_and_an_invalid_one_always_does
+scene/quantisation.py: rounded = np.rint(values, dtype -> rounded = np.floor(values, dtype
+    scene/test_scene.py
+scene/quantisation.py: numbers.shape)] = empty -> numbers.shape)] = 0
+    scene/test_scene.py a_valid_number_never_becomes_nodata_and_an_invalid_one_always_does
+scene/spectral_axis.py: good=_pick(self.good, bands) -> good=self.good and self.good[: len(bands)]
+    scene/test_scene.py metadata_follow_the_grid_and_the_bands
+scene/spectral_axis.py: "um": 1e3 -> "um": 1e2
+    io/test_envi_headers.py fields_of_the_bands_are_read
+metrics/spatial.py: 20 * np.log10(ratio) -> 10 * np.log10(ratio)
+    metrics/test_scoring.py the_values_of_the_published_functions_are_met
+metrics/spatial.py: return 100.0 / scale * math.sqrt -> return 100.0 * scale * math.sqrt
+    metrics/test_scoring.py the_values_of_the_published_functions_are_met
+metrics/spatial.py: np.asarray(xy - x * y / n) -> np.asarray(xy)
+    metrics/test_parts.py moments_do_not_depend_on_their_centre
+metrics/local.py: return pixels / (pixels - 1) if -> return 1.0 if
+    metrics/test_scoring.py psnr_and_ssim_equal_scikit_image
+metrics/spectral.py: counted = valid.all(axis=0) -> counted = valid.any(axis=0)
+    metrics/test_scoring.py invalid_numbers_have_no_say
+training/losses.py: for axis in (ROWS, COLS)] -> for axis in (ROWS, ROWS)]
+    training/test_losses.py the_terms_are_those_of_the_paper
+training/losses.py: (t * deviation + mean for t in -> (t for t in
+    training/test_losses.py the_angle_is_that_of_stored_numbers
+training/losses.py: narrow(axis, 0, last) & valid -> narrow(axis, 0, last) | valid
+    training/test_losses.py what_is_masked_has_no_part_in_any_term
+datasets/patches.py: home.row + int( -> int(
+    datasets/test_patches.py no_judging_pixel_is_ever_taught
+datasets/patches.py: statistics.mean[chosen] -> statistics.mean[: len(chosen)]
+    datasets/test_patches.py patches_are_normalised_as_the_runner_does_on_the_lr_scene
+datasets/patches.py: if turn & 4: -> if turn & 8:
+    datasets/test_patches.py the_eight_orientations_are_different_and_square
+datasets/observation.py: lr += _noise(lr.shape, rng) -> lr += 0
+    datasets/test_photographs.py noise_is_in_the_lr_patch_alone_and_differs_from_band_to_band
+datasets/splits.py: if not any(overlap_px(w, t) for t in test) -> if w not in test
+    datasets/test_splits.py patches_share_no_pixel_with_each_other_or_the_test
+io/envi/map_info.py: x - (ref_x - 1) * width -> x - ref_x * width
+    io/test_envi_headers.py the_place_is_the_right_one
+io/envi/map_info.py: Affine.rotation(rotation) -> Affine.rotation(-rotation)
+    io/test_envi_headers.py the_place_is_the_right_one
+io/geotiff/gdal_tags.py: dataset.offsets = stored.offsets -> dataset.offsets = stored.scales
+    io/test_geotiff_writer.py numbers_keep_nodata_scale_offset_and_unit
+io/geotiff/gdal_metadata.py: offsets=tuple(offsets) if scaled else None -> offsets=None
+    io/test_raster.py scale_offset_and_unit
+io/geotiff/gdal_metadata.py: row=p.row, col=p.col, x=p.x -> row=p.col, col=p.row, x=p.x
+    io/test_raster.py ground_control_points
+io/nodata.py: _RANGES * (high - low) -> 0 * (high - low)
+    io/test_nodata.py numbers_of_a_scene_are_no_fill
+io/spectral_fields.py: g and w != 0 for g, w -> g for g, w
+    io/test_envi.py a_band_of_wavelength_zero_is_not_there
+io/stac/bands.py: if axis.wavelengths_nm is None and -> if
+    commands/test_stac.py the_file_goes_before_its_item_and_the_user_before_both
+"""
+"""Two lines each: file below `hsisr/`, text -> what takes its place; file below `tests/`, and the
+beginning of the name of a test in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    file: str
+    before: str
+    after: str
+    tests: str
+    names: str
+
+    def made(self, copy: Path) -> bool:
+        """Whether the tests fail with the change, which is undone afterwards."""
+        path = copy / "hsisr" / self.file
+        text = path.read_text(encoding="utf-8")
+        if self.before not in text:
+            raise SystemExit(f"{self.file}: {self.before!r} does not stand there any more")
+        path.write_text(text.replace(self.before, self.after), encoding="utf-8")
+        process = multiprocessing.get_context("fork").Process(target=self.test, args=(copy,))
+        process.start()
+        process.join()
+        path.write_text(text, encoding="utf-8")
+        if process.exitcode not in (0, 1):
+            raise SystemExit(f"{self.tests} {self.names}: pytest ended with {process.exitcode}")
+        return process.exitcode == 1
+
+    def test(self, copy: Path) -> None:
+        import pytest
+
+        os.chdir(copy)
+        sys.path.insert(0, str(copy))
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        options = ["-qx", "-p", "no:cacheprovider", "-m", "not shared and not slow"]
+        if self.names:
+            options += ["-k", self.names]
+        sys.exit(pytest.main([*options, f"tests/{self.tests}"]))
+
+
+def mutants() -> list[Mutant]:
+    lines = TABLE.strip().splitlines()
+    found = []
+    for change, tests in zip(lines[::2], lines[1::2], strict=True):
+        file, _, texts = change.partition(": ")
+        before, _, after = texts.partition(" -> ")
+        path, _, names = tests.strip().partition(" ")
+        found.append(Mutant(file, before, after, path, names))
+    return found
+
+
+def main(chosen: list[str]) -> int:
+    for library in ("torch", "hypothesis", "rasterio", "scipy.io", "h5py", "xarray", "pystac"):
+        importlib.import_module(library)  # once, not in every process
+    sys.dont_write_bytecode = True
+    survivors = 0
+    with tempfile.TemporaryDirectory(prefix="hsisr-mutants-") as folder:
+        copy = Path(folder, "hsisr")
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+        for number, mutant in enumerate(mutants(), start=1):
+            if chosen and not any(word == str(number) or word in mutant.file for word in chosen):
+                continue
+            caught = mutant.made(copy)
+            survivors += not caught
+            word = "caught" if caught else "SURVIVED"
+            print(f"{number:3d} {word:8s} {mutant.file}: {mutant.after}", flush=True)  # noqa: T201
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
