@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from hsisr.datasets.catalogue import DATASETS, Dataset, RemoteFile, dataset_named
-from hsisr.datasets.download import Fetching, data_folder, dataset_scenes, fetched, git_blob
-from hsisr.errors import InputDataError, ResourceError, UsageError
+from hsisr.datasets.download import Fetching, data_folder, dataset_scenes, fetched
+from hsisr.errors import InputDataError, ResourceError
 from hsisr.io.open import open_scene
-from tests.datasets.serving import band_zip, mat_file, served
+from tests.datasets.serving import band_zip, served
 
 CONTENT = os.urandom(3_000_000)
 
@@ -58,20 +58,6 @@ def test_a_broken_download_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert path.read_bytes() == CONTENT
 
 
-def test_a_server_without_ranges_begins_anew(tmp_path: Path) -> None:
-    (tmp_path / "set.mat.part").write_bytes(b"old")
-    with served({"/set.mat": CONTENT}, understands_ranges=False) as site:
-        path = fetched(dataset(f"{site.url}/set.mat"), Fetching(folder=tmp_path))
-    assert path.read_bytes() == CONTENT
-
-
-def test_a_part_that_is_whole_already_is_taken(tmp_path: Path) -> None:
-    (tmp_path / "set.mat.part").write_bytes(CONTENT)
-    with served({"/set.mat": CONTENT}) as site:
-        path = fetched(dataset(f"{site.url}/set.mat"), Fetching(folder=tmp_path))
-    assert path.read_bytes() == CONTENT
-
-
 def test_a_corrupted_download_is_refused_and_not_kept(tmp_path: Path) -> None:
     with served({"/set.mat": b"x" * len(CONTENT)}) as site:
         wanted = dataset(f"{site.url}/set.mat")
@@ -98,16 +84,6 @@ def test_what_cannot_be_had_is_told_with_address_and_place(tmp_path: Path) -> No
         fetched(wanted, Fetching(folder=tmp_path, offline=True))
 
 
-def test_a_wrong_file_put_there_by_hand_is_refused(tmp_path: Path) -> None:
-    wanted = dataset("http://127.0.0.1:9/set.mat")
-    (tmp_path / "set.mat").write_bytes(b"short")
-    with pytest.raises(InputDataError, match=r"found 5 bytes, expected 3000000; .*remove it"):
-        fetched(wanted, Fetching(folder=tmp_path))
-    (tmp_path / "set.mat").write_bytes(b"y" * len(CONTENT))
-    with pytest.raises(InputDataError, match="found git identity"):
-        fetched(wanted, Fetching(folder=tmp_path))
-
-
 def test_an_archive_becomes_its_scenes_without_what_is_skipped(tmp_path: Path) -> None:
     content = band_zip(("beads_ms", "cloth_ms", "skipped_ms"))
     with served({"/set.zip": content}) as site:
@@ -132,12 +108,6 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
         dataset_scenes(wanted, Fetching(folder=tmp_path))
 
 
-def test_the_identity_is_gits_own(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"hello\n")  # printf 'hello\n' | git hash-object --stdin
-    assert git_blob(path) == "ce013625030ba8dba906f756967f9e9ca394464a"
-
-
 def test_folders_are_chosen_by_option_then_environment_then_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,15 +126,3 @@ def test_every_entry_names_addresses_source_and_terms(name: str) -> None:
     assert entry.citation
     assert entry.terms
     assert (entry.shape is None) == entry.file.archive
-
-
-def test_unknown_datasets_are_refused_with_a_guess() -> None:
-    with pytest.raises(UsageError, match="no dataset 'pavia-u'; did you mean 'paviau'"):
-        dataset_named("pavia-u")
-
-
-def test_the_stand_in_reads_as_the_scene_it_stands_for(tmp_path: Path) -> None:
-    path = tmp_path / "PaviaU.mat"
-    path.write_bytes(mat_file("paviaU", 20, 16, 5))
-    with open_scene(path, variable="paviaU") as scene:
-        assert scene.metadata.shape == (5, 20, 16)

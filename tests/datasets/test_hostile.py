@@ -38,12 +38,6 @@ def test_members_that_climb_out_are_refused(tmp_path: Path) -> None:
     assert sorted(p.name for p in (tmp_path / "data").iterdir()) == ["set.zip"]
 
 
-def test_absolute_members_stay_inside(tmp_path: Path) -> None:
-    target = tmp_path / "escaped"
-    unpacked(with_member(str(target), b"x"), tmp_path / "data")
-    assert not target.exists()
-
-
 def test_members_that_are_links_become_files(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("mine")
@@ -61,12 +55,6 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(InputDataError, match="would unpack to more than 1000000 bytes"):
         unpacked(with_member("zeros", bytes(10**6), zipfile.ZIP_DEFLATED), tmp_path / "data")
     assert sorted(p.name for p in (tmp_path / "data").iterdir()) == ["set.zip"]
-
-
-@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_packings_whose_memory_nobody_bounds_are_refused(packing: int, tmp_path: Path) -> None:
-    with pytest.raises(InputDataError, match="packed in another way than by deflate"):
-        unpacked(with_member("x", bytes(99), packing), tmp_path / "data")
 
 
 def test_damaged_and_encrypted_members_are_refused(tmp_path: Path) -> None:

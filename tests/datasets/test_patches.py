@@ -1,7 +1,6 @@
 """Patches: LR is the area average of HR, nothing invalid or judging enters, seeds decide all."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +16,6 @@ from hsisr.datasets.patches import (
 from hsisr.datasets.splits import Split, held_out_split
 from hsisr.datasets.training_scenes import TrainingScene, coarser, taught
 from hsisr.degradation import DEGRADATIONS
-from hsisr.errors import InputDataError
 from hsisr.tiling.windows import Window
 from tests.training.small import texture
 
@@ -143,21 +141,6 @@ def test_small_scenes_take_part_in_batches_of_their_size() -> None:
     scenes = [scene(8, 40, 40, 2), scene(9, 10, 40, 2, split=whole)]
     sizes = {patches(scenes, 2).batch(step, 0, 2).lr.shape[-1] for step in range(30)}
     assert sizes == {5, 8}
-
-
-def test_scenes_without_room_for_a_patch_are_refused() -> None:
-    small = scene(8, 6, 20, 2, split=Split(training=(Window(0, 0, 6, 20),)))
-    with pytest.raises(InputDataError, match="no training window of at least 8 x 8 pixels in 8 b"):
-        patches([small], 2)
-    with pytest.raises(InputDataError, match="found no patch to train on"):
-        GridPatches(samples=[], scale=2, batch_size=2, seed=0)
-
-
-def test_a_scene_without_one_whole_lr_pixel_of_data_is_refused() -> None:
-    valid = np.zeros((2, 8, 8), np.bool_)
-    valid[:, ::2] = True
-    with pytest.raises(InputDataError, match="sieve: found no block of 2 x 2 pixels in which"):
-        taught("sieve", texture(2, 8, 8), valid, 2, Split(training=(Window(0, 0, 8, 8),)))
 
 
 def test_an_epoch_of_the_grid_shows_every_sample_once() -> None:

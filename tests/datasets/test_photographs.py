@@ -1,7 +1,6 @@
 """Photographs become bands; patches are seen as sensors see them; runs of bands are their means."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from PIL import Image
 
 from hsisr.commands.train import TrainOptions, train
 from hsisr.datasets.observation import observed
-from hsisr.datasets.patches import Augmentation, RandomPatches, area_average, pseudo_patch
+from hsisr.datasets.patches import Augmentation, area_average, pseudo_patch
 from hsisr.datasets.photographs import (
     Photographs,
     coloured,
@@ -19,7 +18,7 @@ from hsisr.datasets.photographs import (
 )
 from hsisr.datasets.training_scenes import taught
 from hsisr.degradation import mtf
-from hsisr.errors import HsisrWarning, InputDataError
+from hsisr.errors import HsisrWarning
 from hsisr.tiling.windows import Window
 from hsisr.weights import load_weights
 from tests.commands.files import write_tif
@@ -56,13 +55,6 @@ def test_photographs_are_read_from_a_folder_or_one_file(tmp_path: Path) -> None:
     assert np.array_equal(of_file.images, of_folder.images)
     coarse = read_photographs([tmp_path / "photos.npz"], side=16).images
     assert np.array_equal(coarse, area_average(images.astype(np.float32), 2).round())
-
-
-@pytest.mark.parametrize("images", [np.zeros((2, 3, 8, 8), np.float32), np.zeros((3, 8, 8), "u1")])
-def test_other_arrays_are_refused(tmp_path: Path, images: NDArray[Any]) -> None:
-    np.savez(tmp_path / "photos.npz", images=images)
-    with pytest.raises(InputDataError, match="expected \\(n, 3, rows, cols\\) of uint8"):
-        read_photographs([tmp_path / "photos.npz"])
 
 
 @pytest.mark.parametrize("scale", [2, 4, 8])
@@ -109,12 +101,6 @@ def test_batches_of_photographs_are_normalised_pairs_and_follow_from_their_numbe
     assert np.abs(batch.lr.mean((2, 3))).max() < 2
     assert np.array_equal(source.batch(3, 0, 4).hr, batch.hr)
     assert np.array_equal(source.batch(3, 2, 1).hr[0], batch.hr[2])
-
-
-def test_scenes_too_small_for_a_patch_are_left_out() -> None:
-    small, large = scene(12, 40, 60, 4), scene(16, 96, 96, 4)
-    source: RandomPatches = patches([small, large], 4, least_lr_px=12, crop_lr_px=16)
-    assert {source.batch(step, 0, 2).hr.shape[-1] for step in range(12)} == {64}
 
 
 def test_patches_may_be_of_runs_blurred_and_noisy_at_once() -> None:

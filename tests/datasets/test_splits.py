@@ -62,11 +62,6 @@ def test_patches_share_no_pixel_with_each_other_or_the_test(
     assert split.training
 
 
-def test_the_published_split_of_pavia_university_leaks_nothing() -> None:
-    split = published_split("paviau", 610, 340, 4)
-    assert (len(split.training), split.leak_px) == (7, 0)
-
-
 def test_the_published_split_of_pavia_centre_leaks_56_of_144_rows() -> None:
     split = published_split("paviac", 1096, 715, 4)
     assert (len(split.training), split.leak_px, split.test_px) == (28, 56 * 144, 144 * 144)
@@ -78,15 +73,6 @@ def test_the_papers_recipe_without_leak_keeps_the_published_test_window(name: st
     split = patch_split(*size, 4, (test,))
     assert (split.test, split.leak_px) == ((test,), 0)
     assert split.validation
-
-
-def test_a_scene_too_small_to_share_teaches_alone() -> None:
-    assert held_out_split(20, 20, 4, 4).validation == ()
-    assert patch_grid(20, 150, 8) == (Window(0, 0, 16, 144),)
-
-
-def test_pixels_beyond_the_last_lr_pixel_are_left_out() -> None:
-    assert whole_split(10, 7, 4).training == (Window(0, 0, 8, 4),)
 
 
 def test_impossible_splits_are_refused() -> None:

@@ -9,8 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import convolve2d
 
-from hsisr.errors import UsageError
-from hsisr.metrics.conventions import CONVENTIONS, FIGURES, convention_named, definitions
 from hsisr.metrics.local import (
     GAUSSIAN_11,
     UNIFORM_7,
@@ -21,16 +19,12 @@ from hsisr.metrics.local import (
     ssim_index,
 )
 from hsisr.metrics.report import (
-    Column,
     Threshold,
-    as_csv,
     jsonable,
-    parse_threshold,
     scores_as_json,
-    table,
 )
 from hsisr.metrics.spatial import BandMoments
-from hsisr.metrics.spectral import AngleSum, angles_deg
+from hsisr.metrics.spectral import angles_deg
 from tests.metrics.pairs import random_pair, score
 
 
@@ -100,31 +94,6 @@ def test_angles_span_the_half_circle(angle: float, x: tuple[int, int], y: tuple[
     assert angles_deg(*pair)[0, 0] == pytest.approx(angle)
 
 
-def test_a_zero_spectrum_has_no_angle() -> None:
-    assert math.isnan(angles_deg(np.zeros((2, 1, 1)), np.ones((2, 1, 1)))[0, 0])
-
-
-def test_single_precision_angles_stay_close() -> None:
-    x, y = random_pair(8, 10, 10)
-    valid = np.ones(x.shape, np.bool_)
-    exact, single = AngleSum(), AngleSum(dtype=np.float32)
-    exact.add(x, y, valid)
-    single.add(x, y, valid)
-    assert single.mean_deg == pytest.approx(exact.mean_deg, abs=1e-3)
-
-
-@pytest.mark.parametrize("name", sorted(CONVENTIONS))
-def test_every_figure_has_a_definition(name: str) -> None:
-    sentences = definitions(CONVENTIONS[name], 4)
-    assert tuple(sentences) == FIGURES
-    assert all(len(sentence) > 30 for sentence in sentences.values())
-
-
-def test_an_unknown_convention_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="no convention 'x'; choose one of dacn, dacn-whole, hs"):
-        convention_named("x")
-
-
 def test_json_holds_infinity_as_text_and_undefined_as_null() -> None:
     reference, _ = random_pair(2, 6, 6)
     found = scores_as_json(score(reference, reference, scale=None), per_band=True)
@@ -142,24 +111,3 @@ def test_thresholds_are_inclusive_and_undefined_keeps_none() -> None:
     assert not Threshold("sam", 5, "max").holds({"sam": math.nan})
     assert not Threshold("sam", 5, "max").holds({})
     assert str(Threshold("sam", 5, "max")) == "sam <= 5"
-
-
-@pytest.mark.parametrize("text", ["mpsnr", "mpsnr=", "mpsnr=high", "=3", "mpsnr=nan"])
-def test_a_malformed_threshold_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match=r"expected FIGURE=NUMBER|no figure ''"):
-        parse_threshold(text, "min", FIGURES)
-
-
-def test_an_unknown_figure_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="no figure 'psnr' here; --min takes one of mpsnr, mssim"):
-        parse_threshold("psnr=30", "min", FIGURES)
-
-
-def test_tables_align_and_mark_the_undefined() -> None:
-    text = table([Column("a", {"sam": 1.0, "cc": math.nan}), Column("b", {"sam": 12.5})])
-    assert text.splitlines()[2].split() == ["cc", "-", "-"]
-    assert len({len(line) for line in text.splitlines()}) == 1
-
-
-def test_csv_has_a_header_and_plain_lines() -> None:
-    assert as_csv(["a", "b"], [[1, "x,y"]]) == 'a,b\n1,"x,y"'

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from hsisr.errors import WeightsError
 from hsisr.models.descriptor import SCALES
 from hsisr.models.literature.as3_itransunet import Alternation, As3Itransunet, As3ItransunetSize
 from hsisr.models.literature.interactive_attention import InteractiveAttention, WindowAttention
@@ -37,23 +36,6 @@ def test_pixels_see_their_own_window_and_no_other() -> None:
 
 
 @torch.no_grad()
-def test_windows_that_stand_over_see_no_padding() -> None:
-    one, x = attention(), noise(2, 5, 7, 8)
-    whole = one(x)  # rows in 3 and 2, columns in 4 and 3
-    torch.testing.assert_close(whole[:, 3:, 4:], one(x[:, 3:, 4:]))
-    torch.testing.assert_close(whole[:, :3, :4], one(x[:, :3, :4]))
-
-
-@torch.no_grad()
-def test_bias_belongs_to_the_distance_of_two_pixels() -> None:
-    one, x = attention(), noise(1, 3, 4, 8)
-    same_row, one_to_the_left = 3, 3 + 1
-    one.bias[7 * same_row + one_to_the_left] = 1e4
-    value = one.query_key_value(x)[..., 16:]
-    torch.testing.assert_close(one(x)[:, :, 1:], value[:, :, :-1])
-
-
-@torch.no_grad()
 def test_features_stay_at_their_pixels() -> None:
     torch.manual_seed(0)
     one = InteractiveAttention(8, 2, 4)
@@ -76,12 +58,6 @@ def test_subsets_see_those_before_them_and_none_behind() -> None:
     assert float((one(first)[:, 10:] - one(lr)[:, 10:]).abs().min(0).values.max()) > 1e-6
 
 
-@pytest.mark.parametrize("bands", [1, 5, 7, 12])
-@torch.no_grad()
-def test_any_number_of_bands(bands: int) -> None:
-    assert network(bands)(noise(1, bands, 3, 4)).shape == (1, bands, 6, 8)
-
-
 @pytest.mark.parametrize("scale", SCALES)
 @torch.no_grad()
 def test_it_goes_to_the_hr_grid_and_back(scale: int) -> None:
@@ -89,9 +65,3 @@ def test_it_goes_to_the_hr_grid_and_back(scale: int) -> None:
     hr = ways.to_hr[0](lr)
     assert hr.shape == (1, 8, 3 * scale, 2 * scale)
     assert ways.to_lr[0](hr).shape == lr.shape
-
-
-@pytest.mark.parametrize(("width", "heads"), [(6, 1), (8, 3)])
-def test_impossible_widths_are_refused(width: int, heads: int) -> None:
-    with pytest.raises(WeightsError, match=f"half of width {width}"):
-        As3ItransunetSize(width=width, heads=heads)

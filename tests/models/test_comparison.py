@@ -1,11 +1,8 @@
 """Networks of other papers: as large as their papers say, and sizes checked."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
-from hsisr.errors import WeightsError
 from hsisr.models.registry import ARCHITECTURES, build, descriptor_for
 
 COMPARISON = sorted(ARCHITECTURES.keys() - {"dacn", "dacn-any", "dacn-equivariant"})
@@ -72,10 +69,3 @@ def test_only_upsampling_and_output_depend_on_the_scale(arch: str) -> None:
         shapes.append({name: state[name].shape for name in lent})
     assert shapes[0] == shapes[1] == shapes[2]
     assert shapes[0]
-
-
-@pytest.mark.parametrize("arch", COMPARISON)
-def test_unknown_parameters_are_refused(arch: str) -> None:
-    wrong = replace(descriptor_for(arch, 2), hparams={"colour": 3})
-    with pytest.raises(WeightsError, match=f"{arch} knows no parameter 'colour'"):
-        build(wrong)

@@ -34,9 +34,3 @@ def test_subpixels_lie_inside_their_pixel(scale: int) -> None:
     one.upsampling.get_parameter("bias").copy_(within)
     expected = bicubic(lr, scale) + within.reshape(scale, scale).tile(3, 2)
     torch.testing.assert_close(one(lr), expected)
-
-
-@pytest.mark.parametrize("bands", [1, 5])
-@torch.no_grad()
-def test_any_number_of_bands(bands: int) -> None:
-    assert Cssfenet(2, bands, TINY)(noise(1, bands, 3, 4)).shape == (1, bands, 6, 8)

@@ -12,7 +12,7 @@ from hsisr.errors import WeightsError
 from hsisr.models.dacn import Dacn, build_dacn, dacn_descriptor
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.layers import Pooling
-from tests.models.formulas import fill, formula, formula_input, keras_weights
+from tests.models.formulas import fill, formula_input, keras_weights
 
 
 def filled(scale: int, pooling: Pooling) -> Dacn:
@@ -77,19 +77,6 @@ def test_a_small_input_gives_the_numbers_it_always_gave(
     np.testing.assert_allclose([float(p) for p in pixels], expected[scale], rtol=0, atol=1e-5)
 
 
-def test_the_formulas_make_weights_of_unit_gain() -> None:
-    kernel = formula(0, keras_weights(4)[0])
-    assert kernel.std() == pytest.approx(1 / np.sqrt(3 * 3 * 32), rel=0.05)
-
-
-@pytest.mark.parametrize("size", [16, 48])
-def test_groups_of_another_size_go_through(size: int) -> None:
-    descriptor = ModelDescriptor(
-        arch="dacn", scale=2, group_size=size, group_overlap=8, tile_lr_px=8, overlap_lr_px=2
-    )
-    assert build_dacn(descriptor)(torch.zeros(1, size, 3, 2)).shape == (1, size, 6, 4)
-
-
 @pytest.mark.parametrize(
     ("left_out", "fewer"),
     [
@@ -131,16 +118,3 @@ def test_parameters_it_does_not_have_are_refused(
     )
     with pytest.raises(WeightsError, match=complaint):
         build_dacn(descriptor)
-
-
-@pytest.mark.parametrize(("scale", "tile", "overlap"), [(2, 72, 18), (4, 36, 9), (8, 18, 4)])
-def test_tiles_are_the_patches_of_the_paper(scale: int, tile: int, overlap: int) -> None:
-    descriptor = dacn_descriptor(scale)
-    assert (descriptor.tile_lr_px, descriptor.overlap_lr_px) == (tile, overlap)
-    assert (descriptor.group_size, descriptor.group_overlap) == (32, 8)
-
-
-@pytest.mark.parametrize("scale", [0, 1, 3, -4])
-def test_other_scales_are_refused(scale: int) -> None:
-    with pytest.raises(WeightsError, match=f"scale {scale}, expected one of"):
-        dacn_descriptor(scale)

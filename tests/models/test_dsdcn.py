@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from hsisr.errors import WeightsError
-from hsisr.models.literature.dsdcn import DilatedFusion, DsdcnSize, build_dsdcn, dsdcn_descriptor
+from hsisr.models.literature.dsdcn import DilatedFusion, build_dsdcn, dsdcn_descriptor
 
 PUBLISHED_MILLIONS = {2: 0.30, 4: 0.96, 8: 0.72}
 """As the notebooks print it, moving statistics included."""
@@ -19,13 +18,6 @@ def test_it_is_as_large_as_its_published_code(scale: int) -> None:
     count = sum(t.numel() for name, t in state.items() if not name.endswith("batches_tracked"))
     count -= SMALLER_KERNELS.get(scale, 0)
     assert round(count / 1e6, 2) == PUBLISHED_MILLIONS[scale]
-
-
-def test_one_width_can_stand_for_all_of_upsampling() -> None:
-    assert DsdcnSize().upsampling_features(8) == (128, 128, 64)
-    assert DsdcnSize(upsampling_width=5).upsampling_features(8) == (5, 5, 5)
-    with pytest.raises(WeightsError, match="impossible dsdcn with upsampling_width = 0"):
-        DsdcnSize(upsampling_width=0)
 
 
 def test_dilated_kernels_reach_one_two_and_three_pixels_far() -> None:

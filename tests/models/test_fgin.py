@@ -4,9 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from hsisr.errors import WeightsError
 from hsisr.models.common import repeated
-from hsisr.models.literature.fgin import FginSize, UpsamplingStep, build_fgin, fgin_descriptor
+from hsisr.models.literature.fgin import build_fgin, fgin_descriptor
 
 PUBLISHED_MILLIONS = {2: 0.48, 4: 1.07, 8: 1.82}
 """As the notebooks print it, moving statistics included."""
@@ -18,18 +17,6 @@ def test_it_is_as_large_as_its_published_code(scale: int) -> None:
         state = build_fgin(fgin_descriptor(scale)).state_dict()
     count = sum(t.numel() for name, t in state.items() if not name.endswith("batches_tracked"))
     assert round(count / 1e6, 2) == PUBLISHED_MILLIONS[scale]
-
-
-def test_one_width_can_stand_for_all_of_upsampling() -> None:
-    assert FginSize().upsampling_features(8) == (312, 312, 128)
-    assert FginSize(upsampling_width=5).upsampling_features(8) == (5, 5, 5)
-    with pytest.raises(WeightsError, match="impossible fgin with upsampling_width = 0"):
-        FginSize(upsampling_width=0)
-
-
-def test_a_shortcut_is_convolved_only_where_widths_differ() -> None:
-    assert isinstance(UpsamplingStep(6, 6).shortcut, nn.Identity)
-    assert isinstance(UpsamplingStep(6, 4).shortcut, nn.Conv2d)
 
 
 def test_repeating_pixels_and_convolving_them_one_by_one_can_change_places() -> None:

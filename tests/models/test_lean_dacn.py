@@ -4,34 +4,15 @@ import math
 
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional
 
 from hsisr.benchmark.speed.network_cost import operations
 from hsisr.benchmark.speed.plain import PlainDacn
 from hsisr.benchmark.speed.tile_speed import difference, lively_dacn
-from hsisr.errors import WeightsError
 from hsisr.models.dacn import build_dacn, dacn_descriptor
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.models.fast import onednn
-from hsisr.models.fast.dacn import DacnInUse, FastDacn
-from hsisr.models.fast.folding import FoldedUpsampling
 from hsisr.models.fast.pixel_attention import attention
-from hsisr.models.literature.edsr import build_edsr, edsr_descriptor
 from hsisr.models.registry import for_inference
-
-
-@pytest.mark.parametrize(("rows", "cols"), [(1, 1), (1, 4), (3, 2), (6, 7)])
-@torch.no_grad()
-def test_folding_once_equals_the_two_layers_to_the_last_corner(rows: int, cols: int) -> None:
-    torch.manual_seed(0)
-    upsampling = nn.ConvTranspose2d(5, 4, 4, stride=2, padding=1).double()
-    convolution = nn.Conv2d(4, 3, 3, padding=1).double()
-    x = torch.randn(2, 5, rows, cols, dtype=torch.float64)
-    bias = torch.randn(3, dtype=torch.float64)
-    folded = FoldedUpsampling(upsampling, convolution.weight, bias)
-    expected = functional.conv2d(upsampling(x), convolution.weight, bias, padding=1)
-    torch.testing.assert_close(folded(x), expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("scale", [2, 4, 8])
@@ -72,16 +53,6 @@ def test_at_x4_it_takes_at_least_a_sixth_fewer_operations_and_differs_by_less_th
     assert difference(lean, plain, descriptor) < 1e-5
 
 
-@pytest.mark.parametrize("scale", [2, 4, 8])
-def test_operations_are_counted_alike_whichever_library_multiplies(
-    scale: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lean, lr = for_inference(lively_dacn(scale)[0]), torch.rand(1, 32, 6, 5)
-    counted = operations(lean, lr, lr[:, :, :1, :1])
-    monkeypatch.setattr(onednn, "LINEAR", None)
-    assert operations(lean, lr, lr[:, :, :1, :1]) == counted
-
-
 @torch.no_grad()
 def test_half_precision_is_as_close_as_the_trained_network_under_autocast() -> None:
     network, _ = lively_dacn(4)
@@ -92,37 +63,6 @@ def test_half_precision_is_as_close_as_the_trained_network_under_autocast() -> N
     errors = [float((hr - exact).square().mean().sqrt()) for hr in (found, trained)]
     assert errors[0] < 1.5 * errors[1]
     torch.testing.assert_close(lean(lr), exact, rtol=1e-4, atol=1e-5)  # full without autocast
-
-
-@torch.no_grad()
-def test_the_trained_network_stays_as_it_is() -> None:
-    network, _ = lively_dacn(2)
-    before = {key: value.clone() for key, value in network.state_dict().items()}
-    lean = for_inference(network, torch.bfloat16)
-    lean(torch.rand(1, 32, 4, 4))
-    assert all(p.dtype == torch.float32 for p in network.parameters())
-    torch.testing.assert_close(dict(network.state_dict()), before, rtol=0, atol=0)
-    shared = {p.data_ptr() for p in network.parameters()}
-    assert not shared & {b.data_ptr() for b in (*lean.buffers(), *lean.parameters())}
-
-
-def test_another_number_of_bands_is_refused() -> None:
-    lean = for_inference(lively_dacn(2)[0])
-    with pytest.raises(WeightsError, match="dacn"):
-        lean(torch.zeros(1, 31, 4, 4))
-
-
-def test_other_networks_are_used_as_they_are() -> None:
-    network = build_edsr(edsr_descriptor(2)).eval()
-    assert for_inference(network) is network
-    assert isinstance(for_inference(build_dacn(dacn_descriptor(2)).eval()), DacnInUse)
-
-
-@torch.no_grad()
-def test_it_has_shapes_without_numbers() -> None:
-    network, _ = lively_dacn(2)
-    found = FastDacn(network).to("meta")(torch.empty(1, 32, 6, 5, device="meta"))
-    assert found.shape == (1, 32, 12, 10)
 
 
 @pytest.mark.parametrize("size", [0.1, 1.0, 30.0, 1e4])

@@ -6,17 +6,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from hsisr.benchmark.speed.network_cost import operations
-from hsisr.engine.memory import tile_bytes
-from hsisr.errors import WeightsError
-from hsisr.models.back_projection import back_project, interpolate_consistently
+from hsisr.models.back_projection import back_project
 from hsisr.models.dacn_any import AnySize, DacnAny, build_dacn_any, dacn_any_descriptor
 from hsisr.models.fast import dacn_any as lean_dacn_any
-from hsisr.models.fast import onednn
 from hsisr.models.fast.back_projection import consistent_bicubic
-from hsisr.models.fast.dacn_any import DacnAnyInUse, shuffled
+from hsisr.models.fast.dacn_any import shuffled
 from hsisr.models.interpolation import KERNELS
-from hsisr.models.registry import agrees, build, descriptor_for, for_inference
+from hsisr.models.registry import agrees, for_inference
 
 SMALL = AnySize(width=16, blocks=2, heads=2, window=4)
 FEW_PATTERNS = replace(SMALL, basis=6)
@@ -63,20 +59,6 @@ def test_windows_filled_up_give_the_same_as_counted_pixels(
     torch.testing.assert_close(network(lr), expected, rtol=1e-5, atol=1e-4)
 
 
-def test_what_it_takes_is_counted_alike_each_time() -> None:
-    network = for_inference(lively(4))
-    assert tile_bytes(network, 32, 22) == tile_bytes(network, 32, 22)
-
-
-@pytest.mark.parametrize("basis", [0, 48])
-@torch.no_grad()
-def test_the_usual_size_gives_what_was_trained(basis: int) -> None:
-    network, lr = lively(4, AnySize(basis=basis)), torch.randn(1, 32, 11, 18)
-    expected = network(lr)
-    span = float(expected.max() - expected.min())
-    torch.testing.assert_close(for_inference(network)(lr), expected, rtol=0, atol=1e-5 * span)
-
-
 @pytest.mark.parametrize("scale", [2, 4, 8])
 @pytest.mark.parametrize("size", [SMALL, FEW_PATTERNS], ids=["all patterns", "few patterns"])
 @torch.no_grad()
@@ -100,19 +82,6 @@ def test_what_is_not_finite_stays_visible(bad: float) -> None:
     lr[0, 3, 2, 2] = bad
     assert not bool(torch.isfinite(for_inference(network)(lr)).all())
     assert not bool(torch.isfinite(network(lr)).all())
-
-
-@pytest.mark.parametrize("scale", [2, 4, 8])
-@pytest.mark.parametrize("basis", [0, 48])
-def test_operations_are_counted_alike_whichever_library_multiplies_and_are_fewer(
-    scale: int, basis: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    network, lr = lively(scale, AnySize(basis=basis)), torch.rand(1, 32, 18, 18)
-    lean, zero = for_inference(network), lr[:, :, :1, :1]
-    counted = operations(lean, lr, zero)
-    assert counted < operations(network, lr, zero)
-    monkeypatch.setattr(onednn, "LINEAR", None)
-    assert operations(lean, lr, zero) == counted
 
 
 @pytest.mark.parametrize("scale", [2, 4, 8])
@@ -141,45 +110,6 @@ def test_in_half_precision_only_rounding_stands_between_the_two(scale: int, size
     drawn = back_project(without, lr, KERNELS["bicubic"], scale)
     detail = without - consistent_bicubic(lr, scale)
     assert float((found - drawn).abs().max()) < 2**-8 * float(detail.abs().max())
-
-
-@pytest.mark.parametrize("arch", ["dacn", "vdsr"])
-def test_networks_that_do_not_agree_by_themselves_say_so(arch: str) -> None:
-    network = build(descriptor_for(arch, 2)).eval()
-    assert not agrees(for_inference(network, agreeing=True))
-
-
-def test_its_memory_is_foretold_without_numbers() -> None:
-    network = lively(4)
-    assert 0 < tile_bytes(for_inference(network), 32, 9) < 2 * tile_bytes(network, 32, 9)
-
-
-@torch.no_grad()
-def test_the_trained_network_stays_as_it_is_and_shares_nothing() -> None:
-    network = lively(8)
-    before = {key: value.clone() for key, value in network.state_dict().items()}
-    lean = for_inference(network, torch.bfloat16)
-    assert isinstance(lean, DacnAnyInUse)
-    lean(torch.rand(1, 32, 4, 4))
-    torch.testing.assert_close(dict(network.state_dict()), before, rtol=0, atol=0)
-    shared = {p.data_ptr() for p in network.parameters()}
-    assert not shared & {b.data_ptr() for b in (*lean.buffers(), *lean.parameters())}
-
-
-def test_another_number_of_bands_is_refused() -> None:
-    with pytest.raises(WeightsError, match="dacn-any"):
-        for_inference(lively(2))(torch.zeros(1, 31, 4, 4))
-
-
-@pytest.mark.parametrize("scale", [2, 4, 8])
-@pytest.mark.parametrize(("rows", "cols"), [(1, 1), (2, 9), (33, 14)])
-@torch.no_grad()
-def test_the_base_is_back_projected_bicubic(scale: int, rows: int, cols: int) -> None:
-    lr, less = torch.randn(2, 1, 3, rows, cols)
-    expected = interpolate_consistently(lr, KERNELS["bicubic"], scale)
-    torch.testing.assert_close(consistent_bicubic(lr, scale), expected, rtol=1e-5, atol=2e-5)
-    expected = expected - less.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
-    torch.testing.assert_close(consistent_bicubic(lr, scale, less), expected, rtol=1e-5, atol=2e-5)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

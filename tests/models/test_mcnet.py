@@ -28,41 +28,6 @@ def test_2d_units_see_one_band_and_modules_see_neighbours() -> None:
     assert changed_bands(module.exit, 4, alone=False) == [3, 4, 5]
 
 
-def test_bands_do_not_change_what_there_is_to_learn() -> None:
-    few, many = Mcnet(2, 3, SMALL), Mcnet(2, 40, SMALL)
-    many.load_state_dict(few.state_dict())
-    assert many(torch.randn(1, 40, 2, 3)).shape == (1, 40, 4, 6)
-
-
-def test_levels_count_by_their_shares() -> None:
-    torch.manual_seed(0)
-    module, x = MixedModule(SMALL), torch.randn(1, 4, 3, 3, 3)
-    with torch.inference_mode():
-        before = module(x)
-        module.shares[1] = 2.0
-        assert not torch.equal(module(x), before)
-
-
-def test_every_module_adds_to_the_shallow_features() -> None:
-    torch.manual_seed(0)
-    network, lr = Mcnet(2, 3, SMALL), torch.randn(1, 3, 4, 4)
-    for block, value in zip(network.blocks, (1.0, 0.0), strict=True):
-        block.exit = Constant(value)
-    shallow = network.output(network.upsampling(network.entry(lr[:, None])))[:, 0]
-    torch.testing.assert_close(network(lr), shallow)
-
-
-class Constant(nn.Module):
-    """A number, of the shape that comes in."""
-
-    def __init__(self, value: float) -> None:
-        super().__init__()
-        self.value = value
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.full_like(x, self.value)
-
-
 def test_kernels_have_the_norm_that_is_learnt() -> None:
     entry = Mcnet(2, 3, SMALL).entry
     norms = torch.linalg.vector_norm(entry.weight.flatten(1), dim=1)

@@ -4,11 +4,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from hsisr.errors import WeightsError
-from hsisr.models.common import SqueezeExcitation, attention_among_features, put_together
-from hsisr.models.literature.msdformer import DeformableConvolution, Msdformer, MsdformerSize
-
-TINY = MsdformerSize(width=16, blocks=1, heads=2, subset=8)
+from hsisr.models.common import SqueezeExcitation, attention_among_features
+from hsisr.models.literature.msdformer import DeformableConvolution
 
 
 def noise(*shape: int) -> torch.Tensor:
@@ -57,12 +54,6 @@ def test_between_pixels_taps_see_their_mean() -> None:
     )
 
 
-def test_bands_in_two_subsets_are_averaged() -> None:
-    parts = [torch.full((1, 3, 1, 1), value) for value in (1.0, 3.0)]
-    together = put_together(parts, (0, 2), 5)
-    assert together.flatten().tolist() == [1, 1, 2, 3, 3]
-
-
 @torch.no_grad()
 def test_attention_among_features_knows_no_places() -> None:
     query, key, value = noise(3, 2, 6, 4, 5)
@@ -71,16 +62,6 @@ def test_attention_among_features_knows_no_places() -> None:
     q, k, v = (x.flip((2, 3)) for x in (query, key, value))
     turned = attention_among_features(q, k, v, temperature)
     torch.testing.assert_close(whole, turned.flip((2, 3)))
-
-
-@torch.no_grad()
-def test_heads_of_attention_do_not_see_each_other() -> None:
-    query, key, value = noise(3, 2, 6, 4, 5)
-    temperature = torch.tensor([1.0, 5.0])[:, None, None]
-    whole = attention_among_features(query, key, value, temperature)
-    q, k, v = (x[:, 3:] for x in (query, key, value))
-    half = attention_among_features(q, k, v, temperature[1:])
-    torch.testing.assert_close(whole[:, 3:], half)
 
 
 @pytest.mark.parametrize("shape", [(2, 8, 3, 4), (2, 8, 5, 3, 4)])
@@ -92,14 +73,3 @@ def test_squeeze_excitation_weighs_whole_features(shape: tuple[int, ...]) -> Non
     assert float(weights.min()) > 0
     assert float(weights.max()) < 1
     assert float((weights[0] - weights[1]).abs().max()) > 0
-
-
-@pytest.mark.parametrize("bands", [1, 7, 8, 19])
-@torch.no_grad()
-def test_any_number_of_bands(bands: int) -> None:
-    assert Msdformer(2, bands, TINY)(noise(1, bands, 3, 4)).shape == (1, bands, 6, 8)
-
-
-def test_heads_divide_the_width() -> None:
-    with pytest.raises(WeightsError, match="width 16 does not divide into 3 heads"):
-        MsdformerSize(width=16, heads=3)

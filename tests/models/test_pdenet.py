@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch.nn import functional
 
-from hsisr.errors import WeightsError
 from hsisr.models.common import bicubic
 from hsisr.models.descriptor import SCALES
 from hsisr.models.literature.pdenet import Gates, Pdenet, PdenetSize, Resampling
@@ -31,12 +30,6 @@ def test_gates_are_drawn_in_training_and_probable_in_evaluation() -> None:
     torch.testing.assert_close(drawn.mean(0), probable, rtol=0, atol=0.02)
     assert float(((drawn > 0.1) & (drawn < 0.9)).float().mean()) < 0.05
     torch.testing.assert_close(gates.eval()(x)[7].flatten(), probable)
-
-
-@torch.no_grad()
-def test_training_differs_from_draw_to_draw() -> None:
-    one, lr = network().train(), noise(1, 6, 4, 5)
-    assert not torch.equal(one(lr), one(lr))
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -67,15 +60,3 @@ def test_later_stages_see_what_is_left_of_the_lr_image() -> None:
     first = bicubic(lr, 2) + one.upsampling.raised(0, one.stages[0](lr[:, None]))
     one(lr)
     torch.testing.assert_close(seen[0], lr - one.upsampling.degraded(first))
-
-
-@pytest.mark.parametrize("bands", [1, 5])
-@torch.no_grad()
-def test_any_number_of_bands(bands: int) -> None:
-    assert Pdenet(2, bands, TINY)(noise(1, bands, 3, 4)).shape == (1, bands, 6, 8)
-
-
-@pytest.mark.parametrize(("width", "temperature"), [(7, 0.2), (8, 0.0)])
-def test_impossible_sizes_are_refused(width: int, temperature: float) -> None:
-    with pytest.raises(WeightsError, match=f"width = {width} and temperature = {temperature}"):
-        PdenetSize(width=width, temperature=temperature)

@@ -57,14 +57,6 @@ def test_positions_cross_the_date_line() -> None:
     np.testing.assert_allclose(steps, 0.1, atol=1e-9)
 
 
-def test_unknown_positions_stay_unknown() -> None:
-    longitude = np.arange(12.0).reshape(3, 4)
-    longitude[1, 1] = np.nan
-    places = Geolocation(longitude=longitude, latitude=np.zeros((3, 4)))
-    assert np.isnan(places.finer(2).positions(2, 4)[0][:, 2:4]).all()
-    assert len(places.control_points()) == 11
-
-
 def test_positions_lie_beside_a_geotiff(product: Path, tmp_path: Path) -> None:
     made(product, tmp_path / "fine.tif")
     with open_scene(product) as scene, rasterio.open(tmp_path / "fine.lonlat.tif") as beside:
@@ -209,13 +201,6 @@ def test_ortho_outputs_lie_where_gdal_warps_the_swath(
     assert both.mean() > 0.3
     # rasterio takes the positions for those of corners: half a pixel of a smooth scene
     np.testing.assert_allclose(ours.values[0][both], warped[both], atol=0.05)
-
-
-def test_ortho_needs_a_lookup_table(product: Path, tmp_path: Path) -> None:
-    swath = made(product, tmp_path / "swath.nc")
-    told = hsisr("upscale", swath, "-o", tmp_path / "x.tif", "-m", "bicubic", "--ortho")
-    assert told.exit_code == 2
-    assert "--ortho needs the lookup table (GLT)" in told.stderr
 
 
 def test_a_finished_ortho_output_is_known_again(product: Path, tmp_path: Path) -> None:

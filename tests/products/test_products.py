@@ -304,23 +304,6 @@ def test_all_parts_of_an_enmap_product_open_the_same_scene(tmp_path: Path) -> No
     assert find_scenes(tmp_path / "enmap") == [tmp_path / "enmap"]
 
 
-def test_enmap_l1b_keeps_its_detectors_apart(tmp_path: Path) -> None:
-    xml = fixtures.write_dlr(tmp_path / "enmap", level="L1B")
-    told = hsisr("info", xml)
-    assert (told.exit_code, told.stderr.count("\n")) == (3, 1)
-    assert "choose one with --variable VNIR or SWIR" in told.stderr
-    with open_scene(xml, variable="SWIR") as scene:
-        assert scene.metadata.spectral_axis.wavelengths_nm == (483.03, 503.03)
-        assert scene.metadata.georeference.rpcs["LINE_OFF"] == "4"
-        assert len(scene.metadata.georeference.rpcs["SAMP_DEN_COEFF"].split()) == 20
-
-
-def test_one_detector_of_prisma_has_all_its_bands(tmp_path: Path) -> None:
-    fixtures.write_prisma(tmp_path / "p.he5")
-    with open_scene(tmp_path / "p.he5", variable="vnir") as scene:
-        assert scene.metadata.bands == 9
-
-
 def reversed_list(path: Path) -> None:
     with h5py.File(path, "r+") as file:
         file.attrs["List_Cw_Swir"] = file.attrs["List_Cw_Swir"][::-1]

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from threading import Thread
 
 import pytest
 import torch
@@ -129,20 +128,6 @@ def test_a_run_killed_without_warning_continues_to_the_same_result(tmp_path: Pat
     assert equal(train(plan(state), resume=True), train(plan(tmp_path / "whole")))
 
 
-def test_a_finished_run_that_is_resumed_has_nothing_left_to_do(tmp_path: Path) -> None:
-    done = train(plan(tmp_path / "state"))
-    watch = Watch()
-    assert equal(train(plan(tmp_path / "state"), watch, resume=True), done)
-    assert (watch.losses, watch.records) == ([], [])
-
-
-def test_time_ends_a_run_with_a_validation(tmp_path: Path) -> None:
-    own = plan(tmp_path / "state", recipe(steps=10_000, validate_every=10_000))
-    outcome = train(replace(own, max_seconds=0.5))
-    assert outcome.ending == "time"
-    assert outcome.progress.history[-1].step == outcome.progress.step < 10_000
-
-
 def test_validations_that_bring_nothing_end_a_run(tmp_path: Path) -> None:
     spoilt = recipe(
         steps=1000, validate_every=1, patience=3, learning_rate=1.0, ema_decay=0.0, warmup_steps=0
@@ -150,14 +135,6 @@ def test_validations_that_bring_nothing_end_a_run(tmp_path: Path) -> None:
     outcome = train(plan(tmp_path / "state", spoilt))
     assert outcome.ending == "patience"
     assert outcome.progress.best_step == outcome.progress.step - 3
-
-
-def test_without_judges_the_last_weights_are_kept(tmp_path: Path) -> None:
-    own = plan(tmp_path / "state")
-    outcome = train(replace(own, judges=()))
-    assert (outcome.progress.best_step, outcome.progress.history) == (12, [])
-    last = load_state(tmp_path / "state").tensors["average"]
-    assert all(torch.equal(outcome.weights[name], tensor) for name, tensor in last.items())
 
 
 def test_a_loss_that_is_no_number_ends_in_a_clear_error(tmp_path: Path) -> None:
@@ -187,16 +164,6 @@ def test_bfloat16_and_the_papers_settings_train_too(tmp_path: Path) -> None:
     assert train(plan(tmp_path / "state", own)).ending == "finished"
 
 
-def test_elsewhere_than_in_the_main_thread_training_works_without_signals(tmp_path: Path) -> None:
-    outcomes: list[Outcome] = []
-    thread = Thread(
-        target=lambda: outcomes.append(train(plan(tmp_path / "state", recipe(steps=1))))
-    )
-    thread.start()
-    thread.join()
-    assert outcomes[0].ending == "finished"
-
-
 def test_weights_of_milestones_are_those_of_a_run_that_ends_there(tmp_path: Path) -> None:
     constant = recipe(schedule="constant", warmup_steps=0, validate_every=100)
     kept: dict[float, dict[str, torch.Tensor]] = {}
@@ -224,16 +191,3 @@ def test_a_state_of_before_a_recipe_had_a_key_is_continued(tmp_path: Path) -> No
     other = replace(now, fingerprint={"recipe": {**whole, "loss_unit": "peak"}})
     with pytest.raises(InputDataError, match="belongs to another run: its recipe"):
         train(other, resume=True)
-
-
-def test_the_unit_of_the_loss_weighs_the_penalty(tmp_path: Path) -> None:
-    """Stored numbers are hundreds of times the normalised ones, and L1 with them."""
-    losses = {}
-    for unit in ("normalised", "stored", "peak"):
-        watch = Watch()
-        own = recipe(loss_unit=unit, steps=1, spatial=0.0, spectral=0.0)
-        train(replace(plan(tmp_path / unit, own), judges=()), watch)
-        losses[unit] = watch.losses[0]
-    deviation, largest = 200, 2000  # of the texture, about
-    assert losses["stored"] / losses["normalised"] == pytest.approx(2**0.5 * deviation, rel=0.5)
-    assert losses["stored"] / losses["peak"] == pytest.approx(largest, rel=0.5)

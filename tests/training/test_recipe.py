@@ -16,21 +16,6 @@ def test_every_shipped_recipe_loads_and_says_what_it_is(name: str) -> None:
     assert Recipe.from_table(recipe.as_dict(), name) == recipe
 
 
-def test_the_papers_recipe_is_the_papers() -> None:
-    recipe = recipe_named("dacn-paper")
-    assert (recipe.patch_hr_px, recipe.batch_size, recipe.patience) == (144, 8, 50)
-    assert (recipe.distance, recipe.weight_penalty, recipe.spectral) == ("mse", 1e-4, 1.0)
-    assert (recipe.split, recipe_named("dacn-published").split) == ("patches", "published")
-
-
-def test_a_file_is_a_recipe_too(tmp_path: Path) -> None:
-    path = tmp_path / "mine.toml"
-    path.write_text("steps = 7\ncoarser = [2, 4]\nlearning_rate = 1\n[network]\nwidth = 32\n")
-    recipe = recipe_named(str(path))
-    assert (recipe.name, recipe.steps, recipe.coarser) == ("mine", 7, (2, 4))
-    assert recipe.network == {"width": 32}
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [

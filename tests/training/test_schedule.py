@@ -26,13 +26,6 @@ def test_the_rate_has_risen_after_its_share_of_the_run_if_that_is_sooner() -> No
     assert rate_factor(100, 0.001, 100, "constant", 0.02) == 1
 
 
-def test_an_average_without_decay_is_the_last_state() -> None:
-    average = WeightAverage({"w": torch.zeros(2), "n": torch.tensor(0)}, 0.0)
-    average.update({"w": torch.ones(2), "n": torch.tensor(3)}, 100)
-    assert average.tensors["w"].tolist() == [1, 1]
-    assert average.tensors["n"].item() == 3
-
-
 def test_an_average_of_equal_states_is_that_state_and_shares_no_memory() -> None:
     state = {"w": torch.ones(2)}
     average = WeightAverage(state, 0.99)

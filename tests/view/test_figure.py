@@ -12,10 +12,9 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from hsisr.errors import OutputExistsError, UsageError
+from hsisr.errors import OutputExistsError
 from hsisr.io.base import Scene
 from hsisr.models.interpolation import KERNELS, interpolate
-from hsisr.scene.rendering import colour_bands
 from hsisr.scene.spectral_axis import SpectralAxis
 from hsisr.tiling.windows import Window
 from hsisr.view.figure import Quicklook, bicubic_values, draw_quicklook, write_quicklook
@@ -117,12 +116,6 @@ def test_the_scale_bar_is_round_and_only_there_where_the_grid_says_metres() -> N
     assert [text.get_text() for text in figure.axes[-1].texts] == ["50 m"]
 
 
-def test_a_scene_without_any_data_is_black() -> None:
-    lr, hr = pair(4, 4, 2)
-    lr.cube[:], hr.cube[:] = -1, -1
-    assert not any(panel.any() for panel in drawn(Quicklook(observed=lr, result=hr)).values())
-
-
 def test_an_existing_picture_is_kept_unless_told_otherwise(tmp_path: Path) -> None:
     lr, hr = pair(4, 4, 2)
     shown = Quicklook(observed=lr, result=hr)
@@ -132,21 +125,3 @@ def test_an_existing_picture_is_kept_unless_told_otherwise(tmp_path: Path) -> No
     write_quicklook(tmp_path / "q.png", shown, overwrite=True)
     assert picture_of(tmp_path / "q.png").shape[2] == 3
     assert [p.name for p in tmp_path.iterdir()] == ["q.png"]
-
-
-def test_bad_bands_are_not_shown() -> None:
-    axis = SpectralAxis(
-        count=4, wavelengths_nm=(460, 550, 640, 650), good=(True, True, False, True)
-    )
-    assert colour_bands(axis) == (3, 1, 0)
-
-
-def test_without_visible_bands_three_are_spread() -> None:
-    axis = SpectralAxis(count=9, wavelengths_nm=tuple(1000.0 + b for b in range(9)))
-    assert colour_bands(axis) == (6, 4, 2)
-
-
-def test_only_png_is_written(tmp_path: Path) -> None:
-    lr, hr = pair(4, 4, 2)
-    with pytest.raises(UsageError, match=r"q.jpg: found the suffix '.jpg', expected .png"):
-        write_quicklook(tmp_path / "q.jpg", Quicklook(observed=lr, result=hr))

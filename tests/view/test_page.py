@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsisr.commands.view import view
-from hsisr.errors import InputDataError
 from hsisr.io.base import TargetOptions
 from hsisr.io.write import create_writer
 from hsisr.view.codec import pack, unpack
@@ -66,13 +65,6 @@ def test_dropped_bands_are_missing_and_others_stay_in_place() -> None:
     assert cube["shape"] == (4, 12, 12)
     assert cube["low"][1] == 0
     assert cube["low"][2] == pytest.approx(hr.cube[2].min())
-
-
-def test_a_scene_of_another_size_is_refused() -> None:
-    lr, hr = pair(6, 6, 2)
-    odd = Held(hr.cube[:, :11], AXIS, -1)
-    with pytest.raises(InputDataError, match="expected sides that are 1, 2"):
-        page_content(PageScenes(observed=lr, results=(odd,)))
 
 
 @pytest.fixture

@@ -3,10 +3,8 @@
 import io
 import json
 import os
-import stat
 import struct
 import sys
-import tracemalloc
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
@@ -21,7 +19,7 @@ from hsisr.errors import WeightsError
 from hsisr.models.common import comparison_descriptor
 from hsisr.models.registry import build
 from hsisr.weights.keras import MAX_MEMBER_BYTES, import_keras
-from hsisr.weights.store import METADATA_KEY, load_weights, save_weights
+from hsisr.weights.store import METADATA_KEY, save_weights
 from tests.limited import outcomes
 from tests.weights.keras_files import archive, hdf5
 
@@ -152,33 +150,6 @@ def test_a_bomb_in_an_archive_is_not_unpacked(tmp_path: Path) -> None:
         import_keras(path)
 
 
-def test_a_bomb_that_lies_about_its_size_gives_no_more_than_it_says(tmp_path: Path) -> None:
-    path = with_size(tmp_path / "x.keras", 2**20)
-    tracemalloc.start()
-    try:
-        with pytest.raises(WeightsError, match=r"x\.keras: a damaged zip archive \(Bad CRC"):
-            import_keras(path)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < 2**23
-
-
-def chunks(folder: Path) -> Path:
-    """A chunk of 4 GiB behind one number."""
-    buffer = io.BytesIO()
-    with h5py.File(buffer, "w") as file:
-        file.create_dataset(
-            "layers/conv2d/vars/0", (1,), "f4", maxshape=(None,), chunks=(2**30 - 1,), compression=1
-        )
-    return archive(folder / "x.keras", buffer.getvalue())
-
-
-def test_a_chunk_beyond_memory_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="lies in chunks of the impossible size"):
-        import_keras(chunks(tmp_path))
-
-
 @pytest.mark.parametrize("name", ["../escaped", "/escaped", "a/../../escaped", "C:\\escaped"])
 def test_members_that_climb_out_are_never_written(name: str, tmp_path: Path) -> None:
     folder = tmp_path / "in"
@@ -191,18 +162,6 @@ def test_members_that_climb_out_are_never_written(name: str, tmp_path: Path) -> 
         import_keras(path)
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["in", "x.keras"]
     assert not Path("/escaped").exists()
-
-
-def test_a_member_that_is_a_link_is_read_as_what_it_holds(tmp_path: Path) -> None:
-    secret = tmp_path / "secret.h5"
-    secret.write_bytes(hdf5(layer(np.ones(1, "f4"))))
-    with zipfile.ZipFile(tmp_path / "x.keras", "w") as file:
-        file.writestr("config.json", "{}")
-        link = zipfile.ZipInfo("model.weights.h5")
-        link.external_attr = (stat.S_IFLNK | 0o777) << 16
-        file.writestr(link, str(secret))
-    with pytest.raises(WeightsError, match=r"its model\.weights\.h5 is damaged"):
-        import_keras(tmp_path / "x.keras")
 
 
 def outside(file: h5py.File, way: str, at: str) -> None:
@@ -264,13 +223,3 @@ def test_no_module_loads_pickles_or_evaluates_text() -> None:
         assert not [word for word in forbidden if word in text], module
         for line in text.splitlines():
             assert "torch.load(" not in line or "weights_only=True" in line, (module, line)
-
-
-def test_a_file_that_shrinks_while_it_is_read_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = save_weights(tmp_path / "x.safetensors", build(SMALL), SMALL)
-    whole = path.read_bytes()
-    monkeypatch.setattr(Path, "read_bytes", lambda _: whole[: len(whole) // 2])
-    with pytest.raises(WeightsError, match=r"x\.safetensors: the safetensors file is truncated"):
-        load_weights(path)

@@ -150,20 +150,6 @@ def test_what_cannot_be_cut_is_refused(tmp_path: Path, capsys: pytest.CaptureFix
     assert not (tmp_path / "out").exists()
 
 
-def test_a_file_takes_the_place_of_its_own_kind_only(
-    script: dict[str, Any], folder: Path, tmp_path: Path
-) -> None:
-    run = train(options(write_tif(tmp_path / "cave-small.tif", smooth(36, 48, 40))))
-    judge = str(write_tif(tmp_path / "cave-j.tif", smooth(8, 24, 24)))
-    more = ["--weights", str(folder), "--judge", judge]
-    script["main"]([str(run.out), "--default", *more])
-    other = str(script["WEIGHTS"] / "dacn-any-x4.safetensors")
-    with pytest.raises(SystemExit, match=r"expected .'dacn-any', 2. for dacn-any-x2"):
-        script["main"](["--again", "dacn-any-x2", "--file", other, *more])
-    with pytest.raises(SystemExit):
-        script["main"]([str(run.out), "--file", "x.safetensors", *more])
-
-
 def test_the_page_shows_what_the_cards_say(script: dict[str, Any]) -> None:
     assert script["gains"](script["WEIGHTS"]) in script["PAGE"].read_text()
 
