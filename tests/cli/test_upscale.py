@@ -134,43 +134,12 @@ def test_several_scenes_go_to_a_folder_and_a_broken_one_fails_the_run(
     assert len(done.stdout.splitlines()) == 2
 
 
-def test_another_data_type_and_creation_options(scene: Path, out: Path) -> None:
-    done = hsisr(
-        "upscale",
-        scene,
-        "-m",
-        "bicubic",
-        "-t",
-        "float32",
-        "--co",
-        "COMPRESS=LZW",
-        "-o",
-        out / "a.tif",
-    )
-    assert done.exit_code == 0, done.stderr
-    with rasterio.open(out / "a.tif") as hr:
-        assert hr.dtypes[0] == "float32"
-        assert hr.compression.name == "lzw"
-
-
 def test_a_quicklook_is_a_picture(scene: Path, out: Path) -> None:
     done = hsisr(
         "upscale", scene, "-m", "bicubic", "--quicklook", out / "a.png", "-o", out / "a.tif"
     )
     assert done.exit_code == 0, done.stderr
     assert (out / "a.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_several_scenes_have_their_quicklooks_in_a_folder(scene: Path, out: Path) -> None:
-    other = scene.with_name("other.tif")
-    other.write_bytes(scene.read_bytes())
-    options = ("upscale", scene, other, "-m", "bicubic", "-s", 2, "-o", out, "--quicklook")
-    assert hsisr(*options, out / "looks").exit_code == 0
-    names = sorted(path.name for path in (out / "looks").iterdir())
-    assert names == ["other_x2.png", "scene_x2.png"]
-    refused = hsisr(*options, out / "one.png", "--overwrite")
-    assert refused.exit_code == 1
-    assert "is one file; several scenes need a folder" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -123,19 +123,6 @@ def test_every_entry_is_in_exactly_one_shard(names: list[int], of: int) -> None:
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
-def test_shards_do_not_depend_on_the_order_of_the_list_nor_on_outputs() -> None:
-    Path("in/c.tif").rename("in/0.tif")
-    assert outputs(chosen("in/b.tif", "in/a.tif", "in/0.tif", shard="1/2")) == [
-        *("0_x4.tif", "b_x4.tif")
-    ]
-    Path("out").mkdir()
-    Path("out/0_x4.tif").touch()
-    assert outputs(chosen("in", shard="1/2")) == ["0_x4.tif", "b_x4.tif"]
-    assert outputs(chosen("in/b.tif", "in/a.tif", "in/gone", "in/0.tif", shard="2/2")) == [
-        *("a_x4.tif", "-")
-    ]
-
-
 @pytest.mark.parametrize(
     "text",
     ["0/4", "5/4", "1/0", "1", "1/", "/4", "a/b", "-1/4", "1/4/2", "1.0/4", "", "²/4", "9" * 30],
@@ -157,21 +144,3 @@ def test_every_task_of_a_job_array_has_a_shard(tasks: Sequence[int], first: int,
         shard_of_job(job(ID=task, COUNT=8, MIN=first, MAX=tasks[-1], STEP=step)) for task in tasks
     ]
     assert shards == [Shard(number, 8) for number in range(1, 9)]
-
-
-@pytest.mark.parametrize(
-    ("variables", "words"),
-    [
-        (job(ID="two", COUNT=4, MIN=1), "SLURM_ARRAY_TASK_ID is 'two', expected a whole number"),
-        (job(ID=9, COUNT=3, MIN=1), "whose numbers are not 1, 2"),
-        (job(ID=1, COUNT=3, MIN=1, MAX=9), "name the share with --shard I/N"),
-        (job(ID=1, COUNT=3, MIN=2), "SLURM_ARRAY_TASK_ID is 1 in an array of 3 tasks"),
-        (job(ID=3, COUNT=3, MIN=0, MAX=4, STEP=2), "whose numbers are not 0, 2"),
-        (job(ID=0, COUNT=0, MIN=0), "in an array of 0 tasks"),
-    ],
-)
-def test_a_job_array_with_gaps_is_refused_in_every_task(
-    variables: dict[str, str], words: str
-) -> None:
-    with pytest.raises(UsageError, match=words):
-        select(Wanted(sources=[Path("in")], output=Path("out")), X4, variables)

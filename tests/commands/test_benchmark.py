@@ -14,7 +14,7 @@ from hsisr.benchmark import runs
 from hsisr.benchmark.run import BenchmarkOptions, BenchmarkResult, benchmark
 from hsisr.commands.train import TrainOptions, TrainResult, train
 from hsisr.commands.wald import WaldOptions, evaluate_by_wald
-from hsisr.errors import HsisrError, UsageError
+from hsisr.errors import HsisrError
 from tests.commands.files import write_tif
 from tests.commands.test_train import smooth
 
@@ -143,17 +143,6 @@ def test_what_is_finished_is_not_done_again(
     assert again.facts["scores"] == done.facts["scores"]
 
 
-def test_a_changed_scene_is_judged_again(done: BenchmarkResult, tmp_path: Path) -> None:
-    weights = f"edsr={done.out / 'cells' / done.facts['trainings'][0]['weights']}"
-    scene = write_tif(tmp_path / "scene.tif", smooth(34, 24, 20))
-    given = options(tmp_path, train=(), scenes=(scene,), weights=(weights,))
-    first = benchmark(given).facts["scores"]
-    write_tif(scene, smooth(34, 24, 20, seed=3))
-    second = benchmark(replace(given, resume=True)).facts["scores"]
-    assert len(first) == len(second) == 4
-    assert all(a["figures"] != b["figures"] for a, b in zip(first, second, strict=True))
-
-
 def test_a_method_that_fails_is_written_down_and_the_others_go_on(
     folder: Path, done: BenchmarkResult, tmp_path: Path
 ) -> None:
@@ -187,19 +176,3 @@ def test_a_stopped_training_reports_nothing_and_goes_on_later(
     stop = False
     assert benchmark(replace(own, resume=True)).failures == []
     assert [one.resume for one in asked] == [False, True]
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"train": ()}, "found no scene for edsr to learn from at x2"),
-        ({"scenes": (), "train": ()}, "found no scene to judge by: name scenes with --scenes"),
-        ({"protocol": "dacn-published", "table": 1}, "needs --dataset"),
-        ({"own_seeds": {"dacn": 3}}, "--seeds for dacn: not among the methods compared"),
-    ],
-)
-def test_comparisons_without_sense_are_refused(
-    folder: Path, tmp_path: Path, changes: dict[str, object], message: str
-) -> None:
-    with pytest.raises(UsageError, match=message):
-        benchmark(options(folder, out=tmp_path / "report", **changes))

@@ -12,16 +12,14 @@ import torch
 
 from hsisr.benchmark.methods import AUTHORS, all_methods, method_named
 from hsisr.benchmark.options import BenchmarkOptions
-from hsisr.benchmark.pictures import scene_maps
 from hsisr.benchmark.runs import Run, recipe_of, train_options
 from hsisr.benchmark.speed import network_cost as cost
 from hsisr.benchmark.speed.network_cost import measured
 from hsisr.benchmark.speed.plain import PlainDacn
 from hsisr.benchmark.splits import TrainTestSplit, courses, leaks
-from hsisr.benchmark.summary import Spread, curves, figures_over_seeds, pairs, summaries
+from hsisr.benchmark.summary import Spread, figures_over_seeds, pairs, summaries
 from hsisr.datasets.splits import overlap_px
 from hsisr.errors import UsageError
-from hsisr.io.open import open_scene
 from hsisr.models import dacn
 from hsisr.models.literature.linear import fitted_linear
 from hsisr.models.registry import ARCHITECTURES, build, descriptor_for
@@ -160,18 +158,6 @@ def test_gains_are_over_bicubic_that_agrees_and_kinds_stand_apart() -> None:
     }
 
 
-@pytest.mark.parametrize(("half", "converged"), [(30.94, False), (30.96, True)])
-def test_a_method_whose_last_doubling_gained_much_has_not_converged(
-    half: float, converged: bool
-) -> None:
-    rows = [score("bicubic", "a", 30.0), score("m", "a", half, share=0.5), score("m", "a", 31.0)]
-    plain, own = curves(rows)
-    assert plain["converged"]  # nothing to learn
-    assert own["converged"] == converged
-    assert own["last_doubling_db"] == pytest.approx(31 - half)
-    assert own["gain_db"] == pytest.approx({"0.5": half - 30, "1": 1.0})
-
-
 def test_pairs_are_compared_scene_by_scene() -> None:
     rows = [
         score(method, f"s{n}", 20.0 + 5 * n + gain + noise * (-1) ** n)
@@ -195,26 +181,6 @@ def test_the_linear_upsampler_finds_the_filters_that_made_its_pairs() -> None:
     found = fitted_linear(descriptor, [(lr, hr)])
     own, expected = (network.state_dict()["output.weight"] for network in (found, made))
     torch.testing.assert_close(own, expected, rtol=0, atol=1e-3)
-
-
-def test_maps_show_the_errors_and_the_ranked_pixels(tmp_path: Path) -> None:
-    cube = counts(6, 12, 10).astype(np.float32)
-    wrong = cube.copy()
-    wrong[:, 3, 4] += np.arange(6, dtype=np.float32) * 500
-    truth, estimate = (
-        write_tif(tmp_path / f"{name}.tif", values)
-        for name, values in (("truth", cube), ("estimate", wrong))
-    )
-    with open_scene(truth) as scene:
-        maps = scene_maps(scene, estimate)
-    assert tuple(maps.pixels[2]) == (3, 4)
-    error = np.sqrt(np.mean((np.arange(6) * 500.0) ** 2))
-    assert maps.rmse[3, 4] == pytest.approx(error)
-    assert np.count_nonzero(maps.rmse) == 1
-    np.testing.assert_array_equal(maps.spectra[2], wrong[:, 3, 4])
-    np.testing.assert_array_equal(maps.truth_spectra[2], cube[:, 3, 4])
-    maps.save(tmp_path / "maps.npz")
-    assert np.array_equal(type(maps).load(tmp_path / "maps.npz").rgb, maps.rgb)
 
 
 def test_the_cost_of_dacn_is_as_published(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,11 +20,9 @@ import torch
 from distributed import Client
 
 from hsisr.commands.cluster import connection
-from hsisr.commands.cluster.strips import Orders, compute_run
-from hsisr.commands.cluster.tasks import WorkerContext
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
-from hsisr.errors import HsisrWarning, InputDataError, ResourceError, UsageError, WeightsError
+from hsisr.errors import HsisrWarning, ResourceError, UsageError
 from hsisr.io.geotiff.gdal_env import gdal_env
 from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
 from hsisr.weights import save_weights
@@ -246,28 +244,6 @@ def test_when_all_workers_die_what_is_finished_is_kept_and_the_run_goes_on_witho
     assert [path.name for path in tmp_path.iterdir()] == ["out.tif"]
 
 
-def test_an_interrupted_command_stops_the_workers_and_a_scheduler_can_go_on(
-    cluster: Cluster,
-    scene: Path,
-    options: UpscaleOptions,
-    unbroken: tuple[Any, ...],
-    tmp_path: Path,
-) -> None:
-    cluster.have_workers(2)
-
-    def interrupt(done: int, total: int) -> None:
-        if 0 < done < total:
-            raise KeyboardInterrupt
-
-    output = tmp_path / "out.tif"
-    with noted() as said, pytest.raises(KeyboardInterrupt):
-        upscale(scene, output, on(cluster.address, options), progress=interrupt)
-    assert len(said) == 1
-    wait_until(lambda: not cluster.busy(), seconds=5)
-    result = upscale(scene, output, on(cluster.address, options, resume=True))
-    assert (*contents(output), result.moved_values) == unbroken
-
-
 def test_the_scenes_of_an_archive_and_one_that_fails(
     cluster: Cluster, scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,54 +283,4 @@ def test_addresses_where_no_scheduler_answers(
             assert done.exit_code == ResourceError.exit_code
             assert done.stderr.startswith(f"error: no Dask scheduler at {address}")
             assert len(done.stderr.splitlines()) == 1
-    assert list(tmp_path.iterdir()) == []
-
-
-class Alone:
-    """Workers that are this process; what they are told can be changed on the way."""
-
-    def __init__(self, change: Callable[[Orders], Orders]) -> None:
-        self._change = change
-
-    def count(self) -> int:
-        return 1
-
-    def results(self, do: Any, tasks: Any) -> Iterator[Any]:
-        (orders,) = do.args
-        for task in tasks:
-            compute_run(self._change(orders), task, WorkerContext("alone", 0, lambda: None))
-        yield from ()
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "words"),
-    [
-        (
-            {"strips": Path("elsewhere")},
-            ResourceError,
-            "alone does not see elsewhere; workers need",
-        ),
-        ({"source": Path("gone.tif")}, ResourceError, "alone does not see gone.tif; workers need"),
-        ({"input": []}, InputDataError, "alone finds another file at .*scene.tif .name, size"),
-        ({"weights": "0" * 64}, WeightsError, "alone finds other weights for tiny .sha256"),
-        ({"outline": ()}, ResourceError, "alone would cut the scene into other tiles"),
-    ],
-)
-def test_a_worker_that_would_make_something_else_is_refused(
-    change: dict[str, Any],
-    error: type[Exception],
-    words: str,
-    scene: Path,
-    options: UpscaleOptions,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    @contextmanager
-    def alone(_: str) -> Iterator[Alone]:
-        yield Alone(lambda orders: replace(orders, **change))
-
-    monkeypatch.setattr("hsisr.commands.cluster.strips.connected", alone)
-    monkeypatch.setattr("hsisr.commands.cluster.tasks._KEPT", {})
-    with pytest.raises(error, match=words):
-        upscale(scene, tmp_path / "out.tif", on("tcp://alone:1", options))
     assert list(tmp_path.iterdir()) == []

@@ -2,10 +2,7 @@
 
 import json
 import os
-import shutil
 import time
-import warnings
-from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -155,50 +152,6 @@ def test_every_option_is_known_to_matter_or_not() -> None:
     assert declared(UpscaleOptions).keys() == names
 
 
-@pytest.mark.parametrize(
-    ("then", "now"),
-    [({"overlap": 0}, {}), ({}, {"overlap": 0}), ({"overlap": 0}, {"overlap": 1})],
-)
-def test_zero_is_a_value_in_tags_and_records(
-    scene: Path, out: Path, then: dict[str, Any], now: dict[str, Any]
-) -> None:
-    output = made(scene, out, replace(BICUBIC, **then))
-    for record in (True, False):
-        if not record:
-            forget(output)
-        reason = "was made with other options (overlap)"
-        asked = replace(BICUBIC, **now)
-        assert_kept(once(scene, out, asked), output, output.read_bytes(), reason)
-        asked = replace(BICUBIC, **then)
-        assert isinstance(once(scene, out, asked), Skipped)
-
-
-def _touch(output: Path) -> None:
-    os.utime(output, (1e9, 1e9))
-
-
-def _lengthen(output: Path) -> None:
-    output.write_bytes(output.read_bytes() + b"more")
-
-
-def _replace_by_own_work(output: Path) -> None:
-    write_tif(output, counts(1, 2, 2))
-
-
-def _replace_by_notes(output: Path) -> None:
-    output.write_text("precious")
-
-
-@pytest.mark.parametrize("change", [_touch, _lengthen, _replace_by_own_work, _replace_by_notes])
-def test_what_was_changed_since_is_kept(
-    scene: Path, out: Path, change: Callable[[Path], None]
-) -> None:
-    output = made(scene, out)
-    change(output)
-    before = output.read_bytes()
-    assert_kept(once(scene, out), output, before, "has changed since it was made")
-
-
 @pytest.mark.parametrize("file_format", ["GTiff", "COG", "ENVI", "MAT"])
 def test_without_a_record_the_tags_of_a_whole_output_are_believed(
     scene: Path, out: Path, file_format: str
@@ -206,20 +159,6 @@ def test_without_a_record_the_tags_of_a_whole_output_are_believed(
     options = replace(BICUBIC, format=file_format)
     forget(made(scene, out, options))
     assert_left_out(once(scene, out, options), "complete by its own tags")
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        *(("created", 7), ("moved_values", "0"), ("heads", {"a": 1}), ("source", [7])),
-        ("output", [{"name": "a_x2.tif", "bytes": float("inf"), "mtime_ns": 0}]),
-        ("making", {"model": "bicubic", "weights_sha256": 7, "options": {}}),
-    ],
-)
-def test_a_record_of_other_types_is_none(scene: Path, out: Path, field: str, value: Any) -> None:
-    path = record_path(made(scene, out))
-    path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
-    assert_left_out(once(scene, out), "complete by its own tags")
 
 
 def test_without_a_record_an_input_that_is_newer_or_lies_elsewhere_is_another(
@@ -253,16 +192,3 @@ def test_without_a_record_what_cannot_be_read_to_its_end_is_kept(
     reason = "has no record and cannot be read to its end"
     assert_kept(once(wide, out, options), output, before, reason)
     assert isinstance(once(wide, out, replace(options, overwrite=True)), Done)
-
-
-def test_a_plan_says_what_would_be_left_out_and_writes_nothing(scene: Path, out: Path) -> None:
-    other = Path(shutil.copy2(scene, scene.with_name("b.tif")))
-    made(scene, out)
-    selection = select(Wanted(sources=[scene, other], output=out), BICUBIC)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        first, second = upscale_all(selection, BICUBIC, skip_existing=True, dry_run=True)
-    assert isinstance(first, Skipped)
-    assert isinstance(second, Done)
-    assert not second.result.written
-    assert not (out / "b_x2.tif").exists()

@@ -14,10 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from hsisr.cli.console import expected_errors
-from hsisr.commands import wald
-from hsisr.errors import InputDataError, OutputExistsError
-from hsisr.io.paths import RemotePath, scene_path
-from hsisr.resume.lock import alone_in
+from hsisr.errors import InputDataError
 from hsisr.training.state import Progress, Record, TrainingState, load_state, save_state
 
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -73,35 +70,6 @@ def test_a_state_with_wrong_content_is_bad_input(state: Path, change: Callable[[
     save_file(tensors, state, {"hsisr_training_state": text})
     with pytest.raises(InputDataError, match="not a training state of hsisr"):
         load_state(state)
-
-
-def test_one_training_at_a_time_works_in_a_folder(tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    out.mkdir()
-    with alone_in(out, "another training runs there"):
-        with (
-            pytest.raises(OutputExistsError, match="another training"),
-            alone_in(out, "another training"),
-        ):
-            pass
-        (out / "kept").touch()
-    with alone_in(out, "nobody is there any more"):
-        pass
-    assert [path.name for path in out.iterdir()] == ["kept"]
-
-
-def test_wald_keeps_the_signature_of_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Path] = []
-
-    def noted(source: Path, options: wald.WaldOptions) -> None:
-        asked.append(source)
-        raise InputDataError(str(options.scale))
-
-    monkeypatch.setattr(wald, "degraded", noted)
-    with pytest.raises(InputDataError):
-        wald.evaluate_by_wald(scene_path("https://example.com/a.tif?sig=s3cr3t"))
-    assert isinstance(asked[0], RemotePath)
-    assert asked[0].url.endswith("?sig=s3cr3t")
 
 
 def test_lines_of_libraries_do_not_reach_stderr(capfd: pytest.CaptureFixture[str]) -> None:

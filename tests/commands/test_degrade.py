@@ -10,7 +10,7 @@ import rasterio
 from hsisr.commands import degrade as room
 from hsisr.commands.degrade import DegradeOptions, degrade
 from hsisr.degradation import DEGRADATIONS
-from hsisr.errors import InputDataError, UsageError
+from hsisr.errors import InputDataError
 from hsisr.io.open import open_scene
 from hsisr.tiling.windows import Window
 from tests.commands.files import counts, write_tif
@@ -80,21 +80,6 @@ def test_sides_that_do_not_divide_are_refused_or_cropped(tmp_path: Path) -> None
     with rasterio.open(output) as lr, rasterio.open(source) as whole:
         np.testing.assert_array_equal(lr.read(), np.rint(DEGRADATIONS["area"](hr[:, :20, :16], 4)))
         assert (lr.transform.c, lr.transform.f) == (whole.transform.c, whole.transform.f)
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"scale": 1}, "found --scale 1, expected a whole number of at least 2"),
-        ({"method": "blur"}, "no degradation 'blur'"),
-        ({"gain": 0.3}, "--gain belongs to --method mtf, not to area"),
-        ({"dtype": "complex64"}, "found --dtype complex64, expected uint8"),
-        ({"dtype": "decimal"}, "found --dtype decimal, expected uint8"),
-    ],
-)
-def test_impossible_options_are_refused(options: dict[str, object], words: str) -> None:
-    with pytest.raises(UsageError, match=words):
-        DegradeOptions(**options)  # type: ignore[arg-type]
 
 
 def test_a_window_is_degraded_where_it_lies(tmp_path: Path) -> None:

@@ -10,17 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import rasterio
-import torch
 
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
 from hsisr.io.base import Scene, TargetOptions
 from hsisr.io.open import open_scene
 from hsisr.io.write import create_writer
-from hsisr.models.dacn import dacn_descriptor
-from hsisr.models.registry import build
 from hsisr.tiling.windows import Window
-from hsisr.weights import save_weights
 
 pytestmark = [
     pytest.mark.shared,
@@ -43,23 +39,7 @@ SCENES = (
     "formats/muufl-gulfport-wavelengths.mat",
     "formats/pavia-centre-crop-v73.mat",
 )
-IN_SHORT = ("dev/enmap-potsdam.tif", "dev/hydice-urban.mat", "dev/cave-flowers.tif")
-"""What every run of the suite looks at; the whole matrix is `pytest -m slow`."""
-
 VARIABLES = {"formats/pavia-centre-crop-v73.mat": "data"}
-
-
-@pytest.fixture(scope="session")
-def random_dacn(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
-    """Exact `dacn` networks with random weights, one file per scale."""
-    folder = tmp_path_factory.mktemp("weights")
-    paths = {}
-    for scale in (2, 4, 8):
-        torch.manual_seed(scale)
-        descriptor = dacn_descriptor(scale)
-        paths[scale] = folder / f"dacn-x{scale}.safetensors"
-        save_weights(paths[scale], build(descriptor), descriptor)
-    return paths
 
 
 def opened(path: Path, name: str = "") -> Scene:
@@ -162,19 +142,6 @@ def test_bicubic_keeps_the_promises_on(
     assert_promises(source, name, output, scale)
 
 
-@pytest.mark.parametrize(
-    ("name", "scale"),
-    matrix(lambda name, scale: name in IN_SHORT or ("formats" in name and scale == 4)),
-)
-def test_the_exact_network_keeps_the_promises_on_a_corner_of(
-    name: str, scale: int, shared_data: Path, tmp_path: Path, random_dacn: dict[int, Path]
-) -> None:
-    """Random weights: agreement, masks and metadata must hold whatever a network returns."""
-    source, output = corner(shared_data / name, name, 14, tmp_path), tmp_path / "out.tif"
-    upscale(source, output, UpscaleOptions(scale=scale, model=str(random_dacn[scale]), tile=9))
-    assert_promises(source, name, output, scale)
-
-
 def as_number(text: str) -> float | str:
     """Tags are text: 1026.0 and 1026 are one wavelength."""
     try:
@@ -202,15 +169,3 @@ def test_enmap_x4_as_gdal_sees_it(shared_data: Path, tmp_path: Path) -> None:
                 dead += 1
                 assert (hr.read(band) == hr.nodata).all()
         assert dead == 6
-
-
-def test_envi_to_envi_and_back(shared_data: Path, tmp_path: Path) -> None:
-    source = shared_data / "formats/enmap-potsdam-bil.hdr"
-    for name in ("out.hdr", "out.tif", "out.mat", "lines.bil"):
-        output = tmp_path / name
-        upscale(source, output, UpscaleOptions(scale=2, model="bicubic"))
-        assert_promises(source, "", output, 2)
-    with rasterio.open(tmp_path / "out.img") as hr:
-        assert hr.res == (15, 15)
-        assert hr.crs.to_epsg() == 32633
-        assert hr.tags(ns="ENVI")["acquisition_time"]

@@ -16,7 +16,7 @@ from hsisr.commands.archive import Failure, Wanted, select
 from hsisr.commands.batch import Done, Outcome, Skipped, upscale_all
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
-from hsisr.errors import HsisrWarning, UsageError
+from hsisr.errors import HsisrWarning
 from hsisr.io.open import open_scene
 from hsisr.io.paths import RemotePath, scene_path
 from hsisr.resume.record import record_path
@@ -77,16 +77,6 @@ def test_a_finished_remote_output_is_left_out(name: str, scene: Path, system: An
     assert system.find("/bucket", detail=True) == before
     records = [key for key in before if "/.hsisr/" in key]
     assert records == [f"/bucket/out/.hsisr/{output.name}.json"]
-
-
-@pytest.mark.parametrize("name", FORMATS)
-def test_without_a_record_its_own_tags_decide(name: str, scene: Path, system: Any) -> None:
-    options = replace(BICUBIC, format=name)
-    output = made(scene, options)
-    system.rm_file(f"/bucket/out/.hsisr/{output.name}.json")
-    again = once(scene, options)
-    assert isinstance(again, Skipped)
-    assert again.reason == "complete by its own tags"
 
 
 @pytest.mark.parametrize(
@@ -182,21 +172,3 @@ def test_a_remote_input_that_has_changed_keeps_the_output(scene: Path, system: A
     del record["remote_source"]  # as hsisr once wrote them
     system.pipe_file(f"/bucket/out/.hsisr/{output.name}.json", json.dumps(record).encode())
     assert isinstance(once(source, BICUBIC), Skipped)
-
-
-@pytest.mark.parametrize(
-    ("folder", "words"),
-    [
-        ("{}/out", "outputs cannot be sent over http"),
-        ("/vsizip/a.zip/out", "only rasters that GDAL reads"),
-    ],
-)
-def test_where_nothing_can_be_written_one_line_says_so(
-    folder: str, words: str, scene: Path
-) -> None:
-    with serving(scene.parent) as address:
-        outcome = once(scene, BICUBIC, folder.format(address))
-    assert isinstance(outcome, Failure)
-    assert isinstance(outcome.error, UsageError)
-    assert words in str(outcome.error)
-    assert "\n" not in str(outcome.error)

@@ -11,14 +11,13 @@ import pystac
 import pytest
 from pystac.extensions.projection import ProjectionExtension
 
-from hsisr.commands.archive import Failure, Selection, Wanted, Work, select
+from hsisr.commands.archive import Failure, Selection, Wanted, select
 from hsisr.commands.batch import Done, Outcome, Skipped, upscale_all
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, OutputExistsError
 from hsisr.io.open import open_scene
 from hsisr.io.stac.item import read_item
 from hsisr.resume.record import record_path
-from tests.commands.files import counts, write_tif
 from tests.scenes import write_geotiff
 from tests.stac_items import PROPERTIES, data_asset, write_item
 
@@ -147,16 +146,6 @@ def test_every_format_has_its_asset(
         assert scene.metadata.shape == (3, 12, 10)
 
 
-def test_items_in_a_list_are_mixed_with_scenes(tmp_path: Path, item: Path, out: Path) -> None:
-    other = write_item(tmp_path / "more", id="..")
-    scene = write_tif(tmp_path / "plain.tif", counts(1, 4, 4))
-    selection = select(Wanted(sources=[item, scene, other], output=out), BICUBIC)
-    names = [entry.output.name for entry in selection.entries if isinstance(entry, Work)]
-    assert names == ["flight_7_line_3_x2.tif", "plain_x2.tif", "item_x2.tif"]
-    items = [outcome.item is not None for outcome in run(selection) if isinstance(outcome, Done)]
-    assert items == [True, False, True]
-
-
 def test_an_existing_item_is_kept_and_nothing_is_computed(item: Path, out: Path) -> None:
     (out / "fine.json").write_text("precious")
     error = failed(item, out / "fine.tif")
@@ -188,19 +177,3 @@ def test_an_output_whose_item_is_missing_is_made_anew(
     with pytest.warns(HsisrWarning, match="is broken off|has no STAC Item"):
         assert isinstance(again(item, out), Done)
     assert done.item.exists()
-
-
-def test_numbers_and_texts_that_json_lacks_do_not_spoil_the_derived_item(
-    tmp_path: Path, out: Path
-) -> None:
-    strange: dict[str, Any] = {
-        "gsd": 10**400,
-        "nodata": float("nan"),
-        "title": "\ud800",
-        "far": float("inf"),
-    }
-    item = write_item(tmp_path / "in", {"a": data_asset(**strange)})
-    text = Path(str(made(item, out).item)).read_text(encoding="utf-8")
-    asset = json.loads(text, parse_constant=pytest.fail)["assets"]["a"]
-    assert (asset["gsd"], asset["nodata"], asset["far"]) == (10**400, "nan", "inf")
-    assert asset["title"] == "\ud800"

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from hsisr.commands.train import TrainOptions, TrainResult, train
-from hsisr.commands.training_options import chosen_recipe
 from hsisr.datasets import catalogue
 from hsisr.errors import (
     HsisrWarning,
@@ -130,16 +129,6 @@ def test_adapting_starts_from_the_weights_and_keeps_them_if_nothing_is_better(sc
     assert run_json(result)["init_sha256"] == before.sha256
 
 
-def test_what_is_of_no_use_in_a_folder_is_left_out_and_said(scene: Path) -> None:
-    folder = scene.parent / "scenes"
-    folder.mkdir()
-    scene.rename(folder / scene.name)
-    (folder / "broken.tif").write_bytes(b"II*\0 and nothing more")
-    with pytest.warns(HsisrWarning, match=r"left out: .*broken.tif"):
-        result = train(options(folder))
-    assert [s["name"] for s in run_json(result)["scenes"]] == ["scene.tif"]  # type: ignore[attr-defined]
-
-
 def test_weights_of_another_scale_lend_all_but_their_upsampling(scene: Path) -> None:
     first = train(options(scene)).out / "dacn-any-x2.safetensors"
     still = ("steps=1", "validate_every=1", "learning_rate=1e-30", "weight_decay=0.0")
@@ -221,32 +210,6 @@ def test_the_published_split_trains_on_seven_patches(site_scene: str, tmp_path: 
     assert "Rows 0 to 143, columns 0 to 143" in card
 
 
-def test_the_leak_of_the_published_split_is_said_aloud(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "Pavia.mat").write_bytes(mat_file("pavia", 1096, 715, 5))
-    entry = replace(catalogue.DATASETS["paviac"], shape=(5, 1096, 715))
-    monkeypatch.setitem(catalogue.DATASETS, "paviac", entry)
-    own = TrainOptions(
-        dataset="paviac",
-        scale=8,
-        model="dacn-any",
-        recipe="dacn-published",
-        settings=(*SMALL[:3], "epochs=1", "batch_size=50"),
-        out=tmp_path / "run",
-        data_dir=tmp_path,
-        offline=True,
-        device="cpu",
-    )
-    leak = r"8064 of 20736 test pixels \(39 %\) are also trained"
-    with (
-        pytest.warns(HsisrWarning, match="degrees against"),
-        pytest.warns(HsisrWarning, match=leak),
-    ):
-        result = train(own)
-    assert "8064 pixels of the test window" in (result.out / "dacn-any-x8.md").read_text()
-
-
 @pytest.mark.parametrize(
     ("table", "message"),
     [
@@ -260,18 +223,3 @@ def test_the_leak_of_the_published_split_is_said_aloud(
 def test_impossible_options_are_refused(table: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         TrainOptions(**table)  # type: ignore[arg-type]
-
-
-def test_settings_change_the_recipe_and_unknown_ones_are_refused() -> None:
-    def chosen(*settings: str) -> object:
-        return chosen_recipe(TrainOptions(dataset="cave", settings=settings))
-
-    recipe = chosen_recipe(TrainOptions(dataset="cave", settings=("steps=7", "coarser=[4]")))
-    assert (recipe.name, recipe.steps, recipe.coarser) == ("any", 7, (4,))
-    assert chosen_recipe(TrainOptions(dataset="cave", init="x")).name == "adapt"
-    with pytest.raises(UsageError, match="--set: unknown key 'stepz'"):
-        chosen("stepz=7")
-    with pytest.raises(UsageError, match="--set steps: expected KEY=VALUE"):
-        chosen("steps")
-    with pytest.raises(UsageError, match="steps is 'many', expected a whole number"):
-        chosen("steps=many")

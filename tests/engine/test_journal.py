@@ -1,8 +1,6 @@
 """A run that goes on with finished strips equals an unbroken one, bit by bit."""
 
 import errno
-import shutil
-import zipfile
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
@@ -125,21 +123,6 @@ def test_a_torn_strip_is_computed_again(tmp_path: Path, damage: str) -> None:
     assert again.cube.tobytes() == whole.cube.tobytes()
 
 
-@pytest.mark.parametrize("victim", ["0000-000003.npz", "0001-000002.npz"])
-def test_a_strip_of_another_place_under_the_name_of_one_is_computed_again(
-    tmp_path: Path, victim: str
-) -> None:
-    scene, plan, network = scene_and_plan(40, 8, 2)
-    journal = Journal(tmp_path / "strips")
-    whole, _ = stitched(scene, plan, journal)
-    assert plan.panels[0].size != plan.panels[1].size
-    shutil.copy(journal.folder / "0000-000002.npz", journal.folder / victim)
-    network.calls = 0
-    again, _ = stitched(scene, plan, journal)
-    assert network.calls > 0
-    assert again.cube.tobytes() == whole.cube.tobytes()
-
-
 def rewritten(journal: Journal, changed: Callable[[Piece], list[Piece]]) -> None:
     """Put a strip together to one piece of all bands, and keep what that is changed to."""
     pieces, recording = list(journal.pieces(0, 2)), journal.recording(0, 2)
@@ -186,17 +169,6 @@ def test_a_strip_whose_pieces_do_not_fit_its_place_is_computed_again(
     assert again.cube.tobytes() == whole.cube.tobytes()
 
 
-def test_a_strip_may_have_its_bands_in_any_pieces(tmp_path: Path) -> None:
-    scene, plan, network = scene_and_plan(40, 8, 2)
-    journal = Journal(tmp_path / "strips")
-    whole, _ = stitched(scene, plan, journal)
-    rewritten(journal, lambda piece: halves_of(piece, 3))
-    network.calls = 0
-    again, _ = stitched(scene, plan, journal)
-    assert network.calls == 0
-    assert again.cube.tobytes() == whole.cube.tobytes()
-
-
 def full(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -227,51 +199,3 @@ def test_where_strips_must_be_kept_a_full_disk_is_an_error(
     with pytest.raises(ResourceError, match=r"cannot write .*strips: No space left on device"):
         stitched(scene, plan, journal)
     assert list(journal.folder.iterdir()) == []
-
-
-def strip_of(folder: Path, facts: str, packing: int = zipfile.ZIP_STORED, **arrays: Any) -> Journal:
-    """A strip whose checksums are right, whatever is in it."""
-    folder.mkdir()
-    with zipfile.ZipFile(folder / "0000-000000.npz", "w", packing) as file:
-        for name, array in arrays.items():
-            with file.open(f"{name.replace('_', '-')}.npy", "w") as member:
-                np.lib.format.write_array(member, array)
-        file.writestr("strip.json", facts)
-    return Journal(folder)
-
-
-FACTS = '{"strip": [0, 0], "places": [{"band": 0, "row": 0, "masked": false}], "moved": 0}'
-CUBE = np.ones((1, 2, 2), np.int16)
-
-
-@pytest.mark.parametrize(
-    ("facts", "arrays"),
-    [
-        ("{}", {"numbers_0": CUBE}),
-        ("[" * 100_000, {"numbers_0": CUBE}),
-        (FACTS.replace("[0, 0]", "[0, 1]"), {"numbers_0": CUBE}),
-        (FACTS, {}),
-        (FACTS, {"numbers_0": CUBE[0]}),
-        (FACTS, {"numbers_0": CUBE[:0]}),
-        (FACTS, {"numbers_0": CUBE.astype("M8[s]")}),
-        (FACTS.replace("false", "true"), {"numbers_0": CUBE}),
-        (FACTS.replace("false", "true"), {"numbers_0": CUBE, "mask_0": CUBE[0]}),
-        (FACTS.replace("false", "7"), {"numbers_0": CUBE}),
-        (FACTS.replace(": 0,", ": -1,"), {"numbers_0": CUBE}),
-        (FACTS.replace(": 0}", ": 1e999}"), {"numbers_0": CUBE}),
-    ],
-)
-def test_what_is_no_strip_counts_as_none(
-    tmp_path: Path, facts: str, arrays: dict[str, Any]
-) -> None:
-    assert strip_of(tmp_path / "sound", FACTS, numbers_0=CUBE).has(0, 0)
-    assert not strip_of(tmp_path / "other", facts, **arrays).has(0, 0)
-
-
-def test_an_array_that_claims_more_than_it_has_is_no_strip(tmp_path: Path) -> None:
-    journal = strip_of(tmp_path / "strips", FACTS)
-    with zipfile.ZipFile(tmp_path / "strips" / "0000-000000.npz", "a") as file:
-        head = {"descr": "<f8", "fortran_order": False, "shape": (10**4, 10**6, 10**6)}
-        with file.open("numbers-0.npy", "w") as member:
-            np.lib.format.write_array_header_1_0(member, head)
-    assert not journal.has(0, 0)

@@ -1,6 +1,5 @@
 """Numbers that leave float32 never reach an output, and whoever is to blame is named."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,8 +7,6 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from hsisr.commands.upscale import upscale
-from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Layout, network_groups, plan_interpolation, plan_network
 from hsisr.engine.statistics import scene_statistics
 from hsisr.engine.stitch import stitch
@@ -18,7 +15,6 @@ from hsisr.errors import HsisrWarning, InputDataError, WeightsError
 from hsisr.models.interpolation import KERNELS, Trim
 from tests.engine.standing_in import upscaler
 from tests.memory import MemoryScene, MemoryWriter
-from tests.scenes import write_geotiff
 
 NO_TRIM = Trim(0, 0, 0, 0)
 
@@ -135,17 +131,3 @@ def test_only_the_tiles_that_leave_half_precision_are_done_in_full(far: float) -
     assert network.calls == [(True, 4), (False, 2)]
     whole = tiles.repeat_interleave(2, -1).repeat_interleave(2, -2)
     torch.testing.assert_close(done, whole, rtol=1e-4, atol=1)
-
-
-@pytest.mark.parametrize("name", ["out.tif", "out.hdr"])
-def test_an_old_output_is_kept_where_numbers_are_too_large(tmp_path: Path, name: str) -> None:
-    scene, values = tmp_path / "scene.tif", cube()
-    write_geotiff(scene, values)
-    upscale(scene, tmp_path / name, UpscaleOptions(scale=2, model="bicubic"))
-    before = {path.name: path.read_bytes() for path in tmp_path.glob("out.*")}
-    values[2, 5, 5] = 3.4e38
-    write_geotiff(scene, values)
-    with pytest.raises(InputDataError, match=r"scene.tif: band 3 holds numbers up to 3.4e\+38"):
-        upscale(scene, tmp_path / name, UpscaleOptions(scale=2, model="bicubic", overwrite=True))
-    assert {path.name: path.read_bytes() for path in tmp_path.glob("out.*")} == before
-    assert {path.name for path in tmp_path.iterdir()} == {*before, scene.name}

@@ -20,15 +20,10 @@ CORPUS = Path(__file__).parent / "corpus"
 def main() -> None:
     """Run; the exit code is libFuzzer's."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("target", help="a folder of tests/fuzz/corpus, or `seeds` to write them")
+    parser.add_argument("target", help="a folder of tests/fuzz/corpus")
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--findings", type=Path, default=Path("build/fuzz"))
     options = parser.parse_args()
-    if options.target == "seeds":
-        from tests.fuzz.seeds import write_seeds
-
-        write_seeds(CORPUS)
-        return
     fuzz(options.target, options.seconds, options.findings / options.target)
 
 

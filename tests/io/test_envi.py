@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rasterio.crs import CRS
 
 from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.open import open_scene
@@ -150,36 +149,6 @@ def test_headers_in_other_encodings(encoding: str, tmp_path: Path) -> None:
     assert read_back(path).spectral_axis.wavelengths_nm == (400.0, 500.0, 600.0)
 
 
-def test_comments_and_crlf(tmp_path: Path) -> None:
-    path = with_fields(tmp_path, wavelength="{400, 500, 600}")
-    lines = path.read_text().splitlines()
-    path.write_bytes("\r\n".join([lines[0], "; written by hand", *lines[1:], ""]).encode())
-    assert read_back(path).spectral_axis.wavelengths_nm == (400.0, 500.0, 600.0)
-
-
-def test_map_info_with_a_rotation(tmp_path: Path) -> None:
-    place = read_back(
-        with_fields(
-            tmp_path,
-            map_info="{UTM, 1, 1, 579717.18, 3714550.7, 16.9, 16.9, 11, North, WGS-84, "
-            "units=Meters, rotation=34.0}",
-        )
-    ).georeference
-    assert place.crs_wkt is not None
-    assert place.transform is not None
-    assert CRS.from_wkt(place.crs_wkt).to_epsg() == 32611
-    assert place.transform @ (0, 0) == pytest.approx((579717.18, 3714550.7))
-    assert place.transform.a == pytest.approx(16.9 * np.cos(np.radians(34)))
-
-
-def test_map_info_names_the_place_of_its_reference_pixel(tmp_path: Path) -> None:
-    place = read_back(
-        with_fields(tmp_path, map_info="{Geographic Lat/Lon, 2.5, 3, 13, 52, 0.1, 0.1, WGS-84}")
-    ).georeference
-    assert place.transform is not None
-    assert place.transform @ (1.5, 2) == pytest.approx((13, 52))
-
-
 def test_an_external_mask_beside_the_data(tmp_path: Path) -> None:
     path = with_fields(tmp_path)
     mask = np.full((1, 6, 5), 255, np.uint8)
@@ -239,18 +208,6 @@ def test_units_and_lists_are_read_as_they_are_spelled(
     assert axis.wavelengths_nm == (400.0, 500.0, 600.0)
 
 
-def test_one_number_stands_for_all_bands(tmp_path: Path) -> None:
-    meta = read_back(
-        with_fields(
-            tmp_path, wavelength=NM, fwhm="10", data_gain_values="{0.01}", bbl="{true, false, 1}"
-        )
-    )
-    assert meta.spectral_axis.fwhm_nm == (10.0,) * 3
-    assert meta.stored.scales == (0.01,) * 3
-    assert meta.spectral_axis.good == (True, False, True)
-    assert read_back(with_fields(tmp_path, data_ignore_value="None")).stored.nodata is None
-
-
 def test_a_band_of_wavelength_zero_is_not_there(tmp_path: Path) -> None:
     with pytest.warns(HsisrWarning, match="band 1 has a wavelength of 0.*marked bad"):
         axis = read_back(with_fields(tmp_path, wavelength="{0, 500, 600}")).spectral_axis
@@ -298,15 +255,6 @@ def test_a_header_that_lies_is_refused(lie: str, tmp_path: Path) -> None:
         open_scene(path)
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("key", ["samples", "lines", "bands", "data type"])
-def test_a_header_without_a_mandatory_field_is_refused(key: str, tmp_path: Path) -> None:
-    path = with_fields(tmp_path)
-    lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(line for line in lines if not line.startswith(key)))
-    with pytest.raises(InputDataError, match=f"{key} = nothing"):
-        open_scene(path)
 
 
 def test_data_that_shrank_after_opening_is_refused(tmp_path: Path) -> None:

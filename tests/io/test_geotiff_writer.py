@@ -1,6 +1,5 @@
 """GeoTIFF and COG as GDAL sees them."""
 
-import tempfile
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from rasterio.enums import MaskFlags
 
 from hsisr.errors import InputDataError, ResourceError, UsageError
@@ -23,10 +20,8 @@ from tests.io.written import (
     PLACED,
     POINTS,
     RPCS,
-    cube_for,
     metadata_of,
     rich_metadata,
-    write_in_pieces,
     write_scene,
 )
 
@@ -174,21 +169,6 @@ def test_a_mask_is_kept_inside_the_file(kind: str, tmp_path: Path) -> None:
         assert dataset.mask_flag_enums[0] == [MaskFlags.per_dataset]
         np.testing.assert_array_equal(dataset.dataset_mask() > 0, mask)
     assert list(tmp_path.iterdir()) == [tmp_path / "a.tif"]
-
-
-@settings(max_examples=8, deadline=None)
-@given(st.integers(1, 400), st.integers(1, 300), st.integers(1, 5))
-def test_blocks_written_in_turn_take_no_more_space_than_all_at_once(
-    rows: int, cols: int, bands: int
-) -> None:
-    metadata = metadata_of((6, rows, cols))
-    cube = cube_for(metadata)
-    with tempfile.TemporaryDirectory() as folder:
-        once, turns = Path(folder, "once.tif"), Path(folder, "turns.tif")
-        write_scene(once, metadata, cube)
-        with create_writer(turns, metadata, TargetOptions()) as writer:
-            write_in_pieces(writer, cube, bands=bands)
-        assert turns.stat().st_size <= once.stat().st_size * 1.01 + 100
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import h5py
 import numpy as np
-import psutil
 import pytest
 import scipy.io
 import scipy.sparse
 
-from hsisr.errors import HsisrWarning, InputDataError, ResourceError
+from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.matlab.v73 import Mat73
 from hsisr.io.open import open_scene
 from hsisr.tiling.windows import Window
@@ -149,17 +147,6 @@ def test_fields_that_do_not_fit_are_left_out(
         np.testing.assert_array_equal(scene.read().values, VALUES)
 
 
-@BOTH
-def test_an_unmixing_matrix_is_refused_with_advice(write: Write, tmp_path: Path) -> None:
-    path = write(tmp_path / "x.mat", VALUES, "S_GT", Y=np.ones((9, 30)))
-    with pytest.raises(InputDataError, match=r"unmixing matrix Y \(9, 30\).*reshape"):
-        open_scene(path)
-    with open_scene(path, variable="S_GT") as scene:
-        assert scene.metadata.bands == 4
-    with pytest.raises(InputDataError, match=r"shape \(9, 30\), expected 3 axes.*reshape"):
-        open_scene(path, variable="Y")
-
-
 def test_a_file_without_a_cube_lists_what_it_holds(tmp_path: Path) -> None:
     scipy.io.savemat(tmp_path / "x.mat", {"Y": np.ones((9, 30)), "note": "text"})
     with pytest.raises(InputDataError, match=r"no 3-D variable of numbers among Y \(9, 30\), note"):
@@ -192,13 +179,3 @@ def test_a_cube_in_a_struct_of_version_73_is_named_and_reached(tmp_path: Path) -
         open_scene(path)
     with open_scene(path, variable="st.cube") as scene:
         np.testing.assert_array_equal(scene.read().values, VALUES)
-
-
-def test_a_cube_that_does_not_fit_into_memory_is_a_matter_of_resources(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = write_mat5(tmp_path / "x.mat", VALUES)
-    little = SimpleNamespace(available=VALUES.nbytes - 1)
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: little)
-    with pytest.raises(ResourceError, match=r"x\.mat: .* 239 are free; .* save it with -v7\.3"):
-        open_scene(path)

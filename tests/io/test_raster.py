@@ -61,17 +61,6 @@ def test_band_tags_go_before_the_envi_domain_before_imagery(
     assert axis.good == good
 
 
-def test_wavelengths_in_several_units_or_in_words_are_left_out(tmp_path: Path) -> None:
-    mixed = [*IN_BANDS[:2], IN_BANDS[2] | {"wavelength_units": "Micrometers"}]
-    for tags, words in (
-        (mixed, r"x\.tif: wavelengths left out: the bands name several units"),
-        ([{"wavelength": "red"}] * 3, r"x\.tif: wavelengths left out: found 'red'"),
-    ):
-        path = write_geotiff(tmp_path / "x.tif", VALUES, band_tags=tags)
-        with pytest.warns(HsisrWarning, match=words), open_scene(path) as scene:
-            assert scene.metadata.spectral_axis.wavelengths_nm is None
-
-
 def test_names_tags_and_free_header_fields_are_carried(tmp_path: Path) -> None:
     path = write_geotiff(
         tmp_path / "x.tif",

@@ -138,17 +138,6 @@ def test_what_cannot_be_read_is_one_line_without_secrets(name: str, words: str, 
     assert "hush" not in done.output
 
 
-@pytest.mark.parametrize("name", ["silent.tif", "silent.npy"])
-def test_a_server_that_says_nothing_is_given_up(
-    name: str, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GDAL_HTTP_TIMEOUT", "1")
-    monkeypatch.setenv("GDAL_HTTP_MAX_RETRY", "0")
-    monkeypatch.setattr("hsisr.io.remote.transport._SILENT_SECONDS", 1)
-    with pytest.raises(InputDataError, match=r"cannot be reached|no answer in time"):
-        open_scene(f"{url}/{name}")
-
-
 def test_an_output_tells_the_name_of_a_remote_source_only(url: str, tmp_path: Path) -> None:
     host = url.removeprefix("http://")
     source = f"http://me:hush@{host}/a.tif?{SIGNED}"
@@ -236,28 +225,6 @@ def test_outputs_that_cannot_be_sent_are_refused_early(memory: str) -> None:
     writer.write(cube_for(metadata), row=0, col=0, band=0)
     with pytest.raises(UsageError, match="is a folder and no Zarr store"):
         writer.commit()
-
-
-@pytest.mark.parametrize("error", [PermissionError("no"), OSError("Forbidden: b"), ValueError("?")])
-def test_who_may_only_write_into_a_bucket_is_not_refused(
-    error: Exception, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Closed:
-        protocol = ("gs", "gcs")
-
-        def exists(self, key: str) -> bool:
-            return key == "b/there.tif"
-
-        def info(self, bucket: str) -> None:
-            assert bucket == "b"
-            raise error
-
-    monkeypatch.setattr(
-        "hsisr.io.remote.transport.file_system", lambda path: (Closed(), path.url[5:])
-    )
-    check_target(scene_path("gs://b/folder/a.tif"), TargetOptions())
-    with pytest.raises(OutputExistsError, match="exists and is kept"):
-        check_target(scene_path("gs://b/there.tif"), TargetOptions())
 
 
 def test_remote_names_keep_their_secrets_to_themselves() -> None:

@@ -101,16 +101,6 @@ def test_a_stack_keeps_the_place_and_nodata_of_its_first_page(tmp_path: Path) ->
         assert scene.metadata.stored.nodata == 7
 
 
-def test_what_tifffile_complains_of_is_not_shown(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    lowest = -3.4028234663852886e38
-    path = write_geotiff(tmp_path / "x.tif", VALUES.astype(np.float32), nodata=lowest)
-    with open_scene(path) as scene:
-        assert scene.metadata.stored.nodata == lowest
-    assert (capfd.readouterr().err, caplog.text) == ("", "")
-
-
 def test_more_than_128_pages_are_read_without_as_many_open_files(tmp_path: Path) -> None:
     values = numbered(140, 3, 2)
     with open_scene(write_pages(tmp_path / "x.tif", values, compression="zlib")) as scene:

@@ -2,10 +2,7 @@
 
 import errno
 import os
-import subprocess
-import sys
 import tempfile
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -196,46 +193,6 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
 
     with pytest.raises(ResourceError, match="no space left on the device"):
         write()
-    assert list(tmp_path.iterdir()) == []
-
-
-def written_up_to(path: Path, shape: tuple[int, int, int], limit: int) -> tuple[str, str]:
-    """What is said, on stdout and stderr, where no file may grow beyond so many bytes."""
-    script = f"""
-        import resource, numpy as np
-        from pathlib import Path
-        from hsisr.errors import ResourceError
-        from hsisr.io.write import create_writer
-        from tests.io.test_writer import options_for
-        from tests.io.written import metadata_of
-        metadata = metadata_of({shape})
-        noise = np.random.default_rng(0).integers(0, 60000, metadata.shape).astype("uint16")
-        try:
-            path, options = Path({str(path)!r}), options_for({path.name!r})
-            resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
-            with create_writer(path, metadata, options) as writer:
-                for row in range(0, metadata.rows, 100):
-                    writer.write(noise[:, row : row + 100], row=row, col=0, band=0)
-        except ResourceError as error:
-            print(error)
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parents[2],
-    )
-    return done.stdout, done.stderr
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no limits on file sizes there")
-@EVERY_TARGET
-def test_a_limit_on_file_sizes_is_one_line_and_leaves_nothing(name: str, tmp_path: Path) -> None:
-    stdout, stderr = written_up_to(tmp_path / name, (4, 400, 400), 300_000)
-    assert "larger than" in stdout
-    assert len(stdout.splitlines()) == 1
-    assert stderr == ""
     assert list(tmp_path.iterdir()) == []
 
 

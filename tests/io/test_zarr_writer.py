@@ -9,7 +9,7 @@ import pytest
 import rasterio
 import zarr
 
-from hsisr.errors import OutputExistsError, ResourceError, UsageError
+from hsisr.errors import ResourceError, UsageError
 from hsisr.io.base import TargetOptions
 from hsisr.io.geotiff.gdal_env import gdal_env
 from hsisr.io.open import open_scene
@@ -95,24 +95,6 @@ def test_chunks_are_the_blocks_and_options_are_obeyed(tmp_path: Path) -> None:
     assert cube.metadata.to_dict()["compressor"] == {"id": "gzip", "level": 1}
 
 
-@pytest.mark.parametrize(
-    ("option", "words"),
-    [
-        ("CHUNKS=4,4", "expected bands, rows and columns"),
-        ("CHUNKS=0,4,4", "expected bands, rows and columns"),
-        ("CHUNKS=9,90000,90000", "expected at most"),
-        ("COMPRESSION=LZW", "no creation option COMPRESSION=LZW"),
-        ("LEVEL=99", "no creation option LEVEL=99 with COMPRESSION=ZSTD"),
-    ],
-)
-def test_an_impossible_option_is_refused(option: str, words: str, tmp_path: Path) -> None:
-    key, _, value = option.partition("=")
-    options = TargetOptions(creation_options={key: value})
-    with pytest.raises(UsageError, match=words):
-        create_writer(tmp_path / "a.zarr", metadata_of((9, 90000, 90000)), options)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_only_a_zarr_store_is_ever_replaced(tmp_path: Path) -> None:
     metadata, path = metadata_of((1, 20, 20)), tmp_path / "a.zarr"
     path.mkdir()
@@ -120,18 +102,6 @@ def test_only_a_zarr_store_is_ever_replaced(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a folder"):
         write_scene(path, metadata, overwrite=True)
     assert (path / "thesis.txt").read_text() == "precious"
-
-
-def test_a_folder_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:
-    path, metadata = tmp_path / "a.zarr", metadata_of((1, 20, 20))
-    for overwrite in (False, True):
-        writer = create_writer(path, metadata, TargetOptions(overwrite=overwrite))
-        writer.write(cube_for(metadata), row=0, col=0, band=0)
-        path.mkdir()
-        with pytest.raises(OutputExistsError, match=r"appeared|became a folder"):
-            writer.commit()
-        path.rmdir()
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failed_replacement_brings_the_old_store_back(

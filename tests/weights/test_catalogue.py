@@ -108,21 +108,6 @@ def test_impossible_entries_are_refused(
         released(folder)
 
 
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ("weights = 3", r"nothing but \[\[weights\]\] tables"),
-        ("weights = [3]", r"nothing but \[\[weights\]\] tables"),
-        ("models = []", r"nothing but \[\[weights\]\] tables"),
-        ("[[weights", "not a readable catalogue"),
-    ],
-)
-def test_other_files_are_refused(text: str, complaint: str, tmp_path: Path) -> None:
-    (tmp_path / "catalogue.toml").write_text(text, encoding="utf-8")
-    with pytest.raises(WeightsError, match=complaint):
-        released(tmp_path)
-
-
 def test_an_incomplete_installation_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

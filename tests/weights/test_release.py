@@ -1,6 +1,5 @@
 """The script that turns a run into released weights, on a small run."""
 
-import re
 import runpy
 from dataclasses import replace
 from pathlib import Path
@@ -129,25 +128,6 @@ def test_all_patterns_give_what_was_trained_and_blocks_can_be_left_out(
     for name, tensor in kept.items():
         if name.startswith("blocks.1."):
             assert torch.equal(tensor, last[name.replace("blocks.1.", "blocks.2.")])
-
-
-def test_what_cannot_be_cut_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main = runpy.run_path(str(RELEASING / "leaner.py"))["main"]
-    size = AnySize(width=8, blocks=2, heads=2, window=4)
-    made = {}
-    for name, own in (("all", size), ("few", replace(size, basis=4))):
-        descriptor = dacn_any_descriptor(2, own)
-        made[name] = str(save_weights(tmp_path / name, build(descriptor), descriptor))
-    for words, message in (
-        (["dacn-paper-x4", "--basis", "4"], "found a dacn, expected a dacn-any"),
-        ([made["few"], "--basis", "3"], "made of 4 patterns already"),
-        ([made["all"], "--basis", "73"], "found --basis 73, expected 1 to 72"),
-        ([made["all"], "--basis", "4", "--without", "1", "2"], "has no blocks .2.; it has 2"),
-    ):
-        with pytest.raises(SystemExit):
-            main([*words, "-o", str(tmp_path / "out")])
-        assert re.search(message, capsys.readouterr().err)
-    assert not (tmp_path / "out").exists()
 
 
 def test_the_page_shows_what_the_cards_say(script: dict[str, Any]) -> None:

@@ -148,30 +148,6 @@ def test_every_kind_of_misfit_is_counted_in_one_message(network: nn.Module, tmp_
 
 
 @pytest.mark.parametrize(
-    ("change", "complaint"),
-    [
-        ({"arch": "dcan"}, "no network architecture 'dcan'; did you mean 'dacn'"),
-        ({"scale": 3}, "scale 3, expected one of"),
-        ({"scale": 4.0}, r"scale 4\.0"),
-        ({"group_size": "32"}, "group_size '32'"),
-        ({"group_size": 4097}, "group size 4097, expected at most 4096"),
-        ({"group_size": 10**30}, "group size 10+, expected at most"),
-        ({"hparams": None}, "hparams None"),
-        ({"hparams": {"depth": 3}}, "no parameter 'depth'"),
-        ({"wavelengths_nm": ["a", "b"]}, "could not convert"),
-        ({"wavelengths_nm": [400, 500, 600]}, "too many values"),
-        ({"colour": "red"}, "unknown key 'colour'"),
-    ],
-)
-def test_impossible_descriptors_are_refused(
-    change: dict[str, object], complaint: str, tmp_path: Path
-) -> None:
-    path = write(tmp_path / "odd.safetensors", {"a": torch.ones(1)}, asdict(DESCRIPTOR) | change)
-    with pytest.raises(WeightsError, match=rf"odd\.safetensors: .*({complaint})"):
-        load_weights(path)
-
-
-@pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"descriptor": 4, "card": {}}', "[" * 100_000, '{"card": {}}']
 )
 def test_metadata_of_another_form_are_refused(text: str, tmp_path: Path) -> None:
