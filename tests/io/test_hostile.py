@@ -197,6 +197,12 @@ def test_claims_of_size_are_refused_or_left_out_before_memory_is_taken(
     assert claims[name].startswith(("InputDataError", "works"))
 
 
+@pytest.mark.parametrize("name", ["mat5-text-bomb", "mat73-field", "mat73-text"])
+def test_a_field_that_claims_too_much_is_left_out_and_said(name: str, tmp_path: Path) -> None:
+    with pytest.warns(HsisrWarning, match="left out"):
+        open_scene(CLAIMS[name][0](tmp_path)).close()
+
+
 def test_a_sparse_cube_beyond_all_memory_is_read_by_windows(tmp_path: Path) -> None:
     path = tmp_path / "scene.mat"
     with h5py.File(path, "w") as file:
