@@ -82,28 +82,6 @@ def test_fields_of_the_spectrum(tmp_path: Path) -> None:
     assert axis.unit == "Micrometers"
 
 
-@pytest.mark.parametrize("unit", [None, "Unknown", "unknown", ""])
-@pytest.mark.parametrize(
-    ("wavelengths", "guess"),
-    [("{0.4, 0.5, 2.5}", "Micrometers"), ("{400, 500, 2500}", "Nanometers")],
-)
-def test_a_missing_unit_is_guessed_from_the_numbers(
-    unit: str | None, wavelengths: str, guess: str, tmp_path: Path
-) -> None:
-    fields = {"wavelength": wavelengths} | ({} if unit is None else {"wavelength_units": unit})
-    axis = read_back(with_fields(tmp_path, **fields)).spectral_axis
-    assert axis.wavelengths_nm == (400.0, 500.0, 2500.0)
-    assert axis.unit == guess
-
-
-def test_wavenumbers_are_no_wavelengths_and_stay_in_the_header(tmp_path: Path) -> None:
-    path = with_fields(tmp_path, wavelength="{900, 901, 902}", wavelength_units="cm-1")
-    with pytest.warns(HsisrWarning, match="wavelengths are in cm-1, which is no length"):
-        meta = read_back(path)
-    assert meta.spectral_axis.wavelengths_nm is None
-    assert meta.header["wavelength"] == "{900, 901, 902}"
-
-
 def test_fields_of_the_numbers(tmp_path: Path) -> None:
     stored = read_back(
         with_fields(
@@ -183,29 +161,6 @@ LIES = {
     "classes": ({"file type": "ENVI Classification"}, "expected an image"),
     "library": ({"file type": "ENVI Spectral Library"}, "expected an image"),
 }
-
-
-UM = "{0.4, 0.5, 0.6}"
-NM = "{400, 500, 600}"
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"wavelength": UM, "wavelength_units": "{um}"},
-        {"wavelength": UM, "wavelength_units": "micron"},
-        {"wavelength": NM, "wavelength_units": "nanometre"},
-        {"wavelength": NM, "wavelength_units": "Wavelength (nm)"},
-        {"wavelength": "{400, 500, 600,}"},
-        {"wavelength": "{400 nm, 500 nm, 600 nm}"},
-    ],
-    ids=str,
-)
-def test_units_and_lists_are_read_as_they_are_spelled(
-    fields: dict[str, str], tmp_path: Path
-) -> None:
-    axis = read_back(with_fields(tmp_path, **fields)).spectral_axis
-    assert axis.wavelengths_nm == (400.0, 500.0, 600.0)
 
 
 def test_a_band_of_wavelength_zero_is_not_there(tmp_path: Path) -> None:

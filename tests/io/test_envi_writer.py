@@ -150,16 +150,6 @@ def test_sheared_pixels_are_refused_rather_than_straightened(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ground_control_points_are_kept_whole_for_gdal(tmp_path: Path) -> None:
-    write_scene(tmp_path / "a.hdr", metadata_of((1, 70, 90), place=POINTS))
-    with gdal_env(), rasterio.open(tmp_path / "a.img") as dataset:
-        points, crs = dataset.gcps
-    assert crs.to_epsg() == 4326
-    assert [(p.row, p.col, p.x, p.y, p.z) for p in points] == [
-        (p.row, p.col, p.x, p.y, p.z) for p in POINTS.gcps
-    ]
-
-
 def test_geo_points_are_degrees_counted_from_one(tmp_path: Path) -> None:
     crs = rasterio.CRS.from_epsg(4326)
     write_scene(tmp_path / "a.hdr", metadata_of((1, 70, 90), place=POINTS))

@@ -145,12 +145,3 @@ def test_a_v73_file_that_was_cut_off_is_never_delivered(tmp_path: Path) -> None:
     with pytest.raises(ResourceError, match=r"cannot write .*a\.mat: .*truncated file"):
         writer.commit()
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_v73_file_takes_its_space_before_the_first_number(tmp_path: Path) -> None:
-    writer = create_writer(
-        tmp_path / "a.mat", metadata_of((2, 300, 300)), TargetOptions(creation_options=V73)
-    )
-    assert isinstance(writer, Mat73Writer)
-    assert writer._grown.stat().st_size >= 2 * 300 * 300 * 2
-    writer.discard()

@@ -12,11 +12,11 @@ import fsspec
 import numpy as np
 import pytest
 
-from hsisr.errors import InputDataError, OutputExistsError, ResourceError, UsageError
+from hsisr.errors import InputDataError, ResourceError
 from hsisr.io.base import TargetOptions
 from hsisr.io.open import open_scene
 from hsisr.io.paths import RemotePath, beside, scene_path, without_secrets
-from hsisr.io.write import check_target, create_writer
+from hsisr.io.write import create_writer
 from tests.io.serving_ranges import serving
 from tests.io.written import cube_for, metadata_of, rich_metadata, write_scene
 from tests.program import hsisr
@@ -89,21 +89,6 @@ def test_a_zarr_store_on_a_server_is_read(url: str) -> None:
     with open_scene(f"{url}/a.zarr") as scene:
         np.testing.assert_array_equal(scene.read().values, cube_for(rich_metadata()))
         assert scene.metadata.spectral_axis == rich_metadata().spectral_axis
-
-
-def test_names_in_the_file_systems_of_gdal_are_read(url: str, tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        archive.write(write_geotiff(tmp_path / "a.tif", VALUES), "in/a.tif")
-        archive.write(write_npy(tmp_path / "a.npy", VALUES), "in/a.npy")
-    for name in (
-        f"/vsicurl/{url}/a.tif",
-        f"/vsizip/{tmp_path}/a.zip/in/a.tif",
-        f"/vsizip//vsicurl/{url}/a.zip/inside/a.tif",
-    ):
-        with open_scene(name) as scene:
-            np.testing.assert_array_equal(scene.read().values, VALUES)
-    with pytest.raises(UsageError, match="only rasters that GDAL reads"):
-        open_scene(f"/vsizip/{tmp_path}/a.zip/in/a.npy")
 
 
 def test_scenes_in_any_file_system_of_fsspec_are_fetched(memory: str, tmp_path: Path) -> None:
@@ -208,23 +193,6 @@ def test_what_was_sent_of_a_broken_sending_goes_again(
     ):
         writer.commit()
     assert system.find("/") == []
-
-
-def test_outputs_that_cannot_be_sent_are_refused_early(memory: str) -> None:
-    for name in ("http://host/a.tif", "/vsicurl/https://host/a.tif"):
-        with pytest.raises(UsageError, match="outputs cannot be sent over http"):
-            check_target(scene_path(name), TargetOptions())
-    with pytest.raises(UsageError, match="only rasters that GDAL reads"):
-        check_target(scene_path("/vsizip/a.zip/a.tif"), TargetOptions())
-    fsspec.filesystem("memory").pipe_file("/bucket/a.tif", b"precious")
-    with pytest.raises(OutputExistsError, match="exists and is kept"):
-        check_target(scene_path(f"{memory}/a.tif"), TargetOptions())
-    fsspec.filesystem("memory").pipe_file("/bucket/b.zarr/thesis", b"precious")
-    metadata = metadata_of((1, 2, 2))
-    writer = create_writer(scene_path(f"{memory}/b.zarr"), metadata, TargetOptions(overwrite=True))
-    writer.write(cube_for(metadata), row=0, col=0, band=0)
-    with pytest.raises(UsageError, match="is a folder and no Zarr store"):
-        writer.commit()
 
 
 def test_remote_names_keep_their_secrets_to_themselves() -> None:

@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tifffile
 
-from hsisr.errors import HsisrWarning, InputDataError
+from hsisr.errors import InputDataError
 from hsisr.io.arrays.stack import is_tiff_stack
 from hsisr.io.open import open_scene, options_of_kind
 from hsisr.tiling.windows import Window
@@ -52,15 +51,6 @@ def test_axes_say_what_pages_are(axes: str, options: dict[str, Any], tmp_path: P
     assert options_of_kind(path, None, axes) == (None, axes)
 
 
-def test_pages_that_are_more_likely_rows_are_a_warning(tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "x.tif", np.zeros((40, 50, 31), "u2"))
-    with pytest.warns(HsisrWarning, match=r"40 bands of 50 x 31 pixels.*--axes rcb"):
-        open_scene(tmp_path / "x.tif")
-    tifffile.imwrite(tmp_path / "y.tif", np.zeros((40, 50, 31), "u2"), metadata={"axes": "YXC"})
-    with open_scene(tmp_path / "y.tif") as scene:  # the file says so
-        assert scene.metadata.shape == (31, 40, 50)
-
-
 @pytest.mark.parametrize("planes", ["contig", "separate"])
 def test_samples_of_one_page_are_bands_of_a_raster(planes: str, tmp_path: Path) -> None:
     values = VALUES if planes == "separate" else VALUES.transpose(1, 2, 0)
@@ -77,14 +67,6 @@ def test_overviews_and_masks_are_no_pages_of_a_stack(tmp_path: Path) -> None:
         dataset.write_mask(np.ones((20, 18), np.uint8))
     assert not is_tiff_stack(path)
     assert not is_tiff_stack(write_geotiff(tmp_path / "y.tif", VALUES, driver="COG"))
-
-
-def test_a_thumbnail_beside_the_pages_is_no_band(tmp_path: Path) -> None:
-    with tifffile.TiffWriter(tmp_path / "x.tif") as file:
-        for page in (*VALUES, VALUES[0, :5, :5]):
-            file.write(page, photometric="minisblack", metadata=None, contiguous=False)
-    with open_scene(tmp_path / "x.tif") as scene:
-        np.testing.assert_array_equal(scene.read().values, VALUES)
 
 
 def test_a_stack_keeps_the_place_and_nodata_of_its_first_page(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hsisr.errors import HsisrWarning, InputDataError, UsageError
+from hsisr.errors import InputDataError, UsageError
 from hsisr.io.open import open_scene, options_of_kind
 from hsisr.io.zarr.store import LARGEST_CHUNK
 from hsisr.tiling.windows import Window
@@ -57,17 +57,6 @@ def test_a_store_as_xarray_writes_it_is_a_scene(version: Version, tmp_path: Path
     assert meta.tags == {"title": "field"}
 
 
-@BOTH
-def test_the_names_of_dimensions_tell_the_axes(version: Version, tmp_path: Path) -> None:
-    turned = {"cube": (("lat", "lon", "channel"), VALUES.transpose(1, 2, 0))}
-    with open_scene(write_store(tmp_path / "a.zarr", turned, version=version)) as scene:
-        np.testing.assert_array_equal(scene.read().values, VALUES)
-    unnamed = {"cube": (("a", "b", "c"), VALUES.transpose(1, 2, 0))}
-    path = write_store(tmp_path / "b.zarr", unnamed, version=version)
-    with open_scene(path, axes="rcb") as scene:
-        np.testing.assert_array_equal(scene.read().values, VALUES)
-
-
 def test_one_of_several_cubes_is_named(tmp_path: Path) -> None:
     path = write_store(tmp_path / "a.zarr", {"one": CUBE, "deep/two": CUBE})
     with pytest.raises(InputDataError, match=r"found 2 cubes: .*choose one with --variable NAME"):
@@ -99,18 +88,6 @@ def test_a_lost_chunk_of_an_own_store_is_an_error(tmp_path: Path) -> None:
     (own / "wavelength" / "0").unlink()
     with pytest.raises(InputDataError, match="wavelength lacks the chunk"):
         open_scene(own)
-
-
-@pytest.mark.parametrize(
-    ("field", "text"), [("GeoTransform", "here"), ("gcps", "[1, 2]"), ("rpcs", "{")]
-)
-def test_a_part_of_the_place_that_cannot_be_read_is_left_out(
-    field: str, text: str, tmp_path: Path
-) -> None:
-    own = own_store(tmp_path)
-    edit_json(own / "spatial_ref" / ".zattrs", **{field: text})
-    with pytest.warns(HsisrWarning, match=f"{field} left out"), open_scene(own) as scene:
-        assert scene.metadata.georeference.crs_wkt
 
 
 BREAKS: dict[str, Callable[[Path], object]] = {

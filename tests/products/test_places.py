@@ -205,7 +205,7 @@ def test_ortho_outputs_lie_where_gdal_warps_the_swath(
     )
     both = ours.valid[0] & np.isfinite(warped)
     assert both.mean() > 0.3
-    # GDAL takes the sensor pixel that a centre lies in, where ours is the one with the nearest centre
+    # GDAL takes the sensor pixel that a centre lies in, we the one with the nearest centre
     assert (ours.values[0] == warped)[both].mean() > 0.9
 
 
