@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "docs/examples").glob("*.py"))
+RUN_ALONE = [example for example in EXAMPLES if example.name != "check_agreement.py"]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/src").rglob("*.md"))]
 
 
@@ -27,14 +30,26 @@ def program(*arguments: str, folder: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+@pytest.mark.parametrize("example", RUN_ALONE, ids=lambda path: path.name)
 def test_examples_run_in_an_empty_folder(example: Path, tmp_path: Path) -> None:
     assert program(str(example), folder=tmp_path)
 
 
-def test_the_sample_averages_back_to_itself_exactly(tmp_path: Path) -> None:
-    printed = program(str(ROOT / "docs/examples/check_agreement.py"), folder=tmp_path)
-    assert printed == "largest difference: 0.0\n"
+def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    notebook = nbformat.read(ROOT / "docs/examples/sample_scene.ipynb", as_version=4)
+    NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    shown = [
+        output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", ())
+    ]
+    texts = [data["text/plain"] for data in shown if "text/plain" in data]
+    assert "0.0" in texts  # the agreement
+    assert "(200, 40, 40)" in texts
+    assert any(
+        re.search(r"</progress>.*: (\d+) of \1 tiles", d.get("text/html", "")) for d in shown
+    )
+    assert sum("image/png" in data for data in shown) == 2
+    assert (tmp_path / "page.html").is_file()
 
 
 def test_the_command_line_reference_is_what_the_program_says(tmp_path: Path) -> None:
@@ -78,7 +93,10 @@ def test_the_tutorial_runs_as_printed(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert re.search(r"lr_max +0\.0", done.stdout)
-    assert (tmp_path / "first-scene/page.html").exists()
+    folder = tmp_path / "first-scene"
+    assert (folder / "page.html").exists()
+    printed = program(str(ROOT / "docs/examples/check_agreement.py"), folder=folder)
+    assert printed == "largest difference: 0.0\n"
 
 
 def test_wrong_calls_end_as_the_table_says(tmp_path: Path) -> None:

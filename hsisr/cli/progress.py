@@ -1,4 +1,4 @@
-"""Progress on stderr: bars on a terminal or in a notebook; elsewhere lines, or nothing.
+"""Progress on stderr: bars on a terminal; elsewhere lines, or nothing.
 
 Whatever is printed while bars are shown goes through `hsisr.cli.console`, which prints
 above them.
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hsisr.cli.console import bars_on, say
+from hsisr.commands.python.progress import Advance, SceneProgress, Task, terminal_bars
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -18,36 +19,16 @@ if TYPE_CHECKING:
     from hsisr.training.loop import Observer
     from hsisr.training.state import Progress, Record
 
-Advance = Callable[[int, int], None]
 _Shown = TypeVar("_Shown")
 
 
 @contextmanager
 def live_bars() -> Iterator["Bars | None"]:
-    """Bars with name, count, `talk`, time gone and time left; None where nothing can show them."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
-    if not (sys.stderr.isatty() or console.is_jupyter):
+    """Bars with name, count, `talk`, time gone and time left; None where stderr is no terminal."""
+    if not sys.stderr.isatty():
         yield None
         return
-    columns = (
-        *(TextColumn("{task.description}", markup=False), BarColumn()),
-        TextColumn("{task.fields[count]}", markup=False),
-        TextColumn("{task.fields[talk]}", markup=False),
-        *(TimeElapsedColumn(), TimeRemainingColumn()),
-    )
-    bars = Progress(
-        *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
-    )
-    with bars, bars_on(console):
+    with terminal_bars(redirect=False) as bars, bars_on(bars.console):
         yield bars
 
 
@@ -63,58 +44,6 @@ def _chosen(
         yield lines if bars is None else bar(bars)
 
 
-class _Task:
-    """One bar."""
-
-    def __init__(self, bars: "Bars", name: str, unit: str = "") -> None:
-        self._bars, self._unit = bars, unit
-        self._task = bars.add_task(name, total=None, count="", talk="")
-
-    def at(self, done: float, total: float | None, talk: str | None = None) -> None:
-        """Show how far it is; without `talk` with its speed."""
-        bars, unit = self._bars, self._unit
-        if talk is None:
-            speed = next(task for task in bars.tasks if task.id == self._task).speed
-            talk = f"{speed:.1f}/s" if speed else ""
-        of = "" if total is None else f"/{total:g}"
-        done_text = f"{done:.1f}" if unit == "min" else f"{done:g}"
-        count = f"{done_text}{of} {unit}"
-        bars.update(self._task, completed=done, total=total, count=count, talk=talk)
-
-    def end(self) -> None:
-        """Take the bar away."""
-        self._bars.remove_task(self._task)
-
-
-class SceneProgress:
-    """Progress of one scene; called with tiles done and tiles in all."""
-
-    def __init__(self, bars: "Bars", scene: Path) -> None:
-        self._bars, self._name, self._task = bars, scene.name, _Task(bars, scene.name, "tiles")
-        self._reading: _Task | None = None
-
-    def __call__(self, done: int, total: int) -> None:
-        """Some tiles are finished."""
-        self._end_reading()
-        self._task.at(done, total)
-
-    def reading(self, done: int, total: int) -> None:
-        """Some rows are read for the statistics of the bands."""
-        if self._reading is None:
-            self._reading = _Task(self._bars, "reading statistics", "rows")
-        self._reading.at(done, total, "")
-
-    def _end_reading(self) -> None:
-        if self._reading is not None:
-            self._reading.end()
-            self._reading = None
-
-    def end(self) -> None:
-        """The scene is finished, or has failed."""
-        self._end_reading()
-        self._task.end()
-
-
 @contextmanager
 def scene_bars(scenes: int, *, enabled: bool) -> Iterator[Callable[[Path], Advance | None]]:
     """A function that opens the bar of the next scene and returns its callback (done, total).
@@ -125,7 +54,7 @@ def scene_bars(scenes: int, *, enabled: bool) -> Iterator[Callable[[Path], Advan
         if bars is None:
             yield lambda _: None
             return
-        whole = _Task(bars, "scenes", "scenes") if scenes > 1 else None
+        whole = Task(bars, "scenes", "scenes") if scenes > 1 else None
         begun: list[SceneProgress] = []
 
         def open_bar(scene: Path) -> Advance:
@@ -133,7 +62,7 @@ def scene_bars(scenes: int, *, enabled: bool) -> Iterator[Callable[[Path], Advan
                 begun[-1].end()
             if whole is not None:
                 whole.at(len(begun), scenes, "")
-            begun.append(SceneProgress(bars, scene))
+            begun.append(SceneProgress(bars, scene.name))
             return begun[-1]
 
         yield open_bar
@@ -174,13 +103,13 @@ class _TrainingBar(_TrainingLines):
 
     def __init__(self, bars: "Bars", minutes: float | None) -> None:
         self._bars, self._minutes = bars, minutes
-        self._task: _Task | None = None
-        self._download: _Task | None = None
+        self._task: Task | None = None
+        self._download: Task | None = None
         self._score = ""
 
     def stepped(self, progress: "Progress", total: int, loss: float, rate: float) -> None:
         if self._task is None:
-            self._task = _Task(self._bars, "training", "min" if self._minutes else "steps")
+            self._task = Task(self._bars, "training", "min" if self._minutes else "steps")
         words = f"loss {loss:.4g} rate {rate:.1e} {self._score}"
         if self._minutes:
             minutes, talk = progress.seconds / 60, f"step {progress.step} {words}"
@@ -193,7 +122,7 @@ class _TrainingBar(_TrainingLines):
         super().validated(record, progress)
 
     def downloaded(self, done: int, total: int | None) -> None:
-        self._download = self._download or _Task(self._bars, "download", "MB")
+        self._download = self._download or Task(self._bars, "download", "MB")
         self._download.at(done // 10**6, total and total // 10**6)
 
 
@@ -240,7 +169,7 @@ class _BenchmarkBar(_BenchmarkLines):
     """The same lines above a bar, which also shows the steps of the training at hand."""
 
     def __init__(self, bars: "Bars") -> None:
-        self._task = _Task(bars, "benchmark", "pieces")
+        self._task = Task(bars, "benchmark", "pieces")
         self._done: tuple[int, int | None] = (0, None)
         self.training: Any = self
 

@@ -251,6 +251,11 @@ def _name(source: Path, scene: Path | str, item: SourceItem | None, options: Ups
     return f"{stem}_x{options.scale}{_suffix(place, options.format)}"
 
 
+def output_beside(scene: Path, options: UpscaleOptions) -> Path:
+    """NAME_xSCALE beside a scene, as `hsisr upscale` names it where no output is given."""
+    return _folder_of(scene) / _name(scene, scene, None, options)
+
+
 def _suffix(scene: Path, format_name: str | None) -> str:
     """Suffix of an output: of the format named, else of the scene's own if it can be written."""
     if format_name is None and not scene.suffix:

@@ -23,7 +23,7 @@ def screen_after(command: str, folder: Path) -> list[str]:
         cwd=str(folder),
         dimensions=(HEIGHT, WIDTH),
         encoding="utf-8",
-        timeout=120,
+        timeout=600,
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(PROJECT), "TERM": "xterm"},
     )
     pyte.Stream(screen).feed(child.read())

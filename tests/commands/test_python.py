@@ -86,6 +86,12 @@ def test_keywords_are_the_options(scene: Path, tmp_path: Path) -> None:
     assert calls[-1] == (made.tiles, made.tiles)
 
 
+def test_without_an_output_the_result_lies_beside_the_scene(scene: Path) -> None:
+    made = hsisr.upscale(scene, scale=2, model="bicubic")
+    assert made.output == scene.with_name("scene_x2.tif")
+    assert made.output.is_file()
+
+
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [({"scal": 2}, "did you mean 'scale'"), ({"scale": 3}, "expected 2, 4 or 8")],

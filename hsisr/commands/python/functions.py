@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @overload
 def upscale(
     source: str | Path,
-    output: str | Path,
+    output: str | Path | None = None,
     options: UpscaleOptions | None = None,
     *,
     session: "Session | None" = None,
@@ -66,7 +66,8 @@ def upscale(
 
     Args:
         source: A scene in any supported format, or a DataArray with bands, rows and columns.
-        output: The file to make; its suffix names the format. None for a DataArray.
+        output: The file to make; its suffix names the format. None for a DataArray, and for
+            NAME_x4 beside the scene, in its format where that can be written.
         options: How; keywords change it.
         session: The model, ready, for many files alike.
         progress: True for a bar in a notebook or on a terminal, or a function that is called with
@@ -96,13 +97,14 @@ def upscale(
         from hsisr.commands.python.dataarray import upscale_dataarray
 
         return upscale_dataarray(source, options, progress=progress, **keywords)
-    if output is None:
-        raise UsageError(f"{source}: name the output, as in upscale({str(source)!r}, 'finer.tif')")
+    from hsisr.commands.archive import output_beside
     from hsisr.commands.upscale import upscale as run
 
     if session is not None and options is None:
         options = session.options
     chosen = chosen_options(UpscaleOptions, options, keywords)
+    if output is None:
+        output = output_beside(scene_path(source), chosen)
     with shown(progress, Path(source).name) as advance:
         return run(source, output, chosen, session=session, progress=advance)
 

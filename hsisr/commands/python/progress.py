@@ -1,10 +1,17 @@
-"""Progress of a call from Python: a bar in a notebook or on a terminal, or a function called."""
+"""Progress of a call: bars on a terminal or in a notebook, or a function called.
+
+The command line draws the same bars (`hsisr.cli.progress`).
+"""
 
 import html
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
 
 Advance = Callable[[int, int], None]
 """Called with what is done and what there is in all."""
@@ -15,7 +22,7 @@ _EVERY_S = 0.1
 
 
 @contextmanager
-def shown(progress: Progress, what: str) -> Iterator[Advance | None]:
+def shown(progress: Progress, what: str, unit: str = "tiles") -> Iterator[Advance | None]:
     """What to call as work gets done, or None.
 
     With True a notebook gets a bar under its cell and a terminal one on stderr; elsewhere (a batch
@@ -26,16 +33,92 @@ def shown(progress: Progress, what: str) -> Iterator[Advance | None]:
     elif progress is not True:
         yield progress
     elif _in_notebook():
-        yield _notebook_bar(what)
+        yield _notebook_bar(what, unit)
     elif sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import Progress as Bars
-
-        with Bars(console=Console(stderr=True), transient=True) as bars:
-            task = bars.add_task(what, total=None)
-            yield lambda done, total: bars.update(task, completed=done, total=total)
+        with terminal_bars() as bars:
+            yield SceneProgress(bars, what, unit)
     else:
         yield None
+
+
+def terminal_bars(*, redirect: bool = True) -> "Bars":
+    """Bars on stderr with name, count, `talk`, time gone and time left; to be entered by `with`.
+
+    Args:
+        redirect: What is printed meanwhile appears above them; False where the caller sees to that.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[count]}", markup=False),
+        TextColumn("{task.fields[talk]}", markup=False),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=redirect,
+        redirect_stderr=redirect,
+    )
+
+
+class Task:
+    """One bar."""
+
+    def __init__(self, bars: "Bars", name: str, unit: str = "") -> None:
+        self._bars, self._unit = bars, unit
+        self._task = bars.add_task(name, total=None, count="", talk="")
+
+    def at(self, done: float, total: float | None, talk: str | None = None) -> None:
+        """Show how far it is; without `talk` with its speed."""
+        bars, unit = self._bars, self._unit
+        if talk is None:
+            speed = next(task for task in bars.tasks if task.id == self._task).speed
+            talk = f"{speed:.1f}/s" if speed else ""
+        of = "" if total is None else f"/{total:g}"
+        done_text = f"{done:.1f}" if unit == "min" else f"{done:g}"
+        count = f"{done_text}{of} {unit}"
+        bars.update(self._task, completed=done, total=total, count=count, talk=talk)
+
+    def end(self) -> None:
+        """Take the bar away."""
+        self._bars.remove_task(self._task)
+
+
+class SceneProgress:
+    """Progress of one scene; called with tiles done and tiles in all."""
+
+    def __init__(self, bars: "Bars", name: str, unit: str = "tiles") -> None:
+        self._bars, self._task = bars, Task(bars, name, unit)
+        self._reading: Task | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        """Some tiles are finished."""
+        self._end_reading()
+        self._task.at(done, total)
+
+    def reading(self, done: int, total: int) -> None:
+        """Some rows are read for the statistics of the bands."""
+        self._reading = self._reading or Task(self._bars, "reading statistics", "rows")
+        self._reading.at(done, total, "")
+
+    def _end_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.end()
+            self._reading = None
+
+    def end(self) -> None:
+        """The scene is finished, or has failed."""
+        self._end_reading()
+        self._task.end()
 
 
 def _in_notebook() -> bool:
@@ -45,10 +128,10 @@ def _in_notebook() -> bool:
     return type(shell).__name__ == "ZMQInteractiveShell"
 
 
-def _notebook_bar(what: str) -> Advance:
+def _notebook_bar(what: str, unit: str) -> Advance:
     from IPython.display import HTML, display
 
-    handle = display(HTML(_bar(what, 0, 1, 0.0)), display_id=True)  # type: ignore[no-untyped-call]
+    handle = display(HTML(_bar(what, 0, 1, unit, 0)), display_id=True)  # type: ignore[no-untyped-call]
     started, drawn = time.monotonic(), 0.0
 
     def advance(done: int, total: int) -> None:
@@ -56,14 +139,15 @@ def _notebook_bar(what: str) -> Advance:
         now = time.monotonic()
         if done == total or now - drawn > _EVERY_S:
             drawn = now
-            handle.update(HTML(_bar(what, done, total, now - started)))  # type: ignore[no-untyped-call]
+            handle.update(HTML(_bar(what, done, total, unit, now - started)))  # type: ignore[no-untyped-call]
 
     return advance
 
 
-def _bar(what: str, done: int, total: int, seconds: float) -> str:
+def _bar(what: str, done: int, total: int, unit: str, seconds: float) -> str:
     left = f", {seconds / done * (total - done):.0f} s left" if 0 < done < total else ""
+    name = html.escape(what, quote=True)
     return (
-        f"<progress value='{done}' max='{total}' aria-label='{html.escape(what, quote=True)}'>"
-        f"</progress> {html.escape(what)}: {done} of {total}, {seconds:.0f} s{left}"
+        f"<progress value='{done}' max='{total}' aria-label='{name}'></progress> "
+        f"{name}: {done} of {total} {unit}, {seconds:.0f} s{left}"
     )

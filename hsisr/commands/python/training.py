@@ -54,5 +54,5 @@ def train(
     """
     named = {"scenes": scenes} if scenes else {}
     chosen = chosen_options(TrainOptions, options, {**named, **keywords})
-    with shown(progress, "training") as advance:
+    with shown(progress, "training", "steps") as advance:
         return training.train(chosen, observer=advance and _Observer(advance))
