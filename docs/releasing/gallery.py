@@ -1,7 +1,7 @@
 """The gallery of the documentation: every given scene degraded by 4 and brought back.
 
 For each scene one picture (observed, bicubic, hsisr and truth side by side, and the spectra of the
-pixel at which the network adds most detail) and a page that shows them all:
+pixel at which the network adds most detail), a page that shows them all, and the picture in README:
 
     python docs/releasing/gallery.py ../shared/data/dev/*.mat ../shared/data/dev/*.tif
 
@@ -9,6 +9,7 @@ The scenes are not part of the repository; only these rendered pictures are.
 """
 
 import io
+import re
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -27,6 +28,18 @@ from hsisr.view.maps import detail_maps
 
 DOCS = Path(__file__).parents[1] / "src"
 FOLDER = DOCS / "images/gallery"
+PAGE, README = DOCS / "reference/weights.md", DOCS.parents[1] / "README.md"
+MARKS = ("<!-- picture, by docs/releasing/gallery.py -->\n", "<!-- end of picture -->\n")
+SHOWN = """\
+![Observed, bicubic, hsisr and truth of a scene never trained on, and the spectra of a \
+pixel](docs/src/images/gallery/{scene}.jpg)
+
+*A scene that the network was never trained on, averaged to 4 times larger pixels and brought
+back; made by [`docs/releasing/gallery.py`](docs/releasing/gallery.py) like the others of the
+[gallery](docs/src/gallery.md). It is shown here because its gain is the median of the
+remote-sensing scenes; the spectra are those of the pixel where the network adds most detail, right
+or wrong. Scene: {credit}.*
+"""
 CREDITS = {
     "abu": "AVIRIS, NASA/JPL; Airport-Beach-Urban set, Kang et al., TGRS 2017",
     "cave": "CAVE multispectral images, Yasuma et al. 2010, Columbia University",
@@ -44,13 +57,36 @@ def main(scenes: Annotated[list[Path], typer.Argument()]) -> None:
         with degraded(scene, WaldOptions(scale=SCALE)) as trial:
             model = trial.upscaled(None, consistency=True).model
             picture(FOLDER / f"{scene.stem}.jpg", trial, model)
-        credit = next((text for key, text in CREDITS.items() if scene.stem.startswith(key)), "")
         rows.append(
             f"## {scene.stem}\n\n![{scene.stem}: observed, bicubic, hsisr, truth and spectra of "
-            f"a pixel](images/gallery/{scene.stem}.jpg)\n\n*{credit}; {model}.*\n"
+            f"a pixel](images/gallery/{scene.stem}.jpg)\n\n*{credit_of(scene.stem)}; {model}.*\n"
         )
         typer.echo(scene.stem)
     (DOCS / "gallery.md").write_text(f"{INTRODUCTION}\n{chr(10).join(rows)}", encoding="utf-8")
+    show_in_readme(median_scene(PAGE.read_text(encoding="utf-8")))
+
+
+def median_scene(page: str) -> str:
+    """The remote-sensing scene with the median x4 gain, by the page of released weights."""
+    head, *rows = re.split(r"\| \*\*", page)
+    column = (
+        next(line for line in head.splitlines() if "x4, dB" in line).split("|").index(" x4, dB ")
+    )
+    own = next(block for block in rows if block.startswith("Remote sensing, area averages"))
+    cells = [line.split("|") for line in own.splitlines()[1:] if not line.startswith("| mean")]
+    gains = sorted((float(row[column]), row[1].strip()) for row in cells if len(row) > column)
+    return Path(gains[(len(gains) - 1) // 2][1]).stem
+
+
+def show_in_readme(scene: str) -> None:
+    """Put the picture of a scene, and its credit, between the marks."""
+    before, rest = README.read_text(encoding="utf-8").split(MARKS[0])
+    words = SHOWN.format(scene=scene, credit=credit_of(scene))
+    README.write_text(f"{before}{MARKS[0]}{words}{MARKS[1]}{rest.split(MARKS[1])[1]}", "utf-8")
+
+
+def credit_of(scene: str) -> str:
+    return next((text for key, text in CREDITS.items() if scene.startswith(key)), "")
 
 
 INTRODUCTION = """\
@@ -60,6 +96,9 @@ Scenes that the released networks were not trained on, averaged to 4 times large
 brought back, so that there is a truth to compare with. All panels of a picture are stretched alike.
 The spectra are those of the pixel where the network adds most detail to bicubic interpolation. Made
 by `docs/releasing/gallery.py`.
+
+No scene was left out: these are all that the [weights are judged by](reference/weights.md), which
+says which of them come from the same collections as training scenes.
 """
 
 
@@ -104,6 +143,7 @@ def spectra(
     for name, (values, colour, width) in lines.items():
         axes.plot(x[order], values.ravel()[order], color=colour, lw=width, label=name)
     axes.set_xlabel("wavelength, nm" if known else "band")
+    axes.set_ylabel("stored number")
     axes.set_title(f"spectra of row {hr.row + 1}, column {hr.col + 1}", fontsize=10)
     axes.legend(ncols=4, fontsize=9, frameon=False)
 

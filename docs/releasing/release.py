@@ -217,7 +217,7 @@ def gains(weights: Path, *, means: bool = False) -> str:
 
     Args:
         weights: The folder of the catalogue.
-        means: Only the mean of each kind of scene and blur.
+        means: Only the mean and the worst of each kind of scene and blur.
     """
     table = tomllib.loads((weights / "catalogue.toml").read_text(encoding="utf-8"))
     defaults = sorted((r for r in table["weights"] if r["default"]), key=lambda r: int(r["scale"]))
@@ -232,11 +232,17 @@ def gains(weights: Path, *, means: bool = False) -> str:
                 place = found.setdefault(title, {}).setdefault(cells[0], [])
                 place.extend((cells[5], cells[9]))
     heads = [f"x{row['scale']}, {unit}" for row in defaults for unit in ("dB", "deg")]
-    lines = [["mean gain over the baseline" if means else "gain over the baseline", *heads]]
+    what = "mean gain over the baseline (worst scene)" if means else "gain over the baseline"
+    lines = [[what, *heads]]
     lines.append(["---"] * (1 + len(heads)))
     for title, rows in found.items():
         if means:
-            lines.append([title, *rows["mean"]])
+            mean = rows.pop("mean")
+            worst = (
+                (max if n % 2 else min)(column, key=float)  # angles grow where spectra get worse
+                for n, column in enumerate(zip(*rows.values(), strict=True))
+            )
+            lines.append([title, *(f"{m} ({w})" for m, w in zip(mean, worst, strict=True))])
         else:
             lines.append([f"**{title}**", *[""] * len(heads)])
             lines += [[place, *values] for place, values in rows.items()]

@@ -131,7 +131,9 @@ def test_all_patterns_give_what_was_trained_and_blocks_can_be_left_out(
 
 
 def test_the_page_shows_what_the_cards_say(script: dict[str, Any]) -> None:
-    assert script["gains"](script["WEIGHTS"]) in script["PAGE"].read_text()
+    weights = script["WEIGHTS"]
+    assert script["gains"](weights) in script["PAGE"].read_text()
+    assert script["gains"](weights, means=True) in script["README"].read_text()
 
 
 def test_a_scene_of_unknown_origin_is_not_released(
