@@ -40,15 +40,15 @@ def main(scene: Annotated[Path | None, typer.Argument()] = None) -> None:
             total += timed(f"hsisr {call[0]}", [*program, *call], folder)
         if chromium := shutil.which("chromium"):
             page = Path(folder, "page.html").as_uri()
-            call = (chromium, *BROWSER, f"--user-data-dir={folder}/browser", "--dump-dom", page)
-            total += timed("chromium, until the page is drawn", call, folder, says="data-ready")
+            shows = [chromium, *BROWSER, f"--user-data-dir={folder}/browser", "--dump-dom", page]
+            total += timed("chromium, until the page is drawn", shows, folder, says="data-ready")
         print(f"together {total:.0f} s")
         load = os.getloadavg()[0]
         busy = f"{load:.1f} processes wanted {os.cpu_count()} processors on average at the end"
         print(f"{busy}; begun {time.perf_counter() - began:.0f} s before")
 
 
-def timed(what: str, call: "list[str] | tuple[str, ...]", folder: str, says: str = "") -> float:
+def timed(what: str, call: list[str], folder: str, says: str = "") -> float:
     """Seconds that a command takes; it must end well, and say that."""
     began = time.perf_counter()
     done = subprocess.run(call, cwd=folder, check=False, capture_output=True, text=True)
