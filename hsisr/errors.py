@@ -9,7 +9,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import ClassVar, Final
+from dataclasses import fields
+from typing import Any, ClassVar, Final, Literal, get_args, get_origin, get_type_hints
 
 _LONGEST: Final = 3000
 
@@ -142,3 +143,26 @@ def means_no_memory(error: BaseException) -> bool:
         return True
     named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     return named or any(words in str(error) for words in _NO_MEMORY)
+
+
+def wrong_fields(made: Any) -> list[str]:
+    """What a dataclass holds that the types of its fields do not allow: found and expected.
+
+    Types are those of msgspec: `Annotated[int, Meta(gt=0)]` is a whole number above 0. A whole
+    number passes for a float; a float that is not finite passes for one without a limit.
+    """
+    import msgspec
+
+    hints, found = get_type_hints(type(made), include_extras=True), []
+    for field in fields(made):
+        hint, value = hints[field.name], getattr(made, field.name)
+        try:
+            msgspec.convert(value, hint)
+        except msgspec.ValidationError as error:
+            expected = (
+                str(error).partition(" - at ")[0].replace("`", "").replace("Expected", "expected")
+            )
+            if get_origin(hint) is Literal:
+                expected = f"expected {' or '.join(map(repr, get_args(hint)))}"
+            found.append(f"{field.name} is {value!r}, {expected}")
+    return found

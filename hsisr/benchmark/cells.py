@@ -13,7 +13,7 @@ from typing import Any
 
 from hsisr import __version__
 from hsisr.errors import InputDataError
-from hsisr.training.files import replace_file
+from hsisr.io.atomic import replace_file
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from hsisr.benchmark.cells import Cells
 from hsisr.benchmark.methods import PLAIN, TITLES
 from hsisr.benchmark.pictures import Plot, SceneMaps, cost_plot, curve_plot, spectra_plot
 from hsisr.benchmark.tables import Table, training_commands
-from hsisr.training.files import replace_file
+from hsisr.io.atomic import replace_file
 from hsisr.view.colours import colour_picture, map_picture, scale_picture, top_of
 
 _MOST_SPECTRA: Final = 4
@@ -81,7 +81,7 @@ def _gallery(rows: Sequence[Mapping[str, Any]], cells: Cells) -> Gallery:
     first = next(iter(maps.values()))
     shown = tuple(
         Shown(
-            name=row["method"],
+            name=TITLES.get(row["method"], row["method"]),
             figures=_figures_text(row["figures"]["hsisr"]),
             rgb=colour_picture(maps[row["method"]].rgb),
             rmse=map_picture(maps[row["method"]].rmse, rmse_top),
@@ -141,7 +141,7 @@ def cost_plots(facts: Mapping[str, Any]) -> list[tuple[str, Plot]]:
         for scale in facts["options"]["scales"]:
             points = [
                 {
-                    "method": row["method"],
+                    "method": TITLES.get(row["method"], row["method"]),
                     "seconds": quickest[row["method"], scale],
                     "mpsnr": row["figures"]["mpsnr"]["mean"],
                     "deviation": row["figures"]["mpsnr"]["deviation"],

@@ -18,13 +18,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from hsisr.commands.pairing import in_physical_unit, same_unit
+from hsisr.io.atomic import replace_file
 from hsisr.io.base import Scene
 from hsisr.io.open import open_scene
 from hsisr.metrics.spectral import angles_deg
 from hsisr.scene.rendering import as_bytes, colour_bands, stretch_limits, stretched
 from hsisr.text import picture_label
 from hsisr.tiling.windows import Window
-from hsisr.training.files import replace_file
 from hsisr.view.colours import data_address
 
 Float32 = npt.NDArray[np.float32]

@@ -21,11 +21,11 @@ from hsisr.benchmark.splits import TrainTestSplit, leaks
 from hsisr.benchmark.summary import curves, pairs, summaries
 from hsisr.benchmark.tables import paper_table, published, report_tables, training_commands
 from hsisr.engine.device import device_named
+from hsisr.io.atomic import replace_file
 from hsisr.io.scene_files import scene_identity
 from hsisr.metrics.conventions import FIGURES, convention_named, definitions
 from hsisr.metrics.report import as_csv
 from hsisr.training.distributed import Workers
-from hsisr.training.files import replace_file
 from hsisr.training.reporting import machine
 
 _LIBRARIES: Final = ("numpy", "rasterio", "matplotlib")

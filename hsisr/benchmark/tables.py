@@ -367,7 +367,7 @@ def trainings_table(facts: Facts) -> Table:
     rows = tuple(
         (
             row["course"],
-            row["method"],
+            _title(row["method"]),
             row["ending"],
             "; ".join(row["remarks"]) or NOTHING,
             f"x{row['scale']}",
@@ -436,7 +436,7 @@ def cost_table(costs: Iterable[Row]) -> Table:
     """What each network takes, by batch size."""
     rows = [
         (
-            row["method"],
+            _title(row["method"]),
             f"x{row['scale']}",
             row["device"],
             str(row["batch"]),

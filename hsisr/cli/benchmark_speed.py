@@ -16,7 +16,7 @@ def benchmark_speed(
     """Measure, print the tables or the JSON object.
 
     Args:
-        options: Of `hsisr.benchmark.speed.options.SpeedOptions`; empty scales: all.
+        options: Of `hsisr.benchmark.speed.run.SpeedOptions`; empty scales: all.
         json: Print JSON in place of the tables.
         quiet: Say nothing on the way.
         others: Options of a comparison, and whether they were given.
@@ -28,8 +28,8 @@ def benchmark_speed(
         raise UsageError(
             f"found --speed with {', '.join(found)}; --speed compares no scores, leave them out"
         )
-    from hsisr.benchmark.speed.options import SpeedOptions
     from hsisr.benchmark.speed.report import speed_page
+    from hsisr.benchmark.speed.run import SpeedOptions
     from hsisr.benchmark.speed.run import benchmark_speed as run
 
     table = {key: value for key, value in options.items() if key != "scales" or value}

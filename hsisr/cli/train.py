@@ -150,8 +150,11 @@ def _report(result: "TrainResult", *, json: bool, quiet: bool) -> None:
         tell(result.weights)
     if quiet or result.score is None:
         return
+    start = (
+        "" if result.start is None else f"{result.score - result.start:+.2f} dB over its start, "
+    )
     say(
-        f"{result.score:.2f} dB on what was held out, {result.gain}; best at step "
+        f"{result.score:.2f} dB on what was held out, {start}{result.gain}; best at step "
         f"{result.best_step} of {result.steps}"
     )
 

@@ -9,7 +9,7 @@ from hsisr.text import markdown_cell
 from hsisr.tiling.windows import Window
 from hsisr.training.recipe import Recipe
 from hsisr.training.state import BASELINE, Progress, Record
-from hsisr.training.testing import CONVENTION, SHOWN
+from hsisr.training.validation import CONVENTION, SHOWN
 
 _BLURS: Final = {
     "area": "area averages, a detector without optics; real sensors blur more (gain 0.2 to 0.4 at "

@@ -12,13 +12,13 @@ from hsisr.commands.training_data import TrainingData
 from hsisr.commands.training_options import TrainOptions
 from hsisr.datasets.catalogue import Dataset
 from hsisr.errors import HsisrWarning
-from hsisr.training.files import replace_file
+from hsisr.io.atomic import replace_file
 from hsisr.training.loop import Outcome, Plan
 from hsisr.training.recipe import Recipe
 from hsisr.training.reporting import RunLog, draw_curve, machine
 from hsisr.training.start import Start
 from hsisr.training.state import Record
-from hsisr.training.testing import scores_on_test_windows
+from hsisr.training.validation import scores_on_test_windows
 from hsisr.weights import save_weights
 from hsisr.weights.store import file_sha256
 

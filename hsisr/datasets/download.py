@@ -1,7 +1,7 @@
 """Datasets on the disk: found, or downloaded, verified and unpacked.
 
-pooch keeps the cache and moves a file into it only when it is whole; what is added here is that a
-broken download goes on where it stopped, and that files are known by size and git identity.
+pooch downloads and keeps the cache: a file appears there when it is whole and what the catalogue
+says of its size and git identity is true.
 """
 
 import hashlib
@@ -10,7 +10,6 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -133,17 +132,13 @@ def git_blob(path: Path) -> str:
 
 def _download(url: str, file: RemoteFile, fetching: Fetching) -> Path:
     """Get, verify, and only then give the file its name."""
-    part = fetching.folder / f"{file.name}.part"
     pooch.get_logger().setLevel("WARNING")  # what it would say is the command's to say
+    bar = _Bar(fetching.progress) if fetching.progress else False
+    transport = pooch.HTTPDownloader(progressbar=bar, chunk_size=_CHUNK, timeout=_TIMEOUT_S)
 
-    def downloader(url: str, output: Any, _: Any) -> None:
-        _resume(url, part, fetching.progress)
-        try:
-            verify(part, file)
-        except InputDataError:
-            part.unlink()  # what is wrong is not worth going on with
-            raise
-        part.replace(output)
+    def downloader(url: str, output: str, manager: Any) -> None:
+        transport(url, output, manager)
+        verify(Path(output), file)
 
     try:
         found = pooch.retrieve(
@@ -156,26 +151,26 @@ def _download(url: str, file: RemoteFile, fetching: Fetching) -> Path:
     return Path(found)
 
 
-def _resume(url: str, part: Path, progress: Progress | None) -> None:
-    """Download to `part`, from where it ends if the server can do that."""
-    have = part.stat().st_size if part.exists() else 0
-    headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"} if have else {}
-    with closing(requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_S)) as response:
-        if response.status_code == requests.codes.requested_range_not_satisfiable:
-            return  # nothing is missing; verification decides
-        response.raise_for_status()
-        if response.status_code != requests.codes.partial_content:
-            have = 0
-        length = response.headers.get("Content-Length")
-        total = have + int(length) if length else None
-        with part.open("ab" if have else "wb") as out:
-            for chunk in response.iter_content(_CHUNK):
-                out.write(chunk)
-                have += len(chunk)
-                if progress is not None:
-                    progress(have, total)
-    if total is not None and have != total:
-        raise ResourceError(f"the connection ended after {have} of {total} bytes; try again")
+class _Bar:
+    """What pooch tells of its bytes, told on."""
+
+    total = 0
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._done = progress, 0
+
+    def update(self, count: int) -> None:
+        """So many bytes more; pooch counts the last chunk as a whole one."""
+        self._done += count
+        if not self.total or self._done <= self.total:
+            self._progress(self._done, self.total or None)
+
+    def reset(self) -> None:
+        """Count anew."""
+        self._done = 0
+
+    def close(self) -> None:
+        """Nothing is left to say."""
 
 
 def _unpacked(path: Path, dataset: Dataset) -> Path:
@@ -227,7 +222,7 @@ def _short(error: Exception) -> str:
     if isinstance(error, requests.Timeout):
         return f"no answer for {_TIMEOUT_S} s"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the connection broke off; the same command goes on where it stopped"
+        return "the connection broke off; run the command again"
     if isinstance(error, requests.ConnectionError):
         return "no connection to the server"
     return " ".join(str(error).split())

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from hsisr.datasets.observation import observed
 from hsisr.datasets.photographs import Photographs
-from hsisr.datasets.training_scenes import TrainingScene
+from hsisr.datasets.training_scenes import TrainingScene, area_average
 from hsisr.errors import InputDataError
 from hsisr.tiling.windows import Window, mirrored_order, window_starts
 
@@ -105,17 +105,6 @@ class PatchSource(Protocol):
     def batch(self, step: int, first: int, count: int) -> Batch:
         """Samples `first` to `first + count - 1` of the batch of a training step."""
         ...
-
-
-def area_average(hr: Float32, scale: int) -> Float32:
-    """Mean over each block of `scale` x `scale` pixels, in float64, shape (..., rows, cols).
-
-    >>> area_average(np.float32([[1, 2], [3, 6]]), 2).tolist()
-    [[3.0]]
-    """
-    *front, rows, cols = hr.shape
-    blocks = hr.reshape(*front, rows // scale, scale, cols // scale, scale)
-    return np.asarray(blocks.mean(axis=(-3, -1), dtype=np.float64), np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

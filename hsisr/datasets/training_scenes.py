@@ -117,7 +117,7 @@ def taught(
             f"{name}: found no block of {scale} x {scale} pixels in which all live bands hold "
             "data; check its nodata value, or use a smaller --scale"
         )
-    lr = _block_means(filled, scale)[:, seen].astype(np.float64)
+    lr = area_average(filled, scale)[:, seen].astype(np.float64)
     return TrainingScene(
         name=name,
         values=np.ascontiguousarray(filled, np.float32),
@@ -154,7 +154,7 @@ def coarser(scene: TrainingScene, factor: int, scale: int) -> TrainingScene | No
         return None
     high = max(w.row_end for w in windows) * factor
     wide = max(w.col_end for w in windows) * factor
-    values = _block_means(scene.values[:, :high, :wide], factor)
+    values = area_average(scene.values[:, :high, :wide], factor)
     valid = np.zeros(values.shape[1:], np.bool_)
     for window in windows:
         valid[_slices(window)] = True
@@ -205,11 +205,16 @@ def _statistics(seen: Float64) -> BandStatistics:
     )
 
 
-def _block_means(values: Float32, factor: int) -> Float32:
-    bands, rows, cols = values.shape
-    blocks = values[:, : rows // factor * factor, : cols // factor * factor]
-    split = blocks.reshape(bands, rows // factor, factor, cols // factor, factor)
-    return np.asarray(split.mean(axis=(2, 4), dtype=np.float64), np.float32)
+def area_average(hr: Float32, scale: int) -> Float32:
+    """Mean over each whole block of `scale` x `scale` pixels, in float64, shape (..., rows, cols).
+
+    >>> area_average(np.float32([[1, 2], [3, 6]]), 2).tolist()
+    [[3.0]]
+    """
+    rows, cols = (length // scale for length in hr.shape[-2:])
+    whole = hr[..., : rows * scale, : cols * scale]
+    blocks = whole.reshape(*hr.shape[:-2], rows, scale, cols, scale)
+    return np.asarray(blocks.mean(axis=(-3, -1), dtype=np.float64), np.float32)
 
 
 def _whole_blocks(valid: Bool, scale: int) -> Bool:

@@ -12,7 +12,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hsisr.errors import HsisrError, OutputExistsError, ResourceError, UsageError
@@ -263,3 +263,23 @@ class TemporaryPlace:
                 if path.is_dir() and not self._replaceable(path):
                     raise OutputExistsError(f"{path} became a folder while it was being made")
                 path.replace(aside / path.name)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write beside the place, flush to the disk, rename; its folder is made if need be.
+
+    Raises:
+        ResourceError: It cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with resource_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with beside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+    finally:
+        with suppress(OSError):
+            beside.unlink()

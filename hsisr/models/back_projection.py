@@ -43,6 +43,11 @@ def repeat_pixels(lr: torch.Tensor, scale: int) -> torch.Tensor:
     return lr.repeat_interleave(scale, dim=-2).repeat_interleave(scale, dim=-1)
 
 
+def without_block_means(hr: torch.Tensor, scale: int) -> torch.Tensor:
+    """Minus the mean over each block, shape (..., rows, cols): what its LR pixels do not see."""
+    return hr - repeat_pixels(area_average(hr, scale), scale)
+
+
 def back_projected(lr: torch.Tensor, kernel: Kernel, scale: int, rounds: int) -> torch.Tensor:
     """LR values whose interpolation agrees with `lr`, up to what `rounds` rounds leave.
 

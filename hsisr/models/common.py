@@ -1,14 +1,15 @@
-"""What networks of other papers share: settings, checks, and parts that all of them name alike.
+"""What networks share: sizes and their checks, and parts that several papers name alike.
 
-They are built to be compared with DACN, each after its own paper, one file each. All see band
-groups of 32 normalised band by band, as the project's own network does, so that a comparison is one
-of networks and not of what is around them; what that changes against a paper stands in its file.
+Networks of other papers are built to be compared with DACN, one file each. All see band groups of
+32 normalised band by band, as the project's own network does, so that a comparison is one of
+networks and not of what is around them; what that changes against a paper stands in its file.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, Final, Self, TypeVar
 
 import torch
 from torch import nn
@@ -17,18 +18,14 @@ from torch.nn import functional
 from hsisr.errors import WeightsError
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS, interpolate
-from hsisr.models.precision import in_full
 
 _Size = TypeVar("_Size")
+RESIDUAL_SCALE: Final = 0.1
+"""Factor on what residual blocks of wide networks add."""
 
 
-def comparison_descriptor(arch: str, scale: int, margin_lr_px: int = 8) -> ModelDescriptor:
+def comparison_descriptor(arch: str, scale: int) -> ModelDescriptor:
     """The settings that a network of another paper is run with: those of `dacn-any`.
-
-    Args:
-        arch: Name in the registry.
-        scale: HR pixels per LR pixel along a side.
-        margin_lr_px: Context around a tile.
 
     Raises:
         WeightsError: The scale is not 2, 4 or 8.
@@ -40,9 +37,45 @@ def comparison_descriptor(arch: str, scale: int, margin_lr_px: int = 8) -> Model
         group_overlap=8,
         tile_lr_px=32,
         overlap_lr_px=8,
-        margin_lr_px=margin_lr_px,
+        margin_lr_px=8,
         normalisation="band",
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSize:
+    """Width and depth of a network: all whole numbers are counts, above 0 unless `may_be_0`.
+
+    Raises:
+        WeightsError: A count is none.
+    """
+
+    arch: ClassVar[str]
+    """Name in the registry."""
+    may_be_0: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            count = getattr(self, field.name)
+            if field.type is not int and (field.type != int | None or count is None):
+                continue
+            least = 0 if field.name in self.may_be_0 else 1
+            if not isinstance(count, int) or isinstance(count, bool) or count < least:
+                words = "above 0" if least else "from 0 on"
+                raise WeightsError(
+                    f"impossible {self.arch} with {field.name} = {count!r}; expected a whole "
+                    f"number {words}"
+                )
+
+    def require(self, *, possible: bool, words: str) -> None:
+        """Refuse counts that do not go together; `words` say what is expected.
+
+        Raises:
+            WeightsError: They do not.
+        """
+        if not possible:
+            numbers = ", ".join(f"{key} {n}" for key, n in dataclasses.asdict(self).items())
+            raise WeightsError(f"impossible {self.arch} with {numbers}; expected {words}")
 
 
 def sized(size: type[_Size], descriptor: ModelDescriptor) -> _Size:
@@ -53,54 +86,56 @@ def sized(size: type[_Size], descriptor: ModelDescriptor) -> _Size:
     """
     known = {field.name for field in dataclasses.fields(size)}  # type: ignore[arg-type]
     if unknown := sorted(descriptor.hparams.keys() - known):
-        has = ", ".join(sorted(known))
+        has = ", ".join(sorted(known)) or "none"
         raise WeightsError(f"{descriptor.arch} knows no parameter {unknown[0]!r}; it has {has}")
     return size(**descriptor.hparams)
 
 
-def require_counts(arch: str, **numbers: Any) -> None:
-    """Refuse sizes that are not whole numbers above 0.
+class ComparisonNetwork(nn.Module):
+    """A network of another paper, for one band group.
 
-    Raises:
-        WeightsError: One is none.
-    """
-    for name, number in numbers.items():
-        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-            raise WeightsError(
-                f"impossible {arch} with {name} = {number!r}; expected a whole number above 0"
-            )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SizeByScale:
-    """Depth and width of a network whose upsampling is as wide as was published for each scale.
-
-    Raises:
-        WeightsError: A number is impossible.
+    Args:
+        scale: HR pixels per LR pixel along a side.
+        group_size: Bands in and out.
     """
 
-    arch: ClassVar[str]
-    """Name in the registry."""
-    published: ClassVar[Mapping[int, tuple[int, ...]]]
-    """Features after every upsampling step, by scale."""
+    size_type: ClassVar[type[NetworkSize]]
+    """Called with the parameters of a descriptor; the constructor takes one after the two above."""
 
-    width: int
-    """Features of every layer before upsampling."""
-    blocks: int = 3
-    upsampling_width: int | None = None
-    """Features after every upsampling step; None: the published ones of the scale."""
+    def __init__(self, scale: int, group_size: int) -> None:
+        super().__init__()
+        self.scale, self.group_size = scale, group_size
 
-    def __post_init__(self) -> None:
-        require_counts(self.arch, blocks=self.blocks, width=self.width)
-        if self.upsampling_width is not None:
-            require_counts(self.arch, upsampling_width=self.upsampling_width)
+    @classmethod
+    def of(cls, descriptor: ModelDescriptor) -> Self:
+        """The network a descriptor asks for, with fresh weights, in training mode.
 
-    def upsampling_features(self, scale: int) -> tuple[int, ...]:
-        """Features after each step."""
-        published = self.published[scale]
-        if self.upsampling_width is None:
-            return published
-        return (self.upsampling_width,) * len(published)
+        Raises:
+            WeightsError: The descriptor has parameters that the network does not know.
+        """
+        size = sized(cls.size_type, descriptor)
+        return cls(descriptor.scale, descriptor.group_size, size)  # type: ignore[call-arg]
+
+    @classmethod
+    def descriptor(cls, scale: int) -> ModelDescriptor:
+        """See `comparison_descriptor`."""
+        return comparison_descriptor(cls.size_type.arch, scale)
+
+    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:  # noqa: ARG002
+        """Upscale band groups; see `Dacn.forward`."""
+        require_bands(self.size_type.arch, lr, self.group_size)
+        return self.upscaled(lr)
+
+    def upscaled(self, lr: torch.Tensor) -> torch.Tensor:
+        """Shape (n, group_size, rows, cols) -> (n, group_size, rows * scale, cols * scale)."""
+        raise NotImplementedError
+
+
+def in_full(x: torch.Tensor) -> AbstractContextManager[object]:
+    """No autocast for what follows, on the device of `x`; the meta device knows none."""
+    if x.is_meta:
+        return nullcontext()
+    return torch.autocast(x.device.type, enabled=False)
 
 
 def require_bands(arch: str, lr: torch.Tensor, bands: int) -> None:
@@ -151,11 +186,6 @@ def per_band(layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
     n, _, bands, _, _ = x.shape
     y: torch.Tensor = layer(x.transpose(1, 2).flatten(0, 1))
     return y.reshape(n, bands, *y.shape[1:]).transpose(1, 2)
-
-
-def repeated(x: torch.Tensor) -> torch.Tensor:
-    """Every pixel twice along rows and columns: interpolation by the nearest neighbour."""
-    return functional.interpolate(x, scale_factor=2, mode="nearest")
 
 
 class ResidualBlock(nn.Module):
@@ -232,6 +262,23 @@ class SqueezeExcitation(nn.Module):
         weights = self.second(functional.relu(self.first(means))).sigmoid()
         weighed: torch.Tensor = x * weights.reshape(*weights.shape, *(1,) * (x.ndim - 2))
         return weighed
+
+
+class SpectralBlock(nn.Module):
+    """Two 1x1 convolutions weighed by channel attention, a tenth of them added to the input.
+
+    Source: Jiang et al., IEEE TCI 2020 (SSPSR), and Chen et al., IEEE TGRS 2023 (MSDformer).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first, self.second = (nn.Conv2d(channels, channels, 1) for _ in range(2))
+        self.attention = SqueezeExcitation(channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Shape (n, channels, rows, cols) in and out."""
+        detail: torch.Tensor = self.attention(self.second(functional.relu(self.first(x))))
+        return x + RESIDUAL_SCALE * detail
 
 
 def attention_among_features(

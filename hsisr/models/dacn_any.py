@@ -11,20 +11,17 @@ over the scene, and leave so; beside them the network sees how far each value is
 
 import dataclasses
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Final
+from typing import ClassVar, Final
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.errors import WeightsError
-from hsisr.models.back_projection import ROUNDS, interpolate_consistently, repeat_pixels
-from hsisr.models.common import require_bands, sized
+from hsisr.models.back_projection import interpolate_consistently, without_block_means
+from hsisr.models.common import NetworkSize, require_bands, sized
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.models.interpolation import KERNELS, interpolate
+from hsisr.models.interpolation import KERNELS
 from hsisr.models.layers import ChannelAttention
-from hsisr.models.precision import in_full
 
 _BASE: Final = KERNELS["bicubic"]
 _FIRST_DETAIL: Final = 0.01
@@ -32,12 +29,11 @@ _FIRST_DETAIL: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnySize:
-    """Size of the network.
+class AnySize(NetworkSize):
+    """Size of the network."""
 
-    Raises:
-        WeightsError: A number is impossible.
-    """
+    arch: ClassVar = "dacn-any"
+    may_be_0: ClassVar = ("basis",)
 
     width: int = 64
     """Features of every block."""
@@ -51,20 +47,11 @@ class AnySize:
     Detail is so alike from band to band that a few tens do, for a fraction of the arithmetic."""
 
     def __post_init__(self) -> None:
-        numbers = (self.width, self.blocks, self.heads, self.window, self.basis)
-        whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in numbers)
-        if (
-            not whole
-            or not all(numbers[:-1])
-            or self.width % self.heads
-            or self.width % 2
-            or self.window % 2
-        ):
-            raise WeightsError(
-                f"impossible dacn-any with width, blocks, heads, window, basis = {numbers}; "
-                "expected whole numbers above 0 (basis: or 0), width a multiple of heads, width "
-                "and window even"
-            )
+        NetworkSize.__post_init__(self)
+        self.require(
+            possible=self.width % self.heads == self.width % 2 == self.window % 2 == 0,
+            words="width a multiple of heads, width and window even",
+        )
 
 
 class WindowAttention(nn.Module):
@@ -163,8 +150,8 @@ class DacnAny(nn.Module):
         Raises:
             WeightsError: The shape has another number of axes or bands.
         """
-        hr: torch.Tensor = _consistent_bicubic(lr.float(), self.scale) + self.detail(lr, zero)
-        return hr
+        hr: torch.Tensor = interpolate_consistently(lr.float(), _BASE, self.scale)
+        return hr + self.detail(lr, zero)
 
     def detail(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
         """What `forward` adds to bicubic interpolation; see `hsisr.models.detail.AddsDetail`."""
@@ -175,31 +162,7 @@ class DacnAny(nn.Module):
         features = features + self.exit(self.blocks(features))
         detail: torch.Tensor = self.upsampling(features).float()
         # of mean 0 over each LR pixel: the result agrees with `lr` as well as interpolation does
-        mean = functional.avg_pool2d(detail, self.scale)
-        return detail - repeat_pixels(mean, self.scale)
-
-
-def _consistent_bicubic(lr: torch.Tensor, scale: int) -> torch.Tensor:
-    """`interpolate_consistently` as products with matrices, which tiles are small enough for."""
-    if torch.onnx.is_in_onnx_export():  # matrices have one size, an exported network has any
-        return interpolate_consistently(lr, _BASE, scale)
-    with in_full(lr):
-        down, right = (_interpolation(n, scale, lr.device) for n in lr.shape[-2:])
-        mean_down, mean_right = (m.reshape(-1, scale, m.shape[1]).mean(1) for m in (down, right))
-        left = total = lr
-        for _ in range(ROUNDS):
-            left = left - mean_down @ left @ mean_right.T
-            total = total + left
-        base: torch.Tensor = down @ total @ right.T
-    return base
-
-
-@lru_cache(maxsize=32)
-def _interpolation(length: int, scale: int, device: torch.device) -> torch.Tensor:
-    """The matrix that interpolates an axis, shape (length * scale, length)."""
-    with torch.inference_mode(False), torch.no_grad():  # torch.compile wants no name here
-        impulses = torch.eye(length, device=device)[:, None]
-        return interpolate(impulses, _BASE, scale)[:, 0].T.contiguous()
+        return without_block_means(detail, self.scale)
 
 
 def _upsampling(scale: int, bands: int, size: AnySize) -> nn.Sequential:

@@ -12,15 +12,14 @@ far each value is from a stored 0.
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.errors import WeightsError
-from hsisr.models.back_projection import interpolate_consistently, repeat_pixels
-from hsisr.models.common import require_bands, sized
+from hsisr.models.back_projection import interpolate_consistently, without_block_means
+from hsisr.models.common import NetworkSize, require_bands, sized
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.equivariant import GROUPS, LiftingConv, RegularConv, SubpixelProjection
 from hsisr.models.interpolation import KERNELS
@@ -34,12 +33,10 @@ _FIRST_DETAIL: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EquivariantSize:
-    """Size of the network.
+class EquivariantSize(NetworkSize):
+    """Size of the network."""
 
-    Raises:
-        WeightsError: A number is impossible.
-    """
+    arch: ClassVar = "dacn-equivariant"
 
     features: int = 8
     """Oriented features of every layer; `symmetries` times as many channels."""
@@ -62,14 +59,11 @@ class EquivariantSize:
         return self.features * self.symmetries
 
     def __post_init__(self) -> None:
-        numbers = dataclasses.astuple(self)
-        whole = all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in numbers)
-        if not whole or self.features % self.heads or self.symmetries not in GROUPS:
-            raise WeightsError(
-                "impossible dacn-equivariant: features, stages, blocks, heads, cells, patterns, "
-                f"symmetries = {numbers}; expected whole numbers above 0, features a multiple of "
-                "heads, 4 or 8 symmetries"
-            )
+        NetworkSize.__post_init__(self)
+        self.require(
+            possible=self.features % self.heads == 0 and self.symmetries in GROUPS,
+            words="features a multiple of heads, 4 or 8 symmetries",
+        )
 
 
 class OrientedNorm(nn.Module):
@@ -218,7 +212,7 @@ class DacnEquivariant(nn.Module):
         features = self.entry(seen.contiguous(memory_format=torch.channels_last))
         features = features + self.exit(self.stages(features))
         detail: torch.Tensor = self.pixels(self.patterns(features)).float()
-        return detail - repeat_pixels(functional.avg_pool2d(detail, self.scale), self.scale)
+        return without_block_means(detail, self.scale)
 
     def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
         """Upscale band groups, normalised band by band.

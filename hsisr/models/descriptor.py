@@ -1,9 +1,11 @@
 """What a runner must know of a network; it travels inside the weights file."""
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from hsisr.errors import WeightsError
+from msgspec import Meta
+
+from hsisr.errors import WeightsError, wrong_fields
 
 Normalisation = Literal["none", "band"]
 """none: stored numbers as they are. band: per band over the scene, minus the mean, divided by
@@ -14,7 +16,9 @@ SCALES = (2, 4, 8)
 
 
 LARGEST = 4096
-"""Most that any size in a descriptor may be."""
+"""Most that any size in a descriptor may be: nothing larger is asked for by a network, and building
+it would take the memory before anybody runs it."""
+Size = Annotated[int, Meta(ge=0, le=LARGEST)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,15 +33,15 @@ class ModelDescriptor:
     """Name in `hsisr.models.registry`."""
     scale: int
     """HR pixels per LR pixel, along each side."""
-    group_size: int
+    group_size: Size
     """Bands the network sees together."""
-    group_overlap: int
+    group_overlap: Size
     """Bands that neighbouring groups share."""
-    tile_lr_px: int
+    tile_lr_px: Size
     """Side of the tile the network was made for, in LR pixels."""
-    overlap_lr_px: int
+    overlap_lr_px: Size
     """Blended border that neighbouring tiles share, in LR pixels."""
-    margin_lr_px: int = 0
+    margin_lr_px: Size = 0
     """Context read around a tile and cut off again, in LR pixels."""
     normalisation: Normalisation = "none"
     hparams: dict[str, Any] = field(default_factory=dict)
@@ -48,45 +52,21 @@ class ModelDescriptor:
     """Shortest and longest band centre of the training scenes, or None if unknown."""
 
     def __post_init__(self) -> None:
-        if mistyped := self._mistyped():
-            raise WeightsError(f"impossible model descriptor: {'; '.join(mistyped)}")
-        complaints = []
-        if self.scale not in SCALES:
+        complaints = wrong_fields(self) or self._oversized()
+        if not complaints and self.scale not in SCALES:
             complaints.append(f"scale {self.scale}, expected one of {SCALES}")
-        if not 0 <= self.group_overlap < self.group_size:
+        if not complaints and self.group_overlap >= self.group_size:
             complaints.append(f"group overlap {self.group_overlap} of {self.group_size} bands")
-        if not 0 <= self.overlap_lr_px < self.tile_lr_px:
+        if not complaints and self.overlap_lr_px >= self.tile_lr_px:
             complaints.append(f"tile overlap {self.overlap_lr_px} of {self.tile_lr_px} pixels")
-        if self.margin_lr_px < 0:
-            complaints.append(f"margin {self.margin_lr_px}")
-        complaints += self._oversized()
-        if self.normalisation not in ("none", "band"):
-            complaints.append(f"normalisation {self.normalisation!r}")
         if complaints:
             raise WeightsError(f"impossible model descriptor: {'; '.join(complaints)}")
 
-    def _mistyped(self) -> list[str]:
-        """What a hand-written or foreign descriptor has of another type."""
-        kinds = {"arch": str, "normalisation": str, "degradation": str, "hparams": dict}
-        return [
-            f"{f.name} {value!r}"
-            for f in fields(self)
-            if f.name != "wavelengths_nm"
-            and not isinstance(value := getattr(self, f.name), kinds.get(f.name, int))
-        ]
-
     def _oversized(self) -> list[str]:
-        """What no network asks for; building it would take the memory before anybody runs it."""
-        sizes = {
-            "group size": self.group_size,
-            "tile": self.tile_lr_px,
-            "margin": self.margin_lr_px,
-            **{key: v for key, v in self.hparams.items() if isinstance(v, (int, float))},
-        }
         return [
             f"{name} {size}, expected at most {LARGEST}"
-            for name, size in sizes.items()
-            if not abs(size) <= LARGEST
+            for name, size in self.hparams.items()
+            if isinstance(size, (int, float)) and not abs(size) <= LARGEST
         ]
 
     @classmethod
@@ -98,8 +78,7 @@ class ModelDescriptor:
         try:
             found = dict(table)
             if found.get("wavelengths_nm") is not None:
-                low, high = found["wavelengths_nm"]
-                found["wavelengths_nm"] = (float(low), float(high))
+                found["wavelengths_nm"] = tuple(found["wavelengths_nm"])
             return cls(**found)
         except WeightsError:
             raise

@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import nn
 
-from hsisr.models.back_projection import area_average, repeat_pixels
+from hsisr.models.back_projection import without_block_means
 from hsisr.models.fast.back_projection import consistent_bicubic
 
 
@@ -46,6 +46,4 @@ class DetailOf(nn.Module):
             return self.network.detail(lr, zero)
         hr = self.network(lr, zero).float()
         scale = hr.shape[-1] // lr.shape[-1]
-        added = hr - consistent_bicubic(lr.float(), scale)
-        detail: torch.Tensor = added - repeat_pixels(area_average(added, scale), scale)
-        return detail
+        return without_block_means(hr - consistent_bicubic(lr.float(), scale), scale)

@@ -21,12 +21,11 @@ from hsisr.engine.memory import Room
 from hsisr.engine.mixing import SceneStatistics
 from hsisr.engine.options import DEFAULTS
 from hsisr.errors import HsisrWarning, InputDataError, OutputExistsError, UsageError
-from hsisr.io.atomic import recover, resource_errors, short_name
+from hsisr.io.atomic import recover, replace_file, resource_errors, short_name
 from hsisr.io.paths import RemotePath
 from hsisr.io.remote.fingerprint import has_changed
 from hsisr.io.write import main_file
 from hsisr.resume.journal import Journal
-from hsisr.training.files import replace_file
 
 _SUFFIX: Final = ".unfinished"
 _LOCK: Final = "lock"

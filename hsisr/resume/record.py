@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from hsisr.engine.options import AFFECTS_RESULT, DEFAULTS, UpscaleOptions
+from hsisr.io.atomic import replace_file
 from hsisr.io.paths import RemotePath, beside
 from hsisr.io.remote.files import read_beginning, write_whole
 from hsisr.io.scene_files import FileState
 from hsisr.io.write import guess_format
 from hsisr.resume.provenance import plain_options
-from hsisr.training.files import replace_file
 
 FOLDER: Final = ".hsisr"
 _FORMAT: Final = 1

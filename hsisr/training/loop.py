@@ -9,10 +9,13 @@ broken off (unless it is bound by time).
 import copy
 import json
 import math
+import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any, Literal, Protocol
 
 import torch
@@ -23,7 +26,6 @@ from hsisr.errors import DivergedError, InputDataError, one_line
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.training.distributed import Workers
 from hsisr.training.feed import Feed, Tensors, opened_feed
-from hsisr.training.interruption import StopRequest, stop_requests
 from hsisr.training.losses import Loss, squared_weights
 from hsisr.training.recipe import Recipe
 from hsisr.training.schedule import WeightAverage, rate_factor
@@ -36,6 +38,45 @@ from hsisr.training.validation import (
     network_scores,
     picture,
 )
+
+
+class StopRequest:
+    """Remembers the first signal; a second one interrupts at once."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def receive(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Take a signal.
+
+        Raises:
+            KeyboardInterrupt: It is the second one.
+        """
+        if self.signal is not None:
+            raise KeyboardInterrupt
+        self.signal = number
+
+
+@contextmanager
+def stop_requests() -> Iterator[StopRequest]:
+    """Catch SIGINT and SIGTERM while in this context; elsewhere than in the main thread, nothing.
+
+    A program that calls us from another thread has its own handlers.
+    """
+    request = StopRequest()
+    before = {}
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, request.receive)
+    except ValueError:
+        yield request
+        return
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
 
 Ending = Literal["finished", "time", "patience", "stopped"]
 

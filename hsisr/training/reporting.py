@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from hsisr.io.atomic import replace_file
 from hsisr.metrics.report import jsonable
 from hsisr.text import picture_label
 from hsisr.training.distributed import Workers
-from hsisr.training.files import replace_file
 from hsisr.training.loop import Observer
 from hsisr.training.state import Progress, Record
 

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from hsisr.errors import InputDataError
-from hsisr.training.files import replace_file
+from hsisr.io.atomic import replace_file
 
 _KEY = "hsisr_training_state"
 _VERSION = 1

@@ -1,24 +1,29 @@
 """Scores on windows that training does not see, beside bicubic interpolation.
 
 The network runs as in `hsisr upscale`: all bands, in overlapping groups, normalised by the LR
-scene, drawn towards the observed pixels. The scores are MPSNR (mean over bands of
-10 log10(peak^2 / MSE), peak = the largest value of the window) and the mean spectral angle, over
-valid pixels and live bands.
+scene, drawn towards the observed pixels. On validation windows the scores are MPSNR (mean over
+bands of 10 log10(peak^2 / MSE), peak = the largest value of the window) and the mean spectral
+angle, over valid pixels and live bands. On the test windows of a dataset's split, which chose no
+weights, they are those of the paper's convention.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
-from hsisr.datasets.patches import area_average
-from hsisr.datasets.training_scenes import TrainingScene
+from hsisr.datasets.training_scenes import TrainingScene, area_average
 from hsisr.engine.upscaler import InterpolationUpscaler, NetworkUpscaler, Upscaler
+from hsisr.metrics.conventions import convention_named
+from hsisr.metrics.report import jsonable
+from hsisr.metrics.scoring import ScoreAccumulator
 from hsisr.metrics.spatial import BandMoments, psnr_db
 from hsisr.metrics.spectral import AngleSum
+from hsisr.metrics.statistics import PairStatistics
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS, Trim
 from hsisr.scene.rendering import colour_bands, stretch_limits, stretched
@@ -196,3 +201,63 @@ def upscaled(judge: ValidationWindow, upscaler: Upscaler, descriptor: ModelDescr
         total[own] += upscaler.run(lr[own][None], tuple(own), trim)[0]
         count[own] += 1
     return np.asarray((total / count.clamp_min(1)).numpy())
+
+
+CONVENTION: Final = "dacn"
+SHOWN: Final = ("mpsnr", "mssim", "sam", "cc", "ergas", "rmse")
+"""The figures that the notebooks published, in their order."""
+
+
+def scores_on_test_windows(
+    network: nn.Module,
+    descriptor: ModelDescriptor,
+    scenes: Sequence[TrainingScene],
+    device: torch.device,
+    *,
+    consistent: bool,
+) -> list[dict[str, Any]]:
+    """Scores of a network, of bicubic and of the baseline on each test window, as plain values.
+
+    Args:
+        network: In any mode; left as it was.
+        descriptor: Of the network.
+        scenes: With their splits; most have no test window.
+        device: Where the network is.
+        consistent: Draw the result towards the observed pixels, as `hsisr upscale` does.
+    """
+    training = network.training
+    network.eval()
+    found = []
+    for scene in scenes:
+        for window in scene.split.test:
+            judge = ValidationWindow(scene, window)
+            own = network_upscaler(network, descriptor, judge, device, consistent=consistent)
+            found.append(
+                {
+                    "scene": scene.name,
+                    "window": [window.row, window.col, window.rows, window.cols],
+                    "convention": CONVENTION,
+                    "back_projected": consistent,
+                    "scores": _figures(judge, own, descriptor),
+                    "bicubic": _figures(judge, bicubic(descriptor), descriptor),
+                    "baseline": _figures(judge, bicubic(descriptor, agreeing=True), descriptor),
+                }
+            )
+    network.train(training)
+    return found
+
+
+def _figures(
+    judge: ValidationWindow, upscaler: Upscaler, descriptor: ModelDescriptor
+) -> dict[str, Any]:
+    """The published figures on one window, by the paper's convention."""
+    reference = judge.scene.cut(judge.window)
+    mask = judge.scene.mask(judge.window)
+    valid = np.broadcast_to(np.True_ if mask is None else mask, reference.shape)
+    statistics = PairStatistics(len(reference))
+    statistics.add(reference, valid, valid)
+    convention = convention_named(CONVENTION)
+    scoring = ScoreAccumulator(convention, statistics, scale=descriptor.scale)
+    scoring.add(reference, upscaled(judge, upscaler, descriptor), valid)
+    values = scoring.scores().values
+    return {name: jsonable(values[name]) for name in SHOWN}

@@ -1,28 +1,19 @@
 """The released weights by name: which there are, where they lie, which a scale uses by default."""
 
-import re
 import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Final
+
+import msgspec
 
 from hsisr.errors import WeightsError
 from hsisr.models.descriptor import SCALES
 
-_FIELDS: Final[Mapping[str, type]] = {
-    "name": str,
-    "file": str,
-    "sha256": str,
-    "scale": int,
-    "card": str,
-    "default": bool,
-    "alias": str,
-}
-_OPTIONAL: Final[Mapping[str, Any]] = {"default": False, "alias": ""}
 _SUFFIXES: Final = {".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".pkl", ".keras", ".h5"}
 """What ends in one of these is meant as a file, whether it is there or not."""
 
@@ -45,6 +36,26 @@ class CatalogueEntry:
     """Used for its scale when no model is named."""
     alias: str = ""
     """A name without a version that stands for these weights: dacn-any-x4 for dacn-any-x4-2."""
+
+
+_Beside = Annotated[str, msgspec.Meta(pattern=r"^(?!\.\.?$)[^/\\]+$")]
+"""Name of a file beside the catalogue."""
+
+
+class _Row(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """One table of the file; see `CatalogueEntry`."""
+
+    name: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9._-]*$")]
+    file: _Beside
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    scale: int
+    card: _Beside
+    default: bool = False
+    alias: str = ""
+
+
+class _Table(msgspec.Struct, forbid_unknown_fields=True):
+    weights: list[_Row] = []
 
 
 def released_folder() -> Path:
@@ -75,13 +86,25 @@ def released(folder: Path | None = None) -> tuple[CatalogueEntry, ...]:
     folder = folder or released_folder()
     path = folder / "catalogue.toml"
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _Table)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise WeightsError(f"{path}: not a readable catalogue of weights: {error}") from error
-    rows = table.get("weights", [])
-    if table.keys() - {"weights"} or not _is_list_of_tables(rows):
-        raise WeightsError(f"{path}: expected nothing but [[weights]] tables")
-    entries = tuple(_entry(path, n, row) for n, row in enumerate(rows, start=1))
+    except msgspec.ValidationError as error:
+        raise WeightsError(
+            f"{path}: {error}, counted from 0; expected [[weights]] tables as its head says"
+        ) from error
+    entries = tuple(
+        CatalogueEntry(
+            name=row.name,
+            path=folder / row.file,
+            sha256=row.sha256,
+            scale=row.scale,
+            card=folder / row.card,
+            default=row.default,
+            alias=row.alias,
+        )
+        for row in table.weights
+    )
     _refuse_contradictions(path, entries)
     return entries
 
@@ -163,54 +186,13 @@ def _known(entries: Sequence[CatalogueEntry], which: str) -> str:
     return f"{which}: {', '.join(e.name for e in entries)}; or give a safetensors file"
 
 
-def _is_list_of_tables(rows: object) -> bool:
-    return isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
-
-
-def _entry(path: Path, number: int, row: Mapping[str, Any]) -> CatalogueEntry:
-    """One table of the catalogue, checked."""
-    complaints = [f"unknown key {key!r}" for key in sorted(row.keys() - _FIELDS.keys())]
-    complaints += [
-        f"{key} {row.get(key)!r}"
-        for key, kind in _FIELDS.items()
-        if type(row.get(key, _OPTIONAL.get(key))) is not kind
-    ]
-    if not complaints:
-        complaints = _impossible(row)
-    if complaints:
-        raise WeightsError(f"{path}: [[weights]] table {number}: {'; '.join(complaints)}")
-    return CatalogueEntry(
-        name=row["name"],
-        path=path.parent / row["file"],
-        sha256=row["sha256"],
-        scale=row["scale"],
-        card=path.parent / row["card"],
-        default=row.get("default", False),
-        alias=row.get("alias", ""),
-    )
-
-
-def _impossible(row: Mapping[str, Any]) -> list[str]:
-    complaints = []
-    if row["scale"] not in SCALES:
-        complaints.append(f"scale {row['scale']}, expected one of {SCALES}")
-    if not re.fullmatch("[0-9a-f]{64}", row["sha256"]):
-        complaints.append("sha256 is not 64 lower-case hexadecimal digits")
-    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", row["name"]):
-        complaints.append(f"name {row['name']!r} is not of lower-case letters, digits, . _ -")
-    complaints += [
-        f"{key} {row[key]!r} does not lie beside the catalogue"
-        for key in ("file", "card")
-        if Path(row[key]).name != row[key]
-    ]
-    return complaints
-
-
 def _refuse_contradictions(path: Path, entries: Sequence[CatalogueEntry]) -> None:
     """One network per name or alias, and at most one default per scale."""
     names = Counter(name for e in entries for name in (e.name, e.alias) if name)
     defaults = Counter(e.scale for e in entries if e.default)
-    complaints = [f"{n} networks named {name!r}" for name, n in names.items() if n > 1]
+    scales = {e.scale for e in entries}
+    complaints = [f"scale {s}, expected one of {SCALES}" for s in scales - set(SCALES)]
+    complaints += [f"{n} networks named {name!r}" for name, n in names.items() if n > 1]
     complaints += [f"{n} defaults for scale {s}" for s, n in defaults.items() if n > 1]
     if complaints:
         raise WeightsError(f"{path}: {'; '.join(complaints)}")

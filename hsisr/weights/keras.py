@@ -25,8 +25,7 @@ from hsisr.errors import WeightsError
 from hsisr.models.dacn import BLOCK_FEATURES, UPSAMPLING_FEATURES, dacn_descriptor
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.layers import HEADS
-from hsisr.weights.fitting import fitted, outline
-from hsisr.weights.formats import KERAS_MEMBERS, ZIP, first_bytes
+from hsisr.weights.store import KERAS_MEMBERS, ZIP, first_bytes, fitted, outline
 
 MAX_MEMBER_BYTES: Final = 2**28
 """A trained x8 network with its optimizer's state takes 56 MB."""

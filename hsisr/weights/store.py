@@ -1,17 +1,20 @@
 """Parameters and descriptor of a network in one safetensors file, written whole, read with care.
 
 The descriptor and the model card travel as JSON under one metadata key, because the library writes
-several keys in no fixed order and equal weights should be equal files.
+several keys in no fixed order and equal weights should be equal files. No pickle is ever loaded:
+other files are told by their first bytes.
 """
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+import msgspec
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -22,8 +25,162 @@ from hsisr.io.atomic import TemporaryPlace, resource_errors
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.registry import build, descriptor_for
 from hsisr.weights.catalogue import CatalogueEntry
-from hsisr.weights.fitting import fitted, outline, refuse_misfits
-from hsisr.weights.formats import refuse_foreign
+
+HDF5: Final = b"\x89HDF\r\n\x1a\n"
+ZIP: Final = b"PK\x03\x04"
+KERAS_MEMBERS: Final = ("config.json", "model.weights.h5")
+"""What makes a zip archive a `.keras` file."""
+
+_PICKLE: Final = (
+    "a pickle, which can run any program when it is loaded, so hsisr never does; expected a "
+    "safetensors file: save the parameters with hsisr.weights.save_weights where you trust them"
+)
+_KERAS: Final = "expected a safetensors file; convert it with `hsisr weights import`"
+
+
+def refuse_foreign(path: Path) -> None:
+    """Return if the file may be safetensors.
+
+    Raises:
+        WeightsError: It is missing, unreadable, or recognised as something else.
+    """
+    if complaint := _complaint(path, first_bytes(path, 16)):
+        raise WeightsError(f"{path}: {complaint}")
+
+
+def first_bytes(path: Path, count: int) -> bytes:
+    """The beginning of a weights file.
+
+    Raises:
+        WeightsError: There is no such file, or it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(count)
+    except FileNotFoundError as error:
+        raise WeightsError(f"{path}: no such weights file; check the path") from error
+    except IsADirectoryError as error:
+        raise WeightsError(f"{path}: a folder; expected a weights file") from error
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _complaint(path: Path, head: bytes) -> str | None:
+    if not head:
+        return "the file is empty; expected a safetensors file"
+    if head[4:9] == b"\0\0\0\0{":  # eight bytes, little endian: length of the JSON that follows
+        return None
+    if head[:1] == b"\x80" and head[1:2] in b"\x00\x01\x02\x03\x04\x05":
+        return _PICKLE
+    if head.startswith(ZIP):
+        return _complaint_of_zip(path)
+    if head.startswith(HDF5):
+        return f"an HDF5 file, such as Keras writes; {_KERAS} from the whole .keras file"
+    return "not a safetensors file (it begins otherwise); see `hsisr weights list`"
+
+
+def _complaint_of_zip(path: Path) -> str:
+    """Two kinds of zip archive hold weights: torch.save's, with a pickle in it, and Keras'."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.namelist()
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return "a damaged zip archive; expected a safetensors file"
+    if any(name.endswith(".pkl") for name in members):
+        return _PICKLE
+    if set(KERAS_MEMBERS) <= set(members):
+        return f"a Keras file; {_KERAS}"
+    return "a zip archive; expected a safetensors file"
+
+
+State = Mapping[str, torch.Tensor]
+_FLOATS = (torch.float32, torch.float16, torch.bfloat16)
+"""Types whose every number float32 holds exactly."""
+
+
+def outline(descriptor: ModelDescriptor) -> nn.Module:
+    """The network a descriptor names, with shapes but neither memory nor numbers.
+
+    Raises:
+        WeightsError: No such network can be built.
+    """
+    try:
+        with torch.device("meta"):
+            return build(descriptor)
+    except (TypeError, RuntimeError, OverflowError) as error:
+        raise WeightsError(f"no {descriptor.arch} can be built as described: {error}") from error
+
+
+def fitted(descriptor: ModelDescriptor, tensors: State, source: str) -> nn.Module:
+    """The network a descriptor names, with these parameters in float32.
+
+    Args:
+        descriptor: Says which network.
+        tensors: All of its state, in float32, float16 or bfloat16.
+        source: Where they come from, for messages.
+
+    Raises:
+        WeightsError: There is no such network, or the parameters are not its own.
+    """
+    try:
+        network = outline(descriptor)
+    except WeightsError as error:
+        raise WeightsError(f"{source}: {error}") from error
+    expected = network.state_dict()
+    refuse_misfits(tensors, expected, source)
+    state = {key: tensors[key].to(expected[key].dtype) for key in expected}
+    network.load_state_dict(state, assign=True)
+    return network
+
+
+def refuse_misfits(tensors: State, expected: State, source: str) -> None:
+    """Return if the tensors are a whole, finite state of the network expected.
+
+    Args:
+        tensors: What was found.
+        expected: The network's state; only shapes and types are looked at.
+        source: Where they were found, for messages.
+
+    Raises:
+        WeightsError: Something is wrong; one message says how many of what kind, and the first.
+    """
+    common = [key for key in expected if key in tensors]
+    mistyped = [key for key in common if not _convertible(tensors[key], expected[key])]
+    found = {
+        "missing": [key for key in expected if key not in tensors],
+        "unexpected": [key for key in tensors if key not in expected],
+        "of another shape": [
+            f"{key} {tuple(tensors[key].shape)}, expected {tuple(expected[key].shape)}"
+            for key in common
+            if tensors[key].shape != expected[key].shape
+        ],
+        "of another type": [
+            f"{key} {_type(tensors[key])}, expected {_type(expected[key])}" for key in mistyped
+        ],
+        "not finite": [key for key in common if key not in mistyped and not _finite(tensors[key])],
+    }
+    complaints = [f"{len(keys)} {kind} (first: {keys[0]})" for kind, keys in found.items() if keys]
+    if complaints:
+        raise WeightsError(
+            f"{source}: the parameters are not those of the network described: "
+            f"{'; '.join(complaints)}; expected {len(expected)} tensors, found {len(tensors)}"
+        )
+
+
+def _convertible(found: torch.Tensor, expected: torch.Tensor) -> bool:
+    """The same type, or a float that float32 holds exactly."""
+    return found.dtype == expected.dtype or (
+        expected.dtype == torch.float32 and found.dtype in _FLOATS
+    )
+
+
+def _finite(tensor: torch.Tensor) -> bool:
+    return bool(torch.isfinite(tensor).all())
+
+
+def _type(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
 
 MAX_FILE_BYTES: Final = 2**31
 """The largest network here, edsr, takes 172 MB."""
@@ -32,6 +189,14 @@ _DAMAGED: Final = (SafetensorError, LookupError, ValueError, TypeError, RuntimeE
 """What the library raises on files that are none, and on types of numbers that torch has not."""
 METADATA_KEY: Final = "hsisr"
 """Where the JSON lies: {"descriptor": {...}, "card": {...}}."""
+
+
+class _Facts(msgspec.Struct):
+    """The JSON in a file's metadata."""
+
+    descriptor: dict[str, Any]
+    card: dict[str, Any]
+    trained: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -221,22 +386,10 @@ def _facts(
             "they belong to; write the file with hsisr.weights.save_weights"
         )
     try:
-        facts = json.loads(metadata[METADATA_KEY])
-        descriptor = ModelDescriptor.from_dict(_table(facts, "descriptor"))
-        card = {str(key): str(value) for key, value in _table(facts, "card").items()}
-    except (ValueError, RecursionError) as error:
+        facts = msgspec.json.decode(metadata[METADATA_KEY], type=_Facts)
+        descriptor = ModelDescriptor.from_dict(facts.descriptor)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise WeightsError(f"{path}: its model descriptor cannot be used: {error}") from error
-    trained = facts.get("trained")
-    return descriptor, MappingProxyType(card), trained if isinstance(trained, bool) else None
-
-
-def _table(facts: Any, key: str) -> dict[str, Any]:
-    """A table of the metadata.
-
-    Raises:
-        WeightsError: It is not there or is something else.
-    """
-    table = facts.get(key) if isinstance(facts, dict) else None
-    if not isinstance(table, dict):
-        raise WeightsError(f"no table {key!r} in the file's metadata")
-    return table
+    card = {key: str(value) for key, value in facts.card.items()}
+    trained = facts.trained if isinstance(facts.trained, bool) else None
+    return descriptor, MappingProxyType(card), trained

@@ -9,13 +9,11 @@ import pytest
 import rasterio
 import torch
 
-from hsisr.benchmark.speed.options import SpeedOptions
-from hsisr.benchmark.speed.plain import PlainDacn, upscaled_in_a_loop
+from hsisr.benchmark.speed.plain import PlainDacn, lively_dacn, upscaled_in_a_loop
 from hsisr.benchmark.speed.rates import operations_of_product
-from hsisr.benchmark.speed.run import benchmark_speed
-from hsisr.benchmark.speed.scenes import write_smooth_scene
+from hsisr.benchmark.speed.run import SpeedOptions, benchmark_speed, write_smooth_scene
 from hsisr.benchmark.speed.stages import StageClock
-from hsisr.benchmark.speed.tile_speed import OURS, PLAIN, lively_dacn
+from hsisr.benchmark.speed.tile_speed import OURS, PLAIN
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
 

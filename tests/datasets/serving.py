@@ -20,9 +20,8 @@ class Site:
     files: dict[str, bytes]
     breaks_after: int | None = None
     """Bytes after which the connection ends, once."""
-    understands_ranges: bool = True
     requests: list[str] = field(default_factory=list)
-    """Path and range of every request."""
+    """Path of every request."""
     url: str = ""
 
 
@@ -50,19 +49,12 @@ def served(files: dict[str, bytes], **habits: object) -> Iterator[Site]:
 
 
 def _answer(handler: BaseHTTPRequestHandler, site: Site) -> None:
-    wanted = handler.headers.get("Range")
-    site.requests.append(f"{handler.path} {wanted or 'whole'}")
-    content = site.files.get(handler.path)
-    if content is None:
+    site.requests.append(handler.path)
+    body = site.files.get(handler.path)
+    if body is None:
         handler.send_error(404)
         return
-    start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
-    partial = bool(wanted) and site.understands_ranges
-    if partial and start >= len(content):
-        handler.send_error(416)
-        return
-    body = content[start:] if partial else content
-    handler.send_response(206 if partial else 200)
+    handler.send_response(200)
     handler.send_header("Content-Length", str(len(body)))
     handler.end_headers()
     limit, site.breaks_after = site.breaks_after, None

@@ -9,14 +9,14 @@ from PIL import Image
 
 from hsisr.commands.train import TrainOptions, train
 from hsisr.datasets.observation import observed
-from hsisr.datasets.patches import Augmentation, area_average, pseudo_patch
+from hsisr.datasets.patches import Augmentation, pseudo_patch
 from hsisr.datasets.photographs import (
     Photographs,
     coloured,
     photograph_files,
     read_photographs,
 )
-from hsisr.datasets.training_scenes import taught
+from hsisr.datasets.training_scenes import area_average, taught
 from hsisr.degradation import mtf
 from hsisr.errors import HsisrWarning
 from hsisr.tiling.windows import Window

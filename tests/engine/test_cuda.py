@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from hsisr.benchmark.speed.tile_speed import lively_dacn
+from hsisr.benchmark.speed.plain import lively_dacn
 from hsisr.engine.async_work import CudaTransfers
 from hsisr.engine.mixing import measure_scene
 from hsisr.engine.options import UpscaleOptions

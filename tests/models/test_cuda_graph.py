@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hsisr.benchmark.speed.tile_speed import lively_dacn
+from hsisr.benchmark.speed.plain import lively_dacn
 from hsisr.models.dacn_any import DacnAny, build_dacn_any, dacn_any_descriptor
-from hsisr.models.fast import pixel_attention
+from hsisr.models.fast import attention
 from hsisr.models.fast.cuda_graph import SETTLED_AFTER, Graphed, Recording
 from hsisr.models.fast.dacn import FastDacn
 from hsisr.models.fast.dacn_any import FastDacnAny
@@ -158,7 +158,7 @@ def test_lean_networks_ask_nothing_of_the_device(
     scale: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In float16 the processor takes the ways of a GPU; so does attention where told to."""
-    monkeypatch.setattr(pixel_attention, "_weighing", lambda *_: None)
+    monkeypatch.setattr(attention, "_weighing", lambda *_: None)
     descriptor = dacn_any_descriptor(scale)
     trained = build_dacn_any(descriptor)
     assert isinstance(trained, DacnAny)

@@ -89,7 +89,10 @@ def test_detail_is_made_of_as_many_patterns_as_asked_for(scale: int) -> None:
     ("table", "message"),
     [
         ({"widht": 8}, "knows no parameter 'widht'; it has basis, blocks, heads, width"),
-        ({"width": 6, "heads": 4}, "impossible dacn-any with width, blocks, heads, window, basis"),
+        (
+            {"width": 6, "heads": 4},
+            "impossible dacn-any with width 6, blocks 6, heads 4, window 8, basis 0; expected",
+        ),
         ({"window": 5}, "impossible dacn-any"),
         ({"blocks": True}, "impossible dacn-any"),
         ({"blocks": 0}, "impossible dacn-any"),

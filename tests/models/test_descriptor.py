@@ -32,10 +32,10 @@ def test_a_descriptor_survives_json(
         ({"scale": 3}, r"scale 3, expected one of \(2, 4, 8\)"),
         ({"group_overlap": 32}, "group overlap 32 of 32 bands"),
         ({"overlap_lr_px": 36}, "tile overlap 36 of 36 pixels"),
-        ({"margin_lr_px": -1}, "margin -1"),
-        ({"normalisation": "scene"}, "normalisation 'scene'"),
-        ({"arch": None, "scale": "4"}, "arch None; scale '4'"),
-        ({"tile_lr_px": 36.0}, r"tile_lr_px 36\.0"),
+        ({"margin_lr_px": -1}, "margin_lr_px is -1, expected int >= 0"),
+        ({"normalisation": "scene"}, "normalisation is 'scene', expected 'none' or 'band'"),
+        ({"arch": None, "scale": "4"}, "arch is None, expected str, got null; scale is '4'"),
+        ({"tile_lr_px": 36.0}, r"tile_lr_px is 36\.0, expected int"),
     ],
 )
 def test_impossible_values_are_refused(change: dict[str, object], complaint: str) -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hsisr.models.literature.dsdcn import DilatedFusion, build_dsdcn, dsdcn_descriptor
+from hsisr.models.literature.dsdcn import build_dsdcn, dilated_fusion, dsdcn_descriptor
 
 PUBLISHED_MILLIONS = {2: 0.30, 4: 0.96, 8: 0.72}
 """As the notebooks print it, moving statistics included."""
@@ -23,7 +23,7 @@ def test_it_is_as_large_as_its_published_code(scale: int) -> None:
 def test_dilated_kernels_reach_one_two_and_three_pixels_far() -> None:
     impulse = torch.zeros(1, 1, 9, 9)
     impulse[..., 4, 4] = 1
-    for far, branch in enumerate(DilatedFusion(1).branches, start=1):
+    for far, branch in enumerate(dilated_fusion(1).branches, start=1):
         for parameter in branch.parameters():
             torch.nn.init.ones_(parameter)
         response = branch(impulse) - 1

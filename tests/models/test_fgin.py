@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from hsisr.models.common import repeated
 from hsisr.models.literature.fgin import build_fgin, fgin_descriptor
+from hsisr.models.literature.widths_by_scale import repeated
 
 PUBLISHED_MILLIONS = {2: 0.48, 4: 1.07, 8: 1.82}
 """As the notebooks print it, moving statistics included."""

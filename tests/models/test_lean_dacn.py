@@ -7,11 +7,11 @@ import torch
 from torch.nn import functional
 
 from hsisr.benchmark.speed.network_cost import operations
-from hsisr.benchmark.speed.plain import PlainDacn
-from hsisr.benchmark.speed.tile_speed import difference, lively_dacn
+from hsisr.benchmark.speed.plain import PlainDacn, lively_dacn
+from hsisr.benchmark.speed.tile_speed import difference
 from hsisr.models.dacn import build_dacn, dacn_descriptor
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.models.fast.pixel_attention import attention
+from hsisr.models.fast.attention import attention
 from hsisr.models.registry import for_inference
 
 

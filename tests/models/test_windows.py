@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hsisr.models.fast.windows import attention_of_powers, window_order
+from hsisr.models.fast.attention import attention_of_powers, window_order
 
 CPU = torch.device("cpu")
 

@@ -1,19 +1,75 @@
-"""Measure the speed of a machine: `hsisr benchmark --speed` without its options."""
+"""Measure the speed of a machine: `hsisr benchmark --speed`, its options checked at birth.
+
+Tiles are measured by `tile_speed`; a scene of PaviaU's size goes from file to file here, by hsisr
+and by a plain loop.
+"""
 
 import json
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import numpy as np
 
 from hsisr.benchmark.report import environment
-from hsisr.benchmark.speed.options import SpeedOptions
+from hsisr.benchmark.speed.plain import lively_dacn, upscale_naively
 from hsisr.benchmark.speed.report import speed_page
-from hsisr.benchmark.speed.scenes import scene_facts
+from hsisr.benchmark.speed.stages import StageClock
 from hsisr.benchmark.speed.tile_speed import tile_facts
+from hsisr.commands.upscale import upscale
 from hsisr.engine.device import device_named, torch_threads
 from hsisr.engine.memory import tune_allocator
-from hsisr.errors import OutputExistsError
-from hsisr.training.files import replace_file
+from hsisr.engine.options import UpscaleOptions
+from hsisr.errors import OutputExistsError, UsageError
+from hsisr.io.atomic import replace_file
+from hsisr.models.descriptor import SCALES
+from hsisr.weights import default_for, save_weights
+
+PAVIAU: Final = (103, 610, 340)
+"""(bands, rows, cols) of the scene that is upscaled from end to end."""
+_SMALL: Final = (34, 12, 10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeedOptions:
+    """What to measure, and how thoroughly.
+
+    Raises:
+        UsageError: An option has an impossible value.
+    """
+
+    scales: tuple[int, ...] = SCALES
+    smoke: bool = False
+    """A tiny scene and one round of each: to see that all works."""
+    device: str = "auto"
+    threads: int | None = None
+    out: Path | None = None
+    """Folder for speed.json and speed.md; None: nothing is written."""
+    overwrite: bool = False
+    command: str = ""
+    """As typed, for the record."""
+
+    def __post_init__(self) -> None:
+        wrong = [f"scale {s}: expected 2, 4 or 8" for s in self.scales if s not in SCALES]
+        if self.threads is not None and self.threads < 1:
+            wrong.append(f"threads {self.threads}: expected at least 1")
+        if wrong:
+            raise UsageError("; ".join(wrong))
+
+    @property
+    def rounds(self) -> int:
+        """How often each tile is measured."""
+        return 1 if self.smoke else 9
+
+    @property
+    def scene_shape(self) -> tuple[int, int, int]:
+        """(bands, rows, cols)."""
+        return _SMALL if self.smoke else PAVIAU
+
 
 NAMES = ("speed.json", "speed.md")
 
@@ -70,3 +126,89 @@ def _refuse_existing(options: SpeedOptions) -> None:
             raise OutputExistsError(
                 f"{path} exists; --overwrite replaces it, --out names another folder"
             )
+
+
+NAIVE: Final = "dacn, plain loop"
+_ENVI: Final = ".hdr"
+_TIFF: Final = ".tif"
+
+
+def scene_facts(scale: int, options: SpeedOptions) -> list[dict[str, Any]]:
+    """One row for every model and format, one after the other, in this process."""
+    released = default_for(scale)
+    ways = [("dacn, random weights", "dacn.safetensors", _TIFF)]
+    if released is not None:
+        ways += [(released.name, released.name, suffix) for suffix in (_TIFF, _ENVI)]
+    ways += [("bicubic", "bicubic", suffix) for suffix in (_TIFF, _ENVI)]
+    with TemporaryDirectory(prefix="hsisr-speed-", dir=_place(options)) as name:
+        folder = Path(name)
+        source = folder / "scene.tif"
+        write_smooth_scene(source, *options.scene_shape)
+        save_weights(folder / "dacn.safetensors", *lively_dacn(scale))
+        rows = [_naive_row(source, folder / "naive.tif", scale, options)]
+        for title, model, suffix in ways:
+            found = folder / model if model.endswith(".safetensors") else model
+            rows.append(_row(title, str(found), source, suffix, scale, options))
+    naive = rows[0]["seconds"]
+    return [{**row, "naive_takes_times": naive / row["seconds"]} for row in rows]
+
+
+def write_smooth_scene(path: Path, bands: int, rows: int, cols: int) -> None:
+    """A uint16 GeoTIFF: smooth ground, a spectrum, a little noise; pixels of 30 m in UTM 33 N."""
+    import rasterio
+    from affine import Affine
+
+    row, col = np.mgrid[:rows, :cols]
+    ground = 1 + 0.4 * np.sin(row / 7) * np.cos(col / 11)
+    noise = np.random.default_rng(0).uniform(0, 40, (rows, cols))
+    place = Affine(30, 0, 364095, 0, -30, 5809965)
+    with rasterio.open(
+        path, "w", driver="GTiff", height=rows, width=cols, count=bands, dtype="uint16",
+        crs="EPSG:32633", transform=place,
+    ) as file:  # fmt: skip
+        for band in range(bands):
+            level = 1500 + 1200 * np.sin(band / 30)
+            values = ground * level + np.roll(noise, 17 * band, axis=1)
+            file.write(values.astype(np.uint16), band + 1)
+
+
+def _place(options: SpeedOptions) -> Path | None:
+    """Beside the report, where there is one, because outputs are large; else the system's place."""
+    if options.out is None:
+        return None
+    options.out.mkdir(parents=True, exist_ok=True)
+    return options.out
+
+
+def _row(
+    title: str, model: str, source: Path, suffix: str, scale: int, options: SpeedOptions
+) -> dict[str, Any]:
+    how = UpscaleOptions(scale=scale, model=model, device=options.device, threads=options.threads)
+    clock = StageClock()
+    target = source.with_name(f"finer{suffix}")
+    started = time.perf_counter()
+    result = upscale(source, target, how, stitcher=clock.stitch)
+    seconds = time.perf_counter() - started
+    _remove(source.parent, "finer*")
+    return {
+        "scale": scale,
+        "way": title,
+        "format": result.format,
+        "tiles": result.tiles,
+        "seconds": seconds,
+        "stages": clock.seconds,
+    }
+
+
+def _naive_row(source: Path, target: Path, scale: int, options: SpeedOptions) -> dict[str, Any]:
+    started = time.perf_counter()
+    clock = upscale_naively(source, target, scale, options.device)
+    seconds = time.perf_counter() - started
+    _remove(target.parent, target.name)
+    facts = {"scale": scale, "way": NAIVE, "format": "GTiff", "tiles": None}
+    return {**facts, "seconds": seconds, "stages": clock.seconds}
+
+
+def _remove(folder: Path, pattern: str) -> None:
+    for path in folder.glob(pattern):
+        path.unlink()

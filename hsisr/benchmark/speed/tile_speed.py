@@ -3,18 +3,18 @@
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import torch
 from torch import nn
 
 from hsisr.benchmark.speed.network_cost import operations
-from hsisr.benchmark.speed.plain import PlainDacn
+from hsisr.benchmark.speed.plain import PlainDacn, lively_dacn
 from hsisr.benchmark.speed.rates import in_precision, operations_of_product, products, taking_turns
 from hsisr.engine.memory import tile_bytes, tiles_that_pay
-from hsisr.models.dacn import Dacn, dacn_descriptor
+from hsisr.models.dacn import Dacn
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.models.registry import build, for_inference
+from hsisr.models.registry import for_inference
 from hsisr.weights import default_for, load_weights, resolve
 
 PLAIN: Final = "dacn, plain port, channels last"
@@ -37,26 +37,6 @@ class Way:
     """That come out, context apart."""
     fresh_values: int
     """Of them, those that no neighbouring tile or group gives again."""
-
-
-def lively_dacn(scale: int) -> tuple[Dacn, ModelDescriptor]:
-    """A `dacn` with random weights, biases and statistics, in evaluation mode.
-
-    Its outputs mean nothing; but no layer is idle, as biases and norms are in a fresh one.
-    """
-    torch.manual_seed(0)
-    descriptor = dacn_descriptor(scale)
-    network = cast("Dacn", build(descriptor)).eval()
-    with torch.no_grad():
-        for layer in network.modules():
-            if isinstance(layer, nn.BatchNorm2d):
-                for table in (layer.running_mean, layer.bias):
-                    cast("torch.Tensor", table).uniform_(-0.1, 0.1)
-                for table in (layer.running_var, layer.weight):
-                    cast("torch.Tensor", table).uniform_(0.8, 1.2)
-            elif isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
-                cast("torch.Tensor", layer.bias).uniform_(-0.1, 0.1)
-    return network, descriptor
 
 
 def tiles_at_once(

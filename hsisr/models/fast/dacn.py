@@ -2,7 +2,7 @@
 
 Batch normalisations are part of the convolutions before them, a linear branch and the output
 convolution are one (`folding`), layers that read the same features are one layer, and
-attention fits the cache (`pixel_attention`). Weights are in the precision and the memory format in
+attention fits the cache (`attention`). Weights are in the precision and the memory format in
 which they are used.
 """
 
@@ -15,11 +15,11 @@ from torch import nn
 from torch.nn import functional
 
 from hsisr.models.dacn import Dacn
+from hsisr.models.fast.attention import attention
 from hsisr.models.fast.fixed_layer import FastChannelAttention, FixedLayer, bias_of
 from hsisr.models.fast.folding import FoldedUpsampling, folding_pays, with_norm
 from hsisr.models.fast.mixed_precision import MixedPrecision
 from hsisr.models.fast.onednn import leaky_relu
-from hsisr.models.fast.pixel_attention import attention
 from hsisr.models.layers import LEAKY_SLOPE, AttentionBlock, PixelAttention, UpsamplingBlock
 
 _LEAKY: Final = leaky_relu(LEAKY_SLOPE)

@@ -17,11 +17,11 @@ from torch.nn import functional
 
 from hsisr.models.back_projection import ROUNDS, repeat_pixels
 from hsisr.models.dacn_any import AnyBlock, DacnAny, WindowAttention
+from hsisr.models.fast.attention import attention_of_powers, counts_missing, window_order
 from hsisr.models.fast.back_projection import consistent_bicubic
 from hsisr.models.fast.fixed_layer import FastChannelAttention, FixedLayer, bias_of
 from hsisr.models.fast.mixed_precision import MixedPrecision
 from hsisr.models.fast.onednn import GELU
-from hsisr.models.fast.windows import attention_of_powers, counts_missing, window_order
 
 _AS_ONE: Final[Mapping[int, torch.dtype]] = MappingProxyType(
     {4: torch.int32, 8: torch.int64, 16: torch.complex128}

@@ -15,8 +15,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from hsisr.models.common import in_full
 from hsisr.models.fast.fixed_layer import FixedLayer
-from hsisr.models.precision import in_full
 
 _TAPS = 4
 """Kernel of the transposed convolution; stride 2 and padding 1 go with it."""

@@ -6,8 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from hsisr.models.common import require_bands
-from hsisr.models.precision import in_full
+from hsisr.models.common import in_full, require_bands
 
 
 class MixedPrecision(nn.Module):

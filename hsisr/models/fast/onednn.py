@@ -16,6 +16,7 @@ from torch.nn import functional
 LINEAR: Final = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 CONVOLUTION: Final = getattr(torch.ops.mkldnn, "_convolution_pointwise", None)
 TRANSPOSED: Final = getattr(torch.ops.mkldnn, "_convolution_transpose_pointwise", None)
+BFLOAT16: Final = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
 _PRECISIONS: Final = (torch.float32, torch.bfloat16)
 
 
@@ -68,7 +69,7 @@ def available(x: torch.Tensor, weight: torch.Tensor) -> bool:
         return False
     if torch.is_autocast_enabled("cpu"):
         return False
-    return x.dtype is torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001
+    return x.dtype is torch.float32 or bool(BFLOAT16 and BFLOAT16())
 
 
 @functools.cache

@@ -23,32 +23,22 @@ optimiser steps a batch there, and one here.
 """
 
 from dataclasses import dataclass
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.errors import WeightsError
-from hsisr.models.common import (
-    comparison_descriptor,
-    put_together,
-    require_bands,
-    require_counts,
-    sized,
-)
-from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.common import ComparisonNetwork, NetworkSize, put_together
 from hsisr.models.literature.interactive_attention import InteractiveBlock
 from hsisr.tiling.windows import window_starts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class As3ItransunetSize:
-    """Depth and width.
+class As3ItransunetSize(NetworkSize):
+    """Depth and width."""
 
-    Raises:
-        WeightsError: A number is impossible.
-    """
+    arch: ClassVar = "as3-itransunet"
 
     width: int = 48
     """Features on the HR grid; twice as many on the LR grid."""
@@ -63,34 +53,21 @@ class As3ItransunetSize:
     """Bands more that are seen on either side of them."""
 
     def __post_init__(self) -> None:
-        require_counts(
-            "as3-itransunet",
-            width=self.width,
-            heads=self.heads,
-            window=self.window,
-            refinements=self.refinements,
-            subset=self.subset,
-            context=self.context,
+        NetworkSize.__post_init__(self)
+        self.require(
+            possible=self.width % 4 == 0 and self.width // 2 % self.heads == 0,
+            words="half of width even and a multiple of heads",
         )
-        if self.width % 4 or self.width // 2 % self.heads:
-            raise WeightsError(
-                f"impossible as3-itransunet: half of width {self.width} has to be even, and to "
-                f"divide into {self.heads} heads"
-            )
 
 
-class As3Itransunet(nn.Module):
-    """The network; see `build_as3_itransunet`.
+class As3Itransunet(ComparisonNetwork):
+    """The network."""
 
-    Args:
-        scale: HR pixels per LR pixel along a side.
-        group_size: Bands in and out.
-        size: Depth and width.
-    """
+    size_type = As3ItransunetSize
 
     def __init__(self, scale: int, group_size: int, size: As3ItransunetSize) -> None:
-        super().__init__()
-        self.scale, self.group_size, self.context = scale, group_size, size.context
+        super().__init__(scale, group_size)
+        self.context = size.context
         self.subset = min(size.subset, group_size)
         self.starts = window_starts(group_size, self.subset, 0)
         seen, width = self.subset + 2 * size.context, size.width
@@ -105,9 +82,8 @@ class As3Itransunet(nn.Module):
         self.upsampling = Alternation(scale, width)
         self.output = nn.Conv2d(width, self.subset, 3, padding=1, bias=False)
 
-    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:  # noqa: ARG002
-        """Upscale band groups; see `Dacn.forward`."""
-        require_bands("as3-itransunet", lr, self.group_size)
+    def upscaled(self, lr: torch.Tensor) -> torch.Tensor:
+        """See `ComparisonNetwork.upscaled`."""
         edges = (lr[:, :1], lr[:, -1:])
         first, last = (edge.expand(-1, self.context, -1, -1) for edge in edges)
         around = torch.cat((first, lr, last), dim=1)
@@ -226,16 +202,5 @@ def _half(before: int, after: int) -> nn.Sequential:
     )
 
 
-def build_as3_itransunet(descriptor: ModelDescriptor) -> As3Itransunet:
-    """The network a descriptor asks for, with fresh weights, in training mode.
-
-    Raises:
-        WeightsError: The descriptor has parameters that AS3 ITransUNet does not know.
-    """
-    size = sized(As3ItransunetSize, descriptor)
-    return As3Itransunet(descriptor.scale, descriptor.group_size, size)
-
-
-def as3_itransunet_descriptor(scale: int) -> ModelDescriptor:
-    """The settings for a scale, see `comparison_descriptor`."""
-    return comparison_descriptor("as3-itransunet", scale)
+build_as3_itransunet = As3Itransunet.of
+as3_itransunet_descriptor = As3Itransunet.descriptor

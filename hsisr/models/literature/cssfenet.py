@@ -22,22 +22,19 @@ A single channel per band comes out of the sub-pixel convolution, the smallest t
 """
 
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import ClassVar, Final, cast
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from hsisr.models.common import (
+    ComparisonNetwork,
+    NetworkSize,
     SqueezeExcitation,
     bicubic,
-    comparison_descriptor,
     convolution_pair,
-    require_bands,
-    require_counts,
-    sized,
 )
-from hsisr.models.descriptor import ModelDescriptor
 
 Kernel = tuple[int, int, int]
 AXES: Final[tuple[Kernel, ...]] = ((3, 1, 1), (1, 3, 1), (1, 1, 3))
@@ -45,42 +42,31 @@ AXES: Final[tuple[Kernel, ...]] = ((3, 1, 1), (1, 3, 1), (1, 1, 3))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CssfenetSize:
-    """Depth and width.
+class CssfenetSize(NetworkSize):
+    """Depth and width."""
 
-    Raises:
-        WeightsError: A number is impossible.
-    """
+    arch: ClassVar = "cssfenet"
 
     modules: int = 11
     width: int = 64
     """Features of every module."""
 
-    def __post_init__(self) -> None:
-        require_counts("cssfenet", modules=self.modules, width=self.width)
 
+class Cssfenet(ComparisonNetwork):
+    """The network."""
 
-class Cssfenet(nn.Module):
-    """The network; see `build_cssfenet`.
-
-    Args:
-        scale: HR pixels per LR pixel along a side.
-        group_size: Bands in and out.
-        size: Depth and width.
-    """
+    size_type = CssfenetSize
 
     def __init__(self, scale: int, group_size: int, size: CssfenetSize) -> None:
-        super().__init__()
-        self.scale, self.group_size = scale, group_size
+        super().__init__(scale, group_size)
         self.entry = AxisConvolution(1, size.width)
         self.blocks = nn.ModuleList(
             Cssfem(max(1, number) * size.width, size.width) for number in range(size.modules)
         )
         self.upsampling = nn.Conv3d(size.width, scale**2, 3, padding=1)
 
-    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:  # noqa: ARG002
-        """Upscale band groups; see `Dacn.forward`."""
-        require_bands("cssfenet", lr, self.group_size)
+    def upscaled(self, lr: torch.Tensor) -> torch.Tensor:
+        """See `ComparisonNetwork.upscaled`."""
         first = self.entry(lr[:, None])
         found: list[torch.Tensor] = []
         for block in self.blocks:
@@ -134,15 +120,5 @@ class Cssfem(nn.Module):
         return cast("torch.Tensor", x + self.attention(self.spatial(x)))
 
 
-def build_cssfenet(descriptor: ModelDescriptor) -> Cssfenet:
-    """The network a descriptor asks for, with fresh weights, in training mode.
-
-    Raises:
-        WeightsError: The descriptor has parameters that CSSFENet does not know.
-    """
-    return Cssfenet(descriptor.scale, descriptor.group_size, sized(CssfenetSize, descriptor))
-
-
-def cssfenet_descriptor(scale: int) -> ModelDescriptor:
-    """The settings for a scale, see `comparison_descriptor`."""
-    return comparison_descriptor("cssfenet", scale)
+build_cssfenet = Cssfenet.of
+cssfenet_descriptor = Cssfenet.descriptor

@@ -23,22 +23,19 @@ those notebooks for 32 bands. What differs or had to be chosen:
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import ClassVar, Final
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.models.common import (
+from hsisr.models.layers import BATCH_NORM_MOMENTUM, NORM_EPS
+from hsisr.models.literature.widths_by_scale import (
+    FusedBranches,
+    NetworkByScale,
     SizeByScale,
-    comparison_descriptor,
     repeated,
-    require_bands,
-    sized,
 )
-from hsisr.models.descriptor import ModelDescriptor
-from hsisr.models.layers import BATCH_NORM_MOMENTUM, NORM_EPS, initialise
 
 DILATIONS: Final = (1, 2, 3)
 
@@ -74,25 +71,11 @@ class SeparableResidualBlock(nn.Module):
         return functional.relu(x + self.detail(x))
 
 
-class DilatedFusion(nn.Module):
-    """Kernels that reach 1, 2 and 3 pixels far side by side, fused.
-
-    Args:
-        width: Features in and out.
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.branches = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(width, width, 3, padding=far, dilation=far), nn.ReLU())
-            for far in DILATIONS
-        )
-        self.fused = nn.Sequential(nn.Conv2d(len(DILATIONS) * width, width, 1), nn.ReLU())
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Shape (n, width, rows, cols) in and out."""
-        fused: torch.Tensor = self.fused(torch.cat([branch(x) for branch in self.branches], dim=1))
-        return fused
+def dilated_fusion(width: int) -> FusedBranches:
+    """Kernels that reach 1, 2 and 3 pixels far side by side, fused."""
+    return FusedBranches(
+        width, (nn.Conv2d(width, width, 3, padding=far, dilation=far) for far in DILATIONS)
+    )
 
 
 class UpsamplingStep(nn.Module):
@@ -113,38 +96,22 @@ class UpsamplingStep(nn.Module):
         return repeated(self.shortcut(x)) + functional.relu(self.detail(x))
 
 
-class Dsdcn(nn.Module):
-    """The network; see `build_dsdcn`.
+class Dsdcn(NetworkByScale):
+    """The network."""
 
-    Args:
-        scale: HR pixels per LR pixel along a side.
-        group_size: Bands in and out.
-        size: Depth and width.
-    """
+    size_type = DsdcnSize
 
     def __init__(self, scale: int, group_size: int, size: DsdcnSize) -> None:
-        super().__init__()
-        self.group_size = group_size
         width = size.width
-        self.features = nn.Sequential(
+        features = nn.Sequential(
             _separable(group_size, width),
             nn.ReLU(),
             *(SeparableResidualBlock(width) for _ in range(size.blocks)),
-            DilatedFusion(width),
+            dilated_fusion(width),
         )
-        widths = (width, *size.upsampling_features(scale))
-        self.upsampling = nn.Sequential(
-            *(UpsamplingStep(before, after) for before, after in pairwise(widths))
+        super().__init__(
+            scale, group_size, size, features=features, step=UpsamplingStep, output=_separable
         )
-        self.output = _separable(widths[-1], group_size)
-        initialise(self)
-
-    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:  # noqa: ARG002
-        """Upscale band groups; see `Dacn.forward`."""
-        require_bands("dsdcn", lr, self.group_size)
-        x = self.features(lr.contiguous(memory_format=torch.channels_last))
-        hr: torch.Tensor = self.output(self.upsampling(x))
-        return hr
 
 
 def _separable(channels: int, features: int) -> nn.Sequential:
@@ -153,15 +120,5 @@ def _separable(channels: int, features: int) -> nn.Sequential:
     return nn.Sequential(depthwise, nn.Conv2d(channels, features, 1))
 
 
-def build_dsdcn(descriptor: ModelDescriptor) -> Dsdcn:
-    """The network a descriptor asks for, with fresh weights, in training mode.
-
-    Raises:
-        WeightsError: The descriptor has parameters that DSDCN does not know.
-    """
-    return Dsdcn(descriptor.scale, descriptor.group_size, sized(DsdcnSize, descriptor))
-
-
-def dsdcn_descriptor(scale: int) -> ModelDescriptor:
-    """The settings for a scale, see `comparison_descriptor`."""
-    return comparison_descriptor("dsdcn", scale)
+build_dsdcn = Dsdcn.of
+dsdcn_descriptor = Dsdcn.descriptor

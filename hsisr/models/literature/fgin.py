@@ -19,22 +19,21 @@ those notebooks for 32 bands. What differs or had to be chosen:
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import partial
 from typing import ClassVar
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.models.common import (
+from hsisr.models.layers import BATCH_NORM_MOMENTUM, NORM_EPS
+from hsisr.models.literature.widths_by_scale import (
+    FusedBranches,
+    NetworkByScale,
     SizeByScale,
-    comparison_descriptor,
+    activated,
     repeated,
-    require_bands,
-    sized,
 )
-from hsisr.models.descriptor import ModelDescriptor
-from hsisr.models.layers import BATCH_NORM_MOMENTUM, NORM_EPS, initialise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +74,10 @@ class InceptionBlock(nn.Module):
         super().__init__()
         self.branches = nn.ModuleList(
             (
-                nn.Sequential(_activated(width, width, 1)),
-                nn.Sequential(_activated(width, width, 1), _activated(width, width, 3)),
-                nn.Sequential(_activated(width, width, 1), _activated(width, width, 5)),
-                nn.Sequential(_activated(width, width, 1)),
+                nn.Sequential(activated(width, width, 1)),
+                nn.Sequential(activated(width, width, 1), activated(width, width, 3)),
+                nn.Sequential(activated(width, width, 1), activated(width, width, 5)),
+                nn.Sequential(activated(width, width, 1)),
             )
         )
         self.merged = nn.Conv2d(4 * width, width, 1)
@@ -88,24 +87,6 @@ class InceptionBlock(nn.Module):
         """Shape (n, width, rows, cols) in and out."""
         branches = torch.cat([branch(x) for branch in self.branches], dim=1)
         return functional.relu(x + self.batch_norm(self.merged(branches)))
-
-
-class MultiScaleFusion(nn.Module):
-    """Kernels of 1, 3 and 5 pixels side by side, fused.
-
-    Args:
-        width: Features in and out.
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.branches = nn.ModuleList(_activated(width, width, kernel) for kernel in (1, 3, 5))
-        self.fused = _activated(3 * width, width, 1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Shape (n, width, rows, cols) in and out."""
-        fused: torch.Tensor = self.fused(torch.cat([branch(x) for branch in self.branches], dim=1))
-        return fused
 
 
 class UpsamplingStep(nn.Module):
@@ -120,9 +101,9 @@ class UpsamplingStep(nn.Module):
         super().__init__()
         depthwise = nn.Conv2d(features, features, 3, padding=1, groups=features)
         self.sharpened = nn.Sequential(
-            _activated(channels, features, 3),
+            activated(channels, features, 3),
             nn.Sequential(depthwise, nn.ReLU()),
-            _activated(features, features, 1),
+            activated(features, features, 1),
         )
         same = channels == features
         self.shortcut = nn.Identity() if same else nn.Conv2d(channels, features, 1)
@@ -134,53 +115,24 @@ class UpsamplingStep(nn.Module):
         return repeated(self.shortcut(x)) + sharpened
 
 
-class Fgin(nn.Module):
-    """The network; see `build_fgin`.
+class Fgin(NetworkByScale):
+    """The network."""
 
-    Args:
-        scale: HR pixels per LR pixel along a side.
-        group_size: Bands in and out.
-        size: Depth and width.
-    """
+    size_type = FginSize
 
     def __init__(self, scale: int, group_size: int, size: FginSize) -> None:
-        super().__init__()
-        self.group_size = group_size
         width = size.width
-        self.features = nn.Sequential(
-            _activated(group_size, width, 3),
+        features = nn.Sequential(
+            activated(group_size, width, 3),
             SpectralSpatialFusion(width),
             *(InceptionBlock(width) for _ in range(size.blocks)),
-            MultiScaleFusion(width),
+            FusedBranches(width, (nn.Conv2d(width, width, k, padding=k // 2) for k in (1, 3, 5))),
         )
-        widths = (width, *size.upsampling_features(scale))
-        self.upsampling = nn.Sequential(
-            *(UpsamplingStep(before, after) for before, after in pairwise(widths))
+        output = partial(nn.Conv2d, kernel_size=3, padding=1)
+        super().__init__(
+            scale, group_size, size, features=features, step=UpsamplingStep, output=output
         )
-        self.output = nn.Conv2d(widths[-1], group_size, 3, padding=1)
-        initialise(self)
-
-    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:  # noqa: ARG002
-        """Upscale band groups; see `Dacn.forward`."""
-        require_bands("fgin", lr, self.group_size)
-        x = self.features(lr.contiguous(memory_format=torch.channels_last))
-        hr: torch.Tensor = self.output(self.upsampling(x))
-        return hr
 
 
-def _activated(channels: int, features: int, kernel: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(channels, features, kernel, padding=kernel // 2), nn.ReLU())
-
-
-def build_fgin(descriptor: ModelDescriptor) -> Fgin:
-    """The network a descriptor asks for, with fresh weights, in training mode.
-
-    Raises:
-        WeightsError: The descriptor has parameters that FGIN does not know.
-    """
-    return Fgin(descriptor.scale, descriptor.group_size, sized(FginSize, descriptor))
-
-
-def fgin_descriptor(scale: int) -> ModelDescriptor:
-    """The settings for a scale, see `comparison_descriptor`."""
-    return comparison_descriptor("fgin", scale)
+build_fgin = Fgin.of
+fgin_descriptor = Fgin.descriptor

@@ -10,15 +10,15 @@ Parameters: 100 for x2, 400 for x4, 1,600 for x8, at any number of bands.
 """
 
 from collections.abc import Iterable
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
 
 import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.errors import WeightsError
-from hsisr.models.common import comparison_descriptor, require_bands
+from hsisr.models.common import ComparisonNetwork, NetworkSize
 from hsisr.models.descriptor import ModelDescriptor
 
 SIDE: Final = 5
@@ -27,38 +27,32 @@ _RIDGE: Final = 1e-4
 """Added to the diagonal, as a share of its mean."""
 
 
-class Linear(nn.Module):
-    """The upsampler; see `build_linear`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinearSize(NetworkSize):
+    """Nothing to choose."""
 
-    Args:
-        scale: HR pixels per LR pixel along a side.
-        group_size: Bands in and out.
-    """
+    arch: ClassVar = "linear"
 
-    def __init__(self, scale: int, group_size: int) -> None:
-        super().__init__()
-        self.scale, self.group_size = scale, group_size
+
+class Linear(ComparisonNetwork):
+    """The upsampler."""
+
+    size_type = LinearSize
+
+    def __init__(self, scale: int, group_size: int, _: LinearSize) -> None:
+        super().__init__(scale, group_size)
         self.output = nn.Conv2d(1, scale**2, SIDE, bias=False)
 
-    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:  # noqa: ARG002
-        """Upscale band groups; see `Dacn.forward`. Beyond the sides the outermost pixel counts."""
-        require_bands("linear", lr, self.group_size)
+    def upscaled(self, lr: torch.Tensor) -> torch.Tensor:
+        """See `ComparisonNetwork.upscaled`. Beyond the sides the outermost pixel counts."""
         padded = functional.pad(lr, [SIDE // 2] * 4, mode="replicate")
         planes = self.output(padded.flatten(0, 1).unsqueeze(1))
         hr: torch.Tensor = functional.pixel_shuffle(planes, self.scale)
         return hr.reshape(lr.shape[0], self.group_size, *hr.shape[-2:])
 
 
-def build_linear(descriptor: ModelDescriptor) -> Linear:
-    """The upsampler a descriptor asks for, with fresh weights, in training mode.
-
-    Raises:
-        WeightsError: The descriptor has parameters; it knows none.
-    """
-    if descriptor.hparams:
-        name = min(descriptor.hparams)
-        raise WeightsError(f"linear knows no parameter {name!r}; it has none")
-    return Linear(descriptor.scale, descriptor.group_size)
+build_linear = Linear.of
+linear_descriptor = Linear.descriptor
 
 
 @torch.no_grad()
@@ -86,8 +80,3 @@ def fitted_linear(
     kernels = torch.linalg.solve(gram, moment).T.reshape(network.output.weight.shape)
     network.output.weight.copy_(kernels)
     return network
-
-
-def linear_descriptor(scale: int) -> ModelDescriptor:
-    """The settings for a scale, see `comparison_descriptor`."""
-    return comparison_descriptor("linear", scale)

@@ -15,32 +15,23 @@ kernel of the transposed convolution is scale + 2 wide.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import torch
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from hsisr.models.common import (
-    comparison_descriptor,
-    per_band,
-    require_bands,
-    require_counts,
-    sized,
-)
-from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.common import ComparisonNetwork, NetworkSize, per_band
 
 PAIRS: Final = 3
 """3D units of a module, each followed by a 2D unit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class McnetSize:
-    """Depth and width.
+class McnetSize(NetworkSize):
+    """Depth and width."""
 
-    Raises:
-        WeightsError: A number is impossible.
-    """
+    arch: ClassVar = "mcnet"
 
     modules: int = 4
     """Mixed modules one after the other."""
@@ -48,11 +39,6 @@ class McnetSize:
     """Separable convolutions of a 3D unit."""
     width: int = 64
     """Features of every layer."""
-
-    def __post_init__(self) -> None:
-        require_counts(
-            "mcnet", modules=self.modules, convolutions=self.convolutions, width=self.width
-        )
 
 
 class MixedModule(nn.Module):
@@ -86,18 +72,13 @@ class MixedModule(nn.Module):
         return mixed
 
 
-class Mcnet(nn.Module):
-    """The network; see `build_mcnet`.
+class Mcnet(ComparisonNetwork):
+    """The network."""
 
-    Args:
-        scale: HR pixels per LR pixel along a side.
-        group_size: Bands in and out.
-        size: Depth and width.
-    """
+    size_type = McnetSize
 
     def __init__(self, scale: int, group_size: int, size: McnetSize) -> None:
-        super().__init__()
-        self.group_size = group_size
+        super().__init__(scale, group_size)
         width = size.width
         self.entry = weight_norm(nn.Conv3d(1, width, 3, padding=1))
         self.blocks = nn.ModuleList(MixedModule(size) for _ in range(size.modules))
@@ -107,9 +88,8 @@ class Mcnet(nn.Module):
         )
         self.output = weight_norm(nn.Conv3d(width, 1, 3, padding=1))
 
-    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:  # noqa: ARG002
-        """Upscale band groups; see `Dacn.forward`."""
-        require_bands("mcnet", lr, self.group_size)
+    def upscaled(self, lr: torch.Tensor) -> torch.Tensor:
+        """See `ComparisonNetwork.upscaled`."""
         shallow = self.entry(lr.unsqueeze(1))
         x = shallow
         for block in self.blocks:
@@ -131,15 +111,5 @@ def _spatial(width: int) -> nn.Sequential:
     return nn.Sequential(weight_norm(first), nn.ReLU(), weight_norm(second))
 
 
-def build_mcnet(descriptor: ModelDescriptor) -> Mcnet:
-    """The network a descriptor asks for, with fresh weights, in training mode.
-
-    Raises:
-        WeightsError: The descriptor has parameters that MCNet does not know.
-    """
-    return Mcnet(descriptor.scale, descriptor.group_size, sized(McnetSize, descriptor))
-
-
-def mcnet_descriptor(scale: int) -> ModelDescriptor:
-    """The settings for a scale, see `comparison_descriptor`."""
-    return comparison_descriptor("mcnet", scale)
+build_mcnet = Mcnet.of
+mcnet_descriptor = Mcnet.descriptor

@@ -21,40 +21,34 @@ has fewer subsets than there.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.errors import WeightsError
 from hsisr.models.common import (
+    RESIDUAL_SCALE,
+    ComparisonNetwork,
+    NetworkSize,
     ResidualBlock,
-    SqueezeExcitation,
+    SpectralBlock,
     attention_among_features,
     bicubic,
-    comparison_descriptor,
+    in_full,
     pixel_shuffle,
     put_together,
-    require_bands,
-    require_counts,
-    sized,
 )
-from hsisr.models.descriptor import ModelDescriptor
-from hsisr.models.precision import in_full
 from hsisr.tiling.windows import window_starts
 
-RESIDUAL_SCALE = 0.1
-"""Factor on what residual blocks of the subsets add, of the public code."""
 DILATIONS = (1, 3, 5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MsdformerSize:
-    """Depth and width.
+class MsdformerSize(NetworkSize):
+    """Depth and width."""
 
-    Raises:
-        WeightsError: A number is impossible.
-    """
+    arch: ClassVar = "msdformer"
 
     width: int = 240
     """Features of every block."""
@@ -66,27 +60,17 @@ class MsdformerSize:
     """Neighbouring bands that the first layers see together."""
 
     def __post_init__(self) -> None:
-        require_counts(
-            "msdformer", width=self.width, blocks=self.blocks, heads=self.heads, subset=self.subset
-        )
-        if self.width % self.heads:
-            raise WeightsError(
-                f"impossible msdformer: width {self.width} does not divide into {self.heads} heads"
-            )
+        NetworkSize.__post_init__(self)
+        self.require(possible=self.width % self.heads == 0, words="width a multiple of heads")
 
 
-class Msdformer(nn.Module):
-    """The network; see `build_msdformer`.
+class Msdformer(ComparisonNetwork):
+    """The network."""
 
-    Args:
-        scale: HR pixels per LR pixel along a side.
-        group_size: Bands in and out.
-        size: Depth and width.
-    """
+    size_type = MsdformerSize
 
     def __init__(self, scale: int, group_size: int, size: MsdformerSize) -> None:
-        super().__init__()
-        self.scale, self.group_size = scale, group_size
+        super().__init__(scale, group_size)
         self.entry = SubsetAttention(group_size, size)
         self.blocks = nn.ModuleList(
             DeformableBlock(size.width, size.heads) for _ in range(size.blocks)
@@ -98,9 +82,8 @@ class Msdformer(nn.Module):
         self.upsampling = pixel_shuffle(size.width, scale)
         self.output = nn.Conv2d(size.width, group_size, 3, padding=1)
 
-    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:  # noqa: ARG002
-        """Upscale band groups; see `Dacn.forward`."""
-        require_bands("msdformer", lr, self.group_size)
+    def upscaled(self, lr: torch.Tensor) -> torch.Tensor:
+        """See `ComparisonNetwork.upscaled`."""
         first = self.entry(lr.contiguous(memory_format=torch.channels_last))
         x = self.blocks[0](first)
         for block, convolution in zip(self.blocks[1:], self.between, strict=True):
@@ -144,25 +127,6 @@ class SubsetAttention(nn.Module):
             parts.append(back(spectral(self.spatial(seen))))
         features: torch.Tensor = self.exit(put_together(parts, self.starts, self.bands))
         return features
-
-
-class SpectralBlock(nn.Module):
-    """Two 1x1 convolutions and channel attention, added to the input.
-
-    Args:
-        channels: Features in and out.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(channels, channels, 1)
-        self.second = nn.Conv2d(channels, channels, 1)
-        self.attention = SqueezeExcitation(channels)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Shape (n, channels, rows, cols) in and out."""
-        detail: torch.Tensor = self.attention(self.second(functional.relu(self.first(x))))
-        return x + RESIDUAL_SCALE * detail
 
 
 class DeformableBlock(nn.Module):
@@ -236,15 +200,5 @@ class DeformableConvolution(nn.Module):
         return grid.reshape(n, 9 * rows, cols, 2)
 
 
-def build_msdformer(descriptor: ModelDescriptor) -> Msdformer:
-    """The network a descriptor asks for, with fresh weights, in training mode.
-
-    Raises:
-        WeightsError: The descriptor has parameters that MSDformer does not know.
-    """
-    return Msdformer(descriptor.scale, descriptor.group_size, sized(MsdformerSize, descriptor))
-
-
-def msdformer_descriptor(scale: int) -> ModelDescriptor:
-    """The settings for a scale, see `comparison_descriptor`."""
-    return comparison_descriptor("msdformer", scale)
+build_msdformer = Msdformer.of
+msdformer_descriptor = Msdformer.descriptor

@@ -22,35 +22,23 @@ paper's. Bands are normalised over the scene, as everywhere here.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import nn
 
-from hsisr.models.common import (
-    comparison_descriptor,
-    per_band,
-    pixel_shuffle,
-    require_bands,
-    require_counts,
-    sized,
-)
-from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.common import ComparisonNetwork, NetworkSize, per_band, pixel_shuffle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MsfmnetSize:
-    """Depth and width.
+class MsfmnetSize(NetworkSize):
+    """Depth and width."""
 
-    Raises:
-        WeightsError: A number is impossible.
-    """
+    arch: ClassVar = "msfmnet"
 
     blocks: int = 4
     width: int = 64
     """Features of every block."""
-
-    def __post_init__(self) -> None:
-        require_counts("msfmnet", blocks=self.blocks, width=self.width)
 
 
 def haar(x: torch.Tensor) -> torch.Tensor:
@@ -106,18 +94,13 @@ class MappingBlock(nn.Module):
         return mapped
 
 
-class Msfmnet(nn.Module):
-    """The network; see `build_msfmnet`.
+class Msfmnet(ComparisonNetwork):
+    """The network."""
 
-    Args:
-        scale: HR pixels per LR pixel along a side.
-        group_size: Bands in and out.
-        size: Depth and width.
-    """
+    size_type = MsfmnetSize
 
     def __init__(self, scale: int, group_size: int, size: MsfmnetSize) -> None:
-        super().__init__()
-        self.group_size = group_size
+        super().__init__(scale, group_size)
         width = size.width
         self.entry = nn.Conv3d(1, width, 3, padding=1)
         self.blocks = nn.ModuleList(MappingBlock(width) for _ in range(size.blocks))
@@ -125,9 +108,8 @@ class Msfmnet(nn.Module):
         self.upsampling = pixel_shuffle(width, scale)
         self.output = nn.Conv3d(width, 1, 3, padding=1)
 
-    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:  # noqa: ARG002
-        """Upscale band groups; see `Dacn.forward`."""
-        require_bands("msfmnet", lr, self.group_size)
+    def upscaled(self, lr: torch.Tensor) -> torch.Tensor:
+        """See `ComparisonNetwork.upscaled`."""
         x = shallow = self.entry(lr.unsqueeze(1))
         levels = []
         for block in self.blocks:
@@ -152,15 +134,5 @@ def _evened(x: torch.Tensor) -> torch.Tensor:
     return torch.cat((x, x[..., -1:]), dim=-1) if x.shape[-1] % 2 else x
 
 
-def build_msfmnet(descriptor: ModelDescriptor) -> Msfmnet:
-    """The network a descriptor asks for, with fresh weights, in training mode.
-
-    Raises:
-        WeightsError: The descriptor has parameters that MSFMNet does not know.
-    """
-    return Msfmnet(descriptor.scale, descriptor.group_size, sized(MsfmnetSize, descriptor))
-
-
-def msfmnet_descriptor(scale: int) -> ModelDescriptor:
-    """The settings for a scale, see `comparison_descriptor`."""
-    return comparison_descriptor("msfmnet", scale)
+build_msfmnet = Msfmnet.of
+msfmnet_descriptor = Msfmnet.descriptor

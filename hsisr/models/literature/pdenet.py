@@ -23,35 +23,23 @@ starts at random, and exists for x4 and x8 only.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.errors import WeightsError
-from hsisr.models.common import (
-    bicubic,
-    comparison_descriptor,
-    convolution_pair,
-    require_bands,
-    require_counts,
-    sized,
-)
-from hsisr.models.descriptor import ModelDescriptor
-from hsisr.models.precision import in_full
+from hsisr.models.common import ComparisonNetwork, NetworkSize, bicubic, convolution_pair, in_full
 
 PROBABILITIES = (0.02, 0.98)
 """Least and greatest probability of a gate, of the public code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PdenetSize:
-    """Depth and width.
+class PdenetSize(NetworkSize):
+    """Depth and width."""
 
-    Raises:
-        WeightsError: A number is impossible.
-    """
+    arch: ClassVar = "pdenet"
 
     stages: int = 4
     blocks: int = 6
@@ -62,32 +50,25 @@ class PdenetSize:
     """How far from open or shut a gate may be while training."""
 
     def __post_init__(self) -> None:
-        require_counts("pdenet", stages=self.stages, blocks=self.blocks, width=self.width)
-        if self.width % 2 or not self.temperature > 0:
-            raise WeightsError(
-                f"impossible pdenet with width = {self.width} and temperature = "
-                f"{self.temperature}; expected an even width and a temperature above 0"
-            )
+        NetworkSize.__post_init__(self)
+        self.require(
+            possible=self.width % 2 == 0 and self.temperature > 0,
+            words="an even width and a temperature above 0",
+        )
 
 
-class Pdenet(nn.Module):
-    """The network; see `build_pdenet`.
+class Pdenet(ComparisonNetwork):
+    """The network."""
 
-    Args:
-        scale: HR pixels per LR pixel along a side.
-        group_size: Bands in and out.
-        size: Depth and width.
-    """
+    size_type = PdenetSize
 
     def __init__(self, scale: int, group_size: int, size: PdenetSize) -> None:
-        super().__init__()
-        self.scale, self.group_size = scale, group_size
+        super().__init__(scale, group_size)
         self.stages = nn.ModuleList(Stage(size) for _ in range(size.stages))
         self.upsampling = Resampling(scale, size)
 
-    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:  # noqa: ARG002
-        """Upscale band groups; see `Dacn.forward`."""
-        require_bands("pdenet", lr, self.group_size)
+    def upscaled(self, lr: torch.Tensor) -> torch.Tensor:
+        """See `ComparisonNetwork.upscaled`."""
         hr, left = bicubic(lr, self.scale), lr
         for number, stage in enumerate(self.stages):
             if number:
@@ -215,15 +196,5 @@ class Resampling(nn.Module):
         return lr.reshape(*hr.shape[:2], *lr.shape[-2:])
 
 
-def build_pdenet(descriptor: ModelDescriptor) -> Pdenet:
-    """The network a descriptor asks for, with fresh weights, in training mode.
-
-    Raises:
-        WeightsError: The descriptor has parameters that PDE-Net does not know.
-    """
-    return Pdenet(descriptor.scale, descriptor.group_size, sized(PdenetSize, descriptor))
-
-
-def pdenet_descriptor(scale: int) -> ModelDescriptor:
-    """The settings for a scale, see `comparison_descriptor`."""
-    return comparison_descriptor("pdenet", scale)
+build_pdenet = Pdenet.of
+pdenet_descriptor = Pdenet.descriptor

@@ -15,39 +15,32 @@ bands, so there are 5 groups of 8, while the paper sees all bands of a scene at 
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from hsisr.models.common import (
+    RESIDUAL_SCALE,
+    ComparisonNetwork,
+    NetworkSize,
     ResidualBlock,
-    SqueezeExcitation,
+    SpectralBlock,
     bicubic,
-    comparison_descriptor,
     pixel_shuffle,
     put_together,
-    require_bands,
-    require_counts,
-    sized,
 )
-from hsisr.models.descriptor import ModelDescriptor
 from hsisr.tiling.windows import window_starts
 
-RESIDUAL_SCALE: Final = 0.1
-"""Factor on what every residual block adds, of the public code."""
 SHARED_BANDS: Final = 2
 """Bands that neighbouring groups have in common."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SspsrSize:
-    """Depth and width.
+class SspsrSize(NetworkSize):
+    """Depth and width."""
 
-    Raises:
-        WeightsError: A number is impossible.
-    """
+    arch: ClassVar = "sspsr"
 
     width: int = 256
     """Features of every layer."""
@@ -55,27 +48,6 @@ class SspsrSize:
     """Spatial-spectral blocks in the branch, and as many in the trunk."""
     subset: int = 8
     """Bands of a group that the branch sees."""
-
-    def __post_init__(self) -> None:
-        require_counts("sspsr", width=self.width, blocks=self.blocks, subset=self.subset)
-
-
-class SpectralBlock(nn.Module):
-    """Two 1x1 convolutions weighed by channel attention, added to the input.
-
-    Args:
-        width: Features in and out.
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first, self.second = (nn.Conv2d(width, width, 1) for _ in range(2))
-        self.attention = SqueezeExcitation(width)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Shape (n, width, rows, cols) in and out."""
-        detail: torch.Tensor = self.attention(self.second(functional.relu(self.first(x))))
-        return x + RESIDUAL_SCALE * detail
 
 
 class PriorNetwork(nn.Module):
@@ -103,18 +75,13 @@ class PriorNetwork(nn.Module):
         return features + deep
 
 
-class Sspsr(nn.Module):
-    """The network; see `build_sspsr`.
+class Sspsr(ComparisonNetwork):
+    """The network."""
 
-    Args:
-        scale: HR pixels per LR pixel along a side.
-        group_size: Bands in and out.
-        size: Depth and width.
-    """
+    size_type = SspsrSize
 
     def __init__(self, scale: int, group_size: int, size: SspsrSize) -> None:
-        super().__init__()
-        self.scale, self.group_size = scale, group_size
+        super().__init__(scale, group_size)
         self.subset = min(size.subset, group_size)
         self.starts = window_starts(group_size, self.subset, min(SHARED_BANDS, self.subset - 1))
         self.branch = PriorNetwork(self.subset, size)
@@ -126,9 +93,8 @@ class Sspsr(nn.Module):
         self.skip = nn.Conv2d(group_size, size.width, 3, padding=1)
         self.output = nn.Conv2d(size.width, group_size, 3, padding=1)
 
-    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:  # noqa: ARG002
-        """Upscale band groups; see `Dacn.forward`."""
-        require_bands("sspsr", lr, self.group_size)
+    def upscaled(self, lr: torch.Tensor) -> torch.Tensor:
+        """See `ComparisonNetwork.upscaled`."""
         x = lr.contiguous(memory_format=torch.channels_last)
         parts = [self._subset(x[:, start : start + self.subset]) for start in self.starts]
         between = put_together(parts, self.starts, self.group_size)
@@ -142,15 +108,5 @@ class Sspsr(nn.Module):
         return hr
 
 
-def build_sspsr(descriptor: ModelDescriptor) -> Sspsr:
-    """The network a descriptor asks for, with fresh weights, in training mode.
-
-    Raises:
-        WeightsError: The descriptor has parameters that SSPSR does not know.
-    """
-    return Sspsr(descriptor.scale, descriptor.group_size, sized(SspsrSize, descriptor))
-
-
-def sspsr_descriptor(scale: int) -> ModelDescriptor:
-    """The settings for a scale, see `comparison_descriptor`."""
-    return comparison_descriptor("sspsr", scale)
+build_sspsr = Sspsr.of
+sspsr_descriptor = Sspsr.descriptor

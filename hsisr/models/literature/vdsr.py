@@ -17,50 +17,33 @@ layers have 665,921 for one band in and out. What differs:
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import nn
 
-from hsisr.models.common import (
-    bicubic,
-    comparison_descriptor,
-    require_bands,
-    require_counts,
-    sized,
-)
-from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.common import ComparisonNetwork, NetworkSize, bicubic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VdsrSize:
-    """Depth and width.
+class VdsrSize(NetworkSize):
+    """Depth and width."""
 
-    Raises:
-        WeightsError: A number is impossible.
-    """
+    arch: ClassVar = "vdsr"
 
     hidden: int = 18
     """Layers between the first and the last, which the paper's 20 include."""
     width: int = 64
     """Features of every layer but the last."""
 
-    def __post_init__(self) -> None:
-        require_counts("vdsr", hidden=self.hidden, width=self.width)
 
+class Vdsr(ComparisonNetwork):
+    """The network."""
 
-class Vdsr(nn.Module):
-    """The network; see `build_vdsr`.
-
-    Args:
-        scale: HR pixels per LR pixel along a side.
-        group_size: Bands in and out.
-        size: Depth and width.
-    """
+    size_type = VdsrSize
 
     def __init__(self, scale: int, group_size: int, size: VdsrSize) -> None:
-        super().__init__()
-        self.group_size = group_size
-        self.scale = scale
+        super().__init__(scale, group_size)
         self.entry = _activated(group_size, size.width)
         self.hidden = nn.Sequential(
             *(_activated(size.width, size.width) for _ in range(size.hidden))
@@ -71,9 +54,8 @@ class Vdsr(nn.Module):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
-    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:  # noqa: ARG002
-        """Upscale band groups; see `Dacn.forward`."""
-        require_bands("vdsr", lr, self.group_size)
+    def upscaled(self, lr: torch.Tensor) -> torch.Tensor:
+        """See `ComparisonNetwork.upscaled`."""
         coarse = bicubic(lr, self.scale)
         x = self.entry(coarse.contiguous(memory_format=torch.channels_last))
         detail: torch.Tensor = self.exit(self.hidden(x))
@@ -84,15 +66,5 @@ def _activated(channels: int, features: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(channels, features, 3, padding=1), nn.ReLU())
 
 
-def build_vdsr(descriptor: ModelDescriptor) -> Vdsr:
-    """The network a descriptor asks for, with fresh weights, in training mode.
-
-    Raises:
-        WeightsError: The descriptor has parameters that VDSR does not know.
-    """
-    return Vdsr(descriptor.scale, descriptor.group_size, sized(VdsrSize, descriptor))
-
-
-def vdsr_descriptor(scale: int) -> ModelDescriptor:
-    """The settings for a scale, see `comparison_descriptor`."""
-    return comparison_descriptor("vdsr", scale)
+build_vdsr = Vdsr.of
+vdsr_descriptor = Vdsr.descriptor

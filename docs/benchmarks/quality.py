@@ -1,0 +1,188 @@
+"""What networks add to a scene: is it settled, does it amplify noise, do products improve?
+
+    python docs/benchmarks/quality.py stripes settled index classes --model dacn-any-x4 SCENE ...
+
+Each report is a Markdown table. Scenes are their own truth: they are degraded by area averages and
+super-resolved back as `hsisr upscale` does by default; the baseline is bicubic that agrees with the
+LR pixels. `stripes` needs no scene; `index` takes the scenes that have wavelengths.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from scipy.cluster.vq import kmeans2
+
+import hsisr
+from hsisr.degradation import DEGRADATIONS
+from hsisr.io.open import open_scene
+from hsisr.tiling.windows import Window
+
+Array = npt.NDArray[np.float32]
+RED_NM, NIR_NM = 665.0, 842.0
+CLASSES = 6
+MOST_PX = 256
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("what", nargs="+", help="settled, stripes, index, classes; then scenes")
+    parser.add_argument("--model", action="append", required=True, help="weights; may be repeated")
+    parser.add_argument("--scale", type=int, default=4)
+    own = parser.parse_intermixed_args()
+    reports = [name for name in own.what if name in REPORTS]
+    scenes = [Path(name) for name in own.what if name not in REPORTS]
+    for name in reports:
+        print(f"## {TITLES[name]}\n")
+        print("\n".join(map(_row, REPORTS[name](scenes, own.model, own.scale))), "\n", flush=True)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def settled(scenes: Sequence[Path], models: Sequence[str], scale: int) -> Iterator[Sequence[str]]:
+    """Share of the added detail that changes when the scene is turned by 90 degrees."""
+    yield "scene", *(f"{model}, %" for model in models)
+    yield ("---",) * (1 + len(models))
+    for path in scenes:
+        lr = DEGRADATIONS["area"](truth_of(path, scale)[0], scale)
+        base, shares = upscaled(lr, "baseline", scale), []
+        for model in models:
+            result = upscaled(lr, model, scale)
+            turned = np.rot90(lr, axes=(1, 2))
+            back = np.rot90(upscaled(turned, model, scale), -1, axes=(1, 2))
+            shares.append(rms(back - result) / rms(result - base))
+        yield path.name, *(f"{100 * share:.1f}" for share in shares)
+
+
+def stripes(_: Sequence[Path], models: Sequence[str], scale: int) -> Iterator[Sequence[str]]:
+    """RMS beyond the LR Nyquist frequency on a flat noisy scene, over that of bicubic."""
+    yield "LR scene of one level", *(f"{m} / {b}" for m in models for b in ("bicubic", "baseline"))
+    yield ("---",) * (1 + 2 * len(models))
+    draw = np.random.default_rng(0)
+    level = np.full((64, 48, 48), 1000.0) + 20.0 * np.arange(64)[:, None, None]
+    noise = draw.normal(0, 10, level.shape)
+    columns = np.broadcast_to(draw.normal(0, 10, (64, 1, 48)), level.shape)
+    for name, added in (
+        ("noise, 1 % of the level", noise),
+        ("column stripes, 1 %", columns),
+        ("both", noise + columns),
+    ):
+        lr = (level + added).astype(np.float32)
+        references = [fine(upscaled(lr, model, scale), scale) for model in ("bicubic", "baseline")]
+        found = [fine(upscaled(lr, model, scale), scale) for model in models]
+        yield name, *(f"{value / reference:.2f}" for value in found for reference in references)
+
+
+def index(scenes: Sequence[Path], models: Sequence[str], scale: int) -> Iterator[Sequence[str]]:
+    """NDVI of the estimate against that of the scene itself, over valid pixels."""
+    yield "scene", "estimate", "RMSE of NDVI", "correlation", "NDVI above 0.4: agreement, %"
+    yield ("---",) * 5
+    for path in scenes:
+        truth, valid, wavelengths = truth_of(path, scale)
+        if wavelengths is None:
+            continue
+        red, nir = (int(np.abs(wavelengths - nm).argmin()) for nm in (RED_NM, NIR_NM))
+        expected = ndvi(truth, red, nir)[valid]
+        for name, estimate in estimates(truth, models, scale):
+            found = ndvi(estimate, red, nir)[valid]
+            alike = 100 * np.mean((found > 0.4) == (expected > 0.4))
+            correlation = np.corrcoef(found, expected)[0, 1]
+            yield (
+                path.name, name, f"{rms(found - expected):.4f}", f"{correlation:.4f}",
+                f"{alike:.2f}",
+            )  # fmt: skip
+
+
+def classes(scenes: Sequence[Path], models: Sequence[str], scale: int) -> Iterator[Sequence[str]]:
+    """Classes of pixels by the nearest of six mean spectra, k-means of the scene itself."""
+    yield "scene", "estimate", "pixels in their class, %", "Cohen's kappa"
+    yield ("---",) * 4
+    for path in scenes:
+        truth, valid, _ = truth_of(path, scale)
+        deviation = truth[:, valid].std(1)[:, None]
+        spectra = (truth[:, valid] / deviation).T
+        centres, expected = kmeans2(spectra.astype(np.float64), CLASSES, minit="++", seed=0)
+        for name, estimate in estimates(truth, models, scale):
+            own = (estimate[:, valid] / deviation).T.astype(np.float64)
+            found = ((own[:, None] - centres) ** 2).sum(2).argmin(1)
+            right = float(np.mean(found == expected))
+            shares = [
+                [np.mean(labels == c) for c in range(CLASSES)] for labels in (found, expected)
+            ]
+            chance = float(np.dot(*shares))
+            yield path.name, name, f"{100 * right:.2f}", f"{(right - chance) / (1 - chance):.4f}"
+
+
+TITLES = {
+    "settled": "Share of the added detail that changes when the scene is turned by 90 degrees",
+    "stripes": "High frequencies on a flat noisy scene, over those of bicubic",
+    "index": "NDVI",
+    "classes": "Classes of pixels",
+}
+REPORTS: dict[str, Callable[[Sequence[Path], Sequence[str], int], Iterator[Sequence[str]]]]
+REPORTS = {"settled": settled, "stripes": stripes, "index": index, "classes": classes}
+
+
+def truth_of(
+    path: Path, scale: int
+) -> tuple[Array, npt.NDArray[np.bool_], npt.NDArray[np.float64] | None]:
+    """Live bands of the middle of a scene, where all are valid, and their wavelengths in nm."""
+    scene = open_scene(path)
+    meta = scene.metadata
+    rows, cols = (min(n, MOST_PX) // scale * scale for n in (meta.rows, meta.cols))
+    cube = scene.read(Window((meta.rows - rows) // 2, (meta.cols - cols) // 2, rows, cols))
+    scene.close()
+    live = [b for b in range(meta.bands) if np.ptp(cube.values[b][cube.valid[b]], initial=0) > 0]
+    valid = np.asarray(cube.valid[live].all(0), np.bool_)
+    values = np.where(cube.valid[live], cube.values[live], cube.values[live][:, valid].min())
+    known = meta.spectral_axis.wavelengths_nm
+    return values, valid, None if known is None else np.array(known)[live]
+
+
+def estimates(truth: Array, models: Sequence[str], scale: int) -> Iterator[tuple[str, Array]]:
+    lr = DEGRADATIONS["area"](truth, scale)
+    for model in ("bicubic", "baseline", *models):
+        yield model, upscaled(lr, model, scale)
+
+
+def upscaled(lr: Array, model: str, scale: int) -> Array:
+    """By `hsisr upscale` with its defaults; plain bicubic without agreement."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "lr.tif", Path(folder) / "hr.tif"
+        count, rows, cols = lr.shape
+        with rasterio.open(
+            source, "w", "GTiff", width=cols, height=rows, count=count, dtype="float32"
+        ) as file:
+            file.write(np.ascontiguousarray(lr))
+        agrees = model != "bicubic"
+        hsisr.upscale(source, target, scale=scale, model=model, consistency=agrees, device="cpu")
+        with rasterio.open(target) as file:
+            return np.asarray(file.read())
+
+
+def fine(hr: Array, scale: int) -> float:
+    """RMS over bands of what lies beyond the Nyquist frequency of the LR grid."""
+    spectrum = np.fft.fft2(hr - hr.mean((1, 2), keepdims=True))
+    down, right = (np.abs(np.fft.fftfreq(n)) for n in hr.shape[1:])
+    beyond = np.maximum(down[:, None], right) > 0.5 / scale
+    return rms(np.fft.ifft2(spectrum * beyond).real)
+
+
+def ndvi(values: Array, red: int, nir: int) -> Array:
+    total = values[nir] + values[red]
+    difference = values[nir] - values[red]
+    return np.divide(difference, total, out=np.zeros_like(total), where=total > 0)
+
+
+def rms(values: npt.NDArray[np.floating]) -> float:
+    return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""What FGIN and DSDCN share: features on the LR grid, and upsampling as wide as published."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from hsisr.models.common import ComparisonNetwork, NetworkSize
+from hsisr.models.layers import initialise
+
+Layer = Callable[[int, int], nn.Module]
+"""Makes a layer of features in and features out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizeByScale(NetworkSize):
+    """Depth, and width before and after upsampling."""
+
+    published: ClassVar[Mapping[int, tuple[int, ...]]]
+    """Features after every upsampling step, by scale."""
+
+    width: int
+    """Features of every layer before upsampling."""
+    blocks: int = 3
+    upsampling_width: int | None = None
+    """Features after every upsampling step; None: the published ones of the scale."""
+
+    def upsampling_features(self, scale: int) -> tuple[int, ...]:
+        """Features after each step."""
+        published = self.published[scale]
+        if self.upsampling_width is None:
+            return published
+        return (self.upsampling_width,) * len(published)
+
+
+class NetworkByScale(ComparisonNetwork):
+    """Features, upsampling steps, output.
+
+    Args:
+        scale: HR pixels per LR pixel along a side.
+        group_size: Bands in and out.
+        size: Widths.
+        features: On the LR grid.
+        step: Doubles rows and columns.
+        output: On the HR grid.
+    """
+
+    def __init__(
+        self,
+        scale: int,
+        group_size: int,
+        size: SizeByScale,
+        *,
+        features: nn.Sequential,
+        step: Layer,
+        output: Layer,
+    ) -> None:
+        super().__init__(scale, group_size)
+        self.features = features
+        widths = (size.width, *size.upsampling_features(scale))
+        self.upsampling = nn.Sequential(*(step(*both) for both in pairwise(widths)))
+        self.output = output(widths[-1], group_size)
+        initialise(self)
+
+    def upscaled(self, lr: torch.Tensor) -> torch.Tensor:
+        """See `ComparisonNetwork.upscaled`."""
+        x = self.features(lr.contiguous(memory_format=torch.channels_last))
+        hr: torch.Tensor = self.output(self.upsampling(x))
+        return hr
+
+
+class FusedBranches(nn.Module):
+    """Convolutions with ReLU side by side, fused by a 1x1 convolution with ReLU.
+
+    Args:
+        width: Features in, of every branch, and out.
+        convolutions: One for each branch.
+    """
+
+    def __init__(self, width: int, convolutions: Iterable[nn.Conv2d]) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(nn.Sequential(c, nn.ReLU()) for c in convolutions)
+        self.fused = activated(len(self.branches) * width, width, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Shape (n, width, rows, cols) in and out."""
+        fused: torch.Tensor = self.fused(torch.cat([branch(x) for branch in self.branches], dim=1))
+        return fused
+
+
+def activated(channels: int, features: int, kernel: int) -> nn.Sequential:
+    """A convolution that keeps rows and columns, and ReLU."""
+    return nn.Sequential(nn.Conv2d(channels, features, kernel, padding=kernel // 2), nn.ReLU())
+
+
+def repeated(x: torch.Tensor) -> torch.Tensor:
+    """Every pixel twice along rows and columns: interpolation by the nearest neighbour."""
+    return functional.interpolate(x, scale_factor=2, mode="nearest")
