@@ -29,8 +29,7 @@ from hsisr.metrics.report import (
     table,
     verdicts_as_json,
 )
-from hsisr.metrics.scoring import ScoreAccumulator
-from hsisr.metrics.statistics import PairStatistics
+from hsisr.metrics.scoring import PairStatistics, ScoreAccumulator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

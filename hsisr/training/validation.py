@@ -20,10 +20,9 @@ from hsisr.datasets.training_scenes import TrainingScene, area_average
 from hsisr.engine.upscaler import InterpolationUpscaler, NetworkUpscaler, Upscaler
 from hsisr.metrics.conventions import convention_named
 from hsisr.metrics.report import jsonable
-from hsisr.metrics.scoring import ScoreAccumulator
+from hsisr.metrics.scoring import PairStatistics, ScoreAccumulator
 from hsisr.metrics.spatial import BandMoments, psnr_db
 from hsisr.metrics.spectral import AngleSum
-from hsisr.metrics.statistics import PairStatistics
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS, Trim
 from hsisr.scene.rendering import colour_bands, stretch_limits, stretched

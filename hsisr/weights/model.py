@@ -21,7 +21,7 @@ class LoadedModel(nn.Module):
 
     def __init__(self, weights: LoadedWeights) -> None:
         super().__init__()
-        self.network = weights.network
+        self.network, self.weights = weights.network, weights
         self.name, self.path, self.sha256 = weights.name, weights.path, weights.sha256
         self.descriptor: ModelDescriptor = weights.descriptor
         self.card: Mapping[str, str] = dict(weights.card)
@@ -54,15 +54,8 @@ class LoadedModel(nn.Module):
                 f"{self.name} is for scale {self.descriptor.scale}, found scale {scale}; give the "
                 "one scale or other weights"
             )
-        return LoadedWeights(
-            name=self.name,
-            path=self.path,
-            sha256=self.sha256,
-            descriptor=self.descriptor,
-            network=self.network.eval(),
-            card=self.card,
-            trained=self.trained,
-        )
+        self.network.eval()
+        return self.weights
 
     def __repr__(self) -> str:
         size = sum(parameter.numel() for parameter in self.parameters())

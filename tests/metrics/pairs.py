@@ -5,8 +5,7 @@ import numpy.typing as npt
 
 from hsisr.metrics.conventions import CONVENTIONS
 from hsisr.metrics.report import Scores
-from hsisr.metrics.scoring import ScoreAccumulator
-from hsisr.metrics.statistics import PairStatistics
+from hsisr.metrics.scoring import PairStatistics, ScoreAccumulator
 
 Cube = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]

@@ -4,8 +4,13 @@ import pytest
 import torch
 
 from hsisr.models.descriptor import SCALES
-from hsisr.models.literature.as3_itransunet import Alternation, As3Itransunet, As3ItransunetSize
-from hsisr.models.literature.interactive_attention import InteractiveAttention, WindowAttention
+from hsisr.models.literature.as3_itransunet import (
+    Alternation,
+    As3Itransunet,
+    As3ItransunetSize,
+    InteractiveAttention,
+    WindowAttention,
+)
 
 TINY = As3ItransunetSize(width=8, window=4, refinements=1)
 
