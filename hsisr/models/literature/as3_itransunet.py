@@ -17,9 +17,9 @@ and last 3; here the outermost band is repeated beyond itself, a last subset is 
 and bands made twice are averaged. Scale: the public code has x2, x3 and x4, with one doubling more
 for x4; x8 has two more. Layers of that code that take no part in a result are left out. Blocks:
 windows are equal and at most as large as asked for, instead of padded up to that size, so that a
-small tile costs less and no query sees padding. Repaired: features come back to the pixels they came
-from, while the public code takes the order of its map for the order of windows, a mistake of layout
-that its published figures were made with; so comparisons name this network "AS3 ITransUNet,
+small tile costs less and no query sees padding. Repaired: features come back to the pixels they
+came from, while the public code takes the order of its map for the order of windows, a mistake of
+layout that its published figures were made with; so comparisons name this network "AS3 ITransUNet,
 repaired". Training takes 7 optimiser steps a batch there, and one here.
 """
 
