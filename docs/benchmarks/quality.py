@@ -65,9 +65,9 @@ def stripes(_: Sequence[Path], models: Sequence[str], scale: int) -> Iterator[Se
     yield "LR scene of one level", *(f"{m} / {b}" for m in models for b in ("bicubic", "baseline"))
     yield ("---",) * (1 + 2 * len(models))
     draw = np.random.default_rng(0)
-    level = np.full((64, 48, 48), 1000.0) + 20.0 * np.arange(64)[:, None, None]
+    level = np.full((32, 48, 48), 1000.0) + 20.0 * np.arange(32)[:, None, None]
     noise = draw.normal(0, 10, level.shape)
-    columns = np.broadcast_to(draw.normal(0, 10, (64, 1, 48)), level.shape)
+    columns = np.broadcast_to(draw.normal(0, 10, (32, 1, 48)), level.shape)
     for name, added in (
         ("noise, 1 % of the level", noise),
         ("column stripes, 1 %", columns),
@@ -138,7 +138,7 @@ def truth_of(
     rows, cols = (min(n, MOST_PX) // scale * scale for n in (meta.rows, meta.cols))
     cube = scene.read(Window((meta.rows - rows) // 2, (meta.cols - cols) // 2, rows, cols))
     scene.close()
-    live = [b for b in range(meta.bands) if np.ptp(cube.values[b][cube.valid[b]], initial=0) > 0]
+    live = [b for b, good in enumerate(cube.valid) if good.any() and np.ptp(cube.values[b][good])]
     valid = np.asarray(cube.valid[live].all(0), np.bool_)
     values = np.where(cube.valid[live], cube.values[live], cube.values[live][:, valid].min())
     known = meta.spectral_axis.wavelengths_nm
