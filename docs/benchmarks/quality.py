@@ -112,10 +112,9 @@ def classes(scenes: Sequence[Path], models: Sequence[str], scale: int) -> Iterat
             own = (estimate[:, valid] / deviation).T.astype(np.float64)
             found = ((own[:, None] - centres) ** 2).sum(2).argmin(1)
             right = float(np.mean(found == expected))
-            shares = [
-                [np.mean(labels == c) for c in range(CLASSES)] for labels in (found, expected)
-            ]
-            chance = float(np.dot(*shares))
+            chance = sum(
+                float(np.mean(found == c) * np.mean(expected == c)) for c in range(CLASSES)
+            )
             yield path.name, name, f"{100 * right:.2f}", f"{(right - chance) / (1 - chance):.4f}"
 
 
@@ -176,8 +175,8 @@ def fine(hr: Array, scale: int) -> float:
 
 def ndvi(values: Array, red: int, nir: int) -> Array:
     total = values[nir] + values[red]
-    difference = values[nir] - values[red]
-    return np.divide(difference, total, out=np.zeros_like(total), where=total > 0)
+    index = np.divide(values[nir] - values[red], total, out=np.zeros_like(total), where=total > 0)
+    return np.asarray(index, np.float32)
 
 
 def rms(values: npt.NDArray[np.floating]) -> float:

@@ -8,13 +8,12 @@ from hsisr.datasets.patches import (
     Augmentation,
     GridPatches,
     RandomPatches,
-    area_average,
     cut_patch,
     grid_samples,
     turned,
 )
 from hsisr.datasets.splits import Split, held_out_split
-from hsisr.datasets.training_scenes import TrainingScene, coarser, taught
+from hsisr.datasets.training_scenes import TrainingScene, area_average, coarser, taught
 from hsisr.degradation import DEGRADATIONS
 from hsisr.tiling.windows import Window
 from tests.training.small import texture
