@@ -14,6 +14,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from hypothesis import Phase, settings
+
 ROOT = Path(__file__).parents[1]
 CAUGHT = 99
 """Exit code of a process whose tests failed, which no exception gives."""
@@ -191,6 +193,7 @@ class Mutant:
         sys.path.insert(0, str(copy))
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         options = ["-qx", "-p", "no:cacheprovider", "-m", "not shared and not slow"]
+        options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of what is imported below
         if self.names:
             options += ["-k", self.names]
         code = pytest.main([*options, f"tests/{self.tests}"])
@@ -211,6 +214,8 @@ def mutants() -> list[Mutant]:
 def main(chosen: list[str]) -> int:
     for library in ("torch", "rasterio", "scipy.io", "h5py", "xarray", "pystac"):
         importlib.import_module(library)  # once, not in every process
+    settings.register_profile("mutants", phases=(Phase.explicit, Phase.generate))
+    settings.load_profile("mutants")  # nobody wants the smallest example
     sys.dont_write_bytecode = True
     survivors = 0
     with tempfile.TemporaryDirectory(prefix="hsisr-mutants-") as folder:

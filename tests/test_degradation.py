@@ -143,16 +143,6 @@ def test_sides_that_do_not_divide_are_refused() -> None:
         DEGRADATIONS["area"](noise(1, 7, 8), 4)
 
 
-def test_scale_one_is_refused() -> None:
-    with pytest.raises(UsageError, match="found scale 1, expected a whole number of at least 2"):
-        DEGRADATIONS["area"](noise(1, 8, 8), 1)
-
-
-def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="no degradation 'blur'; choose one of area, bicubic"):
-        degradation_named("blur")
-
-
 def test_a_gain_for_another_model_is_refused() -> None:
     with pytest.raises(UsageError, match="--gain belongs to --method mtf, not to area"):
         degradation_named("area", 0.3)

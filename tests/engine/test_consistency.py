@@ -53,7 +53,7 @@ def test_trimmed_context_changes_nothing(scale: int) -> None:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     scale=st.sampled_from(SCALES),
     size=st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 6)),
@@ -69,7 +69,7 @@ def test_block_means_equal_the_observed_pixels(
     assert held == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     scale=st.sampled_from(SCALES),
     seed=st.integers(0, 99),

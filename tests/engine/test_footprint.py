@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from hsisr.engine.memory import tile_bytes, tiles_that_pay
-from hsisr.models.registry import ARCHITECTURES, build, descriptor_for
+from hsisr.models.registry import build, descriptor_for
 
 
 class KeepsAll(nn.Module):
@@ -31,8 +31,8 @@ def test_what_is_alive_at_once_counts_and_what_is_let_go_does_not() -> None:
     assert tile_bytes(KeepsAll(), 3, 10) == 11 * one  # the five, their stack and its sum
 
 
-@pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
-def test_every_network_can_be_asked_and_larger_tiles_take_more(arch: str) -> None:
+@pytest.mark.parametrize("arch", ["dacn", "dacn-any", "mcnet"])
+def test_networks_can_be_asked_and_larger_tiles_take_more(arch: str) -> None:
     network = build(descriptor_for(arch, 2))
     small, large = (tile_bytes(network, 32, side) for side in (32, 64))
     assert small > 32 * 64 * 64 * 4

@@ -118,7 +118,7 @@ def network_plan(
 sizes = st.tuples(st.integers(1, 9), st.integers(1, 40), st.integers(1, 40))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     size=sizes,
     scale=st.sampled_from([2, 4, 8]),
@@ -148,7 +148,7 @@ def test_interpolation_in_strips_and_panels_equals_that_of_the_whole(
     np.testing.assert_allclose(got, whole.numpy(), rtol=1e-6, atol=1e-3)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     size=sizes,
     scale=st.sampled_from([2, 4]),

@@ -1,7 +1,5 @@
 """Scenes made to do harm: sizes that no memory holds, links out of the file, objects to run."""
 
-import os
-import pickle
 import struct
 import zlib
 from collections.abc import Callable
@@ -260,16 +258,6 @@ def test_cells_cannot_reach_outside_or_go_in_circles(tmp_path: Path) -> None:
         open_scene(path)
 
 
-class Trap:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, (str(self.path),)
-
-
 @pytest.mark.parametrize("name", ["scene.tif", "scene.dat", "scene"])
 def test_a_list_of_other_files_under_an_images_name_is_refused(name: str, tmp_path: Path) -> None:
     write_geotiff(tmp_path / "secret.tif", CUBE)
@@ -284,15 +272,3 @@ def test_a_list_of_other_files_under_an_images_name_is_refused(name: str, tmp_pa
     vrt.rename(tmp_path / name)
     with pytest.raises(InputDataError, match="found a text of XML, expected an image"):
         open_scene(tmp_path / name)
-
-
-def test_no_object_in_an_array_is_built(tmp_path: Path) -> None:
-    trap = tmp_path / "sprung"
-    array = np.array([[[Trap(trap)]]], object)
-    np.save(tmp_path / "a.npy", array, allow_pickle=True)
-    (tmp_path / "b.npy").write_bytes(pickle.dumps(array))
-    (tmp_path / "c.mat").write_bytes(pickle.dumps(array))
-    for name in ("a.npy", "b.npy", "c.mat"):
-        with pytest.raises(InputDataError, match=name):
-            open_scene(tmp_path / name)
-    assert not trap.exists()

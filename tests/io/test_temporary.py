@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hsisr.errors import OutputExistsError, ResourceError
-from hsisr.io.atomic import TemporaryPlace, recover, require_room, resource_errors
+from hsisr.io.atomic import TemporaryPlace, recover, require_room
 
 
 def grown_in(place: TemporaryPlace, name: str = "new", text: str = "new") -> Path:
@@ -48,33 +48,6 @@ def test_a_file_system_without_hard_links_will_do(
     with pytest.raises(OutputExistsError, match="appeared while it was being made"):
         late.commit([(grown_in(late), tmp_path / "c")])
     assert (tmp_path / "c").read_text() == "precious"
-
-
-def test_if_the_second_file_cannot_be_placed_the_first_goes_again(tmp_path: Path) -> None:
-    place = TemporaryPlace(tmp_path / "a", overwrite=False)
-    (tmp_path / "a").write_text("precious")
-    with pytest.raises(OutputExistsError, match="appeared"):
-        place.commit([(grown_in(place, "1"), tmp_path / "b"), (grown_in(place), tmp_path / "a")])
-    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a", "precious")]
-
-
-@pytest.mark.parametrize(
-    ("number", "words"),
-    [
-        (errno.EACCES, "no permission to write there; choose another folder"),
-        (errno.EROFS, "the file system is read-only; choose another folder"),
-        (errno.ENOSPC, "no space left on the device; free some"),
-        (errno.EDQUOT, "the disk quota is used up; free some"),
-        (errno.ENAMETOOLONG, "the name is too long; choose a shorter one"),
-        (errno.EIO, "Input/output error"),
-    ],
-)
-def test_what_the_system_refuses_is_said_in_one_line(number: int, words: str) -> None:
-    with (
-        pytest.raises(ResourceError, match=rf"^cannot write x\.tif: {words}[^\n]*$"),
-        resource_errors(Path("x.tif")),
-    ):
-        raise OSError(number, os.strerror(number))
 
 
 def test_more_than_is_free_is_refused_with_both_numbers(tmp_path: Path) -> None:
@@ -117,14 +90,6 @@ def test_after_a_kill_the_old_pair_or_the_new_one_is_there(
     assert target.read_text() == header
     assert target.with_suffix(".img").read_text() == data
     assert {p.name for p in tmp_path.iterdir()} == {other.folder.name, "a.hdr", "a.img"}
-
-
-def test_after_a_kill_a_half_placed_new_pair_is_gone(tmp_path: Path) -> None:
-    place = TemporaryPlace(tmp_path / "a.hdr", overwrite=False)
-    os.link(grown_in(place, "data"), tmp_path / "a.img")
-    (tmp_path / "mine.img").write_text("mine")
-    recover(tmp_path / "a.hdr")
-    assert [p.name for p in tmp_path.iterdir()] == ["mine.img"]
 
 
 class Interrupting:

@@ -164,23 +164,6 @@ def test_bfloat16_and_the_papers_settings_train_too(tmp_path: Path) -> None:
     assert train(plan(tmp_path / "state", own)).ending == "finished"
 
 
-def test_weights_of_milestones_are_those_of_a_run_that_ends_there(tmp_path: Path) -> None:
-    constant = recipe(schedule="constant", warmup_steps=0, validate_every=100)
-    kept: dict[float, dict[str, torch.Tensor]] = {}
-
-    def keep(share: float, tensors: dict[str, torch.Tensor]) -> None:
-        kept[share] = {name: tensor.clone() for name, tensor in tensors.items()}
-
-    own = replace(
-        plan(tmp_path / "whole", constant), judges=(), milestones=(1 / 12, 0.5), keep=keep
-    )
-    train(own)
-    assert list(kept) == [1 / 12, 0.5]
-    half = replace(plan(tmp_path / "half", constant), judges=(), total_steps=6)
-    ended = train(half).weights
-    assert all(torch.equal(kept[0.5][name], ended[name]) for name in ended)
-
-
 def test_a_state_of_before_a_recipe_had_a_key_is_continued(tmp_path: Path) -> None:
     whole = json.loads(json.dumps(recipe().as_dict()))
     older = {key: value for key, value in whole.items() if key not in ("loss_unit", "penalised")}

@@ -86,29 +86,6 @@ def test_released_again_only_the_tile_and_the_scores_change(
     assert again.count("## ") == card.count("## ")
 
 
-def test_weights_cut_down_are_released_with_a_note(
-    script: dict[str, Any], folder: Path, tmp_path: Path
-) -> None:
-    run = train(options(write_tif(tmp_path / "cave-small.tif", smooth(36, 48, 40))))
-    more = [
-        "--weights",
-        str(folder),
-        "--judge",
-        str(write_tif(tmp_path / "cave-j.tif", smooth(8, 24, 24))),
-    ]
-    script["main"]([str(run.out), "--default", *more])
-    cut = tmp_path / "cut.safetensors"
-    words = [str(folder / "dacn-any-x2.safetensors"), "--basis", "5", "-o", str(cut)]
-    assert runpy.run_path(str(RELEASING / "leaner.py"))["main"](words) == 0
-    again = ["--again", "dacn-any-x2", "--file", str(cut), "--note", "cut to five patterns"]
-    assert script["main"]([*again, *more]) == 0
-    entry = default_for(2, folder)
-    assert entry is not None
-    assert load_weights(entry).descriptor.hparams["basis"] == 5
-    made = entry.card.read_text().split("## How it was made\n\n")[1].split("\n\n## ")[0]
-    assert made.splitlines()[-1] == "- cut to five patterns"
-
-
 @pytest.mark.parametrize("scale", [2, 4, 8])
 @torch.no_grad()
 def test_all_patterns_give_what_was_trained_and_blocks_can_be_left_out(
