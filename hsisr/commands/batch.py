@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hsisr.commands.archive import Failure, Selection, Work
 from hsisr.commands.completion import judge, output_files, source_states, told_of_source
@@ -57,6 +57,13 @@ class Skipped:
 
 
 Outcome = Done | Skipped | Failure
+
+_COMPANIONS: Final = {
+    "quicklook": ".png",
+    "report": ".html",
+    "uncertainty": "_uncertainty.tif",
+}
+"""Options that name a file beside each output, and how its name ends where they name a folder."""
 
 
 def upscale_all(
@@ -206,7 +213,7 @@ class _Run:
         Raises:
             OutputExistsError: What is there is not its finished output, and is kept.
         """
-        options = self._with_own_pictures(work.output)
+        options = self._with_own_companions(work.output)
         if work.item is not None:
             fields = work.item.item.assets[work.item.key].extra_fields
             said = bands_of(fields, work.item.item.properties)
@@ -252,14 +259,14 @@ class _Run:
             )
         return options
 
-    def _with_own_pictures(self, output: Path) -> UpscaleOptions:
-        """The options with quicklook and report of one scene, in folders named for several."""
+    def _with_own_companions(self, output: Path) -> UpscaleOptions:
+        """The options with the companions of one scene, in folders named for several."""
         changes: dict[str, Any] = {}
-        for name, suffix in (("quicklook", ".png"), ("report", ".html")):
+        for name, suffix in _COMPANIONS.items():
             folder = getattr(self.options, name)
             if folder is None or not (self.selection.total > 1 or folder.is_dir()):
                 continue
-            if folder.suffix.lower() == suffix:
+            if folder.suffix.lower() == suffix[suffix.index(".") :]:
                 raise UsageError(f"--{name} {folder} is one file; several scenes need a folder")
             make_folder(folder)
             changes[name] = folder / f"{output.stem}{suffix}"
@@ -270,7 +277,7 @@ def _remember(begun: _Begun, result: UpscaleResult) -> None:
     """Write the record of an output; without one it is still known by its tags, so go on."""
     from hsisr import __version__
 
-    work, options = begun.work, begun.options
+    work, options = begun.work, replace(begun.options, band_groups=result.band_groups)
     files = output_files(work, options)
     try:
         record = Record(

@@ -9,12 +9,13 @@ for finished, nor for half.
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 from hsisr.commands.archive import Work, item_path
+from hsisr.engine.mixing import PSEUDO_BANDS
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.session import Model
 from hsisr.errors import HsisrError
@@ -64,9 +65,10 @@ def judge(work: Work, options: UpscaleOptions, model: Model) -> Verdict:
 
 
 def output_files(work: Work, options: UpscaleOptions) -> tuple[Path, ...]:
-    """The files that an output consists of: one, or an ENVI pair; and its STAC Item."""
+    """One, or an ENVI pair; and what is wanted beside them: standard errors, a STAC Item."""
     is_pair = guess_format(work.output, options.format) == "ENVI"
     files = envi_pair(work.output) if is_pair else (work.output,)
+    files = files if options.uncertainty is None else (*files, options.uncertainty)
     return (*files, item_path(work.output)) if work.item is not None else files
 
 
@@ -89,13 +91,13 @@ def _by_what_is_there(work: Work, options: UpscaleOptions, model: Model) -> Verd
     is_item_alone = {state.name for state in found} == {item_path(work.output).name}
     if not found or (is_item_alone and record is None):
         return Verdict("absent")
-    wanted = output_spec_of(options, work.output, model.name, model.sha256)
+    wanted = output_spec_of(model.settled(options), work.output, model.name, model.sha256)
     if record is None:
         return _by_tags(work, options, wanted)
     names = {path.name for path in files}
     remembered = {state.name: state for state in record.output if state.name in names}
     if set(found) == set(remembered.values()):
-        return _by_record(work, wanted, record)
+        return _by_record(work, options, wanted, record)
     if _is_half(work.output, record, remembered, found):
         there, whole = (sum(s.bytes for s in some) for some in (found, remembered.values()))
         return Verdict("half", f"is broken off, {there} of {whole} bytes are there")
@@ -105,19 +107,33 @@ def _by_what_is_there(work: Work, options: UpscaleOptions, model: Model) -> Verd
     return Verdict("other", "has changed since it was made")
 
 
-def _by_record(work: Work, wanted: OutputSpec, record: Record) -> Verdict:
+def _by_record(work: Work, options: UpscaleOptions, wanted: OutputSpec, record: Record) -> Verdict:
     then = record.remote_source
     changed = bool(then) and has_changed(then, told_of_source(work))
     if changed or set(source_states(work)) != set(record.source):
         return Verdict("other", "was made from another input, or the input has changed")
-    difference = wanted.difference(record.making)
+    difference = _difference(work, options, wanted, record.making)
     if difference is not None:
         return Verdict("other", f"was made {difference}")
-    return _item_judged(work, "recorded as complete")
+    return _companions_judged(work, options, "recorded as complete")
 
 
-def _item_judged(work: Work, reason: str) -> Verdict:
-    """Finished, unless an item is wanted that there never was."""
+def _difference(
+    work: Work, options: UpscaleOptions, wanted: OutputSpec, made: OutputSpec
+) -> str | None:
+    """As `OutputSpec.difference`; scenes of few bands have no pseudo-bands in any version."""
+    before_pseudo_bands = made.weights_sha256 is not None and "band_groups" not in made.options
+    if before_pseudo_bands and options.band_groups is None:
+        with closing(open_with(work.scene, options)) as scene:
+            if scene.metadata.bands <= PSEUDO_BANDS[0]:
+                wanted = replace(wanted, options={**wanted.options, "band_groups": "all"})
+    return wanted.difference(made)
+
+
+def _companions_judged(work: Work, options: UpscaleOptions, reason: str) -> Verdict:
+    """Finished, unless an item or standard errors are wanted that there never were."""
+    if options.uncertainty is not None and not options.uncertainty.exists():
+        return Verdict("half", f"has no {options.uncertainty.name} beside it")
     path = item_path(work.output)
     if work.item is None or path.exists():
         return Verdict("finished", reason)
@@ -153,12 +169,12 @@ def _by_tags(work: Work, options: UpscaleOptions, wanted: OutputSpec) -> Verdict
     made = _making_in(tags, work.output)
     if made is None:
         return Verdict("other", "was not made by hsisr upscale")
-    difference = wanted.difference(made)
+    difference = _difference(work, options, wanted, made)
     if difference is not None:
         return Verdict("other", f"was made {difference}")
     if not _same_input(work, options, tags):
         return Verdict("other", "was made from another input, or the input has changed")
-    return _item_judged(work, "complete by its own tags")
+    return _companions_judged(work, options, "complete by its own tags")
 
 
 def _tags_if_whole(output: Path) -> dict[str, str] | None:

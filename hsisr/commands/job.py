@@ -17,7 +17,7 @@ from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Layout, Plan
 from hsisr.engine.session import Session
 from hsisr.engine.statistics import BandStatistics, Reading, scene_statistics
-from hsisr.errors import InputDataError, warn_of_scene
+from hsisr.errors import InputDataError, UsageError, warn_of_scene
 from hsisr.io.base import Scene, TargetOptions
 from hsisr.io.formats import output_format
 from hsisr.io.geotiff.crs import pixel_size_m
@@ -56,6 +56,8 @@ class UpscaleResult:
     """Estimate for the whole process."""
     pseudo_bands: int | None = None
     """Means of neighbouring bands that the network sees; None: it sees the bands themselves."""
+    band_groups: str | None = None
+    """What the network is to see, as `UpscaleOptions.band_groups`; None: there is no network."""
     moved_values: int = 0
     """Valid numbers that did not fit the data type, or met nodata, and were moved."""
     seconds: float = 0.0
@@ -147,7 +149,7 @@ class Job:
             source=scene.path.name,
             model=session.model.name,
             weights_sha256=session.model.sha256,
-            options=options,
+            options=session.model.settled(options),
         )
         metadata = replace(with_provenance(kept.finer(options.scale), tags), stored=stored)
         target = replace(target, masked=masked)
@@ -206,6 +208,7 @@ class Job:
             tiles=self.plan.tiles,
             groups=len(self.plan.groups),
             pseudo_bands=None if self.plan.mixing is None else self.plan.mixing.count,
+            band_groups=self.session.model.settled(self.options).band_groups,
             output_bytes=bands * rows * cols * self.metadata.stored.dtype.itemsize,
             peak_memory_bytes=self.plan.peak_bytes,
         )
@@ -219,12 +222,18 @@ def measure_if_needed(
     Raises:
         InputDataError: The scene, or the one that statistics are to be taken from, cannot be read,
             or the two have other bands.
+        UsageError: Statistics are to be taken from another scene, and no network needs any.
     """
+    if session.model.weights is None and options.statistics_from is not None:
+        raise UsageError(
+            f"--statistics-from normalises what a network sees, and {session.model.name} is none; "
+            "leave it out or name weights with --model"
+        )
     if session.model.weights is None and options.bad_bands != "drop":
         return None
     scene = scene.whole
     used = _unmarked(scene, options) if session.model.takes_pseudo_bands(options) else None
-    if session.model.weights is None or options.statistics_from is None:
+    if options.statistics_from is None:
         found = measure_scene(scene, used, reading)
     else:
         found = _measured_elsewhere(scene, options.statistics_from, options, used)

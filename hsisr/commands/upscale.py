@@ -14,9 +14,11 @@ from hsisr.commands.agreement import sampled_agreement
 from hsisr.commands.archive import Work
 from hsisr.commands.completion import judge, output_files
 from hsisr.commands.job import Job, UpscaleResult, measure_if_needed
+from hsisr.commands.standard_errors import check_uncertainty, writing_errors
 from hsisr.commands.storage import refuse_same_file
 from hsisr.engine.device import torch_threads
 from hsisr.engine.memory import peak_memory_bytes
+from hsisr.engine.mixing import PSEUDO_BANDS
 from hsisr.engine.options import AFFECTS_BITS, UpscaleOptions
 from hsisr.engine.session import Session
 from hsisr.engine.stitch import Stitched, stitch
@@ -75,6 +77,7 @@ def upscale(
     session = session or Session(options or UpscaleOptions())
     options = session.options_of(options or session.options)
     target = _checked_target(source, output, options, dry=False)
+    check_uncertainty(output, options, session.model)
     with (
         torch_threads(session.threads) as count,
         closing(_opened(source, options)) as scene,
@@ -135,6 +138,7 @@ def plan_upscale(
     session = session or Session(options or UpscaleOptions())
     options = session.options_of(options or session.options)
     target = _checked_target(source, output, options, dry=True)
+    check_uncertainty(output, options, session.model)
     with torch_threads(session.threads), closing(_opened(source, options)) as scene:
         job = Job.prepare(scene, output, options, target, session, session.room)
         return job.result(written=False)
@@ -202,8 +206,10 @@ def _unfinished(
     progress: Progress | None,
 ) -> AbstractContextManager[RunLock]:
     """The run as it stands: begun now, or by an earlier one that was broken off."""
+    few = scene.metadata.bands <= PSEUDO_BANDS[0]
+    settled = replace(options, band_groups="all") if few else session.model.settled(options)
     settings = {
-        **{name: getattr(options, name) for name in sorted(AFFECTS_BITS - {"ortho"})},
+        **{name: getattr(settled, name) for name in sorted(AFFECTS_BITS - {"ortho"})},
         **({"ortho": True} if options.ortho else {}),  # runs of earlier versions did not know it
         "creation_options": dict(options.creation_options),
         "device": session.device.type,
@@ -234,7 +240,8 @@ def _run(
         if progress is not None:
             progress(done, job.plan.tiles)
 
-    with writing_async(create_writer(job.output, job.metadata, job.target)) as writer:
+    grows = create_writer(job.output, job.metadata, job.target)
+    with writing_async(grows) as writer, writing_errors(job, grows) as errors:
         if job.options.scheduler is not None:
             from hsisr.commands.cluster.strips import compute_strips
 
@@ -249,6 +256,7 @@ def _run(
             masked=job.target.masked,
             advance=advance,
             journal=_journal(job, run),
+            **({} if errors is None else {"errors": errors}),
         )
         if run.is_outdated():
             raise InputDataError(

@@ -14,6 +14,7 @@ from hsisr.engine.memory import page_buffer, page_tensor
 from hsisr.engine.mixing import Mixing
 from hsisr.engine.observed import Observed
 from hsisr.engine.plan import BANDS_FINISHED_AT_ONCE, Panel, Plan, Segment, base_of
+from hsisr.engine.uncertainty import StandardErrors
 from hsisr.engine.upscaler import NetworkUpscaler
 from hsisr.errors import HsisrError, InputDataError, WeightsError
 from hsisr.io.base import Scene, SceneWriter
@@ -40,6 +41,7 @@ class PanelFinisher:
         consistent: Make block means equal the observed pixels.
         masked: Hand the pixel mask to the writer.
         overflown: The error to raise where numbers of these bands are not finite.
+        errors: Takes the standard errors of finished numbers; None: none are wanted.
     """
 
     def __init__(
@@ -51,10 +53,14 @@ class PanelFinisher:
         consistent: bool,
         masked: bool,
         overflown: Callable[[tuple[int, ...], Observed], HsisrError],
+        errors: StandardErrors | None = None,
     ) -> None:
         self.moved = 0
         self.seen = False
-        self._blocks = BlockWriter(writer, panel.start * plan.scale, panel.size * plan.scale)
+        place = panel.start * plan.scale, panel.size * plan.scale
+        self._blocks = BlockWriter(writer, *place)
+        self._errors = errors
+        self._error_blocks = None if errors is None else BlockWriter(errors.writer, *place)
         self._stored: StoredNumbers = writer.metadata.stored
         self._limits = storable_range(self._stored)
         self._plan, self._panel = plan, panel
@@ -72,7 +78,7 @@ class PanelFinisher:
         moved = self.moved
         try:
             yield
-            self._blocks.flush(after * self._plan.scale)
+            self._flush(after)
             if recording is not None:
                 recording.commit(self.moved - moved)
         finally:
@@ -80,12 +86,27 @@ class PanelFinisher:
             if recording is not None:
                 recording.discard()
 
-    def replay(self, pieces: Iterable[Piece], after: int) -> None:
-        """Hand on a strip that was finished before."""
+    def replay(self, pieces: Iterable[Piece], after: int, observed: Observed | None) -> None:
+        """Hand on a strip that was finished before; standard errors need what was observed."""
         self.seen = True
         for piece in pieces:
-            self._blocks.put(piece.numbers, band=piece.band, row=piece.row, mask=piece.mask)
+            self._put(piece, observed)
+        self._flush(after)
+
+    def _put(self, piece: Piece, observed: Observed | None) -> None:
+        self._blocks.put(piece.numbers, band=piece.band, row=piece.row, mask=piece.mask)
+        if self._errors is not None and self._error_blocks is not None and observed is not None:
+            scale = self._plan.scale
+            rows = piece.numbers.shape[1] // scale
+            window = Window(piece.row // scale, self._panel.start, rows, self._panel.size)
+            bands = range(piece.band, piece.band + len(piece.numbers))
+            found = self._errors.of(piece.numbers, bands, window, observed)
+            self._error_blocks.put(found, band=piece.band, row=piece.row)
+
+    def _flush(self, after: int) -> None:
         self._blocks.flush(after * self._plan.scale)
+        if self._error_blocks is not None:
+            self._error_blocks.flush(after * self._plan.scale)
 
     def forget(self) -> None:
         """Drop what reaches below the last row of tiles."""
@@ -186,10 +207,10 @@ class PanelFinisher:
             raise self._overflown(bands, observed) from error
         self.moved += quantised.moved
         mask = np.asarray(fine_valid.any(axis=0)) if self._masked and bands[0] == 0 else None
-        row = lr.row * self._plan.scale
+        piece = Piece(quantised.numbers, bands[0], lr.row * self._plan.scale, mask)
         if self._recording is not None:
-            self._recording.put(Piece(quantised.numbers, bands[0], row, mask))
-        self._blocks.put(quantised.numbers, band=bands[0], row=row, mask=mask)
+            self._recording.put(piece)
+        self._put(piece, observed)
 
     def _agreed(
         self,

@@ -357,6 +357,16 @@ class UpscaleOptions:
             in_tags=False,
         ),
     ] = None
+    uncertainty: Annotated[
+        Path | None,
+        Option(
+            "GeoTIFF with a standard error for every value, in the output's folder (for several "
+            "scenes that folder: NAME_uncertainty.tif).",
+            metavar="FILE.tif",
+            panel=OUTPUT,
+            in_tags=False,
+        ),
+    ] = None
     bad_bands: Annotated[
         str,
         Option(
@@ -476,5 +486,5 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     name: dict(value) if isinstance(value, Mapping) else value
     for name in sorted(AFFECTS_BITS)
     for value in [getattr(UpscaleOptions(), name)]
-}
+} | {"band_groups": "all"}
 """Of those, as JSON has them: what a run of an earlier version, without the option, had."""

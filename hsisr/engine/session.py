@@ -56,6 +56,16 @@ class Model:
         by_band = self.weights.descriptor.normalisation == "band"
         return by_band and isinstance(self.weights.network, AddsDetail)
 
+    def settled(self, options: UpscaleOptions) -> UpscaleOptions:
+        """Options that say what the network sees, where the model decides that, for records.
+
+        What earlier versions wrote without saying it was made of all bands.
+        """
+        if self.weights is None:
+            return options
+        groups = "pseudo" if self.takes_pseudo_bands(options) else "all"
+        return replace(options, band_groups=groups)
+
 
 def model_named(options: UpscaleOptions) -> Model:
     """The model that options name, its weights read.

@@ -18,6 +18,7 @@ from hsisr.engine.memory import HeapTrimmer, page_tensor
 from hsisr.engine.observed import Observed, fill_rounds, observe
 from hsisr.engine.odd_numbers import OddNumbers
 from hsisr.engine.plan import BANDS_FINISHED_AT_ONCE, BandGroup, Panel, Plan, Segment
+from hsisr.engine.uncertainty import StandardErrors
 from hsisr.io.base import Scene, SceneWriter
 from hsisr.io.views import RowCache
 from hsisr.models.interpolation import Trim
@@ -46,6 +47,7 @@ def stitch(
     advance: Callable[[int], None],
     journal: Journal | None = None,
     only: Collection[tuple[int, int]] | None = None,
+    errors: StandardErrors | None = None,
 ) -> Stitched:
     """Upscale `bands` of a scene into a writer, as planned.
 
@@ -60,6 +62,7 @@ def stitch(
         journal: Strips that are there are taken from it, the others are kept in it.
         only: Strips, (number of the panel, number of the row of tiles), that are wanted; the
             writer gets nothing of the others. None: all.
+        errors: Takes the standard errors of all that the writer gets; None: none are wanted.
 
     Raises:
         InputDataError: The scene cannot be read, or holds numbers that are too large.
@@ -78,7 +81,13 @@ def stitch(
     ):
         for place, panel in enumerate(plan.panels):
             finisher = PanelFinisher(
-                writer, plan, panel, consistent=consistent, masked=masked, overflown=overflown
+                writer,
+                plan,
+                panel,
+                consistent=consistent,
+                masked=masked,
+                overflown=overflown,
+                errors=errors,
             )
             own = range(panel.start, panel.start + panel.size)
             look = functools.partial(odd.look, cols=own)
@@ -91,7 +100,9 @@ def stitch(
                     column.skip()
                 elif journal is not None and journal.has(place, number, extent):
                     column.skip()
-                    finisher.replay(journal.pieces(place, number), plan.end_of(number))
+                    seen_there = None if errors is None else reading.of(number)
+                    pieces = journal.pieces(place, number)
+                    finisher.replay(pieces, plan.end_of(number), seen_there)
                     finisher.moved += journal.moved(place, number)
                 else:
                     column.warm_up(number)

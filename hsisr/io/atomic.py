@@ -5,6 +5,7 @@ system, so that a rename is one step.
 """
 
 import errno
+import glob
 import hashlib
 import os
 import re
@@ -186,6 +187,7 @@ class TemporaryPlace:
         self.target = target
         self._overwrite, self._replaceable = overwrite, replaceable
         self._sidecars, self._in_place = tuple(sidecars), False
+        self._companions: list[Path] = []
         refuse_existing((target,), overwrite=overwrite, replaceable=replaceable)
         if self._leftovers() and not overwrite:
             raise OutputExistsError(
@@ -200,6 +202,26 @@ class TemporaryPlace:
         """Where a file of this name may grow."""
         return self.folder / name
 
+    def companion(self, target: Path) -> Path:
+        """Where a file may grow that appears together with the target, in the same folder.
+
+        Raises:
+            OutputExistsError: It is there, and `overwrite` is off.
+        """
+        refuse_existing((target,), overwrite=self._overwrite)
+        self._companions.append(target)
+        return self.file(target.name)
+
+    def _with_companions(self, files: Sequence[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
+        """Companions, with what readers would take for a part of them, before the files."""
+        own = {grown for grown, _ in files}
+        return [
+            (path, one.with_name(path.name))
+            for one in self._companions
+            for path in sorted(self.folder.glob(f"{glob.escape(one.name)}*"), reverse=True)
+            if path not in own
+        ] + list(files)
+
     def commit(self, files: Sequence[tuple[Path, Path]]) -> None:
         """Move grown files to their targets, in order, or leave everything as it was.
 
@@ -211,6 +233,7 @@ class TemporaryPlace:
             OutputExistsError: A target appeared in the meantime, and `overwrite` is off.
             ResourceError: The system refuses; what was there before is there still.
         """
+        files = self._with_companions(files)
         try:
             with resource_errors(self.target):
                 for grown, _ in files:

@@ -15,7 +15,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.errors import InputDataError
+from hsisr.errors import InputDataError, UsageError
+from hsisr.io.atomic import TemporaryPlace
 from hsisr.scene.cube import Cube
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling.windows import Window
@@ -202,6 +203,18 @@ class SceneWriter(ABC):
         Raises:
             ResourceError: The target cannot take it (no space, no permission, ...).
         """
+
+    def companion(self, target: Path) -> Path:
+        """Where a single file may grow that appears together with this one, in the same folder.
+
+        Raises:
+            UsageError: This output does not grow in a folder beside its target.
+            OutputExistsError: The file is there, and is not to be replaced.
+        """
+        place: TemporaryPlace | None = getattr(self, "_place", None)
+        if place is None:
+            raise UsageError(f"{self.path}: no other file can appear together with this output")
+        return place.companion(target)
 
     @abstractmethod
     def commit(self) -> Path:

@@ -303,11 +303,12 @@ def _require_same(then: Mapping[str, Any], now: Mapping[str, Any], output: Path)
 
 def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Names of settings that are not the same; what an earlier version had not was its default."""
-    return [
-        name
-        for name in sorted({*old, *new})
-        if old.get(name, DEFAULTS.get(name)) != new.get(name, DEFAULTS.get(name))
-    ]
+
+    def had(settings: Mapping[str, Any], name: str) -> Any:
+        value = settings.get(name)
+        return DEFAULTS.get(name) if value is None else value
+
+    return [name for name in sorted({*old, *new}) if had(old, name) != had(new, name)]
 
 
 def _keep_or_remove(run: RunLock, output: Path) -> None:

@@ -190,6 +190,18 @@ def test_two_workers_make_what_one_process_makes(
     assert len(set(done)) >= 6
 
 
+def test_pseudo_bands_have_the_same_bits_on_workers(
+    cluster: Cluster, options: UpscaleOptions, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(4)
+    spectra, ground = rng.random((40, 3)), rng.random((3, 60 * 14))
+    source = write_geotiff(tmp_path / "a.tif", (spectra @ ground).reshape(40, 60, 14).astype("f4"))
+    one, two = tmp_path / "one.tif", tmp_path / "two.tif"
+    assert upscale(source, one, options).pseudo_bands == 32
+    assert upscale(source, two, on(cluster.address, options)).pseudo_bands == 32
+    assert contents(one) == contents(two)
+
+
 def test_a_worker_killed_in_the_middle_changes_nothing(
     cluster: Cluster,
     scene: Path,

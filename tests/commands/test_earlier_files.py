@@ -11,13 +11,16 @@ import numpy as np
 import pytest
 import rasterio
 
-from hsisr.commands.archive import Wanted, select
-from hsisr.commands.batch import Skipped, upscale_all
+from hsisr.commands.archive import Wanted, Work, select
+from hsisr.commands.batch import Done, Skipped, upscale_all
+from hsisr.commands.completion import judge
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.session import model_named
 from hsisr.errors import UsageError
 from hsisr.resume.record import read_record
 from hsisr.training.state import load_state
+from tests.scenes import TRANSFORM, UTM, write_geotiff
 
 SAMPLES = Path(__file__).parent / "c1336df"
 TINY = UpscaleOptions(scale=2, model="tiny.safetensors", threads=1, axes="rcb", device="cpu")
@@ -75,6 +78,37 @@ def test_an_output_that_it_had_finished_is_left_out(folder: Path, recorded: bool
     selection = select(Wanted(sources=[Path("scene.npy")], output=Path("out")), BICUBIC)
     (outcome,) = upscale_all(selection, BICUBIC, skip_existing=True)
     assert isinstance(outcome, Skipped), outcome
+
+
+@pytest.mark.parametrize(("bands", "state"), [(32, "finished"), (33, "other")])
+@pytest.mark.parametrize("recorded", [True, False])
+def test_its_network_saw_all_bands(
+    tmp_path: Path, bands: int, state: str, *, recorded: bool
+) -> None:
+    """It knew no pseudo-bands, which scenes of more than 32 bands have today."""
+    rng = np.random.default_rng(bands)
+    values = rng.random((bands, 26, 26), np.float32)
+    scene = write_geotiff(tmp_path / "a.tif", values, crs=UTM, transform=TRANSFORM)
+    options = UpscaleOptions(scale=2, band_groups="all")
+    wanted = Wanted(sources=[scene], output=tmp_path)
+    selection = select(wanted, options)
+    (made,) = upscale_all(selection, options)
+    assert isinstance(made, Done)
+    record = tmp_path / ".hsisr" / "a_x2.tif.json"
+    table = json.loads(record.read_text())
+    del table["making"]["options"]["band_groups"]
+    record.write_text(json.dumps(table))
+    if not recorded:
+        record.unlink()
+        with rasterio.open(tmp_path / "a_x2.tif", "r+") as dataset:
+            told = json.loads(dataset.tags()["HSISR_OPTIONS"])
+            del told["band_groups"]
+            dataset.update_tags(HSISR_OPTIONS=json.dumps(told))
+    (work,) = selection.entries
+    assert isinstance(work, Work)
+    model = model_named(options)
+    assert judge(work, replace(options, band_groups=None), model).state == state
+    assert judge(work, options, model).state == "finished"
 
 
 def test_a_training_state_is_read(folder: Path) -> None:

@@ -340,6 +340,8 @@ def test_statistics_from_another_scene(tmp_path: Path) -> None:
     other = write_geotiff(tmp_path / "few.tif", correlated(39))
     with pytest.raises(InputDataError, match="found 39 bands, expected the 40"):
         upscale(left, tmp_path / "o.tif", replace(options, statistics_from=other))
+    with pytest.raises(UsageError, match="bicubic is none"):
+        upscale(left, tmp_path / "o.tif", replace(options, model="bicubic"))
 
 
 @pytest.mark.parametrize("holes", [False, True])

@@ -78,6 +78,10 @@ class WriterWithPositions(SceneWriter):
         """See `SceneWriter.write`."""
         self._writer.write(numbers, row=row, col=col, band=band, mask=mask)
 
+    def companion(self, target: Path) -> Path:
+        """See `SceneWriter.companion`."""
+        return self._writer.companion(target)
+
     def commit(self) -> Path:
         """Write the positions, then commit the scene."""
         try:
