@@ -78,6 +78,14 @@ def evaluate(
         str,
         typer.Option("--convention", "-c", help="hsisr, dacn, dacn-whole, sspsr or mcnet."),
     ] = "hsisr",
+    uncertainty: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            parser=scene_path,
+            help="Standard errors of the estimate: how often the reference lies within them.",
+        ),
+    ] = None,
     minimum: Annotated[
         list[str] | None,
         typer.Option("--min", metavar="FIGURE=NUMBER", help="Fail below; repeatable."),
@@ -115,7 +123,10 @@ def evaluate(
                 "--method": method,
                 "--no-consistency": not consistency,
             },
-            without_wald_only={"--estimate-variable": estimate_variable},
+            without_wald_only={
+                "--estimate-variable": estimate_variable,
+                "--uncertainty": uncertainty,
+            },
             formats=(csv, json),
         )
         common: dict[str, Any] = {
@@ -144,6 +155,7 @@ def evaluate(
             more = {
                 "scale": scale,
                 "observed": lr,
+                "uncertainty": uncertainty,
                 "estimate_variable": estimate_variable,
             }
             truth = images[0] if len(images) == 2 else None

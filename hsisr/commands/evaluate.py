@@ -9,6 +9,8 @@ from typing import Any
 
 from hsisr.commands.agreement import FIGURES as LR_FIGURES
 from hsisr.commands.agreement import Agreement, measure_agreement
+from hsisr.commands.coverage import FIGURES as ERROR_FIGURES
+from hsisr.commands.coverage import Coverage, measure_coverage
 from hsisr.commands.pairing import paired_strips, require_same_grid, same_unit
 from hsisr.errors import HsisrWarning, UsageError
 from hsisr.io.base import Scene
@@ -46,6 +48,8 @@ class EvaluateOptions:
     """Ratio of the pixel sizes, for ERGAS; None: from `observed`, else ERGAS stays undefined."""
     observed: Path | None = None
     """The scene that the estimate was made from."""
+    uncertainty: Path | None = None
+    """Standard errors of the estimate, as `hsisr upscale --uncertainty` writes them."""
     minimum: tuple[str, ...] = ()
     """Limits such as `mpsnr=30`."""
     maximum: tuple[str, ...] = ()
@@ -68,7 +72,7 @@ class EvaluateOptions:
         convention_named(self.convention)
         if self.scale is not None and self.scale < 1:
             raise UsageError(f"found --scale {self.scale}, expected at least 1")
-        known = (*FIGURES, *LR_FIGURES)
+        known = (*FIGURES, *LR_FIGURES, *ERROR_FIGURES)
         limits = [parse_threshold(text, "min", known) for text in self.minimum]
         limits += [parse_threshold(text, "max", known) for text in self.maximum]
         object.__setattr__(self, "thresholds", tuple(limits))
@@ -90,6 +94,8 @@ class Report:
     agreement: Agreement | None
     """With the observed scene."""
     thresholds: tuple[Threshold, ...]
+    coverage: Coverage | None = None
+    """Of the standard errors, against the reference."""
 
     def __repr__(self) -> str:
         figures = ", ".join(f"{name} {value:.4g}" for name, value in self.values.items())
@@ -101,6 +107,7 @@ class Report:
         return {
             **(self.scores.values if self.scores else {}),
             **(self.agreement.figures if self.agreement else {}),
+            **(self.coverage.figures if self.coverage else {}),
         }
 
     @property
@@ -128,6 +135,8 @@ class Report:
             found |= scores_as_json(self.scores, per_band=per_band)
         if self.agreement:
             found["agreement"] = self.agreement.as_dict()
+        if self.coverage:
+            found["uncertainty"] = self.coverage.as_dict()
         found["thresholds"] = verdicts_as_json(self.thresholds, self.values)
         return found
 
@@ -184,6 +193,10 @@ def evaluate(
         scores = None
         if known is not None:
             scores = score_pair(known, guess, convention=options.convention, scale=scale)
+        coverage = None
+        if known is not None and options.uncertainty is not None:
+            errors = stack.enter_context(closing(open_scene(scene_path(options.uncertainty))))
+            coverage = measure_coverage(known, guess, errors)
         if options.picture is not None:
             from hsisr.view.errors import write_picture
 
@@ -206,6 +219,7 @@ def evaluate(
             scores=scores,
             agreement=agreement,
             thresholds=options.thresholds,
+            coverage=coverage,
         )
 
 
@@ -247,7 +261,10 @@ def _opened(
 
 
 def _require_something_to_judge_by(reference: Path | None, options: EvaluateOptions) -> None:
+    if options.uncertainty is not None and reference is None:
+        raise UsageError("--uncertainty needs a REFERENCE, which is not given")
     measured = {*(FIGURES if reference else ()), *(LR_FIGURES if options.observed else ())}
+    measured |= {*(ERROR_FIGURES if options.uncertainty else ())}
     if not measured:
         raise UsageError(
             "found one scene only, expected something to judge it by: "
@@ -256,6 +273,7 @@ def _require_something_to_judge_by(reference: Path | None, options: EvaluateOpti
     for limit in options.thresholds:
         if limit.figure not in measured:
             need = "--lr OBSERVED" if limit.figure in LR_FIGURES else "a REFERENCE"
+            need = "--uncertainty FILE" if limit.figure in ERROR_FIGURES else need
             raise UsageError(f"the limit {limit} needs {need}, which is not given")
 
 
