@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.commands.pairing import in_physical_unit, require_same_grid, same_unit, strip_rows
-from hsisr.commands.standard_errors import FACTORS
 from hsisr.errors import InputDataError
 from hsisr.io.base import Scene
 from hsisr.metrics.report import jsonable
 from hsisr.resume.provenance import provenance_of
 from hsisr.tiling.windows import Window
 
+FACTORS: Final = ("FACTOR_68", "FACTOR_95")
+"""Tags of standard errors: times these, half the interval that holds 68 and 95 % of the truth."""
 DEFINITIONS: Final = {
     "within_68": "share of true values within factor_68 standard errors, in %; expected 68",
     "within_95": "share of true values within factor_95 standard errors, in %; expected 95",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hsisr.commands.coverage import FACTORS
 from hsisr.commands.job import Job
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.session import Model
@@ -18,9 +19,6 @@ from hsisr.io.base import SceneWriter, TargetOptions
 from hsisr.io.paths import RemotePath
 from hsisr.io.write import create_writer
 from hsisr.resume.provenance import PREFIX
-
-FACTORS = ("FACTOR_68", "FACTOR_95")
-"""Tags: times the standard error, half the interval that holds 68 and 95 % of the true values."""
 
 
 def check_uncertainty(output: Path, options: UpscaleOptions, model: Model) -> None:

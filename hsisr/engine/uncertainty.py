@@ -4,7 +4,7 @@ The model knows what inference knows: how rough the observed band is at two dist
 pixel and over the scene (how roughness falls towards small distances tells how much of it is below
 the pixel), how much detail was added to the pixel, and what neighbouring bands do not share.
 Squares are in units of the band's mean squared gradient, so that the model holds for numbers of
-any scale. It is fitted, for each released weights, by `docs/releasing/uncertainty.py`; its
+any scale. It is fitted, for each released weights, by `docs/releasing/error_model.py`; its
 coefficients lie beside the weights.
 """
 
