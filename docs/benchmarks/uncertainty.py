@@ -29,10 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--scale", type=int, default=4)
     own = parser.parse_args(arguments)
     print("| scene | within 68 % | within 95 % | fifths | rank | score |\n" + "| --- " * 6 + "|")
+    said = set()
     for scene in own.scenes:
         name, found = covered(scene, own.model, own.scale)
+        said.add(f"{name}, factors {found.factors[0]:.3g} and {found.factors[1]:.3g}")
         print(f"| {scene.name} | {' | '.join(cells(found))} |", flush=True)
-    print(f"\n{name}, x{own.scale}; factors {found.factors[0]:.3g} and {found.factors[1]:.3g}")
+    print("", *said, sep="\n")
     return 0
 
 

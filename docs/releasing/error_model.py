@@ -224,7 +224,7 @@ def fit(samples: Sequence[Sample]) -> ErrorModel:
         scale = model.log_error(features[some])[:, None, None] + model.inside(details[some]).log()
         loss = (scale + errors[some] * (-scale).exp()).mean()
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
     model = made()

@@ -14,11 +14,12 @@ from hsisr.commands import standard_errors
 from hsisr.commands.coverage import measure_coverage
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.stitch import stitch
 from hsisr.engine.uncertainty import ErrorModel, StandardErrors, levels
 from hsisr.errors import HsisrWarning, InputDataError, ResourceError, UsageError, WeightsError
 from hsisr.io.geotiff.writer import GeoTiffWriter
 from hsisr.io.open import open_scene
-from tests.engine.test_mixing import Sharpen, correlated, mixing_of, plan_of, stitch
+from tests.engine.test_mixing import Sharpen, correlated, mixing_of, plan_of
 from tests.memory import MemoryScene, MemoryWriter
 from tests.scenes import TRANSFORM, UTM, write_geotiff
 
