@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from hsisr.commands.coverage import Coverage, measure_coverage
+from hsisr.commands.evaluate import measure_coverage
 from hsisr.commands.upscale import upscale
 from hsisr.commands.wald import WaldOptions, degraded
 from hsisr.engine.options import UpscaleOptions
 from hsisr.io.open import open_scene
+from hsisr.metrics.coverage import Coverage
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,16 +7,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hsisr.commands.agreement import FIGURES as LR_FIGURES
 from hsisr.commands.agreement import Agreement, measure_agreement
-from hsisr.commands.coverage import FIGURES as ERROR_FIGURES
-from hsisr.commands.coverage import Coverage, measure_coverage
-from hsisr.commands.pairing import paired_strips, require_same_grid, same_unit
+from hsisr.commands.pairing import (
+    in_physical_unit,
+    paired_strips,
+    require_same_grid,
+    same_unit,
+    strip_rows,
+)
 from hsisr.errors import HsisrWarning, UsageError
 from hsisr.io.base import Scene
 from hsisr.io.open import open_scene, options_of_kind
 from hsisr.io.paths import scene_path
 from hsisr.metrics.conventions import FIGURES, convention_named
+from hsisr.metrics.coverage import FACTORS, Coverage, CoverageSums
+from hsisr.metrics.coverage import FIGURES as ERROR_FIGURES
 from hsisr.metrics.report import (
     UNITS,
     Column,
@@ -245,6 +253,39 @@ def score_pair(
     for strip in paired_strips(reference, estimate):
         scoring.add(strip.reference, strip.predicted, strip.valid)
     return scoring.scores()
+
+
+def measure_coverage(reference: Scene, estimate: Scene, uncertainty: Scene) -> Coverage:
+    """Compare errors with standard errors, over values that are data in all three scenes.
+
+    Raises:
+        InputDataError: The grids differ, or the standard errors do not say their factors.
+    """
+    for scene in (estimate, uncertainty):
+        require_same_grid(reference, scene)
+    told = provenance_of(uncertainty.metadata)
+    try:
+        factors = float(told[FACTORS[0]]), float(told[FACTORS[1]])
+    except (LookupError, ValueError) as error:
+        raise InputDataError(
+            f"{uncertainty.path}: found no tags HSISR_{FACTORS[0]} and HSISR_{FACTORS[1]}, "
+            "expected a file of hsisr upscale --uncertainty"
+        ) from error
+    meta, sums = reference.metadata, CoverageSums(reference.metadata.bands, factors)
+    step = strip_rows(meta)
+    for row in range(0, meta.rows, step):
+        window = Window(row, 0, min(step, meta.rows - row), meta.cols)
+        truth, guess, errors = (s.read(window) for s in (reference, estimate, uncertainty))
+        valid = truth.valid & guess.valid & errors.valid
+        x, y = truth.values, guess.values
+        sigma = errors.values
+        if not same_unit(reference, estimate):
+            x, y, sigma = (
+                in_physical_unit(values, scene)
+                for values, scene in ((x, reference), (y, estimate), (sigma, uncertainty))
+            )
+        sums.add(np.abs(x - y), sigma, valid)
+    return sums.coverage()
 
 
 def _opened(

@@ -2,36 +2,41 @@
 
 import time
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager, closing
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from hsisr import __version__
 from hsisr.commands.agreement import sampled_agreement
 from hsisr.commands.archive import Work
 from hsisr.commands.completion import judge, output_files
 from hsisr.commands.job import Job, UpscaleResult, measure_if_needed
-from hsisr.commands.standard_errors import check_uncertainty, writing_errors
 from hsisr.commands.storage import refuse_same_file
 from hsisr.engine.device import torch_threads
 from hsisr.engine.memory import peak_memory_bytes
 from hsisr.engine.mixing import PSEUDO_BANDS
 from hsisr.engine.options import AFFECTS_BITS, UpscaleOptions
-from hsisr.engine.session import Session
+from hsisr.engine.session import Model, Session
 from hsisr.engine.stitch import Stitched, stitch
-from hsisr.errors import HsisrWarning, InputDataError, MovedValuesWarning, UsageError
+from hsisr.engine.uncertainty import ErrorModel, StandardErrors, levels, model_of
+from hsisr.errors import HsisrWarning, InputDataError, MovedValuesWarning, UsageError, WeightsError
 from hsisr.io.async_writer import writing_async
-from hsisr.io.base import Scene, TargetOptions
+from hsisr.io.atomic import refuse_existing
+from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.io.nodata import warn_of_fill
 from hsisr.io.open import open_scene, open_with
 from hsisr.io.paths import RemotePath, scene_path
 from hsisr.io.scene_files import scene_identity
 from hsisr.io.write import check_target, create_writer
+from hsisr.metrics.coverage import FACTORS
 from hsisr.resume.journal import Journal
 from hsisr.resume.lock import RunKey, RunLock, is_unfinished, locked_run, run_place
+from hsisr.resume.provenance import PREFIX
 
 __all__ = ["Progress", "UpscaleResult", "plan_upscale", "upscale"]
 
@@ -77,7 +82,7 @@ def upscale(
     session = session or Session(options or UpscaleOptions())
     options = session.options_of(options or session.options)
     target = _checked_target(source, output, options, dry=False)
-    check_uncertainty(output, options, session.model)
+    _check_uncertainty(output, options, session.model)
     with (
         torch_threads(session.threads) as count,
         closing(_opened(source, options)) as scene,
@@ -138,7 +143,7 @@ def plan_upscale(
     session = session or Session(options or UpscaleOptions())
     options = session.options_of(options or session.options)
     target = _checked_target(source, output, options, dry=True)
-    check_uncertainty(output, options, session.model)
+    _check_uncertainty(output, options, session.model)
     with torch_threads(session.threads), closing(_opened(source, options)) as scene:
         job = Job.prepare(scene, output, options, target, session, session.room)
         return job.result(written=False)
@@ -241,7 +246,7 @@ def _run(
             progress(done, job.plan.tiles)
 
     grows = create_writer(job.output, job.metadata, job.target)
-    with writing_async(grows) as writer, writing_errors(job, grows) as errors:
+    with writing_async(grows) as writer, _writing_errors(job, grows) as errors:
         if job.options.scheduler is not None:
             from hsisr.commands.cluster.strips import compute_strips
 
@@ -306,3 +311,61 @@ def _write_report(job: Job, options: UpscaleOptions) -> None:
         overwrite=options.overwrite,
     )
     view(job.scene.path, [job.output], options.report, how)
+
+
+def _check_uncertainty(output: Path, options: UpscaleOptions, model: Model) -> None:
+    """Refuse early what `_writing_errors` could not write.
+
+    Raises:
+        UsageError: The file is not a GeoTIFF in the folder of the output, or the output is remote
+            or on a map grid.
+        OutputExistsError: It exists and `overwrite` is off.
+        WeightsError: Nothing is known of the model's error.
+    """
+    path = options.uncertainty
+    if path is None:
+        return
+    if isinstance(output, RemotePath) or options.ortho:
+        where = "a remote output" if isinstance(output, RemotePath) else "--ortho"
+        raise UsageError(f"found --uncertainty with {where}; leave one of them out")
+    here = path.resolve().parent == output.resolve().parent and path.name != output.name
+    if not here or path.suffix.lower() not in (".tif", ".tiff"):
+        raise UsageError(
+            f"--uncertainty {path}: expected another .tif in {output.parent}, the folder of the "
+            "output, so that both appear together"
+        )
+    _error_model(model)
+    if not options.resume:
+        refuse_existing((path,), overwrite=options.overwrite)
+
+
+def _error_model(model: Model) -> ErrorModel:
+    found = None if model.sha256 is None else model_of(model.sha256)
+    if found is None:
+        raise WeightsError(
+            f"--uncertainty: nothing is known of the error of {model.name}; expected weights that "
+            "are released with a model of it"
+        )
+    return found
+
+
+@contextmanager
+def _writing_errors(job: Job, output: SceneWriter) -> Iterator[StandardErrors | None]:
+    """What takes the standard errors of a run; the file appears when `output` is committed."""
+    path = job.options.uncertainty
+    if path is None:
+        yield None
+        return
+    model, result = _error_model(job.session.model), job.metadata
+    level = levels(job.scene.whole).subset(job.bands)
+    stored = replace(result.stored, dtype=np.dtype(np.float32), nodata=np.nan, offsets=None)
+    tags = dict(zip(FACTORS, model.factors.tolist(), strict=True))
+    told = {
+        f"{PREFIX}STANDARD_ERROR_OF": job.output.name,
+        **{f"{PREFIX}{name}": f"{factor:.4g}" for name, factor in tags.items()},
+    }
+    metadata = replace(result, stored=stored, tags={**result.tags, **told}, geolocation=None)
+    target = TargetOptions(format="GTiff", threads=job.target.threads)
+    grown = output.companion(path)
+    with writing_async(create_writer(grown, metadata, target)) as writer:
+        yield StandardErrors(model, level, writer, whole=result.stored.dtype.kind != "f")

@@ -15,8 +15,7 @@ import torch
 from hsisr.engine.async_work import prefetch, under_way
 from hsisr.engine.finish import PanelFinisher, overflow_error, strip_extent
 from hsisr.engine.memory import HeapTrimmer, page_tensor
-from hsisr.engine.observed import Observed, fill_rounds, observe
-from hsisr.engine.odd_numbers import OddNumbers
+from hsisr.engine.observed import Observed, OddNumbers, fill_rounds, observe
 from hsisr.engine.plan import BANDS_FINISHED_AT_ONCE, BandGroup, Panel, Plan, Segment
 from hsisr.engine.uncertainty import StandardErrors
 from hsisr.io.base import Scene, SceneWriter

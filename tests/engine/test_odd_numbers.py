@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hsisr.commands.upscale import upscale
-from hsisr.engine.odd_numbers import OddNumbers
+from hsisr.engine.observed import OddNumbers
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning
 from hsisr.io.open import open_scene

@@ -10,8 +10,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from hsisr.commands import standard_errors
-from hsisr.commands.coverage import measure_coverage
+from hsisr.commands.evaluate import measure_coverage
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.stitch import stitch
@@ -50,7 +49,7 @@ def model(scale: int) -> ErrorModel:
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     """All weights have that model."""
-    monkeypatch.setattr(standard_errors, "model_of", lambda _: model(2))
+    monkeypatch.setattr("hsisr.commands.upscale.model_of", lambda _: model(2))
 
 
 def errors_of(values: npt.NDArray[Any], **how: Any) -> npt.NDArray[Any]:
@@ -168,7 +167,7 @@ def test_what_cannot_be_written_is_refused_at_once(
     options = UpscaleOptions(scale=2, model="bicubic", uncertainty=tmp_path / "e.tif")
     with pytest.raises(WeightsError, match="nothing is known of the error of bicubic"):
         upscale(source, tmp_path / "o.tif", options)
-    monkeypatch.setattr(standard_errors, "model_of", lambda _: model(2))
+    monkeypatch.setattr("hsisr.commands.upscale.model_of", lambda _: model(2))
     for path in (tmp_path / "o.tif", tmp_path / "e.hdr", tmp_path.parent / "e.tif"):
         with pytest.raises(UsageError, match=r"expected another \.tif"):
             upscale(source, tmp_path / "o.tif", replace(options, uncertainty=path))

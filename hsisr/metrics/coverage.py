@@ -7,12 +7,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.commands.pairing import in_physical_unit, require_same_grid, same_unit, strip_rows
 from hsisr.errors import InputDataError
-from hsisr.io.base import Scene
 from hsisr.metrics.report import jsonable
-from hsisr.resume.provenance import provenance_of
-from hsisr.tiling.windows import Window
 
 FACTORS: Final = ("FACTOR_68", "FACTOR_95")
 """Tags of standard errors: times these, half the interval that holds 68 and 95 % of the truth."""
@@ -55,40 +51,7 @@ class Coverage:
         }
 
 
-def measure_coverage(reference: Scene, estimate: Scene, uncertainty: Scene) -> Coverage:
-    """Compare errors with standard errors, over values that are data in all three scenes.
-
-    Raises:
-        InputDataError: The grids differ, or the standard errors do not say their factors.
-    """
-    for scene in (estimate, uncertainty):
-        require_same_grid(reference, scene)
-    told = provenance_of(uncertainty.metadata)
-    try:
-        factors = float(told[FACTORS[0]]), float(told[FACTORS[1]])
-    except (LookupError, ValueError) as error:
-        raise InputDataError(
-            f"{uncertainty.path}: found no tags HSISR_{FACTORS[0]} and HSISR_{FACTORS[1]}, "
-            "expected a file of hsisr upscale --uncertainty"
-        ) from error
-    meta, sums = reference.metadata, _Sums(reference.metadata.bands, factors)
-    step = strip_rows(meta)
-    for row in range(0, meta.rows, step):
-        window = Window(row, 0, min(step, meta.rows - row), meta.cols)
-        truth, guess, errors = (s.read(window) for s in (reference, estimate, uncertainty))
-        valid = truth.valid & guess.valid & errors.valid
-        x, y = truth.values, guess.values
-        sigma = errors.values
-        if not same_unit(reference, estimate):
-            x, y, sigma = (
-                in_physical_unit(values, scene)
-                for values, scene in ((x, reference), (y, estimate), (sigma, uncertainty))
-            )
-        sums.add(np.abs(x - y), sigma, valid)
-    return sums.coverage()
-
-
-class _Sums:
+class CoverageSums:
     """What coverage follows from, strip by strip."""
 
     def __init__(self, bands: int, factors: tuple[float, float]) -> None:
