@@ -18,7 +18,7 @@ from hsisr.commands.pairing import (
     same_unit,
     strip_rows,
 )
-from hsisr.errors import HsisrWarning, UsageError
+from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.io.base import Scene
 from hsisr.io.open import open_scene, options_of_kind
 from hsisr.io.paths import scene_path
@@ -40,6 +40,8 @@ from hsisr.metrics.report import (
     verdicts_as_json,
 )
 from hsisr.metrics.scoring import PairStatistics, ScoreAccumulator
+from hsisr.resume.provenance import provenance_of
+from hsisr.tiling.windows import Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
