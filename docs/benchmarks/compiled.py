@@ -17,8 +17,7 @@ from torch import nn
 from torch._inductor import config
 
 from hsisr.benchmark.speed.plain import lively_dacn
-from hsisr.benchmark.speed.rates import in_precision, taking_turns
-from hsisr.benchmark.speed.tile_speed import tiles_at_once
+from hsisr.benchmark.speed.tile_speed import in_precision, taking_turns, tiles_at_once
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.registry import for_inference
 from hsisr.weights import default_for, load_weights, resolve

@@ -10,10 +10,9 @@ import rasterio
 import torch
 
 from hsisr.benchmark.speed.plain import PlainDacn, lively_dacn, upscaled_in_a_loop
-from hsisr.benchmark.speed.rates import operations_of_product
 from hsisr.benchmark.speed.run import SpeedOptions, benchmark_speed, write_smooth_scene
 from hsisr.benchmark.speed.stages import StageClock
-from hsisr.benchmark.speed.tile_speed import OURS, PLAIN
+from hsisr.benchmark.speed.tile_speed import OURS, PLAIN, operations_of_product
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
 
