@@ -58,11 +58,7 @@ class Cells:
         return facts
 
     def keep(self, cell: Cell, facts: Mapping[str, Any]) -> None:
-        """Write a finished cell, whole.
-
-        Raises:
-            ResourceError: It cannot be written.
-        """
+        """Write a finished cell, whole."""
         table = {"hsisr": __version__, "fingerprint": cell.fingerprint, "facts": facts}
         text = json.dumps(table, indent=1, allow_nan=False, default=str)
         replace_file(self.path(cell), f"{text}\n".encode())

@@ -57,11 +57,7 @@ class SceneMaps:
     """Shape (bands,); empty where unknown."""
 
     def save(self, path: Path) -> None:
-        """Write as a compressed NumPy archive, whole.
-
-        Raises:
-            ResourceError: It cannot be written.
-        """
+        """Write as a compressed NumPy archive, whole."""
         content = io.BytesIO()
         arrays: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         np.savez_compressed(content, **arrays)
@@ -83,9 +79,6 @@ def scene_maps(
         truth: The reference, opened.
         estimate: On the same grid.
         pixels: Whose spectra to keep; None: those with the best, median and worst angle.
-
-    Raises:
-        InputDataError: The estimate cannot be read.
     """
     window = _middle(truth.metadata.rows, truth.metadata.cols)
     with closing(open_scene(estimate)) as guess:

@@ -62,11 +62,7 @@ class Gallery:
 
 
 def write_page(path: Path, facts: Mapping[str, Any], tables: Sequence[Table], cells: Cells) -> None:
-    """Write the page, whole.
-
-    Raises:
-        ResourceError: It cannot be written.
-    """
+    """Write the page, whole."""
     text = files("hsisr.benchmark") / "report.html.j2"
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -266,11 +262,7 @@ def environment(device: str) -> dict[str, Any]:
 
 
 def write_report(out: Path, facts: Mapping[str, Any], cells: Cells) -> None:
-    """Write report.json, report.csv, report.md and report.html, each whole.
-
-    Raises:
-        ResourceError: One cannot be written.
-    """
+    """Write report.json, report.csv, report.md and report.html, each whole."""
     text = json.dumps(facts, indent=1, allow_nan=False, default=str)
     replace_file(out / "report.json", f"{text}\n".encode())
     replace_file(out / "report.csv", f"{scores_csv(facts['scores'])}\n".encode())

@@ -63,12 +63,7 @@ class Work:
     total: int = 0
 
     def plan(self, found: tuple[TrainTestSplit, ...]) -> None:
-        """Lay out all pieces; writes nothing.
-
-        Raises:
-            UsageError: A network has neither weights nor scenes to learn from.
-            WeightsError: Weights given cannot be read or are another network's.
-        """
+        """Lay out all pieces; writes nothing."""
         methods = [method_named(name) for name in self.options.methods]
         scales = self.options.scales
         self.plans = [(c, planned_runs(methods, c, scales, self.options)) for c in found]

@@ -212,11 +212,7 @@ def _addressee(text: str) -> tuple[str | None, str]:
 
 
 def recipe_of(run: Run, options: BenchmarkOptions, bands: int) -> Recipe:
-    """The recipe with every change, as it will be carried out.
-
-    Raises:
-        UsageError: A setting is unknown or impossible.
-    """
+    """The recipe with every change, as it will be carried out."""
     return chosen_recipe(train_options(run, options, bands, Path()))
 
 

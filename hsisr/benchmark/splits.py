@@ -166,12 +166,7 @@ def _dataset_course(
 
 
 def cut_part(source: Path, window: Window, target: Path, dataset: Dataset | None = None) -> Path:
-    """Write a window of a scene as a GeoTIFF, without its place; one that is there is kept.
-
-    Raises:
-        InputDataError: The scene cannot be read.
-        ResourceError: The part cannot be written.
-    """
+    """Write a window of a scene as a GeoTIFF, without its place; one that is there is kept."""
     if target.exists():
         return target
     make_folder(target.parent)

@@ -144,6 +144,8 @@ def _ranking(facts: Facts, course: str, scale: int) -> Table:
         )
     settled = sum(row["converged"] for row in order)
     options = facts["options"]
+    on_gpu = facts["environment"]["device"].startswith("cuda")
+    clock = "by the clock" if on_gpu else "of processor time"
     return Table(
         title=f"Ranking, {scores[0]['kind']}, {course} x{scale}",
         header=(
@@ -155,7 +157,7 @@ def _ranking(facts: Facts, course: str, scale: int) -> Table:
         rows=tuple(rows),
         note="The baseline is bicubic drawn to agree with the LR pixels, which learns nothing. "
         f"All results agree but those of the column that says so. Recipe {options['recipe']}, "
-        f"{options['budget']:g} minutes of processor time each, threads: {options['threads']}, "
+        f"{options['budget']:g} minutes {clock} each, threads: {options['threads']}, "
         f"blur: {options['blurs'][0]}. {settled} of {len(order)} rows have converged; a row whose "
         f"last doubling of the budget gained more than {SETTLED_DB} dB has no rank. Intervals: "
         f"bootstrap over {len({row['scene'] for row in scores})} scenes.",

@@ -60,11 +60,7 @@ def _covered(window: Window, others: tuple[Window, ...]) -> int:
 
 
 def whole_split(rows: int, cols: int, scale: int) -> Split:
-    """All of a scene for training, as far as its sides are multiples of the scale.
-
-    Raises:
-        InputDataError: The scene is smaller than one LR pixel.
-    """
+    """All of a scene for training, as far as its sides are multiples of the scale."""
     _require_one_pixel(rows, cols, scale)
     return Split(training=(Window(0, 0, rows // scale * scale, cols // scale * scale),))
 

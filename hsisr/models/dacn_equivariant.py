@@ -83,11 +83,7 @@ class OrientedNorm(nn.Module):
 
 
 class OrientedChannelAttention(nn.Module):
-    """Channel attention (equations 8-16) that weighs a feature alike in all its orientations.
-
-    Args:
-        features: Oriented features.
-    """
+    """Channel attention (equations 8-16) that weighs a feature alike in all its orientations."""
 
     def __init__(self, features: int, order: int) -> None:
         super().__init__()
@@ -109,9 +105,6 @@ class PooledSelfAttention(nn.Module):
     """Multi-head self-attention (equations 1-6): queries are pixels, keys means over blocks.
 
     Blocks are symmetric to the middle of the tile, so that they turn with it.
-
-    Args:
-        size: Features, heads and blocks.
     """
 
     def __init__(self, size: EquivariantSize) -> None:

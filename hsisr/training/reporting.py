@@ -63,11 +63,7 @@ class RunLog:
         self.write(progress, {"ending": "running"})
 
     def write(self, progress: Progress, more: Mapping[str, Any]) -> None:
-        """Write the whole file anew.
-
-        Raises:
-            ResourceError: It cannot be written.
-        """
+        """Write the whole file anew."""
         table = {
             **self.facts,
             **more,
@@ -112,11 +108,7 @@ def machine_name() -> str:
 
 
 def draw_curve(path: Path, history: Sequence[Record], title: str) -> None:
-    """A PNG with loss and validation score over the steps, bicubic as a line.
-
-    Raises:
-        ResourceError: It cannot be written.
-    """
+    """A PNG with loss and validation score over the steps, bicubic as a line."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 6), layout="constrained")

@@ -36,11 +36,7 @@ class Start:
 
 
 def fresh_start(model: str, scale: int, recipe: Recipe, seed: int) -> Start:
-    """A network with fresh weights, drawn from the seed.
-
-    Raises:
-        WeightsError: There is no such network, or it cannot be built as the recipe says.
-    """
+    """A network with fresh weights, drawn from the seed."""
     descriptor = described(model, scale, recipe)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -52,9 +48,6 @@ def described(model: str, scale: int, recipe: Recipe) -> ModelDescriptor:
     """An architecture's settings for a scale, changed as the recipe asks.
 
     Groups of another size share as many bands as the architecture's do, but at most half.
-
-    Raises:
-        WeightsError: There is no such network, or it cannot be of that scale.
     """
     descriptor = descriptor_for(model, scale)
     if recipe.normalisation != "architecture":
@@ -126,11 +119,7 @@ def milestone_path(out: Path, share: float) -> Path:
 def keep_milestone(
     out: Path, start: Start, share: float, tensors: Mapping[str, torch.Tensor]
 ) -> None:
-    """Save the averaged weights of a moment of a run.
-
-    Raises:
-        ResourceError: They cannot be written.
-    """
+    """Save the averaged weights of a moment of a run."""
     network = copy.deepcopy(start.network)
     network.load_state_dict(dict(tensors))
     save_weights(milestone_path(out, share), network, start.descriptor, overwrite=True)
@@ -145,12 +134,7 @@ def in_channels_last(network: nn.Module) -> nn.Module:
 
 
 def training_device(name: str, workers: Workers) -> torch.device:
-    """The device of this process.
-
-    Raises:
-        UsageError: The name means nothing.
-        ResourceError: This machine has no such device.
-    """
+    """The device of this process."""
     device = device_named(name)
     if device.type == "cuda" and workers.count > 1:
         return torch.device("cuda", workers.local_rank)

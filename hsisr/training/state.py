@@ -89,11 +89,7 @@ class TrainingState:
 
 
 def save_state(path: Path, state: TrainingState) -> None:
-    """Write a state, whole or not at all.
-
-    Raises:
-        ResourceError: It cannot be written.
-    """
+    """Write a state, whole or not at all."""
     flat = {f"{part}/{n}": t for part, named in state.tensors.items() for n, t in named.items()}
     for number, named in state.optimiser.items():
         flat |= {f"optimiser/{number}/{name}": tensor for name, tensor in named.items()}

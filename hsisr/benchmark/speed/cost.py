@@ -46,11 +46,7 @@ def cost_cell(run: Run, options: BenchmarkOptions, batch: int, bands: int) -> Ce
 def measured_cost(
     run: Run, options: BenchmarkOptions, batch: int, bands: int, cells: Cells
 ) -> dict[str, Any]:
-    """Facts of one batch size: found, or measured now in a child process.
-
-    Raises:
-        ResourceError: The child process failed, as it does where memory is short.
-    """
+    """Facts of one batch size: found, or measured now in a child process."""
     cell = cost_cell(run, options, batch, bands)
     if (facts := cells.found(cell)) is not None:
         return facts

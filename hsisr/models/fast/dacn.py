@@ -124,11 +124,7 @@ class _FoldedEnd(nn.Module):
 
 
 class FastDacn(nn.Module):
-    """What `Dacn` gives in evaluation mode, for as long as its weights stay as they are.
-
-    Args:
-        trained: Stays as it is.
-    """
+    """What `Dacn` gives in evaluation mode, for as long as its weights stay as they are."""
 
     @torch.no_grad()
     def __init__(self, trained: Dacn) -> None:

@@ -127,11 +127,7 @@ class _FastStage(nn.Module):
 
 
 class FastDacnEquivariant(nn.Module):
-    """What `DacnEquivariant` gives, for as long as its weights stay as they are.
-
-    Args:
-        trained: Stays as it is.
-    """
+    """What `DacnEquivariant` gives, for as long as its weights stay as they are."""
 
     @torch.no_grad()
     def __init__(self, trained: DacnEquivariant) -> None:

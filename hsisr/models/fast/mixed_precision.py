@@ -29,11 +29,7 @@ class MixedPrecision(nn.Module):
         self.quick = copy.deepcopy(lean).to(precision) if wanted else None
 
     def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
-        """As the trained network's; in the half precision under autocast.
-
-        Raises:
-            WeightsError: The shape has another number of axes or bands.
-        """
+        """As the trained network's; in the half precision under autocast."""
         require_bands(self.name, lr, int(self.full.bands))  # type: ignore[arg-type]
         lean = self.full
         if self.quick is not None and not lr.is_meta:

@@ -73,11 +73,6 @@ class InteractiveAttention(nn.Module):
 
     What windows found weighs the values of the attention among features; the means of what that
     found weigh the windows' result.
-
-    Args:
-        channels: Features in and out.
-        heads: Of either attention.
-        window: Largest side of a window, in pixels.
     """
 
     def __init__(self, channels: int, heads: int, window: int) -> None:
@@ -117,11 +112,6 @@ class WindowAttention(nn.Module):
     """Multi-head self-attention inside windows, with a learnt bias for each distance of two pixels.
 
     Source: Liu et al., "Swin transformer", ICCV 2021, equation 4; windows are not shifted.
-
-    Args:
-        channels: Features in and out.
-        heads: Attention heads.
-        window: Largest side of a window, in pixels.
     """
 
     def __init__(self, channels: int, heads: int, window: int) -> None:
@@ -280,11 +270,7 @@ class Level(nn.Module):
 
 
 class Joining(nn.Module):
-    """Decoder and encoder of a level joined, and corrected by those of the subset before.
-
-    Args:
-        channels: Features of either, and out.
-    """
+    """Decoder and encoder of a level joined, and corrected by those of the subset before."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -77,12 +77,7 @@ class Cssfenet(ComparisonNetwork):
 
 
 class AxisConvolution(nn.Module):
-    """The paper's 3D-FEC: kernels of 3 along each axis, side by side, joined by one of 1x1x1.
-
-    Args:
-        before: Features in.
-        after: Features out.
-    """
+    """The paper's 3D-FEC: kernels of 3 along each axis, side by side, joined by one of 1x1x1."""
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
@@ -98,12 +93,7 @@ class AxisConvolution(nn.Module):
 
 
 class Cssfem(nn.Module):
-    """Along each axis, then along rows and columns with channel attention; each adds to its input.
-
-    Args:
-        before: Features of all inputs together.
-        width: Features out.
-    """
+    """Along each axis, then along rows and columns with channel attention; each adds to its input."""
 
     def __init__(self, before: int, width: int) -> None:
         super().__init__()

@@ -50,11 +50,7 @@ class DsdcnSize(SizeByScale):
 
 
 class SeparableResidualBlock(nn.Module):
-    """Two separable convolutions, each normalised, added to the input.
-
-    Args:
-        width: Features in and out.
-    """
+    """Two separable convolutions, each normalised, added to the input."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -79,12 +75,7 @@ def dilated_fusion(width: int) -> FusedBranches:
 
 
 class UpsamplingStep(nn.Module):
-    """Twice as many rows and columns by transposed convolution, added to repeated pixels.
-
-    Args:
-        channels: Features in.
-        features: Features out.
-    """
+    """Twice as many rows and columns by transposed convolution, added to repeated pixels."""
 
     def __init__(self, channels: int, features: int) -> None:
         super().__init__()

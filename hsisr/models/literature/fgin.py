@@ -46,11 +46,7 @@ class FginSize(SizeByScale):
 
 
 class SpectralSpatialFusion(nn.Module):
-    """Spectra of a pixel, then its surroundings, added to the input.
-
-    Args:
-        width: Features in and out.
-    """
+    """Spectra of a pixel, then its surroundings, added to the input."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -64,11 +60,7 @@ class SpectralSpatialFusion(nn.Module):
 
 
 class InceptionBlock(nn.Module):
-    """Four branches, of kernels 1, 3, 5 and 1 again, merged, normalised, added to the input.
-
-    Args:
-        width: Features in, of every branch, and out.
-    """
+    """Four branches, of kernels 1, 3, 5 and 1 again, merged, normalised, added to the input."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -90,12 +82,7 @@ class InceptionBlock(nn.Module):
 
 
 class UpsamplingStep(nn.Module):
-    """Twice as many rows and columns by bilinear interpolation, and convolutions that sharpen it.
-
-    Args:
-        channels: Features in.
-        features: Features out.
-    """
+    """Twice as many rows and columns by bilinear interpolation, and convolutions that sharpen it."""
 
     def __init__(self, channels: int, features: int) -> None:
         super().__init__()

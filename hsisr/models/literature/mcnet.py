@@ -42,11 +42,7 @@ class McnetSize(NetworkSize):
 
 
 class MixedModule(nn.Module):
-    """3D units in a row, a 2D unit on each, all of these fused, one more separable convolution.
-
-    Args:
-        size: Depth and width.
-    """
+    """3D units in a row, a 2D unit on each, all of these fused, one more separable convolution."""
 
     def __init__(self, size: McnetSize) -> None:
         super().__init__()

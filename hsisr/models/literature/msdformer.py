@@ -98,10 +98,6 @@ class SubsetAttention(nn.Module):
 
     The paper's multiscale spectral attention module: dilated convolutions are shared by all
     subsets, channel attention is each subset's own.
-
-    Args:
-        bands: Bands in.
-        size: Width and bands of a subset.
     """
 
     def __init__(self, bands: int, size: MsdformerSize) -> None:
@@ -133,10 +129,6 @@ class DeformableBlock(nn.Module):
     """A transformer block whose attention is among features; the queries see bent shapes.
 
     The paper's deformable convolution-based transformer module.
-
-    Args:
-        channels: Features in and out.
-        heads: Groups of features that attend to each other.
     """
 
     def __init__(self, channels: int, heads: int) -> None:
@@ -165,9 +157,6 @@ class DeformableConvolution(nn.Module):
     """A 3x3 convolution that looks at each tap's own, learnt place; 0 beyond the sides.
 
     Source: Dai et al., "Deformable convolutional networks", ICCV 2017.
-
-    Args:
-        channels: Features in and out.
     """
 
     def __init__(self, channels: int) -> None:

@@ -68,11 +68,7 @@ def inverse_haar(x: torch.Tensor) -> torch.Tensor:
 
 
 class MappingBlock(nn.Module):
-    """MSFMB: features of the pixels and of their wavelets, fused, weighed by place, added.
-
-    Args:
-        width: Features in and out.
-    """
+    """MSFMB: features of the pixels and of their wavelets, fused, weighed by place, added."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -78,11 +78,7 @@ class Pdenet(ComparisonNetwork):
 
 
 class Stage(nn.Module):
-    """Features of an LR image: blocks that each see the results of all blocks before.
-
-    Args:
-        size: Depth and width.
-    """
+    """Features of an LR image: blocks that each see the results of all blocks before."""
 
     def __init__(self, size: PdenetSize) -> None:
         super().__init__()

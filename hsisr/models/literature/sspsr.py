@@ -51,12 +51,7 @@ class SspsrSize(NetworkSize):
 
 
 class PriorNetwork(nn.Module):
-    """A first convolution and spatial-spectral blocks, whose input is added to their output.
-
-    Args:
-        bands: Into the first convolution.
-        size: Depth and width.
-    """
+    """A first convolution and spatial-spectral blocks, whose input is added to their output."""
 
     def __init__(self, bands: int, size: SspsrSize) -> None:
         super().__init__()
