@@ -93,7 +93,7 @@ class AxisConvolution(nn.Module):
 
 
 class Cssfem(nn.Module):
-    """Along each axis, then along rows and columns with channel attention; each adds to its input."""
+    """Along each axis, then rows and columns with channel attention; each adds to its input."""
 
     def __init__(self, before: int, width: int) -> None:
         super().__init__()

@@ -82,7 +82,7 @@ class InceptionBlock(nn.Module):
 
 
 class UpsamplingStep(nn.Module):
-    """Twice as many rows and columns by bilinear interpolation, and convolutions that sharpen it."""
+    """Twice as many rows and columns: bilinear interpolation, sharpened by convolutions."""
 
     def __init__(self, channels: int, features: int) -> None:
         super().__init__()
