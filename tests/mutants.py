@@ -14,6 +14,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from hypothesis import Phase, settings
 
 ROOT = Path(__file__).parents[1]
@@ -187,8 +188,6 @@ class Mutant:
         return process.exitcode == CAUGHT
 
     def test(self, copy: Path) -> None:
-        import pytest
-
         os.chdir(copy)
         sys.path.insert(0, str(copy))
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
