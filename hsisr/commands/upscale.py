@@ -25,14 +25,13 @@ from hsisr.engine.session import Model, Session
 from hsisr.engine.stitch import Stitched, stitch
 from hsisr.engine.uncertainty import ErrorModel, StandardErrors, levels, model_of
 from hsisr.errors import HsisrWarning, InputDataError, MovedValuesWarning, UsageError, WeightsError
-from hsisr.io.async_writer import writing_async
 from hsisr.io.atomic import refuse_existing
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.io.nodata import warn_of_fill
 from hsisr.io.open import open_scene, open_with
 from hsisr.io.paths import RemotePath, scene_path
 from hsisr.io.scene_files import scene_identity
-from hsisr.io.write import check_target, create_writer
+from hsisr.io.write import check_target, create_writer, writing_async
 from hsisr.metrics.coverage import FACTORS
 from hsisr.resume.journal import Journal
 from hsisr.resume.lock import RunKey, RunLock, is_unfinished, locked_run, run_place

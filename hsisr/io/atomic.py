@@ -17,7 +17,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hsisr.errors import HsisrError, OutputExistsError, ResourceError, UsageError
-from hsisr.io.renames import all_to_disk, move_to_free_name, remove, to_disk, was_moved
 
 _PART = ".part"
 _REPLACED = "replaced"
@@ -237,9 +236,9 @@ class TemporaryPlace:
         try:
             with resource_errors(self.target):
                 for grown, _ in files:
-                    all_to_disk(grown)
+                    _all_to_disk(grown)
                 self._move(files)
-                to_disk(self.target.parent)
+                _to_disk(self.target.parent)
         finally:
             self.discard()
 
@@ -263,12 +262,12 @@ class TemporaryPlace:
             if self._overwrite:
                 self._set_aside([target for _, target in files])
             for grown, target in files:
-                move_to_free_name(grown, target)
+                _move_to_free_name(grown, target)
             self._in_place = True
         except BaseException:  # an interrupt may come between any two steps, so look what was done
             for grown, target in files:
-                if was_moved(grown, target):
-                    remove(target)
+                if _was_moved(grown, target):
+                    _remove(target)
             for kept in sorted(self.file(_REPLACED).glob("*"), key=self._is_main):
                 kept.replace(self.target.with_name(kept.name))
             raise
@@ -306,3 +305,83 @@ def replace_file(path: Path, content: bytes) -> None:
     finally:
         with suppress(OSError):
             beside.unlink()
+
+
+def _was_moved(grown: Path, target: Path) -> bool:
+    """True if `move_to_free_name` has done its work, even if it was interrupted at its end."""
+    if not os.path.lexists(target):
+        return False
+    return not os.path.lexists(grown) or target.samefile(grown)
+
+
+def _move_to_free_name(grown: Path, target: Path) -> None:
+    """Rename, but never over another file: whoever came first keeps the name."""
+    if grown.is_dir():
+        _move_folder(grown, target)
+        return
+    try:
+        os.link(grown, target)
+    except FileExistsError as error:
+        raise _appeared(target) from error
+    except OSError:  # a file system without hard links: claim the name, then rename over it
+        try:
+            target.touch(exist_ok=False)
+        except FileExistsError as error:
+            raise _appeared(target) from error
+        try:
+            grown.replace(target)
+        except BaseException:
+            if grown.exists():
+                target.unlink()
+            raise
+
+
+def _move_folder(grown: Path, target: Path) -> None:
+    """Rename a folder, but never over anything; the system itself refuses all but empty folders."""
+    taken = os.path.lexists(target)
+    try:
+        if not taken:
+            grown.rename(target)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            raise
+        taken = True
+    if taken:
+        raise _appeared(target)
+
+
+def _appeared(target: Path) -> OutputExistsError:
+    return OutputExistsError(
+        f"{target} appeared while it was being made, and is kept; give another name, or "
+        "--overwrite to replace it"
+    )
+
+
+def _remove(path: Path) -> None:
+    """Take away what was placed a moment ago."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _all_to_disk(path: Path) -> None:
+    """A file, or a folder with everything in it."""
+    if path.is_dir():
+        for entry in path.iterdir():
+            _all_to_disk(entry)
+    _to_disk(path)
+
+
+def _to_disk(path: Path) -> None:
+    """Ask the system to keep a file, or the names in a folder, even if the power fails."""
+    if os.name == "nt":  # pragma: no cover - needs a handle that may write, and no folders
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):  # not a plain disk
+            raise
+    finally:
+        os.close(handle)

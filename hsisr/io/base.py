@@ -6,7 +6,8 @@ all. Both speak of a file through `SceneMetadata`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import InputDataError, UsageError
-from hsisr.io.atomic import TemporaryPlace
+from hsisr.io.atomic import TemporaryPlace, no_folder, resource_errors
 from hsisr.scene.cube import Cube
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling.windows import Window
@@ -224,6 +225,23 @@ class SceneWriter(ABC):
     def discard(self) -> None:
         """Remove everything written so far."""
 
+    def require_fit(self, numbers: npt.NDArray[Any], *, row: int, col: int, band: int) -> None:
+        """Refuse numbers that would be cast, or fall outside the scene.
+
+        Raises:
+            UsageError: The type is another, or the place lies outside.
+        """
+        dtype, sizes = self.metadata.stored.dtype, self.metadata.shape
+        if numbers.dtype != dtype:
+            raise UsageError(f"found numbers of type {numbers.dtype}, expected {dtype}")
+        starts = band, row, col
+        ends = tuple(start + size for start, size in zip(starts, numbers.shape, strict=True))
+        if min(starts) < 0 or any(end > size for end, size in zip(ends, sizes, strict=True)):
+            raise UsageError(
+                f"found numbers for (band, row, col) {starts} to {ends}, expected a place inside "
+                f"{sizes}"
+            )
+
     def __enter__(self) -> Self:
         return self
 
@@ -237,3 +255,102 @@ class SceneWriter(ABC):
             self.commit()
         else:
             self.discard()
+
+
+class FileWriter(SceneWriter):
+    """A writer whose files grow in a hidden folder beside the target.
+
+    A format begins its file in `_open`, where `_held` takes what is to be closed in the end, takes
+    blocks in `_put` and `_put_mask`, and ends in `_finish`. What the system refuses in any of them
+    is one line.
+
+    Args:
+        path: The target.
+        metadata: What it will hold.
+        options: How.
+        blocks: Rows and columns that callers should write at a time.
+        sidecars: Existing files that readers would take for a part of the target.
+        replaceable: True for a folder that may be replaced; the target is a folder then.
+
+    Raises:
+        OutputExistsError: The target exists.
+        ResourceError: There is no room, or no permission.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        metadata: SceneMetadata,
+        options: TargetOptions,
+        blocks: tuple[int, int],
+        *,
+        sidecars: Sequence[Path] = (),
+        replaceable: Callable[[Path], bool] = no_folder,
+    ) -> None:
+        self.path, self.metadata, self._options = path, metadata, options
+        self.block_rows, self.block_cols = blocks
+        self._place = TemporaryPlace(
+            path, overwrite=options.overwrite, sidecars=sidecars, replaceable=replaceable
+        )
+        self._grown, self._held = self._place.file(path.name), ExitStack()
+        try:
+            with self._writing():
+                self._open()
+        except BaseException:
+            self.discard()
+            raise
+
+    def write(
+        self,
+        numbers: npt.NDArray[Any],
+        *,
+        row: int,
+        col: int,
+        band: int,
+        mask: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
+        """See `SceneWriter.write`."""
+        self.require_fit(numbers, row=row, col=col, band=band)
+        with self._writing():
+            self._put(numbers, band, row, col)
+            if self._options.masked and band == 0:
+                self._put_mask(
+                    np.ones(numbers.shape[1:], np.bool_) if mask is None else mask, row, col
+                )
+
+    def commit(self) -> Path:
+        """See `SceneWriter.commit`."""
+        try:
+            with self._writing():
+                files = self._finish()
+            self._place.commit(files)
+        finally:
+            self.discard()
+        return self.path
+
+    def discard(self) -> None:
+        """See `SceneWriter.discard`; after `commit` it does nothing."""
+        try:
+            self._held.close()
+        finally:
+            self._place.discard()
+
+    @abstractmethod
+    def _open(self) -> None:
+        """Begin the file that grows."""
+
+    @abstractmethod
+    def _put(self, numbers: npt.NDArray[Any], band: int, row: int, col: int) -> None:
+        """Write numbers, shape (bands, rows, cols)."""
+
+    def _put_mask(self, mask: npt.NDArray[np.bool_], row: int, col: int) -> None:
+        """Write a mask, shape (rows, cols); never called of formats that have none."""
+
+    @abstractmethod
+    def _finish(self) -> Sequence[tuple[Path, Path]]:
+        """Close and check; returns grown files and their targets, the main one last."""
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with resource_errors(self.path):
+            yield

@@ -1,16 +1,31 @@
-"""Writing a scene: the table of formats says which writer its path belongs to."""
+"""Writing a scene: the writer of its format, the size of its blocks, writing in a thread."""
 
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from hsisr.errors import UsageError
 from hsisr.io.atomic import refuse_existing
 from hsisr.io.base import SceneWriter, TargetOptions
-from hsisr.io.chunking import block_size
 from hsisr.io.formats import loaded, output_format
 from hsisr.io.paths import RemotePath
 from hsisr.scene.metadata import SceneMetadata
 
-__all__ = ["block_size", "check_target", "create_writer", "guess_format", "main_file"]
+_SIDE = 256
+_SMALLEST = 64
+_GRAIN = 16
+"""TIFF tiles have sides that are multiples of this."""
+_STRIP_BYTES = 128 * 2**20
+"""A row of blocks through all bands should stay below this."""
+_WAITING_BYTES = 64 * 2**20
+"""Numbers that may wait to be written; one block more than that is never held up."""
 
 
 def guess_format(path: Path, file_format: str | None = None) -> str:
@@ -93,3 +108,131 @@ def create_writer(path: Path, metadata: SceneMetadata, options: TargetOptions) -
     blocks = block_size(metadata, row.name, options.creation_options)
     writer: SceneWriter = loaded(row.write)(path, metadata, options, blocks)
     return writer
+
+
+def block_size(
+    metadata: SceneMetadata, file_format: str, creation_options: Mapping[str, str] | None = None
+) -> tuple[int, int]:
+    """Rows and columns of a block, the unit in which a file is best written.
+
+    Blocks are 256 pixels square, less where a row of them through all bands would not fit into
+    128 MiB or where the scene is smaller. An ENVI file has no blocks: any row will do.
+
+    Args:
+        metadata: What will be written.
+        file_format: GTiff, COG, ENVI, MAT or Zarr.
+        creation_options: `BLOCKXSIZE`, `BLOCKYSIZE` and `TILED` are obeyed for GTiff, `CHUNKS`
+            for Zarr.
+
+    Raises:
+        UsageError: A block size asked for is not a positive multiple of 16, or chunks are not
+            three numbers.
+    """
+    if file_format == "ENVI":
+        return 1, 1
+    side, bands = _SIDE, metadata.bands
+    row_bytes = metadata.cols * bands * metadata.stored.dtype.itemsize
+    while side > _SMALLEST and side * row_bytes > _STRIP_BYTES:
+        side //= 2
+    options = {key.upper(): value for key, value in (creation_options or {}).items()}
+    rows, cols = _fitting(side, metadata.rows), _fitting(side, metadata.cols)
+    if file_format == "Zarr":
+        from hsisr.io.zarr.options import asked_chunks
+
+        if asked := asked_chunks(options):
+            return asked[1:]
+    if file_format == "GTiff":
+        rows = _asked(options, "BLOCKYSIZE", rows)
+        cols = _asked(options, "BLOCKXSIZE", cols)
+        if options.get("TILED", "YES").upper() in ("NO", "FALSE", "OFF"):
+            cols = metadata.cols
+    return rows, cols
+
+
+def _fitting(side: int, length: int) -> int:
+    """A block no larger than the scene needs."""
+    return min(side, -(-length // _GRAIN) * _GRAIN)
+
+
+def _asked(options: Mapping[str, str], key: str, default: int) -> int:
+    text = options.get(key)
+    if text is None:
+        return default
+    if not text.isdecimal() or int(text) % _GRAIN or int(text) == 0:
+        raise UsageError(f"{key}={text}: expected a multiple of {_GRAIN}, for example {key}=256")
+    return int(text)
+
+
+class AsyncWriter(SceneWriter):
+    """Hands every write to one thread, in order; see `writing_async`.
+
+    Arrays belong to the writer once they are given to it. An error of a write is raised by one of
+    the next writes, or at the end.
+
+    Args:
+        writer: Does the work.
+        thread: A pool of one thread.
+    """
+
+    def __init__(self, writer: SceneWriter, thread: ThreadPoolExecutor) -> None:
+        self._writer, self._thread = writer, thread
+        self.path, self.metadata = writer.path, writer.metadata
+        self.block_rows, self.block_cols = writer.block_rows, writer.block_cols
+        self._waiting: deque[tuple[int, Future[None]]] = deque()
+        self._bytes = 0
+
+    def write(
+        self,
+        numbers: npt.NDArray[Any],
+        *,
+        row: int,
+        col: int,
+        band: int,
+        mask: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
+        """See `SceneWriter.write`; waits while too much is waiting."""
+        while self._waiting and self._bytes + numbers.nbytes > _WAITING_BYTES:
+            self._await_first()
+        write = self._writer.write
+        coming = self._thread.submit(write, numbers, row=row, col=col, band=band, mask=mask)
+        self._waiting.append((numbers.nbytes, coming))
+        self._bytes += numbers.nbytes
+
+    def finish(self) -> None:
+        """Wait until everything is written; raises what a write raised."""
+        while self._waiting:
+            self._await_first()
+
+    def commit(self) -> Path:
+        """Finish, then commit the writer behind."""
+        self.finish()
+        return self._writer.commit()
+
+    def discard(self) -> None:
+        """Discard what the writer behind wrote."""
+        self._writer.discard()
+
+    def _await_first(self) -> None:
+        size, coming = self._waiting.popleft()
+        self._bytes -= size
+        coming.result()
+
+
+@contextmanager
+def writing_async(writer: SceneWriter) -> Iterator[AsyncWriter]:
+    """A writer that works in a thread of its own.
+
+    Leaving normally commits; leaving by an exception waits for the write that is under way, drops
+    the others and discards.
+    """
+    thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
+    behind = AsyncWriter(writer, thread)
+    try:
+        yield behind
+        behind.finish()
+    except BaseException:
+        thread.shutdown(wait=True, cancel_futures=True)
+        behind.discard()
+        raise
+    thread.shutdown()
+    behind.commit()

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pytest
 
 from hsisr.errors import ResourceError
-from hsisr.io import async_writer as behind
-from hsisr.io.async_writer import writing_async
+from hsisr.io import write as behind
 from hsisr.io.base import SceneWriter
+from hsisr.io.write import writing_async
 from tests.io.written import rich_metadata
 
 BLOCK = np.ones((1, 2, 2), np.uint16)

@@ -10,7 +10,7 @@ import pytest
 
 from hsisr.io.base import TargetOptions
 from hsisr.io.open import open_scene
-from hsisr.io.spectral_fields import without_wavelength
+from hsisr.io.spectral import without_wavelength
 from hsisr.io.write import create_writer
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.metadata import SceneMetadata

@@ -23,7 +23,7 @@ from hsisr.commands.python.progress import Progress, shown
 from hsisr.engine.device import torch_threads
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
-from hsisr.io.spectral_fields import SpectralSource, merged_axis
+from hsisr.io.spectral import SpectralSource, merged_axis
 from hsisr.resume.provenance import PREFIX
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers

@@ -15,7 +15,7 @@ from hsisr.io.arrays.stack import is_tiff_stack
 from hsisr.io.geotiff.gdal_env import gdal_env
 from hsisr.io.geotiff.gdal_metadata import band_tag_source, metadata_of
 from hsisr.io.geotiff.reader import open_dataset, refuse_unusable
-from hsisr.io.spectral_fields import merged_axis
+from hsisr.io.spectral import merged_axis
 from hsisr.scene.metadata import SceneMetadata
 
 _KINDS: Final = {"PNG": (".png",), "TIFF": (".tif", ".tiff")}

@@ -20,7 +20,7 @@ from hsisr.io.envi.header import listed
 from hsisr.io.envi.map_info import MapInfo, parse_map_info
 from hsisr.io.geotiff.gdal_env import gdal_env
 from hsisr.io.geotiff.gdal_metadata import georeference_of, spectral_sources, wkt_of
-from hsisr.io.spectral_fields import SpectralSource
+from hsisr.io.spectral import SpectralSource
 from hsisr.scene.georeference import Georeference
 
 _CRS: Final = "coordinate system string"

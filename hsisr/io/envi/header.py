@@ -14,7 +14,7 @@ from spectral.io import envi
 from spectral.io.envi import EnviException
 
 from hsisr.errors import InputDataError
-from hsisr.io.spectral_fields import SpectralSource, is_length, source_from_text
+from hsisr.io.spectral import SpectralSource, is_length, source_from_text
 
 _LAYOUT: Final = frozenset(
     {"samples", "lines", "bands", "header offset", "file type", "data type", "interleave"}

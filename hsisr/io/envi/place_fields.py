@@ -26,7 +26,7 @@ from hsisr.io.geotiff.gdal_env import gdal_env
 from hsisr.io.geotiff.gdal_errors import listening
 from hsisr.io.geotiff.gdal_metadata import wkt_of
 from hsisr.io.geotiff.gdal_tags import gdal_points, parsed_crs
-from hsisr.io.spectral_tags import number_text, one_line
+from hsisr.io.spectral import number_text, one_line
 from hsisr.scene.georeference import Georeference, GroundControlPoint
 from hsisr.scene.metadata import SceneMetadata
 

@@ -27,7 +27,7 @@ from hsisr.io.envi.pair import (
     rival_data,
 )
 from hsisr.io.geotiff.reader import RasterScene, is_other_raster, open_raster
-from hsisr.io.spectral_fields import (
+from hsisr.io.spectral import (
     SpectralSource,
     merged_axis,
     numbers_from_text,

@@ -9,13 +9,11 @@ import numpy.typing as npt
 
 from hsisr.errors import ResourceError, UsageError
 from hsisr.io.arrays.raw_writer import Interleave, RawFile
-from hsisr.io.atomic import TemporaryPlace, resource_errors
-from hsisr.io.base import SceneWriter, TargetOptions
-from hsisr.io.chunking import require_fit
+from hsisr.io.base import FileWriter, TargetOptions
 from hsisr.io.envi.pair import TYPES, envi_pair, refuse_existing_pair
 from hsisr.io.envi.place_fields import place_fields, write_sidecar
 from hsisr.io.paths import sibling
-from hsisr.io.spectral_tags import (
+from hsisr.io.spectral import (
     dataset_tags,
     free_fields,
     number_list,
@@ -33,7 +31,7 @@ _A_LINE = 96
 """Characters after which a list goes on in the next line."""
 
 
-class EnviWriter(SceneWriter):
+class EnviWriter(FileWriter):
     """An ENVI pair; the data appears before the header, so no header stands alone.
 
     Pixels without data need a nodata number: a header knows no masks, so the caller sees to it.
@@ -57,63 +55,37 @@ class EnviWriter(SceneWriter):
         options: TargetOptions,
         blocks: tuple[int, int] = (1, 1),
     ) -> None:
-        self._header, self._data = envi_pair(path)
-        self.path, self.metadata = self._header, metadata
-        self.block_rows, self.block_cols = blocks
+        header, self._data = envi_pair(path)
         self._interleave = _interleave(path, options.creation_options)
         self._text = header_text(metadata, self._interleave, self._data)
         refuse_existing_pair(path, overwrite=options.overwrite)
         beside = [_with(self._data, suffix) for suffix in (".aux.xml", ".msk", ".ovr", ".hdr")]
-        self._place = TemporaryPlace(
-            self._header,
-            overwrite=options.overwrite,
-            sidecars=[sidecar for sidecar in beside if sidecar != self._header],
+        super().__init__(
+            header,
+            metadata,
+            options,
+            blocks,
+            sidecars=[sidecar for sidecar in beside if sidecar != header],
         )
-        self._grown = self._place.file("data")
-        try:
-            with resource_errors(self._data):
-                self._file = RawFile(
-                    self._grown, metadata.shape, metadata.stored.dtype, self._interleave
-                )
-        except BaseException:
-            self._place.discard()
-            raise
 
-    def write(
-        self,
-        numbers: npt.NDArray[Any],
-        *,
-        row: int,
-        col: int,
-        band: int,
-        mask: npt.NDArray[np.bool_] | None = None,  # noqa: ARG002 - nodata says it
-    ) -> None:
-        """Write stored numbers, shape (bands, rows, cols), at a 0-based place."""
-        require_fit(self.metadata, numbers, row=row, col=col, band=band)
-        with resource_errors(self._data):
-            self._file.write(numbers, row=row, col=col, band=band)
+    def _open(self) -> None:
+        data, dtype = self._place.file("data"), self.metadata.stored.dtype
+        file = RawFile(data, self.metadata.shape, dtype, self._interleave)
+        self._file = self._held.enter_context(file)
 
-    def commit(self) -> Path:
-        """Finish and rename into place; returns the header."""
-        try:
-            with resource_errors(self.path):
-                self._file.close()
-                header, sidecar = self._place.file("header"), self._place.file("sidecar")
-                header.write_text(self._text, encoding="utf-8")
-                pairs = [(self._grown, self._data)]
-                if write_sidecar(self.metadata.georeference, sidecar):
-                    pairs.append((sidecar, _with(self._data, ".aux.xml")))
-                if self._grown.stat().st_size != self._file.nbytes:
-                    raise ResourceError(f"cannot write {self._data}: the file was cut off")
-            self._place.commit([*pairs, (header, self._header)])
-        finally:
-            self.discard()
-        return self.path
+    def _put(self, numbers: npt.NDArray[Any], band: int, row: int, col: int) -> None:
+        self._file.write(numbers, row=row, col=col, band=band)
 
-    def discard(self) -> None:
-        """Remove everything written so far; after `commit` it does nothing."""
+    def _finish(self) -> list[tuple[Path, Path]]:
+        data, sidecar = self._place.file("data"), self._place.file("sidecar")
         self._file.close()
-        self._place.discard()
+        self._grown.write_text(self._text, encoding="utf-8")
+        if data.stat().st_size != self._file.nbytes:
+            raise ResourceError(f"cannot write {self._data}: the file was cut off")
+        files = [(data, self._data)]
+        if write_sidecar(self.metadata.georeference, sidecar):
+            files.append((sidecar, _with(self._data, ".aux.xml")))
+        return [*files, (self._grown, self.path)]
 
 
 def header_text(metadata: SceneMetadata, interleave: Interleave, data: Path) -> str:

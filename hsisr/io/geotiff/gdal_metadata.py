@@ -17,7 +17,7 @@ from rasterio.errors import CRSError
 
 from hsisr.errors import InputDataError, warn_of_scene
 from hsisr.io.envi.header import carried_fields, spectral_source
-from hsisr.io.spectral_fields import (
+from hsisr.io.spectral import (
     SpectralSource,
     merged_axis,
     source_from_names,

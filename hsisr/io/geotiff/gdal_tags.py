@@ -8,7 +8,7 @@ from rasterio.enums import ColorInterp
 from rasterio.errors import CRSError
 
 from hsisr.errors import InputDataError
-from hsisr.io.spectral_tags import (
+from hsisr.io.spectral import (
     band_tags,
     dataset_tags,
     envi_domain,

@@ -22,7 +22,7 @@ from hsisr.io.geotiff.gdal_env import gdal_env
 from hsisr.io.geotiff.gdal_errors import Listener, listening
 from hsisr.io.geotiff.gdal_metadata import metadata_of
 from hsisr.io.paths import RemotePath, scene_path, without_secrets
-from hsisr.io.spectral_fields import SpectralSource
+from hsisr.io.spectral import SpectralSource
 from hsisr.tiling.windows import Window
 
 _SIDECARS_OF_PIXELS: Final = (".msk", ".ovr", ".msk.ovr")

@@ -19,9 +19,8 @@ from rasterio.io import MemoryFile
 from rasterio.windows import Window as GdalWindow
 
 from hsisr.errors import HsisrWarning, ResourceError
-from hsisr.io.atomic import TemporaryPlace, require_room, resource_errors
-from hsisr.io.base import SceneWriter, TargetOptions
-from hsisr.io.chunking import require_fit
+from hsisr.io.atomic import require_room, resource_errors
+from hsisr.io.base import FileWriter, TargetOptions
 from hsisr.io.formats import SIDECARS
 from hsisr.io.geotiff.gdal_env import gdal_env
 from hsisr.io.geotiff.gdal_errors import (
@@ -42,7 +41,7 @@ _COG_BLOCK = 512
 _COG_BLOCK_BYTES = 32 * 2**20
 
 
-class GeoTiffWriter(SceneWriter):
+class GeoTiffWriter(FileWriter):
     """A GeoTIFF that grows block by block, each block compressed once.
 
     A COG is first written as a plain GeoTIFF and then copied by GDAL's COG driver.
@@ -69,8 +68,6 @@ class GeoTiffWriter(SceneWriter):
         *,
         cog: bool,
     ) -> None:
-        self.path, self.metadata = path, metadata
-        self.block_rows, self.block_cols = blocks
         self._options, self._cog = options, cog
         self._co = {key.upper(): value for key, value in options.creation_options.items()}
         self._heard = Listener()
@@ -78,69 +75,46 @@ class GeoTiffWriter(SceneWriter):
         if cog:
             _try_cog(path, metadata, self._cog_options())
         sidecars = [path.with_name(path.name + suffix) for suffix in _BESIDE]
-        self._place = TemporaryPlace(path, overwrite=options.overwrite, sidecars=sidecars)
-        self._grown = self._place.file(path.name)
-        try:
-            self._dataset = self._create()
-        except BaseException:
-            self._place.discard()
-            raise
+        super().__init__(path, metadata, options, blocks, sidecars=sidecars)
 
-    def write(
-        self,
-        numbers: npt.NDArray[Any],
-        *,
-        row: int,
-        col: int,
-        band: int,
-        mask: npt.NDArray[np.bool_] | None = None,
-    ) -> None:
-        """Write stored numbers, shape (bands, rows, cols), at a 0-based place."""
-        require_fit(self.metadata, numbers, row=row, col=col, band=band)
+    def _open(self) -> None:
+        profile = creation_profile(self.metadata) | self._gtiff_options()
+        with strict_options(self.path):
+            self._dataset = rasterio.open(self._grown, "w", driver="GTiff", **profile)
+        self._held.callback(self._close)
+        write_tags(self._dataset, self.metadata, envi_domain_kept=not self._cog)
+        self.block_rows, self.block_cols = self._dataset.block_shapes[0]
+
+    def _put(self, numbers: npt.NDArray[Any], band: int, row: int, col: int) -> None:
         bands, rows, cols = numbers.shape
         size = self._grown.stat().st_size
         require_room(self._place.folder, self.path, numbers.nbytes, size)
-        window = GdalWindow(col, row, cols, rows)
         indexes = list(range(band + 1, band + 1 + bands))
+        self._dataset.write(numbers, indexes=indexes, window=GdalWindow(col, row, cols, rows))
+
+    def _put_mask(self, mask: npt.NDArray[np.bool_], row: int, col: int) -> None:
+        window = GdalWindow(col, row, mask.shape[1], mask.shape[0])
+        self._dataset.write_mask(mask.astype(np.uint8) * 255, window=window)
+
+    def _finish(self) -> list[tuple[Path, Path]]:
         with self._writing():
-            self._dataset.write(numbers, indexes=indexes, window=window)
-            if self._options.masked and band == 0:
-                valid = np.ones((rows, cols), np.bool_) if mask is None else mask
-                self._dataset.write_mask(valid.astype(np.uint8) * 255, window=window)
-
-    def commit(self) -> Path:
-        """Finish, check and rename into place; returns the target."""
-        try:
+            if self._options.overviews and not self._cog:
+                factors = _overview_factors(self.metadata)
+                self._dataset.build_overviews(factors, Resampling.average)
+            self._dataset.close()
+        if self._cog:
             with self._writing():
-                if self._options.overviews and not self._cog:
-                    factors = _overview_factors(self.metadata)
-                    self._dataset.build_overviews(factors, Resampling.average)
-                self._dataset.close()
-            if self._cog:
                 self._grown = self._copy_to_cog()
-            self._check()
-            self._say_warnings()
-            self._place.commit(self._files())
-        finally:
-            self.discard()
-        return self.path
+        self._check()
+        for words in dict.fromkeys(self._heard.warnings):
+            warnings.warn(f"{self.path.name}: GDAL says {words!r}", HsisrWarning, stacklevel=4)
+        return self._files()
 
-    def discard(self) -> None:
-        """Remove everything written so far; after `commit` it does nothing."""
+    def _close(self) -> None:
         if not self._dataset.closed:
             # what cannot be written now is not wanted any more
             with gdal_env(), listening(), suppress(RasterioError, CPLE_BaseError):
                 self._dataset.close()
-        self._place.discard()
-
-    def _create(self) -> Any:
-        profile = creation_profile(self.metadata) | self._gtiff_options()
-        with gdal_env(), resource_errors(self.path), strict_options(self.path):
-            dataset = rasterio.open(self._grown, "w", driver="GTiff", **profile)
-        with self._writing():
-            write_tags(dataset, self.metadata, envi_domain_kept=not self._cog)
-        self.block_rows, self.block_cols = dataset.block_shapes[0]
-        return dataset
 
     def _gtiff_options(self) -> dict[str, str]:
         """Creation options of the file that grows; for a COG it is only passing."""
@@ -196,8 +170,7 @@ class GeoTiffWriter(SceneWriter):
         copied = self._place.file(f"cog.{self.path.name}")
         size = self._grown.stat().st_size
         require_room(self._place.folder, self.path, size)
-        with self._writing():
-            rasterio.shutil.copy(self._grown, copied, driver="COG", **self._cog_options())
+        rasterio.shutil.copy(self._grown, copied, driver="COG", **self._cog_options())
         return copied
 
     def _check(self) -> None:
@@ -220,10 +193,6 @@ class GeoTiffWriter(SceneWriter):
             page = tiff.pages[0]
             places = zip(page.dataoffsets, page.databytecounts, strict=True)
             return all((count or sparse) and start + count <= size for start, count in places)
-
-    def _say_warnings(self) -> None:
-        for words in dict.fromkeys(self._heard.warnings):
-            warnings.warn(f"{self.path.name}: GDAL says {words!r}", HsisrWarning, stacklevel=4)
 
     def _files(self) -> list[tuple[Path, Path]]:
         """The file, after what GDAL had to put beside it."""

@@ -15,7 +15,7 @@ from affine import Affine
 
 from hsisr.errors import InputDataError, warn_of_scene
 from hsisr.io.matlab.file import MatFile, reading
-from hsisr.io.spectral_fields import SpectralSource, merged_axis, per_band, usable
+from hsisr.io.spectral import SpectralSource, merged_axis, per_band, usable
 from hsisr.scene.georeference import Georeference, GroundControlPoint
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers

@@ -11,11 +11,9 @@ import numpy.typing as npt
 
 from hsisr.errors import HsisrError, ResourceError
 from hsisr.io.arrays.raw_writer import reserve_space
-from hsisr.io.atomic import TemporaryPlace, require_room, resource_errors
-from hsisr.io.base import SceneWriter, TargetOptions
-from hsisr.io.chunking import require_fit
+from hsisr.io.atomic import require_room, resource_errors
+from hsisr.io.base import FileWriter
 from hsisr.io.matlab.variables import MatValue, mat_variables
-from hsisr.scene.metadata import SceneMetadata
 
 _USER_BLOCK: Final = 512
 _FIELD_BYTES: Final = 2**20
@@ -24,7 +22,7 @@ _MATLAB_CLASS: Final = {"float32": "single", "float64": "double"}
 """MATLAB's names of classes where numpy has others."""
 
 
-class Mat73Writer(SceneWriter):
+class Mat73Writer(FileWriter):
     """A MATLAB v7.3 file that grows block by block.
 
     MATLAB counts the first axis fastest and HDF5 the last, so `data`, (rows, cols, bands) for
@@ -41,68 +39,36 @@ class Mat73Writer(SceneWriter):
         ResourceError: There is no room, or no permission.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        metadata: SceneMetadata,
-        options: TargetOptions,
-        blocks: tuple[int, int],
-    ) -> None:
-        self.path, self.metadata = path, metadata
-        self.block_rows, self.block_cols = blocks
-        self._place = TemporaryPlace(path, overwrite=options.overwrite)
-        self._grown = self._place.file(path.name)
-        try:
-            require_room(self._place.folder, path, self._whole_chunks() + _FIELD_BYTES)
-            with self._writing():
-                self._file = h5py.File(self._grown, "x", userblock_size=_USER_BLOCK)
-                self._data, self._valid = self._create(masked=options.masked)
-                self._take_space()
-        except BaseException:
-            self.discard()
-            raise
+    def _open(self) -> None:
+        require_room(self._place.folder, self.path, self._whole_chunks() + _FIELD_BYTES)
+        self._file = h5py.File(self._grown, "x", userblock_size=_USER_BLOCK)
+        self._held.callback(self._close)
+        self._data, self._valid = self._create(masked=self._options.masked)
+        self._take_space()
 
-    def write(
-        self,
-        numbers: npt.NDArray[Any],
-        *,
-        row: int,
-        col: int,
-        band: int,
-        mask: npt.NDArray[np.bool_] | None = None,
-    ) -> None:
-        """Write stored numbers, shape (bands, rows, cols), at a 0-based place."""
-        require_fit(self.metadata, numbers, row=row, col=col, band=band)
+    def _put(self, numbers: npt.NDArray[Any], band: int, row: int, col: int) -> None:
         bands, rows, cols = numbers.shape
-        own = slice(col, col + cols), slice(row, row + rows)
-        with self._writing():
-            for number in range(bands):
-                self._data[band + number, *own] = np.ascontiguousarray(numbers[number].T)
-            if self._valid is not None and band == 0:
-                self._valid[own] = True if mask is None else np.ascontiguousarray(mask.T)
+        for number in range(bands):
+            turned = np.ascontiguousarray(numbers[number].T)
+            self._data[band + number, col : col + cols, row : row + rows] = turned
 
-    def commit(self) -> Path:
-        """Finish, check and rename into place; returns the target."""
-        try:
-            with self._writing():
-                self._file.close()
-                with self._grown.open("r+b") as file:
-                    file.write(_header())
-                self._check()
-            self._place.commit([(self._grown, self.path)])
-        finally:
-            self.discard()
-        return self.path
+    def _put_mask(self, mask: npt.NDArray[np.bool_], row: int, col: int) -> None:
+        rows, cols = mask.shape
+        self._valid[col : col + cols, row : row + rows] = np.ascontiguousarray(mask.T)
 
-    def discard(self) -> None:
-        """Remove everything written so far; after `commit` it does nothing."""
-        file = getattr(self, "_file", None)
-        if file:
+    def _finish(self) -> list[tuple[Path, Path]]:
+        self._file.close()
+        with self._grown.open("r+b") as file:
+            file.write(_header())
+        self._check()
+        return [(self._grown, self.path)]
+
+    def _close(self) -> None:
+        if self._file:
             try:
-                file.close()
+                self._file.close()
             except (OSError, RuntimeError):  # the space it lacks is not wanted any more
-                file.id.close()
-        self._place.discard()
+                self._file.id.close()
 
     def _create(self, *, masked: bool) -> tuple[Any, Any]:
         bands, rows, cols = self.metadata.shape

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from hsisr.io.spectral_tags import dataset_tags, free_fields
+from hsisr.io.spectral import dataset_tags, free_fields
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.metadata import SceneMetadata
 

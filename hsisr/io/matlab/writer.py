@@ -16,9 +16,8 @@ import scipy.io
 
 from hsisr.errors import ResourceError, UsageError
 from hsisr.io.arrays.raw_writer import RawFile
-from hsisr.io.atomic import TemporaryPlace, require_room, resource_errors
-from hsisr.io.base import SceneWriter, TargetOptions
-from hsisr.io.chunking import require_fit
+from hsisr.io.atomic import require_room
+from hsisr.io.base import FileWriter, SceneWriter, TargetOptions
 from hsisr.io.matlab.v73_writer import Mat73Writer
 from hsisr.io.matlab.variables import mat_variables
 from hsisr.scene.metadata import SceneMetadata
@@ -73,7 +72,7 @@ def create_mat_writer(
     return Mat5Writer(path, metadata, options, blocks)
 
 
-class Mat5Writer(SceneWriter):
+class Mat5Writer(FileWriter):
     """A MATLAB v5 file; the target appears when the last column is turned.
 
     Args:
@@ -87,64 +86,27 @@ class Mat5Writer(SceneWriter):
         ResourceError: There is no room, or no permission.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        metadata: SceneMetadata,
-        options: TargetOptions,
-        blocks: tuple[int, int],
-    ) -> None:
-        self.path, self.metadata = path, metadata
-        self.block_rows, self.block_cols = blocks
-        self._masked = options.masked
-        self._place = TemporaryPlace(path, overwrite=options.overwrite)
-        try:
-            with resource_errors(path):
-                self._cube = RawFile(
-                    self._place.file("cube"), metadata.shape, metadata.stored.dtype
-                )
-                flags = (1, *metadata.shape[1:]) if self._masked else (1, 1, 1)
-                self._valid = RawFile(self._place.file("valid"), flags, np.dtype(np.uint8))
-            require_room(self._place.folder, path, self._cube.nbytes)  # the turned copy
-        except BaseException:
-            self._place.discard()
-            raise
+    def _open(self) -> None:
+        shape = self.metadata.shape
+        cube = RawFile(self._place.file("cube"), shape, self.metadata.stored.dtype)
+        self._cube = self._held.enter_context(cube)
+        flags = (1, *shape[1:]) if self._options.masked else (1, 1, 1)
+        valid = RawFile(self._place.file("valid"), flags, np.dtype(np.uint8))
+        self._valid = self._held.enter_context(valid)
+        require_room(self._place.folder, self.path, self._cube.nbytes)  # the turned copy
 
-    def write(
-        self,
-        numbers: npt.NDArray[Any],
-        *,
-        row: int,
-        col: int,
-        band: int,
-        mask: npt.NDArray[np.bool_] | None = None,
-    ) -> None:
-        """Write stored numbers, shape (bands, rows, cols), at a 0-based place."""
-        require_fit(self.metadata, numbers, row=row, col=col, band=band)
-        with resource_errors(self.path):
-            self._cube.write(numbers, row=row, col=col, band=band)
-            if self._masked and band == 0:
-                valid = np.ones(numbers.shape[1:], np.bool_) if mask is None else mask
-                self._valid.write(valid[None].astype(np.uint8), row=row, col=col, band=0)
+    def _put(self, numbers: npt.NDArray[Any], band: int, row: int, col: int) -> None:
+        self._cube.write(numbers, row=row, col=col, band=band)
 
-    def commit(self) -> Path:
-        """Turn the cube, add the fields, rename into place; returns the target."""
-        grown = self._place.file(self.path.name)
-        try:
-            with resource_errors(self.path), grown.open("xb") as file:
-                expected = self._write_all(file)
-            if grown.stat().st_size != expected:
-                raise ResourceError(f"cannot write {self.path}: the file was cut off")
-            self._place.commit([(grown, self.path)])
-        finally:
-            self.discard()
-        return self.path
+    def _put_mask(self, mask: npt.NDArray[np.bool_], row: int, col: int) -> None:
+        self._valid.write(mask[None].astype(np.uint8), row=row, col=col, band=0)
 
-    def discard(self) -> None:
-        """Remove everything written so far; after `commit` it does nothing."""
-        self._cube.close()
-        self._valid.close()
-        self._place.discard()
+    def _finish(self) -> list[tuple[Path, Path]]:
+        with self._grown.open("xb") as file:
+            expected = self._write_all(file)
+        if self._grown.stat().st_size != expected:
+            raise ResourceError(f"cannot write {self.path}: the file was cut off")
+        return [(self._grown, self.path)]
 
     def _write_all(self, file: BinaryIO) -> int:
         """Write header, fields, mask and cube; returns the bytes of all."""
@@ -152,7 +114,7 @@ class Mat5Writer(SceneWriter):
         scipy.io.savemat(small, _for_scipy(self.metadata), oned_as="row")
         file.write(small.getvalue())
         bands, rows, cols = self.metadata.shape
-        if self._masked:
+        if self._options.masked:
             _write_turned(
                 file, "valid", self._valid, (rows, cols), np.dtype(np.uint8), logical=True
             )

@@ -17,9 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import HsisrError, ResourceError, UsageError
-from hsisr.io.atomic import TemporaryPlace, refuse_existing, require_room, resource_errors
-from hsisr.io.base import SceneWriter, TargetOptions
-from hsisr.io.chunking import require_fit
+from hsisr.io.atomic import refuse_existing, require_room, resource_errors
+from hsisr.io.base import FileWriter, TargetOptions
 from hsisr.io.zarr.layout import CUBE, MASK, Coordinate, coordinates, cube_attributes
 from hsisr.scene.metadata import SceneMetadata
 
@@ -35,7 +34,7 @@ _RESERVED: Final = frozenset({"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST
 _OPTIONS: Final = ("COMPRESS", "ZLEVEL")
 
 
-class NetcdfWriter(SceneWriter):
+class NetcdfWriter(FileWriter):
     """A netCDF-4 file that grows block by block.
 
     Args:
@@ -58,68 +57,41 @@ class NetcdfWriter(SceneWriter):
         options: TargetOptions,
         blocks: tuple[int, int],
     ) -> None:
-        self.path, self.metadata = path, metadata
-        self.block_rows, self.block_cols = blocks
-        packing = _packing(options.creation_options)
-        h5netcdf = h5netcdf_package()
-        self._place = TemporaryPlace(path, overwrite=options.overwrite)
-        self._grown = self._place.file(path.name)
-        self._file: Any = None
-        try:
-            require_room(self._place.folder, path, _HEAD_BYTES)
-            with self._writing():
-                self._file = h5netcdf.File(self._grown, "w", decode_vlen_strings=True)
-                self._file.dimensions = dict(zip(DIMENSIONS, metadata.shape, strict=True))
-                self._file.attrs.update(_global_attributes(metadata))
-                self._cube, self._mask = self._create(packing, masked=options.masked)
-                for name, beside in coordinates(metadata).items():
-                    _add(self._file, name, beside)
-                self._write_positions(packing)
-        except BaseException:
-            self.discard()
-            raise
+        self._packing = _packing(options.creation_options)
+        h5netcdf_package()
+        super().__init__(path, metadata, options, blocks)
 
-    def write(
-        self,
-        numbers: npt.NDArray[Any],
-        *,
-        row: int,
-        col: int,
-        band: int,
-        mask: npt.NDArray[np.bool_] | None = None,
-    ) -> None:
-        """Write stored numbers, shape (bands, rows, cols), at a 0-based place."""
-        require_fit(self.metadata, numbers, row=row, col=col, band=band)
+    def _open(self) -> None:
+        require_room(self._place.folder, self.path, _HEAD_BYTES)
+        self._file = h5netcdf_package().File(self._grown, "w", decode_vlen_strings=True)
+        self._held.callback(self._close)
+        self._file.dimensions = dict(zip(DIMENSIONS, self.metadata.shape, strict=True))
+        self._file.attrs.update(_global_attributes(self.metadata))
+        self._cube, self._mask = self._create(self._packing, masked=self._options.masked)
+        for name, beside in coordinates(self.metadata).items():
+            _add(self._file, name, beside)
+        self._write_positions(self._packing)
+
+    def _put(self, numbers: npt.NDArray[Any], band: int, row: int, col: int) -> None:
         bands, rows, cols = numbers.shape
-        own = slice(row, row + rows), slice(col, col + cols)
         require_room(self._place.folder, self.path, numbers.nbytes)
-        with self._writing():
-            self._cube[band : band + bands, *own] = numbers
-            if self._mask is not None and band == 0:
-                valid = np.ones((rows, cols), np.bool_) if mask is None else mask
-                self._mask[own] = valid.astype(np.uint8)
+        self._cube[band : band + bands, row : row + rows, col : col + cols] = numbers
 
-    def commit(self) -> Path:
-        """Finish, check and rename into place; returns the target."""
-        try:
-            with self._writing():
-                self._file.close()
-                with h5netcdf_package().File(self._grown, "r") as found:
-                    complete = found[CUBE].shape == self.metadata.shape
-            if not complete:
-                raise ResourceError(f"cannot write {self.path}: the file was cut off")
-            self._place.commit([(self._grown, self.path)])
-        finally:
-            self.discard()
-        return self.path
+    def _put_mask(self, mask: npt.NDArray[np.bool_], row: int, col: int) -> None:
+        rows, cols = mask.shape
+        self._mask[row : row + rows, col : col + cols] = mask.astype(np.uint8)
 
-    def discard(self) -> None:
-        """Remove everything written so far; after `commit` it does nothing."""
-        if self._file is not None:
-            with suppress(OSError, RuntimeError, ValueError):  # the space it lacks is not wanted
-                self._file.close()
-            self._file = None
-        self._place.discard()
+    def _finish(self) -> list[tuple[Path, Path]]:
+        self._file.close()
+        with h5netcdf_package().File(self._grown, "r") as found:
+            complete = found[CUBE].shape == self.metadata.shape
+        if not complete:
+            raise ResourceError(f"cannot write {self.path}: the file was cut off")
+        return [(self._grown, self.path)]
+
+    def _close(self) -> None:
+        with suppress(OSError, RuntimeError, ValueError):  # the space it lacks is not wanted
+            self._file.close()
 
     def _create(self, packing: dict[str, Any], *, masked: bool) -> tuple[Any, Any]:
         stored = self.metadata.stored

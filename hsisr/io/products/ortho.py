@@ -21,7 +21,6 @@ from hsisr.io.arrays.raw_reader import PlainNumbers
 from hsisr.io.arrays.raw_writer import RawFile
 from hsisr.io.atomic import TemporaryPlace, require_room, resource_errors
 from hsisr.io.base import SceneWriter
-from hsisr.io.chunking import require_fit
 from hsisr.scene.geolocation import Geolocation, LookupTable
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.metadata import SceneMetadata
@@ -110,7 +109,7 @@ class OrthoWriter(SceneWriter):
         mask: npt.NDArray[np.bool_] | None = None,  # noqa: ARG002 - nodata says it
     ) -> None:
         """Write stored numbers, shape (bands, rows, cols), at a 0-based place of the sensor's."""
-        require_fit(self.metadata, numbers, row=row, col=col, band=band)
+        self.require_fit(numbers, row=row, col=col, band=band)
         with resource_errors(self.path):
             self._file.write(numbers, row=row, col=col, band=band)
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from hsisr.errors import about_scene, warn_of_scene
 from hsisr.io.base import Scene
-from hsisr.io.spectral_fields import SpectralSource, merged_axis
+from hsisr.io.spectral import SpectralSource, merged_axis
 from hsisr.io.views import DescribedScene
 from hsisr.scene.quantisation import holds
 

@@ -15,7 +15,7 @@ from affine import Affine
 
 from hsisr.errors import InputDataError
 from hsisr.io.arrays.axis_names import is_wavelength
-from hsisr.io.spectral_fields import SpectralSource, merged_axis, usable
+from hsisr.io.spectral import SpectralSource, merged_axis, usable
 from hsisr.io.zarr.layout import DIMENSIONS, MASK, OWN_ATTRIBUTES, PLACE
 from hsisr.io.zarr.store import WHOLE
 from hsisr.scene.georeference import Georeference, GroundControlPoint

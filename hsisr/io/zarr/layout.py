@@ -20,7 +20,7 @@ import numpy.typing as npt
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
-from hsisr.io.spectral_tags import dataset_tags, free_fields
+from hsisr.io.spectral import dataset_tags, free_fields
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.spectral_axis import SpectralAxis

@@ -8,7 +8,6 @@ from typing import Any, Final
 import numpy as np
 
 from hsisr.errors import UsageError
-from hsisr.io.chunking import asked_chunks
 from hsisr.io.zarr.store import LARGEST_CHUNK
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
@@ -60,6 +59,27 @@ def zarr_options(
             f"expected at most {LARGEST_CHUNK}"
         )
     return ZarrOptions((deep, high, wide), _compressor(path, options))
+
+
+def asked_chunks(options: Mapping[str, str]) -> tuple[int, int, int] | None:
+    """Bands, rows and columns of a Zarr chunk, if `CHUNKS` asks for some.
+
+    Raises:
+        UsageError: They are not three positive numbers.
+
+    >>> asked_chunks({"CHUNKS": "16,128,128"})
+    (16, 128, 128)
+    """
+    text = options.get("CHUNKS")
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 3 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise UsageError(
+            f"CHUNKS={text}: expected bands, rows and columns, for example CHUNKS=16,128,128"
+        )
+    bands, rows, cols = map(int, parts)
+    return bands, rows, cols
 
 
 def _compressor(path: Path, options: Mapping[str, str]) -> Any:

@@ -5,8 +5,6 @@ their depth keeps them at a few megabytes. All chunks are written, empty ones to
 one can be told from an empty one.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import ResourceError
-from hsisr.io.atomic import TemporaryPlace, require_room, resource_errors
-from hsisr.io.base import SceneWriter, TargetOptions
-from hsisr.io.chunking import require_fit
+from hsisr.io.atomic import require_room
+from hsisr.io.base import FileWriter, TargetOptions
 from hsisr.io.zarr.layout import (
     CUBE,
     DIMENSIONS,
@@ -30,7 +27,7 @@ from hsisr.io.zarr.store import WHOLE, is_zarr_store, zarr_package
 from hsisr.scene.metadata import SceneMetadata
 
 
-class ZarrWriter(SceneWriter):
+class ZarrWriter(FileWriter):
     """A Zarr store of version 2; the folder appears when it is complete.
 
     Args:
@@ -52,52 +49,36 @@ class ZarrWriter(SceneWriter):
         options: TargetOptions,
         blocks: tuple[int, int],
     ) -> None:
-        self.path, self.metadata = path, metadata
-        self.block_rows, self.block_cols = blocks
-        zarr = zarr_package()
-        chosen = zarr_options(path, metadata, options.creation_options, blocks)
-        self._deep = chosen.chunks[0]
+        zarr_package()
+        self._chosen = zarr_options(path, metadata, options.creation_options, blocks)
+        self._deep = self._chosen.chunks[0]
         self._waiting: dict[Any, tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]] = {}
         """Blocks of which not all bands of a chunk have come, by first band, rows and columns."""
-        self._place = TemporaryPlace(path, overwrite=options.overwrite, replaceable=is_zarr_store)
-        self._grown = self._place.file(path.name)
-        try:
-            with self._writing():
-                store = zarr.storage.LocalStore(self._grown)
-                group = zarr.create_group(
-                    store, zarr_format=2, attributes={"Conventions": "CF-1.10", WHOLE: True}
-                )
-                self._cube = self._create_cube(group, chosen)
-                self._mask = self._create_mask(group, chosen) if options.masked else None
-                for name, beside in coordinates(metadata).items():
-                    _add(group, name, beside)
-                self._group, self._store = group, store
-        except BaseException:
-            self._place.discard()
-            raise
+        super().__init__(path, metadata, options, blocks, replaceable=is_zarr_store)
 
-    def write(
-        self,
-        numbers: npt.NDArray[Any],
-        *,
-        row: int,
-        col: int,
-        band: int,
-        mask: npt.NDArray[np.bool_] | None = None,
-    ) -> None:
-        """Write stored numbers, shape (bands, rows, cols), at a 0-based place."""
-        require_fit(self.metadata, numbers, row=row, col=col, band=band)
-        bands, rows, cols = numbers.shape
-        own = slice(row, row + rows), slice(col, col + cols)
+    def _open(self) -> None:
+        zarr = zarr_package()
+        self._store = zarr.storage.LocalStore(self._grown)
+        group = zarr.create_group(
+            self._store, zarr_format=2, attributes={"Conventions": "CF-1.10", WHOLE: True}
+        )
+        self._cube = self._create_cube(group, self._chosen)
+        self._mask: Any = self._create_mask(group, self._chosen) if self._options.masked else None
+        for name, beside in coordinates(self.metadata).items():
+            _add(group, name, beside)
+
+    def _put(self, numbers: npt.NDArray[Any], band: int, row: int, col: int) -> None:
         require_room(self._place.folder, self.path, numbers.nbytes)
-        with self._writing():
-            for start in range(band - band % self._deep, band + bands, self._deep):
-                self._put(start, band, numbers, row, col)
-            if self._mask is not None and band == 0:
-                valid = np.ones((rows, cols), np.bool_) if mask is None else mask
-                self._mask[own] = valid.astype(np.uint8)
+        for start in range(band - band % self._deep, band + len(numbers), self._deep):
+            self._put_chunk(start, band, numbers, row, col)
 
-    def _put(self, start: int, band: int, numbers: npt.NDArray[Any], row: int, col: int) -> None:
+    def _put_mask(self, mask: npt.NDArray[np.bool_], row: int, col: int) -> None:
+        rows, cols = mask.shape
+        self._mask[row : row + rows, col : col + cols] = mask.astype(np.uint8)
+
+    def _put_chunk(
+        self, start: int, band: int, numbers: npt.NDArray[Any], row: int, col: int
+    ) -> None:
         """Write what falls on the chunks from band `start`, once all of their bands have come."""
         bands, rows, cols = numbers.shape
         first, last = max(band, start), min(band + bands, start + self._deep)
@@ -114,24 +95,14 @@ class ZarrWriter(SceneWriter):
         else:
             self._waiting[place] = waiting
 
-    def commit(self) -> Path:
-        """Finish, check and rename into place; returns the target."""
-        try:
-            with self._writing():
-                for (start, row, col, rows, cols), (values, there) in self._waiting.items():
-                    own = slice(row, row + rows), slice(col, col + cols)
-                    for number in np.flatnonzero(there):
-                        self._cube[start + int(number), *own] = values[number]
-                self._check()
-                zarr_package().consolidate_metadata(self._store, zarr_format=2)
-            self._place.commit([(self._grown, self.path)])
-        finally:
-            self.discard()
-        return self.path
-
-    def discard(self) -> None:
-        """Remove everything written so far; after `commit` it does nothing."""
-        self._place.discard()
+    def _finish(self) -> list[tuple[Path, Path]]:
+        for (start, row, col, rows, cols), (values, there) in self._waiting.items():
+            own = slice(row, row + rows), slice(col, col + cols)
+            for number in np.flatnonzero(there):
+                self._cube[start + int(number), *own] = values[number]
+        self._check()
+        zarr_package().consolidate_metadata(self._store, zarr_format=2)
+        return [(self._grown, self.path)]
 
     def _create_cube(self, group: Any, chosen: ZarrOptions) -> Any:
         dtype, nodata = self.metadata.stored.dtype, self.metadata.stored.nodata
@@ -169,12 +140,6 @@ class ZarrWriter(SceneWriter):
                     f"cannot write {self.path}: {array.nchunks - array.nchunks_initialized} of "
                     "its chunks did not reach the disk; check the space left, or write elsewhere"
                 )
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Turn what the system refuses into one line."""
-        with resource_errors(self.path):
-            yield
 
 
 def _add(group: Any, name: str, beside: Coordinate) -> None:
