@@ -60,6 +60,8 @@ class BenchmarkOptions:
     """METHOD=FILE: judged in place of training; several of one method and scale count as seeds."""
     settings: tuple[str, ...] = ()
     """KEY=VALUE of the recipe for all networks, METHOD:KEY=VALUE for one."""
+    nodata: str | None = None
+    """Number that means no data in `scenes` and `train`, or "none", whatever the files say."""
     table: int | None = None
     """1 or 2: the layout of that table of the paper."""
     batches: tuple[int, ...] = BATCHES

@@ -181,6 +181,7 @@ def train_options(
         model=method.arch,
         recipe="dacn-published" if published else "any",
         settings=tuple(settings),
+        nodata=options.nodata,
         seed=run.seed,
         max_minutes=options.budget,
         processor_time=device_named(options.device).type == "cpu",
@@ -232,6 +233,7 @@ def train_cell(run: Run, options: BenchmarkOptions, bands: int) -> Cell:
             "scenes": [scene_identity(path) for path in run.course.train],
             "device": options.device,
             "threads": options.threads,
+            **({} if options.nodata is None else {"nodata": options.nodata}),
         },
     )
 
@@ -256,7 +258,7 @@ def trained(
         return facts
     folder = cells.folder / _RUNS / cell.label
     if run.method.name == LINEAR:
-        return _kept_linear(run, recipe_of(run, options, bands), cells, cell, folder)
+        return _kept_linear(run, options, bands, cells, cell, folder)
     begun = (folder / _BULKY).exists()
     rate = swept_rate(run, options, cells, bands, observer)
     asked = train_options(run, options, bands, folder, rate)
@@ -292,13 +294,14 @@ def trained(
 
 
 def _kept_linear(
-    run: Run, recipe: Recipe, cells: Cells, cell: Cell, folder: Path
+    run: Run, options: BenchmarkOptions, bands: int, cells: Cells, cell: Cell, folder: Path
 ) -> dict[str, Any]:
     """The linear upsampler, fitted to random patches of the recipe; no budget applies."""
     from hsisr.models.literature.linear import fitted_linear
 
+    recipe = recipe_of(run, options, bands)
     descriptor = described(LINEAR, run.scale, recipe)
-    sources = expand_sources(run.course.train)
+    sources = expand_sources(run.course.train, nodata=options.nodata)
     patches = training_data(sources, (), recipe, descriptor, run.seed).patches
     batches = (patches.batch(n, 0, recipe.batch_size) for n in range(_LINEAR_BATCHES))
     network = fitted_linear(descriptor, ((batch.lr, batch.hr) for batch in batches))
@@ -373,6 +376,8 @@ def train_command(asked: TrainOptions) -> str:
     words += ["--recipe", str(asked.recipe), "--seed", str(asked.seed)]
     if asked.max_minutes is not None:
         words += ["--max-minutes", f"{asked.max_minutes:g}"]
+    if asked.nodata is not None:
+        words += ["--nodata", asked.nodata]
     for setting in asked.settings:
         words += ["--set", setting]
     return shlex.join([*words, "--out", str(asked.out)])

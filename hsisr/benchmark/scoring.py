@@ -90,6 +90,7 @@ def score_cell(
             "conventions": CONVENTIONS,
             "device": options.device,
             "maps": shown,
+            **({} if options.nodata is None else {"nodata": options.nodata}),
         },
     )
 
@@ -128,7 +129,9 @@ def scored(
     cell = score_cell(run, sha256, scene, judging, options, shown=shown)
     if (facts := cells.found(cell)) is not None:
         return facts
-    how = WaldOptions(scale=run.scale, method=judging.blur, device=options.device)
+    how = WaldOptions(
+        scale=run.scale, method=judging.blur, device=options.device, nodata=options.nodata
+    )
     with degraded(scene, how) as trial:
         started = time.monotonic()
         result = trial.upscaled(model, consistency=judging.agreement)

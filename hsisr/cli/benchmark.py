@@ -10,7 +10,7 @@ import typer
 
 from hsisr.cli.benchmark_speed import benchmark_speed, folder_or_default
 from hsisr.cli.console import INTERRUPTED, QUIET, TERMINATED, expected_errors, print_json, say, tell
-from hsisr.cli.options import Device, Json, Overwrite, Quiet, Threads, Verbose, verbosity
+from hsisr.cli.options import Device, Json, Nodata, Overwrite, Quiet, Threads, Verbose, verbosity
 from hsisr.cli.progress import benchmark_progress
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ def benchmark(
             "--set", metavar="[METHOD:]KEY=VALUE", help="Change a value of the training recipe."
         ),
     ] = None,
+    nodata: Nodata = None,
     table: Annotated[
         int | None,
         typer.Option(min=1, max=2, help="Print this table of the paper, re-measured."),
@@ -152,6 +153,7 @@ def benchmark(
                 "--batches": batches != "1,2,4,8",
                 "--weights": bool(weights),
                 "--set": bool(settings),
+                "--nodata": nodata is not None,
                 "--table": table is not None,
                 "--resume": resume,
             }
@@ -177,6 +179,7 @@ def benchmark(
             batches=_numbers("--batches", batches),
             weights=tuple(weights or ()),
             settings=tuple(settings or ()),
+            nodata=nodata,
             table=table,
             smoke=smoke,
             out=folder_or_default(out),

@@ -35,7 +35,7 @@ from hsisr.io.write import check_target, create_writer, writing_async
 from hsisr.metrics.coverage import FACTORS
 from hsisr.resume.journal import Journal
 from hsisr.resume.lock import RunKey, RunLock, is_unfinished, locked_run, run_place
-from hsisr.resume.provenance import PREFIX
+from hsisr.resume.provenance import PREFIX, item_bands_hash
 
 __all__ = ["Progress", "UpscaleResult", "plan_upscale", "upscale"]
 
@@ -215,6 +215,7 @@ def _unfinished(
     settings = {
         **{name: getattr(settled, name) for name in sorted(AFFECTS_BITS - {"ortho"})},
         **({"ortho": True} if options.ortho else {}),  # runs of earlier versions did not know it
+        **item_bands_hash(options),
         "creation_options": dict(options.creation_options),
         "device": session.device.type,
         "threads": threads,

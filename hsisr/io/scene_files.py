@@ -11,7 +11,7 @@ from tifffile import TiffFile
 
 from hsisr.errors import InputDataError
 from hsisr.io.arrays.stack import DAMAGED
-from hsisr.io.envi.pair import DATA_SUFFIXES
+from hsisr.io.envi.pair import DATA_SUFFIXES, is_envi_header
 from hsisr.io.formats import SIDECARS, format_by_suffix, is_format_name
 from hsisr.io.open import open_scene
 from hsisr.io.paths import RemotePath
@@ -62,7 +62,7 @@ def head_of(path: Path) -> str:
 
 
 def scene_files(path: Path) -> tuple[Path, ...]:
-    """What a scene is read from: the file, its other half if it is an ENVI pair, its sidecars.
+    """What a scene is read from: the file, an ENVI header or data file beside it, its sidecars.
 
     >>> [p.name for p in scene_files(Path("nowhere/a.tif"))]
     ['a.tif']
@@ -70,11 +70,12 @@ def scene_files(path: Path) -> tuple[Path, ...]:
     row = format_by_suffix(path)
     if path.suffix.lower() == ".hdr":
         halves = [path.with_name(path.stem + suffix) for suffix in _cases(DATA_SUFFIXES)]
-    elif (row is not None and row.name != "ENVI") or path.is_dir():
+    elif (row is not None and row.name not in ("ENVI", "GTiff")) or path.is_dir():
         halves = []
     else:  # folders of archives are long, so ask for names instead of listing them
         stems = (path.name, path.stem)
         halves = [path.with_name(stem + end) for stem in stems for end in (".hdr", ".HDR")]
+        halves = [half for half in halves if row is None or is_envi_header(half)]
     halves = list(dict.fromkeys(half for half in halves if half.is_file()))
     sidecars = (
         part.with_name(part.name + suffix) for part in (path, *halves) for suffix in SIDECARS

@@ -1,5 +1,6 @@
 """What made an output, as tags that travel inside it."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
@@ -7,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
 
-from hsisr.engine.options import NOT_IN_TAGS
+from hsisr.engine.options import NOT_IN_TAGS, UpscaleOptions
 from hsisr.scene.metadata import SceneMetadata
 
 PREFIX = "HSISR_"
@@ -74,6 +75,14 @@ def _plain(value: Any) -> bool | float | str:
     if isinstance(value, PurePath):
         return value.name
     return value if isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def item_bands_hash(options: UpscaleOptions) -> dict[str, str]:
+    """The `item_bands` option of records and run keys: a hash of it; empty without an Item."""
+    if not options.item_bands:
+        return {}
+    text = json.dumps([dict(band) for band in options.item_bands], sort_keys=True)
+    return {"item_bands": hashlib.sha256(text.encode()).hexdigest()}
 
 
 def plain_options(options: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from hsisr.io.paths import RemotePath, beside
 from hsisr.io.remote.files import read_beginning, write_whole
 from hsisr.io.scene_files import FileState
 from hsisr.io.write import guess_format
-from hsisr.resume.provenance import plain_options
+from hsisr.resume.provenance import item_bands_hash, plain_options
 
 FOLDER: Final = ".hsisr"
 _FORMAT: Final = 1
@@ -45,6 +45,8 @@ class OutputSpec:
             return f"with {other.model}"
         names = sorted(self.options.keys() | other.options.keys())
         changed = [n for n in names if _value(self.options, n) != _value(other.options, n)]
+        if any("item_bands" not in known for known in (self.options, other.options)):
+            changed = [n for n in changed if n != "item_bands"]  # tags and earlier records lack it
         return f"with other options ({', '.join(changed)})" if changed else None
 
 
@@ -86,7 +88,7 @@ def output_spec(
         model: Interpolation, or name of the weights.
         sha256: Hash of the weights; None: an interpolation.
     """
-    decisive = {key: value for key, value in options.items() if key in AFFECTS_RESULT}
+    decisive = {k: v for k, v in options.items() if k in AFFECTS_RESULT | {"item_bands"}}
     named = decisive.get("format")
     decisive["format"] = guess_format(output, None if named is None else str(named))
     return OutputSpec(model, sha256, decisive)
@@ -96,7 +98,8 @@ def output_spec_of(
     options: UpscaleOptions, output: Path, model: str, sha256: str | None
 ) -> OutputSpec:
     """The same for options as they are given."""
-    return output_spec(plain_options(options), output, model, sha256)
+    plain = plain_options(options) | item_bands_hash(options)
+    return output_spec(plain, output, model, sha256)
 
 
 def record_path(output: Path) -> Path:

@@ -13,6 +13,7 @@ import torch
 from hsisr.benchmark.methods import AUTHORS, all_methods, method_named
 from hsisr.benchmark.options import BenchmarkOptions
 from hsisr.benchmark.runs import Run, recipe_of, train_options
+from hsisr.benchmark.scoring import Judging, score_cell
 from hsisr.benchmark.speed import network_cost as cost
 from hsisr.benchmark.speed.network_cost import measured
 from hsisr.benchmark.speed.plain import PlainDacn
@@ -59,6 +60,17 @@ def test_the_registry_is_all_in_it_and_losses_name_networks_that_exist() -> None
             recipe_of(run_of(name), authors, bands=103)  # every setting is one of recipes
     with pytest.raises(UsageError, match="no method 'edsrr'; did you mean 'edsr'"):
         method_named("edsrr")
+
+
+def test_nodata_goes_to_training_and_scoring_and_makes_other_cells(tmp_path: Path) -> None:
+    run = run_of("edsr")
+    judge = tmp_path / "a.tif"
+    judge.write_bytes(b"")
+    plain, named = SCENES, replace(SCENES, nodata="-9999")
+    assert train_options(run, named, 103, Path("out")).nodata == "-9999"
+    cells = [score_cell(run, "0", judge, Judging(), o, shown=False) for o in (plain, named)]
+    assert "nodata" not in cells[0].fingerprint  # as reports of earlier versions have it
+    assert cells[1].fingerprint["nodata"] == "-9999"
 
 
 def test_the_published_protocol_is_the_notebooks() -> None:

@@ -162,6 +162,17 @@ def again(item: Path, out: Path, items: bool | None = None) -> Outcome:
     return outcome
 
 
+def test_an_output_made_with_other_bands_of_the_item_is_kept(tmp_path: Path, out: Path) -> None:
+    assets = [{"data": data_asset(**{"raster:bands": [{"scale": s}] * 3})} for s in (0.1, 0.2)]
+    item = write_item(tmp_path / "in", assets[0])
+    made(item, out)
+    assert isinstance(again(item, out), Skipped)
+    write_item(tmp_path / "in", assets[1])
+    outcome = again(item, out)
+    assert isinstance(outcome, Failure)
+    assert "was made with other options (item_bands)" in str(outcome.error)
+
+
 @pytest.mark.parametrize("recorded", [True, False])
 def test_an_output_whose_item_is_missing_is_made_anew(
     item: Path, out: Path, recorded: bool

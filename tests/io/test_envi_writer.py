@@ -232,7 +232,7 @@ def test_a_replaced_pair_comes_back_if_the_new_one_cannot_be_placed(
     def refuse(*_: object) -> None:
         raise OutputExistsError("no")
 
-    monkeypatch.setattr("hsisr.io.atomic.move_to_free_name", refuse)
+    monkeypatch.setattr("hsisr.io.atomic._move_to_free_name", refuse)
     with pytest.raises(OutputExistsError, match="no"):
         writer.commit()
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before

@@ -7,6 +7,7 @@ import pytest
 from rasterio.crs import CRS
 
 from hsisr.errors import InputDataError
+from hsisr.io.nodata import warn_of_fill
 from hsisr.io.open import open_scene
 from hsisr.tiling.windows import Window
 
@@ -32,6 +33,42 @@ SHAPES = {
     "formats/pavia-centre-crop-v73.mat": (102, 100, 100),
     "formats/salton_sea_roi.mat": (224, 51, 56),
 }
+
+
+WITH_AXES = {
+    "train/moffett-aviris-50x50x189.npy": "brc",
+    "train/stereomsi-imec-14b.npy": "brc",
+    "train/viel-chikusei-48.npy": "brc",
+    "train/viel-ref-48.npy": "brc",
+}
+"""Bands first, without a word of it in the file: a warning names the option."""
+REFUSED = {
+    "aerial/uc-merced-0.6m.npz": "photographs for training",
+    "formats/products/EMIT_L1B_OBS_001_20220827T060753_9999999_999.nc": "angles, no spectra",
+    "formats/products/EMIT_L2A_MASK_001_20220827T060753_9999999_999.nc": "masks, no spectra",
+    "formats/products/wiser-EMIT_L2A_RFL_001_20241006T165148_2428011_003_crop.nc": "no positions",
+    "train/jasper-ridge.mat": "pixels by bands",
+    "train/samson.mat": "pixels by bands",
+}
+NO_SCENES = (".json", ".md", ".txt", ".xml", ".zip")
+
+
+def test_every_real_scene_opens_without_a_warning(shared_data: Path) -> None:
+    found = set()
+    for path in sorted(p for p in shared_data.rglob("*") if p.is_file()):
+        name = path.relative_to(shared_data).as_posix()
+        if path.suffix in NO_SCENES or name in REFUSED:
+            continue
+        with open_scene(path, axes=WITH_AXES.get(name)) as scene:  # a warning is an error here
+            warn_of_fill(scene)
+        found.add(name)
+    assert found >= SHAPES.keys() | WITH_AXES.keys()
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_scene_is_refused(name: str, shared_data: Path) -> None:
+    with pytest.raises(InputDataError):
+        open_scene(shared_data / name)
 
 
 @pytest.mark.parametrize("name", SHAPES)

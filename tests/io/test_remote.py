@@ -45,6 +45,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     write_mat5(folder / "a.mat", VALUES)
     write_npy(folder / "a.npy", VALUES)
     write_scene(folder / "a.zarr", rich_metadata())
+    write_geotiff(folder / "masked.tif", VALUES)
+    (folder / "masked.tif.msk").write_text("<VRTDataset/>")
     (folder / "text.tif").write_text("no picture")
     (folder / "short.npy").write_bytes((folder / "a.npy").read_bytes()[:200])
     with zipfile.ZipFile(folder / "a.zip", "w") as archive:
@@ -81,6 +83,15 @@ def test_a_scene_on_a_server_is_read(name: str, url: str) -> None:
         np.testing.assert_array_equal(scene.read().values, expected)
         assert str(scene.path) == f"{url}/{name.partition('?')[0]}"
         assert scene.path.name == name.partition("?")[0]
+
+
+@pytest.mark.parametrize("place", ["{url}/masked.tif", "/vsizip/{folder}/b.zip/masked.tif"])
+def test_a_text_in_place_of_a_remote_mask_is_refused(place: str, url: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        archive.write(write_geotiff(tmp_path / "a.tif", VALUES), "masked.tif")
+        archive.writestr("masked.tif.msk", "<VRTDataset/>")
+    with pytest.raises(InputDataError, match=r"masked\.tif\.msk beside it is no TIFF"):
+        open_scene(place.format(url=url, folder=tmp_path))
 
 
 def test_a_zarr_store_on_a_server_is_read(url: str) -> None:

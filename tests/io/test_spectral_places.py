@@ -11,6 +11,7 @@ from rasterio.enums import ColorInterp
 from hsisr.io.base import TargetOptions
 from hsisr.io.geotiff.gdal_env import gdal_env
 from hsisr.io.open import open_scene
+from hsisr.io.scene_files import scene_files
 from hsisr.io.write import create_writer
 from hsisr.scene.metadata import SceneMetadata
 from tests.scenes import edited, numbered, write_envi, write_geotiff, write_mat5
@@ -86,6 +87,15 @@ def test_fields_are_found_where_other_programs_keep_them(place: str, tmp_path: P
     assert meta.spectral_axis.fwhm_nm == (5.0, 5.0, 6.0, 6.0)
     assert meta.spectral_axis.good == GOOD
     assert not set(PER_BAND) & meta.tags.keys()
+
+
+def test_a_header_beside_a_tiff_is_one_of_its_files(tmp_path: Path) -> None:
+    for name in ("a.tif", "b.tif"):
+        write_geotiff(tmp_path / name, numbered(3, 4, 5))
+    (tmp_path / "a.hdr").write_text("ENVI\nbands = 3\n")
+    (tmp_path / "b.hdr").write_text("NROWS 4\nNCOLS 5\n")
+    assert scene_files(tmp_path / "a.tif") == (tmp_path / "a.tif", tmp_path / "a.hdr")
+    assert scene_files(tmp_path / "b.tif") == (tmp_path / "b.tif",)
 
 
 @pytest.mark.parametrize("kind", ["tif", "hdr"])

@@ -27,6 +27,9 @@ from hsisr.tiling.windows import Window
 
 _SIDECARS_OF_PIXELS: Final = (".msk", ".ovr", ".msk.ovr")
 """Files beside a raster that GDAL opens with whatever driver their text calls for."""
+_NO_TIFF: Final = (
+    "{} beside it is no TIFF, as masks and overviews of GDAL are; remove it, or write it anew"
+)
 _TIFF: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PAGE: Final = "GTIFF_DIR:"
 """How names of single pages of a TIFF begin."""
@@ -138,7 +141,10 @@ def open_dataset(
     if not drivers:  # rasterio takes an empty list for every driver
         row = format_of(place)
         raise InputDataError(row.refusal or f"found {row.name}, expected an image that GDAL reads")
-    require_tiff_sidecars(place)
+    if name.startswith("/vsi"):
+        _require_remote_tiff_sidecars(name, options or {})
+    else:
+        require_tiff_sidecars(place)
     heard = Listener()
     try:
         with gdal_env(**(options or {})), listening(heard):
@@ -174,10 +180,22 @@ def require_tiff_sidecars(path: Path) -> None:
             with suppress(OSError, ValueError), beside.open("rb") as file:
                 start = file.read(4)
             if not start.startswith(_TIFF):
-                raise InputDataError(
-                    f"{beside.name} beside it is no TIFF, as masks and overviews of GDAL are; "
-                    "remove it, or write it anew"
-                )
+                raise InputDataError(_NO_TIFF.format(beside.name))
+
+
+def _require_remote_tiff_sidecars(name: str, options: Mapping[str, str]) -> None:
+    """The same beside a file in one of GDAL's file systems, where GDAL looks for them by name."""
+    if options.get("GDAL_DISABLE_READDIR_ON_OPEN") == "EMPTY_DIR":
+        return  # then GDAL takes none
+    for suffix in _SIDECARS_OF_PIXELS:
+        for beside in (name + suffix, name + suffix.upper()):
+            try:
+                with gdal_env(**options), listening():
+                    DatasetReader(beside, driver=["GTiff"], sharing=False).close()
+            except RasterioError as error:
+                if "not recognized as being" in reason(error):
+                    shown = Path(without_secrets(beside)).name
+                    raise InputDataError(_NO_TIFF.format(shown)) from error
 
 
 def _refuse_unreachable(name: str, said: Sequence[str]) -> None:

@@ -68,7 +68,7 @@ class GeoTiffWriter(FileWriter):
         *,
         cog: bool,
     ) -> None:
-        self._options, self._cog = options, cog
+        self.metadata, self._options, self._cog = metadata, options, cog
         self._co = {key.upper(): value for key, value in options.creation_options.items()}
         self._heard = Listener()
         silence_libtiff()
