@@ -163,11 +163,11 @@ def again(item: Path, out: Path, items: bool | None = None) -> Outcome:
 
 
 def test_an_output_made_with_other_bands_of_the_item_is_kept(tmp_path: Path, out: Path) -> None:
-    assets = [{"data": data_asset(**{"raster:bands": [{"scale": s}] * 3})} for s in (0.1, 0.2)]
-    item = write_item(tmp_path / "in", assets[0])
+    said: list[dict[str, Any]] = [{"raster:bands": [{"scale": s}] * 3} for s in (0.1, 0.2)]
+    item = write_item(tmp_path / "in", {"data": data_asset(**said[0])})
     made(item, out)
     assert isinstance(again(item, out), Skipped)
-    write_item(tmp_path / "in", assets[1])
+    write_item(tmp_path / "in", {"data": data_asset(**said[1])})
     outcome = again(item, out)
     assert isinstance(outcome, Failure)
     assert "was made with other options (item_bands)" in str(outcome.error)
