@@ -11,12 +11,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hsisr.commands.degrade import DegradeOptions
-    from hsisr.commands.evaluate import EvaluateOptions
+    from hsisr.commands.options import DegradeOptions, EvaluateOptions, TrainOptions
     from hsisr.commands.python.arrays import upscale_array
     from hsisr.commands.python.functions import degrade, evaluate, info, upscale
     from hsisr.commands.python.training import train
-    from hsisr.commands.training_options import TrainOptions
     from hsisr.engine.options import UpscaleOptions
     from hsisr.errors import HsisrError
     from hsisr.io.open import open_scene
@@ -26,10 +24,10 @@ if TYPE_CHECKING:
 __version__ = version("hsisr")
 
 _HOMES = {
-    "DegradeOptions": "hsisr.commands.degrade",
-    "EvaluateOptions": "hsisr.commands.evaluate",
+    "DegradeOptions": "hsisr.commands.options",
+    "EvaluateOptions": "hsisr.commands.options",
     "HsisrError": "hsisr.errors",
-    "TrainOptions": "hsisr.commands.training_options",
+    "TrainOptions": "hsisr.commands.options",
     "UpscaleOptions": "hsisr.engine.options",
     "degrade": "hsisr.commands.python.functions",
     "evaluate": "hsisr.commands.python.functions",

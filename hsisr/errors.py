@@ -1,10 +1,11 @@
 """Every deliberate error and warning; each error class carries its exit code.
 
 A message says what was found, what was expected and what to do. The command line prints that
-line and nothing else.
+line and nothing else; text of files in it is made safe for terminals.
 """
 
 import errno
+import unicodedata
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +40,22 @@ def one_line(text: str) -> str:
     if len(plain) > _LONGEST:
         plain = f"{plain[: _LONGEST * 2 // 3]} [...] {plain[-_LONGEST // 4 :]}"
     return plain
+
+
+def printable(text: str) -> str:
+    r"""Lines of text without control characters, which could rewrite a terminal.
+
+    >>> printable("crs\tx\x1b[2J\nline 2")
+    'crs\tx\\x1b[2J\nline 2'
+    """
+    return "".join(
+        c if _is_harmless(c) else c.encode("unicode_escape").decode()
+        for c in text.encode("utf-8", "backslashreplace").decode()
+    )
+
+
+def _is_harmless(c: str) -> bool:
+    return c.isprintable() or c in "\n\t" or unicodedata.category(c) == "Zs"
 
 
 class DivergedError(HsisrError):

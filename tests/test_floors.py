@@ -14,7 +14,7 @@ import hsisr
 ROOT = Path(hsisr.__file__).parent
 PROJECT = Path(__file__).parents[1]
 FLOORS = (
-    {"", "errors", "text"},  # the package's own `__init__` imports late, so it stands on the ground
+    {"", "errors", "option"},  # the package's own `__init__` imports late
     {"scene", "tiling", "degradation", "metrics"},
     {"io", "models"},
     {"weights", "datasets", "training", "engine", "resume"},
@@ -24,7 +24,7 @@ FLOORS = (
 MOST_LINES: Final = 500
 MOST_ENTRIES: Final = 14
 MOST_ENTRIES_OF: Final = {"": 18, "io": 18}
-STILL_LARGER: Final = {"commands": 25, "cli": 16}
+STILL_LARGER: Final[dict[str, int]] = {}
 """Folders above the limit and their number of entries, which may only shrink."""
 
 

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from hsisr.commands.evaluate import measure_coverage
+from hsisr.commands.evaluation.evaluate import measure_coverage
+from hsisr.commands.evaluation.wald import degraded
+from hsisr.commands.options import WaldOptions
 from hsisr.commands.upscale import upscale
-from hsisr.commands.wald import WaldOptions, degraded
 from hsisr.engine.options import UpscaleOptions
 from hsisr.io.open import open_scene
 from hsisr.metrics.coverage import Coverage

@@ -23,8 +23,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hsisr.commands.degrade import DegradeOptions, degrade
-from hsisr.commands.wald import WaldOptions, degraded
+from hsisr.commands.degrade import degrade
+from hsisr.commands.evaluation.wald import degraded
+from hsisr.commands.options import DegradeOptions, WaldOptions
 from hsisr.datasets.photographs import coloured, read_photographs
 from hsisr.engine.observed import fill_invalid
 from hsisr.engine.uncertainty import (

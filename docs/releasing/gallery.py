@@ -19,7 +19,8 @@ import typer
 from matplotlib.figure import Figure, SubFigure
 from PIL import Image
 
-from hsisr.commands.wald import Trial, WaldOptions, degraded
+from hsisr.commands.evaluation.wald import Trial, degraded
+from hsisr.commands.options import WaldOptions
 from hsisr.io.base import Scene
 from hsisr.io.open import open_scene
 from hsisr.tiling.windows import Window

@@ -22,7 +22,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hsisr.commands.wald import WaldOptions, WaldReport, evaluate_by_wald
+from hsisr.commands.evaluation.wald import WaldReport, evaluate_by_wald
+from hsisr.commands.options import WaldOptions
 from hsisr.weights import LoadedWeights, load_weights, save_weights
 from hsisr.weights.store import file_sha256
 

@@ -17,13 +17,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from hsisr.commands.pairing import in_physical_unit, same_unit
+from hsisr.commands.evaluation.pairing import in_physical_unit, same_unit
 from hsisr.io.atomic import replace_file
 from hsisr.io.base import Scene
 from hsisr.io.open import open_scene
+from hsisr.metrics.report import picture_label
 from hsisr.metrics.spectral import angles_deg
 from hsisr.scene.rendering import as_bytes, colour_bands, stretch_limits, stretched
-from hsisr.text import picture_label
 from hsisr.tiling.windows import Window
 from hsisr.view.colours import data_address
 

@@ -15,9 +15,9 @@ from hsisr.benchmark.cells import Cell, Cells
 from hsisr.benchmark.methods import COMMON, LINEAR, Method
 from hsisr.benchmark.options import MILESTONES, BenchmarkOptions
 from hsisr.benchmark.splits import TrainTestSplit
-from hsisr.commands.train import TrainOptions, train
-from hsisr.commands.training_data import expand_sources, training_data
-from hsisr.commands.training_options import chosen_recipe
+from hsisr.commands.options import TrainOptions
+from hsisr.commands.training.data import expand_sources, training_data
+from hsisr.commands.training.train import chosen_recipe, train
 from hsisr.engine.device import device_named
 from hsisr.errors import DivergedError, HsisrError, UsageError, WeightsError
 from hsisr.io.open import open_scene

@@ -12,7 +12,8 @@ from hsisr.benchmark.methods import LINEAR, PLAIN
 from hsisr.benchmark.options import MILESTONES, BenchmarkOptions
 from hsisr.benchmark.pictures import scene_maps
 from hsisr.benchmark.runs import Run
-from hsisr.commands.wald import Trial, WaldOptions, degraded
+from hsisr.commands.evaluation.wald import Trial, degraded
+from hsisr.commands.options import WaldOptions
 from hsisr.io.scene_files import scene_identity
 from hsisr.metrics.report import Scores, jsonable
 from hsisr.weights.store import file_sha256

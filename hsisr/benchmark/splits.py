@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hsisr.benchmark.options import BenchmarkOptions
-from hsisr.commands.batch import make_folder
+from hsisr.commands.archive.run import make_folder
 from hsisr.commands.sample import write_sample
 from hsisr.datasets.catalogue import Dataset, dataset_named
 from hsisr.datasets.download import Fetching, data_folder, dataset_scenes

@@ -18,7 +18,7 @@ from hsisr.benchmark.summary import (
     interval,
     scene_gains,
 )
-from hsisr.text import markdown_cell
+from hsisr.metrics.report import markdown_cell
 
 Facts = Mapping[str, Any]
 

@@ -20,9 +20,9 @@ from hsisr.errors import (
     ResourceError,
     means_no_memory,
     one_line,
+    printable,
     system_words,
 )
-from hsisr.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -7,20 +7,20 @@ from typing import Annotated, Any
 import typer
 
 from hsisr.cli.console import expected_errors, print_json, tell
-from hsisr.cli.options import Axes, Json, Nodata, Variable, Verbose, verbosity
+from hsisr.cli.options import Given, Json, Verbose, takes, verbosity
+from hsisr.commands.options import SceneOptions
 from hsisr.engine.options import SPEED
 from hsisr.io.paths import scene_path
 from hsisr.metrics.report import duration, ranges
 
 
+@takes(SceneOptions)
 def info(
+    options: Given,
     scene: Annotated[
         Path,
         typer.Argument(metavar="SCENE", parser=scene_path, help="A scene in any supported format."),
     ],
-    variable: Variable = None,
-    axes: Axes = None,
-    nodata: Nodata = None,
     time: Annotated[
         bool,
         typer.Option(
@@ -36,12 +36,12 @@ def info(
     with expected_errors(verbosity(verbose, quiet=False)):
         from hsisr.commands.info import describe
 
-        found = describe(scene, variable=variable, axes=axes, nodata=nodata)
-        table = found.as_dict()
+        how = options.made(SceneOptions)
+        table = describe(scene, how).as_dict()
         if time:
             from hsisr.commands.info import time_x4
 
-            plan = time_x4(scene, variable=variable, axes=axes, nodata=nodata)
+            plan = time_x4(scene, how)
             table["upscaled_x4"] |= {
                 "model": plan.model,
                 "seconds": plan.estimated_seconds,

@@ -1,40 +1,124 @@
 """The `hsisr` program: one Typer application, one file per command.
 
 Nothing here or in the command files imports torch or rasterio; a command loads what it needs when
-it runs.
+it runs. The program itself loads only the file of the command that is called.
 """
 
 import atexit
 import gc
 import os
 import signal
-from collections.abc import Callable
-from typing import Annotated, Final
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 
-from hsisr.cli.benchmark import benchmark
-from hsisr.cli.degrade import degrade
-from hsisr.cli.evaluate import evaluate
-from hsisr.cli.group import Group
-from hsisr.cli.info import info
-from hsisr.cli.sample import sample
+from hsisr.cli.console import say
 from hsisr.cli.streams import StandardStreams
-from hsisr.cli.train import train
-from hsisr.cli.upscale import upscale
-from hsisr.cli.view import view
-from hsisr.cli.weights import weights
-from hsisr.errors import ResourceError
+from hsisr.errors import ResourceError, one_line
 
-app = typer.Typer(
-    name="hsisr",
-    cls=Group,
-    help="Super-resolution of hyperspectral scenes: finer pixels, same spectra, same ground.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
+    "upscale": (
+        "hsisr upscale scene.tif",
+        "hsisr upscale scenes/ --scale 2 --cog --skip-existing -o finer/",
+    ),
+    "info": ("hsisr info scene.hdr", "hsisr info cube.mat --variable data --json"),
+    "view": (
+        "hsisr view scene.tif scene_x4.tif -o page.html",
+        "hsisr view scene.tif a.tif b.tif --window 120,80 -o page.html",
+    ),
+    "evaluate": (
+        "hsisr evaluate truth.tif estimate.tif --lr observed.tif",
+        "hsisr evaluate --wald scene.tif --scale 4 --picture look.png",
+    ),
+    "degrade": (
+        "hsisr degrade scene.tif --scale 4 -o coarse.tif",
+        "hsisr degrade scene.hdr --scale 2 --method mtf --crop -o coarse.hdr",
+    ),
+    "train": (
+        "hsisr train scenes/ --init dacn-any-x4 --max-minutes 20 -o my-run",
+        "hsisr train --dataset cave --model edsr --scale 2 -o cave-run",
+    ),
+    "benchmark": (
+        "hsisr benchmark --smoke -o report",
+        "hsisr benchmark --methods bicubic,dacn-any --scenes test/ --train train/ -o report",
+    ),
+    "sample": ("hsisr sample", "hsisr sample data/"),
+    "weights": (),
+}
+"""The commands, each in the file of its name, and two calls of each for its help."""
+
+
+_CLICKS_ERROR: Final[type[Exception]] = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
 )
+"""Of Typer's own Click or of Click itself: that depends on Typer's version."""
+
+
+class Group(TyperGroup):
+    """Typer would show a usage, a hint and the error, on four lines."""
+
+    def main(self, *given: Any, **named: Any) -> Any:
+        """See `TyperGroup.main`."""
+        ends_program = named.get("standalone_mode", True)
+        named["standalone_mode"] = False
+        if not ends_program:
+            return super().main(*given, **named)
+        try:
+            code = super().main(*given, **named)
+        except _CLICKS_ERROR as error:
+            _show(error)
+            code = error.exit_code  # type: ignore[attr-defined]
+        sys.exit(code)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """See `TyperGroup.resolve_command`; a scene in place of a command is upscaled, in words."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and ({".", os.sep} & {*name} or Path(name).exists()):
+            output = " -o OUTPUT" if {"-o", "--output"} & {*args} else ""
+            ctx.fail(
+                f"no command {name!r}; to make that scene finer, write "
+                f"{ctx.command_path} upscale {name}{output}"
+            )
+        return super().resolve_command(ctx, args)
+
+
+def _show(error: Any) -> None:
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        return
+    message = one_line(error.format_message())
+    message = message[:1].lower() + message[1:].rstrip(".")
+    context = getattr(error, "ctx", None)
+    see = f"; see '{context.command_path} -h'" if context else ""
+    say(f"error: {message}{see}", color="red")
+
+
+def application(*names: str) -> typer.Typer:
+    """The application with these commands; without names with all."""
+    app = typer.Typer(
+        name="hsisr",
+        cls=Group,
+        help="Super-resolution of hyperspectral scenes: finer pixels, same spectra, same ground.",
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(main)
+    for name in names or EXAMPLES:
+        command = getattr(import_module(f"hsisr.cli.{name}"), name)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+            continue
+        app.command(
+            short_help=(command.__doc__ or "").strip().split("\n")[0],
+            epilog="\n\n".join(["Examples:", *(f"- `{call}`" for call in EXAMPLES[name])]),
+        )(command)
+    return app
 
 
 def _version(*, wanted: bool) -> None:
@@ -45,7 +129,6 @@ def _version(*, wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def main(
     version: Annotated[
         bool,
@@ -57,42 +140,15 @@ def main(
     """Super-resolution of hyperspectral scenes: finer pixels, same spectra, same ground."""
 
 
-_EXAMPLES: Final[dict[Callable[..., None], tuple[str, str]]] = {
-    upscale: (
-        "hsisr upscale scene.tif",
-        "hsisr upscale scenes/ --scale 2 --cog --skip-existing -o finer/",
-    ),
-    info: ("hsisr info scene.hdr", "hsisr info cube.mat --variable data --json"),
-    view: (
-        "hsisr view scene.tif scene_x4.tif -o page.html",
-        "hsisr view scene.tif a.tif b.tif --window 120,80 -o page.html",
-    ),
-    evaluate: (
-        "hsisr evaluate truth.tif estimate.tif --lr observed.tif",
-        "hsisr evaluate --wald scene.tif --scale 4 --picture look.png",
-    ),
-    degrade: (
-        "hsisr degrade scene.tif --scale 4 -o coarse.tif",
-        "hsisr degrade scene.hdr --scale 2 --method mtf --crop -o coarse.hdr",
-    ),
-    train: (
-        "hsisr train scenes/ --init dacn-any-x4 --max-minutes 20 -o my-run",
-        "hsisr train --dataset cave --model edsr --scale 2 -o cave-run",
-    ),
-    benchmark: (
-        "hsisr benchmark --smoke -o report",
-        "hsisr benchmark --methods bicubic,dacn-any --scenes test/ --train train/ -o report",
-    ),
-    sample: ("hsisr sample", "hsisr sample data/"),
-}
-"""Two calls of each command, for its help."""
+def __getattr__(name: str) -> Any:
+    """`app`, with all commands, for callers from Python and for the reference page."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return application()
 
-for _command, _calls in _EXAMPLES.items():
-    app.command(
-        short_help=(_command.__doc__ or "").strip().split("\n")[0],
-        epilog="\n\n".join(["Examples:", *(f"- `{call}`" for call in _calls)]),
-    )(_command)
-app.add_typer(weights, name="weights")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "app"})
 
 
 def program() -> None:
@@ -105,8 +161,9 @@ def program() -> None:
     os.environ.setdefault("CPL_LOG", os.devnull)  # where GDAL's own lines go without a handler
     gc.set_threshold(100_000, 20, 20)
     atexit.register(gc.freeze)
+    called = sys.argv[1:2] if sys.argv[1:2] and sys.argv[1] in EXAMPLES else []
     try:
-        app()
+        application(*called)()
     except SystemExit as ending:
         code = streams.verdict(ending.code)
         if code == ResourceError.exit_code:

@@ -1,71 +1,76 @@
 """Options on the command line: from the declarations in options dataclasses to Typer's parameters.
 
-`takes` gives a command every option of a dataclass. The types below are for commands that list
-their options one by one.
+`takes` gives a command every option of one or more dataclasses.
 """
 
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
-from typing import Annotated, Any, Final, Generic, TypeVar, get_args
+from typing import Annotated, Any, Final, TypeVar, get_args
 
 import typer
 
 from hsisr.engine import options as declarations
-from hsisr.engine.options import Option, declared
+from hsisr.option import Option, declared
 
 _Options = TypeVar("_Options")
 
 
 @dataclass(frozen=True, slots=True)
-class Given(Generic[_Options]):
+class Given:
     """Options as the command line gave them, before they are checked."""
 
-    kind: type[_Options]
     values: Mapping[str, Any]
     """By the name of the field; what was not given is left out."""
+    flags: Mapping[str, str]
+    """Of those that differ from their defaults, as they are written."""
 
-    def made(self, **changes: Any) -> _Options:
-        """The options dataclass; `changes` take the place of what was given.
+    def made(self, kind: type[_Options], **changes: Any) -> _Options:
+        """An options dataclass; `changes` take the place of what was given.
 
         Raises:
             UsageError: An option has an impossible value.
         """
-        table = declared(self.kind)
-        parsed = {
-            name: value if (parse := table[name][1].parse) is None else parse(value)
-            for name, value in self.values.items()
-        }
-        given = {name: value for name, value in changes.items() if value is not None}
-        return self.kind(**{**parsed, **given})
+        given = {}
+        for name, (as_type, option) in declared(kind).items():
+            if name in self.values:
+                several = str(as_type).startswith("tuple")
+                parse = option.parse or (tuple if several else lambda value: value)
+                given[name] = parse(self.values[name])
+        return kind(**{**given, **{n: v for n, v in changes.items() if v is not None}})
+
+    def foreign(self, kind: type[Any]) -> list[str]:
+        """Flags of what was given and is no option of a dataclass."""
+        return [flag for name, flag in self.flags.items() if name not in declared(kind)]
 
 
-def takes(kind: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command one parameter for each option that a dataclass declares.
+def takes(*kinds: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command one parameter for each option that dataclasses declare.
 
     They take the place of the command's own parameter `options`, which receives a `Given`.
 
     Args:
-        kind: A dataclass whose fields are annotated with `Option`.
+        kinds: Dataclasses whose fields are annotated with `Option`. Where several have an option,
+            the first describes it, and it has no default unless theirs are the same.
     """
 
     def decorated(command: Callable[..., None]) -> Callable[..., None]:
         own = inspect.signature(command)
-        derived = _parameters(kind)
+        derived = _parameters(kinds)
         parameters = [
             parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
             for name, one in own.parameters.items()
-            for parameter in (derived if name == "options" else [one])
+            for parameter in (derived.values() if name == "options" else [one])
         ]
         parameters.sort(key=_panel)
-        names = {parameter.name for parameter in derived}
 
         @functools.wraps(command)
         def called(**given: Any) -> None:
-            values = {n: v for n, v in given.items() if n in names and v is not None}
-            others = {n: v for n, v in given.items() if n not in names}
-            command(**others, options=Given(kind, values))
+            values = {n: v for n, v in given.items() if n in derived and v not in (None, [])}
+            flags = {n: _flag(derived[n]) for n, v in values.items() if v != derived[n].default}
+            others = {n: v for n, v in given.items() if n not in derived}
+            command(**others, options=Given(values, flags))
 
         called.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
         called.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -74,17 +79,43 @@ def takes(kind: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None
     return decorated
 
 
-def _parameters(kind: type[Any]) -> list[inspect.Parameter]:
-    defaults = {f.name: None if f.default is MISSING else f.default for f in fields(kind)}
-    return [
-        inspect.Parameter(
-            name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=defaults[name],
-            annotation=Annotated[option.given_as or given, _shown(name, option, defaults[name])],
-        )
-        for name, (given, option) in declared(kind).items()
-    ]
+def _parameters(kinds: tuple[type[Any], ...]) -> dict[str, inspect.Parameter]:
+    defaults = [{f.name: f.default for f in fields(kind)} for kind in kinds]
+    found: dict[str, inspect.Parameter] = {}
+    for kind in kinds:
+        for name, (type_, option) in declared(kind).items():
+            default = next(table[name] for table in defaults if name in table)
+            same = all(table.get(name, default) == default for table in defaults)
+            if name not in found:
+                found[name] = _parameter(name, type_, option, default if same else MISSING)
+    return found
+
+
+def _parameter(name: str, type_: Any, option: Option, default: Any) -> inspect.Parameter:
+    """Typer's parameter; what is parsed from another type has its default in the help."""
+    default = None if default is MISSING else default
+    given_as, text = option.given_as, option.help
+    if given_as is None and str(type_).startswith("tuple"):
+        given_as = list[get_args(type_)[0]] | None  # type: ignore[misc]
+    if given_as is not None:
+        if default:
+            shown = (f"{n:g}" if isinstance(n, float) else str(n) for n in default)
+            text += f" [default: {','.join(shown)}]"
+        default = None
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=Annotated[given_as or type_, _shown(name, option, default, text)],
+    )
+
+
+def _flag(parameter: inspect.Parameter) -> str:
+    """How an option is written whose value is not the default."""
+    flags = parameter.annotation.__metadata__[0].param_decls
+    long = next((flag for flag in flags or () if flag.startswith("--")), None)
+    name = parameter.name.replace("_", "-")
+    return long or (f"--no-{name}" if parameter.default is True else f"--{name}")
 
 
 def _panel(parameter: inspect.Parameter) -> int:
@@ -93,17 +124,16 @@ def _panel(parameter: inspect.Parameter) -> int:
     return declarations.PANELS.index(panel) if panel in declarations.PANELS else -1
 
 
-def _shown(name: str, option: Option, default: object = None, least: int | None = None) -> Any:
+def _shown(name: str, option: Option, default: object, text: str) -> Any:
     """Typer's description of an option; a switch that is on by default gets its negative too."""
     flags = option.flags
     if default is not True and not any(flag.startswith("--") for flag in flags):
         flags = (f"--{name.replace('_', '-')}", *flags)
     return typer.Option(
         *flags,
-        help=option.help,
+        help=text,
         metavar=option.metavar or "|".join(map(str, option.choices)) or None,
         rich_help_panel=option.panel,
-        min=least,
         parser=option.reads,
         autocompletion=completed(option.suggest or (lambda: map(str, option.choices))),
     )
@@ -116,12 +146,6 @@ def completed(values: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]
     ]
 
 
-def _one(name: str, alias: object) -> Any:
-    """Typer's description of an option that is declared as a type of its own."""
-    option = next(found for found in get_args(alias) if isinstance(found, Option))
-    return _shown(name, option, least=option.least)
-
-
 _TALK: Final[dict[str, Any]] = {"rich_help_panel": declarations.TALK}
 Verbose = Annotated[
     int,
@@ -129,15 +153,7 @@ Verbose = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", **_TALK)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.", **_TALK)]
-Overwrite = Annotated[bool, _one("overwrite", declarations.Overwrite)]
-Variable = Annotated[str | None, _one("variable", declarations.Variable)]
-Axes = Annotated[str | None, _one("axes", declarations.Axes)]
-Nodata = Annotated[str | None, _one("nodata", declarations.Nodata)]
-WindowOf = Annotated[str | None, _one("window", declarations.WindowOf)]
-Bbox = Annotated[str | None, _one("bbox", declarations.Bbox)]
-Scale = Annotated[int, _one("scale", declarations.Scale)]
-Device = Annotated[str, _one("device", declarations.Device)]
-Threads = Annotated[int | None, _one("threads", declarations.Threads)]
+Overwrite = _parameters((declarations.UpscaleOptions,))["overwrite"].annotation
 
 
 def verbosity(verbose: int, *, quiet: bool) -> int:

@@ -9,19 +9,20 @@ import typer
 from hsisr.cli.console import QUIET, expected_errors, print_json, say, say_table, tell
 from hsisr.cli.options import Given, Json, Quiet, Verbose, takes, verbosity
 from hsisr.cli.progress import scene_bars
-from hsisr.engine.options import MAIN, MANY, OUTPUT, STAC, UpscaleOptions
+from hsisr.commands.options import SelectOptions
+from hsisr.engine.options import MAIN, MANY, OUTPUT, UpscaleOptions
 from hsisr.io.paths import scene_path
 from hsisr.metrics.report import duration, ranges
 
 if TYPE_CHECKING:
-    from hsisr.commands.archive import Selection
-    from hsisr.commands.batch import Outcome
+    from hsisr.commands.archive.run import Outcome
+    from hsisr.commands.archive.select import Selection
     from hsisr.commands.upscale import UpscaleResult
 
 
-@takes(UpscaleOptions)
+@takes(UpscaleOptions, SelectOptions)
 def upscale(
-    options: Given[UpscaleOptions],
+    options: Given,
     sources: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -30,30 +31,9 @@ def upscale(
             help="Scene files, folders of scenes or of images, URLs, STAC Items.",
         ),
     ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="PATH",
-            parser=scene_path,
-            help="Output file; a folder for several scenes. [default: NAME_x4 beside the scene, in "
-            "its format where that can be written]",
-            rich_help_panel=MAIN,
-        ),
-    ] = None,
     cog: Annotated[
         bool, typer.Option("--cog", help="The same as --format cog.", rich_help_panel=OUTPUT)
     ] = False,
-    listed: Annotated[
-        Path | None,
-        typer.Option(
-            "--list",
-            metavar="FILE",
-            help="More scenes, one path a line; - for stdin.",
-            rich_help_panel=MANY,
-        ),
-    ] = None,
     skip_existing: Annotated[
         bool,
         typer.Option(
@@ -62,28 +42,6 @@ def upscale(
             rich_help_panel=MANY,
         ),
     ] = False,
-    shard: Annotated[
-        str | None,
-        typer.Option(
-            metavar="I/N",
-            help="Do every N-th scene from the I-th on. [default: by the SLURM array task]",
-            rich_help_panel=MANY,
-        ),
-    ] = None,
-    asset: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KEY", help="Which asset of STAC Items is the scene.", rich_help_panel=STAC
-        ),
-    ] = None,
-    stac: Annotated[
-        bool | None,
-        typer.Option(
-            help="Write STAC Items for outputs; --stac also takes items that lie beside scenes. "
-            "[default: for scenes named by an item]",
-            rich_help_panel=STAC,
-        ),
-    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Print the plan; write nothing.", rich_help_panel=MAIN),
@@ -95,24 +53,17 @@ def upscale(
     """Make finer pixels: same ground, same bands, same metadata, SCALE times the resolution."""
     level = verbosity(verbose, quiet=quiet)
     with expected_errors(level):
-        from hsisr.commands.archive import Wanted, select
-        from hsisr.commands.batch import Done, make_folder, upscale_all
+        from hsisr.commands.archive.run import Done, make_folder, upscale_all
+        from hsisr.commands.archive.select import select
         from hsisr.engine.memory import tune_allocator
 
-        how = options.made(format=_format(options.values.get("format"), cog=cog))
-        wanted = Wanted(
-            sources=sources or (),
-            list=listed,
-            output=output,
-            shard=shard,
-            asset=asset,
-            items=stac,
-        )
+        how = options.made(UpscaleOptions, format=_format(options.values.get("format"), cog=cog))
+        wanted = options.made(SelectOptions, sources=sources)
         selection = select(wanted, how, os.environ)
         if level > QUIET:
             _say_shard(selection)
-        if selection.in_folder and output is not None and not dry_run:
-            make_folder(output)
+        if selection.in_folder and wanted.output is not None and not dry_run:
+            make_folder(wanted.output)
         tune_allocator()
         outcomes: list[Outcome] = []
         with scene_bars(len(selection.entries), enabled=level > QUIET and not dry_run) as bar:
@@ -147,8 +98,8 @@ def _say_shard(selection: "Selection") -> None:
 
 def _report(outcomes: "list[Outcome]", selection: "Selection") -> dict[str, Any]:
     """All outcomes as one object."""
-    from hsisr.commands.archive import Failure
-    from hsisr.commands.batch import Done, Skipped
+    from hsisr.commands.archive.run import Done, Skipped
+    from hsisr.commands.archive.select import Failure
 
     shard, own = selection.shard, len(selection.entries)
     return {
@@ -166,8 +117,8 @@ def _report(outcomes: "list[Outcome]", selection: "Selection") -> dict[str, Any]
 
 def _judge(outcomes: "list[Outcome]", *, quiet: bool) -> None:
     """One line per failure; the code of the only scene's error, or 1 if some of many failed."""
-    from hsisr.commands.archive import Failure
-    from hsisr.commands.batch import Skipped
+    from hsisr.commands.archive.run import Skipped
+    from hsisr.commands.archive.select import Failure
 
     skipped = sum(isinstance(outcome, Skipped) for outcome in outcomes)
     if skipped and not quiet:

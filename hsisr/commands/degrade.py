@@ -2,20 +2,19 @@
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from hsisr.commands.options import DegradeOptions
 from hsisr.commands.storage import output_numbers, refuse_same_file
 from hsisr.degradation import Degradation, degradation_named
-from hsisr.engine.options import Bbox, WindowOf, refuse_impossible
-from hsisr.errors import InputDataError, MovedValuesWarning, UsageError
+from hsisr.errors import InputDataError, MovedValuesWarning
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.io.formats import output_format
 from hsisr.io.nodata import warn_of_fill
@@ -23,7 +22,7 @@ from hsisr.io.open import open_with
 from hsisr.io.paths import scene_path
 from hsisr.io.views import cropped_to_multiple
 from hsisr.io.write import check_target, create_writer
-from hsisr.resume.provenance import PREFIX, with_provenance
+from hsisr.resume.provenance import PREFIX, decisive_options, with_provenance
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import quantise
 from hsisr.tiling.windows import Window
@@ -32,54 +31,6 @@ Bool = npt.NDArray[np.bool_]
 
 CHUNK_BYTES = 64 * 2**20
 """Size of the HR values, in float32, that are held at a time; bands are taken in chunks."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DegradeOptions:
-    """How to degrade; what to degrade is an argument of `degrade`.
-
-    Raises:
-        UsageError: An option has an impossible value.
-    """
-
-    scale: int = 4
-    """HR pixels per LR pixel along a side, any whole number from 2 on."""
-    method: str = "area"
-    """A name of `hsisr.degradation.DEGRADATIONS`."""
-    gain: float | None = None
-    """Gain at the LR Nyquist frequency, for `mtf`; None: 0.3."""
-    crop: bool = False
-    """Leave out the last rows and columns where the sides do not divide by the scale."""
-    dtype: str | None = None
-    """Data type of the output; None: that of the input."""
-    format: str | None = None
-    """GTiff, COG, ENVI, MAT, Zarr or netCDF; None: by the suffix of the output."""
-    creation_options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """GDAL creation options of the output."""
-    overwrite: bool = False
-    variable: str | None = None
-    """Variable of a .mat file."""
-    axes: str | None = None
-    """Axis order of a .mat, .npy or stack."""
-    nodata: str | None = None
-    """Number that means no data, or "none", whatever the file says."""
-    window: WindowOf = None
-    """Only these pixels of the scene: first row, first column, rows, columns."""
-    bbox: Bbox = None
-    """The same by two opposite corners in map coordinates."""
-
-    def __post_init__(self) -> None:
-        refuse_impossible(self)
-        if self.window is not None and self.bbox is not None:
-            raise UsageError("found window and bbox, expected one of them")
-        if self.scale < 2:
-            raise UsageError(f"found --scale {self.scale}, expected a whole number of at least 2")
-        degradation_named(self.method, self.gain)
-        if self.dtype is not None and _kind(self.dtype) not in "iuf":
-            raise UsageError(
-                f"found --dtype {self.dtype}, expected uint8, int16, uint16, int32, uint32, "
-                "float32 or float64"
-            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,11 +152,10 @@ def _output_metadata(
         dtype=options.dtype,
         mask_possible=output_format(output, options.format).maskable,
     )
-    how = {"scale": options.scale, "method": options.method, "gain": options.gain}
     tags = {
         f"{PREFIX}VERSION": __version__,
         f"{PREFIX}SOURCE": scene.path.name,
-        f"{PREFIX}DEGRADATION": json.dumps({k: v for k, v in how.items() if v is not None}),
+        f"{PREFIX}DEGRADATION": json.dumps(decisive_options(options)),
     }
     coarser = scene.metadata.coarser(options.scale)
     return replace(with_provenance(coarser, tags), stored=stored), masked
@@ -283,10 +233,3 @@ def _mask(scene: Scene, strip: Window, scale: int) -> Bool | None:
         return None
     blocks = mask.reshape(strip.rows, scale, strip.cols, scale)
     return np.asarray(blocks.all(axis=(1, 3)))
-
-
-def _kind(dtype: str) -> str:
-    try:
-        return np.dtype(dtype).kind
-    except TypeError:
-        return "?"

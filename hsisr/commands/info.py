@@ -2,15 +2,16 @@
 
 import tempfile
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from hsisr.commands.options import SceneOptions
 from hsisr.io.geotiff.crs import crs_name, pixel_size_m
 from hsisr.io.nodata import warn_of_fill
-from hsisr.io.open import open_scene
+from hsisr.io.open import open_with
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.rendering import colour_bands, is_natural_colour
 from hsisr.tiling.windows import Window
@@ -85,20 +86,15 @@ class SceneInfo:
         return {"shape": [bands, rows, cols], "bytes": bands * rows * cols * itemsize}
 
 
-def describe(
-    path: Path,
-    *,
-    variable: str | None = None,
-    axes: str | None = None,
-    nodata: str | None = None,
-) -> SceneInfo:
+def describe(path: Path, options: SceneOptions | None = None) -> SceneInfo:
     """Open a scene and say what is in it.
 
     Raises:
         InputDataError: It cannot be read.
     """
-    with closing(open_scene(path, variable=variable, axes=axes, nodata=nodata)) as scene:
-        if nodata is None:
+    options = options or SceneOptions()
+    with closing(open_with(path, options)) as scene:
+        if options.nodata is None:
             warn_of_fill(scene)
         masked = scene.read_mask(Window(0, 0, 1, 1)) is not None
         return SceneInfo(path, scene.format, scene.metadata, masked)
@@ -110,13 +106,7 @@ def _crs_in_words(wkt: str) -> str:
     return f"{code} ({name})" if name and name not in code else code
 
 
-def time_x4(
-    path: Path,
-    *,
-    variable: str | None = None,
-    axes: str | None = None,
-    nodata: str | None = None,
-) -> "UpscaleResult":
+def time_x4(path: Path, options: SceneOptions) -> "UpscaleResult":
     """Plan the default network at x4 on a scene, timing one tile; reads the scene once.
 
     Raises:
@@ -126,8 +116,8 @@ def time_x4(
     from hsisr.engine.options import UpscaleOptions
 
     with tempfile.TemporaryDirectory(prefix="hsisr-info-") as folder:
-        options = UpscaleOptions(scale=4, variable=variable, axes=axes, nodata=nodata)
-        return plan_upscale(path, Path(folder) / "x4.tif", options)
+        how = UpscaleOptions(scale=4, **asdict(options))
+        return plan_upscale(path, Path(folder) / "x4.tif", how)
 
 
 def _plain(number: float | None) -> float | str | None:

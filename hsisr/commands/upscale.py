@@ -12,9 +12,7 @@ from typing import Any
 import numpy as np
 
 from hsisr import __version__
-from hsisr.commands.agreement import sampled_agreement
-from hsisr.commands.archive import Work
-from hsisr.commands.completion import judge, output_files
+from hsisr.commands.evaluation.agreement import sampled_agreement
 from hsisr.commands.job import Job, UpscaleResult, measure_if_needed
 from hsisr.commands.storage import refuse_same_file
 from hsisr.engine.device import torch_threads
@@ -33,6 +31,7 @@ from hsisr.io.paths import RemotePath, scene_path
 from hsisr.io.scene_files import scene_identity
 from hsisr.io.write import check_target, create_writer, writing_async
 from hsisr.metrics.coverage import FACTORS
+from hsisr.resume.completion import Work, judge, output_files
 from hsisr.resume.journal import Journal
 from hsisr.resume.lock import RunKey, RunLock, is_unfinished, locked_run, run_place
 from hsisr.resume.provenance import PREFIX, item_bands_hash
@@ -302,7 +301,8 @@ def _write_quicklook(job: Job, options: UpscaleOptions) -> None:
 def _write_report(job: Job, options: UpscaleOptions) -> None:
     if options.report is None:
         return
-    from hsisr.commands.view import ViewOptions, view
+    from hsisr.commands.options import ViewOptions
+    from hsisr.commands.view import view
 
     how = ViewOptions(
         variable=options.variable,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hsisr.commands.options import ViewOptions
 from hsisr.errors import UsageError
 from hsisr.io.atomic import refuse_existing
 from hsisr.io.base import Scene
@@ -15,24 +16,6 @@ from hsisr.view.content import PageScenes, page_content
 from hsisr.view.page import write_page
 
 SUFFIXES = (".html", ".htm")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ViewOptions:
-    """How to show a scene."""
-
-    windows: tuple[tuple[int, int], ...] = ()
-    """0-based row and column, in the observed scene, of the middle of each full-size window;
-    none: where the first result adds most detail."""
-    uncertainty: Path | None = None
-    """A scene on the first result's grid: the uncertainty of its values, in their unit."""
-    variable: str | None = None
-    """Variable of .mat scenes."""
-    axes: str | None = None
-    """Axis order of .mat and .npy scenes."""
-    nodata: str | None = None
-    """Number that means "no data" in the observed scene, or none; None: as the file says."""
-    overwrite: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,20 +1,17 @@
-"""The options of `hsisr upscale`: each is declared once, and checked when the options are made.
-
-The command line, the key of an interrupted run, the completion record, the provenance tags and the
-reference page derive from the declarations.
-"""
+"""The options of `hsisr upscale`, and those that commands share; checked when they are made."""
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Final, get_type_hints
+from typing import Annotated, Any, Final
 
 from hsisr.errors import UsageError
 from hsisr.io.formats import CREATION_HELP, FORMAT_HELP
 from hsisr.models.descriptor import SCALES
+from hsisr.option import Option, declared, key_values, numbers_of, refuse_impossible
 
 PANELS: Final = (
     *("Main", "Output", "Input", "Many scenes", "Resume and cluster", "STAC"),
@@ -25,108 +22,6 @@ MAIN, OUTPUT, INPUT, MANY, RUN, STAC, SPEED, TALK = PANELS
 PRECISIONS: Final = ("auto", "float32", "bfloat16", "float16")
 _DEVICE: Final = r"auto|cpu|mps|cuda(:\d{1,4})?"
 _SCHEDULER: Final = r"local:[1-9]\d{0,3}|(tcp|tls|ws|wss|ucx)://.+:\d{1,5}"
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """The declaration of an option, in the `Annotated` type of a dataclass field.
-
-    The field has the type and the default; None means that the option was not given.
-    """
-
-    help: str
-    flags: tuple[str, ...] = ()
-    """On the command line, beside or instead of the field's name with dashes."""
-    metavar: str | None = None
-    panel: str | None = None
-    affects_result: bool = False
-    """An output made with another value is another output: it is compared with the completion
-    record and, by a resumed run, with the interrupted one."""
-    affects_rounding: bool = False
-    """Decides the last bits: a resumed run needs the same value, a finished output does not."""
-    in_tags: bool = True
-    """Stands in the provenance tags of outputs; False for what is nobody else's business."""
-    least: int | None = None
-    choices: tuple[Any, ...] = ()
-    pattern: str | None = None
-    """Regular expression that the whole text must match."""
-    expected: str = ""
-    """For the message about an impossible value, where it does not follow from the rest."""
-    check: Callable[[Any], bool] | None = None
-    """True for possible values; asked only for what is given."""
-    suggest: Callable[[], Iterable[str]] | None = None
-    """Values that the shell proposes, where `choices` does not hold them."""
-    reads: Callable[[Any], Any] | None = None
-    """From one text of the command line to a value."""
-    given_as: Any = None
-    """Type on the command line, where it is not the field's."""
-    parse: Callable[[Any], Any] | None = None
-    """From what the command line gives to the field's value."""
-
-    def allows(self, value: Any) -> bool:
-        """Whether a value is possible; None, not given, always is."""
-        return value is None or not (
-            (self.least is not None and value < self.least)
-            or (self.choices and value not in self.choices)
-            or (self.pattern is not None and not re.fullmatch(self.pattern, value))
-            or (self.check is not None and not self.check(value))
-        )
-
-    def possible(self) -> str:
-        """Possible values in words."""
-        if self.choices and not self.expected:
-            *others, last = map(str, self.choices)
-            return f"{', '.join(others)} or {last}"
-        return self.expected or f"at least {self.least}"
-
-
-def declared(kind: type) -> dict[str, tuple[Any, Option]]:
-    """(type, declaration) of each option of a dataclass, by the name of its field."""
-    hints = get_type_hints(kind, include_extras=True)
-    return {
-        f.name: (hints[f.name].__origin__, option)
-        for f in fields(kind)
-        for option in getattr(hints[f.name], "__metadata__", ())
-        if isinstance(option, Option)
-    }
-
-
-def refuse_impossible(options: Any) -> None:
-    """Check every declared option of a dataclass by its own declaration.
-
-    Raises:
-        UsageError: One or more have impossible values; all are named.
-    """
-    complaints = list(_complaints(options))
-    if complaints:
-        raise UsageError("; ".join(complaints))
-
-
-def _complaints(options: Any) -> Iterator[str]:
-    for name, (_, option) in declared(type(options)).items():
-        value = getattr(options, name)
-        try:
-            fits = option.allows(value)
-        except TypeError:  # a text where a number is compared, or the like
-            fits = False
-        if not fits:
-            shown = repr(value) if isinstance(value, str) else value
-            yield f"{name.replace('_', '-')} {shown}: expected {option.possible()}"
-
-
-def key_values(texts: list[str]) -> dict[str, str]:
-    """Creation options from KEY=VALUE texts.
-
-    Raises:
-        UsageError: A text is not of that form.
-    """
-    pairs = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise UsageError(f"--co {text}: expected KEY=VALUE")
-        pairs[key.upper()] = value
-    return pairs
 
 
 def is_nodata(text: str) -> bool:
@@ -166,14 +61,6 @@ def models() -> Iterator[str]:
 
     yield from ("bicubic", "nearest", "lanczos")
     yield from (entry.name for entry in released())
-
-
-def numbers_of(text: str | None, kind: type[Any]) -> tuple[Any, ...] | None:
-    """Numbers with commas between them; () where it is something else."""
-    try:
-        return None if text is None else tuple(kind(part) for part in text.split(","))
-    except ValueError:
-        return ()
 
 
 Scale = Annotated[

@@ -7,13 +7,13 @@ is null with its reason beside it: JSON itself knows neither infinity nor NaN.
 import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from hsisr.errors import UsageError
-from hsisr.text import csv_cell
+from hsisr.errors import UsageError, one_line, printable
 
 PER_BAND: Final = ("psnr", "ssim", "cc", "rmse", "uiqi")
 """Figures that exist for a single band."""
@@ -21,6 +21,7 @@ PER_BAND: Final = ("psnr", "ssim", "cc", "rmse", "uiqi")
 UNITS: Final = {"mpsnr": "dB", "sam": "deg", "psnr": "dB", "lr_sam": "deg"}
 """Units of the figures that have one of their own."""
 
+_MARKDOWN: Final = re.compile(r"([\\`|<>\[\]])")
 _NO_NAMES: Mapping[str, float] = MappingProxyType({})
 
 
@@ -234,3 +235,37 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, left = divmod(round(seconds), 60)
     return f"{minutes} min {left} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def markdown_cell(text: str) -> str:
+    r"""Text as one cell, or one line, of Markdown, in which nothing of it is markup.
+
+    >>> markdown_cell("a|b [x](y)")
+    'a\\|b \\[x\\](y)'
+    """
+    return _MARKDOWN.sub(r"\\\1", one_line(text))
+
+
+def csv_cell(value: Any) -> Any:
+    """A value that no spreadsheet takes for a formula; numbers stay.
+
+    >>> csv_cell("=cmd|' /C calc'!A0"), csv_cell("-1.5"), csv_cell(-2)
+    ("'=cmd|' /C calc'!A0", '-1.5', -2)
+    """
+    if not isinstance(value, str):
+        return value
+    text = one_line(value)
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}" if text.startswith(("=", "+", "-", "@")) and len(text) > 1 else text
+    return text
+
+
+def picture_label(text: str) -> str:
+    r"""Text for a picture, where matplotlib would take dollar signs for formulas.
+
+    >>> picture_label(r"$\frac$")
+    '\\$\\frac\\$'
+    """
+    return printable(text).replace("$", r"\$")

@@ -9,6 +9,7 @@ from pathlib import PurePath
 from typing import Any
 
 from hsisr.engine.options import NOT_IN_TAGS, UpscaleOptions
+from hsisr.option import declared
 from hsisr.scene.metadata import SceneMetadata
 
 PREFIX = "HSISR_"
@@ -98,3 +99,10 @@ def plain_options(options: Any) -> dict[str, Any]:
         for key, value in table.items()
         if key not in NOT_IN_TAGS and not (value is None or value is False or value in ({}, ()))
     }
+
+
+def decisive_options(options: Any) -> dict[str, Any]:
+    """Options, a dataclass, that its output depends on, as values for JSON."""
+    table = declared(type(options))
+    plain = plain_options(options)
+    return {name: plain[name] for name in table if name in plain and table[name][1].affects_result}

@@ -17,8 +17,7 @@ import numpy.typing as npt
 import torch
 
 from hsisr.io.atomic import replace_file
-from hsisr.metrics.report import jsonable
-from hsisr.text import picture_label
+from hsisr.metrics.report import jsonable, picture_label
 from hsisr.training.distributed import Workers
 from hsisr.training.loop import Observer
 from hsisr.training.state import Progress, Record

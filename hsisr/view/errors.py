@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.commands.pairing import in_physical_unit, paired_strips, same_unit
+from hsisr.commands.evaluation.pairing import in_physical_unit, paired_strips, same_unit
 from hsisr.io.base import Scene
-from hsisr.metrics.report import Scores
+from hsisr.metrics.report import Scores, picture_label
 from hsisr.metrics.spectral import angles_deg
-from hsisr.text import picture_label
 from hsisr.tiling.windows import Window
 from hsisr.view.colours import COLOURS, top_of
 from hsisr.view.figure import Quicklook, draw_quicklook, save_picture

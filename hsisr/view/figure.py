@@ -13,6 +13,7 @@ import numpy.typing as npt
 from hsisr.errors import UsageError
 from hsisr.io.atomic import TemporaryPlace, refuse_existing, resource_errors
 from hsisr.io.base import Scene
+from hsisr.metrics.report import picture_label
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.rendering import (
     as_bytes,
@@ -22,7 +23,6 @@ from hsisr.scene.rendering import (
     stretched,
 )
 from hsisr.scene.spectral_axis import SpectralAxis
-from hsisr.text import picture_label
 from hsisr.tiling.windows import Window
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.commands.pairing import STRIP_BYTES, in_physical_unit, same_unit
+from hsisr.commands.evaluation.pairing import STRIP_BYTES, in_physical_unit, same_unit
 from hsisr.errors import InputDataError
 from hsisr.io.base import Scene
 from hsisr.tiling.windows import Window

@@ -69,7 +69,7 @@ def test_degrade_prints_one_json_object(files: tuple[Path, Path], tmp_path: Path
         (("x.tif", "y.tif", "--json", "--csv"), "found --csv and --json, expected one of them"),
         (("x.tif", "y.tif", "--model", "bicubic"), "--model belongs to --wald; leave it out"),
         (("x.tif", "--wald", "y.tif"), "REFERENCE cannot be combined with --wald"),
-        (("--wald", "y.tif", "--scale", "3"), "found --scale 3, expected 2, 4 or 8"),
+        (("--wald", "y.tif", "--scale", "3"), "scale 3: expected 2, 4 or 8"),
         (("x.tif", "y.tif", "--min", "mpsnr"), "expected FIGURE=NUMBER such as mpsnr=30"),
     ],
 )
@@ -95,7 +95,7 @@ def test_wald_scores_a_model_beside_plain_bicubic(files: tuple[Path, Path]) -> N
 
 def test_evaluate_and_degrade_load_no_torch(files: tuple[Path, Path], tmp_path: Path) -> None:
     script = (
-        "import sys; from hsisr.commands.evaluate import evaluate; "
+        "import sys; from hsisr.commands.evaluation.evaluate import evaluate; "
         "from hsisr.commands.degrade import degrade; "
         f"evaluate({str(files[0])!r}, {str(files[1])!r}); "
         f"degrade({str(files[0])!r}, {str(tmp_path / 'lr.tif')!r}); "

@@ -20,7 +20,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from hsisr.commands.view import ViewOptions, view
+from hsisr.commands.options import ViewOptions
+from hsisr.commands.view import view
 from hsisr.io.open import open_scene
 from hsisr.tiling.windows import Window
 from hsisr.view.figure import bicubic_values

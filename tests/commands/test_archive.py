@@ -8,11 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsisr.commands.archive import Failure, Selection, Wanted, Work, select
-from hsisr.commands.scene_list import read_list
-from hsisr.commands.shard import Shard, shard_named, shard_of_job
+from hsisr.commands.archive.select import (
+    Failure,
+    Selection,
+    Shard,
+    read_list,
+    select,
+    shard_named,
+    shard_of_job,
+)
+from hsisr.commands.options import SelectOptions
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import InputDataError, UsageError
+from hsisr.resume.completion import Work
 from tests.scenes import numbered, write_envi, write_geotiff, write_image_folder
 
 X4 = UpscaleOptions(model="bicubic")
@@ -32,7 +40,7 @@ def chosen(
     *sources: str, shard: str | None = None, options: UpscaleOptions = X4, listed: str | None = None
 ) -> Selection:
     paths = [Path(source) for source in sources]
-    wanted = Wanted(
+    wanted = SelectOptions(
         sources=paths, output=Path("out"), shard=shard, list=None if listed is None else Path("l")
     )
     if listed is not None:
@@ -65,7 +73,7 @@ def test_a_list_that_is_none_is_refused(content: bytes | None, words: str) -> No
     if content is not None:
         Path("l").write_bytes(content)
     with pytest.raises(InputDataError, match=words):
-        select(Wanted(list=Path("l"), output=Path("out")), X4)
+        select(SelectOptions(list=Path("l"), output=Path("out")), X4)
 
 
 def test_listed_scenes_and_named_ones_are_done_once_each() -> None:

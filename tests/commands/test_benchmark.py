@@ -12,8 +12,9 @@ import pytest
 
 from hsisr.benchmark import runs
 from hsisr.benchmark.run import BenchmarkOptions, BenchmarkResult, benchmark
-from hsisr.commands.train import TrainOptions, TrainResult, train
-from hsisr.commands.wald import WaldOptions, evaluate_by_wald
+from hsisr.commands.evaluation.wald import evaluate_by_wald
+from hsisr.commands.options import TrainOptions, WaldOptions
+from hsisr.commands.training.train import TrainResult, train
 from hsisr.errors import HsisrError
 from tests.commands.files import write_tif
 from tests.commands.test_train import smooth

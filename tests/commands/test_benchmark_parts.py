@@ -86,7 +86,7 @@ def test_the_published_protocol_is_the_notebooks() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"scales": (3,)}, "scale 3: expected 2, 4 or 8"),
+        ({"scales": (3,)}, "scales 3: expected 2, 4 or 8"),
         ({"seeds": 0}, "seeds 0: expected at least 1"),
         ({"own_seeds": {"edsr": 0}}, "seeds 0: expected at least 1"),
         ({"own_seeds": {"esdr": 2}}, "no method 'esdr'; did you mean 'edsr'"),

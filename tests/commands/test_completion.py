@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 import rasterio
 
-from hsisr.commands.archive import Failure, Wanted, select
-from hsisr.commands.batch import Done, Outcome, Skipped, upscale_all
-from hsisr.engine.options import UpscaleOptions, declared
+from hsisr.commands.archive.run import Done, Outcome, Skipped, upscale_all
+from hsisr.commands.archive.select import Failure, select
+from hsisr.commands.options import SelectOptions
+from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, OutputExistsError
+from hsisr.option import declared
 from hsisr.resume.record import read_record, record_path
 from tests.commands.files import counts, write_tif
 
@@ -51,7 +53,7 @@ def forget(output: Path) -> None:
 
 def once(scene: Path, out: Path, options: UpscaleOptions = BICUBIC) -> Outcome:
     """One run with --skip-existing; a warning that hsisr says is kept for the caller."""
-    selection = select(Wanted(sources=[scene], output=out), options)
+    selection = select(SelectOptions(sources=[scene], output=out), options)
     (outcome,) = upscale_all(selection, options, skip_existing=True)
     return outcome
 

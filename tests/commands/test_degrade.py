@@ -8,7 +8,8 @@ import pytest
 import rasterio
 
 from hsisr.commands import degrade as room
-from hsisr.commands.degrade import DegradeOptions, degrade
+from hsisr.commands.degrade import degrade
+from hsisr.commands.options import DegradeOptions
 from hsisr.degradation import DEGRADATIONS
 from hsisr.errors import InputDataError
 from hsisr.io.open import open_scene

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import rasterio
 
-from hsisr.commands.archive import Wanted, Work, select
-from hsisr.commands.batch import Done, Skipped, upscale_all
-from hsisr.commands.completion import judge
+from hsisr.commands.archive.run import Done, Skipped, upscale_all
+from hsisr.commands.archive.select import select
+from hsisr.commands.options import SelectOptions
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.session import model_named
 from hsisr.errors import UsageError
+from hsisr.resume.completion import Work, judge
 from hsisr.resume.record import read_record
 from hsisr.training.state import load_state
 from tests.scenes import TRANSFORM, UTM, write_geotiff
@@ -75,7 +76,7 @@ def test_an_output_that_it_had_finished_is_left_out(folder: Path, recorded: bool
         assert found.making.model == "bicubic"
     else:
         shutil.rmtree(folder / "out" / ".hsisr")  # its tags tell
-    selection = select(Wanted(sources=[Path("scene.npy")], output=Path("out")), BICUBIC)
+    selection = select(SelectOptions(sources=[Path("scene.npy")], output=Path("out")), BICUBIC)
     (outcome,) = upscale_all(selection, BICUBIC, skip_existing=True)
     assert isinstance(outcome, Skipped), outcome
 
@@ -90,7 +91,7 @@ def test_its_network_saw_all_bands(
     values = rng.random((bands, 26, 26), np.float32)
     scene = write_geotiff(tmp_path / "a.tif", values, crs=UTM, transform=TRANSFORM)
     options = UpscaleOptions(scale=2, band_groups="all")
-    wanted = Wanted(sources=[scene], output=tmp_path)
+    wanted = SelectOptions(sources=[scene], output=tmp_path)
     selection = select(wanted, options)
     (made,) = upscale_all(selection, options)
     assert isinstance(made, Done)

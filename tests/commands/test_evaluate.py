@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hsisr.commands.evaluate import EvaluateOptions, evaluate
+from hsisr.commands.evaluation.evaluate import evaluate
+from hsisr.commands.options import EvaluateOptions
 from hsisr.degradation import DEGRADATIONS
 from hsisr.errors import HsisrWarning, InputDataError
 from tests.commands.files import NORTH_UP, counts, write_tif

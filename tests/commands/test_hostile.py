@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hsisr.commands.archive import _name
+from hsisr.commands.archive.select import _name
 from hsisr.engine.options import UpscaleOptions
 
 

@@ -12,8 +12,9 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from hsisr.commands.archive import Failure, Wanted, select
-from hsisr.commands.batch import Done, Outcome, Skipped, upscale_all
+from hsisr.commands.archive.run import Done, Outcome, Skipped, upscale_all
+from hsisr.commands.archive.select import Failure, select
+from hsisr.commands.options import SelectOptions
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning
@@ -47,7 +48,9 @@ def system() -> Iterator[Any]:
 def once(
     scene: Path | str, options: UpscaleOptions, folder: str = "memory://bucket/out"
 ) -> Outcome:
-    wanted = Wanted(sources=[scene_path(scene), Path("nowhere.tif")], output=scene_path(folder))
+    wanted = SelectOptions(
+        sources=[scene_path(scene), Path("nowhere.tif")], output=scene_path(folder)
+    )
     selection = select(wanted, options)  # two sources, so that the output is a folder
     first, _ = upscale_all(selection, options, skip_existing=True)
     return first

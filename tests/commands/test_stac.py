@@ -11,8 +11,9 @@ import pystac
 import pytest
 from pystac.extensions.projection import ProjectionExtension
 
-from hsisr.commands.archive import Failure, Selection, Wanted, select
-from hsisr.commands.batch import Done, Outcome, Skipped, upscale_all
+from hsisr.commands.archive.run import Done, Outcome, Skipped, upscale_all
+from hsisr.commands.archive.select import Failure, Selection, select
+from hsisr.commands.options import SelectOptions
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, OutputExistsError
 from hsisr.io.open import open_scene
@@ -29,13 +30,15 @@ def run(selection: Selection, options: UpscaleOptions = BICUBIC, **how: Any) -> 
 
 
 def made(source: Path, output: Path, options: UpscaleOptions = BICUBIC, **wanted: Any) -> Done:
-    (outcome,) = run(select(Wanted(sources=[source], output=output, **wanted), options), options)
+    (outcome,) = run(
+        select(SelectOptions(sources=[source], output=output, **wanted), options), options
+    )
     assert isinstance(outcome, Done), outcome
     return outcome
 
 
 def failed(source: Path, output: Path, **wanted: Any) -> Exception:
-    (outcome,) = run(select(Wanted(sources=[source], output=output, **wanted), BICUBIC))
+    (outcome,) = run(select(SelectOptions(sources=[source], output=output, **wanted), BICUBIC))
     assert isinstance(outcome, Failure)
     return outcome.error
 
@@ -157,7 +160,7 @@ def test_an_existing_item_is_kept_and_nothing_is_computed(item: Path, out: Path)
 
 
 def again(item: Path, out: Path, items: bool | None = None) -> Outcome:
-    wanted = Wanted(sources=[item], output=out, items=items)
+    wanted = SelectOptions(sources=[item], output=out, items=items)
     (outcome,) = run(select(wanted, BICUBIC), skip_existing=True)
     return outcome
 

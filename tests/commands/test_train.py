@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from hsisr.commands.train import TrainOptions, TrainResult, train
+from hsisr.commands.options import TrainOptions
+from hsisr.commands.training.train import TrainResult, train
 from hsisr.datasets import catalogue
 from hsisr.errors import (
     HsisrWarning,
@@ -217,7 +218,7 @@ def test_the_published_split_trains_on_seven_patches(site_scene: str, tmp_path: 
         ({"dataset": "cave", "scale": 3}, "scale 3: expected 2, 4 or 8"),
         ({"dataset": "cave", "model": "swin"}, "model 'swin': expected one of dacn, dacn-any"),
         ({"dataset": "cave", "max_minutes": 0.0}, "max-minutes 0: expected more than 0"),
-        ({"dataset": "cave", "seed": -1}, "seed -1: expected 0 or more"),
+        ({"dataset": "cave", "seed": -1}, "seed -1: expected at least 0"),
     ],
 )
 def test_impossible_options_are_refused(table: dict[str, object], message: str) -> None:

@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from hsisr.commands.train import TrainOptions, train
+from hsisr.commands.options import TrainOptions
+from hsisr.commands.training.train import train
 from hsisr.datasets.observation import observed
 from hsisr.datasets.patches import Augmentation, pseudo_patch
 from hsisr.datasets.photographs import (

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from hsisr.commands.archive import Wanted, select
-from hsisr.commands.batch import Done, upscale_all
+from hsisr.commands.archive.run import Done, upscale_all
+from hsisr.commands.archive.select import select
+from hsisr.commands.options import SelectOptions
 from hsisr.commands.upscale import plan_upscale, upscale
 from hsisr.engine import device, session
 from hsisr.engine.options import UpscaleOptions
@@ -67,7 +68,7 @@ def test_weights_are_read_once_for_all_scenes_and_results_are_those_of_single_ru
         return original(options)
 
     monkeypatch.setattr(session, "model_named", counted)
-    selection = select(Wanted(sources=scenes, output=tmp_path / "hr"), tiny)
+    selection = select(SelectOptions(sources=scenes, output=tmp_path / "hr"), tiny)
     (tmp_path / "hr").mkdir()
     done = list(upscale_all(selection, tiny))
     assert len(read) == 1

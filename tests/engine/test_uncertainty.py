@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from hsisr.commands.evaluate import measure_coverage
+from hsisr.commands.evaluation.evaluate import measure_coverage
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.stitch import stitch

@@ -11,16 +11,15 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
-from hsisr.commands.archive import Work
-from hsisr.commands.completion import judge
+from hsisr.commands.archive.stac_item import item_text
 from hsisr.commands.job import UpscaleResult
-from hsisr.commands.stac_item import item_text
 from hsisr.engine.memory import Room
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.session import Model
 from hsisr.io.stac.item import read_item
 from hsisr.io.zarr.guard import GuardedStore
 from hsisr.io.zarr.reader import open_zarr
+from hsisr.resume.completion import Work, judge
 from hsisr.resume.journal import Journal, Piece
 from hsisr.resume.journal_file import Extent
 from hsisr.resume.lock import RunKey, locked_run

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from hsisr.commands.train import train
+from hsisr.commands.training.train import train
 from hsisr.models.dacn_any import AnySize, dacn_any_descriptor
 from hsisr.models.registry import build
 from hsisr.weights import default_for, load_weights, resolve, save_weights

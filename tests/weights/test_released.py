@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hsisr.commands.wald import WaldOptions, evaluate_by_wald
+from hsisr.commands.evaluation.wald import evaluate_by_wald
+from hsisr.commands.options import WaldOptions
 from hsisr.weights import CatalogueEntry, default_for, load_weights, released
 
 ENTRIES = released()

@@ -1,4 +1,4 @@
-"""Measure the speed of a machine: `hsisr benchmark --speed`, its options checked at birth.
+"""Measure the speed of a machine: `hsisr benchmark --speed`.
 
 Tiles are measured by `tile_speed`; a scene of PaviaU's size goes from file to file here, by hsisr
 and by a plain loop.
@@ -7,7 +7,6 @@ and by a plain loop.
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from hsisr.benchmark.options import SpeedOptions
 from hsisr.benchmark.report import environment
 from hsisr.benchmark.speed.plain import lively_dacn, upscale_naively
 from hsisr.benchmark.speed.report import speed_page
@@ -24,52 +24,9 @@ from hsisr.commands.upscale import upscale
 from hsisr.engine.device import device_named, torch_threads
 from hsisr.engine.memory import tune_allocator
 from hsisr.engine.options import UpscaleOptions
-from hsisr.errors import OutputExistsError, UsageError
+from hsisr.errors import OutputExistsError
 from hsisr.io.atomic import replace_file
-from hsisr.models.descriptor import SCALES
 from hsisr.weights import default_for, save_weights
-
-PAVIAU: Final = (103, 610, 340)
-"""(bands, rows, cols) of the scene that is upscaled from end to end."""
-_SMALL: Final = (34, 12, 10)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpeedOptions:
-    """What to measure, and how thoroughly.
-
-    Raises:
-        UsageError: An option has an impossible value.
-    """
-
-    scales: tuple[int, ...] = SCALES
-    smoke: bool = False
-    """A tiny scene and one round of each: to see that all works."""
-    device: str = "auto"
-    threads: int | None = None
-    out: Path | None = None
-    """Folder for speed.json and speed.md; None: nothing is written."""
-    overwrite: bool = False
-    command: str = ""
-    """As typed, for the record."""
-
-    def __post_init__(self) -> None:
-        wrong = [f"scale {s}: expected 2, 4 or 8" for s in self.scales if s not in SCALES]
-        if self.threads is not None and self.threads < 1:
-            wrong.append(f"threads {self.threads}: expected at least 1")
-        if wrong:
-            raise UsageError("; ".join(wrong))
-
-    @property
-    def rounds(self) -> int:
-        """How often each tile is measured."""
-        return 1 if self.smoke else 9
-
-    @property
-    def scene_shape(self) -> tuple[int, int, int]:
-        """(bands, rows, cols)."""
-        return _SMALL if self.smoke else PAVIAU
-
 
 NAMES = ("speed.json", "speed.md")
 

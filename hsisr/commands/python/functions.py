@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from hsisr.commands import degrade as degrading
-from hsisr.commands import evaluate as evaluating
-from hsisr.commands.degrade import DegradeOptions, DegradeResult
-from hsisr.commands.evaluate import EvaluateOptions, Report
+from hsisr.commands.degrade import DegradeResult
+from hsisr.commands.evaluation import evaluate as evaluating
+from hsisr.commands.evaluation.evaluate import Report
 from hsisr.commands.info import SceneInfo, describe
+from hsisr.commands.options import DegradeOptions, EvaluateOptions, SceneOptions
 from hsisr.commands.python.keywords import chosen_options, keywords_of
 from hsisr.commands.python.progress import Progress, shown
 from hsisr.engine.options import UpscaleOptions
@@ -97,7 +98,7 @@ def upscale(
         from hsisr.commands.python.dataarray import upscale_dataarray
 
         return upscale_dataarray(source, options, progress=progress, **keywords)
-    from hsisr.commands.archive import output_beside
+    from hsisr.commands.archive.select import output_beside
     from hsisr.commands.upscale import upscale as run
 
     if session is not None and options is None:
@@ -120,7 +121,7 @@ def info(source: str | Path, *, variable: str | None = None, axes: str | None = 
     Raises:
         InputDataError: It cannot be read.
     """
-    return describe(scene_path(source), variable=variable, axes=axes)
+    return describe(scene_path(source), SceneOptions(variable=variable, axes=axes))
 
 
 @keywords_of(DegradeOptions)

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hsisr.commands import train as training
+from hsisr.commands.options import TrainOptions
 from hsisr.commands.python.keywords import chosen_options, keywords_of
 from hsisr.commands.python.progress import Advance, Progress, shown
-from hsisr.commands.training_options import TrainOptions
-from hsisr.commands.training_record import TrainResult
+from hsisr.commands.training import train as training
+from hsisr.commands.training.record import TrainResult
 from hsisr.training.state import Progress as Steps
 from hsisr.training.state import Record
 

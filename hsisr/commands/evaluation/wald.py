@@ -7,14 +7,15 @@ needed; what holds at the coarser scale is taken to hold at the scene's own.
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hsisr.commands.degrade import DegradeOptions, degrade
-from hsisr.commands.evaluate import score_pair
+from hsisr.commands.degrade import degrade
+from hsisr.commands.evaluation.evaluate import score_pair
+from hsisr.commands.options import DegradeOptions, WaldOptions
 from hsisr.degradation import degradation_named
-from hsisr.errors import InputDataError, UsageError
+from hsisr.errors import InputDataError
 from hsisr.io.base import Scene
 from hsisr.io.open import open_scene, open_with
 from hsisr.io.paths import scene_path
@@ -29,7 +30,6 @@ from hsisr.metrics.report import (
     band_table,
     bands_as_csv,
     jsonable,
-    parse_threshold,
     scores_as_json,
     table,
     verdicts_as_json,
@@ -43,49 +43,6 @@ PLAIN = "bicubic"
 """An interpolation that every model is shown beside, without agreement with the LR scene."""
 BASELINE = "baseline"
 """Bicubic drawn to agree with the LR scene, which learns nothing; gains are stated over it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaldOptions:
-    """How to judge a model on a scene.
-
-    Raises:
-        UsageError: An option has an impossible value.
-    """
-
-    scale: int = 4
-    """2, 4 or 8."""
-    model: str | None = None
-    """As `UpscaleOptions.model`."""
-    method: str = "area"
-    """How the scene is degraded: a name of `hsisr.degradation.DEGRADATIONS`."""
-    convention: str = "hsisr"
-    minimum: tuple[str, ...] = ()
-    """Limits on the model's figures, such as `mpsnr=30`."""
-    maximum: tuple[str, ...] = ()
-    consistency: bool = True
-    """Draw the model's result to agree with the degraded scene, as `hsisr upscale` does."""
-    device: str = "auto"
-    picture: Path | None = None
-    """Where to put a PNG: observed, bicubic, result and truth side by side, and the errors."""
-    overwrite: bool = False
-    """Replace an existing picture."""
-    variable: str | None = None
-    """Variable of a .mat scene."""
-    axes: str | None = None
-    """Axis order of a .mat, .npy or stack scene."""
-    nodata: str | None = None
-    """Number that means no data, or "none", whatever the file says."""
-    thresholds: tuple[Threshold, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        if self.scale not in (2, 4, 8):
-            raise UsageError(f"found --scale {self.scale}, expected 2, 4 or 8")
-        convention_named(self.convention)
-        degradation_named(self.method)
-        limits = [parse_threshold(text, "min", FIGURES) for text in self.minimum]
-        limits += [parse_threshold(text, "max", FIGURES) for text in self.maximum]
-        object.__setattr__(self, "thresholds", tuple(limits))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hsisr.commands.training_card import gain_words, model_card
-from hsisr.commands.training_data import TrainingData
-from hsisr.commands.training_options import TrainOptions
+from hsisr.commands.options import TrainOptions
+from hsisr.commands.training.card import gain_words, model_card
+from hsisr.commands.training.data import TrainingData
 from hsisr.datasets.catalogue import Dataset
 from hsisr.errors import HsisrWarning
 from hsisr.io.atomic import replace_file

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from hsisr.commands.pairing import (
+from hsisr.commands.evaluation.pairing import (
     STRIP_BYTES,
     Strip,
     in_physical_unit,

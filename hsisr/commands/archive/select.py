@@ -1,21 +1,30 @@
-"""Which scenes a run does, and where their outputs go."""
+"""Which scenes a run does, its share of them, and where their outputs go."""
 
+import os
 import re
+import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, TypeVar
 
-from hsisr.commands.scene_list import list_name, read_list
-from hsisr.commands.shard import Shard, shard_named, shard_of_job
+from hsisr.commands.options import SelectOptions
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrError, HsisrWarning, InputDataError, UsageError
 from hsisr.io.formats import output_format
 from hsisr.io.open import find_scenes
-from hsisr.io.paths import RemotePath, scene_path, sibling
+from hsisr.io.paths import RemotePath, scene_path
 from hsisr.io.stac.item import SourceItem, is_item_name, item_beside, read_item
 from hsisr.io.zarr.store import is_zarr_store
+from hsisr.resume.completion import Work, item_path
+
+_Entry = TypeVar("_Entry")
+_FORM: Final = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
+_EXPECTED: Final = "expected I/N with I from 1 to N, such as 1/4"
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
+_STDIN: Final = Path("-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +37,26 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """A scene and its output."""
+class Shard:
+    """Every `of`-th entry of a list, beginning with the `number`-th; both count from 1.
 
-    source: Path
-    """What the user named: a scene, or a STAC Item that points to one."""
-    scene: Path | str
-    """What is opened."""
-    output: Path
-    item: SourceItem | None = None
-    """The item from which one is derived for the output."""
+    Raises:
+        UsageError: There is no such shard.
+
+    >>> Shard(2, 3).of_all("abcdefgh")
+    ('b', 'e', 'h')
+    """
+
+    number: int
+    of: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.of:
+            raise UsageError(f"shard {self.number}/{self.of}: {_EXPECTED}")
+
+    def of_all(self, entries: Sequence[_Entry]) -> tuple[_Entry, ...]:
+        """The entries of this shard; every entry is in one of the shards and in no other."""
+        return tuple(entries[self.number - 1 :: self.of])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,34 +72,8 @@ class Selection:
     """The outputs go to a folder, which keeps records of them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What the user named.
-
-    Raises:
-        UsageError: Neither scenes nor a list.
-    """
-
-    sources: Sequence[Path] = ()
-    """Scenes, folders of scenes, STAC Items."""
-    list: Path | None = None
-    """A file with more of them, `-` for stdin; see `read_list`."""
-    output: Path | None
-    """None: NAME_xSCALE beside the one scene."""
-    shard: str | None = None
-    """I/N; None: that of the SLURM array task, if this is one and several scenes are given."""
-    asset: str | None = None
-    """Which asset of STAC Items is the scene."""
-    items: bool | None = None
-    """Derive STAC Items: None where one was named, True also from items beside scenes."""
-
-    def __post_init__(self) -> None:
-        if not self.sources and self.list is None:
-            raise UsageError("found neither SCENE nor --list, expected scenes to upscale")
-
-
 def select(
-    wanted: Wanted, options: UpscaleOptions, environment: Mapping[str, str] | None = None
+    wanted: SelectOptions, options: UpscaleOptions, environment: Mapping[str, str] | None = None
 ) -> Selection:
     """The scenes of this run, each with its output.
 
@@ -155,15 +148,6 @@ def _folder_of(scene: Path) -> Path:
     return Path() if isinstance(scene, RemotePath) else scene.parent
 
 
-def item_path(output: Path) -> Path:
-    """Where the STAC Item of an output goes.
-
-    >>> item_path(Path("finer/a_x4.tif")).name
-    'a_x4.json'
-    """
-    return sibling(output, f"{output.stem}.json")
-
-
 def _key(path: Path) -> Path:
     return path if isinstance(path, RemotePath) else path.absolute()
 
@@ -224,7 +208,7 @@ def _require_folder_of_its_own(output: Path, sources: Iterable[Path]) -> None:
 
 
 def _work(
-    source: Path, wanted: Wanted, options: UpscaleOptions, folder: Path, output: Path | None
+    source: Path, wanted: SelectOptions, options: UpscaleOptions, folder: Path, output: Path | None
 ) -> Work | Failure:
     try:
         item: SourceItem | None = None
@@ -300,3 +284,88 @@ def _shard(text: str | None, environment: Mapping[str, str], *, several: bool) -
     if text is not None:
         return shard_named(text)
     return shard_of_job(environment) if several else None
+
+
+def shard_named(text: str) -> Shard:
+    """The shard that `--shard I/N` means.
+
+    Raises:
+        UsageError: The text is not of that form, or there is no such shard.
+    """
+    found = _FORM.fullmatch(text.strip())
+    if found is None:
+        raise UsageError(f"--shard {text}: {_EXPECTED}")
+    return Shard(int(found[1]), int(found[2]))
+
+
+def shard_of_job(environment: Mapping[str, str]) -> Shard | None:
+    """The shard of a task in a SLURM job array; None outside of one.
+
+    Arrays may begin anywhere and have steps (`--array=0-7`, `1-8`, `0-28:4`).
+
+    Args:
+        environment: SLURM_ARRAY_TASK_ID and _COUNT; _MIN, _MAX and _STEP where they are set.
+
+    Raises:
+        UsageError: A value is no number, or the tasks' numbers have gaps, so that shards would be
+            left out.
+    """
+    task, count, first, last, step = (
+        _slurm_number(environment, f"SLURM_ARRAY_TASK_{name}")
+        for name in ("ID", "COUNT", "MIN", "MAX", "STEP")
+    )
+    if task is None or count is None:
+        return None
+    first, step = 1 if first is None else first, step or 1
+    gaps = last is not None and last != first + (count - 1) * step
+    place, off_grid = divmod(task - first, step)
+    if gaps or off_grid or not 0 <= place < count:
+        raise UsageError(
+            f"SLURM_ARRAY_TASK_ID is {task} in an array of {count} tasks whose numbers are not "
+            f"{first}, {first + step}, ...; name the share with --shard I/N (1/1 for all)"
+        )
+    return Shard(place + 1, count)
+
+
+def _slurm_number(environment: Mapping[str, str], name: str) -> int | None:
+    text = environment.get(name, "").strip()
+    if not text:
+        return None
+    if not _NUMBER.fullmatch(text):
+        raise UsageError(f"{name} is {text!r}, expected a whole number; or give --shard I/N")
+    return int(text)
+
+
+def read_list(path: Path) -> list[Path]:
+    """The paths and URLs that a list names; paths count from the current folder.
+
+    Blank lines and lines that begin with `#` are left out, and so is space around a path (write
+    `./#name` for a name with a `#` in front).
+
+    Args:
+        path: A text file, or `-` for stdin.
+
+    Raises:
+        InputDataError: The list cannot be read, or is not text with one path a line.
+    """
+    lines = _content(path).removeprefix(b"\xef\xbb\xbf").splitlines()
+    texts = (os.fsdecode(line.strip()) for line in lines)
+    found = [text for text in texts if text and not text.startswith("#")]
+    if any("\0" in text for text in found):
+        raise InputDataError(
+            f"{list_name(path)}: found a zero byte, expected text, one path a line"
+        )
+    return [scene_path(text) for text in found]
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if path == _STDIN else path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputDataError(f"{list_name(path)}: cannot be read ({reason})") from error
+
+
+def list_name(path: Path) -> str:
+    """What a message calls a list."""
+    return "the list on stdin" if path == _STDIN else f"the list {path}"

@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from hsisr.commands.archive import Failure, Selection, Work
-from hsisr.commands.completion import judge, output_files, source_states, told_of_source
+from hsisr.commands.archive.select import Failure, Selection
 from hsisr.commands.upscale import Progress, UpscaleResult, plan_upscale, upscale
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.session import Model, Session, model_named, with_precision
@@ -26,6 +25,7 @@ from hsisr.io.atomic import resource_errors
 from hsisr.io.paths import RemotePath, scene_path
 from hsisr.io.scene_files import FileState, head_of, states
 from hsisr.io.stac.bands import bands_of
+from hsisr.resume.completion import Work, judge, output_files, source_states, told_of_source
 from hsisr.resume.record import Record, output_spec_of, write_record
 
 
@@ -224,7 +224,7 @@ class _Run:
                 return judged
             options = judged
         if work.item is not None:
-            from hsisr.commands.stac_item import check_item
+            from hsisr.commands.archive.stac_item import check_item
 
             check_item(work, overwrite=options.overwrite)
         told = told_of_source(work) if self.selection.in_folder else ()
@@ -234,7 +234,7 @@ class _Run:
         """Put an item and a record beside an output."""
         work, options, item = begun.work, begun.options, None
         if work.item is not None:
-            from hsisr.commands.stac_item import write_item
+            from hsisr.commands.archive.stac_item import write_item
 
             item = write_item(work.item, work.output, result, overwrite=options.overwrite)
         if self.selection.in_folder:

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from hsisr.datasets.catalogue import Dataset
+from hsisr.metrics.report import markdown_cell
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.text import markdown_cell
 from hsisr.tiling.windows import Window
 from hsisr.training.recipe import Recipe
 from hsisr.training.state import BASELINE, Progress, Record

@@ -3,21 +3,22 @@
 import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hsisr.commands.agreement import FIGURES as LR_FIGURES
-from hsisr.commands.agreement import Agreement, measure_agreement
-from hsisr.commands.pairing import (
+from hsisr.commands.evaluation.agreement import FIGURES as LR_FIGURES
+from hsisr.commands.evaluation.agreement import Agreement, measure_agreement
+from hsisr.commands.evaluation.pairing import (
     in_physical_unit,
     paired_strips,
     require_same_grid,
     same_unit,
     strip_rows,
 )
+from hsisr.commands.options import EvaluateOptions
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.io.base import Scene
 from hsisr.io.open import open_scene, options_of_kind
@@ -34,7 +35,6 @@ from hsisr.metrics.report import (
     band_table,
     bands_as_csv,
     jsonable,
-    parse_threshold,
     scores_as_json,
     table,
     verdicts_as_json,
@@ -42,50 +42,6 @@ from hsisr.metrics.report import (
 from hsisr.metrics.scoring import PairStatistics, ScoreAccumulator
 from hsisr.resume.provenance import provenance_of
 from hsisr.tiling.windows import Window
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluateOptions:
-    """How to judge.
-
-    Raises:
-        UsageError: An option has an impossible value.
-    """
-
-    convention: str = "hsisr"
-    """A name of `hsisr.metrics.conventions.CONVENTIONS`."""
-    scale: int | None = None
-    """Ratio of the pixel sizes, for ERGAS; None: from `observed`, else ERGAS stays undefined."""
-    observed: Path | None = None
-    """The scene that the estimate was made from."""
-    uncertainty: Path | None = None
-    """Standard errors of the estimate, as `hsisr upscale --uncertainty` writes them."""
-    minimum: tuple[str, ...] = ()
-    """Limits such as `mpsnr=30`."""
-    maximum: tuple[str, ...] = ()
-    """Limits such as `sam=5`."""
-    picture: Path | None = None
-    """Where to put a PNG: scenes side by side, error maps and spectra."""
-    overwrite: bool = False
-    """Replace an existing picture."""
-    variable: str | None = None
-    """Variable of the .mat files among reference and observed scene."""
-    estimate_variable: str | None = None
-    """Variable of a .mat estimate."""
-    axes: str | None = None
-    """Axis order of the .mat and .npy files among reference and observed scene."""
-    nodata: str | None = None
-    """Number that means no data, or "none", whatever the file says."""
-    thresholds: tuple[Threshold, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        convention_named(self.convention)
-        if self.scale is not None and self.scale < 1:
-            raise UsageError(f"found --scale {self.scale}, expected at least 1")
-        known = (*FIGURES, *LR_FIGURES, *ERROR_FIGURES)
-        limits = [parse_threshold(text, "min", known) for text in self.minimum]
-        limits += [parse_threshold(text, "max", known) for text in self.maximum]
-        object.__setattr__(self, "thresholds", tuple(limits))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

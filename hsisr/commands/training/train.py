@@ -2,16 +2,17 @@
 
 import functools
 import time
+import tomllib
 import warnings
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hsisr.commands.training_data import Source, expand_sources, training_data
-from hsisr.commands.training_options import TrainOptions, chosen_recipe
-from hsisr.commands.training_record import (
+from hsisr.commands.options import TrainOptions
+from hsisr.commands.training.data import Source, expand_sources, training_data
+from hsisr.commands.training.record import (
     RUN,
     STATE,
     TrainResult,
@@ -25,14 +26,14 @@ from hsisr.datasets.download import Fetching, data_folder, dataset_scenes
 from hsisr.datasets.download import Progress as DownloadProgress
 from hsisr.datasets.photographs import Photographs, photograph_files, read_photographs
 from hsisr.engine.device import torch_threads
-from hsisr.errors import HsisrWarning, OutputExistsError, ResourceError
+from hsisr.errors import HsisrWarning, OutputExistsError, ResourceError, UsageError
 from hsisr.metrics.report import jsonable
 from hsisr.resume.lock import alone_in
 from hsisr.training.distributed import Workers, joined_workers
 from hsisr.training.loop import Observer, Outcome, Plan
 from hsisr.training.loop import train as run_plan
 from hsisr.training.precision import CANDIDATES, timed_precisions
-from hsisr.training.recipe import Recipe
+from hsisr.training.recipe import Recipe, recipe_named
 from hsisr.training.reporting import Observers, RunLog, TensorBoard, tensorboard_installed
 from hsisr.training.start import Start, fresh_start, keep_milestone, start_from, training_device
 from hsisr.training.state import load_state
@@ -237,3 +238,28 @@ def _sources(
         for path in paths
     ]
     return [*sources, *own], [dataset]
+
+
+def chosen_recipe(options: TrainOptions) -> Recipe:
+    """The recipe with the changed settings.
+
+    Raises:
+        UsageError: There is no such recipe, or a setting is unknown or impossible.
+    """
+    table = recipe_named(options.recipe or ("adapt" if options.init else "any")).as_dict()
+    for text in options.settings:
+        change = _setting(text)
+        network = {**table["network"], **change.pop("network", {})}
+        table = {**table, **change, "network": network}
+    return Recipe.from_table(table, "--set" if options.settings else table["name"])
+
+
+def _setting(text: str) -> dict[str, Any]:
+    """One KEY=VALUE; a value that is not TOML is text."""
+    key, equals, value = text.partition("=")
+    quoted = value.strip().replace("\\", "\\\\").replace('"', '\\"')
+    if equals and key.strip():
+        for candidate in (text, f'{key} = "{quoted}"'):
+            with suppress(tomllib.TOMLDecodeError, RecursionError):
+                return tomllib.loads(candidate)
+    raise UsageError(f"--set {text}: expected KEY=VALUE, such as steps=100")

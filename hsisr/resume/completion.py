@@ -14,7 +14,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from hsisr.commands.archive import Work, item_path
 from hsisr.engine.mixing import PSEUDO_BANDS
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.session import Model
@@ -27,10 +26,24 @@ from hsisr.io.remote.files import is_half_sent
 from hsisr.io.remote.fingerprint import has_changed, remote_identity
 from hsisr.io.remote.transport import refuse_unwritable
 from hsisr.io.scene_files import FileState, head_of, require_whole, scene_files, states
+from hsisr.io.stac.item import SourceItem
 from hsisr.io.write import guess_format
 from hsisr.models.interpolation import KERNELS
 from hsisr.resume.provenance import provenance_of
 from hsisr.resume.record import OutputSpec, Record, output_spec, output_spec_of, read_record
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A scene and its output."""
+
+    source: Path
+    """What the user named: a scene, or a STAC Item that points to one."""
+    scene: Path | str
+    """What is opened."""
+    output: Path
+    item: SourceItem | None = None
+    """The item from which one is derived for the output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +75,15 @@ def judge(work: Work, options: UpscaleOptions, model: Model) -> Verdict:
         if is_half_sent(work.output):
             return Verdict("half", "was sent in part only")
     return _by_what_is_there(work, options, model)
+
+
+def item_path(output: Path) -> Path:
+    """Where the STAC Item of an output goes.
+
+    >>> item_path(Path("finer/a_x4.tif")).name
+    'a_x4.json'
+    """
+    return sibling(output, f"{output.stem}.json")
 
 
 def output_files(work: Work, options: UpscaleOptions) -> tuple[Path, ...]:

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from hsisr.commands.archive import Work, item_path
 from hsisr.errors import UsageError
 from hsisr.io.atomic import TemporaryPlace, refuse_existing, resource_errors
 from hsisr.io.envi.pair import envi_pair
@@ -18,6 +17,7 @@ from hsisr.io.geotiff.crs import crs_name
 from hsisr.io.open import open_scene
 from hsisr.io.paths import RemotePath
 from hsisr.io.stac.item import SourceItem
+from hsisr.resume.completion import Work, item_path
 from hsisr.scene.metadata import SceneMetadata
 
 if TYPE_CHECKING:

@@ -1,0 +1,371 @@
+"""The options of the commands beside `hsisr upscale`: each is declared once, see `hsisr.option`.
+
+Checks that need a library import it late: the command line reads the declarations for its help.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated
+
+from hsisr.engine.options import (
+    INPUT,
+    MAIN,
+    MANY,
+    STAC,
+    Axes,
+    Bbox,
+    CreationOptions,
+    Device,
+    Dtype,
+    Format,
+    Nodata,
+    Overwrite,
+    Scale,
+    Threads,
+    Variable,
+    WindowOf,
+    models,
+)
+from hsisr.errors import UsageError
+from hsisr.io.paths import scene_path
+from hsisr.metrics.report import Threshold, parse_threshold
+from hsisr.models.descriptor import SCALES
+from hsisr.option import Option, refuse_impossible
+
+METHODS = ("area", "gaussian", "mtf", "bicubic")
+"""Names of `hsisr.degradation.DEGRADATIONS`, which needs NumPy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectOptions:
+    """Which scenes a run upscales, and where to.
+
+    Raises:
+        UsageError: Neither scenes nor a list.
+    """
+
+    sources: Sequence[Path] = ()
+    """Scenes, folders of scenes, STAC Items."""
+    output: Annotated[
+        Path | None,
+        Option(
+            "Output file; a folder for several scenes. [default: NAME_x4 beside the scene, in its "
+            "format where that can be written]",
+            ("-o",),
+            metavar="PATH",
+            panel=MAIN,
+            reads=scene_path,
+        ),
+    ] = None
+    list: Annotated[
+        Path | None,
+        Option("More scenes, one path a line; - for stdin.", metavar="FILE", panel=MANY),
+    ] = None
+    shard: Annotated[
+        str | None,
+        Option(
+            "Do every N-th scene from the I-th on. [default: by the SLURM array task]",
+            metavar="I/N",
+            panel=MANY,
+        ),
+    ] = None
+    asset: Annotated[
+        str | None, Option("Which asset of STAC Items is the scene.", metavar="KEY", panel=STAC)
+    ] = None
+    items: Annotated[
+        bool | None,
+        Option(
+            "Write STAC Items for outputs; --stac also takes items that lie beside scenes. "
+            "[default: for scenes named by an item]",
+            ("--stac/--no-stac",),
+            panel=STAC,
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if not self.sources and self.list is None:
+            raise UsageError("found neither SCENE nor --list, expected scenes to upscale")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneOptions:
+    """How a scene is read.
+
+    Raises:
+        UsageError: An option has an impossible value; so of all that derive from this.
+    """
+
+    variable: Variable = None
+    axes: Axes = None
+    nodata: Nodata = None
+
+    def __post_init__(self) -> None:
+        refuse_impossible(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DegradeOptions(SceneOptions):
+    """How to degrade; what to degrade is an argument of `degrade`."""
+
+    scale: Annotated[
+        int,
+        Option(
+            "HR pixels per LR pixel along a side.",
+            ("-s",),
+            affects_result=True,
+            least=2,
+            expected="a whole number of at least 2",
+        ),
+    ] = 4
+    method: Annotated[
+        str, Option("area, gaussian, mtf or bicubic.", affects_result=True, suggest=lambda: METHODS)
+    ] = "area"
+    gain: Annotated[
+        float | None,
+        Option("With mtf: gain at the LR Nyquist frequency. [default: 0.3]", affects_result=True),
+    ] = None
+    crop: Annotated[bool, Option("Leave out last rows and columns that fill no LR pixel.")] = False
+    dtype: Dtype = None
+    format: Format = None
+    creation_options: CreationOptions = field(default_factory=lambda: MappingProxyType({}))
+    window: WindowOf = None
+    bbox: Bbox = None
+    overwrite: Overwrite = False
+
+    def __post_init__(self) -> None:
+        from hsisr.degradation import degradation_named
+
+        refuse_impossible(self)
+        if self.window is not None and self.bbox is not None:
+            raise UsageError("found window and bbox, expected one of them")
+        degradation_named(self.method, self.gain)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _JudgeOptions(SceneOptions):
+    """What both ways to judge have in common."""
+
+    convention: Annotated[
+        str, Option("hsisr, dacn, dacn-whole, sspsr or mcnet.", ("--convention", "-c"))
+    ] = "hsisr"
+    minimum: Annotated[
+        tuple[str, ...],
+        Option("Fail below; repeatable.", ("--min",), metavar="FIGURE=NUMBER"),
+    ] = ()
+    maximum: Annotated[
+        tuple[str, ...],
+        Option("Fail above; repeatable.", ("--max",), metavar="FIGURE=NUMBER"),
+    ] = ()
+    picture: Annotated[
+        Path | None,
+        Option("Draw the scenes side by side, error maps and spectra.", metavar="PNG"),
+    ] = None
+    overwrite: Overwrite = False
+    thresholds: tuple[Threshold, ...] = field(init=False)
+
+    def _check(self, known: Sequence[str]) -> None:
+        """Check all; `known` are the figures that limits may name."""
+        from hsisr.metrics.conventions import convention_named
+
+        refuse_impossible(self)
+        convention_named(self.convention)
+        limits = [parse_threshold(text, "min", known) for text in self.minimum]
+        limits += [parse_threshold(text, "max", known) for text in self.maximum]
+        object.__setattr__(self, "thresholds", tuple(limits))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateOptions(_JudgeOptions):
+    """How to judge an estimate by a reference, by the scene it was made from, or by both."""
+
+    observed: Annotated[
+        Path | None,
+        Option(
+            "The LR scene that the estimate must agree with.",
+            ("--lr",),
+            metavar="OBSERVED",
+            reads=scene_path,
+        ),
+    ] = None
+    uncertainty: Annotated[
+        Path | None,
+        Option(
+            "Standard errors of the estimate: how often the reference lies within them.",
+            metavar="FILE",
+            reads=scene_path,
+        ),
+    ] = None
+    """As `hsisr upscale --uncertainty` writes them."""
+    scale: Annotated[
+        int | None,
+        Option("Ratio of pixel sizes, for ERGAS and --wald.", ("--scale", "-s"), least=1),
+    ] = None
+    estimate_variable: Annotated[
+        str | None,
+        Option("The same for a .mat estimate.", metavar="NAME", panel=INPUT),
+    ] = None
+
+    def __post_init__(self) -> None:
+        from hsisr.commands.evaluation.agreement import FIGURES as LR_FIGURES
+        from hsisr.metrics.conventions import FIGURES
+        from hsisr.metrics.coverage import FIGURES as ERROR_FIGURES
+
+        self._check((*FIGURES, *LR_FIGURES, *ERROR_FIGURES))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaldOptions(_JudgeOptions):
+    """How to judge a model on a scene that is its own truth."""
+
+    scale: Annotated[int, Option("Ratio of pixel sizes.", choices=SCALES)] = 4
+    model: Annotated[
+        str | None,
+        Option("With --wald: as for hsisr upscale.", ("-m",), suggest=models),
+    ] = None
+    method: Annotated[
+        str,
+        Option("With --wald: area, gaussian, mtf or bicubic.", suggest=lambda: METHODS),
+    ] = "area"
+    consistency: Annotated[
+        bool, Option("With --wald: draw the result to agree with the degraded scene.")
+    ] = True
+    device: Device = "auto"
+
+    def __post_init__(self) -> None:
+        from hsisr.degradation import degradation_named
+        from hsisr.metrics.conventions import FIGURES
+
+        self._check(FIGURES)
+        degradation_named(self.method)
+
+
+def _place(text: str) -> tuple[int, int]:
+    """0-based row and column.
+
+    >>> _place("12,40")
+    (11, 39)
+    """
+    row, comma, col = text.partition(",")
+    if not (comma and row.strip().isdecimal() and col.strip().isdecimal()):
+        raise UsageError(f"--window {text}: expected ROW,COLUMN such as 120,80")
+    return int(row) - 1, int(col) - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewOptions(SceneOptions):
+    """How to show a scene and its results on a page."""
+
+    windows: Annotated[
+        tuple[tuple[int, int], ...],
+        Option(
+            "Middle of a full-size window, in pixels of SCENE counted from 1; repeatable. "
+            "[default: where most detail was added]",
+            ("--window",),
+            metavar="ROW,COLUMN",
+            given_as=list[str] | None,
+            parse=lambda texts: tuple(map(_place, texts)),
+        ),
+    ] = ()
+    """0-based row and column."""
+    uncertainty: Annotated[
+        Path | None,
+        Option(
+            "Uncertainty of the first RESULT's values.",
+            metavar="SCENE",
+            reads=scene_path,
+        ),
+    ] = None
+    """On the first result's grid, in its unit."""
+    overwrite: Overwrite = False
+
+
+DataDir = Annotated[
+    Path | None,
+    Option("Where datasets lie. [default: $HSISR_DATA, or the user's cache]"),
+]
+Offline = Annotated[bool, Option("Download nothing.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOptions(SceneOptions):
+    """What to train on, what, how, and where to put it."""
+
+    scenes: tuple[Path, ...] = ()
+    """Files and folders to learn from."""
+    dataset: Annotated[
+        str | None,
+        Option("A public dataset: cave, indianpines, paviac, paviau, salinas or ucmerced."),
+    ] = None
+    scale: Scale = 4
+    model: Annotated[
+        str | None,
+        Option(
+            "dacn-any, dacn, edsr, ..., or package.module:build. [default: the recipe's]", ("-m",)
+        ),
+    ] = None
+    init: Annotated[
+        str | None,
+        Option(
+            "Start from these weights: a released name or a .safetensors file; of another scale, "
+            "from all but their upsampling."
+        ),
+    ] = None
+    recipe: Annotated[
+        str | None,
+        Option(
+            "any, adapt, dacn-paper, dacn-published, or a .toml file. "
+            "[default: any; adapt with --init]"
+        ),
+    ] = None
+    settings: Annotated[
+        tuple[str, ...],
+        Option("Change a value of the recipe.", ("--set",), metavar="KEY=VALUE"),
+    ] = ()
+    photographs: Annotated[
+        Path | None,
+        Option(
+            "Colour photographs to learn spatial detail from, for recipes that do: a folder, or an "
+            ".npz file with `images`."
+        ),
+    ] = None
+    val: Annotated[
+        tuple[Path, ...],
+        Option("Scenes to validate on. [default: a strip of each training scene]"),
+    ] = ()
+    seed: Annotated[int, Option("Of weights, splits and patches.", least=0)] = 0
+    max_minutes: Annotated[
+        float | None,
+        Option(
+            "Stop after so long; the learning rate falls in time.",
+            check=lambda minutes: minutes > 0,
+            expected="more than 0",
+        ),
+    ] = None
+    processor_time: bool = False
+    """`max_minutes` are of the processor, all threads added up, and not of the clock."""
+    milestones: tuple[float, ...] = ()
+    """Shares of `max_minutes` after which the weights of the moment are kept beside the others."""
+    out: Annotated[Path, Option("Folder for weights, card, state and curve.", ("--out", "-o"))] = (
+        Path("hsisr-run")
+    )
+    resume: Annotated[bool, Option("Continue the run in --out; same options otherwise.")] = False
+    data_dir: DataDir = None
+    offline: Offline = False
+    device: Device = "auto"
+    threads: Threads = None
+    overwrite: Overwrite = False
+    command: str = ""
+    """As typed, for the record."""
+
+    def __post_init__(self) -> None:
+        refuse_impossible(self)
+        if not self.scenes and self.dataset is None:
+            raise UsageError("found no scene to learn from: name scene files or --dataset")
+        if self.model is not None:
+            from hsisr.models.registry import is_own, known_networks
+
+            if not is_own(self.model) and self.model not in (known := known_networks()):
+                names = f"{', '.join(known)}, or package.module:build"
+                raise UsageError(f"model {self.model!r}: expected one of {names}")
