@@ -12,6 +12,7 @@ from tests.program import hsisr
 QUICK = ["--methods", "edsr", "--set", "steps=1", "--set", "validate_every=1"]
 
 
+@pytest.mark.slow  # `.ci/run` makes one, too
 def test_smoke_makes_a_whole_report(tmp_path: Path) -> None:
     out = tmp_path / "report"
     done = hsisr("benchmark", "--smoke", *QUICK, "--device", "cpu", "-o", out)

@@ -61,6 +61,7 @@ def test_a_run_becomes_weights_with_card_and_entry(
     assert (folder / "catalogue.toml").read_text().startswith("# what this is\n")
 
 
+@pytest.mark.slow
 def test_released_again_only_the_tile_and_the_scores_change(
     script: dict[str, Any], folder: Path, tmp_path: Path
 ) -> None:
