@@ -142,37 +142,6 @@ def test_a_quicklook_is_a_picture(scene: Path, out: Path) -> None:
     assert (out / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "words"),
-    [
-        (["--scale", 3], 2, "scale 3: expected 2, 4 or 8"),
-        (["--tile", 4, "--overlap", 4], 2, "overlap 4: expected less than tile 4"),
-        (["--bad-bands", "eat"], 2, "bad-bands 'eat'"),
-        (["--dtype", "complex64"], 2, "dtype 'complex64'"),
-        (["--co", "COMPRESS"], 2, "expected KEY=VALUE"),
-        (["--co", "NO_SUCH=1"], 2, "NO_SUCH"),
-        (["--model", "swinir"], 4, "swinir"),
-        (["--device", "abacus", "--model", "bicubic"], 2, "abacus"),
-        (["--format", "PNG"], 2, "PNG"),
-        (["--shard", "3/2"], 2, "shard 3/2: expected I/N with I from 1 to N"),
-        (["--list", "no-such-list"], 3, "the list no-such-list: cannot be read"),
-        (["--asset", "cube"], 2, "--asset cube has no meaning without a STAC Item"),
-        (["--format", "ENVI"], 2, "found the suffix '.tif', which is GTiff's, and the format ENVI"),
-        (["--cog", "--format", "MAT"], 2, "found --cog and --format MAT"),
-        (["--quicklook", "a.jpg"], 2, "found the suffix '.jpg', expected .png"),
-        (["--quicklook", "nowhere/a.png"], 5, "its folder does not exist"),
-    ],
-)
-def test_wrong_options_are_one_line_and_leave_nothing(
-    scene: Path, out: Path, arguments: list[object], code: int, words: str
-) -> None:
-    done = hsisr("upscale", scene, "-o", out / "a.tif", "-q", *arguments)
-    assert (done.exit_code, done.stdout) == (code, "")
-    assert words in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert list(out.iterdir()) == []
-
-
 def test_the_input_is_never_its_own_output(scene: Path) -> None:
     before = scene.read_bytes()
     done = hsisr("upscale", scene, "-m", "bicubic", "-o", scene, "--overwrite")

@@ -17,7 +17,6 @@ from hsisr.commands.options import SelectOptions
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, OutputExistsError
 from hsisr.io.open import open_scene
-from hsisr.io.stac.item import read_item
 from hsisr.resume.record import record_path
 from tests.scenes import write_geotiff
 from tests.stac_items import PROPERTIES, data_asset, write_item
@@ -127,26 +126,6 @@ def test_the_derived_item_says_what_is_finer_and_keeps_the_rest(item: Path, out:
     assert projection.transform == [15, 0, 364095, 0, -15, 5809965]
     assert projection.code == "EPSG:32633"
     assert projection.bbox == PROPERTIES["proj:bbox"]
-
-
-@pytest.mark.parametrize(
-    ("file_format", "hrefs", "media_type"),
-    [
-        ("COG", ["./f.tif"], pystac.MediaType.COG),
-        ("ENVI", ["./f.img", "./f.hdr"], None),
-        ("MAT", ["./f.mat"], None),
-    ],
-)
-def test_every_format_has_its_asset(
-    item: Path, out: Path, file_format: str, hrefs: list[str], media_type: str | None
-) -> None:
-    suffix = {"COG": "tif", "ENVI": "hdr", "MAT": "mat"}[file_format]
-    done = made(item, out / f"f.{suffix}", replace(BICUBIC, format=file_format))
-    assets = pystac.Item.from_file(str(done.item)).assets
-    assert [asset.href for asset in assets.values()] == hrefs
-    assert assets["cube"].media_type == media_type
-    with open_scene(read_item(Path(str(done.item))).scene) as scene:
-        assert scene.metadata.shape == (3, 12, 10)
 
 
 def test_an_existing_item_is_kept_and_nothing_is_computed(item: Path, out: Path) -> None:

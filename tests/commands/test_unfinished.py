@@ -116,25 +116,6 @@ def test_another_input_is_refused_with_resume(broken: Path) -> None:
         pass
 
 
-ROOM = '"room": {"working_bytes": 1, "tile_bytes": 1}'
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("", "{}", "[1]", '{"binding": 3, "room": {}}', "[" * 100_000),
-        f'{{"binding": {{"settings": {{}}}}, {ROOM}}}',
-        f'{{"binding": {{"settings": {{}}, "input": 1}}, {ROOM.replace("1", "[1]")}}}',
-        f'{{"binding": {{"settings": {{}}, "input": 1}}, {ROOM.replace("1", "-1")}}}',
-    ],
-)
-def test_a_torn_binding_counts_as_none(broken: Path, text: str) -> None:
-    (broken.parent / ".out.tif.unfinished" / "run.json").write_text(text)
-    with run_on(broken, resume=True) as run:
-        assert len(run.journal) == 0
-    assert hidden(broken) == []
-
-
 def test_strips_of_an_input_that_changed_are_not_kept(tmp_path: Path) -> None:
     with pytest.raises(BrokenOffError):
         break_off(tmp_path / "out.tif", ["as it was before"])

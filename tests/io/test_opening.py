@@ -99,31 +99,6 @@ def test_axes_of_a_numpy_array(tmp_path: Path) -> None:
         np.testing.assert_array_equal(scene.read().values, values)
 
 
-BROKEN = {
-    "empty.tif": (b"", "the file is empty"),
-    "text.tif": (b"not a picture at all", "not an image that can be read"),
-    "short.tif": (b"II*\0\x08\0\0\0", "not an image that can be read"),
-    "noise.png": (b"\x89PNG\r\n\x1a\nnothing", "not an image that can be read"),
-    "noise.hdr": (b"some radiance header", "does not begin with ENVI"),
-    "cube.mat": (b"no variables in here" * 20, "not a whole MATLAB file"),
-    "cube.npy": (b"\x93NUMPY\x01\0v\0{'descr'", "cannot be read as a numpy array"),
-    "EMIT_L2A_RFL.nc": (b"\x89HDF\r\n\x1a\n", "not a whole HDF5 or netCDF-4 file"),
-    "PRS_L2D.he5": (b"\x89HDF\r\n\x1a\n", "it is truncated or damaged"),
-    "classic.nc": (b"CDF\x01", "found a classic netCDF file, expected netCDF-4"),
-    "ENMAP-METADATA.XML": (b"<?xml version='1.0'?>", "is no whole XML"),
-}
-
-
-@pytest.mark.parametrize("name", BROKEN)
-def test_what_is_no_scene_is_refused_on_one_line_with_its_path(name: str, tmp_path: Path) -> None:
-    content, words = BROKEN[name]
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(InputDataError, match=words) as caught:
-        open_scene(tmp_path / name)
-    assert str(caught.value).startswith(f"{tmp_path / name}: ")
-    assert "\n" not in str(caught.value)
-
-
 @pytest.mark.parametrize("shape", [(4,), (3, 4), (2, 3, 4, 5), (0, 3, 4)])
 def test_arrays_without_three_axes_are_refused(shape: tuple[int, ...], tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros(shape))

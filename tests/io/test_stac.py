@@ -1,6 +1,5 @@
 """STAC Items as names of scenes: which asset, where it lies, what is no item."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -67,41 +66,6 @@ def test_hrefs_lead_from_the_item_and_addresses_stay_as_they_are(
 
 VALID: dict[str, Any] = {"type": "Feature", "stac_version": "1.0.0", "id": "a", "links": []}
 VALID |= {"properties": PROPERTIES, "geometry": None, "assets": {"a": data_asset()}}
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ("no JSON", "found no JSON"),
-        ("[" * 100_000, "found no JSON"),
-        (b"\xff\xfe", "found no JSON"),
-        ("[1]", "found JSON without a type, expected a STAC Item"),
-        ({"type": "Topology"}, "found JSON of type 'Topology', expected a STAC Item"),
-        ({"type": "Feature"}, "found JSON of type 'Feature', expected a STAC Item"),
-        ({"type": "Collection"}, "found a Collection, which stands for many items"),
-        ({"type": "FeatureCollection"}, "which stands for many items, expected a STAC Item"),
-        ({**VALID, "id": 7}, "expected an id and assets with href, type and roles"),
-        ({**VALID, "assets": [data_asset()]}, "expected an id and assets"),
-        ({**VALID, "assets": {"a": 7}}, "expected an id and assets"),
-        ({**VALID, "assets": {"a": data_asset(roles=7)}}, "expected an id and assets"),
-        ({**VALID, "assets": {"a": data_asset(type=7)}}, "expected an id and assets"),
-        ({**VALID, "assets": {"a": {"roles": ["data"]}}}, "expected an id and assets"),
-        ({**VALID, "assets": {"a": data_asset("a\0b")}}, "found a zero byte in an asset's href"),
-        ({**VALID, "assets": {}}, "found no asset that is GeoTIFF, COG or ENVI among none"),
-        ({**VALID, "properties": {"datetime": "noon"}}, "is no valid STAC Item"),
-        ({**VALID, "properties": []}, "is no valid STAC Item"),
-        ({**VALID, "stac_version": 9}, "is no valid STAC Item"),
-        ({**VALID, "stac_extensions": [9]}, "is no valid STAC Item"),
-    ],
-)
-def test_what_is_no_item_is_one_line(
-    tmp_path: Path, content: str | bytes | dict[str, Any], words: str
-) -> None:
-    path = tmp_path / "a.json"
-    text = json.dumps(content) if isinstance(content, dict) else content
-    path.write_bytes(text.encode() if isinstance(text, str) else text)
-    with pytest.raises(InputDataError, match=f"^{re.escape(str(path))}: .*{re.escape(words)}"):
-        read_item(path)
 
 
 @pytest.mark.parametrize(

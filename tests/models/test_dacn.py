@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from hsisr.errors import WeightsError
 from hsisr.models.dacn import Dacn, build_dacn, dacn_descriptor
-from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.layers import Pooling
 from tests.models.formulas import fill, formula_input, keras_weights
 
@@ -65,28 +63,3 @@ def test_an_attention_can_be_left_out_and_nothing_else_goes_with_it(
     assert counts[0] - counts[1] == fewer
     network(torch.rand(2, 32, 5, 7)).square().mean().backward()
     assert all(p.grad is not None for p in network.parameters())
-
-
-@pytest.mark.parametrize(
-    ("hparams", "complaint"),
-    [
-        ({"self_attention": 1}, "impossible dacn with self_attention = 1; expected true or false"),
-        ({"pooling": "maximum"}, "no pooling 'maximum'; expected paper or notebook"),
-        ({"pooling": ["paper"]}, "no pooling"),
-        ({"heads": 8}, "no parameter 'heads'"),
-    ],
-)
-def test_parameters_it_does_not_have_are_refused(
-    hparams: dict[str, object], complaint: str
-) -> None:
-    descriptor = ModelDescriptor(
-        arch="dacn",
-        scale=2,
-        group_size=32,
-        group_overlap=8,
-        tile_lr_px=8,
-        overlap_lr_px=2,
-        hparams=hparams,
-    )
-    with pytest.raises(WeightsError, match=complaint):
-        build_dacn(descriptor)
