@@ -151,6 +151,20 @@ def require_bands(arch: str, lr: torch.Tensor, bands: int) -> None:
         )
 
 
+def with_level(lr: torch.Tensor, zero: torch.Tensor | None) -> torch.Tensor:
+    """Bands, and beside them how far each value is from a stored 0, near which spectra turn easily.
+
+    Args:
+        lr: Shape (n, bands, rows, cols), normalised.
+        zero: What a stored 0 is after normalisation, shape (n or 1, bands, 1, 1); None: 0.
+
+    Returns:
+        Shape (n, 2 * bands, rows, cols).
+    """
+    level = lr if zero is None else (lr - zero) / (1 + zero.abs())
+    return torch.cat((lr, level), dim=1)
+
+
 def bicubic(lr: torch.Tensor, scale: int) -> torch.Tensor:
     """Cubic convolution (a = -0.5) in float32, what papers add a learnt residual to."""
     with in_full(lr):

@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 from hsisr.models.back_projection import interpolate_consistently, without_block_means
-from hsisr.models.common import NetworkSize, require_bands, sized
+from hsisr.models.common import NetworkSize, require_bands, sized, with_level
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS
 from hsisr.models.layers import ChannelAttention
@@ -156,8 +156,7 @@ class DacnAny(nn.Module):
     def detail(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
         """What `forward` adds to bicubic interpolation; see `hsisr.models.detail.AddsDetail`."""
         require_bands("dacn-any", lr, self.group_size)
-        level = lr if zero is None else (lr - zero) / (1 + zero.abs())
-        seen = torch.cat((lr, level), dim=1)
+        seen = with_level(lr, zero)
         features = self.entry(seen.contiguous(memory_format=torch.channels_last))
         features = features + self.exit(self.blocks(features))
         detail: torch.Tensor = self.upsampling(features).float()

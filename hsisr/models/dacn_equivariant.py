@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional
 
 from hsisr.models.back_projection import interpolate_consistently, without_block_means
-from hsisr.models.common import NetworkSize, require_bands, sized
+from hsisr.models.common import NetworkSize, require_bands, sized, with_level
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.equivariant import GROUPS, LiftingConv, RegularConv, SubpixelProjection
 from hsisr.models.interpolation import KERNELS
@@ -200,8 +200,7 @@ class DacnEquivariant(nn.Module):
             Shape (n, group_size, rows * scale, cols * scale), float32, of mean 0 over each LR
             pixel.
         """
-        level = lr if zero is None else (lr - zero) / (1 + zero.abs())
-        seen = torch.cat((lr, level), dim=1)
+        seen = with_level(lr, zero)
         features = self.entry(seen.contiguous(memory_format=torch.channels_last))
         features = features + self.exit(self.stages(features))
         detail: torch.Tensor = self.pixels(self.patterns(features)).float()

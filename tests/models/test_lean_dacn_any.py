@@ -10,7 +10,7 @@ from hsisr.models.back_projection import back_project
 from hsisr.models.dacn_any import AnySize, DacnAny, build_dacn_any, dacn_any_descriptor
 from hsisr.models.fast import dacn_any as lean_dacn_any
 from hsisr.models.fast.back_projection import consistent_bicubic
-from hsisr.models.fast.dacn_any import shuffled
+from hsisr.models.fast.fixed_layer import shuffled
 from hsisr.models.interpolation import KERNELS
 from hsisr.models.registry import agrees, for_inference
 

@@ -7,26 +7,26 @@ pixel is taken away in the last kernel. Weights are in the precision in which th
 """
 
 import math
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Final, cast
+from typing import cast
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from hsisr.models.back_projection import ROUNDS, repeat_pixels
+from hsisr.models.common import with_level
 from hsisr.models.dacn_any import AnyBlock, DacnAny, WindowAttention
 from hsisr.models.fast.attention import attention_of_powers, counts_missing, window_order
 from hsisr.models.fast.back_projection import consistent_bicubic
-from hsisr.models.fast.fixed_layer import FastChannelAttention, FixedLayer, bias_of
+from hsisr.models.fast.fixed_layer import (
+    FastChannelAttention,
+    FixedLayer,
+    bias_of,
+    shuffled,
+    without_means,
+)
 from hsisr.models.fast.mixed_precision import MixedPrecision
 from hsisr.models.fast.onednn import GELU
-
-_AS_ONE: Final[Mapping[int, torch.dtype]] = MappingProxyType(
-    {4: torch.int32, 8: torch.int64, 16: torch.complex128}
-)
-"""A type of so many bytes: what lies side by side is copied at once."""
 
 
 class _FastWindowAttention(nn.Module):
@@ -184,8 +184,7 @@ class FastDacnAny(nn.Module):
         self, lr: torch.Tensor, zero: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Detail, and its mean over each LR pixel, where it is to be taken away from it."""
-        level = lr if zero is None else (lr - zero) / (1 + zero.abs())
-        seen = torch.cat((lr, level), dim=1)
+        seen = with_level(lr, zero)
         x = seen.to(self.entry.weight.dtype, memory_format=torch.channels_last)
         x = self.entry.convolved(x)
         x = x + self.exit.convolved(self.blocks(x))
@@ -218,33 +217,6 @@ class DacnAnyInUse(MixedPrecision):
         rounds = 2 * ROUNDS if agreeing else ROUNDS
         super().__init__("dacn-any", FastDacnAny(trained, rounds), precision)
         self.agreeing = agreeing
-
-
-def shuffled(x: torch.Tensor, scale: int) -> torch.Tensor:
-    """`functional.pixel_shuffle` of channels that lie last, to a contiguous tensor.
-
-    The values of an HR row that come from one LR pixel are copied as one.
-
-    >>> x = torch.arange(8.0).reshape(1, 4, 1, 2).contiguous(memory_format=torch.channels_last)
-    >>> shuffled(x, 2).tolist()
-    [[[[0.0, 2.0, 1.0, 3.0], [4.0, 6.0, 5.0, 7.0]]]]
-    """
-    n, channels, rows, cols = x.shape
-    as_one = _AS_ONE.get(scale * x.element_size())
-    if as_one is None:
-        return functional.pixel_shuffle(x, scale).contiguous()
-    pixels = x.permute(0, 2, 3, 1).contiguous().view(as_one)
-    lines = torch.empty(
-        (n, channels // scale**2, rows, scale, cols), dtype=as_one, device=x.device
-    ).copy_(pixels.reshape(n, rows, cols, -1, scale).permute(0, 3, 1, 4, 2))
-    return lines.view(x.dtype).reshape(n, -1, rows * scale, cols * scale)
-
-
-def without_means(table: torch.Tensor, bands: int) -> torch.Tensor:
-    """Kernels or biases of each band's pixels, less their mean; shape (bands * pixels, ...)."""
-    parts = table.reshape(bands, -1, *table.shape[1:])
-    left: torch.Tensor = (parts - parts.mean(1, keepdim=True)).flatten(0, 1)
-    return left
 
 
 def _means(table: torch.Tensor, bands: int) -> torch.Tensor:

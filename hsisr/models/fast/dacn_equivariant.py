@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from hsisr.models.common import with_level
 from hsisr.models.dacn_equivariant import (
     ROUNDS,
     DacnEquivariant,
@@ -21,8 +22,7 @@ from hsisr.models.dacn_equivariant import (
 )
 from hsisr.models.equivariant import LiftingConv, RegularConv
 from hsisr.models.fast.back_projection import consistent_bicubic
-from hsisr.models.fast.dacn_any import shuffled, without_means
-from hsisr.models.fast.fixed_layer import FixedLayer
+from hsisr.models.fast.fixed_layer import FixedLayer, shuffled, without_means
 from hsisr.models.fast.mixed_precision import MixedPrecision
 from hsisr.models.fast.onednn import GELU
 
@@ -143,8 +143,7 @@ class FastDacnEquivariant(nn.Module):
 
     def detail(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
         """See `DacnEquivariant.detail`."""
-        level = lr if zero is None else (lr - zero) / (1 + zero.abs())
-        seen = torch.cat((lr, level), dim=1)
+        seen = with_level(lr, zero)
         x = seen.to(self.entry.weight.dtype, memory_format=torch.channels_last)
         x = self.entry.convolved(x)
         x = x + self.exit.convolved(self.stages(x))

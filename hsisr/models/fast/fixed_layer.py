@@ -1,6 +1,7 @@
 """A layer that learns no more: what the lean forms of networks are made of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import torch
@@ -11,6 +12,10 @@ from hsisr.models.fast import onednn
 from hsisr.models.fast.onednn import NONE, Activation, linear
 from hsisr.models.layers import ChannelAttention
 
+_AS_ONE: Final[Mapping[int, torch.dtype]] = MappingProxyType(
+    {4: torch.int32, 8: torch.int64, 16: torch.complex128}
+)
+"""A type of so many bytes: what lies side by side is copied at once."""
 _LAYOUTS: Final = 4
 """Kept of one kernel: batches of two sizes, and of tiles whose context is cut on one side."""
 
@@ -96,3 +101,30 @@ class FastChannelAttention(nn.Module):
         hidden = functional.linear(pooled, self.squeeze.weight, self.squeeze.bias).relu_().sum(0)
         weights = functional.linear(hidden, self.excite.weight, self.excite.bias)
         return weights.sigmoid_()[:, :, None, None]
+
+
+def shuffled(x: torch.Tensor, scale: int) -> torch.Tensor:
+    """`functional.pixel_shuffle` of channels that lie last, to a contiguous tensor.
+
+    The values of an HR row that come from one LR pixel are copied as one.
+
+    >>> x = torch.arange(8.0).reshape(1, 4, 1, 2).contiguous(memory_format=torch.channels_last)
+    >>> shuffled(x, 2).tolist()
+    [[[[0.0, 2.0, 1.0, 3.0], [4.0, 6.0, 5.0, 7.0]]]]
+    """
+    n, channels, rows, cols = x.shape
+    as_one = _AS_ONE.get(scale * x.element_size())
+    if as_one is None:
+        return functional.pixel_shuffle(x, scale).contiguous()
+    pixels = x.permute(0, 2, 3, 1).contiguous().view(as_one)
+    lines = torch.empty(
+        (n, channels // scale**2, rows, scale, cols), dtype=as_one, device=x.device
+    ).copy_(pixels.reshape(n, rows, cols, -1, scale).permute(0, 3, 1, 4, 2))
+    return lines.view(x.dtype).reshape(n, -1, rows * scale, cols * scale)
+
+
+def without_means(table: torch.Tensor, bands: int) -> torch.Tensor:
+    """Kernels or biases of each band's pixels, less their mean; shape (bands * pixels, ...)."""
+    parts = table.reshape(bands, -1, *table.shape[1:])
+    left: torch.Tensor = (parts - parts.mean(1, keepdim=True)).flatten(0, 1)
+    return left
