@@ -44,11 +44,18 @@ class MatFields:
     """The fields of a file; names are found in upper and lower case.
 
     A field that cannot be read or does not fit is left out with a warning.
+
+    Args:
+        file: Open.
+        struct: Name of the struct that the cube lies in; its fields go before those outside.
     """
 
-    def __init__(self, file: MatFile) -> None:
+    def __init__(self, file: MatFile, struct: str = "") -> None:
         self._file = file
         self._names = {name.lower(): name for name in file.variables}
+        for name in file.variables if struct else ():
+            if name.startswith(f"{struct}."):
+                self._names[name.removeprefix(f"{struct}.").lower()] = name
         flags, units = self._vector(_BBL), self._texts(*_UNIT)
         self.spectral = SpectralSource(
             wavelengths=self._vector(_WAVELENGTHS),

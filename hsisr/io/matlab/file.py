@@ -1,14 +1,12 @@
 """MATLAB files of either kind as a table of variables."""
 
-import struct
-import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
-from hsisr.errors import HsisrError, InputDataError, ResourceError
+from hsisr.io.products.hdf import reading_errors
 
 Kind = Literal["numbers", "flags", "text", "other"]
 
@@ -41,27 +39,5 @@ class MatFile(ABC):
         """Release the file."""
 
 
-@contextmanager
-def reading() -> Iterator[None]:
-    """Turn what happens on damaged files into one error.
-
-    Raises:
-        InputDataError: The file is damaged or no MATLAB file.
-        ResourceError: A variable does not fit into memory.
-    """
-    try:
-        yield
-    except HsisrError:
-        raise
-    except MemoryError as error:
-        raise ResourceError(
-            "a variable does not fit into memory; save it with -v7.3, which is read by windows"
-        ) from error
-    except (
-        *(OSError, ValueError, TypeError, LookupError, RuntimeError, NotImplementedError),
-        *(OverflowError, AttributeError, struct.error, zlib.error),
-    ) as error:
-        reason = " ".join(str(error).split())
-        raise InputDataError(
-            f"not a whole MATLAB file; it is truncated, damaged or of another kind ({reason})"
-        ) from error
+reading = partial(reading_errors, "MATLAB file")
+"""Context in which what happens on damaged files becomes one error; see `reading_errors`."""

@@ -91,7 +91,7 @@ def open_mat(path: Path, *, variable: str | None, axes: str | None) -> MatScene:
         hdf5 = start.read(10).startswith((b"MATLAB 7.3", b"\x89HDF\r\n\x1a\n"))
     file: MatFile = Mat73(path) if hdf5 else Mat5(path)
     try:
-        fields = MatFields(file)
+        fields = MatFields(file, (variable or "").rpartition(".")[0])
         wavelengths = len(fields.spectral.wavelengths or ())
         name = _cube(file.variables, variable, wavelengths)
         shape = file.variables[name].shape

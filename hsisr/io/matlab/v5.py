@@ -1,97 +1,331 @@
-"""MATLAB files of version 5 as a table of variables, read a whole variable at a time."""
+"""MATLAB files of version 5 as a table of variables, read a whole variable at a time.
+
+SciPy's reader ends the process by a signal on some damaged files (fuzzing found them; they lie in
+tests/fuzz/corpus/mat5). Here every size is compared with the bytes there are before it is used, and
+numbers are read only if they are as many as the variable's dimensions say.
+
+Source: "MAT-File Format", The MathWorks, chapter 1.
+"""
 
 import math
+import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
+from dataclasses import dataclass
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import numpy.typing as npt
 import psutil
 
 from hsisr.errors import InputDataError, ResourceError
 from hsisr.io.matlab.file import Kind, MatFile, Variable, reading
-from hsisr.io.matlab.v5_elements import (
-    Head,
-    Source,
-    byte_order,
-    heads,
-    number_tag,
-    numbers_of,
-    outside,
-)
 
-_CELL, _CHAR = 1, 4
+_HEADER_BYTES: Final = 128
+_NUMBERS: Final = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8"} | {
+    12: "i8",
+    13: "u8",
+}
+"""Types of numbers on disk, by their codes."""
+_INT8, _INT32, _UINT32, _MATRIX, _COMPRESSED = 1, 5, 6, 14, 15
+_CELL, _STRUCT, _CHAR, _OPAQUE = 1, 2, 4, 17
+"""Classes of arrays; MATLAB does not document opaque ones, which have no dimensions."""
 _CLASSES: Final = range(6, 16)
 """Classes of numbers, from double to uint64."""
+_COMPLEX, _LOGICAL = 8, 2
 _ENCODINGS: Final = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16"}
 """Of characters, by the types of numbers they are stored as."""
-_MOST_TEXT: Final = 1 << 22
-_MOST_CELLS: Final = 1 << 16
+_MOST_DEFLATED: Final = 1032
+"""Deflate packs no better than 1032 to 1 (zlib's technical details)."""
+_LONGEST_NAME, _MOST_TEXT, _MOST_CELLS = 4096, 1 << 22, 1 << 16
+_MOST_DIMENSIONS, _DEEPEST_STRUCT = 64, 16
+_PIECE: Final = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """What a variable says of itself before its content."""
+
+    name: str
+    shape: tuple[int, ...]
+    matlab_class: int
+    flags: int
+
+    @property
+    def kind(self) -> Kind:
+        if self.matlab_class in _CLASSES:
+            return "flags" if self.flags & _LOGICAL else "numbers"
+        return "text" if self.matlab_class in (_CHAR, _CELL) else "other"
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """A variable's outside, and where it lies."""
+
+    outside: _Outside
+    place: int
+    """First byte of the element in the file, after the tag; of the whole struct for its fields."""
+    size: int
+    """Bytes of that element."""
+    packed: bool
+    start: int
+    """Bytes of the (unpacked) element before this variable."""
+
+
+class _Source:
+    """The bytes of one element, plain or unpacked as they are asked for.
+
+    Args:
+        file: Stands at the first of them.
+        size: How many there are in the file.
+        packed: They are deflated.
+        order: "<" or ">", the file's byte order.
+    """
+
+    def __init__(self, file: BufferedReader | BytesIO, size: int, order: str, packed: bool) -> None:
+        self.order, self.position = order, 0
+        self._file, self._left = file, size
+        self._inflater = zlib.decompressobj() if packed else None
+        self.most = size * _MOST_DEFLATED if packed else size
+        """No more bytes than this can come."""
+
+    def read(self, count: int) -> bytearray:
+        """So many bytes.
+
+        Raises:
+            ValueError: There are fewer.
+            zlib.error: They are no deflated data.
+        """
+        if count > self.most:
+            raise ValueError(f"{count} bytes are promised where at most {self.most} can be")
+        found, at = bytearray(count), 0
+        for piece in self._pieces(count):
+            found[at : at + len(piece)] = piece
+            at += len(piece)
+        return found
+
+    def skip(self, count: int) -> None:
+        """Pass over so many bytes; raises as `read` does."""
+        for _ in self._pieces(count):
+            pass
+
+    def _pieces(self, count: int) -> Iterator[bytes]:
+        end = self.position + count
+        while self.position < end:
+            piece = self._piece(min(end - self.position, _PIECE))
+            if not piece:
+                raise ValueError("a variable ends before its end")
+            self.position += len(piece)
+            yield piece
+
+    def _piece(self, most: int) -> bytes:
+        if self._inflater is None:
+            piece = self._file.read(min(most, self._left))
+            self._left -= len(piece)
+            return piece
+        while not self._inflater.eof:
+            packed = self._inflater.unconsumed_tail
+            if not packed:
+                packed = self._file.read(min(_PIECE, self._left))
+                self._left -= len(packed)
+            piece = self._inflater.decompress(packed, most)
+            if piece or not packed:
+                return piece
+        return b""
+
+    def tag(self) -> tuple[int, int, bytes | None]:
+        """Type and size of the next element, and its content where it is so small as to lie inside.
+
+        Raises:
+            ValueError: A small element claims more than fits.
+        """
+        start = self.read(8)
+        first, size = struct.unpack(f"{self.order}II", start)
+        if not first >> 16:
+            return first, size, None
+        if first >> 16 > 4:
+            raise ValueError(f"a small element claims {first >> 16} bytes")
+        return first & 0xFFFF, first >> 16, bytes(start[4 : 4 + (first >> 16)])
+
+    def element(self, most: int) -> tuple[int, bytes]:
+        """Type and content of the next element, which may have so many bytes.
+
+        Raises:
+            ValueError: It has more.
+        """
+        kind, size, inside = self.tag()
+        if inside is not None:
+            return kind, inside
+        if size > most:
+            raise ValueError(f"an element claims {size} bytes, expected at most {most}")
+        content = bytes(self.read(size))
+        self.skip(-size % 8)
+        return kind, content
+
+    def outside(self) -> _Outside:
+        """The outside of a variable; leaves the source before its content.
+
+        Raises:
+            ValueError: It is not as the format has it.
+        """
+        kind, content = self.element(16)
+        if kind != _UINT32 or len(content) != 8:
+            raise ValueError("a variable does not begin with its flags")
+        word = struct.unpack_from(f"{self.order}I", content)[0]
+        matlab_class, flags = word & 0xFF, word >> 8 & 0xFF
+        shape: tuple[int, ...] = ()
+        if matlab_class != _OPAQUE:
+            kind, content = self.element(4 * _MOST_DIMENSIONS)
+            shape = tuple(struct.unpack(f"{self.order}{len(content) // 4}i", content))
+            if kind != _INT32 or len(shape) < 2 or min(shape) < 0:
+                raise ValueError(f"a variable has the dimensions {shape}")
+        kind, content = self.element(_LONGEST_NAME)
+        if kind != _INT8:
+            raise ValueError("a variable has a name that is no text")
+        return _Outside(content.decode("latin-1"), shape, matlab_class, flags)
+
+    def number_tag(self, count: int) -> tuple[np.dtype[Any], bytes | None]:
+        """Type of the numbers that follow, and the numbers themselves where they are few.
+
+        Raises:
+            ValueError: They are not as many as the dimensions say.
+        """
+        kind, size, inside = self.tag()
+        if kind not in _NUMBERS:
+            raise ValueError(f"found numbers of type {kind}")
+        dtype = np.dtype(self.order + _NUMBERS[kind])
+        if size != count * dtype.itemsize or size > self.most:
+            raise ValueError(f"found {size} bytes for {count} numbers of {dtype.itemsize}")
+        return dtype, inside
 
 
 class Mat5(MatFile):
-    """Version 5, packed or not."""
+    """Version 5, packed or not; the fields of a struct are variables called "struct.field"."""
 
     format = "MAT5"
 
     def __init__(self, path: Path) -> None:
         self._path = path
         with reading(), path.open("rb") as file:
-            self._heads = {head.name: head for head in heads(file, path.stat().st_size)}
+            self._heads = dict(_heads(file, path.stat().st_size))
         self.variables = {
-            name: Variable(head.shape, _kind(head)) for name, head in self._heads.items()
+            name: Variable(head.outside.shape, head.outside.kind)
+            for name, head in self._heads.items()
         }
 
     def array(self, name: str) -> tuple[npt.NDArray[Any], bool]:
         """See `MatFile.array`; loads the whole variable, for packed ones know no windows."""
-        head = self._heads[name]
-        if head.is_complex:
+        outside = self._heads[name].outside
+        if outside.flags & _COMPLEX:
             raise InputDataError(
                 f"found complex numbers in {name}, expected integers or floats; complex data "
                 "cannot be upscaled"
             )
-        with reading():
-            with self._inside(head) as source:
-                dtype, _ = number_tag(source, head.count)
-            _require_memory(name, head.count * dtype.itemsize)
-            with self._inside(head) as source:
-                return numbers_of(source, head.shape), False
+        count = math.prod(outside.shape)
+        with reading(), self._content(name) as source:
+            dtype, inside = source.number_tag(count)
+            _require_memory(name, count * dtype.itemsize)
+            content = source.read(count * dtype.itemsize) if inside is None else inside
+            return np.frombuffer(content, dtype).reshape(outside.shape, order="F"), False
 
     def texts(self, name: str) -> list[str]:
         """See `MatFile.texts`."""
-        head = self._heads[name]
-        with reading(), self._inside(head) as source:
-            if head.matlab_class == _CHAR:
-                return _rows_of_text(source, head.shape)
-            if head.count > _MOST_CELLS:
-                raise ValueError(f"{name} has {head.count} cells, expected one a band")
-            return [_text_in_cell(source) for _ in range(head.count)]
+        outside = self._heads[name].outside
+        with reading(), self._content(name) as source:
+            if outside.matlab_class == _CHAR:
+                return _rows_of_text(source, outside.shape)
+            count = math.prod(outside.shape)
+            if count > _MOST_CELLS:
+                raise ValueError(f"{name} has {count} cells, expected one a band")
+            return [_text_in_cell(source) for _ in range(count)]
 
     def close(self) -> None:
         """Nothing stays open."""
 
     @contextmanager
-    def _inside(self, head: Head) -> Iterator[Source]:
+    def _content(self, name: str) -> Iterator[_Source]:
         """The bytes of a variable, from its content on."""
+        head = self._heads[name]
         with self._path.open("rb") as file:
-            order = byte_order(file)
+            order = _byte_order(file)
             file.seek(head.place)
-            source = Source(file, head.size, order, packed=head.packed)
-            if head.packed:
-                source.tag()
-            outside(source)
+            source = _Source(file, head.size, order, head.packed)
+            source.skip(head.start)
+            source.outside()
             yield source
 
 
-def _kind(head: Head) -> Kind:
-    if head.matlab_class in _CLASSES:
-        return "flags" if head.is_logical else "numbers"
-    return "text" if head.matlab_class in (_CHAR, _CELL) else "other"
+def _heads(file: BufferedReader, size: int) -> Iterator[tuple[str, _Head]]:
+    """The variables of a file of `size` bytes by name, fields of structs included.
+
+    Raises:
+        ValueError: It is no MATLAB file of version 5, or a variable claims what cannot be.
+        zlib.error: A packed variable is damaged.
+    """
+    order = _byte_order(file)
+    place = _HEADER_BYTES
+    while place + 8 <= size:
+        file.seek(place)
+        kind, length = struct.unpack(f"{order}II", file.read(8))
+        place += 8
+        if kind not in (_MATRIX, _COMPRESSED) or length > size - place:
+            raise ValueError(f"found an element of type {kind} with {length} bytes")
+        source = _Source(file, length, order, packed=kind == _COMPRESSED)
+        if kind == _COMPRESSED and source.tag()[0] != _MATRIX:
+            raise ValueError("found packed data that are no variable")
+        for name, outside, start in _outsides(source, "", 0):
+            if name:  # MATLAB's own workspace of functions has none
+                yield name, _Head(outside, place, length, kind == _COMPRESSED, start)
+        place += length
 
 
-def _rows_of_text(source: Source, shape: tuple[int, ...]) -> list[str]:
+def _outsides(source: _Source, name: str, depth: int) -> Iterator[tuple[str, _Outside, int]]:
+    """The variable at the source and, of a single struct, its fields: name, outside and start."""
+    start = source.position
+    outside = source.outside()
+    name = name or outside.name
+    yield name, outside, start
+    if outside.matlab_class != _STRUCT or math.prod(outside.shape) != 1 or not name:
+        return
+    if depth >= _DEEPEST_STRUCT:
+        raise ValueError(f"structs lie {depth} deep in each other")
+    (longest,) = struct.unpack(f"{source.order}i", source.element(4)[1])
+    texts = source.element(_MOST_TEXT)[1]
+    for at in range(0, len(texts), max(1, longest)):
+        field = texts[at : at + longest].partition(b"\0")[0].decode("latin-1")
+        kind, size, _ = source.tag()
+        if kind != _MATRIX:
+            raise ValueError(f"field {field[:80]} of {name} is of type {kind}")
+        end = source.position + size
+        if size:
+            yield from _outsides(source, f"{name}.{field}", depth + 1)
+        source.skip(end - source.position)
+
+
+def _byte_order(file: BufferedReader) -> str:
+    """Order of bytes, "<" or ">", as the header of the file says.
+
+    Raises:
+        InputDataError: It was saved by Octave in a format of its own.
+        ValueError: It says neither, so this is no MATLAB file of version 5.
+    """
+    file.seek(0)
+    header = file.read(_HEADER_BYTES)
+    if header.startswith((b"# Created by Octave", b"Octave-1-")):
+        raise InputDataError(
+            "found a file in Octave's own text or binary format, expected MATLAB's; save it again "
+            "in Octave: save -v7 FILE VARIABLES"
+        )
+    orders = {b"IM": "<", b"MI": ">"}
+    if header[-2:] not in orders:
+        raise ValueError("its header is none of MATLAB 5; older files hold matrices only")
+    return orders[header[-2:]]
+
+
+def _rows_of_text(source: _Source, shape: tuple[int, ...]) -> list[str]:
     """A char array as its rows, which it keeps column by column.
 
     Raises:
@@ -110,22 +344,22 @@ def _rows_of_text(source: Source, shape: tuple[int, ...]) -> list[str]:
     return [text] if rows == 1 else [text[row::rows] for row in range(rows)]
 
 
-def _text_in_cell(source: Source) -> str:
+def _text_in_cell(source: _Source) -> str:
     """The next cell of a cell array, which must be a text or empty.
 
     Raises:
         ValueError: It is something else.
     """
-    _, content = source.element(_MOST_TEXT)
+    content = source.element(_MOST_TEXT)[1]
     if not content:
         return ""
-    cell = Source(BytesIO(content), len(content), source.order, packed=False)
-    _, shape, matlab_class, _ = outside(cell)
-    if not math.prod(shape):
+    cell = _Source(BytesIO(content), len(content), source.order, packed=False)
+    outside = cell.outside()
+    if not math.prod(outside.shape):
         return ""
-    if matlab_class != _CHAR:
+    if outside.matlab_class != _CHAR:
         raise ValueError("found cells that hold no texts")
-    return "".join(_rows_of_text(cell, shape))
+    return "".join(_rows_of_text(cell, outside.shape))
 
 
 def _require_memory(name: str, nbytes: int) -> None:

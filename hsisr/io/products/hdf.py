@@ -5,9 +5,12 @@ followed.
 """
 
 import math
+import struct
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,8 +35,8 @@ _MOST_PARTS: Final = 10_000
 
 
 @contextmanager
-def hdf_errors() -> Iterator[None]:
-    """Turn what happens on damaged files into one error.
+def reading_errors(what: str = "HDF5 or netCDF-4 file") -> Iterator[None]:
+    """Turn what happens on damaged files into one error, which calls the file `what`.
 
     Raises:
         InputDataError: The file is damaged or of another kind.
@@ -44,14 +47,14 @@ def hdf_errors() -> Iterator[None]:
     except HsisrError:
         raise
     except MemoryError as error:
-        raise ResourceError("a part of the file does not fit into memory") from error
+        raise ResourceError(f"a part of the {what} does not fit into memory") from error
     except (
         *(OSError, ValueError, TypeError, LookupError, RuntimeError, NotImplementedError),
-        *(OverflowError, AttributeError, ArithmeticError),
+        *(AttributeError, ArithmeticError, struct.error, zlib.error),
     ) as error:
         reason = " ".join(str(error).split())
         raise InputDataError(
-            f"not a whole HDF5 or netCDF-4 file; it is truncated or damaged ({reason})"
+            f"not a whole {what}; it is truncated or damaged ({reason})"
         ) from error
 
 
@@ -62,18 +65,20 @@ class HdfFile:
         InputDataError: It is no HDF5 file, or a broken one.
     """
 
-    def __init__(self, path: Path) -> None:
-        with hdf_errors():
+    def __init__(self, path: Path, what: str = "HDF5 or netCDF-4 file") -> None:
+        """`what` is what messages call a damaged file."""
+        self.errors = partial(reading_errors, what)
+        with self.errors():
             self._file = h5py.File(path, "r", rdcc_nbytes=_CHUNK_CACHE)
 
     def __contains__(self, name: str) -> bool:
         """True if the file itself has a group or dataset of this path."""
-        with hdf_errors():
+        with self.errors():
             return self._item(name) is not None
 
     def names(self, group: str = "/") -> list[str]:
         """What a group holds; nothing if there is no such group."""
-        with hdf_errors():
+        with self.errors():
             item = self._item(group)
             return list(item) if isinstance(item, h5py.Group) else []
 
@@ -87,17 +92,16 @@ class HdfFile:
         Raises:
             InputDataError: It is missing, has another shape, or lies outside the file.
         """
-        with hdf_errors():
+        with self.errors():
             item = self._item(name)
             if not isinstance(item, h5py.Dataset) or item.shape is None:
                 group = name.rpartition("/")[0] or "/"
                 there = ", ".join(self.names(group)) or "no such group"
                 raise InputDataError(f"found no array {name}, expected one; in {group}: {there}")
-            chunk = math.prod(item.chunks or ()) * item.dtype.itemsize
-            if item.external or item.is_virtual or chunk > _LARGEST_CHUNK:
+            if not lies_inside(item):
                 raise InputDataError(
-                    f"array {name} lies in other files, or in chunks of {chunk} bytes; expected "
-                    "chunks that can be unpacked, in the file itself"
+                    f"array {name} lies in other files, or in chunks of more than {_LARGEST_CHUNK} "
+                    "bytes; expected chunks that can be unpacked, in the file itself"
                 )
             if shape is not None and item.shape != shape:
                 raise InputDataError(f"array {name} has the shape {item.shape}, expected {shape}")
@@ -115,7 +119,7 @@ class HdfFile:
                 f"array {name} has {item.size} entries of type {item.dtype}, expected numbers, at "
                 f"most {_LARGEST_WHOLE} bytes of them"
             )
-        with hdf_errors():
+        with self.errors():
             values = np.asarray(item[()])
         return values.astype(values.dtype.newbyteorder("="), copy=False)
 
@@ -144,7 +148,7 @@ class HdfFile:
             InputDataError: It holds something else, or unlikely many or long texts.
         """
         item = self.dataset(name)
-        with hdf_errors():
+        with self.errors():
             if h5py.check_string_dtype(item.dtype) is None or item.size > _MOST_TEXTS:
                 raise InputDataError(f"array {name} holds {item.size} entries, expected texts")
             found = [str(item.asstr()[place]) for place in np.ndindex(item.shape)]
@@ -157,7 +161,7 @@ class HdfFile:
             InputDataError: There are unlikely many, or the file is damaged.
         """
         waiting, seen = [("", self._file)], set()
-        with hdf_errors():
+        with self.errors():
             while waiting:
                 path, group = waiting.pop(0)
                 for name in group:
@@ -177,13 +181,13 @@ class HdfFile:
 
     def attributes(self, name: str = "/") -> Mapping[str, Any]:
         """The attributes of a group or array: texts as `str`, single numbers as scalars."""
-        with hdf_errors():
+        with self.errors():
             item = self._item(name)
             return {} if item is None else {key: _plain(item.attrs[key]) for key in item.attrs}
 
     def text(self, attribute: str, at: str = "/") -> str | None:
         """An attribute as one line of text; None if there is none."""
-        with hdf_errors():
+        with self.errors():
             item = self._item(at)
             if item is None or attribute not in item.attrs:
                 return None
@@ -203,6 +207,12 @@ class HdfFile:
                 return None
             item = item[step]
         return item
+
+
+def lies_inside(item: Any) -> bool:
+    """True if the numbers of an array lie in its file, in chunks that can be unpacked."""
+    chunk = math.prod(item.chunks or ()) * item.dtype.itemsize
+    return not item.external and not item.is_virtual and chunk <= _LARGEST_CHUNK
 
 
 def _plain(value: Any) -> Any:
@@ -285,7 +295,7 @@ class HdfScene(Scene):
     @contextmanager
     def _reading(self) -> Iterator[None]:
         try:
-            with hdf_errors():
+            with self._file.errors():
                 yield
         except InputDataError as error:
             raise InputDataError(f"{self.path}: {error}") from error
