@@ -54,6 +54,17 @@ _PAVIA: Final = (
     "ROSIS scenes of Pavia, acquired over northern Italy by DLR in the HySens project; provided by "
     "P. Gamba, Telecommunications and Remote Sensing Laboratory, Pavia University"
 )
+_OPENGEOS: Final = "https://github.com/opengeos/datasets/releases/download/netcdf/"
+_EMIT: Final = "EMIT_L2A_RFL_001_20240404T161230_2409511_009"
+_PACE: Final = "PACE_OCI.20240423T184658.L2.OC_AOP.V1_0_0.NRT"
+_NEON_TILES: Final = (
+    "https://storage.googleapis.com/neon-aop-products/2021/FullSite/D02/2021_SERC_5/L3/"
+    "Spectrometer/Reflectance/"
+)
+_NEON: Final = "NEON_D02_SERC_DP3_368000_4306000_reflectance"
+_PLANET: Final = "https://storage.googleapis.com/open-cogs/planet-stac/release1-basic-radiance/"
+_TANAGER: Final = "20250511_074311_00_4001_basic_radiance"
+_NASA_TERMS: Final = "NASA Earth science data: free and open; credit the data set"
 _AVIRIS: Final = "AVIRIS data: NASA/JPL-Caltech"
 
 DATASETS: Final = {
@@ -126,6 +137,45 @@ DATASETS: Final = {
             ),
             terms="distributed by Columbia University for research; credit the paper",
             skip=("watercolors_ms", "__MACOSX"),  # 8-bit RGBA; archiver's dust
+        ),
+        Dataset(
+            name="emit",
+            title="EMIT L2A reflectance of 2024-04-04, 285 bands",
+            file=RemoteFile(name=f"{_EMIT}.nc", urls=(f"{_OPENGEOS}{_EMIT}.nc",)),
+            shape=(285, 1280, 1242),
+            citation=(
+                "Green: EMIT L2A Estimated Surface Reflectance and Uncertainty and Masks 60 m "
+                "V001, NASA LP DAAC, doi 10.5067/EMIT/EMITL2ARFL.001"
+            ),
+            terms=_NASA_TERMS,
+        ),
+        Dataset(
+            name="pace",
+            title="PACE OCI L2 remote sensing reflectance of 2024-04-23",
+            file=RemoteFile(name=f"{_PACE}.nc", urls=(f"{_OPENGEOS}{_PACE}.nc",)),
+            citation=(
+                "NASA Ocean Biology Processing Group: PACE OCI Level-2 Apparent Optical "
+                "Properties, version 1.0, NASA OB.DAAC"
+            ),
+            terms=_NASA_TERMS,
+        ),
+        Dataset(
+            name="neon",
+            title="NEON AOP reflectance tile of the site SERC, 2021, 1 km x 1 km, 1 m, 426 bands",
+            file=RemoteFile(name=f"{_NEON}.h5", urls=(f"{_NEON_TILES}{_NEON}.h5",)),
+            shape=(426, 1000, 1000),
+            citation=(
+                "NEON (National Ecological Observatory Network): Spectrometer orthorectified "
+                "surface directional reflectance - mosaic (DP3.30006.001)"
+            ),
+            terms="NEON data policy: CC0 1.0; credit NEON",
+        ),
+        Dataset(
+            name="tanager",
+            title="Tanager basic radiance of 2025-05-11, coast of Abu Dhabi",
+            file=RemoteFile(name=f"{_TANAGER}.h5", urls=(f"{_PLANET}{_TANAGER}.h5",)),
+            citation="Planet Labs PBC: Tanager Core Imagery, open data",
+            terms="CC-BY 4.0, Planet Labs PBC",
         ),
         Dataset(
             name="ucmerced",

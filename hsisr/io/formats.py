@@ -206,11 +206,11 @@ ROWS: Final[tuple[Format, ...]] = (
         takes=("variable", "axes"),
         searched=(".nc", ".h5", ".he5"),
         media_type="application/x-netcdf",
-        write="hsisr.io.products.netcdf_writer:NetcdfWriter",
+        write="hsisr.io.products.netcdf_writer:create_netcdf",
         write_suffixes=(".nc",),
         check_target="hsisr.io.products.netcdf_writer:refuse_existing_netcdf",
         maskable=True,
-        creation_options="COMPRESS=DEFLATE or NONE, ZLEVEL",
+        creation_options="LAYOUT=CF or EMIT, COMPRESS=DEFLATE or NONE, ZLEVEL",
     ),
     Format(
         name="VRT",

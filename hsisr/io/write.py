@@ -86,10 +86,6 @@ def create_writer(path: Path, metadata: SceneMetadata, options: TargetOptions) -
         ResourceError: There is no room, or no permission.
     """
     row = output_format(path, options.format)
-    if metadata.geolocation is not None and not options.ortho and row.name != "netCDF":
-        from hsisr.io.products.positions import WriterWithPositions
-
-        return WriterWithPositions(path, metadata, create_writer, options)
     if isinstance(path, RemotePath):
         from hsisr.io.remote.writer import RemoteWriter
 
@@ -106,8 +102,14 @@ def create_writer(path: Path, metadata: SceneMetadata, options: TargetOptions) -
             path, metadata, lambda m: create_writer(path, m, plain), overwrite=options.overwrite
         )
     blocks = block_size(metadata, row.name, options.creation_options)
-    writer: SceneWriter = loaded(row.write)(path, metadata, options, blocks)
-    return writer
+    if metadata.geolocation is None or row.name == "netCDF":  # which has a place for positions
+        writer: SceneWriter = loaded(row.write)(path, metadata, options, blocks)
+        return writer
+    from hsisr.io.products.positions import writer_with_positions
+
+    return writer_with_positions(
+        path, metadata, options, lambda m: loaded(row.write)(path, m, options, blocks)
+    )
 
 
 def block_size(

@@ -121,4 +121,13 @@ def test_every_entry_names_addresses_source_and_terms(name: str) -> None:
     assert all(url.startswith("https://") for url in entry.file.urls)
     assert entry.citation
     assert entry.terms
-    assert (entry.shape is None) == entry.file.archive
+    assert entry.shape is None or not entry.file.archive
+
+
+@pytest.mark.parametrize("name", ["emit", "neon", "pace", "tanager"])
+def test_a_sample_of_a_product_is_not_had_offline_and_said_so(name: str, tmp_path: Path) -> None:
+    entry = dataset_named(name)
+    with pytest.raises(ResourceError, match=r"--offline forbids .* by hand") as refused:
+        dataset_scenes(entry, Fetching(folder=tmp_path, offline=True))
+    assert entry.file.urls[0] in str(refused.value)
+    assert str(tmp_path / entry.file.name) in str(refused.value)

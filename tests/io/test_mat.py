@@ -170,12 +170,46 @@ def test_variables_without_plain_numbers_are_refused(other: object, tmp_path: Pa
         open_scene(path, variable="other")
 
 
-def test_a_cube_in_a_struct_of_version_73_is_named_and_reached(tmp_path: Path) -> None:
-    path = write_mat73(tmp_path / "x.mat", VALUES)
+def struct_of_version_73(path: Path, inner: dict[str, Any]) -> None:
+    write_mat73(path, VALUES)
     with h5py.File(path, "r+") as file:
         del file["cube"]
-        file.create_group("st")["cube"] = VALUES.transpose(0, 2, 1)  # as MATLAB keeps it
-    with pytest.raises(InputDataError, match=r"in structs: st\.cube.*--variable st\.cube"):
+        for name, value in inner.items():  # axes in reverse, as MATLAB keeps them
+            file[f"st/{name}"] = np.asarray(value).T
+
+
+@pytest.mark.parametrize("kind", ["5", "5 packed", "7.3", "nested"])
+def test_a_cube_in_a_struct_is_named_and_reached(kind: str, tmp_path: Path) -> None:
+    path, fields = tmp_path / "x.mat", {"wl": [[400.0, 500, 600, 700]], "cube": ROWS_COLS_BANDS}
+    name = "st.cube" if kind != "nested" else "outer.st.cube"
+    if kind == "7.3":
+        struct_of_version_73(path, fields)
+    else:
+        variables = {"outer": {"st": fields, "n": 1}} if kind == "nested" else {"st": fields}
+        scipy.io.savemat(path, variables | {"after": 7}, do_compression=kind == "5 packed")
+    with pytest.raises(InputDataError, match=rf"in structs: {name} .*--variable {name}"):
         open_scene(path)
-    with open_scene(path, variable="st.cube") as scene:
+    with open_scene(path, variable=name) as scene:
         np.testing.assert_array_equal(scene.read().values, VALUES)
+        assert scene.metadata.spectral_axis.wavelengths_nm == (400, 500, 600, 700)
+
+
+def test_what_octave_saves_as_hdf5_is_read(tmp_path: Path) -> None:
+    """Layout: a group for each variable with its type and its value, axes in reverse."""
+    with h5py.File(tmp_path / "x.mat", "w") as file:
+        for name, value in (("cube", ROWS_COLS_BANDS), ("wl", np.array([[4.0, 5, 6, 7]]))):
+            group = file.create_group(name)
+            group.attrs["OCTAVE_NEW_FORMAT"] = np.uint8(1)
+            group["type"], group["value"] = np.bytes_("matrix"), value.T
+    with open_scene(tmp_path / "x.mat") as scene:
+        np.testing.assert_array_equal(scene.read().values, VALUES)
+        assert scene.metadata.spectral_axis.wavelengths_nm == (4000, 5000, 6000, 7000)
+
+
+@pytest.mark.parametrize("start", [b"# Created by Octave 8.4.0\n# name: cube\n", b"Octave-1-L\0"])
+def test_octaves_own_formats_get_advice(start: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x.mat").write_bytes(start + bytes(200))
+    with pytest.raises(InputDataError, match=r"in Octave: save -v7 FILE VARIABLES"):
+        open_scene(tmp_path / "x.mat")
+
+

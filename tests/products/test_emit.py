@@ -1,7 +1,6 @@
 """EMIT files: what is read and carried, and what is refused."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -86,62 +85,3 @@ def test_outputs_keep_spectrum_time_nodata_and_places(
     assert ((blocks == -9999).all(axis=(1, 3)) == (cube[0] == -9999)).all()
     valid = cube[0] != -9999
     np.testing.assert_allclose(blocks.mean(axis=(1, 3))[valid], cube[0][valid], rtol=1e-4)
-
-
-def truncated(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:20_000])
-
-
-def without_bands(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        del file["sensor_band_parameters"]
-
-
-def reversed_wavelengths(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        there = file["sensor_band_parameters/wavelengths"]
-        there[:] = there[:][::-1]
-
-
-def without_a_place(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file["location/lat"][:] = -9999
-
-
-def raw_counts(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file.attrs["title"] = "EMIT L1A Raw Instrument Data V001"
-
-
-def outside_the_swath(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file["location/glt_x"][3, 4] = 10_000
-
-
-def all_fill(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file["reflectance"][:] = -9999
-
-
-@pytest.mark.parametrize(
-    ("spoil", "words"),
-    [
-        (all_fill, "no pixel is data, all are fill values"),
-        (truncated, "not a whole HDF5 or netCDF-4 file; it is truncated or damaged"),
-        (without_bands, "found no array sensor_band_parameters/wavelengths, expected one"),
-        (reversed_wavelengths, "nm, expected rising wavelengths"),
-        (without_a_place, "no pixel has a longitude and a latitude"),
-        (raw_counts, "EMIT of level L1A holds raw counts, expected L1B radiance"),
-        (outside_the_swath, "the lookup table names column 10000"),
-    ],
-)
-def test_bad_files_are_refused_in_one_line(
-    spoil: Callable[[Path], None], words: str, tmp_path: Path
-) -> None:
-    path = tmp_path / "EMIT.nc"
-    write_emit(path, every=24)
-    spoil(path)
-    told = hsisr("upscale", path, "-o", tmp_path / "out.tif", "-m", "bicubic")
-    assert told.exit_code == 3
-    assert words in told.stderr
-    assert told.stderr.count("\n") == 1

@@ -1,5 +1,6 @@
 """Scenes in sensor geometry: positions on the finer grid, beside outputs, and the map grid."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +208,53 @@ def test_ortho_outputs_lie_where_gdal_warps_the_swath(
     assert both.mean() > 0.3
     # GDAL takes the sensor pixel that a centre lies in, we the one with the nearest centre
     assert (ours.values[0] == warped)[both].mean() > 0.9
+
+
+def test_the_layout_of_emit_holds_the_refined_lookup_table(product: Path, tmp_path: Path) -> None:
+    path = made(product, tmp_path / "EMIT_x2.nc", "--co", "LAYOUT=EMIT")
+    made(product, tmp_path / "map.tif", "--ortho")
+    with xarray.open_dataset(path, mask_and_scale=False) as file:
+        cube, grid = file["reflectance"].to_numpy(), file.attrs["geotransform"]
+    with xarray.open_dataset(path, group="location", mask_and_scale=False) as file:
+        x, y = file["glt_x"].to_numpy(), file["glt_y"].to_numpy()
+    with rasterio.open(tmp_path / "map.tif") as ortho:
+        gathered = np.where((x > 0)[..., None], cube[y - 1, x - 1], -9999)
+        np.testing.assert_array_equal(ortho.read(), gathered.transpose(2, 0, 1))
+        assert ortho.transform.almost_equals(rasterio.Affine.from_gdal(*grid))
+    with open_scene(path) as ours, open_scene(product) as observed:
+        assert (ours.format, ours.metadata.tags["title"]) == (
+            "EMIT",
+            observed.metadata.tags["title"],
+        )
+        assert ours.metadata.spectral_axis == observed.metadata.spectral_axis
+        assert ours.metadata.header == observed.metadata.header
+        assert ours.metadata.stored == observed.metadata.stored
+        places, coarse = ours.metadata.geolocation, observed.metadata.geolocation
+        assert places is not None
+        assert coarse is not None
+        np.testing.assert_array_equal(places.longitude, coarse.finer(2).positions(0, 2 * ROWS)[0])
+
+
+def test_positions_that_a_killed_run_left_are_cleared(
+    product: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process ends between the renames of the positions and of the scene."""
+    target, link = tmp_path / "fine.tif", os.link
+
+    def killed(source: Path, name: Path) -> None:
+        if Path(name) == target:
+            raise SystemExit(137)
+        link(source, name)
+
+    with monkeypatch.context() as without_cleaning:
+        without_cleaning.setattr(os, "link", killed)
+        without_cleaning.setattr("hsisr.io.atomic._remove", lambda _: None)
+        without_cleaning.setattr("shutil.rmtree", lambda *_, **__: None)
+        hsisr("upscale", product, "-o", target, "-s", 2, "-m", "bicubic")
+    assert (tmp_path / "fine.lonlat.tif").is_file()
+    assert not target.exists()
+    made(product, target)
+    assert sorted(p.name for p in tmp_path.glob("[!.]*")) == ["fine.lonlat.tif", "fine.tif"]
 
 
 def test_a_finished_ortho_output_is_known_again(product: Path, tmp_path: Path) -> None:

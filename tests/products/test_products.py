@@ -244,10 +244,13 @@ def window(scene: Any) -> Any:
     return Window(0, 0, scene.metadata.rows, scene.metadata.cols)
 
 
-def test_outputs_lie_where_the_product_does(case: tuple[Path, Product], tmp_path: Path) -> None:
+@pytest.mark.parametrize("scale", [2, 4])
+def test_outputs_lie_where_the_product_does(
+    case: tuple[Path, Product], scale: int, tmp_path: Path
+) -> None:
     path, product = case
     suffix, out = product.output, tmp_path / f"out{product.output}"
-    done = hsisr("upscale", path, "-o", out, "-s", 2, "-m", "bicubic")
+    done = hsisr("upscale", path, "-o", out, "-s", scale, "-m", "bicubic")
     assert done.exit_code == 0, done.stderr
     cube = product.cube(path)
     told = json.loads(hsisr("info", out, "--json").stdout)
@@ -256,12 +259,12 @@ def test_outputs_lie_where_the_product_does(case: tuple[Path, Product], tmp_path
     assert told["scales"] == json.loads(hsisr("info", path, "--json").stdout)["scales"]
     name = {".tif": out, ".hdr": out.with_suffix(".img"), ".nc": f"netcdf:{out}:data"}[suffix]
     with rasterio.open(name) as image:
-        assert (image.count, *image.shape) == (len(cube), *(2 * n for n in cube.shape[1:]))
+        assert (image.count, *image.shape) == (len(cube), *(scale * n for n in cube.shape[1:]))
         if product.corner is not None:
             code, x, y, side = product.corner
             assert image.crs == rasterio.CRS.from_epsg(code)
             assert (image.transform.c, image.transform.f) == (x, y)
-            assert (image.transform.a, image.transform.e) == (side / 2, -side / 2)
+            assert (image.transform.a, image.transform.e) == (side / scale, -side / scale)
         elif suffix == ".nc":
             assert image.tags(ns="GEOLOCATION")["X_DATASET"].endswith("longitude")
         else:
@@ -304,68 +307,21 @@ def test_all_parts_of_an_enmap_product_open_the_same_scene(tmp_path: Path) -> No
     assert find_scenes(tmp_path / "enmap") == [tmp_path / "enmap"]
 
 
-def reversed_list(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file.attrs["List_Cw_Swir"] = file.attrs["List_Cw_Swir"][::-1]
-
-
-def without_cube(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        del file["HDFEOS/SWATHS/PRS_L2D_HCO/Data Fields/SWIR_Cube"]
-
-
-def other_corner(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file.attrs["Product_LRcorner_easting"] = np.float32(601_234)
-
-
-def raw(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file.move("HDFEOS/SWATHS/PRS_L2D_HCO", "HDFEOS/SWATHS/PRS_L0_HCO")
-
-
-def truncated(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:3000])
-
-
-@pytest.mark.parametrize(
-    ("spoil", "words"),
-    [
-        (reversed_list, "List_Cw_Swir, which falls: band 2 has"),
-        (without_cube, "found no array HDFEOS/SWATHS/PRS_L2D_HCO/Data Fields/SWIR_Cube"),
-        (other_corner, "expected 11 x 14 pixels of 30 m between them"),
-        (raw, "PRISMA of level L0 holds raw counts"),
-        (truncated, "it is truncated or damaged"),
-    ],
-)
-def test_bad_prisma_files_are_refused_in_one_line(
-    spoil: Callable[[Path], None], words: str, tmp_path: Path
-) -> None:
-    path = tmp_path / "PRS.he5"
-    fixtures.write_prisma(path)
-    spoil(path)
-    told = hsisr("info", path)
+def test_enmap_l1b_keeps_its_detectors_apart(tmp_path: Path) -> None:
+    xml = fixtures.write_dlr(tmp_path / "enmap", level="L1B")
+    told = hsisr("info", xml)
     assert (told.exit_code, told.stderr.count("\n")) == (3, 1)
-    assert words in told.stderr
+    assert "choose one with --variable VNIR or SWIR" in told.stderr
+    with open_scene(xml, variable="SWIR") as scene:
+        assert scene.metadata.spectral_axis.wavelengths_nm == (483.03, 503.03)
+        assert scene.metadata.georeference.rpcs["LINE_OFF"] == "4"
+        assert len(scene.metadata.georeference.rpcs["SAMP_DEN_COEFF"].split()) == 20
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (("L2A", "L0"), "EnMAP of level L0 holds raw counts"),
-        (("423.03", "923.03"), "expected rising wavelengths"),
-        (("<GainOfBand>0.0001</GainOfBand>", ""), "lacks wavelength, gain or offset"),
-        (("</level_X>", ""), "is no whole XML"),
-    ],
-)
-def test_bad_enmap_metadata_is_refused_in_one_line(
-    change: tuple[str, str], words: str, tmp_path: Path
-) -> None:
-    xml = fixtures.write_dlr(tmp_path / "enmap")
-    xml.write_text(xml.read_text().replace(*change))
-    told = hsisr("info", tmp_path / "enmap")
-    assert (told.exit_code, told.stderr.count("\n")) == (3, 1)
-    assert words in told.stderr
+def test_one_detector_of_prisma_has_all_its_bands(tmp_path: Path) -> None:
+    fixtures.write_prisma(tmp_path / "p.he5")
+    with open_scene(tmp_path / "p.he5", variable="vnir") as scene:
+        assert scene.metadata.bands == 9
 
 
 @pytest.mark.shared

@@ -15,8 +15,8 @@ import h5py
 import numpy as np
 
 from hsisr.errors import InputDataError
-from hsisr.io.products.fields import product_header, swath_georeference
-from hsisr.io.products.hdf import HdfFile, HdfScene, only_source
+from hsisr.io.products.fields import iso_time, swath_georeference
+from hsisr.io.products.hdf import HdfFile, HdfScene, whole
 from hsisr.io.zarr.fields import ZarrFields
 from hsisr.io.zarr.reader import axis_order, cube_name
 from hsisr.scene.geolocation import Geolocation
@@ -89,7 +89,7 @@ class CfScene(HdfScene):
             path,
             store.file,
             file_format,
-            *only_source(store.file.dataset(cube), axes),
+            whole(store.file.dataset(cube), axes),
             metadata,
             None if flags is None else lambda place: flags[place] != 0,
         )
@@ -105,12 +105,13 @@ def open_cf(path: Path, file: HdfFile, variable: str | None, axes: str | None) -
 def _told(store: HdfStore) -> dict[str, str]:
     """What the file's own attributes say of a product. Source: ACDD 1.3."""
     said = {key: str(value) for key, value in store.attributes.items()}
-    header = product_header(
-        product=said.get("title", ""),
-        level=said.get("processing_level", ""),
-        sensor=said.get("instrument", said.get("sensor", "")),
-        acquired=said.get("time_coverage_start"),
-    )
+    acquired = said.get("time_coverage_start")
+    header = {
+        "product": said.get("title"),
+        "processing level": said.get("processing_level"),
+        "sensor type": said.get("instrument", said.get("sensor")),
+        "acquisition time": iso_time(acquired) if acquired else None,
+    }
     return {key: text for key, text in header.items() if text}
 
 
@@ -129,10 +130,7 @@ def _geolocation(store: HdfStore, rows: int, cols: int, place: Georeference) -> 
     longitude, latitude = found
     if longitude is None or latitude is None:
         return None
-    return Geolocation(
-        longitude=store.file.degrees(longitude, (rows, cols), 180),
-        latitude=store.file.degrees(latitude, (rows, cols), 90),
-    )
+    return store.file.positions(longitude, latitude, (rows, cols))
 
 
 def _datasets(file: HdfFile) -> Iterator[tuple[str, Any]]:

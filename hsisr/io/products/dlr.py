@@ -17,12 +17,11 @@ import numpy.typing as npt
 
 from hsisr.errors import InputDataError, UsageError
 from hsisr.io.geotiff.reader import RasterScene, open_dataset, refuse_unusable
-from hsisr.io.products.fields import product_header, refuse_level, require_rising
+from hsisr.io.products.fields import product_header, refuse_level, rising_axis
 from hsisr.io.views import DelegatingScene
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
-from hsisr.scene.spectral_axis import SpectralAxis
 from hsisr.tiling.windows import Window
 
 _METADATA: Final = re.compile(r"(?i)(^|[-_])METADATA\.XML$")
@@ -241,14 +240,8 @@ def _metadata(package: _Package, image: SceneMetadata, level: str, detector: str
             f"{package.name} lacks wavelength, gain or offset of a band in {_BANDS}, expected them "
             "for each"
         )
-    require_rising(wavelengths[own], where=package.name)
     bands, background = image.bands, package.number("specific/backgroundValue")
     radiance = level.startswith("L1")
-    kind = "radiance" if radiance else "reflectance"
-    zenith, elevation = (
-        package.number("specific/sunZenithAngle"),
-        package.number("specific/sunElevationAngle/center"),
-    )
     azimuths = ("specific/sunAzimuthAngle/center", "specific/sunAzimuthAngle")
     azimuth = next((a for p in azimuths if (a := package.number(p)) is not None), None)
     return replace(
@@ -263,24 +256,23 @@ def _metadata(package: _Package, image: SceneMetadata, level: str, detector: str
             if radiance
             else None,
         ),
-        spectral_axis=SpectralAxis(
-            count=bands,
-            wavelengths_nm=wavelengths[own],
-            fwhm_nm=None if fwhm is None else fwhm[own],
+        spectral_axis=rising_axis(
+            wavelengths[own],
+            where=package.name,
+            fwhm=None if fwhm is None else fwhm[own],
             good=_good(package, detector, bands),
         ),
         georeference=_place(package, image.georeference, part),
         header={
             **image.header,
             **product_header(
-                product=f"{package.sensor} {level} {kind}",
-                level=level,
-                sensor=package.sensor,
+                package.sensor,
+                level,
+                "radiance" if radiance else "reflectance",
                 acquired=package.text("base/temporalCoverage/startTime"),
                 sun_azimuth=azimuth,
-                sun_elevation=90 - zenith
-                if elevation is None and zenith is not None
-                else elevation,
+                sun_elevation=package.number("specific/sunElevationAngle/center"),
+                sun_zenith=package.number("specific/sunZenithAngle"),
             ),
         },
         band_tags=(),

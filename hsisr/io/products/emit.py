@@ -5,28 +5,24 @@ every pixel and a lookup table to a map grid. Source: EMIT L1B and L2A product s
 user guides, NASA LP DAAC (doi 10.5067/EMIT/EMITL1BRAD.001, 10.5067/EMIT/EMITL2ARFL.001).
 """
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from affine import Affine
 
 from hsisr.errors import InputDataError, UsageError
-from hsisr.io.products.fields import (
-    product_header,
-    refuse_level,
-    require_rising,
-    swath_georeference,
-)
-from hsisr.io.products.hdf import HdfFile, HdfScene, only_source
-from hsisr.scene.geolocation import Geolocation, LookupTable
-from hsisr.scene.metadata import SceneMetadata
-from hsisr.scene.quantisation import StoredNumbers
+from hsisr.io.products.fields import cube_metadata, product_header, refuse_level, rising_axis
+from hsisr.io.products.hdf import HdfFile, HdfScene, whole
+from hsisr.scene.geolocation import LookupTable
 from hsisr.scene.spectral_axis import SpectralAxis
 
 _CUBES: Final = ("radiance", "reflectance", "reflectance_uncertainty")
 _BANDS: Final = "sensor_band_parameters"
 _PLACE: Final = "location"
+_CARRIED: Final = ("title", "flight_line", "product_version", "software_build_version")
+"""Attributes of the file that become tags of the output."""
 
 
 def is_emit(file: HdfFile) -> bool:
@@ -48,66 +44,33 @@ def open_emit(path: Path, file: HdfFile, variable: str | None) -> HdfScene:
             f"{title!r} holds {', '.join(file.names())}, expected radiance or reflectance; name a "
             "cube of numbers with --variable to open it without wavelengths"
         )
-    cube = _cube(file, name)
-    rows, cols, bands = cube.shape
-    places = _geolocation(file, rows, cols)
-    fill = file.attributes(name).get("_FillValue")
-    units = file.text("units", name)
-    metadata = SceneMetadata(
-        rows=rows,
-        cols=cols,
-        stored=StoredNumbers(
-            dtype=np.dtype(cube.dtype).newbyteorder("="),
-            nodata=None if fill is None else float(fill),
-            units=(units,) * bands if units else None,
-        ),
-        spectral_axis=_axis(file, bands) if name in _CUBES else SpectralAxis(count=bands),
-        georeference=swath_georeference(places),
-        geolocation=places,
-        header=product_header(
-            product=f"EMIT {level} {name}",
-            level=level,
-            sensor="EMIT",
-            acquired=file.text("time_coverage_start"),
-        ),
-        tags={key: text for key in _CARRIED if (text := file.text(key))},
-    )
-    return HdfScene(path, file, "EMIT", *only_source(cube, "rcb"), metadata)
-
-
-_CARRIED: Final = ("title", "flight_line", "product_version", "software_build_version")
-"""Attributes of the file that become tags of the output."""
-
-
-def _cube(file: HdfFile, name: str) -> Any:
     if name not in file:
         raise UsageError(f"--variable {name}: no such array; there are {', '.join(file.names())}")
-    cube = file.dataset(name)
-    if len(cube.shape) != 3 or cube.dtype.kind not in "iuf":
-        raise InputDataError(
-            f"array {name} has the shape {cube.shape} and the type {cube.dtype}, expected numbers "
-            "over (downtrack, crosstrack, bands)"
-        )
-    return cube
+    cube = file.cube(name)
+    rows, cols, bands = cube.shape
+    fill = file.attributes(name).get("_FillValue")
+    metadata = cube_metadata(
+        (bands, rows, cols),
+        cube.dtype,
+        axis=_axis(file, bands) if name in _CUBES else SpectralAxis(count=bands),
+        place=file.positions(
+            f"{_PLACE}/lon", f"{_PLACE}/lat", (rows, cols), _table(file, rows, cols)
+        ),
+        header=product_header("EMIT", level, name, acquired=file.text("time_coverage_start")),
+        units=file.text("units", name),
+        nodata=None if fill is None else float(fill),
+    )
+    tags = {key: text for key in _CARRIED if (text := file.text(key))}
+    return HdfScene(path, file, "EMIT", whole(cube, "rcb"), replace(metadata, tags=tags))
 
 
 def _axis(file: HdfFile, bands: int) -> SpectralAxis:
-    wavelengths = file.per_band(f"{_BANDS}/wavelengths", bands)
-    require_rising(wavelengths, where=f"{_BANDS}/wavelengths")
     good = f"{_BANDS}/good_wavelengths"
-    return SpectralAxis(
-        count=bands,
-        wavelengths_nm=wavelengths,
-        fwhm_nm=file.per_band(f"{_BANDS}/fwhm", bands),
+    return rising_axis(
+        file.per_band(f"{_BANDS}/wavelengths", bands),
+        where=f"{_BANDS}/wavelengths",
+        fwhm=file.per_band(f"{_BANDS}/fwhm", bands),
         good=tuple(flag != 0 for flag in file.per_band(good, bands)) if good in file else None,
-    )
-
-
-def _geolocation(file: HdfFile, rows: int, cols: int) -> Geolocation:
-    return Geolocation(
-        longitude=file.degrees(f"{_PLACE}/lon", (rows, cols), 180),
-        latitude=file.degrees(f"{_PLACE}/lat", (rows, cols), 90),
-        table=_table(file, rows, cols),
     )
 
 

@@ -5,47 +5,96 @@ header format, NV5 Geospatial); `product` and `processing level` are fields of t
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
+import numpy as np
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from hsisr.errors import InputDataError
 from hsisr.scene.geolocation import Geolocation
 from hsisr.scene.georeference import Georeference
+from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.quantisation import StoredNumbers
+from hsisr.scene.spectral_axis import SpectralAxis
 
 
 def product_header(
-    *,
-    product: str,
+    mission: str,
     level: str,
-    sensor: str,
+    kind: str,
+    *,
+    sensor: str | None = None,
     acquired: str | None = None,
     sun_azimuth: float | None = None,
     sun_elevation: float | None = None,
+    sun_zenith: float | None = None,
 ) -> dict[str, str]:
     """Header fields of a product; what is not known is left out.
 
     Args:
-        product: What the pixels are, for example "EMIT L2A reflectance".
+        mission: For example "EMIT".
         level: Processing level, for example "L2A".
-        sensor: Name of the instrument.
+        kind: What the pixels are, for example "reflectance".
+        sensor: Name of the instrument; None: the mission's.
         acquired: Time of the first line, ISO 8601, UTC.
         sun_azimuth: Degrees clockwise from north, at the centre of the scene.
         sun_elevation: Degrees above the horizon, at the centre of the scene.
+        sun_zenith: Degrees from the zenith, where the elevation is not known.
 
-    >>> product_header(product="p", level="L1", sensor="s", sun_elevation=30.5)["sun elevation"]
+    >>> product_header("p", "L1", "k", sun_zenith=59.5)["sun elevation"]
     '30.5'
     """
+    if sun_elevation is None and sun_zenith is not None:
+        sun_elevation = 90 - sun_zenith
     angles = {"sun azimuth": sun_azimuth, "sun elevation": sun_elevation}
     return {
-        "product": product,
+        "product": f"{mission} {level} {kind}",
         "processing level": level,
-        "sensor type": sensor,
+        "sensor type": sensor or mission,
         **({"acquisition time": iso_time(acquired)} if acquired else {}),
         **{key: f"{angle:.6g}" for key, angle in angles.items() if angle is not None},
     }
+
+
+def cube_metadata(
+    shape: tuple[int, int, int],
+    dtype: np.dtype[Any],
+    *,
+    axis: SpectralAxis,
+    place: Georeference | Geolocation,
+    header: Mapping[str, str],
+    units: str | None = None,
+    **stored: Any,
+) -> SceneMetadata:
+    """Metadata of a product's cube.
+
+    Args:
+        shape: Bands, rows, columns.
+        dtype: Of the stored numbers, in any byte order.
+        axis: Its spectral axis.
+        place: Its map grid, or the positions of its pixels.
+        header: See `product_header`.
+        units: Of the values in all bands.
+        stored: Further fields of `StoredNumbers`.
+    """
+    bands, rows, cols = shape
+    swath = isinstance(place, Geolocation)
+    return SceneMetadata(
+        rows=rows,
+        cols=cols,
+        stored=StoredNumbers(
+            dtype=np.dtype(dtype).newbyteorder("="),
+            units=(units,) * bands if units else None,
+            **stored,
+        ),
+        spectral_axis=axis,
+        georeference=swath_georeference(place) if swath else place,
+        geolocation=place if swath else None,
+        header=header,
+    )
 
 
 def iso_time(text: str) -> str:
@@ -58,11 +107,17 @@ def iso_time(text: str) -> str:
     return plain + "Z" if re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+", plain) else text.strip()
 
 
-def require_rising(wavelengths: Sequence[float], *, where: str) -> None:
-    """Refuse wavelengths in an order that the product does not have: bands may be swapped.
+def rising_axis(
+    wavelengths: Sequence[float],
+    *,
+    where: str,
+    fwhm: tuple[float, ...] | None = None,
+    good: tuple[bool, ...] | None = None,
+) -> SpectralAxis:
+    """A spectral axis in nm whose wavelengths rise, as those of all products do.
 
     Raises:
-        InputDataError: A wavelength is not above the one before.
+        InputDataError: A wavelength is not above the one before; bands may be swapped.
     """
     for band, (before, here) in enumerate(pairwise(wavelengths), start=1):
         if not here > before:
@@ -70,6 +125,9 @@ def require_rising(wavelengths: Sequence[float], *, where: str) -> None:
                 f"{where}: band {band + 1} has {here:g} nm after {before:g} nm, expected rising "
                 "wavelengths as the product is specified; the file was changed or is damaged"
             )
+    return SpectralAxis(
+        count=len(wavelengths), wavelengths_nm=tuple(wavelengths), fwhm_nm=fwhm, good=good
+    )
 
 
 def refuse_level(level: str, *, product: str, expected: str) -> None:
@@ -100,8 +158,6 @@ def crs_of_epsg(code: object) -> str:
         raise InputDataError(f"found the EPSG code {code!r}, expected one that exists") from error
 
 
-def swath_georeference(places: Geolocation | None) -> Georeference:
+def swath_georeference(places: Geolocation) -> Georeference:
     """Ground control points in WGS 84 for formats that have no place for each pixel's position."""
-    if places is None:
-        return Georeference()
     return Georeference(gcps=places.control_points(), gcps_crs_wkt=crs_of_epsg(4326))

@@ -12,7 +12,7 @@ from typing import Final
 
 from hsisr.errors import InputDataError
 from hsisr.io.products.cf import CfScene, HdfStore
-from hsisr.io.products.fields import product_header, refuse_level, require_rising
+from hsisr.io.products.fields import product_header, refuse_level, rising_axis
 from hsisr.io.products.hdf import HdfFile
 from hsisr.io.zarr.reader import axis_order, cube_name
 
@@ -34,12 +34,8 @@ def open_aviris(path: Path, file: HdfFile, variable: str | None) -> CfScene:
     level = "L2A" if kind == "reflectance" else "L1B"
     time = re.search(r"(\d{4})(\d\d)(\d\d)t(\d\d)(\d\d)(\d\d)", path.name)
     start = "{}-{}-{}T{}:{}:{}Z".format(*time.groups()) if time else None
-    header = product_header(
-        product=f"{sensor} {level} {kind}",
-        level=level,
-        sensor=sensor,
-        acquired=file.text("time_coverage_start") or start,
-    )
+    acquired = file.text("time_coverage_start") or start
+    header = product_header(sensor, level, kind, acquired=acquired)
     return _open(path, file, name, "AVIRIS", header)
 
 
@@ -58,12 +54,8 @@ def open_pace(path: Path, file: HdfFile, variable: str | None) -> CfScene:
             f"PACE OCI {level} holds {', '.join(file.names('geophysical_data')) or 'no L2 data'}, "
             "expected rhos or Rrs of an L2 file; name another cube with --variable"
         )
-    header = product_header(
-        product=f"PACE OCI {level} {name.rpartition('/')[2]}",
-        level=level,
-        sensor="OCI",
-        acquired=file.text("time_coverage_start"),
-    )
+    kind, acquired = name.rpartition("/")[2], file.text("time_coverage_start")
+    header = product_header("PACE OCI", level, kind, sensor="OCI", acquired=acquired)
     return _open(path, file, name, "PACE OCI", header)
 
 
@@ -77,5 +69,5 @@ def _open(
     wavelengths = scene.metadata.spectral_axis.wavelengths_nm
     if wavelengths is None:
         raise InputDataError(f"found no wavelengths of {cube}, expected one for each band")
-    require_rising(wavelengths, where="wavelengths")
+    rising_axis(wavelengths, where="wavelengths")
     return scene

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from hsisr.errors import HsisrError, InputDataError, ResourceError
 from hsisr.io.arrays.axis_order import cut
 from hsisr.io.base import Scene
+from hsisr.scene.geolocation import Geolocation, LookupTable
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling.windows import Window
 
@@ -107,6 +108,16 @@ class HdfFile:
                 raise InputDataError(f"array {name} has the shape {item.shape}, expected {shape}")
             return item
 
+    def cube(self, name: str) -> Any:
+        """A 3-D array of numbers; see `dataset`."""
+        item = self.dataset(name)
+        if len(item.shape) != 3 or item.dtype.kind not in "iuf":
+            raise InputDataError(
+                f"array {name} has the shape {item.shape} and the type {item.dtype}, expected "
+                "numbers on 3 axes"
+            )
+        return item
+
     def numbers(self, name: str, shape: tuple[int, ...] | None = None) -> npt.NDArray[Any]:
         """A whole array of numbers in native byte order, for what is small beside the cube.
 
@@ -123,19 +134,22 @@ class HdfFile:
             values = np.asarray(item[()])
         return values.astype(values.dtype.newbyteorder("="), copy=False)
 
-    def degrees(self, name: str, shape: tuple[int, int], most: float) -> npt.NDArray[np.float64]:
-        """An array of longitudes or latitudes, NaN where it holds its fill value or no angle.
+    def positions(
+        self,
+        longitude: str,
+        latitude: str,
+        shape: tuple[int, int],
+        table: LookupTable | None = None,
+    ) -> Geolocation:
+        """Where pixels lie, by the paths of both arrays; NaN where they hold no angle.
 
-        Args:
-            name: Its path.
-            shape: Rows and columns.
-            most: Largest angle there is: 180 or 90 degrees; longitudes may also count to 360.
+        Longitudes may count to 360 degrees.
         """
-        values = self.numbers(name, shape).astype(np.float64)
-        if most == 180:
-            values[(values > 180) & (values <= 360)] -= 360
-        values[~(np.abs(values) <= most)] = np.nan
-        return values
+        x, y = (self.numbers(name, shape).astype(np.float64) for name in (longitude, latitude))
+        x[(x > 180) & (x <= 360)] -= 360
+        for degrees, most in ((x, 180), (y, 90)):
+            degrees[~(np.abs(degrees) <= most)] = np.nan
+        return Geolocation(longitude=x, latitude=y, table=table)
 
     def per_band(self, name: str, bands: int) -> tuple[float, ...]:
         """An array with a number for each band; those of 32 bits keep their own few digits."""
@@ -232,7 +246,7 @@ class BandSource:
     """3-D, slices like numpy."""
     axes: str
     """Order of its axes, see `hsisr.io.arrays.axis_order`."""
-    bands: tuple[int, ...]
+    bands: Sequence[int]
     """Index in the array of each of these bands."""
 
 
@@ -243,8 +257,7 @@ class HdfScene(Scene):
         path: What the user named.
         file: The open file; closing the scene closes it.
         file_format: Name of the product.
-        sources: Where the bands lie.
-        order: For each band of the scene, its position in the sources' bands, one after another.
+        sources: Where the bands of the scene lie, one after another.
         metadata: What the product says of the cube.
         mask: Called with slices of rows and columns; True where there is data. None: no mask.
     """
@@ -255,15 +268,12 @@ class HdfScene(Scene):
         file: HdfFile,
         file_format: str,
         sources: Sequence[BandSource],
-        order: Sequence[int],
         metadata: SceneMetadata,
         mask: Callable[[tuple[slice, slice]], Any] | None = None,
     ) -> None:
         self.path, self.format, self.metadata = path, file_format, metadata
-        self._file, self._mask = file, mask
-        self._sources = tuple(sources)
-        places = [(n, band) for n, source in enumerate(sources) for band in source.bands]
-        self._places = [places[position] for position in order]
+        self._file, self._mask, self._sources = file, mask, tuple(sources)
+        self._places = [(n, band) for n, source in enumerate(sources) for band in source.bands]
         first = self._sources[0]
         chunks = first.array.chunks
         self.block_rows = int(chunks[first.axes.index("r")]) if chunks else 1
@@ -301,7 +311,6 @@ class HdfScene(Scene):
             raise InputDataError(f"{self.path}: {error}") from error
 
 
-def only_source(array: Any, axes: str) -> tuple[list[BandSource], range]:
-    """Sources and order of a scene whose bands are those of one array."""
-    bands = range(array.shape[axes.index("b")])
-    return [BandSource(array, axes, tuple(bands))], bands
+def whole(array: Any, axes: str) -> list[BandSource]:
+    """The source of a scene whose bands are those of one array."""
+    return [BandSource(array, axes, range(array.shape[axes.index("b")]))]

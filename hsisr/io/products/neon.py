@@ -11,11 +11,9 @@ import numpy as np
 
 from hsisr.errors import InputDataError
 from hsisr.io.envi.georeference import envi_georeference
-from hsisr.io.products.fields import crs_of_epsg, product_header, require_rising
-from hsisr.io.products.hdf import HdfFile, HdfScene, only_source
+from hsisr.io.products.fields import crs_of_epsg, cube_metadata, product_header, rising_axis
+from hsisr.io.products.hdf import HdfFile, HdfScene, whole
 from hsisr.scene.georeference import Georeference
-from hsisr.scene.metadata import SceneMetadata
-from hsisr.scene.quantisation import StoredNumbers
 from hsisr.scene.spectral_axis import SpectralAxis
 
 
@@ -32,41 +30,36 @@ def is_neon(file: HdfFile) -> bool:
 def open_neon(path: Path, file: HdfFile, variable: str | None) -> HdfScene:
     """Open a tile or a flight line (see `open_hdf`); `variable` names another cube."""
     root = f"{_site(file)}/Reflectance"
-    cube = file.dataset(variable or f"{root}/Reflectance_Data")
-    if len(cube.shape) != 3:
-        raise InputDataError(f"array {cube.name} has the shape {cube.shape}, expected 3 axes")
+    cube = file.cube(variable or f"{root}/Reflectance_Data")
     rows, cols, bands = cube.shape
     said = file.attributes(f"{root}/Reflectance_Data")
     scale, ignore = said.get("Scale_Factor"), said.get("Data_Ignore_Value")
     level = next((f"L{n}" for n in re.findall(r"_DP(\d)_", path.name)), "L3")
     time = re.search(r"_(\d{4})(\d\d)(\d\d)_(\d\d)(\d\d)(\d\d)_", path.name)
-    metadata = SceneMetadata(
-        rows=rows,
-        cols=cols,
-        stored=StoredNumbers(
-            dtype=np.dtype(cube.dtype).newbyteorder("="),
-            nodata=None if ignore is None else float(ignore),
-            scales=None if scale is None else (1 / float(scale),) * bands,
-        ),
-        spectral_axis=_axis(file, root, bands),
-        georeference=_place(file, f"{root}/Metadata/Coordinate_System"),
+    metadata = cube_metadata(
+        (bands, rows, cols),
+        cube.dtype,
+        axis=_axis(file, root, bands),
+        place=_place(file, f"{root}/Metadata/Coordinate_System"),
         header=product_header(
-            product=f"NEON AOP {level} reflectance",
-            level=level,
+            "NEON AOP",
+            level,
+            "reflectance",
             sensor="NEON Imaging Spectrometer",
             acquired="{}-{}-{}T{}:{}:{}Z".format(*time.groups()) if time else None,
             sun_azimuth=_angle(file, f"{root}/Metadata/Logs/Solar_Azimuth_Angle"),
-            sun_elevation=_elevation(file, f"{root}/Metadata/Logs/Solar_Zenith_Angle"),
+            sun_zenith=_angle(file, f"{root}/Metadata/Logs/Solar_Zenith_Angle"),
         ),
+        nodata=None if ignore is None else float(ignore),
+        scales=None if scale is None else (1 / float(scale),) * bands,
     )
-    return HdfScene(path, file, "NEON AOP", *only_source(cube, "rcb"), metadata)
+    return HdfScene(path, file, "NEON AOP", whole(cube, "rcb"), metadata)
 
 
 def _axis(file: HdfFile, root: str, bands: int) -> SpectralAxis:
     """Band windows of water vapour, which the file names, are bad bands."""
     spectral = f"{root}/Metadata/Spectral_Data"
     wavelengths = file.per_band(f"{spectral}/Wavelength", bands)
-    require_rising(wavelengths, where=f"{spectral}/Wavelength")
     said = file.attributes(root)
     windows = [
         [float(end) for end in said[key]]
@@ -75,10 +68,10 @@ def _axis(file: HdfFile, root: str, bands: int) -> SpectralAxis:
     ]
     good = tuple(not any(low <= w <= high for low, high in windows) for w in wavelengths)
     fwhm = f"{spectral}/FWHM"
-    return SpectralAxis(
-        count=bands,
-        wavelengths_nm=wavelengths,
-        fwhm_nm=file.per_band(fwhm, bands) if fwhm in file else None,
+    return rising_axis(
+        wavelengths,
+        where=f"{spectral}/Wavelength",
+        fwhm=file.per_band(fwhm, bands) if fwhm in file else None,
         good=good if windows else None,
     )
 
@@ -100,8 +93,3 @@ def _angle(file: HdfFile, name: str) -> float | None:
     """A single angle; tiles keep one for each flight line in it, which are left out."""
     values = file.numbers(name).ravel() if name in file and not file.names(name) else np.empty(0)
     return float(values[0]) if values.size == 1 else None
-
-
-def _elevation(file: HdfFile, name: str) -> float | None:
-    zenith = _angle(file, name)
-    return None if zenith is None else 90 - zenith

@@ -15,12 +15,16 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from affine import Affine
 
 from hsisr.errors import HsisrError, ResourceError, UsageError
 from hsisr.io.atomic import refuse_existing, require_room, resource_errors
 from hsisr.io.base import FileWriter, TargetOptions
+from hsisr.io.products.ortho import nearest_pixels
 from hsisr.io.zarr.layout import CUBE, MASK, Coordinate, coordinates, cube_attributes
+from hsisr.scene.geolocation import Geolocation, LookupTable
 from hsisr.scene.metadata import SceneMetadata
+from hsisr.tiling.windows import Window
 
 DIMENSIONS: Final = ("band", "y", "x")
 SOURCE: Final = "hsisr"
@@ -31,17 +35,17 @@ _HEAD_BYTES: Final = 2**20
 """Room for everything that is neither a number nor a position."""
 _NAME: Final = re.compile(r"[A-Za-z]\w*")
 _RESERVED: Final = frozenset({"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "tags"})
-_OPTIONS: Final = ("COMPRESS", "ZLEVEL")
+_OPTIONS: Final = ("LAYOUT", "COMPRESS", "ZLEVEL")
 
 
 class NetcdfWriter(FileWriter):
-    """A netCDF-4 file that grows block by block.
+    """A CF netCDF-4 file that grows block by block.
 
     Args:
         path: The target.
         metadata: What it will hold.
-        options: How; creation options are `COMPRESS` (DEFLATE or NONE) and `ZLEVEL` (1 to 9,
-            else 1). With `masked`, a variable `mask` says where pixels are data.
+        options: How; creation options are `LAYOUT` (CF or EMIT), `COMPRESS` (DEFLATE or NONE)
+            and `ZLEVEL` (1 to 9, else 1). With `masked`, `mask` says where pixels are data.
         blocks: Rows and columns of a chunk.
 
     Raises:
@@ -49,6 +53,8 @@ class NetcdfWriter(FileWriter):
         OutputExistsError: The target exists.
         ResourceError: There is no room, or no permission.
     """
+
+    _dimensions = DIMENSIONS
 
     def __init__(
         self,
@@ -65,12 +71,17 @@ class NetcdfWriter(FileWriter):
         require_room(self._place.folder, self.path, _HEAD_BYTES)
         self._file = h5netcdf_package().File(self._grown, "w", decode_vlen_strings=True)
         self._held.callback(self._close)
-        self._file.dimensions = dict(zip(DIMENSIONS, self.metadata.shape, strict=True))
-        self._file.attrs.update(_global_attributes(self.metadata))
-        self._cube, self._mask = self._create(self._packing, masked=self._options.masked)
+        self._file.dimensions = dict(zip(self._dimensions, self.metadata.shape, strict=True))
+        self._describe()
+
+    def _describe(self) -> None:
+        """Everything but the numbers."""
+        self._file.attrs.update({**_global_attributes(self.metadata), "source": SOURCE})
+        self._cube, self._mask = self._create(CUBE, DIMENSIONS)
         for name, beside in coordinates(self.metadata).items():
             _add(self._file, name, beside)
-        self._write_positions(self._packing)
+        if self.metadata.geolocation is not None:
+            self._write_positions(self._file, "longitude", "latitude", self.metadata.geolocation)
 
     def _put(self, numbers: npt.NDArray[Any], band: int, row: int, col: int) -> None:
         bands, rows, cols = numbers.shape
@@ -82,9 +93,10 @@ class NetcdfWriter(FileWriter):
         self._mask[row : row + rows, col : col + cols] = mask.astype(np.uint8)
 
     def _finish(self) -> list[tuple[Path, Path]]:
+        name, shape = self._cube.name, self._cube.shape
         self._file.close()
         with h5netcdf_package().File(self._grown, "r") as found:
-            complete = found[CUBE].shape == self.metadata.shape
+            complete = found[name].shape == shape
         if not complete:
             raise ResourceError(f"cannot write {self.path}: the file was cut off")
         return [(self._grown, self.path)]
@@ -93,30 +105,29 @@ class NetcdfWriter(FileWriter):
         with suppress(OSError, RuntimeError, ValueError):  # the space it lacks is not wanted
             self._file.close()
 
-    def _create(self, packing: dict[str, Any], *, masked: bool) -> tuple[Any, Any]:
-        stored = self.metadata.stored
-        chunk = min(self.block_rows, self.metadata.rows), min(self.block_cols, self.metadata.cols)
+    def _create(self, name: str, dimensions: tuple[str, str, str]) -> tuple[Any, Any]:
+        """The cube, and the mask if there is one; a chunk holds a block of one band."""
+        stored, sizes = self.metadata.stored, self._file.dimensions
+        side = dict(zip(self._dimensions, (1, self.block_rows, self.block_cols), strict=True))
+        chunks = [min(side[name], sizes[name].size) for name in dimensions]
         fill = None if stored.nodata is None else stored.dtype.type(stored.nodata)
         cube = self._file.create_variable(
-            CUBE, DIMENSIONS, stored.dtype, fillvalue=fill, chunks=(1, *chunk), **packing
+            name, dimensions, stored.dtype, fillvalue=fill, chunks=tuple(chunks), **self._packing
         )
         cube.attrs.update(_cube_attributes(self.metadata))
-        if not masked:
+        if not self._options.masked:
             return cube, None
-        mask = self._file.create_variable(MASK, DIMENSIONS[1:], "u1", chunks=chunk, **packing)
+        mask = self._file.create_variable(MASK, self._dimensions[1:], "u1", **self._packing)
         mask.attrs.update({"long_name": "mask", "flag_meanings": "no_data data"})
         mask.attrs["flag_values"] = np.array([0, 1], np.uint8)
         return cube, mask
 
-    def _write_positions(self, packing: dict[str, Any]) -> None:
-        """Longitude and latitude of each pixel, if the scene is in sensor geometry."""
-        places = self.metadata.geolocation
-        if places is None:
-            return
+    def _write_positions(self, group: Any, x: str, y: str, places: Geolocation) -> None:
+        """Longitude and latitude of each pixel, under these names."""
         made = []
-        for name, toward in (("longitude", "degrees_east"), ("latitude", "degrees_north")):
-            variable = self._file.create_variable(name, DIMENSIONS[1:], "f8", **packing)
-            variable.attrs.update({"standard_name": name, "units": toward})
+        for name, standard, toward in ((x, "longitude", "east"), (y, "latitude", "north")):
+            variable = group.create_variable(name, self._dimensions[1:], "f8", **self._packing)
+            variable.attrs.update({"standard_name": standard, "units": f"degrees_{toward}"})
             made.append(variable)
         for row in range(0, self.metadata.rows, _ROWS_AT_ONCE):
             end = min(row + _ROWS_AT_ONCE, self.metadata.rows)
@@ -137,6 +148,89 @@ class NetcdfWriter(FileWriter):
                     f"cannot write {self.path}: HDF5 says {words!r}; check the space left, or "
                     "write elsewhere"
                 ) from error
+
+
+class EmitWriter(NetcdfWriter):
+    """A netCDF-4 file in the layout of EMIT, with the lookup table (GLT) refined to its pixels.
+
+    Source: EMIT L1B and L2A user guides, NASA LP DAAC. Elevations are not carried.
+
+    Raises:
+        UsageError: Also where the scene has no lookup table.
+    """
+
+    _dimensions = ("bands", "downtrack", "crosstrack")
+
+    def _describe(self) -> None:
+        metadata, places = self.metadata, self.metadata.geolocation
+        if places is None or places.table is None:
+            raise UsageError(
+                "LAYOUT=EMIT needs the lookup table (GLT) of a scene in sensor geometry, as EMIT "
+                "has it; leave it, or --ortho, out"
+            )
+        table, grid = places.table, places.table.transform @ Affine.scale(1 / places.scale)
+        title = {"title": metadata.tags["title"]} if "title" in metadata.tags else {}
+        self._file.attrs.update({**_global_attributes(metadata), **title})
+        self._file.attrs["spatial_ref"] = table.crs_wkt
+        self._file.attrs["geotransform"] = np.array(grid.to_gdal())
+        kind = metadata.header.get("product", "").rpartition(" ")[2]
+        name = kind if _NAME.fullmatch(kind) else CUBE
+        down, across = self._dimensions[1:]
+        self._cube, self._mask = self._create(name, (down, across, "bands"))
+        for word in ("coordinates", "grid_mapping"):  # which name variables of the CF layout
+            self._cube.attrs.pop(word, None)
+        self._write_bands(self._file.create_group("sensor_band_parameters"))
+        group = self._file.create_group("location")
+        self._write_positions(group, "lon", "lat", places)
+        self._write_table(group, places, table)
+
+    def _put(self, numbers: npt.NDArray[Any], band: int, row: int, col: int) -> None:
+        bands, rows, cols = numbers.shape
+        require_room(self._place.folder, self.path, numbers.nbytes)
+        place = slice(row, row + rows), slice(col, col + cols), slice(band, band + bands)
+        self._cube[place] = numbers.transpose(1, 2, 0)
+
+    def _write_bands(self, group: Any) -> None:
+        axis = self.metadata.spectral_axis
+        found = {
+            "wavelengths": (axis.wavelengths_nm, "f4"),
+            "fwhm": (axis.fwhm_nm, "f4"),
+            "good_wavelengths": (axis.good, "u1"),
+        }
+        for name, (values, dtype) in found.items():
+            if values is not None:
+                group.create_variable(name, ("bands",), dtype, data=np.asarray(values, dtype))
+
+    def _write_table(self, group: Any, places: Geolocation, table: LookupTable) -> None:
+        """The 1-based sensor pixel that each pixel of the finer map grid shows, 0 for none."""
+        rows, cols = (side * places.scale for side in table.rows.shape)
+        group.dimensions = {"ortho_y": rows, "ortho_x": cols}
+        made = [
+            group.create_variable(name, ("ortho_y", "ortho_x"), "i4", fillvalue=0, **self._packing)
+            for name in ("glt_y", "glt_x")
+        ]
+        for row in range(0, rows, _ROWS_AT_ONCE):
+            strip = np.zeros((2, min(_ROWS_AT_ONCE, rows - row), cols), np.int32)
+            for col in range(0, cols, _ROWS_AT_ONCE):
+                window = Window(row, col, strip.shape[1], min(_ROWS_AT_ONCE, cols - col))
+                found = nearest_pixels(places, table, window)
+                if found is not None:
+                    seen, *sensor = found
+                    strip[:, :, col : col + window.cols][:, seen] = np.array(sensor) + 1
+            for variable, numbers in zip(made, strip, strict=True):
+                variable[row : row + len(numbers)] = numbers
+
+
+def create_netcdf(
+    path: Path, metadata: SceneMetadata, options: TargetOptions, blocks: tuple[int, int]
+) -> NetcdfWriter:
+    """A writer of CF netCDF, or of EMIT's layout with `LAYOUT=EMIT`; see both classes."""
+    asked = {key.upper(): value.upper() for key, value in options.creation_options.items()}
+    writers = {"CF": NetcdfWriter, "EMIT": EmitWriter}
+    layout = asked.get("LAYOUT", "CF")
+    if layout not in writers:
+        raise UsageError(f"LAYOUT={layout}: expected CF or EMIT")
+    return writers[layout](path, metadata, options, blocks)
 
 
 def refuse_existing_netcdf(path: Path, *, overwrite: bool) -> None:
@@ -186,11 +280,7 @@ def _global_attributes(metadata: SceneMetadata) -> dict[str, str]:
         "processing_level": header.get("processing level"),
         "time_coverage_start": header.get("acquisition time"),
     }
-    return {
-        "Conventions": "CF-1.10",
-        "source": SOURCE,
-        **{key: text for key, text in named.items() if text},
-    }
+    return {"Conventions": "CF-1.10", **{key: text for key, text in named.items() if text}}
 
 
 def _cube_attributes(metadata: SceneMetadata) -> dict[str, Any]:

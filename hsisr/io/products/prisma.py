@@ -17,17 +17,14 @@ from affine import Affine
 from hsisr.errors import InputDataError, UsageError
 from hsisr.io.products.fields import (
     crs_of_epsg,
+    cube_metadata,
     product_header,
     refuse_level,
-    require_rising,
-    swath_georeference,
+    rising_axis,
 )
 from hsisr.io.products.hdf import BandSource, HdfFile, HdfScene
 from hsisr.scene.geolocation import Geolocation
 from hsisr.scene.georeference import Georeference
-from hsisr.scene.metadata import SceneMetadata
-from hsisr.scene.quantisation import StoredNumbers
-from hsisr.scene.spectral_axis import SpectralAxis
 
 _SWATHS: Final = "HDFEOS/SWATHS"
 _PIXEL_M: Final = 30.0
@@ -74,40 +71,33 @@ def open_prisma(path: Path, file: HdfFile, variable: str | None) -> HdfScene:
     if len(shapes) != 1 or len({d.array.dtype for d in detectors}) != 1:
         raise InputDataError(f"VNIR and SWIR have the sizes {shapes}, expected one size and type")
     rows, cols = shapes.pop()
-    wavelengths = [w for d in detectors for w in d.wavelengths]
-    require_rising(wavelengths, where="VNIR and SWIR together")
-    places = None if level == "L2D" else _geolocation(file, f"{_SWATHS}/{swath}", rows, cols)
     radiance = level in ("L1", "L2B")
-    zenith, azimuth = _number(file, "Sun_zenith_angle"), _number(file, "Sun_azimuth_angle")
-    bands = len(wavelengths)
-    metadata = SceneMetadata(
-        rows=rows,
-        cols=cols,
-        stored=StoredNumbers(
-            dtype=np.dtype(detectors[0].array.dtype).newbyteorder("="),
-            nodata=0.0 if level == "L2D" else None,
-            scales=tuple(d.scale for d in detectors for _ in d.bands),
-            offsets=tuple(d.offset for d in detectors for _ in d.bands),
-            units=("W m-2 sr-1 um-1",) * bands if radiance else None,
+    metadata = cube_metadata(
+        (sum(len(d.bands) for d in detectors), rows, cols),
+        detectors[0].array.dtype,
+        axis=rising_axis(
+            [w for d in detectors for w in d.wavelengths],
+            where="VNIR and SWIR together",
+            fwhm=tuple(w for d in detectors for w in d.fwhm),
         ),
-        spectral_axis=SpectralAxis(
-            count=bands,
-            wavelengths_nm=tuple(wavelengths),
-            fwhm_nm=tuple(w for d in detectors for w in d.fwhm),
-        ),
-        georeference=_grid(file, rows, cols) if places is None else swath_georeference(places),
-        geolocation=places,
+        place=_grid(file, rows, cols)
+        if level == "L2D"
+        else _positions(file, f"{_SWATHS}/{swath}/Geolocation Fields", (rows, cols)),
         header=product_header(
-            product=f"PRISMA {level} {'radiance' if radiance else 'reflectance'}",
-            level=level,
-            sensor="PRISMA",
+            "PRISMA",
+            level,
+            "radiance" if radiance else "reflectance",
             acquired=file.text("Product_StartTime"),
-            sun_azimuth=azimuth,
-            sun_elevation=None if zenith is None else 90 - zenith,
+            sun_azimuth=_number(file, "Sun_azimuth_angle"),
+            sun_zenith=_number(file, "Sun_zenith_angle"),
         ),
+        units="W m-2 sr-1 um-1" if radiance else None,
+        nodata=0.0 if level == "L2D" else None,
+        scales=tuple(d.scale for d in detectors for _ in d.bands),
+        offsets=tuple(d.offset for d in detectors for _ in d.bands),
     )
     sources = [BandSource(d.array, "rbc", d.bands) for d in detectors]
-    return HdfScene(path, file, "PRISMA", sources, range(bands), metadata)
+    return HdfScene(path, file, "PRISMA", sources, metadata)
 
 
 def _detectors(file: HdfFile, swath: str, level: str, variable: str | None) -> list[_Detector]:
@@ -126,9 +116,7 @@ def _detectors(file: HdfFile, swath: str, level: str, variable: str | None) -> l
 
 
 def _detector(file: HdfFile, swath: str, level: str, name: str) -> _Detector:
-    array = file.dataset(f"{swath}/Data Fields/{name.upper()}_Cube")
-    if len(array.shape) != 3:
-        raise InputDataError(f"array {array.name} has the shape {array.shape}, expected 3 axes")
+    array = file.cube(f"{swath}/Data Fields/{name.upper()}_Cube")
     count = array.shape[1]
     centres, widths, flags = (
         _list(file, attribute.format(name), count)
@@ -138,7 +126,7 @@ def _detector(file: HdfFile, swath: str, level: str, name: str) -> _Detector:
     if not used:
         raise InputDataError(f"List_Cw_{name} has no wavelength above 0, expected those of bands")
     rising = used[::-1]
-    require_rising([centres[n] for n in rising], where=f"List_Cw_{name}, which falls")
+    rising_axis([centres[n] for n in rising], where=f"List_Cw_{name}, which falls")
     if level == "L1":
         factor = _required(file, f"ScaleFactor_{name}")
         scale, offset = 1 / factor, -_required(file, f"Offset_{name}")
@@ -176,13 +164,9 @@ def _required(file: HdfFile, attribute: str) -> float:
     return value
 
 
-def _geolocation(file: HdfFile, swath: str, rows: int, cols: int) -> Geolocation:
-    fields = f"{swath}/Geolocation Fields"
+def _positions(file: HdfFile, fields: str, shape: tuple[int, int]) -> Geolocation:
     end = next((e for e in ("_VNIR", "", "_SWIR") if f"{fields}/Latitude{e}" in file), "")
-    return Geolocation(
-        longitude=file.degrees(f"{fields}/Longitude{end}", (rows, cols), 180),
-        latitude=file.degrees(f"{fields}/Latitude{end}", (rows, cols), 90),
-    )
+    return file.positions(f"{fields}/Longitude{end}", f"{fields}/Latitude{end}", shape)
 
 
 def _grid(file: HdfFile, rows: int, cols: int) -> Georeference:

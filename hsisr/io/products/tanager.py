@@ -14,17 +14,9 @@ import numpy as np
 from affine import Affine
 
 from hsisr.errors import InputDataError
-from hsisr.io.products.fields import (
-    crs_of_epsg,
-    product_header,
-    require_rising,
-    swath_georeference,
-)
-from hsisr.io.products.hdf import HdfFile, HdfScene, only_source
-from hsisr.scene.geolocation import Geolocation
+from hsisr.io.products.fields import crs_of_epsg, cube_metadata, product_header, rising_axis
+from hsisr.io.products.hdf import HdfFile, HdfScene, whole
 from hsisr.scene.georeference import Georeference
-from hsisr.scene.metadata import SceneMetadata
-from hsisr.scene.quantisation import StoredNumbers
 from hsisr.scene.spectral_axis import SpectralAxis
 
 _SWATH, _GRID = "HDFEOS/SWATHS/HYP", "HDFEOS/GRIDS/HYP"
@@ -43,46 +35,33 @@ def open_tanager(path: Path, file: HdfFile, variable: str | None) -> HdfScene:
     group = _GRID if _GRID in file else _SWATH
     fields = f"{group}/Data Fields"
     name = variable or next((n for n in _CUBES if f"{fields}/{n}" in file), _CUBES[0])
-    cube = file.dataset(f"{fields}/{name}")
-    if len(cube.shape) != 3:
-        raise InputDataError(f"array {cube.name} has the shape {cube.shape}, expected 3 axes")
+    cube = file.cube(f"{fields}/{name}")
     bands, rows, cols = cube.shape
     said = file.attributes(f"{fields}/{name}")
-    grid = _grid(file, group, rows, cols) if group == _GRID else None
-    places = None if grid is not None else _geolocation(file, rows, cols)
-    middle = rows // 2, cols // 2
-    zenith, azimuth = (_at(file, f"{fields}/sun_{a}", middle) for a in ("zenith", "azimuth"))
-    radiance = name == "toa_radiance"
-    metadata = SceneMetadata(
-        rows=rows,
-        cols=cols,
-        stored=StoredNumbers(
-            dtype=np.dtype(cube.dtype).newbyteorder("="),
-            nodata=float(said.get("_FillValue", _FILL)),
-            units=("W m-2 sr-1 um-1",) * bands if radiance else None,
-        ),
-        spectral_axis=_axis(said, bands),
-        georeference=grid or swath_georeference(places),
-        geolocation=places,
+    ortho, middle = group == _GRID, (rows // 2, cols // 2)
+    level, swath = "ortho" if ortho else "basic", f"{_SWATH}/Geolocation Fields"
+    metadata = cube_metadata(
+        cube.shape,
+        cube.dtype,
+        axis=_axis(said, bands),
+        place=_grid(file, group, rows, cols)
+        if ortho
+        else file.positions(f"{swath}/Longitude", f"{swath}/Latitude", (rows, cols)),
         header=product_header(
-            product=f"Tanager {'ortho' if grid else 'basic'} {name}",
-            level="ortho" if grid else "basic",
-            sensor="Tanager",
+            "Tanager",
+            level,
+            name,
             acquired=_time(file, fields, rows, cols),
-            sun_azimuth=azimuth,
-            sun_elevation=None if zenith is None else 90 - zenith,
+            sun_azimuth=_at(file, f"{fields}/sun_azimuth", middle),
+            sun_zenith=_at(file, f"{fields}/sun_zenith", middle),
         ),
+        units="W m-2 sr-1 um-1" if name == "toa_radiance" else None,
+        nodata=float(said.get("_FillValue", _FILL)),
     )
     flags = f"{fields}/nodata_pixels"
     lost = file.dataset(flags, (rows, cols)) if flags in file else None
-    return HdfScene(
-        path,
-        file,
-        "Tanager",
-        *only_source(cube, "brc"),
-        metadata,
-        None if lost is None else lambda place: lost[place] != 1,
-    )
+    mask = None if lost is None else lambda place: lost[place] != 1
+    return HdfScene(path, file, "Tanager", whole(cube, "brc"), metadata, mask)
 
 
 def _axis(said: Any, bands: int) -> SpectralAxis:
@@ -95,13 +74,8 @@ def _axis(said: Any, bands: int) -> SpectralAxis:
     wavelengths, good = found["wavelengths"], found["good_wavelengths"]
     if wavelengths is None:
         raise InputDataError("found no attribute wavelengths of the cube, expected one")
-    require_rising(wavelengths, where="wavelengths")
-    return SpectralAxis(
-        count=bands,
-        wavelengths_nm=wavelengths,
-        fwhm_nm=found["fwhm"],
-        good=None if good is None else tuple(flag == 1 for flag in good),
-    )
+    flags = None if good is None else tuple(flag == 1 for flag in good)
+    return rising_axis(wavelengths, where="wavelengths", fwhm=found["fwhm"], good=flags)
 
 
 def _grid(file: HdfFile, group: str, rows: int, cols: int) -> Georeference:
@@ -141,14 +115,6 @@ def _pair(text: str, name: str) -> tuple[float, float]:
     if match is None:
         raise InputDataError(f"StructMetadata names no {name}, expected a corner of the grid")
     return float(match[1]), float(match[2])
-
-
-def _geolocation(file: HdfFile, rows: int, cols: int) -> Geolocation:
-    fields = f"{_SWATH}/Geolocation Fields"
-    return Geolocation(
-        longitude=file.degrees(f"{fields}/Longitude", (rows, cols), 180),
-        latitude=file.degrees(f"{fields}/Latitude", (rows, cols), 90),
-    )
 
 
 def _at(file: HdfFile, name: str, place: tuple[int, int]) -> float | None:

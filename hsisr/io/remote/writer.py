@@ -17,6 +17,7 @@ import numpy.typing as npt
 from hsisr.errors import HsisrError, ResourceError, UsageError
 from hsisr.io.base import SceneWriter
 from hsisr.io.paths import RemotePath, beside
+from hsisr.io.products.positions import SUFFIX as POSITIONS
 from hsisr.io.remote.files import is_half_sent, mark_sending, unmark_sending
 from hsisr.io.remote.transport import (
     file_system,
@@ -84,7 +85,7 @@ class RemoteWriter(SceneWriter):
     def _send(self) -> None:
         files = sorted(
             (file for file in self._folder.rglob("*") if file.is_file()),
-            key=lambda file: (file.name.endswith(_LAST), str(file)),
+            key=lambda f: (f.name.endswith(_LAST), not f.name.endswith(POSITIONS), str(f)),
         )
         names = {file.relative_to(self._folder).as_posix(): file for file in files}
         with reaching(self._remote, ResourceError, "cannot be sent"):

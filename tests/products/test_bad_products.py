@@ -1,0 +1,194 @@
+"""Products that are damaged, of another level, or changed: one clear line each."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from tests.products import fixtures
+from tests.program import hsisr
+
+Spoil = Callable[[Path], None]
+
+
+def changed(change: Callable[[Any], None]) -> Spoil:
+    """Of the open HDF5 file."""
+
+    def spoil(path: Path) -> None:
+        with h5py.File(path, "r+") as file:
+            change(file)
+
+    return spoil
+
+
+def without(name: str) -> Spoil:
+    return changed(lambda file: file.__delitem__(name))
+
+
+def backwards(name: str, attribute: str = "") -> Spoil:
+    """The numbers of an array, or of an attribute, in reverse."""
+
+    def change(file: Any) -> None:
+        if attribute:
+            file[name].attrs[attribute] = file[name].attrs[attribute][::-1]
+        else:
+            file[name][...] = file[name][()][::-1]
+
+    return changed(change)
+
+
+def filled(value: float, *names: str) -> Spoil:
+    def change(file: Any) -> None:
+        for name in names:
+            file[name][...] = value
+
+    return changed(change)
+
+
+def with_attribute(name: str, value: Any, *, at: str = "/") -> Spoil:
+    return changed(lambda file: file[at].attrs.__setitem__(name, value))
+
+
+def moved(old: str, new: str) -> Spoil:
+    return changed(lambda file: file.move(old, new))
+
+
+def cut_off(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
+
+
+def replaced(old: str, new: str) -> Spoil:
+    """In the XML of a product in a folder."""
+
+    def spoil(xml: Path) -> None:
+        text = xml.read_text()
+        assert old in text
+        xml.write_text(text.replace(old, new))
+
+    return spoil
+
+
+def image_of(xml: Path) -> Path:
+    return next(p for p in xml.parent.iterdir() if "SPECTRAL_IMAGE" in p.name)
+
+
+def without_image(xml: Path) -> None:
+    image_of(xml).unlink()
+
+
+def image_cut_off(xml: Path) -> None:
+    cut_off(image_of(xml))
+
+
+def empty_image(xml: Path) -> None:
+    import rasterio
+
+    with rasterio.open(image_of(xml), "r+") as image:
+        image.write(np.zeros((image.count, *image.shape), image.dtypes[0]))
+
+
+def written(kind: str, folder: Path) -> Path:
+    """A fixture by the name of its product; of a folder the XML."""
+    path = folder / f"{kind}.nc"
+    if kind in ("enmap", "desis"):
+        sensor = {"enmap": "EnMAP", "desis": "DESIS"}[kind]
+        return fixtures.write_dlr(folder / kind, sensor=sensor)
+    if kind == "emit":
+        fixtures.write_emit(path, every=24)
+    elif kind == "tanager-basic":
+        fixtures.write_tanager(path, ortho=False)
+    else:
+        getattr(fixtures, f"write_{kind}")(path)
+    return path
+
+
+PRISMA = "HDFEOS/SWATHS/PRS_L2D_HCO"
+CUBE = "Data Fields/surface_reflectance"
+GRID, SWATH = "HDFEOS/GRIDS/HYP", "HDFEOS/SWATHS/HYP"
+NEON = "SJER/Reflectance"
+BANDS = "sensor_band_parameters"
+RISING, DAMAGED, FILL = (
+    "expected rising wavelengths",
+    "it is truncated or damaged",
+    "are fill values",
+)
+BAD = [
+    ("emit", without(BANDS), f"found no array {BANDS}/wavelengths, expected one"),
+    ("emit", cut_off, DAMAGED),
+    ("emit", backwards(f"{BANDS}/wavelengths"), RISING),
+    ("emit", filled(-9999, "reflectance"), FILL),
+    ("emit", filled(-9999, "location/lat"), "no pixel has a longitude and a latitude"),
+    ("emit", filled(10_000, "location/glt_x"), "the lookup table names column 10000"),
+    (
+        *("emit", with_attribute("title", "EMIT L1A Raw Instrument Data V001")),
+        "EMIT of level L1A holds raw counts, expected L1B radiance",
+    ),
+    ("prisma", without(f"{PRISMA}/Data Fields/SWIR_Cube"), "found no array HDFEOS/SWATHS/PRS_L2D"),
+    ("prisma", cut_off, DAMAGED),
+    ("prisma", backwards("/", "List_Cw_Swir"), "List_Cw_Swir, which falls: band 2 has"),
+    ("prisma", filled(0, *(f"{PRISMA}/Data Fields/{n}_Cube" for n in ("VNIR", "SWIR"))), FILL),
+    (
+        *("prisma", with_attribute("Product_LRcorner_easting", np.float32(601_234))),
+        "expected 11 x 14 pixels of 30 m between them",
+    ),
+    ("prisma", moved(PRISMA, "HDFEOS/SWATHS/PRS_L0_HCO"), "PRISMA of level L0 holds raw counts"),
+    ("neon", without(f"{NEON}/Metadata/Spectral_Data"), "Spectral_Data/Wavelength, expected one"),
+    ("neon", cut_off, DAMAGED),
+    ("neon", backwards(f"{NEON}/Metadata/Spectral_Data/Wavelength"), RISING),
+    ("neon", filled(-9999, f"{NEON}/Reflectance_Data"), FILL),
+    (
+        *("neon", moved(f"{NEON}/Reflectance_Data", f"{NEON}/Radiance_Data")),
+        "found no array SJER/Reflectance/Reflectance_Data, expected one",
+    ),
+    (
+        *("tanager", changed(lambda file: file[GRID].attrs.__delitem__("Planet_Ortho_Framing"))),
+        "found no array HDFEOS INFORMATION/StructMetadata.0, expected one",
+    ),
+    ("tanager", cut_off, DAMAGED),
+    ("tanager", backwards(f"{GRID}/{CUBE}", "wavelengths"), RISING),
+    ("tanager", filled(-9999, f"{GRID}/{CUBE}"), FILL),
+    ("tanager-basic", without(f"{SWATH}/Geolocation Fields"), "Longitude, expected one"),
+    (
+        "aviris",
+        without("reflectance/wavelength"),
+        "found no wavelengths of reflectance/reflectance",
+    ),
+    ("aviris", cut_off, DAMAGED),
+    ("aviris", backwards("reflectance/wavelength"), RISING),
+    ("aviris", filled(-9999, "reflectance/reflectance"), FILL),
+    ("pace", without(BANDS), "found no wavelengths of geophysical_data/rhos"),
+    ("pace", cut_off, DAMAGED),
+    ("pace", backwards(f"{BANDS}/wavelength_3d"), RISING),
+    ("pace", filled(-32767, "geophysical_data/rhos"), FILL),
+    ("pace", with_attribute("processing_level", "L1A"), "PACE OCI of level L1A holds raw counts"),
+    ("enmap", replaced("L2A", "L0"), "EnMAP of level L0 holds raw counts"),
+    ("enmap", replaced("423.03", "923.03"), RISING),
+    ("enmap", replaced("<GainOfBand>0.0001</GainOfBand>", ""), "lacks wavelength, gain or offset"),
+    ("enmap", replaced("</level_X>", ""), "is no whole XML"),
+    ("enmap", without_image, "found no SPECTRAL_IMAGE beside"),
+    ("enmap", image_cut_off, "truncated"),
+    ("enmap", empty_image, FILL),
+    ("desis", replaced("L2A", "L0"), "DESIS of level L0 holds raw counts"),
+    ("desis", replaced("423.03", "923.03"), RISING),
+    ("desis", replaced("bandCharacterisation", "bands"), "lacks wavelength, gain or offset"),
+    ("desis", without_image, "found no SPECTRAL_IMAGE beside"),
+    ("desis", image_cut_off, "truncated"),
+    ("desis", empty_image, FILL),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "spoil", "words"), BAD, ids=[f"{kind}-{n}" for n, (kind, _, _) in enumerate(BAD)]
+)
+def test_bad_products_are_refused_in_one_line(
+    kind: str, spoil: Spoil, words: str, tmp_path: Path
+) -> None:
+    path = written(kind, tmp_path)
+    spoil(path)
+    told = hsisr("upscale", path, "-o", tmp_path / "out.tif", "-m", "bicubic")
+    assert (told.exit_code, told.stderr.count("\n")) == (3, 1), told.stderr
+    assert words in told.stderr
+    assert not (tmp_path / "out.tif").exists()
