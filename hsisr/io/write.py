@@ -139,7 +139,7 @@ def block_size(
     options = {key.upper(): value for key, value in (creation_options or {}).items()}
     rows, cols = _fitting(side, metadata.rows), _fitting(side, metadata.cols)
     if file_format == "Zarr":
-        from hsisr.io.zarr.options import asked_chunks
+        from hsisr.io.zarr.writer import asked_chunks
 
         if asked := asked_chunks(options):
             return asked[1:]

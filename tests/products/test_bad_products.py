@@ -173,7 +173,7 @@ BAD = [
     ("enmap", empty_image, FILL),
     ("desis", replaced("L2A", "L0"), "DESIS of level L0 holds raw counts"),
     ("desis", replaced("423.03", "923.03"), RISING),
-    ("desis", replaced("bandCharacterisation", "bands"), "lacks wavelength, gain or offset"),
+    ("desis", replaced("<gainOfBand>0.0001</gainOfBand>", ""), "lacks wavelength, gain or offset"),
     ("desis", without_image, "found no SPECTRAL_IMAGE beside"),
     ("desis", image_cut_off, "truncated"),
     ("desis", empty_image, FILL),

@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,6 @@ from hsisr.io.arrays.axis_names import warn_if_unlikely
 from hsisr.io.arrays.axis_order import checked_axes, cut, sizes
 from hsisr.io.arrays.band_images import BandImages
 from hsisr.io.arrays.raw_reader import PlainNumbers
-from hsisr.io.arrays.tiff_pages import refuse_circles
 from hsisr.io.base import Scene
 from hsisr.io.geotiff.gdal_env import gdal_env
 from hsisr.io.geotiff.gdal_metadata import dataset_tags, georeference_of
@@ -41,6 +41,11 @@ _UNKNOWN: Final = {"I", "Q"}
 """Axes that tifffile gives to pages of which the file does not say what they are."""
 _BROKEN_CHAIN: Final = ("invalid page", "corrupted", "missing", "truncated")
 """What it only logs, and then goes on with the pages up to there."""
+
+_MOST_PAGES: Final = 100_000
+_CLASSIC: Final = ("H", "I", 12)
+_BIG: Final = ("Q", "Q", 20)
+"""Type of a count of tags, type of a place, bytes per tag."""
 
 
 class PlainStack(Scene):
@@ -75,7 +80,7 @@ def is_tiff_stack(path: Path) -> bool:
         InputDataError: The list of pages is cut off or damaged.
     """
     try:
-        refuse_circles(path)
+        _refuse_circles(path)
         with _listening(), TiffFile(path) as tiff:
             return bool(_stacks(tiff))
     except InputDataError:
@@ -137,7 +142,7 @@ def open_stack(path: Path, axes: str | None = None) -> Scene:
             or GDAL cannot read it.
     """
     try:
-        refuse_circles(path)
+        _refuse_circles(path)
         with _listening(), TiffFile(path) as tiff:
             return _scene(path, tiff, _only(_stacks(tiff)), axes)
     except InputDataError:
@@ -247,3 +252,39 @@ def _metadata(path: Path, series: TiffPageSeries, axes: str) -> SceneMetadata:
             georeference=georeference_of(dataset),
             tags=dataset_tags(dataset),
         )
+
+
+def _refuse_circles(path: Path) -> None:
+    """Return if the list of pages ends; tifffile would follow circles for millions of pages.
+
+    Raises:
+        InputDataError: It comes back to a page it has been to, or there are unlikely many.
+        OSError: The file cannot be read.
+    """
+    seen: set[int] = set()
+    with path.open("rb") as file:
+        for place in _places(file):
+            if place in seen or len(seen) >= _MOST_PAGES:
+                raise InputDataError(
+                    f"the list of pages goes in circles, or on for more than {_MOST_PAGES}; the "
+                    "file is damaged"
+                )
+            seen.add(place)
+
+
+def _places(file: BufferedReader) -> Iterator[int]:
+    """Where each page begins, as far as the list can be followed."""
+    start = file.read(16)
+    order = ">" if start[:2] == b"MM" else "<"
+    big = start[2:4] in (b"+\0", b"\0+")
+    counts, places, tag = _BIG if big else _CLASSIC
+    try:
+        place = struct.unpack_from(order + places, start, 8 if big else 4)[0]
+        while place:
+            yield place
+            file.seek(place)
+            (tags,) = struct.unpack(order + counts, file.read(struct.calcsize(counts)))
+            file.seek(place + struct.calcsize(counts) + tags * tag)
+            (place,) = struct.unpack(order + places, file.read(struct.calcsize(places)))
+    except (struct.error, OverflowError, OSError):
+        return  # cut off; whoever reads the pages says so

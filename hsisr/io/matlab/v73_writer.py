@@ -1,7 +1,5 @@
 """Scenes written as MATLAB v7.3 files: HDF5 with MATLAB's own words around it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,11 +7,11 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.errors import HsisrError, ResourceError
+from hsisr.errors import ResourceError
 from hsisr.io.arrays.raw_writer import reserve_space
-from hsisr.io.atomic import require_room, resource_errors
-from hsisr.io.base import FileWriter
-from hsisr.io.matlab.variables import MatValue, mat_variables
+from hsisr.io.atomic import require_room
+from hsisr.io.matlab.fields import MatValue, mat_variables
+from hsisr.io.products.hdf import HdfWriter
 
 _USER_BLOCK: Final = 512
 _FIELD_BYTES: Final = 2**20
@@ -22,7 +20,7 @@ _MATLAB_CLASS: Final = {"float32": "single", "float64": "double"}
 """MATLAB's names of classes where numpy has others."""
 
 
-class Mat73Writer(FileWriter):
+class Mat73Writer(HdfWriter):
     """A MATLAB v7.3 file that grows block by block.
 
     MATLAB counts the first axis fastest and HDF5 the last, so `data`, (rows, cols, bands) for
@@ -108,20 +106,6 @@ class Mat73Writer(FileWriter):
         high, wide = min(self.block_rows, rows), min(self.block_cols, cols)
         numbers = bands * (-(-rows // high) * high) * (-(-cols // wide) * wide)
         return numbers * self.metadata.stored.dtype.itemsize
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        with resource_errors(self.path):
-            try:
-                yield
-            except HsisrError:
-                raise
-            except RuntimeError as error:  # how h5py reports what HDF5 could not flush
-                words = " ".join(str(error).split())
-                raise ResourceError(
-                    f"cannot write {self.path}: HDF5 says {words!r}; check the space left, or "
-                    "write elsewhere"
-                ) from error
 
 
 def _create_whole(

@@ -7,9 +7,9 @@ specification (PGS-DESIS), whose XML names the same facts a little differently.
 
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
@@ -44,18 +44,20 @@ class _Package:
     name: str
     """Of the XML file."""
 
-    def text(self, path: str) -> str | None:
-        """The text of an element; None if there is none."""
-        found = self.root.findtext(path)
-        return found.strip() if found and found.strip() else None
+    def text(self, *paths: str) -> str | None:
+        """The text of the first of these elements that has one."""
+        texts = ((self.root.findtext(path) or "").strip() for path in paths)
+        return next((text for text in texts if text), None)
 
-    def number(self, path: str) -> float | None:
+    def number(self, *paths: str) -> float | None:
         """The same as a number."""
-        text = self.text(path)
+        text = self.text(*paths)
         try:
             return None if text is None else float(text)
         except ValueError as error:
-            raise InputDataError(f"{self.name}: {path} is {text!r}, expected a number") from error
+            raise InputDataError(
+                f"{self.name}: {paths[0]} is {text!r}, expected a number"
+            ) from error
 
     def each(self, *names: str) -> tuple[float, ...] | None:
         """A number for each band, under the first of the names that the XML has."""
@@ -71,10 +73,9 @@ class _Package:
 
 
 class DlrScene(DelegatingScene):
-    """A spectral image with what the XML beside it says."""
+    """A spectral image with what the XML beside it says; closing this closes the image."""
 
     def __init__(self, scene: RasterScene, metadata: SceneMetadata, sensor: str) -> None:
-        """`scene` is the image alone; closing this closes it."""
         super().__init__(scene)
         self.metadata, self.format = metadata, sensor
 
@@ -90,12 +91,10 @@ class DlrScene(DelegatingScene):
 
 def is_dlr(path: Path, start: bytes) -> bool:
     """True for the XML, the spectral image beside one, or a folder or ZIP with both."""
-    if path.is_dir():
-        return sum(bool(_METADATA.search(p.name)) for p in path.iterdir() if p.is_file()) == 1
-    if _IMAGE.search(path.name):
-        return _beside(path) is not None
+    if path.is_dir() or _IMAGE.search(path.name):
+        return len(_metadata_files(path, _files(path))) == 1
     if start.startswith(b"PK\3\4") and path.suffix.lower() == ".zip":
-        return any(_METADATA.search(name) for name in _zip_sizes(path))
+        return bool(_metadata_files(path, _files(path)))
     return bool(_METADATA.search(path.name))
 
 
@@ -116,7 +115,7 @@ def open_dlr(path: Path, *, variable: str | None = None) -> DlrScene:
     detector = _detector(path, package, variable)
     name, size = package.images[detector]
     if not size:
-        raise InputDataError(f"the image {PurePosixPath(name).name} is empty; copy it again")
+        raise InputDataError(f"the image {PurePath(name).name} is empty; copy it again")
     dataset = open_dataset(name, drivers=["GTiff"])
     try:
         refuse_unusable(dataset)
@@ -128,66 +127,59 @@ def open_dlr(path: Path, *, variable: str | None = None) -> DlrScene:
     return DlrScene(scene, metadata, package.sensor)
 
 
-def _package(path: Path) -> _Package:
-    if path.is_file() and zipfile.is_zipfile(path):
-        sizes = _zip_sizes(path)
-        xml = _only([name for name in sizes if _METADATA.search(name)], path.name)
-        with zipfile.ZipFile(path) as archive:
-            text = archive.read(xml) if sizes[xml] <= _MOST_XML else b""
-        folder = xml.rpartition("/")[0]
-        images = {
-            f"/vsizip/{{{path.resolve()}}}/{name}": size
-            for name, size in sizes.items()
-            if name.rpartition("/")[0] == folder
-        }
-    else:
-        beside = path if path.is_dir() else path.parent
-        found = _beside(path)
-        if found is None:
-            raise InputDataError(f"found no METADATA.XML in {beside.name}, expected one")
-        xml, text = found.name, found.read_bytes() if found.stat().st_size <= _MOST_XML else b""
-        stem = _METADATA.sub("", xml)
-        own = (file for file in sorted(beside.iterdir()) if file.name.startswith(stem))
-        images = {str(file): file.stat().st_size for file in own}
-    root = _parsed(text, xml)
-    sensor = "DESIS" if "DESIS" in PurePosixPath(xml).name.upper() else "EnMAP"
-    named = {
-        (match["detector"] or "").upper(): (name, size)
-        for name, size in images.items()
-        if (match := _IMAGE.search(name))
-    }
-    if not named:
-        raise InputDataError(f"found no SPECTRAL_IMAGE beside {xml}, expected its GeoTIFF")
-    return _Package(sensor, root, named, PurePosixPath(xml).name)
-
-
-def _beside(path: Path) -> Path | None:
-    """The XML of a product: itself, in a folder, or beside an image of the same name."""
-    if path.is_file() and _METADATA.search(path.name):
-        return path
-    folder = path if path.is_dir() else path.parent
-    found = [file for file in folder.iterdir() if _METADATA.search(file.name) and file.is_file()]
-    if path.is_file():
-        stem = _IMAGE.sub("", path.name)
-        found = [file for file in found if file.name.startswith(stem)]
-    return found[0] if len(found) == 1 else None
-
-
-def _zip_sizes(path: Path) -> dict[str, int]:
+def _files(path: Path) -> dict[str, int]:
+    """Bytes of the files in a ZIP or folder, or beside a file, by GDAL's names."""
+    if not _is_zip(path):
+        folder = path if path.is_dir() else path.parent
+        return {str(file): file.stat().st_size for file in folder.iterdir() if file.is_file()}
     try:
         with zipfile.ZipFile(path) as archive:
-            return {entry.filename: entry.file_size for entry in archive.infolist()}
+            inside = f"/vsizip/{{{path.resolve()}}}/"
+            return {inside + entry.filename: entry.file_size for entry in archive.infolist()}
     except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise InputDataError(f"not a whole ZIP file ({error})") from error
 
 
-def _only(names: Sequence[str], where: str) -> str:
-    if len(names) != 1:
+def _is_zip(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() == ".zip"
+
+
+def _metadata_files(path: Path, names: Iterable[str]) -> list[str]:
+    """The XML named, or that belongs to an image of the same name, or all that there are."""
+    if path.is_dir() or _is_zip(path):
+        return [name for name in names if _METADATA.search(name)]
+    stem = path.name if _METADATA.search(path.name) else _IMAGE.sub("", path.name)
+    found = (name for name in names if PurePath(name).name.startswith(stem))
+    return [name for name in found if _METADATA.search(name)]
+
+
+def _package(path: Path) -> _Package:
+    files = _files(path)
+    found = _metadata_files(path, files)
+    if len(found) != 1:
         raise InputDataError(
-            f"found {len(names)} files METADATA.XML in {where}, expected the one of a product; "
+            f"found {len(found)} files METADATA.XML in {path.name}, expected the one of a product; "
             "unpack it and name a product's folder"
         )
-    return names[0]
+    xml = PurePath(found[0]).name
+    stem = found[0].removesuffix(xml) + _METADATA.sub("", xml)
+    images = {
+        (match["detector"] or "").upper(): (name, size)
+        for name, size in files.items()
+        if (match := _IMAGE.search(name)) and name.startswith(stem)
+    }
+    if not images:
+        raise InputDataError(f"found no SPECTRAL_IMAGE beside {xml}, expected its GeoTIFF")
+    sensor = "DESIS" if "DESIS" in xml.upper() else "EnMAP"
+    text = _content(path, found[0]) if files[found[0]] <= _MOST_XML else b""
+    return _Package(sensor, _parsed(text, xml), images, xml)
+
+
+def _content(path: Path, name: str) -> bytes:
+    if not _is_zip(path):
+        return Path(name).read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        return archive.read(name.partition("}/")[2])
 
 
 def _parsed(text: bytes, name: str) -> ET.Element:
@@ -200,7 +192,7 @@ def _parsed(text: bytes, name: str) -> ET.Element:
 
 
 def _level(package: _Package) -> str:
-    said = package.text("metadata/schema/processingLevel") or package.text("base/level")
+    said = package.text("metadata/schema/processingLevel", "base/level")
     found = _LEVEL.search(package.name)
     level = said or (found[0] if found else "")
     if not level:
@@ -231,10 +223,8 @@ def _metadata(package: _Package, image: SceneMetadata, level: str, detector: str
     own = slice(part.start, part.stop)
     wavelengths = package.each("wavelengthCenterOfBand")
     fwhm = package.each("FWHMOfBand", "wavelengthWidthOfBand")
-    gains, offsets = (
-        package.each("GainOfBand", "gainOfBand"),
-        package.each("OffsetOfBand", "offsetOfBand"),
-    )
+    gains = package.each("GainOfBand", "gainOfBand")
+    offsets = package.each("OffsetOfBand", "offsetOfBand")
     if wavelengths is None or gains is None or offsets is None:
         raise InputDataError(
             f"{package.name} lacks wavelength, gain or offset of a band in {_BANDS}, expected them "
@@ -242,8 +232,7 @@ def _metadata(package: _Package, image: SceneMetadata, level: str, detector: str
         )
     bands, background = image.bands, package.number("specific/backgroundValue")
     radiance = level.startswith("L1")
-    azimuths = ("specific/sunAzimuthAngle/center", "specific/sunAzimuthAngle")
-    azimuth = next((a for p in azimuths if (a := package.number(p)) is not None), None)
+    units = "W m-2 sr-1 nm-1" if package.sensor == "EnMAP" else "mW cm-2 sr-1 um-1"
     return replace(
         image,
         stored=StoredNumbers(
@@ -251,10 +240,7 @@ def _metadata(package: _Package, image: SceneMetadata, level: str, detector: str
             nodata=background if image.stored.nodata is None else image.stored.nodata,
             scales=gains[own],
             offsets=offsets[own],
-            units=(("W m-2 sr-1 nm-1" if package.sensor == "EnMAP" else "mW cm-2 sr-1 um-1"),)
-            * bands
-            if radiance
-            else None,
+            units=(units,) * bands if radiance else None,
         ),
         spectral_axis=rising_axis(
             wavelengths[own],
@@ -270,7 +256,9 @@ def _metadata(package: _Package, image: SceneMetadata, level: str, detector: str
                 level,
                 "radiance" if radiance else "reflectance",
                 acquired=package.text("base/temporalCoverage/startTime"),
-                sun_azimuth=azimuth,
+                sun_azimuth=package.number(
+                    "specific/sunAzimuthAngle/center", "specific/sunAzimuthAngle"
+                ),
                 sun_elevation=package.number("specific/sunElevationAngle/center"),
                 sun_zenith=package.number("specific/sunZenithAngle"),
             ),

@@ -81,7 +81,7 @@ def cube_metadata(
         stored: Further fields of `StoredNumbers`.
     """
     bands, rows, cols = shape
-    swath = isinstance(place, Geolocation)
+    swath = place if isinstance(place, Geolocation) else None
     return SceneMetadata(
         rows=rows,
         cols=cols,
@@ -91,8 +91,8 @@ def cube_metadata(
             **stored,
         ),
         spectral_axis=axis,
-        georeference=swath_georeference(place) if swath else place,
-        geolocation=place if swath else None,
+        georeference=swath_georeference(place) if isinstance(place, Geolocation) else place,
+        geolocation=swath,
         header=header,
     )
 

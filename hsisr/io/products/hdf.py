@@ -1,4 +1,4 @@
-"""HDF5 and netCDF-4 products (netCDF-4 is HDF5): opened with care, read by windows.
+"""HDF5 and netCDF-4 files (netCDF-4 is HDF5): opened with care, read by windows, written.
 
 Only what lies in the file itself is read: links and storage that point outside it are not
 followed.
@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from hsisr.errors import HsisrError, InputDataError, ResourceError
 from hsisr.io.arrays.axis_order import cut
-from hsisr.io.base import Scene
+from hsisr.io.atomic import resource_errors
+from hsisr.io.base import FileWriter, Scene
 from hsisr.scene.geolocation import Geolocation, LookupTable
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling.windows import Window
@@ -314,3 +315,21 @@ class HdfScene(Scene):
 def whole(array: Any, axes: str) -> list[BandSource]:
     """The source of a scene whose bands are those of one array."""
     return [BandSource(array, axes, range(array.shape[axes.index("b")]))]
+
+
+class HdfWriter(FileWriter):
+    """A file that HDF5 writes; what it cannot flush, it reports in errors of its own."""
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with resource_errors(self.path):
+            try:
+                yield
+            except HsisrError:
+                raise
+            except RuntimeError as error:
+                words = " ".join(str(error).split())
+                raise ResourceError(
+                    f"cannot write {self.path}: HDF5 says {words!r}; check the space left, or "
+                    "write elsewhere"
+                ) from error

@@ -8,8 +8,8 @@ to 6.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 from affine import Affine
 
-from hsisr.errors import HsisrError, ResourceError, UsageError
-from hsisr.io.atomic import refuse_existing, require_room, resource_errors
-from hsisr.io.base import FileWriter, TargetOptions
+from hsisr.errors import ResourceError, UsageError
+from hsisr.io.atomic import refuse_existing, require_room
+from hsisr.io.base import TargetOptions
+from hsisr.io.products.hdf import HdfWriter
 from hsisr.io.products.ortho import nearest_pixels
 from hsisr.io.zarr.layout import CUBE, MASK, Coordinate, coordinates, cube_attributes
 from hsisr.scene.geolocation import Geolocation, LookupTable
@@ -38,7 +39,7 @@ _RESERVED: Final = frozenset({"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST
 _OPTIONS: Final = ("LAYOUT", "COMPRESS", "ZLEVEL")
 
 
-class NetcdfWriter(FileWriter):
+class NetcdfWriter(HdfWriter):
     """A CF netCDF-4 file that grows block by block.
 
     Args:
@@ -134,20 +135,6 @@ class NetcdfWriter(FileWriter):
             for variable, degrees in zip(made, places.positions(row, end), strict=True):
                 require_room(self._place.folder, self.path, degrees.nbytes)
                 variable[row:end] = degrees
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        with resource_errors(self.path):
-            try:
-                yield
-            except HsisrError:
-                raise
-            except RuntimeError as error:  # how h5py reports what HDF5 could not flush
-                words = " ".join(str(error).split())
-                raise ResourceError(
-                    f"cannot write {self.path}: HDF5 says {words!r}; check the space left, or "
-                    "write elsewhere"
-                ) from error
 
 
 class EmitWriter(NetcdfWriter):

@@ -5,9 +5,8 @@ from typing import Final
 
 from hsisr.errors import InputDataError, UsageError
 from hsisr.io.base import Scene
-from hsisr.io.products.cf import open_cf
+from hsisr.io.products.cf import is_aviris, is_pace, open_aviris, open_cf, open_pace
 from hsisr.io.products.emit import is_emit, open_emit
-from hsisr.io.products.grouped import is_aviris, is_pace, open_aviris, open_pace
 from hsisr.io.products.hdf import HdfFile
 from hsisr.io.products.neon import is_neon, open_neon
 from hsisr.io.products.netcdf_writer import SOURCE
