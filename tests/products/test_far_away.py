@@ -66,10 +66,13 @@ def test_a_run_of_a_product_on_a_server_is_resumed(
 ) -> None:
     path = next(archive.glob(f"{name}*"))
     out, picture, url = tmp_path / "out.tif", tmp_path / "picture.png", in_memory(path)
-    options = ["-s", 2, "-m", network, "--tile", 8, "--device", "cpu"]
+    options = ["-s", 2, "-m", network, "--tile", 4, "--overlap", 0, "--device", "cpu"]
+    commit = FileWriter.commit
 
-    def interrupted(_: FileWriter) -> None:
-        raise KeyboardInterrupt
+    def interrupted(writer: FileWriter) -> Path:
+        if writer.path == out:
+            raise KeyboardInterrupt
+        return commit(writer)
 
     with monkeypatch.context() as late:
         late.setattr(FileWriter, "commit", interrupted)
