@@ -166,7 +166,7 @@ ROWS: Final[tuple[Format, ...]] = (
         name="NumPy .npy",
         suffixes=(".npy",),
         recognise=_begins(b"\x93NUMPY"),
-        read="hsisr.io.arrays.npy:NpyScene",
+        read="hsisr.io.arrays.npy:open_npy",
         takes=("axes",),
         searched=(".npy",),
     ),

@@ -2,22 +2,18 @@
 
 import io
 import tokenize
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import numpy.typing as npt
 from numpy.lib import format as npy_format
 
 from hsisr.errors import InputDataError
 from hsisr.io.arrays.axis_names import warn_if_unlikely
-from hsisr.io.arrays.axis_order import checked_axes, cut, sizes
+from hsisr.io.arrays.axis_order import ArrayScene, checked_axes, sizes, whole
 from hsisr.io.arrays.raw_reader import PlainNumbers
-from hsisr.io.base import Scene
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
 from hsisr.scene.spectral_axis import SpectralAxis
-from hsisr.tiling.windows import Window
 
 _HEADERS: Final = {
     (1, 0): npy_format.read_array_header_1_0,
@@ -33,41 +29,34 @@ _DAMAGED: Final = (
 """What numpy raises on headers that are none; the last line is Python's, parsing the literal."""
 
 
-class NpyScene(Scene):
-    """A numpy array on disk."""
+def open_npy(path: Path, *, axes: str | None) -> ArrayScene:
+    """Open a numpy array on disk, whose axes are (rows, cols, bands) or as `axes` says.
 
-    format = "NPY"
-
-    def __init__(self, path: Path, axes: str | None) -> None:
-        self.path, self._axes = path, checked_axes("rcb" if axes is None else axes)
-        self._numbers, reverse = _located(path)
-        shape = self._numbers.shape[::-1] if reverse else self._numbers.shape
-        if len(shape) != 3:
-            raise InputDataError(f"found an array of shape {shape}, expected 3 axes")
-        bands, rows, cols = sizes(shape, self._axes)
-        if reverse:
-            self._axes = self._axes[::-1]
-        self.metadata = SceneMetadata(
-            rows=rows,
-            cols=cols,
-            stored=StoredNumbers(dtype=self._numbers.dtype.newbyteorder("=")),
-            spectral_axis=SpectralAxis(count=bands),
+    Raises:
+        InputDataError: It is no array of three axes, or truncated.
+        UsageError: `axes` is no order of r, c and b.
+    """
+    order = checked_axes("rcb" if axes is None else axes)
+    numbers, reverse = _located(path)
+    shape = numbers.shape[::-1] if reverse else numbers.shape
+    if len(shape) != 3:
+        raise InputDataError(f"found an array of shape {shape}, expected 3 axes")
+    bands, rows, cols = sizes(shape, order)
+    metadata = SceneMetadata(
+        rows=rows,
+        cols=cols,
+        stored=StoredNumbers(dtype=numbers.dtype.newbyteorder("=")),
+        spectral_axis=SpectralAxis(count=bands),
+    )
+    size = path.stat().st_size
+    if size < numbers.end:
+        raise InputDataError(
+            f"the header promises {numbers.end} bytes, but the file holds {size}; it is "
+            "truncated or the header is wrong"
         )
-        size = path.stat().st_size
-        if size < self._numbers.end:
-            raise InputDataError(
-                f"the header promises {self._numbers.end} bytes, but the file holds {size}; it is "
-                "truncated or the header is wrong"
-            )
-        if axes is None:
-            warn_if_unlikely(path, "rcb", shape)
-
-    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
-        """See `Scene.read_stored`."""
-        return cut(self._numbers, self._axes, window, bands)
-
-    def close(self) -> None:
-        """Nothing stays open between windows."""
+    if axes is None:
+        warn_if_unlikely(path, "rcb", shape)
+    return ArrayScene(path, "NPY", metadata, whole(numbers, order[::-1] if reverse else order))
 
 
 def _located(path: Path) -> tuple[PlainNumbers, bool]:

@@ -19,7 +19,7 @@ from tifffile import TiffFile, TiffFileError, TiffPageSeries
 
 from hsisr.errors import InputDataError, UsageError
 from hsisr.io.arrays.axis_names import warn_if_unlikely
-from hsisr.io.arrays.axis_order import checked_axes, cut, sizes
+from hsisr.io.arrays.axis_order import ArrayScene, checked_axes, sizes, whole
 from hsisr.io.arrays.band_images import BandImages
 from hsisr.io.arrays.raw_reader import PlainNumbers
 from hsisr.io.base import Scene
@@ -48,29 +48,6 @@ _BIG: Final = ("Q", "Q", 20)
 """Type of a count of tags, type of a place, bytes per tag."""
 
 
-class PlainStack(Scene):
-    """A stack that lies in its file as one run of numbers."""
-
-    format = FORMAT
-
-    def __init__(
-        self, path: Path, metadata: SceneMetadata, axes: str, dtype: np.dtype[Any], offset: int
-    ) -> None:
-        """`axes` is the order of the axes, `dtype` has the file's byte order."""
-        self.path, self.metadata = path, metadata
-        self._axes, self._dtype, self._offset = axes, dtype, offset
-
-    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
-        """See `Scene.read_stored`."""
-        size = dict(zip("brc", self.metadata.shape, strict=True))
-        shape = tuple(size[axis] for axis in self._axes)
-        numbers = PlainNumbers(self.path, self._dtype, shape, self._offset)
-        return cut(numbers, self._axes, window, bands)
-
-    def close(self) -> None:
-        """Nothing stays open between windows."""
-
-
 def is_tiff_stack(path: Path) -> bool:
     """True if a TIFF keeps its bands where GDAL shows only one, on further pages or planes.
 
@@ -89,29 +66,16 @@ def is_tiff_stack(path: Path) -> bool:
         return False
 
 
-class TurnedPages(Scene):
-    """A stack of packed pages that are no bands, but rows or columns of all bands."""
+class _Pages:
+    """Pages of a stack that slice like an array, axes (pages, rows, cols) of the file."""
 
-    format = FORMAT
-
-    def __init__(self, path: Path, metadata: SceneMetadata, axes: str, pages: BandImages) -> None:
-        """`axes` is the order of pages, their rows and their columns."""
-        self.path, self.metadata = path, metadata
-        self._axes, self._pages = axes, pages
-
-    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
-        """See `Scene.read_stored`."""
-        return cut(self, self._axes, window, bands)
+    def __init__(self, images: BandImages) -> None:
+        self._images, self.shape, self.close = images, images.metadata.shape, images.close
 
     def __getitem__(self, place: tuple[slice, slice, slice]) -> npt.NDArray[Any]:
-        """Numbers of some pages, as the file has them."""
         pages, rows, cols = place
         part = Window(rows.start, cols.start, rows.stop - rows.start, cols.stop - cols.start)
-        return self._pages.read_stored(part, range(pages.start, pages.stop))
-
-    def close(self) -> None:
-        """See `Scene.close`."""
-        self._pages.close()
+        return self._images.read_stored(part, range(pages.start, pages.stop))
 
 
 def open_tiff(path: Path, *, axes: str | None = None) -> Scene:
@@ -202,7 +166,8 @@ def _scene(path: Path, tiff: TiffFile, series: TiffPageSeries, order: str | None
                 f"{series.nbytes} bytes of pixels are promised, more than the file holds; it is "
                 "truncated"
             )
-        return PlainStack(path, metadata, axes, dtype, series.dataoffset)
+        numbers = PlainNumbers(path, dtype, series.shape, series.dataoffset)
+        return ArrayScene(path, FORMAT, metadata, whole(numbers, axes))
     if series.keyframe.ndim != 2 or len(series.pages) != series.shape[0]:
         raise InputDataError(
             f"found axes {series.axes} on pages of shape {series.keyframe.shape}, expected one "
@@ -211,8 +176,8 @@ def _scene(path: Path, tiff: TiffFile, series: TiffPageSeries, order: str | None
     images = [_gdal_name(path, page) for page in series.pages]
     if axes == "brc":
         return BandImages(path, FORMAT, images, metadata)
-    pages = BandImages(path, FORMAT, images, _metadata(path, series, "brc"))
-    return TurnedPages(path, metadata, axes, pages)
+    pages = _Pages(BandImages(path, FORMAT, images, _metadata(path, series, "brc")))
+    return ArrayScene(path, FORMAT, metadata, whole(pages, axes), file=pages)
 
 
 def _axes(path: Path, series: TiffPageSeries) -> str:

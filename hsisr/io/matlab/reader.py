@@ -8,23 +8,20 @@ all. Wavelengths, widths and bad bands are taken from variables beside the
 cube that have one of their usual names.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import InputDataError, UsageError
 from hsisr.io.arrays.axis_names import warn_if_unlikely
-from hsisr.io.arrays.axis_order import checked_axes, cut, sizes
-from hsisr.io.base import Scene
+from hsisr.io.arrays.axis_order import ArrayScene, checked_axes, sizes, whole
 from hsisr.io.matlab.fields import MatFields
 from hsisr.io.matlab.file import MatFile, Variable, reading
 from hsisr.io.matlab.v5 import Mat5
 from hsisr.io.matlab.v73 import Mat73
-from hsisr.tiling.windows import Window
 
 _ADVICE: Final = (
     "Pixels by bands, as unmixing files keep them, must become a cube first, in MATLAB: "
@@ -32,49 +29,7 @@ _ADVICE: Final = (
 )
 
 
-class MatScene(Scene):
-    """A cube in a MATLAB file."""
-
-    def __init__(self, path: Path, file: MatFile, fields: MatFields, name: str, axes: str) -> None:
-        """`axes` is the order of the cube's axes in MATLAB."""
-        self.path, self.format, self._file = path, file.format, file
-        shape = sizes(file.variables[name].shape, axes)
-        self._array, reverse = file.array(name)
-        self._axes = axes[::-1] if reverse else axes
-        self.metadata = fields.metadata(shape, np.dtype(self._array.dtype).newbyteorder("="))
-        mask = fields.mask_name(*shape[1:])
-        self._mask: tuple[Any, bool] | None = file.array(mask) if mask else None
-
-    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
-        """See `Scene.read_stored`; only version 7.3 leaves the rest of the cube on disk."""
-        with self._reading():
-            return cut(self._array, self._axes, window, bands)
-
-    def read_mask(self, window: Window) -> npt.NDArray[np.bool_] | None:
-        """See `Scene.read_mask`."""
-        if self._mask is None:
-            return None
-        place = (slice(window.row, window.row_end), slice(window.col, window.col_end))
-        array, reverse = self._mask
-        with self._reading():
-            flags = np.asarray(array[place[::-1]]).T if reverse else np.asarray(array[place])
-        return np.asarray(flags != 0)
-
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        try:
-            with reading():
-                yield
-        except InputDataError as error:
-            raise InputDataError(f"{self.path}: {error}") from error
-
-    def close(self) -> None:
-        """See `Scene.close`."""
-        self._array, self._mask = None, None
-        self._file.close()
-
-
-def open_mat(path: Path, *, variable: str | None, axes: str | None) -> MatScene:
+def open_mat(path: Path, *, variable: str | None, axes: str | None) -> ArrayScene:
     """Open a cube in a MATLAB file.
 
     Args:
@@ -96,10 +51,33 @@ def open_mat(path: Path, *, variable: str | None, axes: str | None) -> MatScene:
         name = _cube(file.variables, variable, wavelengths)
         shape = file.variables[name].shape
         order = _axes(path, shape, wavelengths) if axes is None else checked_axes(axes)
-        return MatScene(path, file, fields, name, order)
+        return _scene(path, file, fields, name, order)
     except BaseException:
         file.close()
         raise
+
+
+def _scene(path: Path, file: MatFile, fields: MatFields, name: str, axes: str) -> ArrayScene:
+    """The cube `name`, whose axes lie so in MATLAB; only version 7.3 leaves it on disk."""
+    shape = sizes(file.variables[name].shape, axes)
+    array, is_reversed = file.array(name)
+    metadata = fields.metadata(shape, np.dtype(array.dtype).newbyteorder("="))
+    mask = fields.mask_name(*shape[1:])
+    flags, turned = file.array(mask) if mask else (None, False)
+
+    def valid(place: tuple[slice, slice]) -> npt.NDArray[np.bool_]:
+        found = np.asarray(flags[place[::-1]]).T if turned else np.asarray(flags[place])
+        return np.asarray(found != 0)
+
+    return ArrayScene(
+        path,
+        file.format,
+        metadata,
+        whole(array, axes[::-1] if is_reversed else axes),
+        mask=None if flags is None else valid,
+        file=file,
+        errors=reading,
+    )
 
 
 def _cube(variables: Mapping[str, Variable], wanted: str | None, wavelengths: int) -> str:

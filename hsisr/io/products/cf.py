@@ -21,6 +21,7 @@ import h5py
 import numpy as np
 
 from hsisr.errors import InputDataError
+from hsisr.io.arrays.axis_order import ArrayScene, whole
 from hsisr.io.products.fields import (
     iso_time,
     product_header,
@@ -28,7 +29,7 @@ from hsisr.io.products.fields import (
     rising_axis,
     swath_georeference,
 )
-from hsisr.io.products.hdf import HdfFile, HdfScene, whole
+from hsisr.io.products.hdf import HdfFile, hdf_scene
 from hsisr.io.zarr.fields import ZarrFields
 from hsisr.io.zarr.reader import axis_order, cube_name
 from hsisr.scene.geolocation import Geolocation
@@ -73,52 +74,37 @@ class HdfStore:
         return whole[place]
 
 
-class CfScene(HdfScene):
-    """A cube as CF, or this tool's own attributes, describe it."""
-
-    def __init__(
-        self,
-        path: Path,
-        store: HdfStore,
-        cube: str,
-        axes: str,
-        *,
-        file_format: str = "netCDF",
-        header: Mapping[str, str] | None = None,
-    ) -> None:
-        """`header` are fields of a product, beside those that the file itself carries."""
-        fields = ZarrFields(store, cube, axes)
-        found = fields.metadata()
-        places = _geolocation(store, found.rows, found.cols, found.georeference)
-        place = swath_georeference(places) if places is not None else found.georeference
-        metadata = replace(
-            found,
-            header={**(header or _told(store)), **found.header},
-            georeference=place,
-            geolocation=places,
-        )
-        mask = fields.mask_name()
-        flags = None if mask is None else store.file.dataset(mask)
-        super().__init__(
-            path,
-            store.file,
-            file_format,
-            whole(store.file.dataset(cube), axes),
-            metadata,
-            None if flags is None else lambda place: flags[place] != 0,
-        )
-
-
 def open_cf(
-    path: Path, file: HdfFile, variable: str | None, axes: str | None, **product: Any
-) -> CfScene:
+    path: Path,
+    file: HdfFile,
+    variable: str | None,
+    axes: str | None,
+    *,
+    file_format: str = "netCDF",
+    header: Mapping[str, str] | None = None,
+) -> ArrayScene:
     """Open the only cube of a file, or the only one with wavelengths (see `open_hdf`).
 
-    `product` are further arguments of `CfScene`.
+    `header` are fields of a product, beside those that the file itself carries.
     """
     store = HdfStore(file)
     name = cube_name(store.arrays, variable)
-    return CfScene(path, store, name, axis_order(store.arrays, name, axes), **product)
+    order = axis_order(store.arrays, name, axes)
+    fields = ZarrFields(store, name, order)
+    found = fields.metadata()
+    places = _geolocation(store, found.rows, found.cols, found.georeference)
+    place = swath_georeference(places) if places is not None else found.georeference
+    metadata = replace(
+        found,
+        header={**(header or _told(store)), **found.header},
+        georeference=place,
+        geolocation=places,
+    )
+    mask = fields.mask_name()
+    flags = None if mask is None else file.dataset(mask)
+    valid = None if flags is None else lambda place: flags[place] != 0
+    cube = whole(file.dataset(name), order)
+    return hdf_scene(path, file, file_format, cube, metadata, valid)
 
 
 def is_aviris(file: HdfFile) -> bool:
@@ -126,7 +112,7 @@ def is_aviris(file: HdfFile) -> bool:
     return any(name in file for name in _AVIRIS) and "easting" in file
 
 
-def open_aviris(path: Path, file: HdfFile, variable: str | None) -> CfScene:
+def open_aviris(path: Path, file: HdfFile, variable: str | None) -> ArrayScene:
     """Open radiance or reflectance on its map grid (see `open_hdf`)."""
     name = variable or next(name for name in _AVIRIS if name in file)
     kind = name.rpartition("/")[2]
@@ -145,7 +131,7 @@ def is_pace(file: HdfFile) -> bool:
     return file.text("instrument") == "OCI"
 
 
-def open_pace(path: Path, file: HdfFile, variable: str | None) -> CfScene:
+def open_pace(path: Path, file: HdfFile, variable: str | None) -> ArrayScene:
     """Open surface or remote sensing reflectance of an L2 file (see `open_hdf`)."""
     level = file.text("processing_level") or "L?"
     refuse_level(level, product="PACE OCI", expected="L2 surface reflectance")
@@ -162,7 +148,7 @@ def open_pace(path: Path, file: HdfFile, variable: str | None) -> CfScene:
 
 def _open_product(
     path: Path, file: HdfFile, name: str, file_format: str, header: dict[str, str]
-) -> CfScene:
+) -> ArrayScene:
     scene = open_cf(path, file, name, None, file_format=file_format, header=header)
     wavelengths = scene.metadata.spectral_axis.wavelengths_nm
     if wavelengths is None:

@@ -13,8 +13,9 @@ import numpy as np
 from affine import Affine
 
 from hsisr.errors import InputDataError, UsageError
+from hsisr.io.arrays.axis_order import ArrayScene, whole
 from hsisr.io.products.fields import cube_metadata, product_header, refuse_level, rising_axis
-from hsisr.io.products.hdf import HdfFile, HdfScene, whole
+from hsisr.io.products.hdf import HdfFile, hdf_scene
 from hsisr.scene.geolocation import LookupTable
 from hsisr.scene.spectral_axis import SpectralAxis
 
@@ -30,7 +31,7 @@ def is_emit(file: HdfFile) -> bool:
     return (file.text("title") or "").startswith("EMIT") and "downtrack" in file
 
 
-def open_emit(path: Path, file: HdfFile, variable: str | None) -> HdfScene:
+def open_emit(path: Path, file: HdfFile, variable: str | None) -> ArrayScene:
     """Open radiance or reflectance in sensor geometry (see `open_hdf`), or a cube without spectra.
 
     `variable` names that cube, for example `obs`.
@@ -61,7 +62,7 @@ def open_emit(path: Path, file: HdfFile, variable: str | None) -> HdfScene:
         nodata=None if fill is None else float(fill),
     )
     tags = {key: text for key in _CARRIED if (text := file.text(key))}
-    return HdfScene(path, file, "EMIT", whole(cube, "rcb"), replace(metadata, tags=tags))
+    return hdf_scene(path, file, "EMIT", whole(cube, "rcb"), replace(metadata, tags=tags))
 
 
 def _axis(file: HdfFile, bands: int) -> SpectralAxis:

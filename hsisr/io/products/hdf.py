@@ -9,7 +9,6 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -19,12 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import HsisrError, InputDataError, ResourceError
-from hsisr.io.arrays.axis_order import cut
+from hsisr.io.arrays.axis_order import ArrayScene, BandSource
 from hsisr.io.atomic import resource_errors
-from hsisr.io.base import FileWriter, Scene
+from hsisr.io.base import FileWriter
 from hsisr.scene.geolocation import Geolocation, LookupTable
 from hsisr.scene.metadata import SceneMetadata
-from hsisr.tiling.windows import Window
 
 _CHUNK_CACHE: Final = 32 * 2**20
 _LARGEST_CHUNK: Final = 2**28
@@ -239,82 +237,18 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-@dataclass(frozen=True, slots=True)
-class BandSource:
-    """Bands of a scene that lie in one array."""
-
-    array: Any
-    """3-D, slices like numpy."""
-    axes: str
-    """Order of its axes, see `hsisr.io.arrays.axis_order`."""
-    bands: Sequence[int]
-    """Index in the array of each of these bands."""
-
-
-class HdfScene(Scene):
-    """A cube whose bands lie in one or several arrays of an HDF5 file.
-
-    Args:
-        path: What the user named.
-        file: The open file; closing the scene closes it.
-        file_format: Name of the product.
-        sources: Where the bands of the scene lie, one after another.
-        metadata: What the product says of the cube.
-        mask: Called with slices of rows and columns; True where there is data. None: no mask.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        file: HdfFile,
-        file_format: str,
-        sources: Sequence[BandSource],
-        metadata: SceneMetadata,
-        mask: Callable[[tuple[slice, slice]], Any] | None = None,
-    ) -> None:
-        self.path, self.format, self.metadata = path, file_format, metadata
-        self._file, self._mask, self._sources = file, mask, tuple(sources)
-        self._places = [(n, band) for n, source in enumerate(sources) for band in source.bands]
-        first = self._sources[0]
-        chunks = first.array.chunks
-        self.block_rows = int(chunks[first.axes.index("r")]) if chunks else 1
-
-    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
-        """See `Scene.read_stored`; the chunks that the window touches are unpacked."""
-        shape = len(bands), window.rows, window.cols
-        numbers = np.empty(shape, self.metadata.stored.dtype)
-        with self._reading():
-            for number, source in enumerate(self._sources):
-                own = [at for at, band in enumerate(bands) if self._places[band][0] == number]
-                if own:
-                    inside = [self._places[bands[at]][1] for at in own]
-                    numbers[own] = cut(source.array, source.axes, window, inside)
-        return numbers
-
-    def read_mask(self, window: Window) -> npt.NDArray[np.bool_] | None:
-        """See `Scene.read_mask`."""
-        if self._mask is None:
-            return None
-        place = slice(window.row, window.row_end), slice(window.col, window.col_end)
-        with self._reading():
-            return np.asarray(self._mask(place))
-
-    def close(self) -> None:
-        """See `Scene.close`."""
-        self._file.close()
-
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        try:
-            with self._file.errors():
-                yield
-        except InputDataError as error:
-            raise InputDataError(f"{self.path}: {error}") from error
-
-
-def whole(array: Any, axes: str) -> list[BandSource]:
-    """The source of a scene whose bands are those of one array."""
-    return [BandSource(array, axes, range(array.shape[axes.index("b")]))]
+def hdf_scene(
+    path: Path,
+    file: HdfFile,
+    file_format: str,
+    sources: Sequence[BandSource],
+    metadata: SceneMetadata,
+    mask: Callable[[tuple[slice, slice]], Any] | None = None,
+) -> ArrayScene:
+    """A cube in an open file, which the scene closes; see `ArrayScene`."""
+    return ArrayScene(
+        path, file_format, metadata, sources, mask=mask, file=file, errors=file.errors
+    )
 
 
 class HdfWriter(FileWriter):

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from hsisr.errors import InputDataError
+from hsisr.io.arrays.axis_order import ArrayScene, whole
 from hsisr.io.envi.georeference import envi_georeference
 from hsisr.io.products.fields import crs_of_epsg, cube_metadata, product_header, rising_axis
-from hsisr.io.products.hdf import HdfFile, HdfScene, whole
+from hsisr.io.products.hdf import HdfFile, hdf_scene
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.spectral_axis import SpectralAxis
 
@@ -27,7 +28,7 @@ def is_neon(file: HdfFile) -> bool:
     return site is not None and f"{site}/Reflectance/Metadata" in file
 
 
-def open_neon(path: Path, file: HdfFile, variable: str | None) -> HdfScene:
+def open_neon(path: Path, file: HdfFile, variable: str | None) -> ArrayScene:
     """Open a tile or a flight line (see `open_hdf`); `variable` names another cube."""
     root = f"{_site(file)}/Reflectance"
     cube = file.cube(variable or f"{root}/Reflectance_Data")
@@ -53,7 +54,7 @@ def open_neon(path: Path, file: HdfFile, variable: str | None) -> HdfScene:
         nodata=None if ignore is None else float(ignore),
         scales=None if scale is None else (1 / float(scale),) * bands,
     )
-    return HdfScene(path, file, "NEON AOP", whole(cube, "rcb"), metadata)
+    return hdf_scene(path, file, "NEON AOP", whole(cube, "rcb"), metadata)
 
 
 def _axis(file: HdfFile, root: str, bands: int) -> SpectralAxis:

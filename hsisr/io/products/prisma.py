@@ -15,6 +15,7 @@ import numpy as np
 from affine import Affine
 
 from hsisr.errors import InputDataError, UsageError
+from hsisr.io.arrays.axis_order import ArrayScene, BandSource
 from hsisr.io.products.fields import (
     crs_of_epsg,
     cube_metadata,
@@ -22,7 +23,7 @@ from hsisr.io.products.fields import (
     refuse_level,
     rising_axis,
 )
-from hsisr.io.products.hdf import BandSource, HdfFile, HdfScene
+from hsisr.io.products.hdf import HdfFile, hdf_scene
 from hsisr.scene.geolocation import Geolocation
 from hsisr.scene.georeference import Georeference
 
@@ -61,7 +62,7 @@ def is_prisma(file: HdfFile) -> bool:
     return _swath(file) is not None
 
 
-def open_prisma(path: Path, file: HdfFile, variable: str | None) -> HdfScene:
+def open_prisma(path: Path, file: HdfFile, variable: str | None) -> ArrayScene:
     """Open VNIR and SWIR as one cube (see `open_hdf`), or the one that `variable` names."""
     swath = _swath(file) or ""
     level = swath.split("_")[1]
@@ -97,7 +98,7 @@ def open_prisma(path: Path, file: HdfFile, variable: str | None) -> HdfScene:
         offsets=tuple(d.offset for d in detectors for _ in d.bands),
     )
     sources = [BandSource(d.array, "rbc", d.bands) for d in detectors]
-    return HdfScene(path, file, "PRISMA", sources, metadata)
+    return hdf_scene(path, file, "PRISMA", sources, metadata)
 
 
 def _detectors(file: HdfFile, swath: str, level: str, variable: str | None) -> list[_Detector]:

@@ -14,8 +14,9 @@ import numpy as np
 from affine import Affine
 
 from hsisr.errors import InputDataError
+from hsisr.io.arrays.axis_order import ArrayScene, whole
 from hsisr.io.products.fields import crs_of_epsg, cube_metadata, product_header, rising_axis
-from hsisr.io.products.hdf import HdfFile, HdfScene, whole
+from hsisr.io.products.hdf import HdfFile, hdf_scene
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.spectral_axis import SpectralAxis
 
@@ -30,7 +31,7 @@ def is_tanager(file: HdfFile) -> bool:
     return _SWATH in file or _GRID in file
 
 
-def open_tanager(path: Path, file: HdfFile, variable: str | None) -> HdfScene:
+def open_tanager(path: Path, file: HdfFile, variable: str | None) -> ArrayScene:
     """Open the data field `variable` (see `open_hdf`), else reflectance, else radiance."""
     group = _GRID if _GRID in file else _SWATH
     fields = f"{group}/Data Fields"
@@ -61,7 +62,7 @@ def open_tanager(path: Path, file: HdfFile, variable: str | None) -> HdfScene:
     flags = f"{fields}/nodata_pixels"
     lost = file.dataset(flags, (rows, cols)) if flags in file else None
     mask = None if lost is None else lambda place: lost[place] != 1
-    return HdfScene(path, file, "Tanager", whole(cube, "brc"), metadata, mask)
+    return hdf_scene(path, file, "Tanager", whole(cube, "brc"), metadata, mask)
 
 
 def _axis(said: Any, bands: int) -> SpectralAxis:

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -114,7 +115,7 @@ class ZarrFields:
         widths = SpectralSource(fwhm=fwhm[0], unit=fwhm[1] or wavelengths[1])
         axis = merged_axis(bands, [centres, widths], names)
         source = wavelengths[2] or fwhm[2]
-        return axis if source is None else _in_unit(axis, source)
+        return axis if source is None else replace(axis, unit=source)
 
     def _lengths(
         self, names: _Names, bands: int
@@ -234,17 +235,6 @@ def spectral_dimension(arrays: Mapping[str, Any], cube: str) -> str | None:
             if dimension and sizes.get(dimension) == array.shape[0]:
                 return dimension
     return None
-
-
-def _in_unit(axis: SpectralAxis, unit: str) -> SpectralAxis:
-    return SpectralAxis(
-        count=axis.count,
-        wavelengths_nm=axis.wavelengths_nm,
-        fwhm_nm=axis.fwhm_nm,
-        good=axis.good,
-        names=axis.names,
-        unit=unit,
-    )
 
 
 def _number(value: Any) -> float | None:

@@ -5,78 +5,33 @@ that wavelengths lie along, or the one that is named. The names of its dimension
 of the wavelengths, tell its axes (`hsisr.io.arrays.axis_names`); `axes` overrules them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from hsisr.errors import InputDataError, ResourceError, UsageError
+from hsisr.errors import InputDataError, UsageError
 from hsisr.io.arrays.axis_names import given_order, named_order
-from hsisr.io.arrays.axis_order import checked_axes, cut
-from hsisr.io.base import Scene
+from hsisr.io.arrays.axis_order import ArrayScene, checked_axes, whole
 from hsisr.io.zarr.fields import ZarrFields, dimension_names, spectral_dimension
 from hsisr.io.zarr.store import OpenStore, zarr_errors
-from hsisr.tiling.windows import Window
 
 
-class ZarrScene(Scene):
-    """A cube in a Zarr store."""
+class _Array:
+    """An array of a store that slices like numpy, and reads with care."""
 
-    format = "Zarr"
-
-    def __init__(self, path: Path, store: OpenStore, name: str, axes: str) -> None:
-        """`axes` is the order of the cube's axes."""
-        self.path, self._store, self._name, self._axes = path, store, name, axes
-        array = store.arrays[name]
-        with zarr_errors("what it says of its cube cannot be understood"):
-            fields = ZarrFields(store, name, axes)
-            self.metadata = fields.metadata()
-            self._mask = fields.mask_name()
-        self.block_rows = max(1, int(array.chunks[axes.index("r")]))
-
-    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
-        """See `Scene.read_stored`; the chunks that the window touches are unpacked."""
-        return cut(_Slicing(self, self._name), self._axes, window, bands)
-
-    def read_mask(self, window: Window) -> npt.NDArray[np.bool_] | None:
-        """See `Scene.read_mask`."""
-        if self._mask is None:
-            return None
-        place = (slice(window.row, window.row_end), slice(window.col, window.col_end))
-        return np.asarray(_Slicing(self, self._mask)[place] != 0)
-
-    def read_part(self, name: str, place: Any) -> npt.NDArray[Any]:
-        """A part of one of the store's arrays.
-
-        Raises:
-            InputDataError: It cannot be read; the message names the scene.
-            ResourceError: It does not fit into memory.
-        """
-        try:
-            return self._store.read(name, place)
-        except (InputDataError, ResourceError) as error:
-            raise type(error)(f"{self.path}: {error}") from error
-
-    def close(self) -> None:
-        """See `Scene.close`."""
-        self._store.close()
-
-
-class _Slicing:
-    """An array of a scene that slices like numpy."""
-
-    def __init__(self, scene: ZarrScene, name: str) -> None:
-        self._scene, self._name = scene, name
+    def __init__(self, store: OpenStore, name: str) -> None:
+        self._store, self._name = store, name
+        self.shape, self.chunks = store.arrays[name].shape, store.arrays[name].chunks
 
     def __getitem__(self, place: Any) -> npt.NDArray[Any]:
-        return self._scene.read_part(self._name, place)
+        return self._store.read(self._name, place)
 
 
 def open_zarr(
     path: Path, *, variable: str | None = None, axes: str | None = None, source: Any = None
-) -> ZarrScene:
+) -> ArrayScene:
     """Open a cube in a Zarr store of version 2 or 3.
 
     Args:
@@ -93,7 +48,19 @@ def open_zarr(
     store = OpenStore(path if source is None else source)
     try:
         name = cube_name(store.arrays, variable)
-        return ZarrScene(path, store, name, axis_order(store.arrays, name, axes))
+        order = axis_order(store.arrays, name, axes)
+        with zarr_errors("what it says of its cube cannot be understood"):
+            fields = ZarrFields(store, name, order)
+            metadata, flags = fields.metadata(), fields.mask_name()
+        mask = None if flags is None else _Array(store, flags)
+        return ArrayScene(
+            path,
+            "Zarr",
+            metadata,
+            whole(_Array(store, name), order),
+            mask=None if mask is None else lambda place: mask[place] != 0,
+            file=store,
+        )
     except BaseException:
         store.close()
         raise
