@@ -10,7 +10,7 @@ cube that have one of their usual names.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +63,7 @@ def _scene(path: Path, file: MatFile, fields: MatFields, name: str, axes: str) -
     array, is_reversed = file.array(name)
     metadata = fields.metadata(shape, np.dtype(array.dtype).newbyteorder("="))
     mask = fields.mask_name(*shape[1:])
+    flags: Any
     flags, turned = file.array(mask) if mask else (None, False)
 
     def valid(place: tuple[slice, slice]) -> npt.NDArray[np.bool_]:
