@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 import rasterio
+import spectral.io.envi
 
 from hsisr.io.open import find_scenes, open_scene
 from tests.products import fixtures
@@ -244,6 +245,43 @@ def window(scene: Any) -> Any:
     return Window(0, 0, scene.metadata.rows, scene.metadata.cols)
 
 
+def geotiff_by_gdal(path: Path) -> dict[str, Any]:
+    with rasterio.open(path) as image:
+        return {
+            "wavelengths": [float(image.tags(band)["wavelength"]) for band in image.indexes],
+            "time": image.tags(ns="ENVI")["acquisition_time"],
+            "nodata": image.nodata,
+            "scale": image.scales[0],
+            "offset": image.offsets[0],
+        }
+
+
+def netcdf_by_xarray(path: Path) -> dict[str, Any]:
+    with xarray.open_dataset(path, mask_and_scale=False) as file:
+        said = file["data"].attrs
+        return {
+            "wavelengths": file["wavelength"].to_numpy(),
+            "time": file.attrs["time_coverage_start"],
+            "nodata": said.get("_FillValue"),
+            "scale": said.get("scale_factor", 1),
+            "offset": said.get("add_offset", 0),
+        }
+
+
+def envi_by_spectral(path: Path) -> dict[str, Any]:
+    said = spectral.io.envi.read_envi_header(str(path))
+    return {
+        "wavelengths": [float(number) for number in said["wavelength"]],
+        "time": said["acquisition time"],
+        "nodata": float(said["data ignore value"]),
+        "scale": float(said["data gain values"][0]),
+        "offset": float(said["data offset values"][0]),
+    }
+
+
+BY_OTHERS = {".tif": geotiff_by_gdal, ".nc": netcdf_by_xarray, ".hdr": envi_by_spectral}
+
+
 @pytest.mark.parametrize("scale", [2, 4])
 def test_outputs_lie_where_the_product_does(
     case: tuple[Path, Product], scale: int, tmp_path: Path
@@ -255,8 +293,12 @@ def test_outputs_lie_where_the_product_does(
     cube = product.cube(path)
     told = json.loads(hsisr("info", out, "--json").stdout)
     assert told["product"] == product.told
-    np.testing.assert_allclose(told["wavelengths_nm"], product.wavelengths, rtol=1e-6)
-    assert told["scales"] == json.loads(hsisr("info", path, "--json").stdout)["scales"]
+    seen = BY_OTHERS[suffix](out)
+    np.testing.assert_allclose(seen["wavelengths"], product.wavelengths, rtol=1e-5)
+    assert seen["time"] == product.told["acquired"]
+    assert seen["nodata"] == product.nodata
+    assert seen["scale"] == pytest.approx(product.scale or 1, rel=1e-5)
+    assert seen["offset"] == pytest.approx(product.offset or 0, rel=1e-5)
     name = {".tif": out, ".hdr": out.with_suffix(".img"), ".nc": f"netcdf:{out}:data"}[suffix]
     with rasterio.open(name) as image:
         assert (image.count, *image.shape) == (len(cube), *(scale * n for n in cube.shape[1:]))

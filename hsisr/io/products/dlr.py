@@ -162,6 +162,7 @@ def _package(path: Path) -> _Package:
             "unpack it and name a product's folder"
         )
     xml = PurePath(found[0]).name
+    root = _parsed(_content(path, found[0]) if files[found[0]] <= _MOST_XML else b"", xml)
     stem = found[0].removesuffix(xml) + _METADATA.sub("", xml)
     images = {
         (match["detector"] or "").upper(): (name, size)
@@ -171,8 +172,7 @@ def _package(path: Path) -> _Package:
     if not images:
         raise InputDataError(f"found no SPECTRAL_IMAGE beside {xml}, expected its GeoTIFF")
     sensor = "DESIS" if "DESIS" in xml.upper() else "EnMAP"
-    text = _content(path, found[0]) if files[found[0]] <= _MOST_XML else b""
-    return _Package(sensor, _parsed(text, xml), images, xml)
+    return _Package(sensor, root, images, xml)
 
 
 def _content(path: Path, name: str) -> bytes:
