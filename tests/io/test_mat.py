@@ -211,5 +211,3 @@ def test_octaves_own_formats_get_advice(start: bytes, tmp_path: Path) -> None:
     (tmp_path / "x.mat").write_bytes(start + bytes(200))
     with pytest.raises(InputDataError, match=r"in Octave: save -v7 FILE VARIABLES"):
         open_scene(tmp_path / "x.mat")
-
-
