@@ -24,7 +24,7 @@ from hsisr.io.geotiff.crs import pixel_size_m
 from hsisr.io.open import open_scene, options_of_kind
 from hsisr.io.paths import scene_path
 from hsisr.io.products.ortho import ortho_metadata
-from hsisr.io.views import rows_at_once
+from hsisr.io.views import chosen_bands, rows_at_once
 from hsisr.io.write import block_size, guess_format
 from hsisr.models.interpolation import Trim
 from hsisr.resume.provenance import provenance_tags, with_provenance
@@ -98,6 +98,7 @@ class Job:
     target: TargetOptions
     session: Session
     bands: tuple[int, ...]
+    """Read, in order."""
     bad: tuple[int, ...]
     metadata: SceneMetadata
     plan: Plan
@@ -140,8 +141,14 @@ class Job:
             bands = tuple(band for band in bands if band not in bad)
             if not bands:
                 raise InputDataError(f"{scene.path}: every band is bad; nothing would be left")
+        chosen = {*chosen_bands(scene, options.bands, options.wavelengths)} & {*bands}
+        if not chosen:
+            raise InputDataError(f"{scene.path}: every chosen band is bad; nothing would be left")
+        if session.model.weights is None:
+            bands = tuple(sorted(chosen))
+        positions = tuple(n for n, band in enumerate(bands) if band in chosen)
         written = output_format(output, options.format)
-        kept = scene.metadata.with_bands(bands)
+        kept = scene.metadata.with_bands([bands[n] for n in positions])
         stored, masked = output_numbers(
             scene, kept.stored, dtype=options.dtype, mask_possible=written.maskable
         )
@@ -167,11 +174,12 @@ class Job:
             rows_at_once=rows_at_once(scene),
             working_bytes=room.working_bytes,
         )
-        positions = () if options.bad_bands != "interpolate" else bad
+        beside = () if options.bad_bands != "interpolate" else bad
         if statistics is not None and statistics.mixing is not None:
             statistics = replace(statistics, mixing=statistics.mixing.without(bad))
         known = statistics and statistics.subset(bands)
-        plan = session.plan(layout, known, positions, room.tile_bytes)
+        some = None if len(positions) == len(bands) else positions
+        plan = session.plan(layout, known, beside, room.tile_bytes, some)
         return cls(
             scene=scene,
             output=output,
@@ -184,6 +192,12 @@ class Job:
             plan=plan,
             statistics=statistics,
         )
+
+    @property
+    def written(self) -> tuple[int, ...]:
+        """0-based bands of the scene that the output has."""
+        kept = self.plan.kept
+        return self.bands if kept is None else tuple(self.bands[position] for position in kept)
 
     def result(self, *, written: bool) -> UpscaleResult:
         """What is made, or would be."""

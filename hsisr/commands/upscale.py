@@ -29,6 +29,7 @@ from hsisr.io.nodata import warn_of_fill
 from hsisr.io.open import open_scene, open_with
 from hsisr.io.paths import RemotePath, scene_path
 from hsisr.io.scene_files import scene_identity
+from hsisr.io.views import BandsScene
 from hsisr.io.write import check_target, create_writer, writing_async
 from hsisr.metrics.coverage import FACTORS
 from hsisr.resume.completion import Work, judge, output_files
@@ -118,7 +119,7 @@ def _checked(job: Job, options: UpscaleOptions) -> dict[str, Any]:
     agreement = None
     if not options.ortho:
         with closing(open_scene(job.output)) as estimate:
-            agreement = sampled_agreement(job.scene, estimate)
+            agreement = sampled_agreement(BandsScene(job.scene, job.written), estimate)
     files = output_files(Work(job.scene.path, job.scene.path, job.output), options)
     sizes = [
         part.stat().st_size
@@ -194,7 +195,7 @@ def _is_finished(source: Path, output: Path, options: UpscaleOptions, session: S
 
 
 def _opened(source: Path, options: UpscaleOptions) -> Scene:
-    scene = open_with(source, options)
+    scene = open_with(source, options, all_bands=True)
     if options.nodata is None:
         warn_of_fill(scene)
     return scene

@@ -68,6 +68,7 @@ class PanelFinisher:
         self._waiting: dict[int, torch.Tensor] = {}
         self._detail: torch.Tensor | None = None
         self._base = base_of(plan.scale)
+        self._kept = range(writer.metadata.bands) if plan.kept is None else plan.kept
         self._open = False
         self._recording: Recording | None = None
 
@@ -99,7 +100,7 @@ class PanelFinisher:
             scale = self._plan.scale
             rows = piece.numbers.shape[1] // scale
             window = Window(piece.row // scale, self._panel.start, rows, self._panel.size)
-            bands = range(piece.band, piece.band + len(piece.numbers))
+            bands = self._kept[piece.band : piece.band + len(piece.numbers)]
             found = self._errors.of(piece.numbers, bands, window, observed)
             self._error_blocks.put(found, band=piece.band, row=piece.row)
 
@@ -152,6 +153,8 @@ class PanelFinisher:
             return
         every = tuple(range(len(observed.values)))
         for some in _batches(every, BANDS_EXPANDED_AT_ONCE):
+            if not {*some} & {*self._kept}:
+                continue
             whole = self._expanded(some, self._detail, mixing, lr, observed)
             for few in _batches(some, BANDS_FINISHED_AT_ONCE):
                 own = slice(few[0] - some[0], few[-1] - some[0] + 1)
@@ -194,7 +197,12 @@ class PanelFinisher:
         self, bands: tuple[int, ...], values: torch.Tensor, lr: Window, observed: Observed
     ) -> None:
         inside = observed.cut(lr)
-        own = slice(bands[0], bands[-1] + 1)
+        wanted = [number for number, band in enumerate(bands) if band in self._kept]
+        if not wanted:
+            return
+        if len(wanted) < len(bands):
+            bands, values = tuple(bands[number] for number in wanted), values[wanted]
+        own, first = list(bands), self._kept.index(bands[0])
         seen = observed.values[own][:, *inside]
         valid = observed.valid[own][:, *inside]
         fine_valid = _repeated(valid, self._plan.scale)
@@ -206,8 +214,8 @@ class PanelFinisher:
         except FloatingPointError as error:
             raise self._overflown(bands, observed) from error
         self.moved += quantised.moved
-        mask = np.asarray(fine_valid.any(axis=0)) if self._masked and bands[0] == 0 else None
-        piece = Piece(quantised.numbers, bands[0], lr.row * self._plan.scale, mask)
+        mask = np.asarray(fine_valid.any(axis=0)) if self._masked and first == 0 else None
+        piece = Piece(quantised.numbers, first, lr.row * self._plan.scale, mask)
         if self._recording is not None:
             self._recording.put(piece)
         self._put(piece, observed)
@@ -229,7 +237,7 @@ class PanelFinisher:
             torch.from_numpy(np.ascontiguousarray(seen)).to(precision),
             self._plan.scale,
             limits=self._limits,
-            floors=None if floors is None else floors[bands[0] : bands[-1] + 1],
+            floors=None if floors is None else [floors[band] for band in bands],
             whole=whole,
             dtype=_tensor_type(self._stored.dtype) if whole and itemsize <= 4 else None,
             valid=torch.from_numpy(np.ascontiguousarray(valid)),

@@ -154,6 +154,30 @@ Bbox = Annotated[
         parse=lambda text: numbers_of(text, float),
     ),
 ]
+_RUN: Final = r"[1-9]\d*(-[1-9]\d*)?"
+_NM: Final = r"\d+(\.\d+)?-\d+(\.\d+)?"
+BandsOf = Annotated[
+    str | None,
+    Option(
+        "Only these bands of the scene, counted from 1; what a network sees is all of them.",
+        metavar="1-60,75",
+        panel=INPUT,
+        affects_result=True,
+        pattern=rf"{_RUN}(,{_RUN})*",
+        expected="numbers and runs of bands, such as 1-60,75",
+    ),
+]
+WavelengthsOf = Annotated[
+    str | None,
+    Option(
+        "The same by wavelengths in nm.",
+        metavar="400-1000",
+        panel=INPUT,
+        affects_result=True,
+        pattern=rf"{_NM}(,{_NM})*",
+        expected="ranges in nm, such as 400-1000",
+    ),
+]
 Dtype = Annotated[
     str | None,
     Option(
@@ -285,6 +309,8 @@ class UpscaleOptions:
     ] = None
     window: WindowOf = None
     bbox: Bbox = None
+    bands: BandsOf = None
+    wavelengths: WavelengthsOf = None
     statistics_from: Annotated[
         Path | None,
         Option(

@@ -80,6 +80,8 @@ class Plan:
     mixing: Mixing | None = None
     """Groups are of pseudo-bands, and give detail that is added to the bands' interpolation. None:
     groups are of the bands themselves."""
+    kept: tuple[int, ...] | None = None
+    """Positions of the bands that are written, rising, among those that are read; None: all."""
     ahead: bool = False
     """Upscale the next bands while these are finished: where that takes one thread each."""
     reads_ahead: bool = False
@@ -125,6 +127,7 @@ def plan_network(
     batch_size: int,
     floors: tuple[float, ...] | None = None,
     mixing: Mixing | None = None,
+    kept: tuple[int, ...] | None = None,
     feature_bytes: int = 0,
     ahead: bool = False,
 ) -> Plan:
@@ -139,6 +142,7 @@ def plan_network(
         batch_size: Tiles at once.
         floors: See `Plan.floors`.
         mixing: See `Plan.mixing`.
+        kept: See `Plan.kept`.
         feature_bytes: What the network takes beside everything else, for a batch.
         ahead: See `Plan.ahead`.
     """
@@ -166,6 +170,7 @@ def plan_network(
         batch_size=batch_size,
         floors=floors,
         mixing=mixing,
+        kept=kept,
         ahead=ahead,
         reads_ahead=True,
         peak_bytes=BASE_BYTES + feature_bytes + per_col * (min(width, layout.cols) + 2 * halo),

@@ -191,6 +191,7 @@ class Session:
         statistics: SceneStatistics | None,
         bad: Sequence[int],
         tile_room: int,
+        kept: tuple[int, ...] | None = None,
     ) -> Plan:
         """The plan for a scene: tiles, panels and band groups.
 
@@ -200,6 +201,7 @@ class Session:
                 are of its pseudo-bands.
             bad: Positions of the bands to be interpolated beside the network.
             tile_room: Bytes that the network's features may take.
+            kept: See `Plan.kept`; of no use without a network, which reads what it writes.
         """
         options, weights = self.options, self.model.weights
         kernel = KERNELS["bicubic" if weights is not None else self.model.name]
@@ -216,6 +218,8 @@ class Session:
             *network_groups(good, network, size=size, overlap=shared),
             *interpolated_groups(sorted(bad), plain),
         )
+        if kept is not None and mixing is None:
+            groups = tuple(group for group in groups if {*group.bands} & {*kept})
         tile, batch_size, features = self._tiles_that_fit(network, layout, tile_room)
         plan = plan_network(
             network,
@@ -226,6 +230,7 @@ class Session:
             batch_size=batch_size,
             floors=None if statistics is None else statistics.floors,
             mixing=mixing,
+            kept=kept,
             feature_bytes=features if self.device.type == "cpu" else 0,
             ahead=self.device.type == "cuda",  # this thread only waits for the device and blends
         )

@@ -15,7 +15,7 @@ from hsisr.io.paths import RemotePath, scene_path
 from hsisr.io.products.positions import SUFFIX as POSITIONS
 from hsisr.io.remote.scene import open_remote
 from hsisr.io.stac.bands import with_bands_of_item
-from hsisr.io.views import WindowScene, window_of_bbox
+from hsisr.io.views import BandsScene, WindowScene, chosen_bands, window_of_bbox
 from hsisr.tiling.windows import Window
 
 
@@ -82,20 +82,29 @@ class ReadOptions(Protocol):
         """Number that means no data, or none."""
 
 
-def open_with(path: str | Path, options: ReadOptions) -> Scene:
-    """`open_scene` with the options of a command: a window of the scene, what its item says."""
+def open_with(path: str | Path, options: ReadOptions, *, all_bands: bool = False) -> Scene:
+    """`open_scene` with the options of a command: a part of the scene, what its item says.
+
+    Args:
+        path: See `open_scene`.
+        options: Of a command; `window`, `bbox`, `bands` and `wavelengths` are not those of all.
+        all_bands: The caller chooses among the bands.
+    """
     scene = open_scene(path, variable=options.variable, axes=options.axes, nodata=options.nodata)
-    # only upscaling has these options
+    # not every command has these options
     bands = getattr(options, "item_bands", ())
     window, bbox = (getattr(options, name, None) for name in ("window", "bbox"))
     if bands:
         scene = with_bands_of_item(scene, bands, nodata=options.nodata is None)
-    if window is None and bbox is None:
-        return scene
+    named = [getattr(options, name, None) for name in ("bands", "wavelengths")]
     try:
-        own = window_of_bbox(scene, bbox) if bbox is not None else Window(*(window or ()))
-        return WindowScene(scene, own)
-    except InputDataError:
+        if window is not None or bbox is not None:
+            own = window_of_bbox(scene, bbox) if bbox is not None else Window(*(window or ()))
+            scene = WindowScene(scene, own)
+        if not all_bands and named != [None, None]:
+            scene = BandsScene(scene, chosen_bands(scene, *named))
+        return scene
+    except (InputDataError, UsageError):
         scene.close()
         raise
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.errors import InputDataError
+from hsisr.errors import InputDataError, UsageError
 from hsisr.io.base import Scene
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling.windows import Window
@@ -146,6 +146,66 @@ class WindowScene(DelegatingScene):
 
     def _in_whole(self, window: Window) -> Window:
         return replace(window, row=window.row + self._window.row, col=window.col + self._window.col)
+
+
+class BandsScene(DelegatingScene):
+    """Some bands of a scene; `whole` has all of them."""
+
+    def __init__(self, scene: Scene, bands: Sequence[int]) -> None:
+        """Keep these 0-based bands, in that order; closing this closes `scene`."""
+        super().__init__(scene)
+        self._bands = tuple(bands)
+        self.metadata = scene.metadata.with_bands(self._bands)
+
+    @property
+    def whole(self) -> Scene:
+        """See `Scene.whole`."""
+        return self._scene.whole
+
+    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
+        """See `Scene.read_stored`."""
+        return self._scene.read_stored(window, [self._bands[band] for band in bands])
+
+    def nodata_of(self, band: int) -> float | None:
+        """See `Scene.nodata_of`."""
+        return self._scene.nodata_of(self._bands[band])
+
+
+def chosen_bands(scene: Scene, bands: str | None, wavelengths: str | None) -> tuple[int, ...]:
+    """0-based bands, rising, that options of a command name; all where there are none.
+
+    Args:
+        scene: Has them.
+        bands: Numbers and runs from 1 on, such as "1-60,75".
+        wavelengths: Ranges in nm, such as "400-1000".
+
+    Raises:
+        UsageError: Both are given.
+        InputDataError: The scene has no such band, or no wavelengths.
+    """
+    every, axis = range(scene.metadata.bands), scene.metadata.spectral_axis
+    if bands is not None and wavelengths is not None:
+        raise UsageError("found --bands and --wavelengths, expected one of them")
+    if bands is not None:
+        runs = [[int(end) for end in run.split("-")] for run in bands.split(",")]
+        if any(run[0] > run[-1] or run[-1] > len(every) for run in runs):
+            raise InputDataError(
+                f"{scene.path}: has bands 1 to {len(every)}, found --bands {bands}"
+            )
+        return tuple(b for b in every if any(run[0] <= b + 1 <= run[-1] for run in runs))
+    if wavelengths is None:
+        return tuple(every)
+    if axis.wavelengths_nm is None:
+        raise InputDataError(f"{scene.path}: says no wavelengths, so give --bands in their place")
+    centres = axis.wavelengths_nm
+    ranges = [[float(end) for end in part.split("-")] for part in wavelengths.split(",")]
+    found = tuple(b for b in every if any(low <= centres[b] <= high for low, high in ranges))
+    if not found:
+        raise InputDataError(
+            f"{scene.path}: has bands from {min(centres):g} to {max(centres):g} nm, none within "
+            f"--wavelengths {wavelengths}"
+        )
+    return found
 
 
 def window_of_bbox(scene: Scene, bbox: tuple[float, float, float, float]) -> Window:

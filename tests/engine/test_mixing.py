@@ -360,6 +360,41 @@ def test_a_window_equals_the_same_part_of_the_whole(*, holes: bool) -> None:
     np.testing.assert_allclose(writer.cube, whole[:, 20:60, 30:74], rtol=1e-4)
 
 
+@pytest.mark.parametrize("groups", ["pseudo", "all", None])
+def test_chosen_bands_are_those_of_the_whole(tmp_path: Path, groups: str | None) -> None:
+    values = correlated(40, 27, 26)
+    nm = [400 + 10 * band for band in range(40)]
+    source = write_geotiff(tmp_path / "a.tif", values, crs=UTM, transform=TRANSFORM)
+    with rasterio.open(source, "r+") as dataset:
+        for band, centre in enumerate(nm, start=1):
+            dataset.update_tags(band, wavelength=str(centre), wavelength_units="Nanometers")
+    options = UpscaleOptions(scale=2, model="bicubic")
+    if groups is not None:
+        torch.manual_seed(0)
+        size = AnySize(width=8, blocks=1, heads=2, window=4)
+        descriptor = replace(dacn_any_descriptor(2, size), group_size=16, group_overlap=4)
+        weights = tmp_path / "tiny.safetensors"
+        save_weights(weights, build_dacn_any(descriptor), descriptor)
+        options = replace(options, model=str(weights), band_groups=groups)
+    whole = upscale(source, tmp_path / "whole.tif", options)
+    some = upscale(source, tmp_path / "some.tif", replace(options, bands="3-5,30"))
+    assert some.pseudo_bands == whole.pseudo_bands
+    assert some.agreement is not None
+    chosen = [2, 3, 4, 29]
+    with open_scene(whole.output) as one, open_scene(some.output) as two:
+        np.testing.assert_array_equal(two.read().values, one.read(bands=chosen).values)
+        assert two.metadata.spectral_axis == one.metadata.spectral_axis.subset(chosen)
+    by_nm = upscale(source, tmp_path / "nm.tif", replace(options, wavelengths="420-440,690-690"))
+    with open_scene(by_nm.output) as one, open_scene(some.output) as two:
+        np.testing.assert_array_equal(two.read().values, one.read().values)
+    with pytest.raises(InputDataError, match="has bands 1 to 40, found --bands 40-41"):
+        upscale(source, tmp_path / "o.tif", replace(options, bands="40-41"))
+    with pytest.raises(InputDataError, match="from 400 to 790 nm, none within"):
+        upscale(source, tmp_path / "o.tif", replace(options, wavelengths="900-1000"))
+    with pytest.raises(UsageError, match="expected one of them"):
+        upscale(source, tmp_path / "o.tif", replace(options, bands="1", wavelengths="4-500"))
+
+
 def test_window_and_bbox_keep_place_and_statistics(tmp_path: Path) -> None:
     values = correlated(3, 20, 30)
     source = write_geotiff(tmp_path / "a.tif", values, crs=UTM, transform=TRANSFORM)

@@ -154,7 +154,7 @@ def compute_run(orders: Orders, strips: tuple[Strip, ...], here: WorkerContext) 
     options = orders.options
     with (
         torch_threads(orders.threads),
-        closing(open_with(orders.source, options)) as scene,
+        closing(open_with(orders.source, options, all_bands=True)) as scene,
     ):
         job: Job = here.kept(orders.strips, partial(_prepared, orders, scene, here))
         stitch(

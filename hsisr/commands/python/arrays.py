@@ -33,7 +33,7 @@ from hsisr.weights.model import LoadedModel
 
 _OF_FILES: Final = (
     *("scheduler", "format", "creation_options", "overviews", "overwrite", "resume"),
-    *("variable", "axes", "quicklook"),
+    *("variable", "axes", "quicklook", "report", "uncertainty"),
 )
 """Options that mean nothing for an array."""
 _NAME: Final = Path("array.tif")

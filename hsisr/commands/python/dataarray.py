@@ -107,7 +107,7 @@ def upscale_dataarray(
             with shown(progress, "array" if array.name is None else str(array.name)) as advance:
                 numbers = computed(job, job.plan, advance=advance).numbers
     finer = numbers.transpose(["brc".index(axis) for axis in order])
-    kept = array.isel({band: list(job.bands)}) if len(job.bands) < metadata.bands else array
+    kept = array.isel({band: list(job.written)}) if len(job.written) < metadata.bands else array
     stored = job.metadata.stored
     attrs = {**array.attrs, **{k: v for k, v in job.metadata.tags.items() if k.startswith(PREFIX)}}
     if stored.nodata is not None and stored.nodata != metadata.stored.nodata:

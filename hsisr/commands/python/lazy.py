@@ -124,7 +124,7 @@ def lazily_upscaled(
             span = {"r": slice(read.row, read.row_end), "c": slice(read.col, read.col_end)}
             part = data[tuple(span.get(axis, slice(None)) for axis in axes)]
             strip = make(part, (place, number), read, made)
-            shape = len(job.bands), made.rows, made.cols
+            shape = len(job.written), made.rows, made.cols
             column.append(da.from_delayed(strip, shape, dtype))
         columns.append(da.concatenate(column, axis=1))
     return da.concatenate(columns, axis=2)
