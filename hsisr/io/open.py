@@ -103,10 +103,10 @@ def open_with(path: str | Path, options: ReadOptions, *, all_bands: bool = False
             scene = WindowScene(scene, own)
         if not all_bands and named != [None, None]:
             scene = BandsScene(scene, chosen_bands(scene, *named))
-        return scene
     except (InputDataError, UsageError):
         scene.close()
         raise
+    return scene
 
 
 def _open_local(path: Path, variable: str | None, axes: str | None) -> Scene:

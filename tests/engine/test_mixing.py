@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import rasterio
 import torch
 
 from hsisr.commands import job
@@ -31,12 +32,13 @@ from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.io.open import open_scene
 from hsisr.io.views import WindowScene
 from hsisr.models.back_projection import area_average, interpolate_consistently
-from hsisr.models.dacn_any import AnySize, DacnAny
+from hsisr.models.dacn_any import AnySize, DacnAny, build_dacn_any, dacn_any_descriptor
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.detail import AddsDetail, DetailOf
 from hsisr.models.interpolation import KERNELS, interpolate
 from hsisr.models.registry import for_inference
 from hsisr.tiling.windows import Window
+from hsisr.weights import save_weights
 from tests.memory import MemoryScene, MemoryWriter
 from tests.scenes import TRANSFORM, UTM, write_geotiff
 
