@@ -33,7 +33,7 @@ PIXELS_PER_PSEUDO_BAND = 20
 _GAIN = 0.05
 """More pseudo-bands have to lower the residual of held-out rows (root mean square over the bands,
 each in its own standard deviations) by this."""
-_RIDGE = 1e-2
+RIDGE = 1e-2
 """Added to the variances of pseudo-bands, which are 1."""
 _MOST_PIXELS = 2**18
 """About so many pixels, spread over the scene, are enough for the covariance."""
@@ -428,7 +428,7 @@ def _regression(covariance: Precise, means: Precise, noise: Precise | None = Non
         cross -= noise[:, None] * means.T
     among = means @ covariance @ means.T
     deviation = np.sqrt(np.diag(among))
-    among = among / np.outer(deviation, deviation) + _RIDGE * np.eye(len(means))
+    among = among / np.outer(deviation, deviation) + RIDGE * np.eye(len(means))
     found: Precise = np.linalg.solve(among, (cross / deviation).T).T / deviation
     return found
 
