@@ -212,10 +212,7 @@ class SceneWriter(ABC):
             UsageError: This output does not grow in a folder beside its target.
             OutputExistsError: The file is there, and is not to be replaced.
         """
-        place: TemporaryPlace | None = getattr(self, "_place", None)
-        if place is None:
-            raise UsageError(f"{self.path}: no other file can appear together with this output")
-        return place.companion(target)
+        raise UsageError(f"{self.path}: {target.name} cannot appear together with this output")
 
     @abstractmethod
     def commit(self) -> Path:
@@ -317,6 +314,10 @@ class FileWriter(SceneWriter):
                 self._put_mask(
                     np.ones(numbers.shape[1:], np.bool_) if mask is None else mask, row, col
                 )
+
+    def companion(self, target: Path) -> Path:
+        """See `SceneWriter.companion`."""
+        return self._place.companion(target)
 
     def commit(self) -> Path:
         """See `SceneWriter.commit`."""
