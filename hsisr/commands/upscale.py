@@ -306,6 +306,7 @@ def _write_report(job: Job, options: UpscaleOptions) -> None:
     from hsisr.commands.view import view
 
     how = ViewOptions(
+        uncertainty=options.uncertainty,
         variable=options.variable,
         axes=options.axes,
         nodata=options.nodata,
