@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hsisr.commands.wald import WaldOptions, degraded
+from hsisr.commands.evaluation.wald import WaldOptions, degraded
 from hsisr.engine import mixing as mixing_module
 from hsisr.engine.mixing import Mixing, SceneStatistics, measure_scene
 from hsisr.engine.options import UpscaleOptions
