@@ -8,13 +8,13 @@ import typer
 
 from hsisr.cli.console import expected_errors, print_json, tell
 from hsisr.cli.options import Given, Json, Verbose, takes, verbosity
-from hsisr.commands.options import SceneOptions
+from hsisr.commands.options import PartOptions
 from hsisr.engine.options import SPEED
 from hsisr.io.paths import scene_path
 from hsisr.metrics.report import duration, ranges
 
 
-@takes(SceneOptions)
+@takes(PartOptions)
 def info(
     options: Given,
     scene: Annotated[
@@ -36,7 +36,7 @@ def info(
     with expected_errors(verbosity(verbose, quiet=False)):
         from hsisr.commands.info import describe
 
-        how = options.made(SceneOptions)
+        how = options.made(PartOptions)
         table = describe(scene, how).as_dict()
         if time:
             from hsisr.commands.info import time_x4

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from hsisr.commands.options import SceneOptions
+from hsisr.commands.options import PartOptions
 from hsisr.io.geotiff.crs import crs_name, pixel_size_m
 from hsisr.io.nodata import warn_of_fill
 from hsisr.io.open import open_with
@@ -86,13 +86,13 @@ class SceneInfo:
         return {"shape": [bands, rows, cols], "bytes": bands * rows * cols * itemsize}
 
 
-def describe(path: Path, options: SceneOptions | None = None) -> SceneInfo:
+def describe(path: Path, options: PartOptions | None = None) -> SceneInfo:
     """Open a scene and say what is in it.
 
     Raises:
         InputDataError: It cannot be read.
     """
-    options = options or SceneOptions()
+    options = options or PartOptions()
     with closing(open_with(path, options)) as scene:
         if options.nodata is None:
             warn_of_fill(scene)
@@ -106,7 +106,7 @@ def _crs_in_words(wkt: str) -> str:
     return f"{code} ({name})" if name and name not in code else code
 
 
-def time_x4(path: Path, options: SceneOptions) -> "UpscaleResult":
+def time_x4(path: Path, options: PartOptions) -> "UpscaleResult":
     """Plan the default network at x4 on a scene, timing one tile; reads the scene once.
 
     Raises:

@@ -15,6 +15,7 @@ from hsisr.engine.options import (
     MANY,
     STAC,
     Axes,
+    BandsOf,
     Bbox,
     CreationOptions,
     Device,
@@ -25,6 +26,7 @@ from hsisr.engine.options import (
     Scale,
     Threads,
     Variable,
+    WavelengthsOf,
     WindowOf,
     models,
 )
@@ -106,7 +108,22 @@ class SceneOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DegradeOptions(SceneOptions):
+class PartOptions(SceneOptions):
+    """What of a scene is read, and how."""
+
+    window: WindowOf = None
+    bbox: Bbox = None
+    bands: BandsOf = None
+    wavelengths: WavelengthsOf = None
+
+    def __post_init__(self) -> None:
+        refuse_impossible(self)
+        if self.window is not None and self.bbox is not None:
+            raise UsageError("found window and bbox, expected one of them")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DegradeOptions(PartOptions):
     """How to degrade; what to degrade is an argument of `degrade`."""
 
     scale: Annotated[
@@ -130,16 +147,12 @@ class DegradeOptions(SceneOptions):
     dtype: Dtype = None
     format: Format = None
     creation_options: CreationOptions = field(default_factory=lambda: MappingProxyType({}))
-    window: WindowOf = None
-    bbox: Bbox = None
     overwrite: Overwrite = False
 
     def __post_init__(self) -> None:
         from hsisr.degradation import degradation_named
 
-        refuse_impossible(self)
-        if self.window is not None and self.bbox is not None:
-            raise UsageError("found window and bbox, expected one of them")
+        PartOptions.__post_init__(self)
         degradation_named(self.method, self.gain)
 
 
@@ -180,6 +193,11 @@ class _JudgeOptions(SceneOptions):
 class EvaluateOptions(_JudgeOptions):
     """How to judge an estimate by a reference, by the scene it was made from, or by both."""
 
+    window: WindowOf = None
+    bbox: Bbox = None
+    bands: BandsOf = None
+    wavelengths: WavelengthsOf = None
+
     observed: Annotated[
         Path | None,
         Option(
@@ -213,6 +231,9 @@ class EvaluateOptions(_JudgeOptions):
         from hsisr.metrics.coverage import FIGURES as ERROR_FIGURES
 
         self._check((*FIGURES, *LR_FIGURES, *ERROR_FIGURES))
+        if self.window is not None and (self.bbox is not None or self.observed is not None):
+            other = "bbox" if self.bbox is not None else "lr, whose pixels are larger"
+            raise UsageError(f"found window and {other}, expected one of them; bbox fits all")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

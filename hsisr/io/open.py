@@ -91,18 +91,27 @@ def open_with(path: str | Path, options: ReadOptions, *, all_bands: bool = False
         all_bands: The caller chooses among the bands.
     """
     scene = open_scene(path, variable=options.variable, axes=options.axes, nodata=options.nodata)
-    # not every command has these options
-    bands = getattr(options, "item_bands", ())
-    window, bbox = (getattr(options, name, None) for name in ("window", "bbox"))
-    if bands:
-        scene = with_bands_of_item(scene, bands, nodata=options.nodata is None)
-    named = [getattr(options, name, None) for name in ("bands", "wavelengths")]
+    of_item = getattr(options, "item_bands", ())
+    if of_item:
+        scene = with_bands_of_item(scene, of_item, nodata=options.nodata is None)
+    return part_of(scene, options, all_bands=all_bands)
+
+
+def part_of(scene: Scene, options: object, *, all_bands: bool = False) -> Scene:
+    """The part of a scene that `window`, `bbox`, `bands` or `wavelengths` of options name.
+
+    Raises:
+        InputDataError: The scene has no such part; it is closed then.
+    """
+    window, bbox, bands, wavelengths = (
+        getattr(options, name, None) for name in ("window", "bbox", "bands", "wavelengths")
+    )
     try:
         if window is not None or bbox is not None:
             own = window_of_bbox(scene, bbox) if bbox is not None else Window(*(window or ()))
             scene = WindowScene(scene, own)
-        if not all_bands and named != [None, None]:
-            scene = BandsScene(scene, chosen_bands(scene, *named))
+        if not all_bands and (bands, wavelengths) != (None, None):
+            scene = BandsScene(scene, chosen_bands(scene, bands, wavelengths))
     except (InputDataError, UsageError):
         scene.close()
         raise

@@ -1,17 +1,22 @@
 """`evaluate` on files: with a reference, with an observed scene, with limits."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from hsisr.commands.degrade import degrade
 from hsisr.commands.evaluation.evaluate import evaluate
-from hsisr.commands.options import EvaluateOptions
+from hsisr.commands.info import describe
+from hsisr.commands.options import DegradeOptions, EvaluateOptions, PartOptions
 from hsisr.degradation import DEGRADATIONS
-from hsisr.errors import HsisrWarning, InputDataError
+from hsisr.errors import HsisrWarning, InputDataError, UsageError
+from hsisr.io.open import open_scene
 from tests.commands.files import NORTH_UP, counts, write_tif
 from tests.metrics.pairs import formula_pair, score
 from tests.metrics.test_scoring import PUBLISHED
+from tests.scenes import TRANSFORM, UTM, write_geotiff
 
 
 @pytest.fixture
@@ -94,3 +99,28 @@ def test_another_grid_is_refused(pair: tuple[Path, Path], tmp_path: Path) -> Non
     )
     with pytest.raises(InputDataError, match=r"reference\.tif has 5 bands.*moved\.tif has 5"):
         evaluate(pair[0], moved)
+
+
+def test_a_part_is_judged_described_and_degraded_alone(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(100, 200, (4, 16, 16)).astype("f4")
+    guess = truth + rng.normal(0, 2, truth.shape).astype("f4")
+    whole, part = {}, {}
+    for name, values in (("truth", truth), ("guess", guess)):
+        where = tmp_path / f"{name}.tif", tmp_path / f"{name}_part.tif"
+        whole[name] = write_geotiff(where[0], values, crs=UTM, transform=TRANSFORM)
+        part[name] = write_geotiff(where[1], values[1:3, 4:, :12])
+    how = EvaluateOptions(window=(4, 0, 12, 12), bands="2-3")
+    found = evaluate(whole["truth"], whole["guess"], how)
+    expected = evaluate(part["truth"], part["guess"])
+    assert found.values == pytest.approx(expected.values, nan_ok=True)
+    one = PartOptions(window=(4, 0, 12, 12), bands="2-3")
+    assert describe(whole["truth"], one).metadata.shape == (2, 12, 12)
+    some = DegradeOptions(scale=4, window=(4, 0, 12, 12), bands="2-3")
+    made = degrade(whole["truth"], tmp_path / "lr.tif", some)
+    assert made.output_shape == (2, 3, 3)
+    with open_scene(made.output) as scene:
+        blocks = truth[1:3, 4:, :12].reshape(2, 3, 4, 3, 4).mean(axis=(2, 4))
+        np.testing.assert_allclose(scene.read().values, blocks, rtol=1e-5)
+    with pytest.raises(UsageError, match="bbox fits all"):
+        replace(how, observed=whole["truth"])

@@ -21,7 +21,7 @@ from hsisr.commands.evaluation.pairing import (
 from hsisr.commands.options import EvaluateOptions
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.io.base import Scene
-from hsisr.io.open import open_scene, options_of_kind
+from hsisr.io.open import open_scene, options_of_kind, part_of
 from hsisr.io.paths import scene_path
 from hsisr.metrics.conventions import FIGURES, convention_named
 from hsisr.metrics.coverage import FACTORS, Coverage, CoverageSums
@@ -149,7 +149,7 @@ def evaluate(
 
         check_picture(options.picture, overwrite=options.overwrite)
     with ExitStack() as stack:
-        guess = open_scene(estimate, variable=options.estimate_variable)
+        guess = part_of(open_scene(estimate, variable=options.estimate_variable), options)
         stack.enter_context(closing(guess))
         alone = truth is None or options.observed is None
         observed = _opened(stack, options.observed, options, alone=alone)
@@ -161,7 +161,8 @@ def evaluate(
             scores = score_pair(known, guess, convention=options.convention, scale=scale)
         coverage = None
         if known is not None and options.uncertainty is not None:
-            errors = stack.enter_context(closing(open_scene(scene_path(options.uncertainty))))
+            errors = part_of(open_scene(scene_path(options.uncertainty)), options)
+            stack.enter_context(closing(errors))
             coverage = measure_coverage(known, guess, errors)
         if options.picture is not None:
             from hsisr.view.errors import write_picture
@@ -256,6 +257,7 @@ def _opened(
     if not alone:
         variable, axes = options_of_kind(path, variable, axes)
     scene = open_scene(path, variable=variable, axes=axes, nodata=options.nodata)
+    scene = part_of(scene, options)
     return stack.enter_context(closing(scene))
 
 

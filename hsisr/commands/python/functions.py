@@ -12,7 +12,7 @@ from hsisr.commands.degrade import DegradeResult
 from hsisr.commands.evaluation import evaluate as evaluating
 from hsisr.commands.evaluation.evaluate import Report
 from hsisr.commands.info import SceneInfo, describe
-from hsisr.commands.options import DegradeOptions, EvaluateOptions, SceneOptions
+from hsisr.commands.options import DegradeOptions, EvaluateOptions, PartOptions
 from hsisr.commands.python.keywords import chosen_options, keywords_of
 from hsisr.commands.python.progress import Progress, shown
 from hsisr.engine.options import UpscaleOptions
@@ -121,7 +121,7 @@ def info(source: str | Path, *, variable: str | None = None, axes: str | None = 
     Raises:
         InputDataError: It cannot be read.
     """
-    return describe(scene_path(source), SceneOptions(variable=variable, axes=axes))
+    return describe(scene_path(source), PartOptions(variable=variable, axes=axes))
 
 
 @keywords_of(DegradeOptions)
