@@ -34,8 +34,8 @@ _GAIN = 0.05
 """More pseudo-bands have to lower the residual of held-out rows (root mean square over the bands,
 each in its own standard deviations) by this."""
 RIDGE = 1e-2
-"""Added to the variances of pseudo-bands, which are 1. On six training scenes at x2 the gain differs by
-0.012 dB between 1e-3 and 1e-1 (`docs/benchmarks/mixing.py`)."""
+"""Added to the variances of pseudo-bands, which are 1. On six training scenes at x2 the mean gain
+differs by 0.012 dB between 1e-3 and 1e-1 (`docs/benchmarks/mixing.py`)."""
 _MOST_PIXELS = 2**18
 """About so many pixels, spread over the scene, are enough for the covariance."""
 _WINDOW = 5
