@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hsisr.commands.evaluation.wald import WaldOptions, degraded
+from hsisr.commands.evaluation.wald import degraded
+from hsisr.commands.options import WaldOptions
 from hsisr.engine import mixing as mixing_module
 from hsisr.engine.mixing import Mixing, SceneStatistics, measure_scene
 from hsisr.engine.options import UpscaleOptions
