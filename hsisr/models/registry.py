@@ -2,11 +2,11 @@
 
 To add a network: write its module with two functions, `build_NAME(descriptor)`, which makes it with
 fresh weights, and `NAME_descriptor(scale)`, the settings that suit it at a scale (NAME as in the
-table, with underscores for hyphens); then add the row `"NAME": Architecture("its.module")` to
-`ARCHITECTURES`. That is all: `hsisr train --model`, weights files and `hsisr benchmark` know it. If
-there is a form of it for inference, name its class too: `Architecture("its.module",
-fast="module.of.it:Class")`. It is called as `Class(network, precision, agreeing=...)` with what
-`build_NAME` made; see `for_inference`.
+table, with underscores for hyphens; a `ComparisonNetwork` has both as `of` and `descriptor`); then
+add the row `"NAME": Architecture("its.module")` to `ARCHITECTURES`. That is all: `hsisr train
+--model`, weights files and `hsisr benchmark` know it. If there is a form of it for inference, name
+its class too: `Architecture("its.module", fast="module.of.it:Class")`. It is called as
+`Class(network, precision, agreeing=...)` with what `build_NAME` made; see `for_inference`.
 
 Networks of other packages are registered by `register_model`, by an entry point of the group
 `hsisr.models`, or by the user's naming them `package.module:build`. What a weights file names is
