@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from hsisr.cli.console import say
+from hsisr.cli.options import examples
 from hsisr.cli.streams import StandardStreams
 from hsisr.errors import ResourceError, one_line
 
@@ -116,7 +117,7 @@ def application(*names: str) -> typer.Typer:
             continue
         app.command(
             short_help=(command.__doc__ or "").strip().split("\n")[0],
-            epilog="\n\n".join(["Examples:", *(f"- `{call}`" for call in EXAMPLES[name])]),
+            epilog=examples(*EXAMPLES[name]),
         )(command)
     return app
 

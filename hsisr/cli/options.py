@@ -146,6 +146,11 @@ def completed(values: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]
     ]
 
 
+def examples(*calls: str) -> str:
+    """Calls of a command, for the end of its help."""
+    return "\n\n".join(["Examples:", *(f"- `{call}`" for call in calls)])
+
+
 _TALK: Final[dict[str, Any]] = {"rich_help_panel": declarations.TALK}
 Verbose = Annotated[
     int,

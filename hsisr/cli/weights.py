@@ -1,4 +1,4 @@
-"""The `hsisr weights` commands: list, show, verify, import."""
+"""The `hsisr weights` commands: list, show, verify, import, export."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -6,12 +6,16 @@ from typing import Annotated, Any
 import typer
 
 from hsisr.cli.console import expected_errors, print_json, say, tell
-from hsisr.cli.options import Json, Overwrite
+from hsisr.cli.options import Json, Overwrite, examples
 
-weights = typer.Typer(help="Released networks and weights files.", no_args_is_help=True)
+weights = typer.Typer(
+    help="Released networks and weights files.",
+    no_args_is_help=True,
+    epilog=examples("hsisr weights list", "hsisr weights show dacn-any-x4"),
+)
 
 
-@weights.command("list")
+@weights.command("list", epilog=examples("hsisr weights list", "hsisr weights list --json"))
 def list_(json: Json = False) -> None:
     """List the networks that come with hsisr."""
     with expected_errors():
@@ -28,7 +32,10 @@ def list_(json: Json = False) -> None:
                 tell(f"{entry.name:<32}x{entry.scale}{'  default' if entry.default else ''}")
 
 
-@weights.command("show")
+@weights.command(
+    "show",
+    epilog=examples("hsisr weights show dacn-any-x4", "hsisr weights show my.safetensors --json"),
+)
 def show(
     model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="Released, or a file.")],
     json: Json = False,
@@ -46,7 +53,9 @@ def show(
                 typer.echo(f"\n{card}", nl=False)
 
 
-@weights.command("verify")
+@weights.command(
+    "verify", epilog=examples("hsisr weights verify", "hsisr weights verify my.safetensors")
+)
 def verify(
     models: Annotated[
         list[str] | None,
@@ -71,7 +80,13 @@ def verify(
             )
 
 
-@weights.command("import")
+@weights.command(
+    "import",
+    epilog=examples(
+        "hsisr weights import dacn.keras -o dacn.safetensors",
+        "hsisr weights import dacn.keras -o dacn.safetensors --overwrite",
+    ),
+)
 def import_(
     source: Annotated[
         Path, typer.Argument(metavar="FILE.keras", help="As the published notebooks save it.")
@@ -88,7 +103,13 @@ def import_(
         tell(import_weights(source, output, overwrite=overwrite))
 
 
-@weights.command("export")
+@weights.command(
+    "export",
+    epilog=examples(
+        "hsisr weights export dacn-any-x4 -o dacn.onnx",
+        "hsisr weights export my.safetensors -o my.onnx --overwrite",
+    ),
+)
 def export(
     model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="Released, or a file.")],
     output: Annotated[

@@ -4,7 +4,6 @@ Run with `pytest -m clients tests/clients/test_view_page.py`; needs Debian's chr
 chromium-driver, and `pip install 'hsisr[clients]'`.
 """
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("selenium")  # not one of the packages that other tests need
-from selenium.webdriver import Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -25,13 +23,10 @@ from hsisr.commands.view import view
 from hsisr.io.open import open_scene
 from hsisr.tiling.windows import Window
 from hsisr.view.figure import bicubic_values
+from tests.clients.browser import chromium, seen
 from tests.program import hsisr
 
 pytestmark = pytest.mark.clients
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
 THEMES = ("light", "dark")
 WIDTHS = (390, 1280)
 
@@ -49,22 +44,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    options = ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
-    profile = tempfile.mkdtemp(dir=tmp_path_factory.getbasetemp())
-    for flag in (*FLAGS, f"--user-data-dir={profile}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    with Chrome(options=options, service=Service("/usr/bin/chromedriver")) as chrome:
+    with chromium(tmp_path_factory.mktemp("profile")) as chrome:
         yield chrome
 
 
 def opened(browser: Chrome, page: Path, width: int = 1280, theme: str = "light") -> None:
-    features = [{"name": "prefers-color-scheme", "value": theme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    size = {"width": width, "height": 1200, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    browser.get(page.as_uri())
+    seen(browser, page.as_uri(), width, theme)
     WebDriverWait(browser, 120).until(
         lambda d: d.execute_script("return document.documentElement.dataset.ready") == "yes"
     )
