@@ -385,3 +385,20 @@ def _to_disk(path: Path) -> None:
             raise
     finally:
         os.close(handle)
+
+
+def write_new(path: Path, content: bytes, *, overwrite: bool) -> None:
+    """Write a small file; it appears whole or not at all.
+
+    Raises:
+        OutputExistsError: It exists and `overwrite` is off.
+        ResourceError: It cannot be written.
+    """
+    place = TemporaryPlace(path, overwrite=overwrite)
+    try:
+        grown = place.file(path.name)
+        with resource_errors(path):
+            grown.write_bytes(content)
+        place.commit([(grown, path)])
+    finally:
+        place.discard()

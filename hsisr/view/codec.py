@@ -51,12 +51,3 @@ def pack(cube: Float32, bits: int) -> PackedCube:
     content = zlib.compress(b"".join(plane.tobytes() for plane in planes), 6)
     bands, rows, cols = cube.shape
     return PackedCube((bands, rows, cols), low.tolist(), step.tolist(), content)
-
-
-def unpack(packed: PackedCube) -> Float32:
-    """What the page reads back, shape (bands, rows, cols); NaN where invalid."""
-    planes = np.frombuffer(zlib.decompress(packed.content), np.uint8).reshape(2, *packed.shape)
-    zigzag = planes[0].astype(np.int32) | planes[1].astype(np.int32) << 8
-    level = ((zigzag >> 1) ^ -(zigzag & 1)).cumsum(axis=0)
-    low, step = (np.array(each)[:, None, None] for each in (packed.low, packed.step))
-    return np.where(level > 0, low + (level - 1) * step, np.nan).astype(np.float32)

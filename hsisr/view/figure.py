@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import UsageError
-from hsisr.io.atomic import TemporaryPlace, refuse_existing, resource_errors
+from hsisr.io.atomic import refuse_existing, write_new
 from hsisr.io.base import Scene
 from hsisr.metrics.report import picture_label
 from hsisr.scene.metadata import SceneMetadata
@@ -110,14 +110,7 @@ def save_picture(path: Path, figure: "Figure", *, overwrite: bool) -> None:
     """
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=_DPI)
-    place = TemporaryPlace(path, overwrite=overwrite)
-    try:
-        grown = place.file("picture.png")
-        with resource_errors(path):
-            grown.write_bytes(content.getvalue())
-        place.commit([(grown, path)])
-    finally:
-        place.discard()
+    write_new(path, content.getvalue(), overwrite=overwrite)
 
 
 def draw_quicklook(figure: "Figure | SubFigure", shown: Quicklook) -> None:

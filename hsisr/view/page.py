@@ -9,7 +9,7 @@ import jinja2
 import numpy as np
 
 from hsisr.errors import ResourceError
-from hsisr.io.atomic import TemporaryPlace, resource_errors
+from hsisr.io.atomic import write_new
 from hsisr.view.colours import map_picture, scale_picture, top_of
 from hsisr.view.content import PageContent
 
@@ -38,14 +38,7 @@ def write_page(path: Path, title: str, content: PageContent, *, overwrite: bool)
             f"{path}: the page would take {len(text) / 1e6:.1f} MB, more than 25; name fewer "
             "results or windows"
         )
-    place = TemporaryPlace(path, overwrite=overwrite)
-    try:
-        grown = place.file("page.html")
-        with resource_errors(path):
-            grown.write_bytes(text)
-        place.commit([(grown, path)])
-    finally:
-        place.discard()
+    write_new(path, text, overwrite=overwrite)
     return len(text)
 
 

@@ -21,7 +21,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from hsisr.errors import WeightsError
-from hsisr.io.atomic import TemporaryPlace, resource_errors
+from hsisr.io.atomic import write_new
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.registry import build, descriptor_for
 from hsisr.weights.catalogue import CatalogueEntry
@@ -254,13 +254,7 @@ def save_weights(
     if trained is not None:
         facts["trained"] = trained
     metadata = {METADATA_KEY: json.dumps(facts, sort_keys=True)}
-    place = TemporaryPlace(path, overwrite=overwrite)
-    try:
-        with resource_errors(path):
-            place.file(path.name).write_bytes(save(state, metadata=metadata))
-        place.commit([(place.file(path.name), path)])
-    finally:
-        place.discard()
+    write_new(path, save(state, metadata=metadata), overwrite=overwrite)
     return path
 
 

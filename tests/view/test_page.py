@@ -2,6 +2,7 @@
 
 import json
 import re
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,21 @@ from hypothesis import strategies as st
 from hsisr.commands.view import view
 from hsisr.io.base import TargetOptions
 from hsisr.io.write import create_writer
-from hsisr.view.codec import pack, unpack
+from hsisr.view.codec import Float32, PackedCube, pack
 from hsisr.view.content import PageScenes, page_content
 from hsisr.view.page import page_text
 from tests.io.written import rich_metadata
 from tests.program import hsisr
 from tests.view.test_figure import AXIS, Held, pair
+
+
+def unpack(packed: PackedCube) -> Float32:
+    """What the page reads back, shape (bands, rows, cols); NaN where invalid."""
+    planes = np.frombuffer(zlib.decompress(packed.content), np.uint8).reshape(2, *packed.shape)
+    zigzag = planes[0].astype(np.int32) | planes[1].astype(np.int32) << 8
+    level = ((zigzag >> 1) ^ -(zigzag & 1)).cumsum(axis=0)
+    low, step = (np.array(each)[:, None, None] for each in (packed.low, packed.step))
+    return np.where(level > 0, low + (level - 1) * step, np.nan).astype(np.float32)
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([6, 8, 12]))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hsisr.errors import UsageError
-from hsisr.io.atomic import TemporaryPlace, refuse_existing, resource_errors
+from hsisr.io.atomic import refuse_existing, write_new
 from hsisr.io.envi.pair import envi_pair
 from hsisr.io.formats import output_format
 from hsisr.io.geotiff.crs import crs_name
@@ -78,14 +78,7 @@ def write_item(
         metadata = scene.metadata
     path = item_path(output)
     text = item_text(source, output, result, metadata)
-    place = TemporaryPlace(path, overwrite=overwrite)
-    try:
-        grown = place.file(path.name)
-        with resource_errors(path):
-            grown.write_bytes(text)
-        place.commit([(grown, path)])
-    finally:
-        place.discard()
+    write_new(path, text, overwrite=overwrite)
     return path
 
 
