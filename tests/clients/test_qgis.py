@@ -26,7 +26,7 @@ def test_the_algorithms_do_in_qgis_what_the_transcript_says(tmp_path: Path) -> N
         capture_output=True,
         text=True,
         check=False,
-        timeout=1200,
+        timeout=3600,
         env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
     )
     assert done.returncode == 0, done.stderr

@@ -65,9 +65,8 @@ def main(program, folder):
     print("info:", facts["BANDS"], "bands,", facts["ROWS"], "x", facts["COLS"], "pixels")
 
     feedback = Feedback()
-    made, _ = run(
-        "upscale", {"INPUT": str(scene), "SCALE": 0, "TILE": 8, "OUTPUT": str(finer)}, feedback
-    )
+    how = {"INPUT": str(scene), "SCALE": 0, "MODEL": "bicubic", "TILE": 8, "OUTPUT": str(finer)}
+    made, _ = run("upscale", how, feedback)
     assert made["OUTPUT"] == str(finer) and finer.exists()
     assert feedback.steps == sorted(feedback.steps) and len(set(feedback.steps)) > 3
     print("upscale: progress rises to", feedback.steps[-1], "%")
