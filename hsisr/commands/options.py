@@ -3,7 +3,7 @@
 Checks that need a library import it late: the command line reads the declarations for its help.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -38,6 +38,36 @@ from hsisr.option import Option, refuse_impossible
 
 METHODS = ("area", "gaussian", "mtf", "bicubic")
 """Names of `hsisr.degradation.DEGRADATIONS`, which needs NumPy."""
+
+
+def _conventions() -> Iterable[str]:
+    from hsisr.metrics.conventions import CONVENTIONS
+
+    return CONVENTIONS
+
+
+def _datasets() -> Iterable[str]:
+    from hsisr.datasets.catalogue import DATASETS
+
+    return DATASETS
+
+
+def _networks() -> Iterable[str]:
+    from hsisr.models.registry import known_networks
+
+    return known_networks()
+
+
+def _released() -> Iterable[str]:
+    from hsisr.weights.catalogue import released
+
+    return (entry.name for entry in released())
+
+
+def _recipes() -> Iterable[str]:
+    from hsisr.training.recipe import shipped_recipes
+
+    return shipped_recipes()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +191,12 @@ class _JudgeOptions(SceneOptions):
     """What both ways to judge have in common."""
 
     convention: Annotated[
-        str, Option("hsisr, dacn, dacn-whole, sspsr or mcnet.", ("--convention", "-c"))
+        str,
+        Option(
+            "hsisr, dacn, dacn-whole, sspsr or mcnet.",
+            ("--convention", "-c"),
+            suggest=_conventions,
+        ),
     ] = "hsisr"
     minimum: Annotated[
         tuple[str, ...],
@@ -317,27 +352,35 @@ class TrainOptions(SceneOptions):
     """Files and folders to learn from."""
     dataset: Annotated[
         str | None,
-        Option("A public dataset: cave, indianpines, paviac, paviau, salinas or ucmerced."),
+        Option(
+            "A public dataset: cave, indianpines, paviac, paviau, salinas or ucmerced.",
+            suggest=_datasets,
+        ),
     ] = None
     scale: Scale = 4
     model: Annotated[
         str | None,
         Option(
-            "dacn-any, dacn, edsr, ..., or package.module:build. [default: the recipe's]", ("-m",)
+            "dacn-any, dacn, edsr or another network of hsisr, or package.module:build for your "
+            "own. [default: the recipe's]",
+            ("-m",),
+            suggest=_networks,
         ),
     ] = None
     init: Annotated[
         str | None,
         Option(
             "Start from these weights: a released name or a .safetensors file; of another scale, "
-            "from all but their upsampling."
+            "from all but their upsampling.",
+            suggest=_released,
         ),
     ] = None
     recipe: Annotated[
         str | None,
         Option(
-            "any, adapt, dacn-paper, dacn-published, or a .toml file. "
-            "[default: any; adapt with --init]"
+            "any, aerial, adapt, dacn-paper, dacn-published, or a .toml file. "
+            "[default: any; adapt with --init]",
+            suggest=_recipes,
         ),
     ] = None
     settings: Annotated[

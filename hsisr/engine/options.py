@@ -59,7 +59,7 @@ def models() -> Iterator[str]:
     """Names that `--model` takes, for completion."""
     from hsisr.weights.catalogue import released  # late: only a shell that completes asks
 
-    yield from ("bicubic", "nearest", "lanczos")
+    yield from ("bicubic", "nearest", "lanczos", "baseline")
     yield from (entry.name for entry in released())
 
 
