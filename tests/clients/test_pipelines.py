@@ -19,7 +19,7 @@ pytestmark = pytest.mark.clients
 
 def recipe(language: str, beginning: str) -> str:
     """The block of the page in a language that begins with a text."""
-    blocks = re.findall(
+    blocks: list[str] = re.findall(
         rf"^```{language}\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL
     )
     return next(block for block in blocks if block.startswith(beginning))
