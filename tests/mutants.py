@@ -88,13 +88,13 @@ resume/record.py: if _value(self.options, n) != _value(other.options, n) -> if F
     commands/test_completion.py what_other_options_or_weights_made_is_kept
 resume/record.py: if self.weights_sha256 != other.weights_sha256: -> if False:
     commands/test_completion.py what_other_options_or_weights_made_is_kept
-commands/completion.py: if changed or set(source_states(work)) != set(record.source): -> if changed:
+resume/completion.py: if changed or set(source_states(work)) != set(record.source): -> if changed:
     commands/test_completion.py the_output_of_another_input_is_kept
-commands/shard.py: entries[self.number - 1 :: self.of] -> entries[self.number :: self.of]
+commands/archive/select.py: entries[self.number - 1 :: self.of] -> entries[self.number :: self.of]
     commands/test_archive.py every_entry_is_in_exactly_one_shard
-commands/shard.py: return Shard(place + 1, count) -> return Shard(task, count)
+commands/archive/select.py: return Shard(place + 1, count) -> return Shard(task, count)
     commands/test_archive.py every_task_of_a_job_array_has_a_shard
-commands/wald.py: scored(PLAIN, consistency=False) -> scored(PLAIN, consistency=True)
+commands/evaluation/wald.py: scored(PLAIN, consistency=False) -> scored(PLAIN, consistency=True)
     cli/test_evaluate.py wald_scores_a_model_beside_plain_bicubic
 scene/georeference.py: Affine.translation(col, row) -> Affine.translation(row, col)
     scene/test_scene.py a_window_lies_where_its_first_pixel_lies

@@ -152,3 +152,26 @@ def test_every_task_of_a_job_array_has_a_shard(tasks: Sequence[int], first: int,
         shard_of_job(job(ID=task, COUNT=8, MIN=first, MAX=tasks[-1], STEP=step)) for task in tasks
     ]
     assert shards == [Shard(number, 8) for number in range(1, 9)]
+
+
+def test_outputs_never_go_to_a_folder_of_inputs() -> None:
+    with pytest.raises(UsageError, match="in is also the folder of the input scenes"):
+        select(SelectOptions(sources=[Path("in")], output=Path("in/../in")), X4)
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        (job(ID="two", COUNT=4, MIN=1), "SLURM_ARRAY_TASK_ID is 'two', expected a whole number"),
+        (job(ID=9, COUNT=3, MIN=1), "whose numbers are not 1, 2"),
+        (job(ID=1, COUNT=3, MIN=1, MAX=9), "name the share with --shard I/N"),
+        (job(ID=1, COUNT=3, MIN=2), "SLURM_ARRAY_TASK_ID is 1 in an array of 3 tasks"),
+        (job(ID=3, COUNT=3, MIN=0, MAX=4, STEP=2), "whose numbers are not 0, 2"),
+        (job(ID=0, COUNT=0, MIN=0), "in an array of 0 tasks"),
+    ],
+)
+def test_a_job_array_with_gaps_is_refused_in_every_task(
+    variables: dict[str, str], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        select(SelectOptions(sources=[Path("in")], output=Path("out")), X4, variables)

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -194,3 +195,36 @@ def test_without_a_record_what_cannot_be_read_to_its_end_is_kept(
     reason = "has no record and cannot be read to its end"
     assert_kept(once(wide, out, options), output, before, reason)
     assert isinstance(once(wide, out, replace(options, overwrite=True)), Done)
+
+
+def _touch(output: Path) -> None:
+    os.utime(output, (1e9, 1e9))
+
+
+def _lengthen(output: Path) -> None:
+    output.write_bytes(output.read_bytes() + b"more")
+
+
+def _replace_by_own_work(output: Path) -> None:
+    write_tif(output, counts(1, 2, 2))
+
+
+def _replace_by_notes(output: Path) -> None:
+    output.write_text("precious")
+
+
+@pytest.mark.parametrize("change", [_touch, _lengthen, _replace_by_own_work, _replace_by_notes])
+def test_what_was_changed_since_is_kept(
+    scene: Path, out: Path, change: Callable[[Path], None]
+) -> None:
+    output = made(scene, out)
+    change(output)
+    before = output.read_bytes()
+    assert_kept(once(scene, out), output, before, "has changed since it was made")
+
+
+def test_what_hsisr_did_not_make_is_kept(scene: Path, out: Path) -> None:
+    output = write_tif(out / "a_x2.tif", counts(3, 40, 32))
+    before = output.read_bytes()
+    assert_kept(once(scene, out), output, before, "was not made by hsisr upscale")
+    assert isinstance(once(scene, out, replace(BICUBIC, overwrite=True)), Done)

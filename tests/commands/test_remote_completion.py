@@ -17,7 +17,7 @@ from hsisr.commands.archive.select import Failure, select
 from hsisr.commands.options import SelectOptions
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
-from hsisr.errors import HsisrWarning
+from hsisr.errors import HsisrWarning, OutputExistsError
 from hsisr.io.open import open_scene
 from hsisr.io.paths import RemotePath, scene_path
 from hsisr.resume.record import record_path
@@ -175,3 +175,15 @@ def test_a_remote_input_that_has_changed_keeps_the_output(scene: Path, system: A
     del record["remote_source"]  # as hsisr once wrote them
     system.pipe_file(f"/bucket/out/.hsisr/{output.name}.json", json.dumps(record).encode())
     assert isinstance(once(source, BICUBIC), Skipped)
+
+
+def test_somebody_elses_object_is_kept(scene: Path, system: Any) -> None:
+    made(scene, BICUBIC)
+    system.pipe_file("/bucket/out/a_x2.tif", b"precious")
+    for reason in ("has changed since it was made", "has no record and cannot be read to its end"):
+        kept = once(scene, BICUBIC)
+        assert isinstance(kept, Failure)
+        assert isinstance(kept.error, OutputExistsError)
+        assert reason in str(kept.error)
+        assert system.cat_file("/bucket/out/a_x2.tif") == b"precious"
+        system.rm("/bucket/out/.hsisr", recursive=True) if "changed" in reason else None

@@ -15,10 +15,10 @@ from hsisr.commands.archive.run import Done, Outcome, Skipped, upscale_all
 from hsisr.commands.archive.select import Failure, Selection, select
 from hsisr.commands.options import SelectOptions
 from hsisr.engine.options import UpscaleOptions
-from hsisr.errors import HsisrWarning, OutputExistsError
+from hsisr.errors import HsisrWarning, OutputExistsError, UsageError
 from hsisr.io.open import open_scene
 from hsisr.resume.record import record_path
-from tests.scenes import write_geotiff
+from tests.scenes import write_envi, write_geotiff
 from tests.stac_items import PROPERTIES, data_asset, write_item
 
 BICUBIC = UpscaleOptions(scale=2, model="bicubic")
@@ -170,3 +170,20 @@ def test_an_output_whose_item_is_missing_is_made_anew(
     with pytest.warns(HsisrWarning, match="is broken off|has no STAC Item"):
         assert isinstance(again(item, out), Done)
     assert done.item.exists()
+
+
+def test_two_outputs_never_share_an_item(tmp_path: Path, out: Path) -> None:
+    one = write_item(tmp_path / "one")
+    write_envi(tmp_path / "two.hdr", np.ones((1, 4, 4), np.uint8))
+    other = write_item(tmp_path / "two", {"a": data_asset("../two.hdr", type=None)})
+    with pytest.raises(UsageError, match=r"would both become .*flight_7_line_3_x2\.json"):
+        select(SelectOptions(sources=[one, other], output=out), BICUBIC)
+
+
+def test_the_input_s_item_is_never_overwritten(item: Path) -> None:
+    before = item.read_bytes()
+    selection = select(SelectOptions(sources=[item], output=item.with_name("item.tif")), BICUBIC)
+    (outcome,) = run(selection, replace(BICUBIC, overwrite=True))
+    assert isinstance(outcome, Failure)
+    assert "is the input's own STAC Item" in str(outcome.error)
+    assert item.read_bytes() == before
