@@ -1,5 +1,6 @@
 """MATLAB files: which variable is the cube, how its axes lie, what lies beside it."""
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,17 @@ def test_what_octave_saves_as_hdf5_is_read(tmp_path: Path) -> None:
             group["type"], group["value"] = np.bytes_("matrix"), value.T
     with open_scene(tmp_path / "x.mat") as scene:
         np.testing.assert_array_equal(scene.read().values, VALUES)
+        assert scene.metadata.spectral_axis.wavelengths_nm == (4000, 5000, 6000, 7000)
+
+
+@pytest.mark.clients
+@pytest.mark.parametrize("how", ["-v6", "-v7", "-hdf5"])
+def test_structs_that_octave_saves_are_read(how: str, tmp_path: Path) -> None:
+    program = f"st.wl = [4 5 6 7]; st.cube = reshape(0:119, 6, 5, 4); save {how} x.mat st"
+    subprocess.run(["octave-cli", "--norc", "--eval", program], cwd=tmp_path, check=True)
+    with open_scene(tmp_path / "x.mat", variable="st.cube") as scene:
+        expected = np.arange(120).reshape(6, 5, 4, order="F").transpose(2, 0, 1)
+        np.testing.assert_array_equal(scene.read().values, expected)
         assert scene.metadata.spectral_axis.wavelengths_nm == (4000, 5000, 6000, 7000)
 
 
