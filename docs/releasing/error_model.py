@@ -49,7 +49,7 @@ EVERY, BANDS = 50, 32
 """Photographs taken, and bands made of them."""
 FOLDS = 5
 SHARES = (0.68, 0.95)
-STEPS = 1500
+STEPS = 600
 
 
 @dataclass(frozen=True, slots=True, eq=False)
