@@ -125,11 +125,11 @@ def key_values(texts: list[str]) -> dict[str, str]:
 
 
 def numbers_of(text: str | None, kind: type[Any]) -> tuple[Any, ...] | None:
-    """Numbers with commas between them; () where it is something else."""
+    """Numbers with commas between them; the text alone, which no check lets pass, if it is none."""
     try:
         return None if text is None else tuple(kind(part) for part in text.split(","))
     except ValueError:
-        return ()
+        return (text,)
 
 
 def names_of(text: str) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ Scales = Annotated[
     tuple[int, ...],
     _listed(
         "HR pixels per LR pixel. [default: all]",
-        lambda text: numbers_of(text, int) or (0,),
+        lambda text: numbers_of(text, int),
         metavar="2,4,8",
         choices=SCALES,
     ),
@@ -116,7 +116,7 @@ class BenchmarkOptions:
         tuple[int, ...],
         _listed(
             "Tiles at once to measure the cost with.",
-            lambda text: numbers_of(text, int) or (0,),
+            lambda text: numbers_of(text, int),
             metavar="1,2,4,8",
             check=lambda batches: min(batches, default=1) > 0,
             expected="numbers of at least 1 such as 1,4",
