@@ -33,7 +33,8 @@ def main() -> None:
     print("| --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
         scene = Path(folder, "scene.tif")
-        write_scene(scene, *arguments.size, arguments.bands)
+        rows, cols = arguments.size
+        write_scene(scene, rows, cols, arguments.bands)
         calls = {
             "hsisr --help": ["-m", "hsisr", "--help"],
             "hsisr info scene.tif": ["-m", "hsisr", "info", str(scene)],
