@@ -40,7 +40,7 @@ def test_smoke_makes_a_whole_report(tmp_path: Path) -> None:
     [
         ([], 2, "found no scene to judge by"),
         (["--methods", "best"], 2, "no method 'best'"),
-        (["--smoke", "--scales", "2,x"], 2, "--scales 2,x: expected numbers such as 2,4,8"),
+        (["--smoke", "--scales", "2,x"], 2, "scales 2,x: expected 2, 4 or 8"),
         (["--dataset", "paviaq"], 2, "no dataset 'paviaq'; did you mean 'paviau'?"),
         (["--dataset", "paviau", "--offline", "--data-dir", "."], 5, "--offline forbids"),
         (["--scenes", "none.tif", "--methods", "bicubic"], 3, "none.tif"),

@@ -46,7 +46,7 @@ def test_ctrl_c_at_the_very_end_leaves_a_whole_output_and_says_nothing(tmp_path:
         (("upscale", "--scal", "4", "x.tif"), "no such option: --scal", "'hsisr upscale -h'"),
         (("degrade", "x.tif"), "missing option '--output' / '-o'", "'hsisr degrade -h'"),
         (("upscale", "x.tif", "--scale"), "option '--scale' requires an argument", ""),
-        (("info", "x.tif", "--bands"), "no such option: --bands", "'hsisr info -h'"),
+        (("info", "x.tif", "--bandz"), "no such option: --bandz", "'hsisr info -h'"),
         (("scale",), "no such command 'scale'", "'hsisr -h'"),
         (("weights", "shw"), "no such command 'shw'", "'hsisr weights -h'"),
         (("upscale", "--a\nb"), "no such option: --a", "'hsisr upscale -h'"),

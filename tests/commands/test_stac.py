@@ -152,7 +152,7 @@ def test_an_output_made_with_other_bands_of_the_item_is_kept(tmp_path: Path, out
     write_item(tmp_path / "in", {"data": data_asset(**said[1])})
     outcome = again(item, out)
     assert isinstance(outcome, Failure)
-    assert "was made with other options (item_bands)" in str(outcome.error)
+    assert "was made from another input" in str(outcome.error)
 
 
 @pytest.mark.parametrize("recorded", [True, False])

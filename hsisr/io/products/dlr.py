@@ -24,7 +24,7 @@ from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
 from hsisr.tiling.windows import Window
 
-_METADATA: Final = re.compile(r"(?i)(^|[-_])METADATA\.XML$")
+_METADATA: Final = re.compile(r"(?i)(^|[-_/\\])METADATA\.XML$")
 _IMAGE: Final = re.compile(r"(?i)-SPECTRAL_IMAGE(_(?P<detector>VNIR|SWIR))?\.TIFF?$")
 _LEVEL: Final = re.compile(r"L[0-2][A-D]?(?=-DT|-|_)")
 _BANDS: Final = "specific/bandCharacterisation"
@@ -158,8 +158,8 @@ def _package(path: Path) -> _Package:
     found = _metadata_files(path, files)
     if len(found) != 1:
         raise InputDataError(
-            f"found {len(found)} files METADATA.XML in {path.name}, expected the one of a product; "
-            "unpack it and name a product's folder"
+            f"found {len(found)} files ...-METADATA.XML of a product at {path.name}, expected 1; "
+            "name the unpacked product's folder, or its ...-METADATA.XML"
         )
     xml = PurePath(found[0]).name
     root = _parsed(_content(path, found[0]) if files[found[0]] <= _MOST_XML else b"", xml)
