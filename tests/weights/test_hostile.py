@@ -74,9 +74,15 @@ CLAIMS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "overlapping tensors": (lambda p: safetensors(p, {"a": tensor(1), "b": tensor(1)}), "damaged"),
     "negative offsets": (lambda p: safetensors(p, {"a": tensor(1, at=(4, 0))}), "damaged"),
     "a sparse file": (sparse, "found 4294967296 bytes, expected at most"),
-    "group size": (lambda p: safetensors(p, ONE, {"group_size": 10**9}), "group_size is 1000000000"),
+    "group size": (
+        lambda p: safetensors(p, ONE, {"group_size": 10**9}),
+        "group_size is 1000000000",
+    ),
     "tile": (lambda p: safetensors(p, ONE, {"tile_lr_px": 10**9}), "tile_lr_px is 1000000000"),
-    "margin": (lambda p: safetensors(p, ONE, {"margin_lr_px": 10**9}), "margin_lr_px is 1000000000"),
+    "margin": (
+        lambda p: safetensors(p, ONE, {"margin_lr_px": 10**9}),
+        "margin_lr_px is 1000000000",
+    ),
     "width": (lambda p: safetensors(p, ONE, {"hparams": {"width": 10**9}}), "width 1000000000"),
     "depth": (lambda p: safetensors(p, ONE, {"hparams": {"hidden": 10**9}}), "hidden 1000000000"),
     "wide and deep": (
