@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"{own.name}: expected the name of released weights")
     samples = []
     with tempfile.TemporaryDirectory(prefix="hsisr-uncertainty-") as folder:
-        for scene in [*own.scenes, *more(own.scenes, own.photographs, Path(folder))]:
+        for scene in chain(own.scenes, more(own.scenes, own.photographs, Path(folder))):
             try:
                 samples.append(sample(scene, entry))
                 sys.stderr.write(f"{scene.name}\n")
