@@ -198,7 +198,7 @@ def test_pseudo_bands_have_the_same_bits_on_workers(
     source = write_geotiff(tmp_path / "a.tif", (spectra @ ground).reshape(40, 60, 14).astype("f4"))
     one, two = tmp_path / "one.tif", tmp_path / "two.tif"
     command = [sys.executable, "-m", "hsisr", "upscale", str(source), "--scale", "2", "--quiet"]
-    command += ["--model", options.model, "--band-groups", "pseudo", "--threads", "1"]
+    command += ["--model", str(options.model), "--band-groups", "pseudo", "--threads", "1"]
     for output, more in ((one, []), (two, ["--scheduler", cluster.address])):
         env = {**os.environ, "PYTHONPATH": str(PROJECT)}
         subprocess.run([*command, "-o", str(output), *more], env=env, check=True)
