@@ -1,5 +1,6 @@
 """Scenes in memory, ready to teach: live bands only, gaps filled, statistics as at inference."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -144,26 +145,28 @@ def fitting_region(scene: Scene, scale: int, most_bytes: int) -> Window:
     return Window(max(0, top), max(0, left), min(high, rows), min(wide, cols))
 
 
-def coarser(scene: TrainingScene, factor: int, scale: int) -> TrainingScene | None:
+def coarser(scene: TrainingScene, factor: float, scale: int) -> TrainingScene | None:
     """The training windows' scene with `factor` times larger pixels; None if too small for one.
 
-    Validation and test pixels never enter: only blocks that lie in a training window are kept.
+    Validation and test pixels never enter: only pixels that lie in a training window are kept.
     """
     windows = [w for w in (_inner(w, factor, scale) for w in scene.split.training) if w is not None]
     if not windows:
         return None
-    high = max(w.row_end for w in windows) * factor
-    wide = max(w.col_end for w in windows) * factor
-    values = area_average(scene.values[:, :high, :wide], factor)
-    valid = np.zeros(values.shape[1:], np.bool_)
+    ends = (max(w.row_end for w in windows), max(w.col_end for w in windows))
+    down, right = (
+        _shares(n, end, factor) for n, end in zip(scene.values.shape[1:], ends, strict=True)
+    )
+    values = np.asarray(down @ scene.values.astype(np.float64) @ right.T, np.float32)
+    valid = np.zeros(ends, np.bool_)
     for window in windows:
         valid[_slices(window)] = True
     if scene.valid is not None:
-        valid &= _whole_blocks(scene.valid[:high, :wide], factor)[::factor, ::factor]
+        valid &= (down > 0) @ ~scene.valid @ (right > 0).T == 0
     if not _whole_blocks(valid, scale).any():
         return None
     return taught(
-        f"{scene.name} / {factor}",
+        f"{scene.name} / {factor:g}",
         values,
         np.broadcast_to(valid, values.shape),
         scale,
@@ -172,11 +175,24 @@ def coarser(scene: TrainingScene, factor: int, scale: int) -> TrainingScene | No
     )
 
 
-def _inner(window: Window, factor: int, scale: int) -> Window | None:
+def _shares(length: int, count: int, factor: float) -> Float64:
+    """The share of every pixel along an axis in each of `count` pixels `factor` times larger.
+
+    Shape (count, length).
+
+    >>> _shares(3, 2, 1.5).tolist()
+    [[0.6666666666666666, 0.3333333333333333, 0.0], [0.0, 0.3333333333333333, 0.6666666666666666]]
+    """
+    starts, pixels = factor * np.arange(count)[:, None], np.arange(length)
+    common = np.minimum(starts + factor, pixels + 1) - np.maximum(starts, pixels)
+    return np.asarray(np.maximum(common, 0) / factor, np.float64)
+
+
+def _inner(window: Window, factor: float, scale: int) -> Window | None:
     """The largest window on the coarser grid that this one covers, in whole LR pixels."""
     step = factor * scale
-    top, left = -(-window.row // step), -(-window.col // step)
-    rows, cols = window.row_end // step - top, window.col_end // step - left
+    top, left = math.ceil(window.row / step), math.ceil(window.col / step)
+    rows, cols = int(window.row_end / step) - top, int(window.col_end / step) - left
     if rows < 1 or cols < 1:
         return None
     return Window(top * scale, left * scale, rows * scale, cols * scale)

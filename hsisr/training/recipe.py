@@ -53,7 +53,7 @@ class Recipe:
     reverse_bands: bool = True
     band_steps: Positive = 2
     """Random patches take every n-th band, n from 1 to this."""
-    coarser: tuple[Annotated[int, Meta(ge=2)], ...] = (2,)
+    coarser: tuple[Annotated[float, Meta(gt=1)], ...] = (2,)
     """Random patches also come from each scene averaged by these factors."""
     scene_power: Weight = 0.5
     """Scenes are drawn in proportion to this power of their training pixels."""

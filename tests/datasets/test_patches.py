@@ -114,6 +114,21 @@ def test_a_coarser_scene_holds_training_pixels_only() -> None:
     assert coarser(scene(8, 10, 10, 2), 8, 2) is None
 
 
+def test_pixels_may_be_larger_by_a_fraction() -> None:
+    one = scene(2, 24, 36, 2, gap=True, split=Split(training=(Window(0, 0, 24, 36),)))
+    grown = coarser(one, 1.5, 2)
+    assert grown is not None
+    assert grown.values.shape == (2, 16, 24)
+    assert one.valid is not None
+    assert grown.valid is not None
+    halves = one.values.repeat(2, axis=1).repeat(2, axis=2)  # 3 half pixels are 1.5 pixels
+    expected = area_average(halves, 3)[:, grown.valid]
+    np.testing.assert_allclose(grown.values[:, grown.valid], expected, rtol=1e-5)
+    whole = one.valid.repeat(2, axis=0).repeat(2, axis=1).reshape(16, 3, 24, 3).all(axis=(1, 3))
+    assert not (grown.valid & ~whole).any()
+    assert grown.valid.any()
+
+
 def test_gaps_are_masked_filled_and_avoided() -> None:
     one = scene(8, 48, 48, 2, gap=True)
     assert np.isfinite(one.values).all()
