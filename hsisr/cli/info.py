@@ -97,12 +97,16 @@ def _pixel(size: tuple[float, float] | None) -> str:
 
 
 def _wavelengths(values: tuple[float, ...] | None) -> str:
-    """Range and usual spacing."""
-    if not values or len(values) < 2:
-        return _range(values)
-    rising = sorted(values)
+    """Range and usual spacing; 0 stands for a band that is not there.
+
+    >>> _wavelengths((0.0, 500.0, 600.0, 700.0))
+    '500 to 700 nm, 100 nm apart (median)'
+    """
+    rising = sorted(value for value in values or () if value > 0)
+    if len(rising) < 2:
+        return _range(tuple(rising) or None)
     steps = sorted(after - before for before, after in pairwise(rising))
-    return f"{_range(values)}, {steps[len(steps) // 2]:.3g} nm apart (median)"
+    return f"{_range(tuple(rising))}, {steps[len(steps) // 2]:.3g} nm apart (median)"
 
 
 def _bad(bad: list[int] | None, bands: int) -> str:

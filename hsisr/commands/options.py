@@ -353,7 +353,8 @@ class TrainOptions(SceneOptions):
     dataset: Annotated[
         str | None,
         Option(
-            "A public dataset: cave, indianpines, paviac, paviau, salinas or ucmerced.",
+            "A public dataset: cave, emit, indianpines, neon, pace, paviac, paviau, salinas, "
+            "tanager or ucmerced.",
             suggest=_datasets,
         ),
     ] = None

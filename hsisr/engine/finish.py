@@ -203,8 +203,8 @@ class PanelFinisher:
         if len(wanted) < len(bands):
             bands, values = tuple(bands[number] for number in wanted), values[wanted]
         own, first = list(bands), self._kept.index(bands[0])
-        seen = observed.values[own][:, *inside]
-        valid = observed.valid[own][:, *inside]
+        seen = observed.values[:, *inside][own]
+        valid = observed.valid[:, *inside][own]
         fine_valid = _repeated(valid, self._plan.scale)
         self.seen = self.seen or bool(valid.any())
         try:

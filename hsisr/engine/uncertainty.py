@@ -311,7 +311,7 @@ class StandardErrors:
         after = (REACH - (last[0] - window.row_end), REACH - (last[1] - window.col_end))
         inside = observed.cut(Window(*first, last[0] - first[0], last[1] - first[1]))
         values = torch.from_numpy(observed.values[:, *inside])
-        valid = torch.from_numpy(observed.valid[list(bands)][:, *inside].astype(np.float32))
+        valid = torch.from_numpy(observed.valid[:, *inside][list(bands)].astype(np.float32))
         near, beside, known = (
             mirrored(part, before, after)
             for part in (values[list(bands)], neighbours(values, bands), valid)

@@ -53,11 +53,6 @@ class EquivariantSize(NetworkSize):
     symmetries: int = 8
     """8: rotations by 90 degrees and mirrors; 4: rotations alone."""
 
-    @property
-    def channels(self) -> int:
-        """Of every layer."""
-        return self.features * self.symmetries
-
     def __post_init__(self) -> None:
         NetworkSize.__post_init__(self)
         self.require(

@@ -259,6 +259,7 @@ def geotiff_by_gdal(path: Path) -> dict[str, Any]:
 def netcdf_by_xarray(path: Path) -> dict[str, Any]:
     with xarray.open_dataset(path, mask_and_scale=False) as file:
         said = file["data"].attrs
+        assert "_CRS" not in said  # what Zarr files say to GDAL
         return {
             "wavelengths": file["wavelength"].to_numpy(),
             "time": file.attrs["time_coverage_start"],

@@ -273,6 +273,7 @@ def _global_attributes(metadata: SceneMetadata) -> dict[str, str]:
 def _cube_attributes(metadata: SceneMetadata) -> dict[str, Any]:
     """The cube's attributes, those that netCDF has no type or no name for as JSON."""
     said = cube_attributes(metadata)
+    said.pop("_CRS", None)  # Zarr's; the grid mapping says it here
     odd = {
         key: said.pop(key)
         for key in list(said)
