@@ -197,11 +197,8 @@ def test_pseudo_bands_have_the_same_bits_on_workers(
     spectra, ground = rng.random((40, 3)), rng.random((3, 60 * 14))
     source = write_geotiff(tmp_path / "a.tif", (spectra @ ground).reshape(40, 60, 14).astype("f4"))
     one, two = tmp_path / "one.tif", tmp_path / "two.tif"
-    command = [sys.executable, "-m", "hsisr", "upscale", str(source), "--scale", "2", "--quiet"]
-    command += ["--model", str(options.model), "--band-groups", "pseudo", "--threads", "1"]
-    for output, more in ((one, []), (two, ["--scheduler", cluster.address])):
-        env = {**os.environ, "PYTHONPATH": str(PROJECT)}
-        subprocess.run([*command, "-o", str(output), *more], env=env, check=True)
+    assert upscale(source, one, options).pseudo_bands == 32
+    assert upscale(source, two, on(cluster.address, options)).pseudo_bands == 32
     assert contents(one) == contents(two)
 
 

@@ -8,7 +8,10 @@ import pytest
 import torch
 from torch.nn import functional
 
+from hsisr.engine.memory import tile_bytes
+from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
 from hsisr.models.fast import onednn
+from hsisr.models.fast.dacn_any import FastDacnAny
 from hsisr.models.fast.fixed_layer import FixedLayer
 from hsisr.models.fast.onednn import GELU, NONE, SIGMOID, Activation, leaky_relu, linear
 
@@ -18,6 +21,8 @@ ACTIVATIONS: dict[str, tuple[Activation, Callable[[torch.Tensor], torch.Tensor]]
     "leaky": (leaky_relu(0.1), lambda x: functional.leaky_relu(x, 0.1)),
     "sigmoid": (SIGMOID, torch.sigmoid),
 }
+
+SMALL = AnySize(width=8, blocks=1, heads=2, window=4)
 
 
 @pytest.fixture(params=["oneDNN", "torch"], autouse=True)
@@ -48,6 +53,13 @@ def test_a_private_operation_that_changed_is_not_used(
     x, matrix = numbers(3, 4), numbers(2, 4)
     assert not onednn.available(x, matrix)
     torch.testing.assert_close(linear(x, matrix), functional.linear(x, matrix))
+
+
+def test_a_memory_estimate_does_not_decide_for_the_work(library: str) -> None:
+    onednn._work.cache_clear()  # as in a program that begins
+    tile_bytes(FastDacnAny(build_dacn_any(dacn_any_descriptor(2, SMALL))), bands=32, side_px=8)
+    with torch.no_grad():
+        assert onednn.available(numbers(3, 4), numbers(2, 4)) == (library == "oneDNN")
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

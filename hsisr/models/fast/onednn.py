@@ -63,13 +63,13 @@ def leaky_relu(slope: float) -> Activation:
 
 def available(x: torch.Tensor, weight: torch.Tensor) -> bool:
     """Whether this module's operations can take these."""
-    if torch.is_grad_enabled() or not _work(LINEAR, CONVOLUTION, TRANSPOSED):
-        return False
     if x.device.type != "cpu" or x.dtype != weight.dtype or x.dtype not in _PRECISIONS:
         return False
-    if torch.is_autocast_enabled("cpu"):
+    if torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"):
         return False
-    return x.dtype is torch.float32 or bool(BFLOAT16 and BFLOAT16())
+    if x.dtype is torch.bfloat16 and not (BFLOAT16 and BFLOAT16()):
+        return False
+    return _work(LINEAR, CONVOLUTION, TRANSPOSED)  # last: not while an estimate on meta watches
 
 
 @functools.cache
