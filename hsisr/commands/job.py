@@ -15,7 +15,7 @@ from hsisr.engine.memory import Room
 from hsisr.engine.mixing import SceneStatistics, measure_scene, require_same_bands
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Layout, Plan
-from hsisr.engine.session import Session
+from hsisr.engine.session import Model, Session
 from hsisr.engine.statistics import BandStatistics, Reading, scene_statistics
 from hsisr.errors import InputDataError, UsageError, warn_of_scene
 from hsisr.io.base import Scene, TargetOptions
@@ -248,9 +248,9 @@ def measure_if_needed(
     scene = scene.whole
     used = _unmarked(scene, options) if session.model.takes_pseudo_bands(options) else None
     if options.statistics_from is None:
-        found = measure_scene(scene, used, reading)
+        found = measure_scene(scene, used, reading, least=session.model.bands_at_once)
     else:
-        found = _measured_elsewhere(scene, options.statistics_from, options, used)
+        found = _measured_elsewhere(scene, options.statistics_from, options, session.model, used)
     if (
         options.band_groups == "pseudo"
         and session.model.weights is not None
@@ -264,7 +264,11 @@ def measure_if_needed(
 
 
 def _measured_elsewhere(
-    scene: Scene, path: Path, options: UpscaleOptions, used: npt.NDArray[np.bool_] | None
+    scene: Scene,
+    path: Path,
+    options: UpscaleOptions,
+    model: Model,
+    used: npt.NDArray[np.bool_] | None,
 ) -> SceneStatistics:
     """Ranges of this scene; normalisation and mixing of another one."""
     path = scene_path(path)
@@ -273,7 +277,7 @@ def _measured_elsewhere(
         require_same_bands(scene, other)
         if used is not None:
             used = used & _unmarked(other, options)
-        there = measure_scene(other, used)
+        there = measure_scene(other, used, least=model.bands_at_once)
     return SceneStatistics(scene_statistics(scene), there.mixing, there.bands)
 
 

@@ -30,9 +30,9 @@ PSEUDO_BANDS = (32, 64, 96)
 """Numbers of pseudo-bands to choose from."""
 PIXELS_PER_PSEUDO_BAND = 20
 """Fewer pixels valid in all used bands do not settle the regression."""
-_GAIN = 0.05
+_GAIN = 0.01
 """More pseudo-bands have to lower the residual of held-out rows (root mean square over the bands,
-each in its own standard deviations) by this."""
+each in its own standard deviations) by this; see `docs/decisions/0009`."""
 RIDGE = 1e-2
 """Added to the variances of pseudo-bands, which are 1. On six training scenes at x2 the mean gain
 differs by 0.012 dB between 1e-3 and 1e-1 (`docs/benchmarks/mixing.py`)."""
@@ -262,7 +262,11 @@ class SceneStatistics:
 
 
 def measure_scene(
-    scene: Scene, used: npt.NDArray[np.bool_] | None, reading: Reading | None = None
+    scene: Scene,
+    used: npt.NDArray[np.bool_] | None,
+    reading: Reading | None = None,
+    *,
+    least: int = PSEUDO_BANDS[0],
 ) -> SceneStatistics:
     """Read a scene once, by whole rows, for the statistics of its bands and their mixing.
 
@@ -270,11 +274,12 @@ def measure_scene(
         scene: What to read.
         used: Bands that pseudo-bands may be made of, shape (bands,); None: no mixing is wanted.
         reading: Called with the rows read and the rows in all.
+        least: Pseudo-bands that the network sees at once; fewer would save nothing.
     """
     metadata = scene.metadata
     moments = BandMoments(metadata.bands)
     covariance = None
-    if used is not None and np.count_nonzero(used) > PSEUDO_BANDS[0]:
+    if used is not None and np.count_nonzero(used) > least:
         wavelengths = metadata.spectral_axis.wavelengths_nm
         order = np.arange(metadata.bands)
         if wavelengths is not None:
@@ -285,7 +290,7 @@ def measure_scene(
         if covariance is not None:
             covariance.add(row, cube)
     statistics = moments.statistics()
-    mixing = None if covariance is None else covariance.mixing(metadata.bands)
+    mixing = None if covariance is None else covariance.mixing(metadata.bands, least)
     return SceneStatistics(statistics, mixing)
 
 
@@ -351,7 +356,7 @@ class _Covariance:
             sums.total += part.sum(axis=1)
             sums.products += part @ part.T
 
-    def mixing(self, bands: int) -> Mixing | None:
+    def mixing(self, bands: int, least: int) -> Mixing | None:
         """The mixing of a scene of so many bands; None where there are too few bands or pixels."""
         every = self._fitted + self._held
         if self._shift is None or not self._fitted.count or not self._held.count:
@@ -359,9 +364,8 @@ class _Covariance:
         mean = every.total / every.count
         variance = np.diag(every.about(mean))
         live = np.flatnonzero(variance > (1e-6 * (mean + self._shift)) ** 2)
-        possible = [
-            k for k in PSEUDO_BANDS if k < len(live) and every.count >= k * PIXELS_PER_PSEUDO_BAND
-        ]
+        most = min(len(live) - 1, every.count // PIXELS_PER_PSEUDO_BAND)
+        possible = [k for k in PSEUDO_BANDS if least <= k <= most]
         if not possible:
             return None
         deviation = np.sqrt(variance[live])

@@ -47,6 +47,11 @@ class Model:
         """Hash of the weights file; None for interpolation."""
         return None if self.weights is None else self.weights.sha256
 
+    @property
+    def bands_at_once(self) -> int:
+        """What a network sees in one pass; all bands count alike to an interpolation."""
+        return 1 if self.weights is None else self.weights.descriptor.group_size
+
     def takes_pseudo_bands(self, options: UpscaleOptions) -> bool:
         """Whether the network is to see pseudo-bands, as far as model and options decide that."""
         if self.weights is None or options.band_groups is not None:

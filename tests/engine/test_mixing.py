@@ -258,6 +258,13 @@ def test_as_many_pseudo_bands_as_the_scene_needs(rank: int, expected: int) -> No
     assert mixing_of(values.astype("float32")).count == expected
 
 
+@pytest.mark.parametrize(("rows", "expected"), [(40, 64), (31, None)])
+def test_a_network_that_takes_64_bands_sees_no_fewer(rows: int, expected: int | None) -> None:
+    values = correlated(80, rows, 40)  # 32 would do, and 31 x 40 pixels are too few for 64
+    found = measure_scene(MemoryScene(values), every_band(values), least=64).mixing
+    assert (found and found.count) == expected
+
+
 def test_statistics_of_pseudo_bands_are_those_of_their_values() -> None:
     values = correlated(45, noise=0.1)
     found = mixing_of(values)
