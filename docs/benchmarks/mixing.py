@@ -1,16 +1,19 @@
-"""How the ridge of pseudo-bands was chosen, and how many pseudo-bands scenes get.
+"""How the ridge of pseudo-bands was chosen, and how many pseudo-bands are enough.
 
-    python docs/benchmarks/mixing.py train/*.mat [--model NAME] [--scale 2]
+    python docs/benchmarks/mixing.py train/*.mat [--what counts] [--model NAME] [--scale 2]
 
-Scenes are degraded by area averages; the network adds its detail to the K pseudo-bands once, and
-that is expanded to all bands with each ridge. The table has the gain in PSNR (mean over bands) over
-bicubic with agreement. Scenes that the weights are judged by have no place here.
+Scenes are degraded by area averages; the network adds its detail to the K pseudo-bands, and that is
+expanded to all bands, with each ridge, or with each number K, the residual of held-out rows beside
+it. The tables have the gain in PSNR (mean over bands) over bicubic with agreement. Scenes that the
+weights are judged by have no place here.
 """
 
 import argparse
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -27,6 +30,7 @@ from hsisr.io.open import open_scene
 from hsisr.models.interpolation import Trim
 from hsisr.scene.cube import Cube
 
+COUNTS = mixing_module.PSEUDO_BANDS
 RIDGES = (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 
 
@@ -36,42 +40,64 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("scenes", type=Path, nargs="+")
     parser.add_argument("--model", help="default: that of the scale")
     parser.add_argument("--scale", type=int, default=2)
+    parser.add_argument("--what", choices=("ridges", "counts"), default="ridges")
     own = parser.parse_args(arguments)
     session = Session(UpscaleOptions(scale=own.scale, model=own.model))
-    print(f"| scene | K | {' | '.join(f'{ridge:g}' for ridge in RIDGES)} |")
-    print("| --- " * (2 + len(RIDGES)) + "|")
+    tried = RIDGES if own.what == "ridges" else COUNTS
+    print(f"| scene | {' | '.join(f'{value:g}' for value in tried)} |")
+    print("| --- " * (1 + len(tried)) + "|")
     rows = []
     for path in own.scenes:
         with degraded(path, WaldOptions(scale=own.scale)) as trial:
             lr = trial.folder / "lr.tif"
             with closing(open_scene(lr)) as observed:
-                found = list(gains(observed, trial.truth, session))
-        if found:
-            rows.append(found[1:])
-            cells = " | ".join(f"{gain:+.3f}" for gain in found[1:])
-            print(f"| {path.name} | {found[0]:.0f} | {cells} |", flush=True)
+                found = list(gains(own.what, tried, observed, trial.truth, session))
+        if len(found) == len(tried):
+            rows.append([gain for gain, _ in found])
+            cells = " | ".join(f"{gain:+.3f}{note}" for gain, note in found)
+            print(f"| {path.name} | {cells} |", flush=True)
     means = np.mean(rows, axis=0)
-    print(f"| mean | | {' | '.join(f'{gain:+.3f}' for gain in means)} |")
+    print(f"| mean | {' | '.join(f'{gain:+.3f}' for gain in means)} |")
     return 0
 
 
-def gains(observed: Scene, truth: Scene, session: Session) -> Iterator[float]:
-    """The number of pseudo-bands, then the gain in dB with each ridge; nothing without any."""
+def gains(
+    what: str, tried: Sequence[float], observed: Scene, truth: Scene, session: Session
+) -> Iterator[tuple[float, str]]:
+    """The gain in dB with each ridge or count, and a note; none where pixels are too few."""
     every = np.ones(observed.metadata.bands, np.bool_)
     lr, hr = observed.read(), torch.from_numpy(truth.read().values)
     base = base_of(session.options.scale).run(torch.from_numpy(lr.values)[None], (), Trim())[0]
     detail, before = None, psnr(base, hr)
-    for ridge in RIDGES:
-        mixing_module.RIDGE = ridge
-        statistics = measure_scene(observed, every)
-        mixing = statistics.mixing
+    for value in tried:
+        least = session.model.bands_at_once
+        if what == "ridges":
+            mixing_module.RIDGE = value
+        else:
+            least = int(value)
+            mixing_module.PSEUDO_BANDS = (least,)  # type: ignore[assignment]
+        with recorded_residuals() as left:
+            mixing = measure_scene(observed, every, least=least).mixing
         if mixing is None:
             return
-        if detail is None:
+        if detail is None or what == "counts":
             detail = detail_of(mixing, session, lr)
-            yield mixing.count
         shares = torch.from_numpy(mixing.expansion)
-        yield psnr(base + (shares @ detail.flatten(1)).reshape(base.shape), hr) - before
+        gain = psnr(base + (shares @ detail.flatten(1)).reshape(base.shape), hr) - before
+        yield gain, f" ({left[-1]:.4f})" if what == "counts" else f" (K = {mixing.count})"
+
+
+@contextmanager
+def recorded_residuals() -> Iterator[list[float]]:
+    """What each number of pseudo-bands leaves of held-out rows, in deviations of the bands."""
+    own, found = mixing_module.held_out_residual, list[float]()
+
+    def recorded(*given: Any) -> float:
+        found.append(own(*given))
+        return found[-1]
+
+    with patch.object(mixing_module, "held_out_residual", recorded):
+        yield found
 
 
 def detail_of(mixing: Mixing, session: Session, cube: Cube) -> torch.Tensor:

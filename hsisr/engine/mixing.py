@@ -408,16 +408,19 @@ def _fewest_enough(
     possible: Sequence[int], fitted: Precise, held: Precise, deviation: Precise
 ) -> int:
     """The smallest number from which the next lowers the residual of held-out rows too little."""
-    residuals = []
-    for k in possible:
-        means = _means(len(fitted), k) * deviation
-        left = np.eye(len(fitted)) - _regression(fitted, means) @ means
-        variance = np.einsum("ij,jk,ik->", left, held, left, optimize=True) / len(fitted)
-        residuals.append(float(np.sqrt(max(0.0, variance))))
+    residuals = [held_out_residual(k, fitted, held, deviation) for k in possible]
     for k, now, then in zip(possible, residuals, residuals[1:], strict=False):
         if now - then < _GAIN:
             return k
     return possible[-1]
+
+
+def held_out_residual(k: int, fitted: Precise, held: Precise, deviation: Precise) -> float:
+    """What k pseudo-bands leave of held-out rows: root mean square, in deviations of each band."""
+    means = _means(len(fitted), k) * deviation
+    left = np.eye(len(fitted)) - _regression(fitted, means) @ means
+    variance = np.einsum("ij,jk,ik->", left, held, left, optimize=True) / len(fitted)
+    return float(np.sqrt(max(0.0, variance)))
 
 
 def _regression(covariance: Precise, means: Precise, noise: Precise | None = None) -> Precise:
