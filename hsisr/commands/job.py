@@ -12,7 +12,7 @@ import numpy.typing as npt
 from hsisr.commands.storage import output_numbers
 from hsisr.engine.device import device_named
 from hsisr.engine.memory import Room
-from hsisr.engine.mixing import SceneStatistics, measure_scene, require_same_bands
+from hsisr.engine.mixing import SceneStatistics, measure_scene
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Layout, Plan
 from hsisr.engine.session import Model, Session
@@ -274,11 +274,35 @@ def _measured_elsewhere(
     path = scene_path(path)
     variable, axes = options_of_kind(path, options.variable, options.axes)
     with closing(open_scene(path, variable=variable, axes=axes)) as other:
-        require_same_bands(scene, other)
+        _require_same_bands(scene, other)
         if used is not None:
             used = used & _unmarked(other, options)
         there = measure_scene(other, used, least=model.bands_at_once)
     return SceneStatistics(scene_statistics(scene), there.mixing, there.bands)
+
+
+def _require_same_bands(scene: Scene, other: Scene) -> None:
+    """Refuse to take statistics from a scene of other bands.
+
+    Raises:
+        InputDataError: The numbers of bands differ, or wavelengths by more than 1 nm.
+    """
+    here, there = scene.metadata.spectral_axis, other.metadata.spectral_axis
+    if here.count != there.count:
+        raise InputDataError(
+            f"{other.path}: found {there.count} bands, expected the {here.count} of {scene.path}; "
+            "--statistics-from takes a scene of the same sensor"
+        )
+    if here.wavelengths_nm is None or there.wavelengths_nm is None:
+        return
+    apart = np.abs(np.subtract(here.wavelengths_nm, there.wavelengths_nm))
+    if apart.max() > 1:
+        band = int(apart.argmax())
+        raise InputDataError(
+            f"{other.path}: band {band + 1} lies at {there.wavelengths_nm[band]:g} nm, expected "
+            f"{here.wavelengths_nm[band]:g} nm as in {scene.path}; --statistics-from takes a scene "
+            "of the same sensor"
+        )
 
 
 def _unmarked(scene: Scene, options: UpscaleOptions) -> npt.NDArray[np.bool_]:

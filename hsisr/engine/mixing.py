@@ -22,7 +22,6 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.engine.statistics import BandMoments, BandStatistics, Reading, row_strips
-from hsisr.errors import InputDataError
 from hsisr.io.base import Scene
 from hsisr.scene.cube import Cube, all_valid
 
@@ -479,27 +478,3 @@ def _mixing(
         mean=(means @ centre).astype(np.float32),
         variance=np.diag(in_numbers @ correlation @ in_numbers.T).astype(np.float32),
     )
-
-
-def require_same_bands(scene: Scene, other: Scene) -> None:
-    """Refuse to take statistics from a scene of other bands.
-
-    Raises:
-        InputDataError: The numbers of bands differ, or wavelengths by more than 1 nm.
-    """
-    here, there = scene.metadata.spectral_axis, other.metadata.spectral_axis
-    if here.count != there.count:
-        raise InputDataError(
-            f"{other.path}: found {there.count} bands, expected the {here.count} of {scene.path}; "
-            "--statistics-from takes a scene of the same sensor"
-        )
-    if here.wavelengths_nm is None or there.wavelengths_nm is None:
-        return
-    apart = np.abs(np.subtract(here.wavelengths_nm, there.wavelengths_nm))
-    if apart.max() > 1:
-        band = int(apart.argmax())
-        raise InputDataError(
-            f"{other.path}: band {band + 1} lies at {there.wavelengths_nm[band]:g} nm, expected "
-            f"{here.wavelengths_nm[band]:g} nm as in {scene.path}; --statistics-from takes a scene "
-            "of the same sensor"
-        )
