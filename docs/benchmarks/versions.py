@@ -67,15 +67,18 @@ def main() -> None:
     print("| bands | what | this checkout, s | other one, s | ratio (median, min to max) |")
     print("| --- | --- | --- | --- | --- |")
     for bands in BANDS:
-        ways = [partial(network_seconds, place, bands, own.scale) for place in (HERE, own.other)]
-        print(f"| {bands} | network | {medians_and_ratio(in_turns(*ways, own.pairs), 3)} |")
+        here, there = (
+            partial(network_seconds, place, bands, own.scale) for place in (HERE, own.other)
+        )
+        cells = medians_and_ratio(in_turns(here, there, own.pairs), 3)
+        print(f"| {bands} | network | {cells} |", flush=True)
         with tempfile.TemporaryDirectory() as folder:
             scene, out = Path(folder, "scene.tif"), Path(folder, "out.tif")
             write_scene(scene, *own.size, bands)
             call = ["-m", "hsisr", "upscale", str(scene), "--scale", str(own.scale)]
             call += ["-o", str(out), "--overwrite", "--quiet"]
-            ways = [partial(seconds_with, place, call) for place in (HERE, own.other)]
-            cells = medians_and_ratio(in_turns(*ways, own.pairs), 3)
+            here, there = (partial(seconds_with, place, call) for place in (HERE, own.other))
+            cells = medians_and_ratio(in_turns(here, there, own.pairs), 3)
             print(f"| {bands} | file to file | {cells} |", flush=True)
 
 
