@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.io.base import Scene, SceneWriter
-from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
-from hsisr.scene.spectral_axis import SpectralAxis
 from hsisr.tiling.windows import Window
 
 

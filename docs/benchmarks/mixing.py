@@ -28,7 +28,7 @@ from hsisr.engine.session import Session
 from hsisr.io.base import Scene
 from hsisr.io.open import open_scene
 from hsisr.models.interpolation import Trim
-from hsisr.scene.cube import Cube
+from hsisr.scene.metadata import Cube
 
 COUNTS = mixing_module.PSEUDO_BANDS
 RIDGES = (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)

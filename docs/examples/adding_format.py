@@ -9,9 +9,8 @@ import numpy as np
 import hsisr
 from hsisr.io import formats
 from hsisr.io.base import Scene
-from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
-from hsisr.scene.spectral_axis import SpectralAxis
 from hsisr.tiling.windows import Window
 
 

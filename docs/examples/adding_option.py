@@ -10,7 +10,7 @@ from hsisr.cli.console import expected_errors, tell
 from hsisr.cli.options import Given, takes
 from hsisr.commands.options import SceneOptions
 from hsisr.option import Option
-from hsisr.resume.provenance import decisive_options
+from hsisr.resume.record import decisive_options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,11 +21,11 @@ from hsisr.commands.evaluation.pairing import in_physical_unit, same_unit
 from hsisr.io.atomic import replace_file
 from hsisr.io.base import Scene
 from hsisr.io.open import open_scene
+from hsisr.metrics.figures import angles_deg
 from hsisr.metrics.report import picture_label
-from hsisr.metrics.spectral import angles_deg
 from hsisr.scene.rendering import as_bytes, colour_bands, stretch_limits, stretched
 from hsisr.tiling.windows import Window
-from hsisr.view.colours import data_address
+from hsisr.view.encoding import data_address
 
 Float32 = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]

@@ -32,7 +32,7 @@ from hsisr.metrics.conventions import FIGURES, convention_named, definitions
 from hsisr.metrics.report import as_csv
 from hsisr.training.distributed import Workers
 from hsisr.training.reporting import machine
-from hsisr.view.colours import colour_picture, map_picture, scale_picture, top_of
+from hsisr.view.encoding import colour_picture, map_picture, scale_picture, top_of
 
 _MOST_SPECTRA: Final = 4
 """Methods whose spectra are drawn: bicubic and the best."""

@@ -22,7 +22,7 @@ from hsisr.io.open import open_with
 from hsisr.io.paths import scene_path
 from hsisr.io.views import cropped_to_multiple
 from hsisr.io.write import check_target, create_writer
-from hsisr.resume.provenance import PREFIX, decisive_options, with_provenance
+from hsisr.resume.record import PREFIX, decisive_options, with_provenance
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import quantise
 from hsisr.tiling.windows import Window

@@ -27,7 +27,7 @@ from hsisr.io.products.ortho import ortho_metadata
 from hsisr.io.views import chosen_bands, rows_at_once
 from hsisr.io.write import block_size, guess_format
 from hsisr.models.interpolation import Trim
-from hsisr.resume.provenance import provenance_tags, with_provenance
+from hsisr.resume.record import provenance_tags, with_provenance
 from hsisr.scene.metadata import SceneMetadata
 
 

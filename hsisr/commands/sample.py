@@ -12,9 +12,8 @@ import numpy as np
 
 from hsisr.io.base import TargetOptions
 from hsisr.io.write import create_writer
-from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
-from hsisr.scene.spectral_axis import SpectralAxis
 
 CREDIT = (
     "Indian Pines crop, AVIRIS 1992: Baumgardner, Biehl and Landgrebe, Purdue University "

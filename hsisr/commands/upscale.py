@@ -35,7 +35,7 @@ from hsisr.metrics.coverage import FACTORS
 from hsisr.resume.completion import Work, judge, output_files
 from hsisr.resume.journal import Journal
 from hsisr.resume.lock import RunKey, RunLock, is_unfinished, locked_run, run_place
-from hsisr.resume.provenance import PREFIX, item_bands_hash
+from hsisr.resume.record import PREFIX, item_bands_hash
 
 __all__ = ["Progress", "UpscaleResult", "plan_upscale", "upscale"]
 

@@ -12,8 +12,7 @@ from hsisr.io.atomic import refuse_existing
 from hsisr.io.base import Scene
 from hsisr.io.open import open_scene, options_of_kind
 from hsisr.io.paths import scene_path
-from hsisr.view.content import PageScenes, page_content
-from hsisr.view.page import write_page
+from hsisr.view.page import PageScenes, page_content, write_page
 
 SUFFIXES = (".html", ".htm")
 

@@ -19,11 +19,9 @@ from hsisr.engine.upscaler import NetworkUpscaler
 from hsisr.errors import HsisrError, InputDataError, WeightsError
 from hsisr.io.base import Scene, SceneWriter
 from hsisr.models.interpolation import Trim
-from hsisr.resume.journal import Piece, Recording
-from hsisr.resume.journal_file import Extent
-from hsisr.scene.cube import all_valid
+from hsisr.resume.journal import Extent, Piece, Recording
 from hsisr.scene.metadata import SceneMetadata
-from hsisr.scene.quantisation import StoredNumbers, quantise, storable_range
+from hsisr.scene.quantisation import StoredNumbers, all_valid, quantise, storable_range
 from hsisr.tiling.windows import Window
 
 BANDS_EXPANDED_AT_ONCE: Final = 16

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from hsisr.engine.plan import Panel, Plan, Segment
 from hsisr.errors import about_scene, warn_of_scene
 from hsisr.io.base import Scene
-from hsisr.scene.cube import all_valid
+from hsisr.scene.quantisation import all_valid
 from hsisr.tiling.windows import Window
 
 _FILL_ROUNDS = 8

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.io.base import Scene
-from hsisr.scene.cube import Cube
+from hsisr.scene.metadata import Cube
 from hsisr.tiling.windows import Window
 
 _ROWS_BYTES = 64 * 2**20

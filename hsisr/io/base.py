@@ -18,8 +18,7 @@ import numpy.typing as npt
 
 from hsisr.errors import InputDataError, UsageError
 from hsisr.io.atomic import TemporaryPlace, no_folder, resource_errors
-from hsisr.scene.cube import Cube
-from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.metadata import Cube, SceneMetadata
 from hsisr.tiling.windows import Window
 
 

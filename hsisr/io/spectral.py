@@ -13,8 +13,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from hsisr.errors import InputDataError, warn_of_scene
-from hsisr.scene.metadata import SceneMetadata
-from hsisr.scene.spectral_axis import NM_PER_UNIT, SpectralAxis
+from hsisr.scene.metadata import NM_PER_UNIT, SceneMetadata, SpectralAxis
 
 _Value = TypeVar("_Value")
 
@@ -312,7 +311,7 @@ def band_tags(metadata: SceneMetadata, band: int) -> dict[str, str]:
     """GDAL tags of one band's default domain, where EnMAP-Box looks first.
 
     >>> from hsisr.scene.quantisation import StoredNumbers
-    >>> from hsisr.scene.spectral_axis import SpectralAxis
+    >>> from hsisr.scene.metadata import SpectralAxis
     >>> import numpy as np
     >>> axis = SpectralAxis(count=1, wavelengths_nm=(409.42,), good=(True,))
     >>> stored = StoredNumbers(dtype=np.dtype("uint16"))

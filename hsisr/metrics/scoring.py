@@ -13,10 +13,9 @@ import numpy.typing as npt
 
 from hsisr.errors import InputDataError
 from hsisr.metrics.conventions import FIGURES, Convention, band_definitions, definitions
+from hsisr.metrics.figures import AngleSum, BandMoments, ergas, psnr_db
 from hsisr.metrics.local import UNIFORM_8, LocalMean, quality_index, ssim_index
 from hsisr.metrics.report import BandScores, Scores
-from hsisr.metrics.spatial import BandMoments, ergas, psnr_db
-from hsisr.metrics.spectral import AngleSum
 
 Float = npt.NDArray[np.floating]
 Bool = npt.NDArray[np.bool_]

@@ -29,8 +29,14 @@ from hsisr.io.scene_files import FileState, head_of, require_whole, scene_files,
 from hsisr.io.stac.item import SourceItem
 from hsisr.io.write import guess_format
 from hsisr.models.interpolation import KERNELS
-from hsisr.resume.provenance import provenance_of
-from hsisr.resume.record import OutputSpec, Record, output_spec, output_spec_of, read_record
+from hsisr.resume.record import (
+    OutputSpec,
+    Record,
+    output_spec,
+    output_spec_of,
+    provenance_of,
+    read_record,
+)
 
 
 @dataclass(frozen=True, slots=True)

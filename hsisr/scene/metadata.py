@@ -1,14 +1,177 @@
-"""What a file says about its cube, beside the numbers themselves."""
+"""A cube and what a file says about it: size, numbers, spectral axis, place, free-text fields."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Final, TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from hsisr.errors import InputDataError
-from hsisr.scene.geolocation import Geolocation
-from hsisr.scene.georeference import Georeference
+from hsisr.scene.georeference import Geolocation, Georeference
 from hsisr.scene.quantisation import StoredNumbers
-from hsisr.scene.spectral_axis import SpectralAxis
+
+_T = TypeVar("_T")
+
+NM_PER_UNIT: Final = {
+    "nanometers": 1.0,
+    "nanometer": 1.0,
+    "nanometres": 1.0,
+    "nanometre": 1.0,
+    "nm": 1.0,
+    "micrometers": 1e3,
+    "micrometer": 1e3,
+    "micrometres": 1e3,
+    "micrometre": 1e3,
+    "micron": 1e3,
+    "microns": 1e3,
+    "um": 1e3,
+    "µm": 1e3,
+    "μm": 1e3,
+    "millimeters": 1e6,
+    "mm": 1e6,
+    "centimeters": 1e7,
+    "cm": 1e7,
+    "meters": 1e9,
+    "m": 1e9,
+    "angstrom": 0.1,
+    "angstroms": 0.1,
+}
+"""Nanometres in one unit of length, by the names (lower case) that headers use."""
+
+
+MOST_BANDS: Final = 2**20 - 1
+"""Formats and sensors have some thousands; what claims more is damaged or wants the memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpectralAxis:
+    """What is known about the bands of a cube, in file order.
+
+    Raises:
+        InputDataError: A field has another length than `count`, or a wavelength or width is not
+            a finite number from 0.
+    """
+
+    count: int
+    """Number of bands."""
+    wavelengths_nm: tuple[float, ...] | None = None
+    """Band centres in nanometres, in band order (not always rising), or None if unknown; 0 for a
+    band that is not there."""
+    fwhm_nm: tuple[float, ...] | None = None
+    """Full widths at half maximum in nanometres, or None if unknown."""
+    good: tuple[bool, ...] | None = None
+    """ENVI's bad-band list: True where the band is good; None if the file has none."""
+    names: tuple[str, ...] | None = None
+    """Band names as the file gives them, or None."""
+    unit: str = "Nanometers"
+    """The unit that the file wrote wavelengths in, kept for writing it back."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.count <= MOST_BANDS:
+            raise InputDataError(
+                f"found {self.count} bands, expected at least 1 and fewer than 2^20"
+            )
+        for what in ("wavelengths_nm", "fwhm_nm", "good", "names"):
+            values = getattr(self, what)
+            if values is not None and len(values) != self.count:
+                raise InputDataError(
+                    f"found {len(values)} {_PLAIN[what]} for {self.count} bands; "
+                    "correct the header so that there is one per band"
+                )
+        for what in ("wavelengths_nm", "fwhm_nm"):
+            _require_positive(getattr(self, what) or (), _PLAIN[what])
+        if self.unit.lower() not in NM_PER_UNIT:
+            raise InputDataError(
+                f"unknown wavelength unit {self.unit!r}; expected Nanometers or Micrometers"
+            )
+
+    @classmethod
+    def from_unit(  # the one place where other units become nanometres
+        cls,
+        count: int,
+        *,
+        unit: str,
+        wavelengths: Sequence[float] | None,
+        fwhm: Sequence[float] | None = None,
+        good: Sequence[bool] | None = None,
+        names: Sequence[str] | None = None,
+    ) -> "SpectralAxis":
+        """Build an axis from wavelengths and widths given in `unit`.
+
+        Raises:
+            InputDataError: The unit is not one of length, or a field is refused by the axis.
+
+        >>> SpectralAxis.from_unit(1, unit="Micrometers", wavelengths=[0.40942]).wavelengths_nm
+        (409.42,)
+        """
+        factor = NM_PER_UNIT.get(unit.lower())
+        if factor is None:
+            raise InputDataError(
+                f"unknown wavelength unit {unit!r}; expected Nanometers or Micrometers"
+            )
+        return cls(
+            count=count,
+            wavelengths_nm=None if wavelengths is None else _times(wavelengths, factor),
+            fwhm_nm=None if fwhm is None else _times(fwhm, factor),
+            good=None if good is None else tuple(bool(g) for g in good),
+            names=None if names is None else tuple(names),
+            unit=unit,
+        )
+
+    def in_file_unit(self, values_nm: Sequence[float]) -> tuple[float, ...]:
+        """Nanometres turned back into the unit the file used.
+
+        >>> SpectralAxis(count=1, unit="Micrometers").in_file_unit([409.42])
+        (0.40942,)
+        """
+        return _times(values_nm, 1 / NM_PER_UNIT[self.unit.lower()])
+
+    def subset(self, bands: Sequence[int]) -> "SpectralAxis":
+        """The axis of the bands named by their 0-based indices, in that order.
+
+        >>> SpectralAxis(count=3, names=("a", "b", "c")).subset([2, 0]).names
+        ('c', 'a')
+        """
+        return replace(
+            self,
+            count=len(bands),
+            wavelengths_nm=_pick(self.wavelengths_nm, bands),
+            fwhm_nm=_pick(self.fwhm_nm, bands),
+            good=_pick(self.good, bands),
+            names=_pick(self.names, bands),
+        )
+
+
+_PLAIN: Final = {
+    "wavelengths_nm": "wavelengths",
+    "fwhm_nm": "FWHM values",
+    "good": "bad-band flags",
+    "names": "band names",
+}
+
+
+def _pick(values: tuple[_T, ...] | None, bands: Sequence[int]) -> tuple[_T, ...] | None:
+    return None if values is None else tuple(values[b] for b in bands)
+
+
+def _times(values: Sequence[float], factor: float) -> tuple[float, ...]:
+    """Products with 12 significant digits, so that unit changes leave no binary dust."""
+    if factor == 1.0:
+        return tuple(float(v) for v in values)
+    return tuple(float(f"{float(v) * factor:.12g}") for v in values)
+
+
+def _require_positive(values: Sequence[float], what: str) -> None:
+    for number, value in enumerate(values, start=1):
+        if not math.isfinite(value) or value < 0:
+            raise InputDataError(
+                f"{what}: band {number} has {value:g}, expected a positive number; "
+                "correct the header, or remove the field if the values are unknown"
+            )
+
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -114,3 +277,36 @@ class SceneMetadata:
             band_tags=tuple(self.band_tags[b] for b in bands) if self.band_tags else (),
             header={key: v for key, v in self.header.items() if key != "default bands"},
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Cube:
+    """A hyperspectral image in memory.
+
+    Raises:
+        InputDataError: The shapes do not fit together.
+    """
+
+    values: npt.NDArray[np.float32]
+    """Stored numbers as float32, shape (bands, rows, cols); scale and offset are not applied."""
+    valid: npt.NDArray[np.bool_]
+    """True where a number is data, shape (bands, rows, cols); may be a read-only broadcast."""
+    spectral_axis: SpectralAxis
+    georeference: Georeference = field(default_factory=Georeference)
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 3:
+            raise InputDataError(f"expected (bands, rows, cols), got shape {self.values.shape}")
+        if self.valid.shape != self.values.shape:
+            raise InputDataError(f"mask {self.valid.shape} does not fit {self.values.shape}")
+        if self.spectral_axis.count != self.bands:
+            raise InputDataError(f"{self.spectral_axis.count} bands named, {self.bands} given")
+
+    def __repr__(self) -> str:
+        _, rows, cols = self.values.shape
+        return f"Cube({self.bands} bands, {rows} x {cols}, {self.valid.mean():.1%} valid)"
+
+    @property
+    def bands(self) -> int:
+        """Number of spectral bands."""
+        return int(self.values.shape[0])

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import InputDataError
-from hsisr.scene.cube import all_valid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,3 +178,13 @@ def _as_integers(rounded: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray
     whole = np.where(top, 0, rounded).astype(dtype)
     whole[top] = info.max
     return whole
+
+
+def all_valid(valid: npt.NDArray[np.bool_]) -> bool:
+    """`valid.all()`, in no time where the mask is a broadcast of one value.
+
+    >>> all_valid(np.broadcast_to(np.True_, (200, 4000, 4000)))
+    True
+    """
+    one = valid[(slice(0, 1),) * valid.ndim] if not any(valid.strides) else valid
+    return bool(one.all())

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.scene.spectral_axis import SpectralAxis
+from hsisr.scene.metadata import SpectralAxis
 
 TRUE_COLOUR_NM: Final = (640.0, 550.0, 460.0)
 """Red, green and blue."""

@@ -19,14 +19,13 @@ from torch import nn
 from hsisr.datasets.training_scenes import TrainingScene, area_average
 from hsisr.engine.upscaler import InterpolationUpscaler, NetworkUpscaler, Upscaler
 from hsisr.metrics.conventions import convention_named
+from hsisr.metrics.figures import AngleSum, BandMoments, psnr_db
 from hsisr.metrics.report import jsonable
 from hsisr.metrics.scoring import PairStatistics, ScoreAccumulator
-from hsisr.metrics.spatial import BandMoments, psnr_db
-from hsisr.metrics.spectral import AngleSum
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS, Trim
+from hsisr.scene.metadata import SpectralAxis
 from hsisr.scene.rendering import colour_bands, stretch_limits, stretched
-from hsisr.scene.spectral_axis import SpectralAxis
 from hsisr.tiling.windows import Window, window_starts
 
 Float32 = npt.NDArray[np.float32]

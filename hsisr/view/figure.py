@@ -14,7 +14,7 @@ from hsisr.errors import UsageError
 from hsisr.io.atomic import refuse_existing, write_new
 from hsisr.io.base import Scene
 from hsisr.metrics.report import picture_label
-from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.rendering import (
     as_bytes,
     colour_bands,
@@ -22,7 +22,6 @@ from hsisr.scene.rendering import (
     stretch_limits,
     stretched,
 )
-from hsisr.scene.spectral_axis import SpectralAxis
 from hsisr.tiling.windows import Window
 
 if TYPE_CHECKING:

@@ -1,5 +1,5 @@
 "use strict";
-// The numbers of the scene are in the JSON of #data; see hsisr/view/codec.py and content.py.
+// The numbers of the scene are in the JSON of #data; see hsisr/view/encoding.py and content.py.
 const page = JSON.parse(document.getElementById("data").textContent);
 const element = (id) => document.getElementById(id);
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();

@@ -1,17 +1,256 @@
-"""The page of a scene: one file that asks the network for nothing."""
+"""The page of a scene, one file that asks the network for nothing, and what it shows.
+
+That is an overview, full-size windows, maps and facts.
+"""
 
 import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import jinja2
 import numpy as np
+import numpy.typing as npt
 
-from hsisr.errors import ResourceError
+from hsisr.errors import ResourceError, UsageError
 from hsisr.io.atomic import write_new
-from hsisr.view.colours import map_picture, scale_picture, top_of
-from hsisr.view.content import PageContent
+from hsisr.io.base import Scene
+from hsisr.models.interpolation import KERNELS, phase_weights
+from hsisr.resume.record import provenance_of
+from hsisr.scene.rendering import colour_bands
+from hsisr.tiling.windows import Window
+from hsisr.view.encoding import PackedCube, map_picture, pack, scale_picture, top_of
+from hsisr.view.figure import CONTEXT_PX, describe_colours
+from hsisr.view.maps import (
+    DetailMaps,
+    band_pairs,
+    detail_maps,
+    overview_cube,
+    overview_step,
+    require_finer,
+    same_numbers,
+    values_in,
+)
+
+Float32 = npt.NDArray[np.float32]
+
+CUBES_BYTES: Final = 18_000_000
+"""Of all compressed cubes; with base64, pictures and the library a page stays below 25 MB."""
+_OVERVIEW_BYTES: Final = CUBES_BYTES // 2
+_OVERVIEW_BITS: Final = (12, 10, 8, 7, 6)
+_WINDOW_BITS: Final = 12
+_LARGEST_WINDOW_HR_PX: Final = 512
+_SMALLEST_WINDOW_LR_PX: Final = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class PageScenes:
+    """What is opened for a page."""
+
+    observed: Scene
+    results: tuple[Scene, ...] = ()
+    """Each on a grid a whole number of times finer than the observed scene's."""
+    uncertainty: Scene | None = None
+    """On the grid of the first result, in its unit."""
+
+    @property
+    def physical(self) -> bool:
+        """Whether numbers are shown in physical units because files scale them differently."""
+        return not all(same_numbers(self.observed, one) for one in self._finer)
+
+    @property
+    def _finer(self) -> tuple[Scene, ...]:
+        return (*self.results, *([self.uncertainty] if self.uncertainty else []))
+
+    def finer(self) -> Iterator[tuple[str, Scene, int, list[int]]]:
+        """(kind, scene, scale, its bands by those of the observed scene), -1 where dropped."""
+        for scene in self._finer:
+            pairs = band_pairs(self.observed, scene)
+            own = [-1] * self.observed.metadata.bands
+            for number, band in enumerate(pairs):
+                own[band] = number
+            kind = "uncertainty" if scene is self.uncertainty else "result"
+            yield kind, scene, require_finer(self.observed, scene), own
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class PageContent:
+    """Everything that the page's template needs."""
+
+    data: dict[str, Any]
+    """For `page.js`: cubes, bands, windows; plain values for JSON."""
+    facts: dict[str, str]
+    """Of the scene, in words."""
+    maps: DetailMaps | None
+    """Of the first result."""
+    provenance: list[tuple[str, dict[str, str]]]
+    """Name and tags of each result."""
+    windows: list[str]
+    """Which full-size windows there are, in words."""
+
+
+def page_content(scenes: PageScenes, centres: Sequence[tuple[int, int]] = ()) -> PageContent:
+    """Read what a page shows.
+
+    Args:
+        scenes: Opened.
+        centres: Row and column, in the observed scene, of the middle of each full-size window;
+            none: the window where the first result adds most detail.
+
+    Raises:
+        InputDataError: A result does not fit the observed scene.
+        UsageError: A centre lies outside the scene.
+    """
+    observed, meta = scenes.observed, scenes.observed.metadata
+    for row, col in centres:
+        if not (0 <= row < meta.rows and 0 <= col < meta.cols):
+            raise UsageError(
+                f"--window {row + 1},{col + 1}: {observed.path.name} has {meta.rows} rows and "
+                f"{meta.cols} columns, counted from 1"
+            )
+    finer = list(scenes.finer())  # refuses what does not fit before anything is read
+    maps = detail_maps(observed, scenes.results[0]) if scenes.results else None
+    step = overview_step(observed)
+    cube = overview_cube(observed, step, physical=scenes.physical)
+    overview, bits, step = _overview(cube, step)
+    chosen = list(centres) or [maps.most_detail() if maps else (meta.rows // 2, meta.cols // 2)]
+    room = (CUBES_BYTES - len(overview.content)) // len(chosen)
+    windows = [_window(scenes, finer, centre, room) for centre in chosen]
+    why = "chosen by --window" if centres else "where most detail was added"
+    if maps is None and not centres:
+        why = "the middle of the scene"
+    axis = meta.spectral_axis
+    data = {
+        "wavelengths": axis.wavelengths_nm,
+        "good": axis.good,
+        "natural": colour_bands(axis),
+        "colours": describe_colours(axis),
+        "names": [name for name, *_ in _named(finer)],
+        "kernels": {
+            scale: phase_weights(KERNELS["bicubic"], scale) for *_, scale, _ in finer if scale > 1
+        },
+        "overview": {"step": step, "observed": overview.as_json()},
+        "windows": windows,
+    }
+    return PageContent(
+        data=data,
+        facts=_facts(scenes, step, bits, overview.shape),
+        maps=maps,
+        provenance=[(one.path.name, provenance_of(one.metadata)) for one in scenes.results],
+        windows=[f"{_where(w, meta.rows, meta.cols)}, {why}" for w in windows],
+    )
+
+
+def _named(finer: Sequence[tuple[str, Scene, int, list[int]]]) -> Iterator[tuple[str, Scene]]:
+    """What the page calls each finer scene."""
+    for kind, scene, scale, _ in finer:
+        made_by = provenance_of(scene.metadata).get("MODEL")
+        words = made_by or scene.path.name
+        yield (
+            f"uncertainty ({scene.path.name})"
+            if kind == "uncertainty"
+            else (f"{words}, x{scale}" if scale > 1 else words),
+            scene,
+        )
+
+
+def _overview(cube: Float32, step: int) -> tuple[PackedCube, int, int]:
+    """The overview, packed with as many bits as fit, these, and its step; at worst thinned."""
+    for bits in _OVERVIEW_BITS:
+        packed = pack(cube, bits)
+        if len(packed.content) <= _OVERVIEW_BYTES:
+            return packed, bits, step
+    return _overview(cube[:, ::2, ::2], step * 2)
+
+
+def _window(
+    scenes: PageScenes,
+    finer: Sequence[tuple[str, Scene, int, list[int]]],
+    centre: tuple[int, int],
+    room: int,
+) -> dict[str, Any]:
+    """One full-size window, as large as fits `room` bytes, around a place."""
+    meta = scenes.observed.metadata
+    largest = max([scale for *_, scale, _ in finer], default=1)
+    side = min(max(meta.rows, meta.cols), max(_LARGEST_WINDOW_HR_PX // largest, 8))
+    while True:
+        window = _around(centre, side, meta.rows, meta.cols)
+        cubes = _window_cubes(scenes, finer, window)
+        taken = sum(len(cube.content) for cube in cubes)
+        if taken <= room or side <= _SMALLEST_WINDOW_LR_PX:
+            break
+        side = max(_SMALLEST_WINDOW_LR_PX, min(side - 1, int(side * (room / taken) ** 0.5 * 0.97)))
+    grown = window.grown(CONTEXT_PX, meta.rows, meta.cols)
+    first, *others = (cube.as_json() for cube in cubes)
+    return {
+        "row": window.row,
+        "col": window.col,
+        "rows": window.rows,
+        "cols": window.cols,
+        "context": [window.row - grown.row, window.col - grown.col],
+        "observed": first,
+        "finer": [
+            {"kind": kind, "scale": scale, "cube": cube}
+            for (kind, _, scale, _), cube in zip(finer, others, strict=True)
+        ],
+    }
+
+
+def _window_cubes(
+    scenes: PageScenes, finer: Sequence[tuple[str, Scene, int, list[int]]], window: Window
+) -> list[PackedCube]:
+    """The observed window with the context of the interpolation, and each finer one."""
+    meta, physical = scenes.observed.metadata, scenes.physical
+    grown = window.grown(CONTEXT_PX, meta.rows, meta.cols)
+    every = range(meta.bands)
+    cubes = [pack(values_in(scenes.observed, grown, every, physical=physical), _WINDOW_BITS)]
+    for _, scene, scale, own in finer:
+        there = [band for band in own if band >= 0]
+        read = values_in(scene, window.scaled(scale), there, physical=physical)
+        cube = np.full((meta.bands, *read.shape[1:]), np.nan, np.float32)
+        cube[np.array(own) >= 0] = read
+        cubes.append(pack(cube, _WINDOW_BITS))
+    return cubes
+
+
+def _around(centre: tuple[int, int], side: int, rows: int, cols: int) -> Window:
+    """A window of at most `side` pixels a side inside the scene, around a place."""
+    high, wide = min(side, rows), min(side, cols)
+    row = min(max(0, centre[0] - high // 2), rows - high)
+    col = min(max(0, centre[1] - wide // 2), cols - wide)
+    return Window(row, col, high, wide)
+
+
+def _where(window: dict[str, Any], rows: int, cols: int) -> str:
+    if (window["rows"], window["cols"]) == (rows, cols):
+        return "the whole scene"
+    top, left = window["row"], window["col"]
+    return (
+        f"rows {top + 1} to {top + window['rows']}, columns {left + 1} to {left + window['cols']}"
+    )
+
+
+def _facts(scenes: PageScenes, step: int, bits: int, shape: tuple[int, int, int]) -> dict[str, str]:
+    meta = scenes.observed.metadata
+    every = "every pixel of the scene" if step == 1 else f"means of {step} x {step} pixels"
+    facts = {
+        "Observed": f"{scenes.observed.path.name}: {meta.bands} bands, {meta.rows} rows, "
+        f"{meta.cols} columns",
+        "Numbers": "physical values" if scenes.physical else "as stored in the files",
+        "Overview": f"{shape[1]} x {shape[2]} pixels, {every}; a value is off by at most "
+        f"{100 / 2 ** (bits + 1):.2g} % of its band's range",
+        "Windows": f"full size; off by at most {100 / 2 ** (_WINDOW_BITS + 1):.2g} %",
+    }
+    axis = meta.spectral_axis
+    if axis.wavelengths_nm:
+        known = axis.wavelengths_nm
+        facts["Wavelengths"] = f"{min(known):g} to {max(known):g} nm"
+    if axis.good is not None:
+        facts["Bad bands"] = f"{axis.good.count(False)} of {meta.bands}, shaded in the spectra"
+    return facts
+
 
 MOST_BYTES = 25_000_000
 

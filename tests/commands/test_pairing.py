@@ -23,7 +23,7 @@ from hsisr.errors import (
 from hsisr.io.base import Scene
 from hsisr.metrics.report import Scores
 from hsisr.scene.georeference import Georeference
-from hsisr.view.errors import error_maps, write_picture
+from hsisr.view.maps import error_maps, write_picture
 from tests.memory import MemoryScene
 from tests.metrics.pairs import random_pair, score
 

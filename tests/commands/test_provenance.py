@@ -8,7 +8,7 @@ import pytest
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
 from hsisr.io.open import open_scene
-from hsisr.resume.provenance import provenance_of
+from hsisr.resume.record import provenance_of
 from tests.commands.files import counts, write_tif
 
 

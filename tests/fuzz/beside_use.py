@@ -20,8 +20,7 @@ from hsisr.io.stac.item import read_item
 from hsisr.io.zarr.guard import GuardedStore
 from hsisr.io.zarr.reader import open_zarr
 from hsisr.resume.completion import Work, judge
-from hsisr.resume.journal import Journal, Piece
-from hsisr.resume.journal_file import Extent
+from hsisr.resume.journal import Extent, Journal, Piece
 from hsisr.resume.lock import RunKey, locked_run
 from hsisr.resume.record import record_path
 from tests.commands.files import write_tif

@@ -13,8 +13,7 @@ from hsisr.io.open import open_scene
 from hsisr.io.spectral import without_wavelength
 from hsisr.io.write import create_writer
 from hsisr.scene.georeference import Georeference
-from hsisr.scene.metadata import SceneMetadata
-from hsisr.scene.spectral_axis import SpectralAxis
+from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.tiling.windows import Window
 from tests.io.written import (
     PLACED,

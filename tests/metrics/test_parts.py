@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import convolve2d
 
+from hsisr.metrics.figures import BandMoments, angles_deg
 from hsisr.metrics.local import (
     GAUSSIAN_11,
     UNIFORM_7,
@@ -23,8 +24,6 @@ from hsisr.metrics.report import (
     jsonable,
     scores_as_json,
 )
-from hsisr.metrics.spatial import BandMoments
-from hsisr.metrics.spectral import angles_deg
 from tests.metrics.pairs import random_pair, score
 
 

@@ -13,7 +13,7 @@ from rasterio.warp import Resampling, reproject
 
 from hsisr.io.open import find_scenes, open_scene
 from hsisr.io.products.ortho import nearest_pixels
-from hsisr.scene.geolocation import Geolocation
+from hsisr.scene.georeference import Geolocation
 from hsisr.tiling.windows import Window
 from tests.products.fixtures import write_emit
 from tests.program import hsisr

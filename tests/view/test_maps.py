@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hsisr.errors import InputDataError
-from hsisr.scene.spectral_axis import SpectralAxis
+from hsisr.scene.metadata import SpectralAxis
 from hsisr.tiling.windows import Window
 from hsisr.view.figure import bicubic_values
 from hsisr.view.maps import band_pairs, detail_maps, overview_cube

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from hsisr.commands.view import view
 from hsisr.io.base import TargetOptions
 from hsisr.io.write import create_writer
-from hsisr.view.codec import Float32, PackedCube, pack
-from hsisr.view.content import PageScenes, page_content
-from hsisr.view.page import page_text
+from hsisr.view.encoding import Float32, PackedCube, pack
+from hsisr.view.page import PageScenes, page_content, page_text
 from tests.io.written import rich_metadata
 from tests.program import hsisr
 from tests.view.test_figure import AXIS, Held, pair
@@ -47,8 +46,8 @@ def test_packed_values_are_off_by_at_most_half_a_level(seed: int, bits: int) -> 
 def test_windows_shrink_and_overviews_coarsen_until_all_fits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("hsisr.view.content.CUBES_BYTES", 20_000)
-    monkeypatch.setattr("hsisr.view.content._OVERVIEW_BYTES", 10_000)
+    monkeypatch.setattr("hsisr.view.page.CUBES_BYTES", 20_000)
+    monkeypatch.setattr("hsisr.view.page._OVERVIEW_BYTES", 10_000)
     lr, hr = pair(60, 50, 2)
     hr.cube[:] = np.random.default_rng(1).random(hr.cube.shape)
     content = page_content(PageScenes(observed=lr, results=(hr,)), [(30, 20), (0, 49)])

@@ -22,8 +22,8 @@ from hsisr.commands.evaluation.pairing import (
 from hsisr.degradation import DEGRADATIONS
 from hsisr.errors import InputDataError
 from hsisr.io.base import Scene
+from hsisr.metrics.figures import AngleSum
 from hsisr.metrics.report import jsonable
-from hsisr.metrics.spectral import AngleSum
 from hsisr.tiling.windows import Window
 
 FIGURES: Final = ("lr_rmse", "lr_max", "lr_sam")

@@ -40,7 +40,7 @@ from hsisr.metrics.report import (
     verdicts_as_json,
 )
 from hsisr.metrics.scoring import PairStatistics, ScoreAccumulator
-from hsisr.resume.provenance import provenance_of
+from hsisr.resume.record import provenance_of
 from hsisr.tiling.windows import Window
 
 
@@ -165,7 +165,7 @@ def evaluate(
             stack.enter_context(closing(errors))
             coverage = measure_coverage(known, guess, errors)
         if options.picture is not None:
-            from hsisr.view.errors import write_picture
+            from hsisr.view.maps import write_picture
 
             write_picture(
                 options.picture,

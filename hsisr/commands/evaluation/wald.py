@@ -211,7 +211,7 @@ class Trial:
         """Draw the result at hand, where the options ask for a picture."""
         if self.options.picture is None:
             return
-        from hsisr.view.errors import write_picture
+        from hsisr.view.maps import write_picture
 
         with (
             closing(open_scene(self.folder / "lr.tif")) as observed,

@@ -25,9 +25,8 @@ from hsisr.engine.stitch import stitch
 from hsisr.errors import UsageError
 from hsisr.io.arrays.axis_order import checked_axes, cut, sizes
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
-from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
-from hsisr.scene.spectral_axis import SpectralAxis
 from hsisr.tiling.windows import Window
 from hsisr.weights.model import LoadedModel
 

@@ -24,10 +24,9 @@ from hsisr.engine.device import torch_threads
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.io.spectral import SpectralSource, merged_axis
-from hsisr.resume.provenance import PREFIX
-from hsisr.scene.metadata import SceneMetadata
+from hsisr.resume.record import PREFIX
+from hsisr.scene.metadata import NM_PER_UNIT, SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
-from hsisr.scene.spectral_axis import NM_PER_UNIT, SpectralAxis
 
 if TYPE_CHECKING:
     from xarray import DataArray

@@ -11,9 +11,8 @@ from hsisr.errors import InputDataError
 from hsisr.io.arrays.axis_names import warn_if_unlikely
 from hsisr.io.arrays.axis_order import ArrayScene, checked_axes, sizes, whole
 from hsisr.io.arrays.raw_reader import PlainNumbers
-from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
-from hsisr.scene.spectral_axis import SpectralAxis
 
 _HEADERS: Final = {
     (1, 0): npy_format.read_array_header_1_0,

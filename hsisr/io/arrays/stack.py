@@ -26,9 +26,8 @@ from hsisr.io.base import Scene
 from hsisr.io.geotiff.gdal_env import gdal_env
 from hsisr.io.geotiff.gdal_metadata import dataset_tags, georeference_of
 from hsisr.io.geotiff.reader import open_dataset, open_raster
-from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
-from hsisr.scene.spectral_axis import SpectralAxis
 from hsisr.tiling.windows import Window
 
 FORMAT: Final = "TIFF stack"

@@ -32,8 +32,7 @@ from hsisr.io.products.fields import (
 from hsisr.io.products.hdf import HdfFile, hdf_scene
 from hsisr.io.zarr.fields import ZarrFields
 from hsisr.io.zarr.reader import axis_order, cube_name
-from hsisr.scene.geolocation import Geolocation
-from hsisr.scene.georeference import Georeference
+from hsisr.scene.georeference import Geolocation, Georeference
 
 _NO_VARIABLE: Final = "This is a netCDF dimension but not a netCDF variable"
 """Beginning of the name of a dimension that has no numbers. Source: netCDF-4 file format."""

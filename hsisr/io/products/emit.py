@@ -16,8 +16,8 @@ from hsisr.errors import InputDataError, UsageError
 from hsisr.io.arrays.axis_order import ArrayScene, whole
 from hsisr.io.products.fields import cube_metadata, product_header, refuse_level, rising_axis
 from hsisr.io.products.hdf import HdfFile, hdf_scene
-from hsisr.scene.geolocation import LookupTable
-from hsisr.scene.spectral_axis import SpectralAxis
+from hsisr.scene.georeference import LookupTable
+from hsisr.scene.metadata import SpectralAxis
 
 _CUBES: Final = ("radiance", "reflectance", "reflectance_uncertainty")
 _BANDS: Final = "sensor_band_parameters"

@@ -14,11 +14,9 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from hsisr.errors import InputDataError
-from hsisr.scene.geolocation import Geolocation
-from hsisr.scene.georeference import Georeference
-from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.georeference import Geolocation, Georeference
+from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
-from hsisr.scene.spectral_axis import SpectralAxis
 
 
 def product_header(

@@ -21,7 +21,7 @@ from hsisr.errors import HsisrError, InputDataError, ResourceError
 from hsisr.io.arrays.axis_order import ArrayScene, BandSource
 from hsisr.io.atomic import resource_errors
 from hsisr.io.base import FileWriter
-from hsisr.scene.geolocation import Geolocation, LookupTable
+from hsisr.scene.georeference import Geolocation, LookupTable
 from hsisr.scene.metadata import SceneMetadata
 
 _CHUNK_CACHE: Final = 32 * 2**20

@@ -15,7 +15,7 @@ from hsisr.io.envi.georeference import envi_georeference
 from hsisr.io.products.fields import crs_of_epsg, cube_metadata, product_header, rising_axis
 from hsisr.io.products.hdf import HdfFile, hdf_scene
 from hsisr.scene.georeference import Georeference
-from hsisr.scene.spectral_axis import SpectralAxis
+from hsisr.scene.metadata import SpectralAxis
 
 
 def _site(file: HdfFile) -> str | None:

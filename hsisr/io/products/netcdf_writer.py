@@ -23,7 +23,7 @@ from hsisr.io.base import TargetOptions
 from hsisr.io.products.hdf import HdfWriter
 from hsisr.io.products.ortho import nearest_pixels
 from hsisr.io.zarr.layout import CUBE, MASK, Coordinate, coordinates, cube_attributes
-from hsisr.scene.geolocation import Geolocation, LookupTable
+from hsisr.scene.georeference import Geolocation, LookupTable
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling.windows import Window
 

@@ -21,8 +21,7 @@ from hsisr.io.arrays.raw_reader import PlainNumbers
 from hsisr.io.arrays.raw_writer import RawFile
 from hsisr.io.atomic import TemporaryPlace, require_room, resource_errors
 from hsisr.io.base import SceneWriter
-from hsisr.scene.geolocation import Geolocation, LookupTable
-from hsisr.scene.georeference import Georeference
+from hsisr.scene.georeference import Geolocation, Georeference, LookupTable
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling.windows import Window
 

@@ -10,10 +10,9 @@ import numpy as np
 from hsisr.io.base import FileWriter, TargetOptions
 from hsisr.io.geotiff.writer import create_geotiff
 from hsisr.io.paths import sibling
-from hsisr.scene.geolocation import Geolocation
-from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.georeference import Geolocation
+from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
-from hsisr.scene.spectral_axis import SpectralAxis
 
 SUFFIX: Final = ".lonlat.tif"
 

@@ -24,8 +24,7 @@ from hsisr.io.products.fields import (
     rising_axis,
 )
 from hsisr.io.products.hdf import HdfFile, hdf_scene
-from hsisr.scene.geolocation import Geolocation
-from hsisr.scene.georeference import Georeference
+from hsisr.scene.georeference import Geolocation, Georeference
 
 _SWATHS: Final = "HDFEOS/SWATHS"
 _PIXEL_M: Final = 30.0

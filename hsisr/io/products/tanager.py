@@ -18,7 +18,7 @@ from hsisr.io.arrays.axis_order import ArrayScene, whole
 from hsisr.io.products.fields import crs_of_epsg, cube_metadata, product_header, rising_axis
 from hsisr.io.products.hdf import HdfFile, hdf_scene
 from hsisr.scene.georeference import Georeference
-from hsisr.scene.spectral_axis import SpectralAxis
+from hsisr.scene.metadata import SpectralAxis
 
 _SWATH, _GRID = "HDFEOS/SWATHS/HYP", "HDFEOS/GRIDS/HYP"
 _CUBES: Final = ("surface_reflectance", "toa_radiance")

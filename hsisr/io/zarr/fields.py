@@ -20,9 +20,8 @@ from hsisr.io.spectral import SpectralSource, merged_axis, usable
 from hsisr.io.zarr.layout import DIMENSIONS, MASK, OWN_ATTRIBUTES, PLACE
 from hsisr.io.zarr.store import WHOLE
 from hsisr.scene.georeference import Georeference, GroundControlPoint
-from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
-from hsisr.scene.spectral_axis import SpectralAxis
 
 _FWHM: Final = ("fwhm", "fwhms")
 _GOOD: Final = ("good_bands", "good_wavelengths", "bbl")

@@ -22,8 +22,7 @@ from rasterio.errors import CRSError
 
 from hsisr.io.spectral import dataset_tags, free_fields
 from hsisr.scene.georeference import Georeference
-from hsisr.scene.metadata import SceneMetadata
-from hsisr.scene.spectral_axis import SpectralAxis
+from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 
 DIMENSIONS: Final = "_ARRAY_DIMENSIONS"
 CUBE: Final = "data"
