@@ -104,9 +104,9 @@ scene/georeference.py: Affine.scale(1.0 / scale) -> Affine.scale(scale)
     scene/test_scene.py a_finer_grid_keeps_every_corner_on_its_ground
 scene/metadata.py: tuple(self.stored.scales[b] for b in bands) -> self.stored.scales[: len(bands)]
     scene/test_scene.py metadata_follow_the_grid_and_the_bands
-scene/geolocation.py: (np.arange(start, end) + 0.5) / scale - 0.5 -> np.arange(start, end) / scale
+scene/georeference.py: (np.arange(start, end) + 0.5) / scale - 0.5 -> np.arange(start, end) / scale
     products/test_places.py a_plane_of_positions_is_met_exactly
-scene/geolocation.py: np.ptp(known) > 180 -> np.ptp(known) > 500
+scene/georeference.py: np.ptp(known) > 180 -> np.ptp(known) > 500
     products/test_places.py positions_cross_the_date_line
 scene/quantisation.py: np.where(values[hits] < stored.nodata, -1, 1).astype(rounded.dtype) -> 0
     scene/test_scene.py a_valid_number_never_becomes_nodata_and_an_invalid_one_always_does
@@ -114,19 +114,19 @@ scene/quantisation.py: rounded = np.rint(values, dtype -> rounded = np.floor(val
     scene/test_scene.py
 scene/quantisation.py: numbers.shape)] = empty -> numbers.shape)] = 0
     scene/test_scene.py a_valid_number_never_becomes_nodata_and_an_invalid_one_always_does
-scene/spectral_axis.py: good=_pick(self.good, bands) -> good=self.good and self.good[: len(bands)]
+scene/metadata.py: good=_pick(self.good, bands) -> good=self.good and self.good[: len(bands)]
     scene/test_scene.py metadata_follow_the_grid_and_the_bands
-scene/spectral_axis.py: "um": 1e3 -> "um": 1e2
+scene/metadata.py: "um": 1e3 -> "um": 1e2
     io/test_envi_headers.py fields_of_the_bands_are_read
-metrics/spatial.py: 20 * np.log10(ratio) -> 10 * np.log10(ratio)
+metrics/figures.py: 20 * np.log10(ratio) -> 10 * np.log10(ratio)
     metrics/test_scoring.py the_values_of_the_published_functions_are_met
-metrics/spatial.py: return 100.0 / scale * math.sqrt -> return 100.0 * scale * math.sqrt
+metrics/figures.py: return 100.0 / scale * math.sqrt -> return 100.0 * scale * math.sqrt
     metrics/test_scoring.py the_values_of_the_published_functions_are_met
-metrics/spatial.py: np.asarray(xy - x * y / n) -> np.asarray(xy)
+metrics/figures.py: np.asarray(xy - x * y / n) -> np.asarray(xy)
     metrics/test_parts.py moments_do_not_depend_on_their_centre
 metrics/local.py: return pixels / (pixels - 1) if -> return 1.0 if
     metrics/test_scoring.py psnr_and_ssim_equal_scikit_image
-metrics/spectral.py: counted = valid.all(axis=0) -> counted = valid.any(axis=0)
+metrics/figures.py: counted = valid.all(axis=0) -> counted = valid.any(axis=0)
     metrics/test_scoring.py invalid_numbers_have_no_say
 training/losses.py: for axis in (ROWS, COLS)] -> for axis in (ROWS, ROWS)]
     training/test_losses.py the_terms_are_those_of_the_paper

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from hsisr.commands.evaluation.pairing import in_physical_unit, same_unit
+from hsisr.commands.evaluation.agreement import in_physical_unit, same_unit
 from hsisr.io.atomic import replace_file
 from hsisr.io.base import Scene
 from hsisr.io.open import open_scene

@@ -17,10 +17,10 @@ from typing import Any, Final
 import jinja2
 import psutil
 
-from hsisr.benchmark.cells import Cells
 from hsisr.benchmark.methods import COMMON, PLAIN, TITLES, method_named
 from hsisr.benchmark.options import BenchmarkOptions
 from hsisr.benchmark.pictures import Plot, SceneMaps, cost_plot, curve_plot, spectra_plot
+from hsisr.benchmark.runs import Cells
 from hsisr.benchmark.scoring import CONVENTIONS
 from hsisr.benchmark.splits import TrainTestSplit, leaks
 from hsisr.benchmark.summary import curves, pairs, summaries

@@ -12,12 +12,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from hsisr.benchmark.cells import Cells
 from hsisr.benchmark.methods import LINEAR, PLAIN, all_methods, method_named
 from hsisr.benchmark.options import BenchmarkOptions
 from hsisr.benchmark.pictures import SceneMaps
 from hsisr.benchmark.report import Findings, report_facts, write_report
-from hsisr.benchmark.runs import Run, StoppedError, most_bands, planned_runs, trained
+from hsisr.benchmark.runs import Cells, Run, StoppedError, most_bands, planned_runs, trained
 from hsisr.benchmark.scoring import Judging, judgings, pictured, scored, shares_of, words_of
 from hsisr.benchmark.speed.cost import measured_cost
 from hsisr.benchmark.splits import TrainTestSplit, courses, leaks, table_datasets

@@ -1,5 +1,11 @@
-"""Runs: one method at one scale with one seed, trained under the budget or given as weights."""
+"""Runs: one method at one scale with one seed, trained under the budget or given as weights.
 
+Finished pieces of a comparison are cells, one file each, so that nothing is done twice. A cell's
+name ends in a digest of its fingerprint: what the piece depends on. With other settings it is
+another cell, and a file that is there is finished, for it appears whole or not at all.
+"""
+
+import hashlib
 import json
 import math
 import shlex
@@ -11,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from hsisr.benchmark.cells import Cell, Cells
+from hsisr import __version__
 from hsisr.benchmark.methods import COMMON, LINEAR, Method
 from hsisr.benchmark.options import MILESTONES, BenchmarkOptions
 from hsisr.benchmark.splits import TrainTestSplit
@@ -19,13 +25,63 @@ from hsisr.commands.options import TrainOptions
 from hsisr.commands.training.data import expand_sources, training_data
 from hsisr.commands.training.train import chosen_recipe, train
 from hsisr.engine.device import device_named
-from hsisr.errors import DivergedError, HsisrError, UsageError, WeightsError
+from hsisr.errors import DivergedError, HsisrError, InputDataError, UsageError, WeightsError
+from hsisr.io.atomic import replace_file
 from hsisr.io.open import open_scene
 from hsisr.io.scene_files import scene_identity
 from hsisr.training.loop import Observer
 from hsisr.training.recipe import Recipe
 from hsisr.training.start import described, milestone_path
 from hsisr.weights import load_weights, resolve, save_weights
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One piece: what it is called and what it depends on."""
+
+    kind: str
+    """train, score, cost."""
+    name: str
+    fingerprint: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """Its file's name without suffix."""
+        text = json.dumps({"hsisr": __version__, **self.fingerprint}, sort_keys=True, default=str)
+        return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """The folder of cells of a report."""
+
+    folder: Path
+
+    def path(self, cell: Cell, suffix: str = ".json") -> Path:
+        """Where a cell lies, or what lies beside it."""
+        return self.folder / cell.kind / f"{cell.label}{suffix}"
+
+    def found(self, cell: Cell) -> dict[str, Any] | None:
+        """The facts of a finished cell; None if it is still to be done.
+
+        Raises:
+            InputDataError: The file was changed by another hand.
+        """
+        path = self.path(cell)
+        if not path.exists():
+            return None
+        try:
+            facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["facts"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise InputDataError(f"{path}: not a cell of a benchmark; remove it") from error
+        return facts
+
+    def keep(self, cell: Cell, facts: Mapping[str, Any]) -> None:
+        """Write a finished cell, whole."""
+        table = {"hsisr": __version__, "fingerprint": cell.fingerprint, "facts": facts}
+        text = json.dumps(table, indent=1, allow_nan=False, default=str)
+        replace_file(self.path(cell), f"{text}\n".encode())
+
 
 _ALIKE: Final = (
     *("normalisation=band", "split=whole", "steps=10000000"),

@@ -7,11 +7,10 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Final
 
-from hsisr.benchmark.cells import Cell, Cells
 from hsisr.benchmark.methods import LINEAR, PLAIN
 from hsisr.benchmark.options import MILESTONES, BenchmarkOptions
 from hsisr.benchmark.pictures import scene_maps
-from hsisr.benchmark.runs import Run
+from hsisr.benchmark.runs import Cell, Cells, Run
 from hsisr.commands.evaluation.wald import Trial, degraded
 from hsisr.commands.options import WaldOptions
 from hsisr.io.scene_files import scene_identity

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hsisr.cli.console import bars_on, say
-from hsisr.commands.python.progress import Advance, SceneProgress, Task, terminal_bars
+from hsisr.commands.python.calls import Advance, SceneProgress, Task, terminal_bars
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars

@@ -367,7 +367,7 @@ class UpscaleOptions:
     axes: Axes = None
     nodata: Nodata = None
     item_bands: tuple[Mapping[str, float], ...] = ()
-    """What a STAC Item says of each band (`hsisr.io.stac.bands`); no option of the command line."""
+    """What a STAC Item says of each band (`hsisr.io.stac`); no option of the command line."""
     overwrite: Overwrite = False
     resume: Annotated[
         bool,

@@ -16,7 +16,7 @@ from hsisr.io.formats import SIDECARS, format_by_suffix, is_format_name
 from hsisr.io.open import open_scene
 from hsisr.io.paths import RemotePath
 from hsisr.io.remote.files import read_beginning, remote_state
-from hsisr.io.remote.fingerprint import remote_identity
+from hsisr.io.remote.scene import remote_identity
 from hsisr.io.remote.transport import zarr_store_of
 from hsisr.io.zarr.store import OpenStore
 from hsisr.tiling.windows import Window

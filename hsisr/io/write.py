@@ -87,7 +87,7 @@ def create_writer(path: Path, metadata: SceneMetadata, options: TargetOptions) -
     """
     row = output_format(path, options.format)
     if isinstance(path, RemotePath):
-        from hsisr.io.remote.writer import RemoteWriter
+        from hsisr.io.remote.scene import RemoteWriter
 
         return RemoteWriter(
             path,

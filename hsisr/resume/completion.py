@@ -23,7 +23,7 @@ from hsisr.io.open import open_scene, open_with
 from hsisr.io.paths import RemotePath, sibling
 from hsisr.io.products.ortho import ortho_metadata
 from hsisr.io.remote.files import is_half_sent
-from hsisr.io.remote.fingerprint import has_changed, remote_identity
+from hsisr.io.remote.scene import has_changed, remote_identity
 from hsisr.io.remote.transport import refuse_unwritable
 from hsisr.io.scene_files import FileState, head_of, require_whole, scene_files, states
 from hsisr.io.stac.item import SourceItem

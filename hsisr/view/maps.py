@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.commands.evaluation.pairing import (
+from hsisr.commands.evaluation.agreement import (
     STRIP_BYTES,
     in_physical_unit,
     paired_strips,

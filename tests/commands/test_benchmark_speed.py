@@ -10,9 +10,8 @@ import rasterio
 import torch
 
 from hsisr.benchmark.options import SpeedOptions
-from hsisr.benchmark.speed.plain import PlainDacn, lively_dacn, upscaled_in_a_loop
+from hsisr.benchmark.speed.plain import PlainDacn, StageClock, lively_dacn, upscaled_in_a_loop
 from hsisr.benchmark.speed.run import benchmark_speed, write_smooth_scene
-from hsisr.benchmark.speed.stages import StageClock
 from hsisr.benchmark.speed.tile_speed import OURS, PLAIN, operations_of_product
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions

@@ -17,7 +17,7 @@ from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.io.open import open_scene
 from hsisr.io.paths import scene_path
-from hsisr.io.remote.fingerprint import has_changed
+from hsisr.io.remote.scene import has_changed
 from hsisr.io.scene_files import scene_identity
 from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
 from hsisr.weights import save_weights

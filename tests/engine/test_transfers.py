@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from hsisr.benchmark.speed.stages import StageClock
+from hsisr.benchmark.speed.plain import StageClock
 from hsisr.engine.async_work import Transfers
 from hsisr.engine.plan import BandGroup, Layout, Plan, network_groups, plan_network
 from hsisr.engine.statistics import scene_statistics

@@ -6,9 +6,8 @@ import sys
 from dataclasses import asdict
 from typing import Any, Final
 
-from hsisr.benchmark.cells import Cell, Cells
 from hsisr.benchmark.options import BenchmarkOptions
-from hsisr.benchmark.runs import Run, recipe_of
+from hsisr.benchmark.runs import Cell, Cells, Run, recipe_of
 from hsisr.errors import ResourceError
 from hsisr.training.reporting import machine_name
 from hsisr.training.start import described

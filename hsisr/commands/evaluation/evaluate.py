@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from hsisr.commands.evaluation.agreement import FIGURES as LR_FIGURES
-from hsisr.commands.evaluation.agreement import Agreement, measure_agreement
-from hsisr.commands.evaluation.pairing import (
+from hsisr.commands.evaluation.agreement import (
+    Agreement,
     in_physical_unit,
+    measure_agreement,
     paired_strips,
     require_same_grid,
     same_unit,

@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.commands.job import Job
-from hsisr.commands.python.keywords import chosen_options
-from hsisr.commands.python.progress import Progress, shown
+from hsisr.commands.python.calls import Progress, chosen_options, shown
 from hsisr.engine.device import torch_threads
 from hsisr.engine.memory import Room
 from hsisr.engine.mixing import SceneStatistics

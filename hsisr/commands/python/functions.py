@@ -13,8 +13,7 @@ from hsisr.commands.evaluation import evaluate as evaluating
 from hsisr.commands.evaluation.evaluate import Report
 from hsisr.commands.info import SceneInfo, describe
 from hsisr.commands.options import DegradeOptions, EvaluateOptions, PartOptions
-from hsisr.commands.python.keywords import chosen_options, keywords_of
-from hsisr.commands.python.progress import Progress, shown
+from hsisr.commands.python.calls import Progress, chosen_options, keywords_of, shown
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import UsageError
 from hsisr.io.paths import scene_path

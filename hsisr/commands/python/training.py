@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from hsisr.commands.options import TrainOptions
-from hsisr.commands.python.keywords import chosen_options, keywords_of
-from hsisr.commands.python.progress import Advance, Progress, shown
+from hsisr.commands.python.calls import Advance, Progress, chosen_options, keywords_of, shown
 from hsisr.commands.training import train as training
 from hsisr.commands.training.record import TrainResult
 from hsisr.training.state import Progress as Steps

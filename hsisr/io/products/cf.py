@@ -1,6 +1,6 @@
 """Any netCDF-4 or HDF5 file with a cube: CF conventions, names of dimensions, or `--axes`.
 
-The file is shown to the reader of CF fields (`hsisr.io.zarr.fields`) as the table of arrays that a
+The file is shown to the reader of CF fields (`hsisr.io.zarr.reader`) as the table of arrays that a
 Zarr store is, so both formats are understood in one way.
 
 Products among them: AVIRIS-3 and AVIRIS-5, group `reflectance` or `radiance`, axes (wavelength,
@@ -30,8 +30,7 @@ from hsisr.io.products.fields import (
     swath_georeference,
 )
 from hsisr.io.products.hdf import HdfFile, hdf_scene
-from hsisr.io.zarr.fields import ZarrFields
-from hsisr.io.zarr.reader import axis_order, cube_name
+from hsisr.io.zarr.reader import ZarrFields, axis_order, cube_name
 from hsisr.scene.georeference import Geolocation, Georeference
 
 _NO_VARIABLE: Final = "This is a netCDF dimension but not a netCDF variable"

@@ -1,29 +1,47 @@
-"""Scenes that are not on this machine: read where they lie if GDAL or zarr can, else fetched."""
+"""Scenes with remote names: read where they lie if GDAL or zarr can, else fetched; sent when whole.
 
+Object stores show an object only when all of it has come, so a file appears whole or not at all.
+Of a pair, and of a Zarr store, the part that makes the others readable goes last, and a mark beside
+them, gone when all is there, tells the half of one from somebody's files.
+
+What a server tells of files is kept, so that one that changes is noticed: sizes and what changes
+with the content, the ETag, else the time of the last change. A server that tells none of these, or
+does not answer, leaves the name alone.
+"""
+
+import hashlib
+import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.errors import HsisrError, InputDataError, UsageError
-from hsisr.io.base import Scene
+from hsisr.errors import HsisrError, InputDataError, ResourceError, UsageError
+from hsisr.io.base import Scene, SceneWriter
 from hsisr.io.envi.pair import DATA_SUFFIXES
-from hsisr.io.formats import format_by_suffix
+from hsisr.io.formats import format_by_suffix, is_format_name
 from hsisr.io.geotiff.reader import RasterScene, open_raster
-from hsisr.io.paths import RemotePath
+from hsisr.io.paths import RemotePath, beside
+from hsisr.io.products.positions import SUFFIX as POSITIONS
+from hsisr.io.remote.files import is_half_sent, mark_sending, unmark_sending
 from hsisr.io.remote.transport import (
     fetch_first,
     fetched,
+    file_system,
     gdal_name,
     gdal_options,
+    make_folder,
+    reaching,
+    require_writable,
     temporary_copy,
     zarr_store_of,
 )
 from hsisr.io.views import DelegatingScene
+from hsisr.io.zarr.store import MARKS
 from hsisr.tiling.windows import Window
 
 
@@ -148,3 +166,190 @@ def named_as(path: RemotePath, folder: Path) -> Iterator[None]:
     except HsisrError as error:
         words = str(error).replace(str(folder / path.name), str(path))
         raise type(error)(words.replace(f"{folder}/", "")) from error
+
+
+_LAST = (".hdr", ".zgroup", ".zmetadata")
+
+
+class RemoteWriter(SceneWriter):
+    """Wraps the writer of a local file.
+
+    Args:
+        path: The target.
+        make: Begins a local file of the path given.
+        overwrite: Replace what is there.
+
+    Raises:
+        OutputExistsError: The target is there, and `overwrite` is off.
+        ResourceError: It cannot be reached, or there is no room here.
+    """
+
+    def __init__(
+        self, path: RemotePath, make: Callable[[Path], SceneWriter], *, overwrite: bool
+    ) -> None:
+        require_writable(path, overwrite=overwrite)
+        self.path, self._remote, self._overwrite = path, path, overwrite
+        with temporary_copy() as folder:
+            self._folder = folder
+            self._writer = make(folder / path.name)
+        self.metadata = self._writer.metadata
+        self.block_rows, self.block_cols = self._writer.block_rows, self._writer.block_cols
+
+    def write(
+        self,
+        numbers: npt.NDArray[Any],
+        *,
+        row: int,
+        col: int,
+        band: int,
+        mask: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Write stored numbers, shape (bands, rows, cols), at a 0-based place."""
+        self._writer.write(numbers, row=row, col=col, band=band, mask=mask)
+
+    def commit(self) -> Path:
+        """Finish here, then send; returns the target."""
+        try:
+            self._writer.commit()
+            require_writable(self._remote, overwrite=self._overwrite)
+            self._send()
+        finally:
+            self.discard()
+        return self.path
+
+    def discard(self) -> None:
+        """Remove everything written so far; after `commit` it does nothing."""
+        self._writer.discard()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _send(self) -> None:
+        files = sorted(
+            (file for file in self._folder.rglob("*") if file.is_file()),
+            key=lambda f: (f.name.endswith(_LAST), not f.name.endswith(POSITIONS), str(f)),
+        )
+        names = {file.relative_to(self._folder).as_posix(): file for file in files}
+        with reaching(self._remote, ResourceError, "cannot be sent"):
+            system, key = file_system(self._remote)
+            self._make_way(system, key)
+            if len(names) > 1:
+                mark_sending(self._remote, {n: f.stat().st_size for n, f in names.items()})
+                self._remove_header(system, list(names)[-1])
+            self._send_all(system, names)
+        if len(names) > 1:
+            unmark_sending(self._remote)
+
+    def _send_all(self, system: Any, names: Mapping[str, Path]) -> None:
+        """Send files, the one that makes the others readable last, or none."""
+        sent: list[str] = []
+        try:
+            for name, file in names.items():
+                place = file_system(beside(self._remote, name))[1]
+                make_folder(system, place)
+                system.put_file(str(file), place)
+                sent.append(place)
+        except BaseException:
+            with suppress(OSError, HsisrError):
+                for place in sent:
+                    system.rm_file(place)
+                unmark_sending(self._remote)
+            raise
+
+    def _remove_header(self, system: Any, name: str) -> None:
+        """Let no old header describe new data, should this be the last that happens."""
+        place = file_system(beside(self._remote, name))[1]
+        if system.exists(place):
+            system.rm_file(place)
+
+    def _make_way(self, system: Any, key: str) -> None:
+        """Remove an old store, whose parts would else mix with the new ones."""
+        if not system.isdir(key):
+            return
+        store = any(system.exists(f"{key}/{mark}") for mark in MARKS)
+        if not store and not is_half_sent(self._remote):
+            raise UsageError(f"{self.path} is a folder and no Zarr store; give another name")
+        system.rm(key, recursive=True)
+
+
+_DOCUMENTS: Final = ("zarr.json", ".zmetadata", ".zgroup", ".zattrs", ".zarray")
+"""Of a Zarr store; all that can be looked at where folders cannot be listed."""
+_MARKS: Final = ("ETag", "generation", "etag", "Content-MD5")
+_TIMES: Final = ("Last-Modified", "LastModified", "last_modified", "updated", "mtime", "created")
+"""What file systems of fsspec call them; the first that is told counts."""
+
+Fingerprint = list[str | int]
+"""Bytes (-1 where it is not told) and a mark of the content; empty where nothing is told."""
+
+
+def remote_identity(path: RemotePath) -> list[list[str | int]]:
+    """Name, bytes and mark of every file of a remote scene; its name alone where none is told."""
+    if is_format_name(path, "Zarr"):
+        whole = _told(path, folder=True)
+        files = [path / name for name in _DOCUMENTS] if not whole else []
+    else:
+        whole, files = _told(path), []
+    parts = [(path, whole), *_first(beside(path, name) for name in other_halves(path))]
+    parts += [(file, told) for file in files if (told := _told(file))]
+    return [[str(part), *told] for part, told in parts]
+
+
+def has_changed(then: Any, now: Any) -> bool:
+    """True if two identities of a scene tell of different states.
+
+    Files on servers count where something was told of them both times, others always.
+
+    Args:
+        then: From `scene_identity`; what was read from a file may be anything.
+        now: The same, later.
+    """
+    if then == now:
+        return False
+    before, after = _remote_files(then), _remote_files(now)
+    if before is None or after is None or not (shared := before.keys() & after.keys()):
+        return True
+    told = [(before[name], after[name]) for name in shared]
+    return any(one != other for one, other in told if one and other)
+
+
+def _remote_files(identity: Any) -> dict[str, Sequence[Any]] | None:
+    """What was told of each file, by its name; None if one is of this machine."""
+    try:
+        files = {str(name): told for name, *told in identity}
+    except (TypeError, ValueError):
+        return None
+    return files if all("/" in name for name in files) else None
+
+
+def _first(paths: Iterable[RemotePath]) -> list[tuple[RemotePath, Fingerprint]]:
+    """The first of these of which something is told."""
+    return next(([(path, told)] for path in paths if (told := _told(path))), [])
+
+
+def _told(path: RemotePath, *, folder: bool = False) -> Fingerprint:
+    """Of a file; of a folder with `folder` only, and then of all its files together."""
+    try:
+        with reaching(path, InputDataError, "cannot be looked at"):
+            system, key = file_system(path)
+            system.invalidate_cache()
+            found = system.info(key)
+            if (found["type"] == "directory") != folder:
+                return []
+            inside = system.find(key, detail=True) if folder else {}
+    except HsisrError:
+        return []
+    if not folder:
+        size, mark = _state(found)
+        return [size, mark] if mark or size >= 0 else []
+    states = [(name, *_state(file)) for name, file in sorted(inside.items())]
+    digest = hashlib.sha256(json.dumps(states).encode()).hexdigest()[:32]
+    return [sum(max(0, size) for _, size, _ in states), digest]
+
+
+def _state(file: Mapping[str, Any]) -> tuple[int, str]:
+    """Bytes and mark.
+
+    >>> _state({"size": 7, "ETag": '"a"', "mtime": 3.5}), _state({"size": None, "mtime": 3.5})
+    ((7, '"a"'), (-1, '3.5'))
+    """
+    mark = next((str(file[name]) for name in (*_MARKS, *_TIMES) if file.get(name)), "")
+    size = file.get("size")
+    return -1 if size is None else int(size), mark

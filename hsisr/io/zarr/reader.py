@@ -1,21 +1,307 @@
-"""Scenes in Zarr stores: which array is the cube, how its axes lie.
+"""Scenes in Zarr stores: which array is the cube, how its axes lie, what is said of it.
 
 The cube is the only 3-D array of numbers (axes of length 1 beyond do not count), else the only one
 that wavelengths lie along, or the one that is named. The names of its dimensions, and the dimension
-of the wavelengths, tell its axes (`hsisr.io.arrays.axis_names`); `axes` overrules them.
+of the wavelengths, tell its axes (`hsisr.io.arrays.axis_names`); `axes` overrules them. Read of it
+are CF attributes, coordinates over its dimensions and the grid mapping, as this tool writes them,
+and xarray, rioxarray and GDAL.
 """
 
-from collections.abc import Mapping
+import base64
+import json
+import math
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
 import numpy.typing as npt
+from affine import Affine
 
 from hsisr.errors import InputDataError, UsageError
-from hsisr.io.arrays.axis_names import given_order, named_order
+from hsisr.io.arrays.axis_names import given_order, is_wavelength, named_order
 from hsisr.io.arrays.axis_order import ArrayScene, checked_axes, whole
-from hsisr.io.zarr.fields import ZarrFields, dimension_names, spectral_dimension
-from hsisr.io.zarr.store import OpenStore, zarr_errors
+from hsisr.io.spectral import SpectralSource, merged_axis, usable
+from hsisr.io.zarr.layout import DIMENSIONS, MASK, OWN_ATTRIBUTES, PLACE
+from hsisr.io.zarr.store import WHOLE, OpenStore, zarr_errors
+from hsisr.scene.georeference import Georeference, GroundControlPoint
+from hsisr.scene.metadata import SceneMetadata, SpectralAxis
+from hsisr.scene.quantisation import StoredNumbers
+
+_FWHM: Final = ("fwhm", "fwhms")
+_GOOD: Final = ("good_bands", "good_wavelengths", "bbl")
+_BAND_NAMES: Final = ("band_name", "band_names")
+_Names = tuple[str, ...] | Callable[[str, Mapping[str, Any]], bool]
+"""Names of an array, or what knows it by its name and attributes."""
+_MOST_BANDS: Final = 100_000
+_NEAR: Final = 1e-4
+"""How far, in pixels, coordinates may lie from an even grid."""
+
+
+class ZarrFields:
+    """The fields of a cube in an open store.
+
+    Args:
+        store: An `OpenStore`, or what has arrays, attributes and `read` as one has.
+        cube: Name of the cube in it.
+        axes: Order of the cube's axes, such as "brc".
+    """
+
+    def __init__(self, store: Any, cube: str, axes: str) -> None:
+        self._store, self._cube = store, store.arrays[cube]
+        self._folder = cube.rpartition("/")[0]
+        self._attributes = dict(self._cube.attrs)
+        names = dimension_names(self._cube)
+        self._dims = {axis: names[axes.index(axis)] for axis in "brc"}
+        self.shape = tuple(int(self._cube.shape[axes.index(axis)]) for axis in "brc")
+
+    def metadata(self) -> SceneMetadata:
+        """All that is known of the cube.
+
+        Raises:
+            InputDataError: A field does not fit the cube, or cannot be read.
+        """
+        bands, rows, cols = self.shape
+        if bands > _MOST_BANDS:
+            raise InputDataError(f"found {bands} bands, expected at most {_MOST_BANDS}")
+        return SceneMetadata(
+            rows=rows,
+            cols=cols,
+            stored=self._stored(bands),
+            spectral_axis=self._axis(bands),
+            georeference=self._georeference(),
+            header=_texts(self._attributes.get("envi_header")),
+            tags=self._tags(),
+            band_tags=self._band_tags(bands),
+        )
+
+    def mask_name(self) -> str | None:
+        """Name of the array `mask` beside the cube, of its rows and columns."""
+        name = self._beside(MASK)
+        if name is None or tuple(self._store.arrays[name].shape) != self.shape[1:]:
+            return None
+        return name if self._store.arrays[name].dtype.kind in "iub" else None
+
+    def _stored(self, bands: int) -> StoredNumbers:
+        units = self._attributes.get("band_units")
+        same = self._attributes.get("units")
+        if isinstance(units, list) and len(units) == bands:
+            known: tuple[str, ...] | None = tuple(map(str, units))
+        else:
+            known = (str(same),) * bands if same else None
+        return StoredNumbers(
+            dtype=np.dtype(self._cube.dtype).newbyteorder("="),
+            nodata=self._nodata(),
+            scales=self._scaling("scale_factor", "band_scale", bands),
+            offsets=self._scaling("add_offset", "band_offset", bands),
+            units=known,
+        )
+
+    def _nodata(self) -> float | None:
+        """`_FillValue`, else the fill value of version 2; that of version 3 is always there."""
+        for name in ("_FillValue", "missing_value"):
+            if (said := _number(self._attributes.get(name))) is not None:
+                return said
+        if self._cube.metadata.zarr_format == 2 and self._cube.fill_value is not None:
+            return _number(self._cube.fill_value)
+        return None
+
+    def _scaling(self, attribute: str, array: str, bands: int) -> tuple[float, ...] | None:
+        shared = _number(self._attributes.get(attribute))
+        return self._over_bands((array,), bands) if shared is None else (shared,) * bands
+
+    def _axis(self, bands: int) -> SpectralAxis:
+        good = self._over_bands(_GOOD, bands)
+        wavelengths, fwhm = self._lengths(is_wavelength, bands), self._lengths(_FWHM, bands)
+        flags = None if good is None else tuple(flag != 0 for flag in good)
+        names = self._names(bands)
+        centres = SpectralSource(wavelengths=wavelengths[0], unit=wavelengths[1], good=flags)
+        widths = SpectralSource(fwhm=fwhm[0], unit=fwhm[1] or wavelengths[1])
+        axis = merged_axis(bands, [centres, widths], names)
+        source = wavelengths[2] or fwhm[2]
+        return axis if source is None else replace(axis, unit=source)
+
+    def _lengths(
+        self, names: _Names, bands: int
+    ) -> tuple[tuple[float, ...] | None, str | None, str | None]:
+        """Numbers of a coordinate, their unit, and the unit of the file it was made from."""
+        values, name = self._over_bands(names, bands), self._first(names, bands)
+        if values is None or name is None:
+            return None, None, None
+        attributes = self._store.arrays[name].attrs
+        unit, source = attributes.get("units"), attributes.get("source_units")
+        return values, None if unit is None else str(unit), None if source is None else str(source)
+
+    def _names(self, bands: int) -> list[str] | None:
+        name = self._first(_BAND_NAMES, bands)
+        if name is None or self._store.arrays[name].dtype.kind not in "UST":
+            return None
+        return [str(text) for text in self._store.read(name)]
+
+    def _first(self, names: _Names, bands: int) -> str | None:
+        """An array of these names with an entry for each band: beside the cube, else along it."""
+        found = [
+            name
+            for name, array in self._store.arrays.items()
+            if array.shape == (bands,)
+            and (
+                name.rpartition("/")[2] in names
+                if isinstance(names, tuple)
+                else names(name, array.attrs)
+            )
+        ]
+        beside = [name for name in found if name.rpartition("/")[0] == self._folder]
+        along = [n for n in found if dimension_names(self._store.arrays[n])[0] == self._dims["b"]]
+        return next(iter(beside or (along if self._dims["b"] else [])), None)
+
+    def _over_bands(self, names: _Names, bands: int) -> tuple[float, ...] | None:
+        """The first array of these names that has a number for each band."""
+        name = self._first(names, bands)
+        if name is None or self._store.arrays[name].dtype.kind not in "iufb":
+            return None
+        return tuple(float(number) for number in self._store.read(name))
+
+    def _georeference(self) -> Georeference:
+        named = str(self._attributes.get("grid_mapping", PLACE)).split(":")[0]
+        name = self._beside(named) or self._beside(PLACE) or self._beside("crs")
+        said = dict(self._store.arrays[name].attrs) if name else {}
+        wkt = said.get("crs_wkt") or said.get("spatial_ref") or _gdal_wkt(self._attributes)
+        return Georeference(
+            crs_wkt=str(wkt) if wkt else None,
+            transform=usable("GeoTransform", lambda: _transform(said.get("GeoTransform")))
+            or self._even_grid(),
+            gcps=usable("gcps", lambda: _points(said.get("gcps"))) or (),
+            gcps_crs_wkt=said.get("gcps_crs_wkt"),
+            rpcs=_texts(usable("rpcs", lambda: _decoded(said.get("rpcs")))),
+        )
+
+    def _even_grid(self) -> Affine | None:
+        """The transform behind coordinates of pixel centres, if they lie on an even grid."""
+        across_steps = self._even_steps(self._dims["c"], self.shape[2])
+        down_steps = self._even_steps(self._dims["r"], self.shape[1])
+        if across_steps is None or down_steps is None:
+            return None
+        (x, across), (y, down) = across_steps, down_steps
+        return Affine(across, 0.0, x - across / 2, 0.0, down, y - down / 2)
+
+    def _even_steps(self, dimension: str, size: int) -> tuple[float, float] | None:
+        """First centre and step of a coordinate, from a few of its numbers."""
+        name = self._beside(dimension)
+        if name is None or size < 2:
+            return None
+        array = self._store.arrays[name]
+        if array.shape != (size,) or array.dtype.kind not in "iuf":
+            return None
+        at = sorted({0, 1, size // 2, size - 2, size - 1})
+        found = [float(self._store.read(name, slice(n, n + 1))[0]) for n in at]
+        step = (found[-1] - found[0]) / (size - 1)
+        even = all(
+            abs(value - found[0] - n * step) <= _NEAR * abs(step)
+            for n, value in zip(at, found, strict=True)
+        )
+        return (found[0], step) if step and math.isfinite(step) and even else None
+
+    def _beside(self, name: str) -> str | None:
+        """Full name of an array in the folder of the cube, or above it as netCDF's groups have."""
+        folder = self._folder
+        while folder and f"{folder}/{name}" not in self._store.arrays:
+            folder = folder.rpartition("/")[0]
+        full = f"{folder}/{name}" if folder else name
+        return full if full in self._store.arrays else None
+
+    def _tags(self) -> dict[str, str]:
+        said = {**self._store.attributes, **self._attributes}
+        own = OWN_ATTRIBUTES | {"Conventions", WHOLE}
+        flat = {key: value for key, value in said.items() if key not in own}
+        return {**_texts(flat), **_texts(self._attributes.get("tags"))}
+
+    def _band_tags(self, bands: int) -> tuple[dict[str, str], ...]:
+        found = self._attributes.get("band_tags")
+        if not isinstance(found, list) or len(found) != bands:
+            return ()
+        return tuple(_texts(band) for band in found)
+
+
+def dimension_names(array: Any) -> tuple[str, ...]:
+    """Names of an array's dimensions; empty texts where it does not say."""
+    names = getattr(array.metadata, "dimension_names", None) or array.attrs.get(DIMENSIONS)
+    if not isinstance(names, (list, tuple)) or len(names) != len(array.shape):
+        return ("",) * len(array.shape)
+    return tuple(str(name or "") for name in names)
+
+
+def spectral_dimension(arrays: Mapping[str, Any], cube: str) -> str | None:
+    """Name of the cube's dimension that an array of wavelengths lies on, if there is one."""
+    sizes = dict(zip(dimension_names(arrays[cube]), arrays[cube].shape, strict=True))
+    for name, array in arrays.items():
+        if len(array.shape) == 1 and is_wavelength(name, array.attrs):
+            dimension = dimension_names(array)[0]
+            if dimension and sizes.get(dimension) == array.shape[0]:
+                return dimension
+    return None
+
+
+def _number(value: Any) -> float | None:
+    """A number, or None for anything else; JSON has to write NaN as a text.
+
+    xarray writes floats in version 3 as eight bytes in base 64.
+    """
+    if isinstance(value, str) and len(value) == 12 and value.endswith("="):
+        with suppress(ValueError):
+            return float(np.frombuffer(base64.b64decode(value, validate=True), "<f8")[0])
+    if isinstance(value, str) and value not in ("NaN", "Infinity", "-Infinity"):
+        return None
+    if isinstance(value, (bool, list, dict)) or value is None:
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _texts(fields: Any) -> dict[str, str]:
+    """A mapping with its values as text."""
+    if not isinstance(fields, Mapping):
+        return {}
+    return {
+        str(key): value if isinstance(value, str) else json.dumps(value)
+        for key, value in fields.items()
+    }
+
+
+def _decoded(text: Any) -> Any:
+    try:
+        return json.loads(text) if isinstance(text, str) else text
+    except (ValueError, RecursionError) as error:
+        raise InputDataError(f"the place holds no JSON where it should ({error})") from error
+
+
+def _gdal_wkt(attributes: Mapping[str, Any]) -> str | None:
+    """GDAL's own attribute. Source: GDAL, Zarr driver, "SRS encoding"."""
+    said = attributes.get("_CRS")
+    return str(said["wkt"]) if isinstance(said, Mapping) and "wkt" in said else None
+
+
+def _transform(text: Any) -> Affine | None:
+    if not isinstance(text, str) or not text.strip():
+        return None
+    try:
+        numbers = [float(part) for part in text.replace(",", " ").split()]
+    except ValueError:
+        numbers = []
+    if len(numbers) != 6 or not all(map(math.isfinite, numbers)):
+        raise InputDataError(f"GeoTransform is {text[:80]!r}, expected six numbers")
+    return Affine.from_gdal(*numbers)
+
+
+def _points(text: Any) -> tuple[GroundControlPoint, ...]:
+    found = _decoded(text) or ()
+    try:
+        return tuple(GroundControlPoint(**point) for point in found)
+    except TypeError as error:
+        raise InputDataError(f"gcps are no list of points with row, col, x, y ({error})") from error
 
 
 class _Array:
