@@ -148,13 +148,13 @@ io/envi/map_info.py: x - (ref_x - 1) * width -> x - ref_x * width
     io/test_envi_headers.py the_place_is_the_right_one
 io/envi/map_info.py: Affine.rotation(rotation) -> Affine.rotation(-rotation)
     io/test_envi_headers.py the_place_is_the_right_one
-io/geotiff/gdal_tags.py: dataset.offsets = stored.offsets -> dataset.offsets = stored.scales
+io/geotiff/tags.py: dataset.offsets = stored.offsets -> dataset.offsets = stored.scales
     io/test_geotiff_writer.py numbers_keep_nodata_scale_offset_and_unit
-io/geotiff/gdal_metadata.py: offsets=tuple(offsets) if scaled else None -> offsets=None
+io/geotiff/tags.py: offsets=tuple(offsets) if scaled else None -> offsets=None
     io/test_raster.py scale_offset_and_unit
-io/geotiff/gdal_metadata.py: row=p.row, col=p.col, x=p.x -> row=p.col, col=p.row, x=p.x
+io/geotiff/tags.py: row=p.row, col=p.col, x=p.x -> row=p.col, col=p.row, x=p.x
     io/test_raster.py ground_control_points
-io/nodata.py: _RANGES * (high - low) -> 0 * (high - low)
+io/views.py: _RANGES * (high - low) -> 0 * (high - low)
     io/test_nodata.py numbers_of_a_scene_are_no_fill
 io/spectral.py: g and w != 0 for g, w -> g for g, w
     io/test_envi.py a_band_of_wavelength_zero_is_not_there

@@ -16,7 +16,7 @@ import scipy.io
 import tifffile
 from affine import Affine
 
-from hsisr.io.geotiff.gdal_env import gdal_env
+from hsisr.io.geotiff.gdal import gdal_env
 
 Values = npt.NDArray[Any]
 

@@ -6,12 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from hsisr.cli.console import expected_errors, print_json, tell
+from hsisr.cli.console import duration, expected_errors, print_json, ranges, tell
 from hsisr.cli.options import Given, Json, Verbose, takes, verbosity
 from hsisr.commands.options import PartOptions
 from hsisr.engine.options import SPEED
 from hsisr.io.paths import scene_path
-from hsisr.metrics.report import duration, ranges
 
 
 @takes(PartOptions)

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hsisr.cli.console import bars_on, say
-from hsisr.commands.python.calls import Advance, SceneProgress, Task, terminal_bars
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
+    from hsisr.commands.python.calls import Advance, Task
     from hsisr.training.loop import Observer
     from hsisr.training.state import Progress, Record
 
@@ -28,6 +28,8 @@ def live_bars() -> Iterator["Bars | None"]:
     if not sys.stderr.isatty():
         yield None
         return
+    from hsisr.commands.python.calls import terminal_bars
+
     with terminal_bars(redirect=False) as bars, bars_on(bars.console):
         yield bars
 
@@ -45,7 +47,7 @@ def _chosen(
 
 
 @contextmanager
-def scene_bars(scenes: int, *, enabled: bool) -> Iterator[Callable[[Path], Advance | None]]:
+def scene_bars(scenes: int, *, enabled: bool) -> "Iterator[Callable[[Path], Advance | None]]":
     """A function that opens the bar of the next scene and returns its callback (done, total).
 
     Of several scenes, another bar says how many are finished.
@@ -54,10 +56,12 @@ def scene_bars(scenes: int, *, enabled: bool) -> Iterator[Callable[[Path], Advan
         if bars is None:
             yield lambda _: None
             return
+        from hsisr.commands.python.calls import SceneProgress, Task
+
         whole = Task(bars, "scenes", "scenes") if scenes > 1 else None
         begun: list[SceneProgress] = []
 
-        def open_bar(scene: Path) -> Advance:
+        def open_bar(scene: Path) -> "Advance":
             if begun:
                 begun[-1].end()
             if whole is not None:
@@ -108,6 +112,8 @@ class _TrainingBar(_TrainingLines):
         self._score = ""
 
     def stepped(self, progress: "Progress", total: int, loss: float, rate: float) -> None:
+        from hsisr.commands.python.calls import Task
+
         if self._task is None:
             self._task = Task(self._bars, "training", "min" if self._minutes else "steps")
         words = f"loss {loss:.4g} rate {rate:.1e} {self._score}"
@@ -122,6 +128,8 @@ class _TrainingBar(_TrainingLines):
         super().validated(record, progress)
 
     def downloaded(self, done: int, total: int | None) -> None:
+        from hsisr.commands.python.calls import Task
+
         self._download = self._download or Task(self._bars, "download", "MB")
         self._download.at(done // 10**6, total and total // 10**6)
 
@@ -169,6 +177,8 @@ class _BenchmarkBar(_BenchmarkLines):
     """The same lines above a bar, which also shows the steps of the training at hand."""
 
     def __init__(self, bars: "Bars") -> None:
+        from hsisr.commands.python.calls import Task
+
         self._task = Task(bars, "benchmark", "pieces")
         self._done: tuple[int, int | None] = (0, None)
         self.training: Any = self

@@ -6,13 +6,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hsisr.cli.console import QUIET, expected_errors, print_json, say, say_table, tell
+from hsisr.cli.console import (
+    QUIET,
+    duration,
+    expected_errors,
+    print_json,
+    ranges,
+    say,
+    say_table,
+    tell,
+)
 from hsisr.cli.options import Given, Json, Quiet, Verbose, takes, verbosity
 from hsisr.cli.progress import scene_bars
-from hsisr.commands.options import SelectOptions
-from hsisr.engine.options import MAIN, MANY, OUTPUT, UpscaleOptions
+from hsisr.engine.options import MAIN, MANY, OUTPUT, SelectOptions, UpscaleOptions
 from hsisr.io.paths import scene_path
-from hsisr.metrics.report import duration, ranges
 
 if TYPE_CHECKING:
     from hsisr.commands.archive.run import Outcome

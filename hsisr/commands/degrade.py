@@ -12,16 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.commands.options import DegradeOptions
-from hsisr.commands.storage import output_numbers, refuse_same_file
 from hsisr.degradation import Degradation, degradation_named
 from hsisr.errors import InputDataError, MovedValuesWarning
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.io.formats import output_format
-from hsisr.io.nodata import warn_of_fill
 from hsisr.io.open import open_with
 from hsisr.io.paths import scene_path
-from hsisr.io.views import cropped_to_multiple
-from hsisr.io.write import check_target, create_writer
+from hsisr.io.views import cropped_to_multiple, warn_of_fill
+from hsisr.io.write import check_target, create_writer, output_numbers, refuse_same_file
 from hsisr.resume.record import PREFIX, decisive_options, with_provenance
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import quantise

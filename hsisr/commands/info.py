@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from hsisr.commands.options import PartOptions
-from hsisr.io.geotiff.crs import crs_name, pixel_size_m
-from hsisr.io.nodata import warn_of_fill
+from hsisr.io.geotiff.gdal import crs_name, pixel_size_m
 from hsisr.io.open import open_with
+from hsisr.io.views import warn_of_fill
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.rendering import colour_bands, is_natural_colour
 from hsisr.tiling.windows import Window

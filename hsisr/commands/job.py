@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.commands.storage import output_numbers
 from hsisr.engine.device import device_named
 from hsisr.engine.memory import Room
 from hsisr.engine.mixing import SceneStatistics, measure_scene
@@ -20,12 +19,11 @@ from hsisr.engine.statistics import BandStatistics, Reading, scene_statistics
 from hsisr.errors import InputDataError, UsageError, warn_of_scene
 from hsisr.io.base import Scene, TargetOptions
 from hsisr.io.formats import output_format
-from hsisr.io.geotiff.crs import pixel_size_m
+from hsisr.io.geotiff.gdal import pixel_size_m
 from hsisr.io.open import open_scene, options_of_kind
 from hsisr.io.paths import scene_path
-from hsisr.io.products.ortho import ortho_metadata
 from hsisr.io.views import chosen_bands, rows_at_once
-from hsisr.io.write import block_size, guess_format
+from hsisr.io.write import block_size, guess_format, output_numbers
 from hsisr.models.interpolation import Trim
 from hsisr.resume.record import provenance_tags, with_provenance
 from hsisr.scene.metadata import SceneMetadata
@@ -163,6 +161,8 @@ class Job:
         blocks = block_size(metadata, written.name, options.creation_options)
         block_rows, block_cols = (1, 1) if options.ortho else blocks
         if options.ortho:
+            from hsisr.io.products.ortho import ortho_metadata
+
             ortho_metadata(metadata)  # refuses a scene without a lookup table
         layout = Layout(
             bands=len(bands),
@@ -201,7 +201,11 @@ class Job:
 
     def result(self, *, written: bool) -> UpscaleResult:
         """What is made, or would be."""
-        made = ortho_metadata(self.metadata) if self.options.ortho else self.metadata
+        made = self.metadata
+        if self.options.ortho:
+            from hsisr.io.products.ortho import ortho_metadata
+
+            made = ortho_metadata(made)
         bands, rows, cols = made.shape
         pixel = pixel_size_m(self.scene.metadata)
         return UpscaleResult(

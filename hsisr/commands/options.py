@@ -11,9 +11,6 @@ from typing import Annotated
 
 from hsisr.engine.options import (
     INPUT,
-    MAIN,
-    MANY,
-    STAC,
     Axes,
     BandsOf,
     Bbox,
@@ -68,57 +65,6 @@ def _recipes() -> Iterable[str]:
     from hsisr.training.recipe import shipped_recipes
 
     return shipped_recipes()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SelectOptions:
-    """Which scenes a run upscales, and where to.
-
-    Raises:
-        UsageError: Neither scenes nor a list.
-    """
-
-    sources: Sequence[Path] = ()
-    """Scenes, folders of scenes, STAC Items."""
-    output: Annotated[
-        Path | None,
-        Option(
-            "Output file; a folder for several scenes. [default: NAME_x4 beside the scene, in its "
-            "format where that can be written]",
-            ("-o",),
-            metavar="PATH",
-            panel=MAIN,
-            reads=scene_path,
-        ),
-    ] = None
-    list: Annotated[
-        Path | None,
-        Option("More scenes, one path a line; - for stdin.", metavar="FILE", panel=MANY),
-    ] = None
-    shard: Annotated[
-        str | None,
-        Option(
-            "Do every N-th scene from the I-th on. [default: by the SLURM array task]",
-            metavar="I/N",
-            panel=MANY,
-        ),
-    ] = None
-    asset: Annotated[
-        str | None, Option("Which asset of STAC Items is the scene.", metavar="KEY", panel=STAC)
-    ] = None
-    items: Annotated[
-        bool | None,
-        Option(
-            "Write STAC Items for outputs; --stac also takes items that lie beside scenes. "
-            "[default: for scenes named by an item]",
-            ("--stac/--no-stac",),
-            panel=STAC,
-        ),
-    ] = None
-
-    def __post_init__(self) -> None:
-        if not self.sources and self.list is None:
-            raise UsageError("found neither SCENE nor --list, expected scenes to upscale")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,35 +7,34 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hsisr import __version__
 from hsisr.commands.evaluation.agreement import sampled_agreement
 from hsisr.commands.job import Job, UpscaleResult, measure_if_needed
-from hsisr.commands.storage import refuse_same_file
 from hsisr.engine.device import torch_threads
 from hsisr.engine.memory import peak_memory_bytes
 from hsisr.engine.mixing import PSEUDO_BANDS
 from hsisr.engine.options import AFFECTS_BITS, UpscaleOptions
 from hsisr.engine.session import Model, Session
 from hsisr.engine.stitch import Stitched, stitch
-from hsisr.engine.uncertainty import ErrorModel, StandardErrors, levels, model_of
 from hsisr.errors import HsisrWarning, InputDataError, MovedValuesWarning, UsageError, WeightsError
 from hsisr.io.atomic import refuse_existing
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
-from hsisr.io.nodata import warn_of_fill
 from hsisr.io.open import open_scene, open_with
 from hsisr.io.paths import RemotePath, scene_path
 from hsisr.io.scene_files import scene_identity
-from hsisr.io.views import BandsScene
-from hsisr.io.write import check_target, create_writer, writing_async
-from hsisr.metrics.coverage import FACTORS
+from hsisr.io.views import BandsScene, warn_of_fill
+from hsisr.io.write import check_target, create_writer, refuse_same_file, writing_async
 from hsisr.resume.completion import Work, judge, output_files
 from hsisr.resume.journal import Journal
 from hsisr.resume.lock import RunKey, RunLock, is_unfinished, locked_run, run_place
 from hsisr.resume.record import PREFIX, item_bands_hash
+
+if TYPE_CHECKING:
+    from hsisr.engine.uncertainty import ErrorModel, StandardErrors
 
 __all__ = ["Progress", "UpscaleResult", "plan_upscale", "upscale"]
 
@@ -341,7 +340,9 @@ def _check_uncertainty(output: Path, options: UpscaleOptions, model: Model) -> N
         refuse_existing((path,), overwrite=options.overwrite)
 
 
-def _error_model(model: Model) -> ErrorModel:
+def _error_model(model: Model) -> "ErrorModel":
+    from hsisr.engine.uncertainty import model_of
+
     found = None if model.sha256 is None else model_of(model.sha256)
     if found is None:
         raise WeightsError(
@@ -352,12 +353,15 @@ def _error_model(model: Model) -> ErrorModel:
 
 
 @contextmanager
-def _writing_errors(job: Job, output: SceneWriter) -> Iterator[StandardErrors | None]:
+def _writing_errors(job: Job, output: SceneWriter) -> "Iterator[StandardErrors | None]":
     """What takes the standard errors of a run; the file appears when `output` is committed."""
     path = job.options.uncertainty
     if path is None:
         yield None
         return
+    from hsisr.engine.uncertainty import StandardErrors, levels
+    from hsisr.metrics.coverage import FACTORS
+
     model, result = _error_model(job.session.model), job.metadata
     level = levels(job.scene.whole).subset(job.bands)
     stored = replace(result.stored, dtype=np.dtype(np.float32), nodata=np.nan, offsets=None)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,6 @@ from hsisr.engine.memory import page_buffer, page_tensor
 from hsisr.engine.mixing import Mixing
 from hsisr.engine.observed import Observed
 from hsisr.engine.plan import BANDS_FINISHED_AT_ONCE, Panel, Plan, Segment, base_of
-from hsisr.engine.uncertainty import StandardErrors
 from hsisr.engine.upscaler import NetworkUpscaler
 from hsisr.errors import HsisrError, InputDataError, WeightsError
 from hsisr.io.base import Scene, SceneWriter
@@ -23,6 +22,9 @@ from hsisr.resume.journal import Extent, Piece, Recording
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers, all_valid, quantise, storable_range
 from hsisr.tiling.windows import Window
+
+if TYPE_CHECKING:
+    from hsisr.engine.uncertainty import StandardErrors
 
 BANDS_EXPANDED_AT_ONCE: Final = 16
 """Bands made of detail together: so many that reading the detail anew for each batch costs little,
@@ -51,7 +53,7 @@ class PanelFinisher:
         consistent: bool,
         masked: bool,
         overflown: Callable[[tuple[int, ...], Observed], HsisrError],
-        errors: StandardErrors | None = None,
+        errors: "StandardErrors | None" = None,
     ) -> None:
         self.moved = 0
         self.seen = False

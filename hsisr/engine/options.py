@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 
 from hsisr.errors import UsageError
 from hsisr.io.formats import CREATION_HELP, FORMAT_HELP
+from hsisr.io.paths import scene_path
 from hsisr.models.descriptor import SCALES
 from hsisr.option import Option, declared, key_values, numbers_of, refuse_impossible
 
@@ -401,3 +402,54 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     for value in [getattr(UpscaleOptions(), name)]
 } | {"band_groups": "all"}
 """Of those, as JSON has them: what a run of an earlier version, without the option, had."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectOptions:
+    """Which scenes a run upscales, and where to.
+
+    Raises:
+        UsageError: Neither scenes nor a list.
+    """
+
+    sources: Sequence[Path] = ()
+    """Scenes, folders of scenes, STAC Items."""
+    output: Annotated[
+        Path | None,
+        Option(
+            "Output file; a folder for several scenes. [default: NAME_x4 beside the scene, in its "
+            "format where that can be written]",
+            ("-o",),
+            metavar="PATH",
+            panel=MAIN,
+            reads=scene_path,
+        ),
+    ] = None
+    list: Annotated[
+        Path | None,
+        Option("More scenes, one path a line; - for stdin.", metavar="FILE", panel=MANY),
+    ] = None
+    shard: Annotated[
+        str | None,
+        Option(
+            "Do every N-th scene from the I-th on. [default: by the SLURM array task]",
+            metavar="I/N",
+            panel=MANY,
+        ),
+    ] = None
+    asset: Annotated[
+        str | None, Option("Which asset of STAC Items is the scene.", metavar="KEY", panel=STAC)
+    ] = None
+    items: Annotated[
+        bool | None,
+        Option(
+            "Write STAC Items for outputs; --stac also takes items that lie beside scenes. "
+            "[default: for scenes named by an item]",
+            ("--stac/--no-stac",),
+            panel=STAC,
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if not self.sources and self.list is None:
+            raise UsageError("found neither SCENE nor --list, expected scenes to upscale")

@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,12 +18,14 @@ from hsisr.engine.finish import PanelFinisher, overflow_error, strip_extent
 from hsisr.engine.memory import HeapTrimmer, page_tensor
 from hsisr.engine.observed import Observed, OddNumbers, fill_rounds, observe
 from hsisr.engine.plan import BANDS_FINISHED_AT_ONCE, BandGroup, Panel, Plan, Segment
-from hsisr.engine.uncertainty import StandardErrors
 from hsisr.io.base import Scene, SceneWriter
 from hsisr.io.views import RowCache
 from hsisr.models.interpolation import Trim
 from hsisr.resume.journal import Journal, Recording
 from hsisr.tiling.windows import Window
+
+if TYPE_CHECKING:
+    from hsisr.engine.uncertainty import StandardErrors
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ def stitch(
     advance: Callable[[int], None],
     journal: Journal | None = None,
     only: Collection[tuple[int, int]] | None = None,
-    errors: StandardErrors | None = None,
+    errors: "StandardErrors | None" = None,
 ) -> Stitched:
     """Upscale `bands` of a scene into a writer, as planned.
 

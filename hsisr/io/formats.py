@@ -29,6 +29,8 @@ from hsisr.io.paths import RemotePath
 
 START_BYTES: Final = 512
 """How many first bytes of a file its recognisers are given."""
+ZARR_MARKS: Final = ("zarr.json", ".zgroup", ".zarray")
+"""A folder with one of these in it is a Zarr store."""
 SIDECARS: Final = (".aux.xml", ".msk", ".ovr")
 """What GDAL keeps beside a file, by adding to its name."""
 
@@ -106,6 +108,17 @@ def _begins(*magic: bytes) -> Recogniser:
     return lambda _path, start: start.startswith(magic)
 
 
+def is_zarr_store(path: Path, _start: bytes = b"") -> bool:
+    """True if a path is a folder that says it is a Zarr store."""
+    return any((path / mark).is_file() for mark in ZARR_MARKS)
+
+
+def _may_be_dlr(path: Path, start: bytes) -> bool:
+    """False for names that no file of an EnMAP or DESIS product has."""
+    name = path.name.upper()
+    return start.startswith(b"PK\3\4") or "SPECTRAL_IMAGE" in name or "METADATA.XML" in name
+
+
 def _is_xml(_path: Path, start: bytes) -> bool:
     return start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
 
@@ -114,6 +127,7 @@ def _is_webp(_path: Path, start: bytes) -> bool:
     return start.startswith(b"RIFF") and start[8:12] == b"WEBP"
 
 
+_is_dlr: Final = late("hsisr.io.products.dlr:is_dlr")
 _HDF: Final = (b"\x89HDF\r\n\x1a\n", b"CDF", b"\x0e\x03\x13\x01")
 _RASTER: Final = "hsisr.io.geotiff.reader:open_raster"
 OTHER_RASTERS: Final = (
@@ -129,7 +143,7 @@ ROWS: Final[tuple[Format, ...]] = (
     Format(
         name="Zarr",
         suffixes=(".zarr",),
-        recognise=late("hsisr.io.zarr.store:is_zarr_store"),
+        recognise=is_zarr_store,
         folder=True,
         read="hsisr.io.zarr.reader:open_zarr",
         takes=("variable", "axes"),
@@ -140,7 +154,7 @@ ROWS: Final[tuple[Format, ...]] = (
     ),
     Format(
         name="EnMAP or DESIS folder",
-        recognise=late("hsisr.io.products.dlr:is_dlr"),
+        recognise=_is_dlr,
         folder=True,
         read="hsisr.io.products.dlr:open_dlr",
         takes=("variable",),
@@ -172,7 +186,7 @@ ROWS: Final[tuple[Format, ...]] = (
     ),
     Format(
         name="EnMAP or DESIS product",
-        recognise=late("hsisr.io.products.dlr:is_dlr"),
+        recognise=lambda path, start: _may_be_dlr(path, start) and _is_dlr(path, start),
         read="hsisr.io.products.dlr:open_dlr",
         takes=("variable",),
         drivers=("GTiff",),
@@ -181,7 +195,7 @@ ROWS: Final[tuple[Format, ...]] = (
         name="GTiff",
         suffixes=(".tif", ".tiff", ".gtif", ".gtiff"),
         recognise=_begins(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
-        read="hsisr.io.arrays.stack:open_tiff",
+        read="hsisr.io.geotiff.pages:open_tiff",
         takes=("axes",),
         searched=(".tif", ".tiff"),
         drivers=("GTiff",),
@@ -281,7 +295,7 @@ ROWS: Final[tuple[Format, ...]] = (
         searched=(".hdr",),
         write="hsisr.io.envi.writer:EnviWriter",
         write_suffixes=(".hdr", ".img", ".dat", ".raw", ".bsq", ".bil", ".bip"),
-        check_target="hsisr.io.envi.pair:refuse_existing_pair",
+        check_target="hsisr.io.envi.files:refuse_existing_pair",
         creation_options="INTERLEAVE=bsq, bil or bip",
     ),
     Format(

@@ -5,17 +5,12 @@ from pathlib import Path
 from typing import Protocol
 
 from hsisr.errors import InputDataError, ResourceError, UsageError, about_scene
-from hsisr.io.arrays.stack import is_tiff_stack
 from hsisr.io.base import Scene
-from hsisr.io.envi.pair import DATA_SUFFIXES, is_envi_header
+from hsisr.io.envi.files import DATA_SUFFIXES, is_envi_header
 from hsisr.io.formats import ROWS, format_by_suffix, format_of, is_format_name
-from hsisr.io.geotiff.esri import is_esri
-from hsisr.io.nodata import with_nodata
-from hsisr.io.paths import RemotePath, scene_path
-from hsisr.io.products.positions import SUFFIX as POSITIONS
-from hsisr.io.remote.scene import open_remote
-from hsisr.io.stac.bands import with_bands_of_item
-from hsisr.io.views import BandsScene, WindowScene, chosen_bands, window_of_bbox
+from hsisr.io.geotiff.pages import is_tiff_stack
+from hsisr.io.paths import POSITIONS, RemotePath, scene_path
+from hsisr.io.views import BandsScene, WindowScene, chosen_bands, window_of_bbox, with_nodata
 from hsisr.tiling.windows import Window
 
 
@@ -54,6 +49,8 @@ def open_scene(
     try:
         with about_scene(path):
             if isinstance(path, RemotePath):
+                from hsisr.io.remote.scene import open_remote
+
                 scene = open_remote(path, _open_local, variable=variable, axes=axes)
             else:
                 scene = _open_local(path, variable, axes)
@@ -93,6 +90,8 @@ def open_with(path: str | Path, options: ReadOptions, *, all_bands: bool = False
     scene = open_scene(path, variable=options.variable, axes=options.axes, nodata=options.nodata)
     of_item = getattr(options, "item_bands", ())
     if of_item:
+        from hsisr.io.stac.bands import with_bands_of_item
+
         scene = with_bands_of_item(scene, of_item, nodata=options.nodata is None)
     return part_of(scene, options, all_bands=all_bands)
 
@@ -190,6 +189,8 @@ def _is_scene_folder(path: Path) -> bool:
 
 def _has_data(header: Path) -> bool:
     """True unless a header is neither ENVI's nor ESRI's, or belongs to a TIFF."""
+    from hsisr.io.geotiff.esri import is_esri
+
     if not (is_envi_header(header) or is_esri(header)):
         return False
     own, tiff = (

@@ -28,6 +28,9 @@ _FILE_SYSTEM: Final = re.compile(
 _USER: Final = re.compile(r"(?<=:/)(/?)[^/@\s]*@")
 _QUERY: Final = re.compile(r"[?#][^\s'\"}|]*")
 
+POSITIONS: Final = ".lonlat.tif"
+"""End of the name of a file with the longitude and latitude of the pixels of an output."""
+
 
 class RemotePath(_Base):
     """A remote name; `str()` gives it without user, password and query.
@@ -129,3 +132,8 @@ def _restored(text: str) -> str:
 def _local(url: str) -> Path:
     parts = urlsplit(url)
     return Path(url2pathname(unquote(parts.path) if sys.platform != "win32" else parts.path))
+
+
+def is_item_name(path: Path) -> bool:
+    """True for what is read as a STAC Item and not as a scene."""
+    return path.suffix.lower() == ".json"

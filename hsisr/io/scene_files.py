@@ -1,24 +1,20 @@
 """The files that a scene consists of: which they are, how they stand, whether they are whole."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tifffile import TiffFile
 
 from hsisr.errors import InputDataError
-from hsisr.io.arrays.stack import DAMAGED
-from hsisr.io.envi.pair import DATA_SUFFIXES, is_envi_header
+from hsisr.io.envi.files import DATA_SUFFIXES, is_envi_header
 from hsisr.io.formats import SIDECARS, format_by_suffix, is_format_name
+from hsisr.io.geotiff.pages import DAMAGED
 from hsisr.io.open import open_scene
 from hsisr.io.paths import RemotePath
-from hsisr.io.remote.files import read_beginning, remote_state
-from hsisr.io.remote.scene import remote_identity
-from hsisr.io.remote.transport import zarr_store_of
-from hsisr.io.zarr.store import OpenStore
 from hsisr.tiling.windows import Window
 
 _HEAD: Final = 256
@@ -53,6 +49,8 @@ def head_of(path: Path) -> str:
         InputDataError: It is remote, and cannot be reached.
     """
     if isinstance(path, RemotePath):
+        from hsisr.io.remote.files import read_beginning
+
         return (read_beginning(path, _HEAD) or b"").hex()
     try:
         with path.open("rb") as file:
@@ -92,10 +90,39 @@ def scene_identity(path: Path) -> list[list[str | int]]:
         InputDataError: There is no such file.
     """
     if isinstance(path, RemotePath):
+        from hsisr.io.remote.scene import remote_identity
+
         return remote_identity(path)
     if not (found := states(scene_files(path))):
         raise InputDataError(f"{path}: cannot be read (no such file)")
     return [[state.name, state.bytes, state.mtime_ns] for state in found]
+
+
+def has_changed(then: Any, now: Any) -> bool:
+    """True if two identities of a scene tell of different states.
+
+    Files on servers count where something was told of them both times, others always.
+
+    Args:
+        then: From `scene_identity`; what was read from a file may be anything.
+        now: The same, later.
+    """
+    if then == now:
+        return False
+    before, after = _remote_files(then), _remote_files(now)
+    if before is None or after is None or not (shared := before.keys() & after.keys()):
+        return True
+    told = [(before[name], after[name]) for name in shared]
+    return any(one != other for one, other in told if one and other)
+
+
+def _remote_files(identity: Any) -> dict[str, Sequence[Any]] | None:
+    """What was told of each file, by its name; None if one is of this machine."""
+    try:
+        files = {str(name): told for name, *told in identity}
+    except (TypeError, ValueError):
+        return None
+    return files if all("/" in name for name in files) else None
 
 
 def require_whole(path: Path) -> None:
@@ -111,6 +138,9 @@ def require_whole(path: Path) -> None:
         bands, rows, cols = scene.metadata.shape
         scene.read_stored(Window(rows - 1, cols - 1, 1, 1), [bands - 1])
     if is_format_name(path, "Zarr"):
+        from hsisr.io.remote.transport import zarr_store_of
+        from hsisr.io.zarr.store import OpenStore
+
         with closing(OpenStore(zarr_store_of(path) if isinstance(path, RemotePath) else path)) as s:
             s.require_all_chunks()
     elif is_format_name(path, "GTiff") and not isinstance(path, RemotePath):
@@ -135,6 +165,8 @@ def _require_blocks(path: Path) -> None:
 
 def _state(path: Path) -> FileState | None:
     if isinstance(path, RemotePath):
+        from hsisr.io.remote.files import remote_state
+
         known = remote_state(path)
         return None if known is None else FileState(path.name, *known)
     try:

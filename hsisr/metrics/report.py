@@ -210,33 +210,6 @@ def _text(value: float) -> str:
     return f"{value:.6f}" if value == 0 or 1e-4 <= abs(value) < 1e7 else f"{value:.6g}"
 
 
-def ranges(numbers: Iterable[int]) -> str:
-    """Rising whole numbers as ranges.
-
-    >>> ranges([1, 2, 3, 105, 110, 111])
-    '1-3, 105, 110-111'
-    """
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1][1:] = [number]
-        else:
-            runs.append([number])
-    return ", ".join("-".join(map(str, run)) for run in runs)
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it.
-
-    >>> duration(0.84), duration(75), duration(7500)
-    ('0.8 s', '1 min 15 s', '2 h 5 min')
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, left = divmod(round(seconds), 60)
-    return f"{minutes} min {left} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
 def markdown_cell(text: str) -> str:
     r"""Text as one cell, or one line, of Markdown, in which nothing of it is markup.
 

@@ -12,21 +12,24 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from hsisr.engine.mixing import PSEUDO_BANDS
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.session import Model
 from hsisr.errors import HsisrError
-from hsisr.io.envi.pair import envi_pair
+from hsisr.io.envi.files import envi_pair
 from hsisr.io.open import open_scene, open_with
 from hsisr.io.paths import RemotePath, sibling
-from hsisr.io.products.ortho import ortho_metadata
-from hsisr.io.remote.files import is_half_sent
-from hsisr.io.remote.scene import has_changed, remote_identity
-from hsisr.io.remote.transport import refuse_unwritable
-from hsisr.io.scene_files import FileState, head_of, require_whole, scene_files, states
-from hsisr.io.stac.item import SourceItem
+from hsisr.io.scene_files import (
+    FileState,
+    has_changed,
+    head_of,
+    require_whole,
+    scene_files,
+    scene_identity,
+    states,
+)
 from hsisr.io.write import guess_format
 from hsisr.models.interpolation import KERNELS
 from hsisr.resume.record import (
@@ -38,6 +41,9 @@ from hsisr.resume.record import (
     read_record,
 )
 
+if TYPE_CHECKING:
+    from hsisr.io.stac.item import SourceItem
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -48,7 +54,7 @@ class Work:
     scene: Path | str
     """What is opened."""
     output: Path
-    item: SourceItem | None = None
+    item: "SourceItem | None" = None
     """The item from which one is derived for the output."""
 
 
@@ -77,6 +83,9 @@ def judge(work: Work, options: UpscaleOptions, model: Model) -> Verdict:
         UsageError: The output is remote, and nothing can be written there.
     """
     if isinstance(work.output, RemotePath):
+        from hsisr.io.remote.files import is_half_sent
+        from hsisr.io.remote.transport import refuse_unwritable
+
         refuse_unwritable(work.output)
         if is_half_sent(work.output):
             return Verdict("half", "was sent in part only")
@@ -109,7 +118,7 @@ def source_states(work: Work) -> tuple[FileState, ...]:
 
 def told_of_source(work: Work) -> list[list[str | int]]:
     """What servers tell of an input that is not on this machine; else nothing."""
-    return remote_identity(work.scene) if isinstance(work.scene, RemotePath) else []
+    return scene_identity(work.scene) if isinstance(work.scene, RemotePath) else []
 
 
 def _by_what_is_there(work: Work, options: UpscaleOptions, model: Model) -> Verdict:
@@ -245,6 +254,8 @@ def _same_input(work: Work, options: UpscaleOptions, tags: Mapping[str, str]) ->
         ):
             expected, found = lr.metadata.finer(options.scale), hr.metadata
             if options.ortho:
+                from hsisr.io.products.ortho import ortho_metadata
+
                 expected = ortho_metadata(expected)
     except ValueError:  # the time is none, or a scene cannot be read (InputDataError is one)
         return False

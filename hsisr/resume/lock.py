@@ -23,7 +23,7 @@ from hsisr.engine.options import DEFAULTS
 from hsisr.errors import HsisrWarning, InputDataError, OutputExistsError, UsageError
 from hsisr.io.atomic import recover, replace_file, resource_errors, short_name
 from hsisr.io.paths import RemotePath
-from hsisr.io.remote.scene import has_changed
+from hsisr.io.scene_files import has_changed
 from hsisr.io.write import main_file
 from hsisr.resume.journal import Journal
 

@@ -16,7 +16,6 @@ from typing import Any, Final
 from hsisr.engine.options import AFFECTS_RESULT, DEFAULTS, NOT_IN_TAGS, UpscaleOptions
 from hsisr.io.atomic import replace_file
 from hsisr.io.paths import RemotePath, beside
-from hsisr.io.remote.files import read_beginning, write_whole
 from hsisr.io.scene_files import FileState
 from hsisr.io.write import guess_format
 from hsisr.option import declared
@@ -222,6 +221,8 @@ def write_record(output: Path, record: Record) -> None:
     text = json.dumps({"record": _FORMAT, **asdict(record)}, indent=1, sort_keys=True)
     path, content = record_path(output), f"{text}\n".encode()
     if isinstance(path, RemotePath):
+        from hsisr.io.remote.files import write_whole
+
         write_whole(path, content)
     else:
         replace_file(path, content)
@@ -234,7 +235,11 @@ def read_record(output: Path) -> Record | None:
         InputDataError: The output is remote, and cannot be reached.
     """
     path = record_path(output)
-    remote = read_beginning(path, _LARGEST) if isinstance(path, RemotePath) else None
+    remote = None
+    if isinstance(path, RemotePath):
+        from hsisr.io.remote.files import read_beginning
+
+        remote = read_beginning(path, _LARGEST)
     try:
         if isinstance(path, RemotePath):
             return None if remote is None else _record(json.loads(remote))

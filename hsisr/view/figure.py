@@ -200,7 +200,7 @@ def _panels(
 
 def pixel_text(meta: SceneMetadata) -> str:
     """', 7.5 m' where the ground size of a pixel is known, else nothing."""
-    from hsisr.io.geotiff.crs import pixel_size_m
+    from hsisr.io.geotiff.gdal import pixel_size_m
 
     size = pixel_size_m(meta)
     return "" if size is None else f", {size[0]:.3g} m"
@@ -261,7 +261,7 @@ def _scale_bar(axes: "Axes", meta: SceneMetadata, shown: Window) -> None:
     """A bar of a round length on the ground, where the grid says how long a pixel is."""
     from matplotlib import patheffects
 
-    from hsisr.io.geotiff.crs import pixel_size_m
+    from hsisr.io.geotiff.gdal import pixel_size_m
 
     size = pixel_size_m(meta)
     if size is None:

@@ -17,8 +17,7 @@ from hsisr.commands.archive.select import (
     shard_named,
     shard_of_job,
 )
-from hsisr.commands.options import SelectOptions
-from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.options import SelectOptions, UpscaleOptions
 from hsisr.errors import InputDataError, UsageError
 from hsisr.resume.completion import Work
 from tests.scenes import numbered, write_envi, write_geotiff, write_image_folder

@@ -23,7 +23,7 @@ from hsisr.commands.cluster import connection
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, ResourceError, UsageError
-from hsisr.io.geotiff.gdal_env import gdal_env
+from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
 from hsisr.weights import save_weights
 from tests.conftest import PROJECT

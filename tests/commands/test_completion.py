@@ -13,8 +13,7 @@ import rasterio
 
 from hsisr.commands.archive.run import Done, Outcome, Skipped, upscale_all
 from hsisr.commands.archive.select import Failure, select
-from hsisr.commands.options import SelectOptions
-from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.options import SelectOptions, UpscaleOptions
 from hsisr.errors import HsisrWarning, OutputExistsError
 from hsisr.option import declared
 from hsisr.resume.record import read_record, record_path

@@ -13,9 +13,8 @@ import rasterio
 
 from hsisr.commands.archive.run import Done, Skipped, upscale_all
 from hsisr.commands.archive.select import select
-from hsisr.commands.options import SelectOptions
 from hsisr.commands.upscale import upscale
-from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.options import SelectOptions, UpscaleOptions
 from hsisr.engine.session import model_named
 from hsisr.errors import UsageError
 from hsisr.resume.completion import Work, judge

@@ -14,9 +14,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from hsisr.commands.archive.run import Done, Outcome, Skipped, upscale_all
 from hsisr.commands.archive.select import Failure, select
-from hsisr.commands.options import SelectOptions
 from hsisr.commands.upscale import upscale
-from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.options import SelectOptions, UpscaleOptions
 from hsisr.errors import HsisrWarning, OutputExistsError
 from hsisr.io.open import open_scene
 from hsisr.io.paths import RemotePath, scene_path

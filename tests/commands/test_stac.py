@@ -13,8 +13,7 @@ from pystac.extensions.projection import ProjectionExtension
 
 from hsisr.commands.archive.run import Done, Outcome, Skipped, upscale_all
 from hsisr.commands.archive.select import Failure, Selection, select
-from hsisr.commands.options import SelectOptions
-from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.options import SelectOptions, UpscaleOptions
 from hsisr.errors import HsisrWarning, OutputExistsError, UsageError
 from hsisr.io.open import open_scene
 from hsisr.resume.record import record_path

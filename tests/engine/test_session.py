@@ -12,10 +12,9 @@ import torch
 
 from hsisr.commands.archive.run import Done, upscale_all
 from hsisr.commands.archive.select import select
-from hsisr.commands.options import SelectOptions
 from hsisr.commands.upscale import plan_upscale, upscale
 from hsisr.engine import device, session
-from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.options import SelectOptions, UpscaleOptions
 from hsisr.engine.session import Session
 from hsisr.errors import HsisrError, HsisrWarning, ResourceError, UsageError, WeightsError
 from hsisr.io.open import open_scene

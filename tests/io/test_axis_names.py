@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hsisr.errors import HsisrWarning, InputDataError
-from hsisr.io.arrays.axis_names import named_order, warn_if_unlikely
+from hsisr.io.arrays.axes import named_order, warn_if_unlikely
 from hsisr.io.open import open_scene
 from tests.io.zarr_stores import write_store
 from tests.scenes import numbered

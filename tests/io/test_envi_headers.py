@@ -11,7 +11,7 @@ import spectral.io.envi
 from rasterio.crs import CRS
 
 from hsisr.errors import HsisrWarning
-from hsisr.io.geotiff.gdal_env import gdal_env
+from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.io.open import open_scene
 from hsisr.scene.metadata import SceneMetadata
 from tests.io.envi_headers import BANDS, PLACES, Header

@@ -12,8 +12,7 @@ from spectral.io import envi
 
 from hsisr.errors import HsisrWarning, OutputExistsError, UsageError
 from hsisr.io.base import TargetOptions
-from hsisr.io.geotiff.crs import same_crs
-from hsisr.io.geotiff.gdal_env import gdal_env
+from hsisr.io.geotiff.gdal import gdal_env, same_crs
 from hsisr.io.open import open_scene
 from hsisr.io.write import check_target, create_writer
 from hsisr.scene.georeference import Georeference

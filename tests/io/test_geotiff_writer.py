@@ -12,7 +12,7 @@ from rasterio.enums import MaskFlags
 
 from hsisr.errors import InputDataError, ResourceError, UsageError
 from hsisr.io.base import TargetOptions
-from hsisr.io.geotiff.gdal_env import gdal_env
+from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.io.geotiff.writer import GeoTiffWriter
 from hsisr.io.write import create_writer
 from hsisr.scene.georeference import Georeference

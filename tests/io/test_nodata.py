@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from hsisr.errors import HsisrWarning, UsageError
-from hsisr.io.nodata import warn_of_fill
 from hsisr.io.open import open_scene
+from hsisr.io.views import warn_of_fill
 from tests.scenes import EVERY_FORMAT, numbered, write_envi, write_geotiff
 
 VALUES = numbered(4, 6, 5, "int16")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from hsisr.errors import InputDataError
-from hsisr.io.arrays.raw_reader import PlainNumbers
+from hsisr.io.arrays.raw import PlainNumbers
 from hsisr.io.open import open_scene
 from hsisr.tiling.windows import Window
 from tests.scenes import numbered, write_envi, write_npy, write_pages
@@ -69,7 +69,7 @@ def test_a_file_cut_off_inside_one_read_kills_no_process(tmp_path: Path) -> None
     program = f"""
 import os
 from hsisr.errors import InputDataError
-from hsisr.io.arrays import raw_reader as plain_numbers
+from hsisr.io.arrays import raw as plain_numbers
 from hsisr.io.open import open_scene
 class Shrinking(plain_numbers.FileIO):
     def readinto(self, buffer):

@@ -11,7 +11,7 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 
 from hsisr.errors import HsisrWarning, InputDataError
-from hsisr.io.geotiff.gdal_env import gdal_env
+from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.io.open import open_scene
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling.windows import Window

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsisr.io.arrays.raw_writer import Interleave, RawFile
+from hsisr.io.arrays.raw import Interleave, RawFile
 from tests.io.written import pieces
 
 ORDER = {"bsq": (0, 1, 2), "bil": (1, 0, 2), "bip": (1, 2, 0)}

@@ -7,8 +7,8 @@ import pytest
 from rasterio.crs import CRS
 
 from hsisr.errors import InputDataError
-from hsisr.io.nodata import warn_of_fill
 from hsisr.io.open import open_scene
+from hsisr.io.views import warn_of_fill
 from hsisr.tiling.windows import Window
 
 pytestmark = pytest.mark.shared

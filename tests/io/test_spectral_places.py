@@ -9,7 +9,7 @@ import rasterio
 from rasterio.enums import ColorInterp
 
 from hsisr.io.base import TargetOptions
-from hsisr.io.geotiff.gdal_env import gdal_env
+from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.io.open import open_scene
 from hsisr.io.scene_files import scene_files
 from hsisr.io.write import create_writer

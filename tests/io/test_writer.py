@@ -20,7 +20,7 @@ from spectral.io import envi
 from hsisr.errors import OutputExistsError, ResourceError, UsageError
 from hsisr.io.base import TargetOptions
 from hsisr.io.formats import format_names
-from hsisr.io.geotiff.gdal_env import gdal_env
+from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.io.write import block_size, check_target, create_writer, guess_format
 from tests.io.written import cube_for, metadata_of, rich_metadata, write_in_pieces, write_scene
 

@@ -11,7 +11,7 @@ import zarr
 
 from hsisr.errors import ResourceError, UsageError
 from hsisr.io.base import TargetOptions
-from hsisr.io.geotiff.gdal_env import gdal_env
+from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.io.open import open_scene
 from hsisr.io.write import block_size, create_writer
 from hsisr.io.zarr.writer import ZarrWriter

@@ -24,7 +24,6 @@ from hsisr.errors import (
 from hsisr.io.atomic import resource_errors
 from hsisr.io.paths import RemotePath, scene_path
 from hsisr.io.scene_files import FileState, head_of, states
-from hsisr.io.stac.bands import bands_of
 from hsisr.resume.completion import Work, judge, output_files, source_states, told_of_source
 from hsisr.resume.record import Record, output_spec_of, write_record
 
@@ -215,6 +214,8 @@ class _Run:
         """
         options = self._with_own_companions(work.output)
         if work.item is not None:
+            from hsisr.io.stac.bands import bands_of
+
             fields = work.item.item.assets[work.item.key].extra_fields
             said = bands_of(fields, work.item.item.properties)
             options = replace(options, item_bands=said)

@@ -8,17 +8,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from hsisr.commands.options import SelectOptions
-from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.options import SelectOptions, UpscaleOptions
 from hsisr.errors import HsisrError, HsisrWarning, InputDataError, UsageError
-from hsisr.io.formats import output_format
+from hsisr.io.formats import is_zarr_store, output_format
 from hsisr.io.open import find_scenes
-from hsisr.io.paths import RemotePath, scene_path
-from hsisr.io.stac.item import SourceItem, is_item_name, item_beside, read_item
-from hsisr.io.zarr.store import is_zarr_store
+from hsisr.io.paths import RemotePath, is_item_name, scene_path
 from hsisr.resume.completion import Work, item_path
+
+if TYPE_CHECKING:
+    from hsisr.io.stac.item import SourceItem
 
 _Entry = TypeVar("_Entry")
 _FORM: Final = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
@@ -214,9 +214,13 @@ def _work(
         item: SourceItem | None = None
         scene: Path | str = source
         if is_item_name(source):
+            from hsisr.io.stac.item import read_item
+
             item = read_item(source, asset=wanted.asset)
             scene = item.scene
         elif wanted.items:
+            from hsisr.io.stac.item import item_beside
+
             item = item_beside(source)
         if output is None:
             output = folder / _name(source, scene, item, options)
@@ -225,7 +229,9 @@ def _work(
     return Work(source, scene, output, None if wanted.items is False else item)
 
 
-def _name(source: Path, scene: Path | str, item: SourceItem | None, options: UpscaleOptions) -> str:
+def _name(
+    source: Path, scene: Path | str, item: "SourceItem | None", options: UpscaleOptions
+) -> str:
     place = scene_path(scene)
     if item is not None and is_item_name(source):
         stem = re.sub(r"[^\w.-]+", "_", item.item.id)[:200].strip("._") or "item"

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hsisr.errors import UsageError
 from hsisr.io.atomic import refuse_existing, write_new
-from hsisr.io.envi.pair import envi_pair
+from hsisr.io.envi.files import envi_pair
 from hsisr.io.formats import output_format
-from hsisr.io.geotiff.crs import crs_name
+from hsisr.io.geotiff.gdal import crs_name
 from hsisr.io.open import open_scene
 from hsisr.io.paths import RemotePath
 from hsisr.io.stac.item import SourceItem

@@ -26,8 +26,7 @@ from hsisr.io.atomic import resource_errors
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.io.open import open_with
 from hsisr.io.paths import RemotePath
-from hsisr.io.remote.fingerprint import has_changed
-from hsisr.io.scene_files import scene_identity
+from hsisr.io.scene_files import has_changed, scene_identity
 from hsisr.resume.journal import Journal
 from hsisr.resume.lock import RunLock
 from hsisr.scene.metadata import SceneMetadata

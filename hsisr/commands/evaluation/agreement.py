@@ -18,8 +18,6 @@ from affine import Affine
 from hsisr.degradation import DEGRADATIONS
 from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.base import Scene
-from hsisr.metrics.figures import AngleSum
-from hsisr.metrics.report import jsonable
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling.windows import Window
 
@@ -115,7 +113,7 @@ def require_same_grid(reference: Scene, estimate: Scene, *, finer: int = 1) -> N
         what.append("size")
     a, b = one.georeference, other.georeference
     if a.crs_wkt and b.crs_wkt:
-        from hsisr.io.geotiff.crs import same_crs
+        from hsisr.io.geotiff.gdal import same_crs
 
         if not same_crs(a.crs_wkt, b.crs_wkt):
             what.append("CRS")
@@ -153,7 +151,7 @@ def _grid(scene: Scene) -> str:
     words = [f"{meta.bands} bands of {meta.rows} x {meta.cols} pixels"]
     place = meta.georeference
     if place.crs_wkt:
-        from hsisr.io.geotiff.crs import crs_name
+        from hsisr.io.geotiff.gdal import crs_name
 
         words.append(crs_name(place.crs_wkt))
     if place.transform:
@@ -211,6 +209,8 @@ class Agreement:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
+        from hsisr.metrics.report import jsonable
+
         return {
             "scale": self.scale,
             "scores": {name: jsonable(value) for name, value in self.figures.items()},
@@ -243,6 +243,8 @@ def measure_agreement(observed: Scene, estimate: Scene) -> Agreement:
     Raises:
         InputDataError: The sizes or places do not fit, or no value is valid in both.
     """
+    from hsisr.metrics.figures import AngleSum
+
     scale = scale_between(observed, estimate)
     require_same_grid(observed, estimate, finer=scale)
     angles, count, squares, largest = AngleSum(), 0, 0.0, 0.0

@@ -22,7 +22,7 @@ from hsisr.engine.plan import Plan
 from hsisr.engine.session import Model, Session
 from hsisr.engine.stitch import stitch
 from hsisr.errors import UsageError
-from hsisr.io.arrays.axis_order import checked_axes, cut, sizes
+from hsisr.io.arrays.axes import checked_axes, cut, sizes
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers

@@ -255,7 +255,7 @@ def _order(array: "DataArray", axes: str | None) -> str:
             "entry of the others with isel, or add bands with expand_dims('band')"
         )
     if axes is not None:
-        from hsisr.io.arrays.axis_order import checked_axes
+        from hsisr.io.arrays.axes import checked_axes
 
         return checked_axes(axes)
     names = [str(dim).lower() for dim in array.dims]

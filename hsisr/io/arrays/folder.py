@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from hsisr.errors import InputDataError
-from hsisr.io.arrays.band_images import BandImages
-from hsisr.io.arrays.stack import is_tiff_stack
-from hsisr.io.geotiff.gdal_env import gdal_env
-from hsisr.io.geotiff.gdal_metadata import band_tag_source, metadata_of
+from hsisr.io.arrays.stack import BandImages
+from hsisr.io.geotiff.gdal import gdal_env
+from hsisr.io.geotiff.pages import is_tiff_stack
 from hsisr.io.geotiff.reader import open_dataset, refuse_unusable
+from hsisr.io.geotiff.tags import band_tag_source, metadata_of
 from hsisr.io.spectral import merged_axis
 from hsisr.scene.metadata import SceneMetadata
 

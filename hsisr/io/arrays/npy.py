@@ -8,9 +8,8 @@ from typing import Final
 from numpy.lib import format as npy_format
 
 from hsisr.errors import InputDataError
-from hsisr.io.arrays.axis_names import warn_if_unlikely
-from hsisr.io.arrays.axis_order import ArrayScene, checked_axes, sizes, whole
-from hsisr.io.arrays.raw_reader import PlainNumbers
+from hsisr.io.arrays.axes import ArrayScene, checked_axes, sizes, warn_if_unlikely, whole
+from hsisr.io.arrays.raw import PlainNumbers
 from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
 

@@ -1,68 +1,81 @@
-"""TIFF files that keep a cube as pages, one per band, or as planes of ImageJ or OME.
+"""Cubes kept as many single-band images that GDAL reads: files, or pages of one TIFF (a stack).
 
-tifffile knows the axes; GDAL reads the pages by windows, and says where the first one lies. A
-stack that is one run of plain numbers is read at its place instead.
+tifffile knows the axes of a stack; GDAL reads the pages by windows, and says where the first one
+lies. A stack that is one run of plain numbers is read at its place instead.
 """
 
-import logging
-import struct
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import replace
-from io import BufferedReader
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from tifffile import TiffFile, TiffFileError, TiffPageSeries
+from rasterio.errors import RasterioError
+from rasterio.windows import Window as RasterWindow
+from tifffile import TiffFile, TiffPageSeries
 
-from hsisr.errors import InputDataError, UsageError
-from hsisr.io.arrays.axis_names import warn_if_unlikely
-from hsisr.io.arrays.axis_order import ArrayScene, checked_axes, sizes, whole
-from hsisr.io.arrays.band_images import BandImages
-from hsisr.io.arrays.raw_reader import PlainNumbers
+from hsisr.errors import InputDataError
+from hsisr.io.arrays.axes import ArrayScene, checked_axes, sizes, warn_if_unlikely, whole
+from hsisr.io.arrays.raw import PlainNumbers
 from hsisr.io.base import Scene
-from hsisr.io.geotiff.gdal_env import gdal_env
-from hsisr.io.geotiff.gdal_metadata import dataset_tags, georeference_of
-from hsisr.io.geotiff.reader import open_dataset, open_raster
+from hsisr.io.geotiff.gdal import gdal_env
+from hsisr.io.geotiff.pages import DAMAGED, listening_to_tifffile, refuse_circles, stacks_in
+from hsisr.io.geotiff.reader import open_dataset, reason
+from hsisr.io.geotiff.tags import georeference_of, tags_in
 from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
 from hsisr.tiling.windows import Window
 
+_OPEN_AT_ONCE: Final = 128
+"""Images kept open between windows; systems allow a process a few hundred files."""
+
+
+class BandImages(Scene):
+    """One band per image, in the order given."""
+
+    def __init__(
+        self, path: Path, layout: str, images: Sequence[str], metadata: SceneMetadata
+    ) -> None:
+        """`images` are names that GDAL opens, each with the size and type in `metadata`."""
+        self.path, self.format, self.metadata = path, layout, metadata
+        self._images = tuple(images)
+        self._open: OrderedDict[int, Any] = OrderedDict()
+
+    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
+        """See `Scene.read_stored`."""
+        numbers = np.empty((len(bands), window.rows, window.cols), self.metadata.stored.dtype)
+        place = RasterWindow(window.col, window.row, window.cols, window.rows)
+        for slot, band in enumerate(bands):
+            try:
+                with gdal_env():
+                    self._dataset(band).read(1, window=place, out=numbers[slot])
+            except (RasterioError, InputDataError) as error:
+                raise InputDataError(
+                    f"{self.path}: band {band + 1} ({self._images[band]}) cannot be read; the "
+                    f"image is truncated, damaged or gone ({reason(error)})"
+                ) from error
+        return numbers
+
+    def close(self) -> None:
+        """See `Scene.close`."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def _dataset(self, band: int) -> Any:
+        if band in self._open:
+            self._open.move_to_end(band)
+        else:
+            if len(self._open) >= _OPEN_AT_ONCE:
+                self._open.popitem(last=False)[1].close()
+            self._open[band] = open_dataset(self._images[band])
+        return self._open[band]
+
+
 FORMAT: Final = "TIFF stack"
-DAMAGED: Final = (
-    *(TiffFileError, OSError, ValueError, LookupError, TypeError, RuntimeError),
-    *(ArithmeticError, SyntaxError, struct.error),
-)
-"""What tifffile raises on files that are no TIFF inside."""
 _UNKNOWN: Final = {"I", "Q"}
 """Axes that tifffile gives to pages of which the file does not say what they are."""
-_BROKEN_CHAIN: Final = ("invalid page", "corrupted", "missing", "truncated")
-"""What it only logs, and then goes on with the pages up to there."""
-
-_MOST_PAGES: Final = 100_000
-_CLASSIC: Final = ("H", "I", 12)
-_BIG: Final = ("Q", "Q", 20)
-"""Type of a count of tags, type of a place, bytes per tag."""
-
-
-def is_tiff_stack(path: Path) -> bool:
-    """True if a TIFF keeps its bands where GDAL shows only one, on further pages or planes.
-
-    Overviews and masks are pages too, but no bands.
-
-    Raises:
-        InputDataError: The list of pages is cut off or damaged.
-    """
-    try:
-        _refuse_circles(path)
-        with _listening(), TiffFile(path) as tiff:
-            return bool(_stacks(tiff))
-    except InputDataError:
-        raise
-    except DAMAGED:
-        return False
 
 
 class _Pages:
@@ -75,20 +88,6 @@ class _Pages:
         pages, rows, cols = place
         part = Window(rows.start, cols.start, rows.stop - rows.start, cols.stop - cols.start)
         return self._images.read_stored(part, range(pages.start, pages.stop))
-
-
-def open_tiff(path: Path, *, axes: str | None = None) -> Scene:
-    """Open a TIFF: a stack of pages or planes, or one image with bands.
-
-    Raises:
-        InputDataError: It cannot be read.
-        UsageError: `axes` is given for what is no stack.
-    """
-    if is_tiff_stack(path):
-        return open_stack(path, axes)
-    if axes is not None:
-        raise UsageError(f"--axes {axes} has no meaning for a TIFF that is no stack; leave it out")
-    return open_raster(path)
 
 
 def open_stack(path: Path, axes: str | None = None) -> Scene:
@@ -105,47 +104,13 @@ def open_stack(path: Path, axes: str | None = None) -> Scene:
             or GDAL cannot read it.
     """
     try:
-        _refuse_circles(path)
-        with _listening(), TiffFile(path) as tiff:
-            return _scene(path, tiff, _only(_stacks(tiff)), axes)
+        refuse_circles(path)
+        with listening_to_tifffile(), TiffFile(path) as tiff:
+            return _scene(path, tiff, _only(stacks_in(tiff)), axes)
     except InputDataError:
         raise
     except DAMAGED as error:
         raise InputDataError(f"not a TIFF stack that can be read ({error})") from error
-
-
-def _stacks(tiff: TiffFile) -> list[TiffPageSeries]:
-    """Images of several pages or planes."""
-    with _listening() as heard:
-        try:
-            stacks = [series for series in tiff.series if _has_planes(series)]
-        except TiffFileError as error:
-            raise InputDataError(f"the list of pages is damaged ({error})") from error
-    for line in heard:
-        if any(word in line for word in _BROKEN_CHAIN):
-            raise InputDataError(f"the list of pages is cut off; the file is truncated ({line})")
-    return stacks
-
-
-@contextmanager
-def _listening() -> Iterator[list[str]]:
-    """Hear what tifffile logs, instead of the user."""
-    heard: list[str] = []
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
-    logger = logging.getLogger("tifffile")
-    propagated, logger.propagate = logger.propagate, False
-    logger.addHandler(handler)
-    try:
-        yield heard
-    finally:
-        logger.removeHandler(handler)
-        logger.propagate = propagated
-
-
-def _has_planes(series: TiffPageSeries) -> bool:
-    page = series.keyframe
-    return len(series.pages) > 1 or page.imagedepth > 1 or (series.ndim > 2 and page.ndim == 2)
 
 
 def _only(stacks: Sequence[TiffPageSeries]) -> TiffPageSeries:
@@ -214,41 +179,5 @@ def _metadata(path: Path, series: TiffPageSeries, axes: str) -> SceneMetadata:
             metadata,
             stored=replace(metadata.stored, nodata=dataset.nodata),
             georeference=georeference_of(dataset),
-            tags=dataset_tags(dataset),
+            tags=tags_in(dataset),
         )
-
-
-def _refuse_circles(path: Path) -> None:
-    """Return if the list of pages ends; tifffile would follow circles for millions of pages.
-
-    Raises:
-        InputDataError: It comes back to a page it has been to, or there are unlikely many.
-        OSError: The file cannot be read.
-    """
-    seen: set[int] = set()
-    with path.open("rb") as file:
-        for place in _places(file):
-            if place in seen or len(seen) >= _MOST_PAGES:
-                raise InputDataError(
-                    f"the list of pages goes in circles, or on for more than {_MOST_PAGES}; the "
-                    "file is damaged"
-                )
-            seen.add(place)
-
-
-def _places(file: BufferedReader) -> Iterator[int]:
-    """Where each page begins, as far as the list can be followed."""
-    start = file.read(16)
-    order = ">" if start[:2] == b"MM" else "<"
-    big = start[2:4] in (b"+\0", b"\0+")
-    counts, places, tag = _BIG if big else _CLASSIC
-    try:
-        place = struct.unpack_from(order + places, start, 8 if big else 4)[0]
-        while place:
-            yield place
-            file.seek(place)
-            (tags,) = struct.unpack(order + counts, file.read(struct.calcsize(counts)))
-            file.seek(place + struct.calcsize(counts) + tags * tag)
-            (place,) = struct.unpack(order + places, file.read(struct.calcsize(places)))
-    except (struct.error, OverflowError, OSError):
-        return  # cut off; whoever reads the pages says so

@@ -16,10 +16,10 @@ from rasterio.errors import CRSError, RasterioError
 from rasterio.io import MemoryFile
 
 from hsisr.errors import InputDataError, warn_of_scene
-from hsisr.io.envi.header import listed
+from hsisr.io.envi.files import listed
 from hsisr.io.envi.map_info import MapInfo, parse_map_info
-from hsisr.io.geotiff.gdal_env import gdal_env
-from hsisr.io.geotiff.gdal_metadata import georeference_of, spectral_sources, wkt_of
+from hsisr.io.geotiff.gdal import gdal_env
+from hsisr.io.geotiff.tags import georeference_of, spectral_sources, wkt_of
 from hsisr.io.spectral import SpectralSource
 from hsisr.scene.georeference import Georeference
 

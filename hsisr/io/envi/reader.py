@@ -12,20 +12,23 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import InputDataError, warn_of_scene
-from hsisr.io.arrays.axis_order import cut
-from hsisr.io.arrays.raw_reader import PlainNumbers
+from hsisr.io.arrays.axes import cut
+from hsisr.io.arrays.raw import PlainNumbers
 from hsisr.io.base import Scene
-from hsisr.io.envi.georeference import envi_georeference, sidecar_sources
-from hsisr.io.envi.header import carried_fields, listed, read_header, spectral_source
-from hsisr.io.envi.pair import (
+from hsisr.io.envi.files import (
     TYPES,
+    carried_fields,
     data_beside,
     header_beside,
     is_envi_header,
     is_own_header,
+    listed,
     promised_bytes,
+    read_header,
     rival_data,
+    spectral_source,
 )
+from hsisr.io.envi.georeference import envi_georeference, sidecar_sources
 from hsisr.io.geotiff.reader import RasterScene, is_other_raster, open_raster
 from hsisr.io.spectral import (
     SpectralSource,
@@ -53,7 +56,7 @@ class Layout:
     dtype: np.dtype[Any]
     """In the file's byte order."""
     axes: str
-    """Order of the axes, see `hsisr.io.arrays.axis_order`."""
+    """Order of the axes, see `hsisr.io.arrays.axes`."""
     offset: int
     """Bytes before the first number."""
 

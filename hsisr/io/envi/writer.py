@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import ResourceError, UsageError
-from hsisr.io.arrays.raw_writer import Interleave, RawFile
+from hsisr.io.arrays.raw import Interleave, RawFile
 from hsisr.io.base import FileWriter, TargetOptions
-from hsisr.io.envi.pair import TYPES, envi_pair, refuse_existing_pair
+from hsisr.io.envi.files import TYPES, envi_pair, refuse_existing_pair
 from hsisr.io.envi.place_fields import place_fields, write_sidecar
 from hsisr.io.paths import sibling
 from hsisr.io.spectral import (

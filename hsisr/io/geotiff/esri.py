@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from hsisr.errors import InputDataError
-from hsisr.io.envi.pair import DATA_SUFFIXES, first_file, header_beside
+from hsisr.io.envi.files import DATA_SUFFIXES, first_file, header_beside
 from hsisr.io.formats import has_own_format
 from hsisr.io.geotiff.reader import RasterScene, open_raster
 

@@ -15,12 +15,10 @@ from rasterio.windows import Window as RasterWindow
 
 from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.base import Scene
-from hsisr.io.envi.header import read_header, spectral_source
-from hsisr.io.envi.pair import header_beside, is_envi_header
+from hsisr.io.envi.files import header_beside, is_envi_header, read_header, spectral_source
 from hsisr.io.formats import OTHER_RASTERS, format_of, gdal_drivers
-from hsisr.io.geotiff.gdal_env import gdal_env
-from hsisr.io.geotiff.gdal_errors import Listener, listening
-from hsisr.io.geotiff.gdal_metadata import metadata_of
+from hsisr.io.geotiff.gdal import Listener, gdal_env, listening
+from hsisr.io.geotiff.tags import metadata_of
 from hsisr.io.paths import RemotePath, scene_path, without_secrets
 from hsisr.io.spectral import SpectralSource
 from hsisr.tiling.windows import Window

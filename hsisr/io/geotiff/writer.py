@@ -22,15 +22,15 @@ from hsisr.errors import HsisrWarning, ResourceError
 from hsisr.io.atomic import require_room, resource_errors
 from hsisr.io.base import FileWriter, TargetOptions
 from hsisr.io.formats import SIDECARS
-from hsisr.io.geotiff.gdal_env import gdal_env
-from hsisr.io.geotiff.gdal_errors import (
+from hsisr.io.geotiff.gdal import (
     Listener,
+    gdal_env,
     listening,
     silence_libtiff,
     strict_options,
     write_errors,
 )
-from hsisr.io.geotiff.gdal_tags import creation_profile, write_tags
+from hsisr.io.geotiff.tags import creation_profile, write_tags
 from hsisr.scene.metadata import SceneMetadata
 
 _BESIDE = (*SIDECARS, ".msk.ovr")

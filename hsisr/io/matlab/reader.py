@@ -16,8 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import InputDataError, UsageError
-from hsisr.io.arrays.axis_names import warn_if_unlikely
-from hsisr.io.arrays.axis_order import ArrayScene, checked_axes, sizes, whole
+from hsisr.io.arrays.axes import ArrayScene, checked_axes, sizes, warn_if_unlikely, whole
 from hsisr.io.matlab.fields import MatFields
 from hsisr.io.matlab.file import MatFile, Variable, reading
 from hsisr.io.matlab.v5 import Mat5

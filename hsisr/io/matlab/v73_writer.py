@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import ResourceError
-from hsisr.io.arrays.raw_writer import reserve_space
+from hsisr.io.arrays.raw import reserve_space
 from hsisr.io.atomic import require_room
 from hsisr.io.matlab.fields import MatValue, mat_variables
 from hsisr.io.products.hdf import HdfWriter

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import scipy.io
 
 from hsisr.errors import ResourceError, UsageError
-from hsisr.io.arrays.raw_writer import RawFile
+from hsisr.io.arrays.raw import RawFile
 from hsisr.io.atomic import require_room
 from hsisr.io.base import FileWriter, SceneWriter, TargetOptions
 from hsisr.io.matlab.fields import mat_variables

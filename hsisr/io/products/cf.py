@@ -21,7 +21,7 @@ import h5py
 import numpy as np
 
 from hsisr.errors import InputDataError
-from hsisr.io.arrays.axis_order import ArrayScene, whole
+from hsisr.io.arrays.axes import ArrayScene, whole
 from hsisr.io.products.fields import (
     iso_time,
     product_header,

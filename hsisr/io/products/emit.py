@@ -13,7 +13,7 @@ import numpy as np
 from affine import Affine
 
 from hsisr.errors import InputDataError, UsageError
-from hsisr.io.arrays.axis_order import ArrayScene, whole
+from hsisr.io.arrays.axes import ArrayScene, whole
 from hsisr.io.products.fields import cube_metadata, product_header, refuse_level, rising_axis
 from hsisr.io.products.hdf import HdfFile, hdf_scene
 from hsisr.scene.georeference import LookupTable

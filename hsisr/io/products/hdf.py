@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import HsisrError, InputDataError, ResourceError
-from hsisr.io.arrays.axis_order import ArrayScene, BandSource
+from hsisr.io.arrays.axes import ArrayScene, BandSource
 from hsisr.io.atomic import resource_errors
 from hsisr.io.base import FileWriter
 from hsisr.scene.georeference import Geolocation, LookupTable

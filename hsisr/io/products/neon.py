@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from hsisr.errors import InputDataError
-from hsisr.io.arrays.axis_order import ArrayScene, whole
+from hsisr.io.arrays.axes import ArrayScene, whole
 from hsisr.io.envi.georeference import envi_georeference
 from hsisr.io.products.fields import crs_of_epsg, cube_metadata, product_header, rising_axis
 from hsisr.io.products.hdf import HdfFile, hdf_scene

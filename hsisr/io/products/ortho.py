@@ -16,9 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import UsageError
-from hsisr.io.arrays.axis_order import cut
-from hsisr.io.arrays.raw_reader import PlainNumbers
-from hsisr.io.arrays.raw_writer import RawFile
+from hsisr.io.arrays.axes import cut
+from hsisr.io.arrays.raw import PlainNumbers, RawFile
 from hsisr.io.atomic import TemporaryPlace, require_room, resource_errors
 from hsisr.io.base import SceneWriter
 from hsisr.scene.georeference import Geolocation, Georeference, LookupTable

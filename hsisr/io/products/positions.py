@@ -3,18 +3,15 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
 from hsisr.io.base import FileWriter, TargetOptions
 from hsisr.io.geotiff.writer import create_geotiff
-from hsisr.io.paths import sibling
+from hsisr.io.paths import POSITIONS, sibling
 from hsisr.scene.georeference import Geolocation
 from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
-
-SUFFIX: Final = ".lonlat.tif"
 
 
 def positions_path(output: Path) -> Path:
@@ -23,7 +20,7 @@ def positions_path(output: Path) -> Path:
     >>> positions_path(Path("finer/scene_x4.tif")).name
     'scene_x4.lonlat.tif'
     """
-    return sibling(output, output.stem + SUFFIX)
+    return sibling(output, output.stem + POSITIONS)
 
 
 def writer_with_positions(

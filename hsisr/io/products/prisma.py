@@ -15,7 +15,7 @@ import numpy as np
 from affine import Affine
 
 from hsisr.errors import InputDataError, UsageError
-from hsisr.io.arrays.axis_order import ArrayScene, BandSource
+from hsisr.io.arrays.axes import ArrayScene, BandSource
 from hsisr.io.products.fields import (
     crs_of_epsg,
     cube_metadata,

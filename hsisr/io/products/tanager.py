@@ -14,7 +14,7 @@ import numpy as np
 from affine import Affine
 
 from hsisr.errors import InputDataError
-from hsisr.io.arrays.axis_order import ArrayScene, whole
+from hsisr.io.arrays.axes import ArrayScene, whole
 from hsisr.io.products.fields import crs_of_epsg, cube_metadata, product_header, rising_axis
 from hsisr.io.products.hdf import HdfFile, hdf_scene
 from hsisr.scene.georeference import Georeference

@@ -22,11 +22,10 @@ import numpy.typing as npt
 
 from hsisr.errors import HsisrError, InputDataError, ResourceError, UsageError
 from hsisr.io.base import Scene, SceneWriter
-from hsisr.io.envi.pair import DATA_SUFFIXES
-from hsisr.io.formats import format_by_suffix, is_format_name
+from hsisr.io.envi.files import DATA_SUFFIXES
+from hsisr.io.formats import ZARR_MARKS, format_by_suffix, is_format_name
 from hsisr.io.geotiff.reader import RasterScene, open_raster
-from hsisr.io.paths import RemotePath, beside
-from hsisr.io.products.positions import SUFFIX as POSITIONS
+from hsisr.io.paths import POSITIONS, RemotePath, beside
 from hsisr.io.remote.files import is_half_sent, mark_sending, unmark_sending
 from hsisr.io.remote.transport import (
     fetch_first,
@@ -41,7 +40,6 @@ from hsisr.io.remote.transport import (
     zarr_store_of,
 )
 from hsisr.io.views import DelegatingScene
-from hsisr.io.zarr.store import MARKS
 from hsisr.tiling.windows import Window
 
 
@@ -264,7 +262,7 @@ class RemoteWriter(SceneWriter):
         """Remove an old store, whose parts would else mix with the new ones."""
         if not system.isdir(key):
             return
-        store = any(system.exists(f"{key}/{mark}") for mark in MARKS)
+        store = any(system.exists(f"{key}/{mark}") for mark in ZARR_MARKS)
         if not store and not is_half_sent(self._remote):
             raise UsageError(f"{self.path} is a folder and no Zarr store; give another name")
         system.rm(key, recursive=True)
@@ -290,33 +288,6 @@ def remote_identity(path: RemotePath) -> list[list[str | int]]:
     parts = [(path, whole), *_first(beside(path, name) for name in other_halves(path))]
     parts += [(file, told) for file in files if (told := _told(file))]
     return [[str(part), *told] for part, told in parts]
-
-
-def has_changed(then: Any, now: Any) -> bool:
-    """True if two identities of a scene tell of different states.
-
-    Files on servers count where something was told of them both times, others always.
-
-    Args:
-        then: From `scene_identity`; what was read from a file may be anything.
-        now: The same, later.
-    """
-    if then == now:
-        return False
-    before, after = _remote_files(then), _remote_files(now)
-    if before is None or after is None or not (shared := before.keys() & after.keys()):
-        return True
-    told = [(before[name], after[name]) for name in shared]
-    return any(one != other for one, other in told if one and other)
-
-
-def _remote_files(identity: Any) -> dict[str, Sequence[Any]] | None:
-    """What was told of each file, by its name; None if one is of this machine."""
-    try:
-        files = {str(name): told for name, *told in identity}
-    except (TypeError, ValueError):
-        return None
-    return files if all("/" in name for name in files) else None
 
 
 def _first(paths: Iterable[RemotePath]) -> list[tuple[RemotePath, Fingerprint]]:

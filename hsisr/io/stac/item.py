@@ -45,11 +45,6 @@ class SourceItem:
     """Where the asset lies: a path, or an address as the item gives it."""
 
 
-def is_item_name(path: Path) -> bool:
-    """True for what is read as an item and not as a scene."""
-    return path.suffix.lower() == ".json"
-
-
 def read_item(path: Path, *, asset: str | None = None) -> SourceItem:
     """Read an item and choose its asset.
 

@@ -2,7 +2,7 @@
 
 The cube is the only 3-D array of numbers (axes of length 1 beyond do not count), else the only one
 that wavelengths lie along, or the one that is named. The names of its dimensions, and the dimension
-of the wavelengths, tell its axes (`hsisr.io.arrays.axis_names`); `axes` overrules them. Read of it
+of the wavelengths, tell its axes (`hsisr.io.arrays.axes`); `axes` overrules them. Read of it
 are CF attributes, coordinates over its dimensions and the grid mapping, as this tool writes them,
 and xarray, rioxarray and GDAL.
 """
@@ -21,8 +21,14 @@ import numpy.typing as npt
 from affine import Affine
 
 from hsisr.errors import InputDataError, UsageError
-from hsisr.io.arrays.axis_names import given_order, is_wavelength, named_order
-from hsisr.io.arrays.axis_order import ArrayScene, checked_axes, whole
+from hsisr.io.arrays.axes import (
+    ArrayScene,
+    checked_axes,
+    given_order,
+    is_wavelength,
+    named_order,
+    whole,
+)
 from hsisr.io.spectral import SpectralSource, merged_axis, usable
 from hsisr.io.zarr.layout import DIMENSIONS, MASK, OWN_ATTRIBUTES, PLACE
 from hsisr.io.zarr.store import WHOLE, OpenStore, zarr_errors

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from hsisr.errors import InputDataError, ResourceError, UsageError
 from hsisr.io.atomic import refuse_existing
+from hsisr.io.formats import is_zarr_store
 from hsisr.io.paths import without_secrets
 
 LARGEST_CHUNK: Final = 2**30
@@ -27,9 +28,6 @@ LARGEST_CHUNK: Final = 2**30
 
 _LONGEST: Final = 2**48
 """Longest side of an array; zarr counts chunks with floats, and beyond 2^53 without end."""
-MARKS: Final = ("zarr.json", ".zgroup", ".zarray")
-"""A folder with one of these in it is a Zarr store."""
-
 WHOLE: Final = "hsisr_all_chunks_written"
 """Attribute of a store of which every chunk was written, so that a missing one is a loss."""
 
@@ -56,11 +54,6 @@ _DAMAGED: Final = (
     *(EOFError, BufferError, struct.error, zlib.error, lzma.LZMAError),
 )
 """What zarr raises where a store does not keep to the format."""
-
-
-def is_zarr_store(path: Path, _start: bytes = b"") -> bool:
-    """True if a path is a folder that says it is a Zarr store."""
-    return any((path / mark).is_file() for mark in MARKS)
 
 
 def refuse_existing_store(path: Path, *, overwrite: bool) -> None:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from hsisr.errors import ResourceError, UsageError
 from hsisr.io.atomic import require_room
 from hsisr.io.base import FileWriter, TargetOptions
+from hsisr.io.formats import is_zarr_store
 from hsisr.io.zarr.layout import (
     CUBE,
     DIMENSIONS,
@@ -24,7 +25,7 @@ from hsisr.io.zarr.layout import (
     coordinates,
     cube_attributes,
 )
-from hsisr.io.zarr.store import LARGEST_CHUNK, WHOLE, is_zarr_store, zarr_package
+from hsisr.io.zarr.store import LARGEST_CHUNK, WHOLE, zarr_package
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
 

@@ -1,4 +1,4 @@
-"""From GDAL's tags to a scene's metadata.
+"""Metadata of a scene in GDAL's tags: read from where it may live, written where readers look.
 
 Spectral fields live in many places: tags of each band's default domain (EnMAP-Box, this tool) or
 ENVI domain, lists in the dataset's default domain (EnMAP-Box) or ENVI domain, each band's IMAGERY
@@ -11,15 +11,22 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
+from rasterio.control import GroundControlPoint as GdalPoint
 from rasterio.crs import CRS
-from rasterio.enums import WktVersion
+from rasterio.enums import ColorInterp, WktVersion
 from rasterio.errors import CRSError
 
 from hsisr.errors import InputDataError, warn_of_scene
-from hsisr.io.envi.header import carried_fields, spectral_source
+from hsisr.io.envi.files import carried_fields, spectral_source
 from hsisr.io.spectral import (
     SpectralSource,
+    band_tags,
+    dataset_tags,
+    envi_domain,
+    header_tags,
+    imagery_tags,
     merged_axis,
+    shown_bands,
     source_from_names,
     source_from_text,
 )
@@ -63,7 +70,7 @@ def metadata_of(
         ),
         georeference=georeference_of(dataset),
         header=carried_fields(header),
-        tags={k: v for k, v in dataset_tags(dataset).items() if not _is_spectral_list(k, v)},
+        tags={k: v for k, v in tags_in(dataset).items() if not _is_spectral_list(k, v)},
         band_tags=_free_band_tags(tags, sources[0]),
     )
 
@@ -110,7 +117,7 @@ def georeference_of(dataset: Any) -> Georeference:
     )
 
 
-def dataset_tags(dataset: Any) -> Mapping[str, str]:
+def tags_in(dataset: Any) -> Mapping[str, str]:
     """Tags of the default domain, save a description that speaks of another file's layout."""
     return {
         key: text
@@ -198,3 +205,101 @@ def wkt_of(crs: CRS | None) -> str | None:
         return str(crs.to_wkt(version=WktVersion.WKT2_2019))
     except CRSError:
         return str(crs.to_wkt())
+
+
+_RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+
+
+def creation_profile(metadata: SceneMetadata) -> dict[str, Any]:
+    """What `rasterio.open` must know when it creates a file; absent where nothing is known."""
+    stored, place = metadata.stored, metadata.georeference
+    profile: dict[str, Any] = {
+        "width": metadata.cols,
+        "height": metadata.rows,
+        "count": metadata.bands,
+        "dtype": stored.dtype.name,
+    }
+    if stored.nodata is not None:
+        whole = stored.dtype.kind in "iu" and stored.nodata == stored.nodata // 1
+        profile["nodata"] = int(stored.nodata) if whole else stored.nodata
+    if place.transform is not None:
+        profile["transform"] = place.transform
+    if place.crs_wkt:
+        profile["crs"] = parsed_crs(place.crs_wkt)
+    return profile
+
+
+def write_tags(dataset: Any, metadata: SceneMetadata, *, envi_domain_kept: bool) -> None:
+    """Fill a dataset open for writing.
+
+    Bands get their names as descriptions (none where the input names none), and tags; the
+    dataset gets its own tags, GCPs, RPCs and the ENVI domain.
+
+    Args:
+        dataset: A rasterio dataset in mode "w".
+        metadata: What to say.
+        envi_domain_kept: The format keeps the ENVI domain; where it does not (GDAL's COG driver
+            drops it), the header's fields go into the default domain.
+    """
+    if envi_domain_kept:
+        dataset.update_tags(**dataset_tags(metadata))
+        if fields := envi_domain(metadata):
+            dataset.update_tags(ns="ENVI", **fields)
+    else:
+        dataset.update_tags(**(header_tags(metadata) | dataset_tags(metadata)))
+    _write_place(dataset, metadata.georeference)
+    _write_bands(dataset, metadata)
+
+
+def parsed_crs(wkt: str) -> CRS:
+    """A coordinate reference system as rasterio has it.
+
+    Raises:
+        InputDataError: PROJ does not understand the text.
+    """
+    try:
+        return CRS.from_wkt(wkt)
+    except CRSError as error:
+        raise InputDataError(
+            f"found a coordinate reference system that PROJ does not understand ({wkt[:60]}...), "
+            "expected WKT; correct or remove it in the input"
+        ) from error
+
+
+def gdal_points(place: Georeference) -> list[GdalPoint]:
+    """Ground control points as rasterio has them."""
+    return [
+        GdalPoint(row=p.row, col=p.col, x=p.x, y=p.y, z=p.z, id=p.id or str(n), info=p.info)
+        for n, p in enumerate(place.gcps, start=1)
+    ]
+
+
+def _write_place(dataset: Any, place: Georeference) -> None:
+    if place.gcps:
+        crs = parsed_crs(place.gcps_crs_wkt) if place.gcps_crs_wkt else CRS()
+        dataset.gcps = (gdal_points(place), crs)
+    if place.rpcs:
+        dataset.update_tags(ns="RPC", **place.rpcs)
+
+
+def _write_bands(dataset: Any, metadata: SceneMetadata) -> None:
+    stored = metadata.stored
+    if (shown := shown_bands(metadata)) is not None and len(set(shown)) == len(shown):
+        colours = list(dataset.colorinterp)
+        for band, colour in zip(shown, _RGB, strict=True):
+            colours[band] = colour
+        dataset.colorinterp = colours
+    if stored.scales is not None:
+        dataset.scales = stored.scales
+    if stored.offsets is not None:
+        dataset.offsets = stored.offsets
+    for band in range(metadata.bands):
+        number = band + 1
+        if metadata.spectral_axis.names:
+            dataset.set_band_description(number, metadata.spectral_axis.names[band])
+        if stored.units and stored.units[band]:
+            dataset.set_band_unit(number, stored.units[band])
+        if tags := band_tags(metadata, band):
+            dataset.update_tags(number, **tags)
+        if tags := imagery_tags(metadata, band):
+            dataset.update_tags(number, ns="IMAGERY", **tags)

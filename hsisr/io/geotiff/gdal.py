@@ -1,0 +1,223 @@
+"""GDAL: the one place that sets its options, its complaints as errors, coordinate systems.
+
+Nothing outside a `with gdal_env():` feels the options. GDAL reports much in passing only: an option
+it does not know, a block it could not write when the file was closed. rasterio logs these; here
+they are heard.
+"""
+
+import ctypes
+import logging
+import math
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import rasterio
+from rasterio import _err
+from rasterio._err import CPLE_BaseError
+from rasterio.crs import CRS
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
+
+from hsisr.errors import HsisrError, ResourceError, UsageError
+from hsisr.scene.metadata import SceneMetadata
+
+CACHE_MB = 64
+"""GDAL's block cache. Its own default, a twentieth of the machine's memory, would make peak memory
+depend on the machine."""
+
+_NETWORK = {
+    "GDAL_HTTP_CONNECTTIMEOUT": "20",
+    "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
+    "GDAL_HTTP_LOW_SPEED_TIME": "60",
+    "GDAL_HTTP_MAX_RETRY": "2",
+    "GDAL_HTTP_RETRY_DELAY": "1",
+}
+"""How long GDAL waits for a server, in seconds, where the user's environment does not say."""
+
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+"""Where s3fs and Amazon's own tools look for another S3 server; GDAL has names of its own."""
+
+
+@contextmanager
+def gdal_env(**options: str | int) -> Iterator[None]:
+    """Bound GDAL's block cache, and stay quiet about scenes without georeferencing.
+
+    Args:
+        options: Further GDAL configuration options, for example `GDAL_NUM_THREADS=2`.
+    """
+    network = {key: value for key, value in _NETWORK.items() if key not in os.environ}
+    settings = {**network, **_other_s3_server(), **options}
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_MB, **settings), warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
+
+
+def _other_s3_server() -> dict[str, str]:
+    """GDAL's options for it; none where the user has set them."""
+    url = next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), "")
+    scheme, _, host = url.rstrip("/").partition("://")
+    if not host or "AWS_S3_ENDPOINT" in os.environ:
+        return {}
+    https = "YES" if scheme == "https" else "NO"
+    return {"AWS_S3_ENDPOINT": host, "AWS_HTTPS": https, "AWS_VIRTUAL_HOSTING": "FALSE"}
+
+
+def same_crs(one_wkt: str, other_wkt: str) -> bool:
+    """Compare by text, then as GDAL understands both, then by their projection parameters.
+
+    ENVI and GeoTIFF spell the same system differently, and each loses other names on the way.
+    """
+    if one_wkt.strip() == other_wkt.strip():
+        return True
+    try:
+        one, other = CRS.from_wkt(one_wkt), CRS.from_wkt(other_wkt)
+        return bool(one == other or (one.to_dict() and one.to_dict() == other.to_dict()))
+    except CRSError:
+        return False
+
+
+def crs_name(wkt: str) -> str:
+    """A short name for messages: the authority's code, else the name inside the text."""
+    try:
+        authority = CRS.from_wkt(wkt).to_authority()
+    except CRSError:
+        authority = None
+    if authority:
+        return ":".join(authority)
+    return wkt.split('"')[1] if wkt.count('"') > 1 else wkt[:40]
+
+
+def pixel_size_m(meta: SceneMetadata) -> tuple[float, float] | None:
+    """Ground sampling distance along columns and rows, in metres; None where it is unknown.
+
+    Degrees become metres on a sphere of 6371 km radius, at the middle of the scene.
+    """
+    place = meta.georeference
+    if place.transform is None or not place.crs_wkt:
+        return None
+    t = place.transform
+    steps = ((t.a, t.d), (t.b, t.e))
+    try:
+        crs = CRS.from_wkt(place.crs_wkt)
+        if crs.is_geographic:
+            latitude = math.radians((t @ (meta.cols / 2, meta.rows / 2))[1])
+            degree = math.radians(1) * 6_371_000
+            east, north = degree * math.cos(latitude), degree
+        elif crs.is_projected:
+            east = north = float(crs.linear_units_factor[1])
+        else:
+            return None
+    except CRSError:
+        return None
+    width, height = (math.hypot(x * east, y * north) for x, y in steps)
+    return (width, height) if width > 0 and height > 0 else None
+
+
+class Listener(logging.Handler):
+    """Keeps what GDAL said, in order, warnings and errors apart."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.warnings: list[str] = []
+        self.errors: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take one message."""
+        heard = self.errors if record.levelno >= logging.ERROR else self.warnings
+        heard.append(_plain(record.getMessage()))
+
+
+@contextmanager
+def listening(listener: Listener | None = None) -> Iterator[Listener]:
+    """Hear what GDAL says meanwhile."""
+    heard = listener or Listener()
+    logger = logging.getLogger("rasterio")
+    logger.addHandler(heard)
+    try:
+        yield heard
+    finally:
+        logger.removeHandler(heard)
+
+
+@contextmanager
+def strict_options(target: Path) -> Iterator[None]:
+    """Create a file such that an option GDAL rejects, or would ignore, is an error.
+
+    Raises:
+        UsageError: GDAL complained.
+    """
+    with listening() as heard:
+        try:
+            yield
+        except HsisrError:
+            raise
+        except (RasterioError, CPLE_BaseError, ValueError, TypeError) as error:
+            words = heard.warnings or [_plain(str(error))]
+            raise UsageError(_refusal(target, words[0])) from error
+    if heard.warnings or heard.errors:
+        raise UsageError(_refusal(target, (heard.warnings + heard.errors)[0]))
+
+
+@contextmanager
+def write_errors(target: Path, heard: Listener) -> Iterator[None]:
+    """Write such that a failure GDAL reports, or only logs, is an error.
+
+    Raises:
+        ResourceError: GDAL could not write.
+    """
+    with listening(heard):
+        try:
+            yield
+        except HsisrError:
+            raise
+        except (RasterioError, CPLE_BaseError) as error:
+            words = heard.errors[0] if heard.errors else str(error.__cause__ or error)
+            raise ResourceError(_failure(target, words)) from error
+    if heard.errors:
+        raise ResourceError(_failure(target, heard.errors[0]))
+
+
+@cache
+def silence_libtiff() -> None:
+    """Keep libtiff from printing by itself; the same failures reach GDAL, and are heard here.
+
+    GDAL opens TIFFs with an error handler of their own, but tells of a write that failed through
+    libtiff's common one, which prints to stderr. It is taken away where the libtiff that GDAL uses
+    can be found, and can have handlers of each file's own (4.5 and later). Source: libtiff,
+    TIFFSetErrorHandler; GDAL, frmts/gtiff/tifvsi.cpp.
+    """
+    try:
+        libtiff = ctypes.CDLL(_err.__file__)  # with all that it is linked to
+        if hasattr(libtiff, "TIFFOpenOptionsSetErrorHandlerExtR"):
+            libtiff.TIFFSetErrorHandler(None)
+    except (OSError, AttributeError):
+        pass  # a GDAL that has its libtiff inside, or another system: it may print
+
+
+def _refusal(target: Path, words: str) -> str:
+    return (
+        f"cannot create {target}: {words}; correct the creation option or the data type, see the "
+        "GDAL documentation of the format"
+    )
+
+
+def _failure(target: Path, words: str) -> str:
+    return (
+        f"cannot write {target}: GDAL says {_plain(words)!r}; check the space left, limits and "
+        "permissions, or write elsewhere"
+    )
+
+
+def _plain(message: str) -> str:
+    """The message without rasterio's prefix, on one line.
+
+    >>> _plain("CPLE_NotSupported in driver COG does not support creation option FOO")
+    'driver COG does not support creation option FOO'
+    """
+    line = " ".join(message.split())
+    if line.startswith("CPLE_") and " in " in line:
+        line = line.split(" in ", 1)[1]
+    return line.rstrip(".")
