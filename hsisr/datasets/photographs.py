@@ -1,8 +1,9 @@
 """Spatial detail of the ground from aerial photographs, under spectra drawn at random.
 
 Hyperspectral scenes are few and small; photographs show far more ground. Red, green and blue are
-mixed with smooth random curves into as many bands as a network sees, with random offsets, gains
-and gammas, so that bands differ as they do in a spectrum while edges stay where they are.
+mixed with smooth random curves into as many bands as a network sees, or tell materials with random
+spectra apart; with random offsets, gains and gammas, so that bands differ as they do in a spectrum
+while edges stay where they are.
 """
 
 from collections.abc import Sequence
@@ -54,16 +55,37 @@ def coloured(rgb: Float32, bands: int, rng: np.random.Generator) -> Float32:
     Returns:
         Stored numbers of 0 and more, shape (bands, rows, cols).
     """
-    leading = int(rng.integers(3))
-    curves = [
-        _smooth(bands, rng.normal(1.2 if colour == leading else 0.3, 1.0, 6)) for colour in range(3)
-    ]
-    cube = np.tensordot(np.stack(curves, axis=1), rgb, 1).astype(np.float32)
+    cube = (_mixed if rng.integers(2) else _of_materials)(rgb, bands, rng).astype(np.float32)
     cube -= cube.min((1, 2), keepdims=True) * np.float32(rng.uniform(0.6, 1.0))
     cube = np.maximum(cube, 0) / (cube.max((1, 2), keepdims=True) + np.float32(1e-6))
     gamma = np.exp(_smooth(bands, rng.normal(0, 0.25, 4))).astype(np.float32)
     gain = _WHITE * np.exp(_smooth(bands, rng.normal(0, 0.6, 5))).astype(np.float32)
     return np.asarray(cube ** gamma[:, None, None] * gain[:, None, None], np.float32)
+
+
+def _mixed(rgb: Float32, bands: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Sums of the three colours: ground of three spectra."""
+    leading = int(rng.integers(3))
+    curves = [
+        _smooth(bands, rng.normal(1.2 if colour == leading else 0.3, 1.0, 6)) for colour in range(3)
+    ]
+    return np.asarray(np.tensordot(np.stack(curves, axis=1), rgb, 1), np.float64)
+
+
+def _of_materials(rgb: Float32, bands: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Materials told by their colour, each with a spectrum; light and shade are the photograph's.
+
+    So bands differ by more than three colours can tell, as those of a whole spectrum do.
+    """
+    count, (_, rows, cols) = int(rng.integers(5, 13)), rgb.shape
+    colours = rgb[:, rng.integers(rows, size=count), rng.integers(cols, size=count)]
+    apart = ((rgb[:, None] - colours[..., None, None]) ** 2).sum(0) / rng.uniform(0.1, 0.3) ** 2
+    shares = np.exp(apart.min(0) - apart)
+    shares /= shares.sum(0)
+    common = rng.normal(0, 0.4, 6)
+    spectra = [np.exp(_smooth(bands, common + rng.normal(0, 0.5, 6))) for _ in range(count)]
+    light = (rgb.mean(0) + 0.05) / (np.tensordot(colours.mean(0), shares, 1) + 0.05)
+    return np.asarray(np.tensordot(np.stack(spectra, axis=1), shares, 1) * light, np.float64)
 
 
 def _smooth(count: int, knots: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -184,19 +184,6 @@ class DacnEquivariant(nn.Module):
             size.patterns, group_size, scale, gain=_FIRST_DETAIL, order=order
         )
 
-    def for_more_bands(self, group_size: int) -> dict[str, torch.Tensor]:
-        """Weights of a network that treats runs of its bands as this one treats their mean.
-
-        Args:
-            group_size: Its bands, a multiple of those of this one.
-        """
-        times = group_size // self.group_size
-        found = dict(self.state_dict())
-        seen = found["entry.kernel"].unflatten(1, (2, self.group_size))  # values, levels
-        found["entry.kernel"] = (seen / times).repeat_interleave(times, 2).flatten(1, 2)
-        found["pixels.kernel"] = found["pixels.kernel"].repeat_interleave(times, 0)
-        return found
-
     def detail(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
         """What the network adds to back-projected bicubic interpolation.
 

@@ -61,8 +61,7 @@ def described(model: str, scale: int, recipe: Recipe) -> ModelDescriptor:
 def start_from(init: str, model: str | None, scale: int, recipe: Recipe, seed: int) -> Start:
     """The network of some weights, with these weights.
 
-    Weights of another scale lend all but their upsampling, which starts with fresh weights. Where
-    the recipe asks for a multiple of the bands, and the network can, runs of bands begin as one.
+    Weights of another scale lend all but their upsampling, which starts with fresh weights.
 
     Args:
         init: Released weights by name, or a file.
@@ -79,18 +78,15 @@ def start_from(init: str, model: str | None, scale: int, recipe: Recipe, seed: i
     found = loaded.descriptor
     if model not in (None, found.arch):
         raise WeightsError(f"{init} is a {found.arch}, found --model {model}; leave --model out")
-    widens = getattr(loaded.network, "for_more_bands", None)
-    if recipe.group_size <= found.group_size or recipe.group_size % found.group_size:
-        widens = None
-    lends = found.scale != scale or widens is not None
-    loose = _SIZE_OF_UPSAMPLING if found.scale != scale else ()
+    lends = found.scale != scale
     wanted = {"normalisation": recipe.normalisation, **recipe.network}
     usual = descriptor_for(found.arch, found.scale).hparams
     has = {"normalisation": found.normalisation, **usual, **found.hparams}
-    if recipe.group_size and widens is None:
+    if recipe.group_size:
         wanted["group_size"], has["group_size"] = recipe.group_size, found.group_size
     for key, value in wanted.items():
-        if key not in loose and value not in ("architecture", has.get(key)):
+        free = lends and key in _SIZE_OF_UPSAMPLING
+        if not free and value not in ("architecture", has.get(key)):
             raise UsageError(
                 f"recipe {recipe.name!r} wants {key} = {value!r}, but {init} has "
                 f"{has.get(key)!r}; leave {key} out of the recipe"
@@ -98,17 +94,19 @@ def start_from(init: str, model: str | None, scale: int, recipe: Recipe, seed: i
     if not lends:
         network = in_channels_last(loaded.network.train())
         return Start(descriptor=found, network=network, init_sha256=loaded.sha256)
-    trunk = {k: v for k, v in found.hparams.items() if k not in loose}
+    trunk = {k: v for k, v in found.hparams.items() if k not in _SIZE_OF_UPSAMPLING}
     like_it = replace(
         recipe,
         normalisation=found.normalisation,
-        group_size=found.group_size if widens is None else recipe.group_size,
+        group_size=found.group_size,
         network={**recipe.network, **trunk},
     )
     fresh = fresh_start(found.arch, scale, like_it, seed)
-    lent = loaded.network.state_dict() if widens is None else widens(recipe.group_size)
-    if found.scale != scale:
-        lent = {name: t for name, t in lent.items() if not name.startswith(UPSAMPLING)}
+    lent = {
+        name: tensor
+        for name, tensor in loaded.network.state_dict().items()
+        if not name.startswith(UPSAMPLING)
+    }
     fresh.network.load_state_dict(lent, strict=False)
     return replace(fresh, init_sha256=loaded.sha256)
 
