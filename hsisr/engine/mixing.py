@@ -29,7 +29,7 @@ from hsisr.scene.quantisation import all_valid
 PSEUDO_BANDS = (32, 64, 96)
 """Numbers of pseudo-bands to choose from."""
 PIXELS_PER_PSEUDO_BAND = 20
-"""Fewer pixels valid in all used bands do not settle the regression."""
+"""Fewer pixels valid in all used bands do not settle the regression; all bands are seen then."""
 _GAIN = 0.01
 """More pseudo-bands have to lower the residual of held-out rows (root mean square over the bands,
 each in its own standard deviations) by this; see `docs/decisions/0009`."""
@@ -364,8 +364,7 @@ class _Covariance:
         mean = every.total / every.count
         variance = np.diag(every.about(mean))
         live = np.flatnonzero(variance > (1e-6 * (mean + self._shift)) ** 2)
-        most = min(len(live) - 1, every.count // PIXELS_PER_PSEUDO_BAND)
-        possible = [k for k in PSEUDO_BANDS if least <= k <= most]
+        possible = [k for k in PSEUDO_BANDS if least <= k < len(live)]
         if not possible:
             return None
         deviation = np.sqrt(variance[live])
@@ -374,6 +373,8 @@ class _Covariance:
             for sums in (self._fitted, self._held, every)
         )
         k = _fewest_enough(possible, fitted, held, deviation)
+        if every.count < k * PIXELS_PER_PSEUDO_BAND:
+            return None
         order, centre = self._order[self._alive][live], (mean + self._shift)[live]
         return _mixing(k, bands, order, whole, centre, deviation, every.count)
 
