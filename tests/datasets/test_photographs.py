@@ -13,6 +13,8 @@ from hsisr.datasets.observation import observed
 from hsisr.datasets.patches import Augmentation, pseudo_patch
 from hsisr.datasets.photographs import (
     Photographs,
+    _mixed,
+    _of_materials,
     coloured,
     photograph_files,
     read_photographs,
@@ -32,15 +34,26 @@ def pictures(count: int = 3, side: int = 48) -> NDArray[np.uint8]:
     return rng.integers(0, 256, (count, 3, side, side), dtype=np.uint8)
 
 
-def test_bands_keep_the_edges_of_the_photograph() -> None:
+@pytest.mark.parametrize("seed", range(6))
+def test_bands_keep_the_edges_of_the_photograph(seed: int) -> None:
     rgb = np.zeros((3, 6, 8), np.float32)
     rgb[:, :, 4:] = np.array([0.5, 0.7, 0.2], np.float32)[:, None, None]
-    cube = coloured(rgb, 40, np.random.default_rng(2))
+    cube = coloured(rgb, 40, np.random.default_rng(seed))
     assert cube.shape == (40, 6, 8)
     assert cube.min() >= 0
     assert np.ptp(cube[:, :, :4], axis=(1, 2)).max() == 0
     assert np.ptp(cube[:, :, 4:], axis=(1, 2)).max() == 0
     assert (np.abs(cube[:, 0, 3] - cube[:, 0, 4]) > 0).any()
+
+
+def test_materials_make_bands_of_more_than_three_kinds() -> None:
+    rgb = pictures(1)[0].astype(np.float32) / 255
+    linear, of_materials = (
+        np.linalg.matrix_rank(make(rgb, 40, np.random.default_rng(3)).reshape(40, -1), tol=1e-3)
+        for make in (_mixed, _of_materials)
+    )
+    assert linear == 3
+    assert of_materials > 4
 
 
 def test_photographs_are_read_from_a_folder_or_one_file(tmp_path: Path) -> None:
