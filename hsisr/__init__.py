@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hsisr.commands.options import DegradeOptions, EvaluateOptions, TrainOptions
     from hsisr.commands.python.arrays import upscale_array
-    from hsisr.commands.python.functions import degrade, evaluate, info, upscale
-    from hsisr.commands.python.training import train
+    from hsisr.commands.python.functions import degrade, evaluate, info, train, upscale
     from hsisr.engine.options import UpscaleOptions
     from hsisr.errors import HsisrError
     from hsisr.io.open import open_scene
@@ -35,7 +34,7 @@ _HOMES = {
     "load_model": "hsisr.weights.model",
     "open_scene": "hsisr.io.open",
     "register_model": "hsisr.models.registry",
-    "train": "hsisr.commands.python.training",
+    "train": "hsisr.commands.python.functions",
     "upscale": "hsisr.commands.python.functions",
     "upscale_array": "hsisr.commands.python.arrays",
 }

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from hsisr.io.base import Scene, SceneWriter
 from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 
 def metadata_of(cube: npt.NDArray[Any], nodata: float | None = None) -> SceneMetadata:

@@ -52,13 +52,13 @@ models/interpolation.py: 3 * math.sin(x) * math.sin(x / 3) -> 2 * math.sin(x) * 
     models/test_interpolation.py inside_gdal_warps_to_the_same_numbers
 models/interpolation.py: rounds=10 -> rounds=5
     engine/test_baseline.py
-tiling/blending.py: += ramp -> = ramp
+tiling.py: += ramp -> = ramp
     tiling/test_windows.py tapers_add_up_to_one_everywhere
-tiling/windows.py: range(0, last, size - overlap) -> range(0, last, size)
+tiling.py: range(0, last, size - overlap) -> range(0, last, size)
     tiling/test_windows.py windows_cover_the_axis_stay_inside_and_share_the_overlap
-tiling/windows.py: self.row * scale, self.col * scale -> self.row * scale, self.col
+tiling.py: self.row * scale, self.col * scale -> self.row * scale, self.col
     tiling/test_windows.py scaling_a_window_keeps_its_ground
-tiling/windows.py: range(count - 2, 0, -1) -> range(count - 1, 0, -1)
+tiling.py: range(count - 2, 0, -1) -> range(count - 1, 0, -1)
     datasets/test_patches.py few_bands_fill_a_group_there_and_back
 engine/mixing.py: _RIDGE = 1e-2 -> _RIDGE = 10.0
     engine/test_mixing.py bands_get_their_own_detail_back_and_agree
@@ -144,9 +144,9 @@ datasets/observation.py: lr += _noise(lr.shape, rng) -> lr += 0
     datasets/test_photographs.py noise_is_in_the_lr_patch_alone_and_differs_from_band_to_band
 datasets/splits.py: if not any(overlap_px(w, t) for t in test) -> if w not in test
     datasets/test_splits.py patches_share_no_pixel_with_each_other_or_the_test
-io/envi/map_info.py: x - (ref_x - 1) * width -> x - ref_x * width
+io/envi/georeference.py: x - (ref_x - 1) * width -> x - ref_x * width
     io/test_envi_headers.py the_place_is_the_right_one
-io/envi/map_info.py: Affine.rotation(rotation) -> Affine.rotation(-rotation)
+io/envi/georeference.py: Affine.rotation(rotation) -> Affine.rotation(-rotation)
     io/test_envi_headers.py the_place_is_the_right_one
 io/geotiff/tags.py: dataset.offsets = stored.offsets -> dataset.offsets = stored.scales
     io/test_geotiff_writer.py numbers_keep_nodata_scale_offset_and_unit

@@ -20,7 +20,7 @@ from scipy.cluster.vq import kmeans2
 import hsisr
 from hsisr.degradation import DEGRADATIONS
 from hsisr.io.open import open_scene
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 Array = npt.NDArray[np.float32]
 RED_NM, NIR_NM = 665.0, 842.0

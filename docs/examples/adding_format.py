@@ -11,7 +11,7 @@ from hsisr.io import formats
 from hsisr.io.base import Scene
 from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 
 class TextScene(Scene):

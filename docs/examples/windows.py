@@ -2,7 +2,7 @@
 
 import hsisr
 from hsisr.commands.sample import write_sample
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 with hsisr.open_scene(write_sample(".")) as scene:
     print(scene.format, scene.metadata.shape)

@@ -23,7 +23,7 @@ from hsisr.commands.evaluation.wald import Trial, degraded
 from hsisr.commands.options import WaldOptions
 from hsisr.io.base import Scene
 from hsisr.io.open import open_scene
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from hsisr.view.figure import Quicklook, bicubic_values, draw_quicklook, valid_values
 from hsisr.view.maps import detail_maps
 

@@ -24,7 +24,7 @@ from hsisr.io.open import open_scene
 from hsisr.metrics.figures import angles_deg
 from hsisr.metrics.report import picture_label
 from hsisr.scene.rendering import as_bytes, colour_bands, stretch_limits, stretched
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from hsisr.view.encoding import data_address
 
 Float32 = npt.NDArray[np.float32]

@@ -27,7 +27,7 @@ from hsisr.benchmark.summary import curves, pairs, summaries
 from hsisr.benchmark.tables import Table, paper_table, published, report_tables, training_commands
 from hsisr.engine.device import device_named
 from hsisr.io.atomic import replace_file
-from hsisr.io.scene_files import scene_identity
+from hsisr.io.open import scene_identity
 from hsisr.metrics.conventions import FIGURES, convention_named, definitions
 from hsisr.metrics.report import as_csv
 from hsisr.training.distributed import Workers

@@ -13,7 +13,7 @@ from hsisr.benchmark.pictures import scene_maps
 from hsisr.benchmark.runs import Cell, Cells, Run
 from hsisr.commands.evaluation.wald import Trial, degraded
 from hsisr.commands.options import WaldOptions
-from hsisr.io.scene_files import scene_identity
+from hsisr.io.open import scene_identity
 from hsisr.metrics.report import Scores, jsonable
 from hsisr.weights.store import file_sha256
 

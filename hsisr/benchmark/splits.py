@@ -19,7 +19,7 @@ from hsisr.io.base import TargetOptions
 from hsisr.io.open import find_scenes, open_scene
 from hsisr.io.write import create_writer
 from hsisr.scene.georeference import Georeference
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 _SAMPLE_PARTS: Final = (Window(0, 0, 40, 60), Window(40, 0, 20, 60))
 """Of the 60 x 60 pixels of the sample scene: what teaches, what judges."""

@@ -23,7 +23,7 @@ from hsisr.io.write import check_target, create_writer, output_numbers, refuse_s
 from hsisr.resume.record import PREFIX, decisive_options, with_provenance
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import quantise
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 Bool = npt.NDArray[np.bool_]
 

@@ -14,7 +14,7 @@ from hsisr.io.open import open_with
 from hsisr.io.views import warn_of_fill
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.rendering import colour_bands, is_natural_colour
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 if TYPE_CHECKING:
     from hsisr.commands.upscale import UpscaleResult

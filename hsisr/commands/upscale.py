@@ -23,9 +23,8 @@ from hsisr.engine.stitch import Stitched, stitch
 from hsisr.errors import HsisrWarning, InputDataError, MovedValuesWarning, UsageError, WeightsError
 from hsisr.io.atomic import refuse_existing
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
-from hsisr.io.open import open_scene, open_with
+from hsisr.io.open import open_scene, open_with, scene_identity
 from hsisr.io.paths import RemotePath, scene_path
-from hsisr.io.scene_files import scene_identity
 from hsisr.io.views import BandsScene, warn_of_fill
 from hsisr.io.write import check_target, create_writer, refuse_same_file, writing_async
 from hsisr.resume.completion import Work, judge, output_files

@@ -16,7 +16,7 @@ from hsisr.datasets.observation import observed
 from hsisr.datasets.photographs import Photographs
 from hsisr.datasets.training_scenes import TrainingScene, area_average
 from hsisr.errors import InputDataError
-from hsisr.tiling.windows import Window, mirrored_order, window_starts
+from hsisr.tiling import Window, mirrored_order, window_starts
 
 Float32 = npt.NDArray[np.float32]
 Bool = npt.NDArray[np.bool_]

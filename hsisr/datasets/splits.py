@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hsisr.errors import InputDataError, UsageError
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 PATCH_HR_PX = 144
 """Side of the paper's patches."""

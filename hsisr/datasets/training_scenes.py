@@ -11,7 +11,7 @@ from hsisr.engine.observed import fill_invalid
 from hsisr.engine.statistics import BandStatistics
 from hsisr.errors import InputDataError
 from hsisr.io.base import Scene
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]

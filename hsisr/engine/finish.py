@@ -21,7 +21,7 @@ from hsisr.models.interpolation import Trim
 from hsisr.resume.journal import Extent, Piece, Recording
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers, all_valid, quantise, storable_range
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 if TYPE_CHECKING:
     from hsisr.engine.uncertainty import StandardErrors

@@ -11,7 +11,7 @@ from hsisr.engine.plan import Panel, Plan, Segment
 from hsisr.errors import about_scene, warn_of_scene
 from hsisr.io.base import Scene
 from hsisr.scene.quantisation import all_valid
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 _FILL_ROUNDS = 8
 """Rings to fill around valid pixels where the model's margin asks for fewer."""

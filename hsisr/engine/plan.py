@@ -16,8 +16,7 @@ from hsisr.engine.memory import BASE_BYTES, WORKING_BYTES
 from hsisr.engine.mixing import Mixing
 from hsisr.engine.upscaler import InterpolationUpscaler, Upscaler
 from hsisr.models.interpolation import KERNELS
-from hsisr.tiling.blending import taper_weights
-from hsisr.tiling.windows import window_starts
+from hsisr.tiling import taper_weights, window_starts
 
 BANDS_FINISHED_AT_ONCE = 4
 """So few that what is computed of them on the way is small beside all bands of a row of tiles."""

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from hsisr.io.base import Scene
 from hsisr.scene.metadata import Cube
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 _ROWS_BYTES = 64 * 2**20
 

@@ -22,7 +22,7 @@ from hsisr.io.base import Scene, SceneWriter
 from hsisr.io.views import RowCache
 from hsisr.models.interpolation import Trim
 from hsisr.resume.journal import Journal, Recording
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 if TYPE_CHECKING:
     from hsisr.engine.uncertainty import StandardErrors

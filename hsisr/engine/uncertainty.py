@@ -21,7 +21,7 @@ from torch.nn import functional
 from hsisr.engine.observed import Observed, fill_invalid
 from hsisr.io.base import Scene, SceneWriter
 from hsisr.models.back_projection import repeat_pixels
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 FILE: Final = "uncertainty.json"
 """In the folder of the released weights: a model by the hash of the weights."""

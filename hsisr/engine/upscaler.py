@@ -21,7 +21,7 @@ from hsisr.models.back_projection import (
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.fast.cuda_graph import Graphed
 from hsisr.models.interpolation import KERNELS, Kernel, Trim, interpolate
-from hsisr.tiling.windows import mirrored_order
+from hsisr.tiling import mirrored_order
 
 _log = logging.getLogger("hsisr")
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from hsisr.errors import InputDataError, UsageError
 from hsisr.io.atomic import TemporaryPlace, no_folder, resource_errors
 from hsisr.scene.metadata import Cube, SceneMetadata
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 
 class Scene(ABC):

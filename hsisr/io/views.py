@@ -15,7 +15,7 @@ from hsisr.errors import InputDataError, UsageError, about_scene, warn_of_scene
 from hsisr.io.base import Scene
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import holds
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 _MOST_BLOCK_ROWS: Final = 512
 """Higher blocks (a file may be one single block) would take too much memory to be kept."""

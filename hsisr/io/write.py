@@ -19,7 +19,7 @@ from hsisr.io.formats import loaded, output_format
 from hsisr.io.paths import RemotePath, sibling
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers, holds
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 
 def output_numbers(
@@ -202,7 +202,7 @@ def create_writer(path: Path, metadata: SceneMetadata, options: TargetOptions) -
     if metadata.geolocation is None or row.name == "netCDF":  # which has a place for positions
         writer: SceneWriter = loaded(row.write)(path, metadata, options, blocks)
         return writer
-    from hsisr.io.products.positions import writer_with_positions
+    from hsisr.io.products.ortho import writer_with_positions
 
     return writer_with_positions(
         path, metadata, options, lambda m: loaded(row.write)(path, m, options, blocks)

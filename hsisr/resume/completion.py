@@ -19,17 +19,18 @@ from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.session import Model
 from hsisr.errors import HsisrError
 from hsisr.io.envi.files import envi_pair
-from hsisr.io.open import open_scene, open_with
-from hsisr.io.paths import RemotePath, sibling
-from hsisr.io.scene_files import (
+from hsisr.io.open import (
     FileState,
     has_changed,
     head_of,
+    open_scene,
+    open_with,
     require_whole,
     scene_files,
     scene_identity,
     states,
 )
+from hsisr.io.paths import RemotePath, sibling
 from hsisr.io.write import guess_format
 from hsisr.models.interpolation import KERNELS
 from hsisr.resume.record import (
@@ -83,8 +84,7 @@ def judge(work: Work, options: UpscaleOptions, model: Model) -> Verdict:
         UsageError: The output is remote, and nothing can be written there.
     """
     if isinstance(work.output, RemotePath):
-        from hsisr.io.remote.files import is_half_sent
-        from hsisr.io.remote.transport import refuse_unwritable
+        from hsisr.io.remote.transport import is_half_sent, refuse_unwritable
 
         refuse_unwritable(work.output)
         if is_half_sent(work.output):

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from hsisr.engine.options import AFFECTS_RESULT, DEFAULTS, NOT_IN_TAGS, UpscaleOptions
 from hsisr.io.atomic import replace_file
+from hsisr.io.open import FileState
 from hsisr.io.paths import RemotePath, beside
-from hsisr.io.scene_files import FileState
 from hsisr.io.write import guess_format
 from hsisr.option import declared
 from hsisr.scene.metadata import SceneMetadata
@@ -221,7 +221,7 @@ def write_record(output: Path, record: Record) -> None:
     text = json.dumps({"record": _FORMAT, **asdict(record)}, indent=1, sort_keys=True)
     path, content = record_path(output), f"{text}\n".encode()
     if isinstance(path, RemotePath):
-        from hsisr.io.remote.files import write_whole
+        from hsisr.io.remote.transport import write_whole
 
         write_whole(path, content)
     else:
@@ -237,7 +237,7 @@ def read_record(output: Path) -> Record | None:
     path = record_path(output)
     remote = None
     if isinstance(path, RemotePath):
-        from hsisr.io.remote.files import read_beginning
+        from hsisr.io.remote.transport import read_beginning
 
         remote = read_beginning(path, _LARGEST)
     try:

@@ -26,7 +26,7 @@ from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS, Trim
 from hsisr.scene.metadata import SpectralAxis
 from hsisr.scene.rendering import colour_bands, stretch_limits, stretched
-from hsisr.tiling.windows import Window, window_starts
+from hsisr.tiling import Window, window_starts
 
 Float32 = npt.NDArray[np.float32]
 

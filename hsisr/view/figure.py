@@ -22,7 +22,7 @@ from hsisr.scene.rendering import (
     stretch_limits,
     stretched,
 )
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,7 +18,7 @@ from hsisr.errors import InputDataError
 from hsisr.io.base import Scene
 from hsisr.metrics.figures import angles_deg
 from hsisr.metrics.report import Scores, picture_label
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from hsisr.view.encoding import COLOURS, top_of
 from hsisr.view.figure import Quicklook, bicubic_values, draw_quicklook, save_picture, valid_values
 

@@ -20,7 +20,7 @@ from hsisr.io.base import Scene
 from hsisr.models.interpolation import KERNELS, phase_weights
 from hsisr.resume.record import provenance_of
 from hsisr.scene.rendering import colour_bands
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from hsisr.view.encoding import PackedCube, map_picture, pack, scale_picture, top_of
 from hsisr.view.figure import CONTEXT_PX, describe_colours
 from hsisr.view.maps import (

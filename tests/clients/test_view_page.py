@@ -21,7 +21,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from hsisr.commands.options import ViewOptions
 from hsisr.commands.view import view
 from hsisr.io.open import open_scene
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from hsisr.view.figure import bicubic_values
 from tests.clients.browser import chromium, seen
 from tests.program import hsisr

@@ -24,7 +24,7 @@ from hsisr.errors import UsageError
 from hsisr.models import dacn
 from hsisr.models.literature.linear import fitted_linear
 from hsisr.models.registry import ARCHITECTURES, build, descriptor_for
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from hsisr.training.start import described
 from tests.commands.files import counts, write_tif
 

@@ -13,7 +13,7 @@ from hsisr.commands.options import DegradeOptions
 from hsisr.degradation import DEGRADATIONS
 from hsisr.errors import InputDataError
 from hsisr.io.open import open_scene
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from tests.commands.files import counts, write_tif
 from tests.scenes import TRANSFORM, UTM, numbered, write_geotiff
 

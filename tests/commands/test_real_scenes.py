@@ -16,7 +16,7 @@ from hsisr.engine.options import UpscaleOptions
 from hsisr.io.base import Scene, TargetOptions
 from hsisr.io.open import open_scene
 from hsisr.io.write import create_writer
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 pytestmark = [
     pytest.mark.shared,

@@ -14,9 +14,8 @@ import torch
 from hsisr.commands.upscale import Progress, upscale
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
-from hsisr.io.open import open_scene
+from hsisr.io.open import has_changed, open_scene, scene_identity
 from hsisr.io.paths import scene_path
-from hsisr.io.scene_files import has_changed, scene_identity
 from hsisr.io.write import refuse_same_file
 from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
 from hsisr.weights import save_weights

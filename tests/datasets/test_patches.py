@@ -16,7 +16,7 @@ from hsisr.datasets.patches import (
 from hsisr.datasets.splits import Split, held_out_split
 from hsisr.datasets.training_scenes import TrainingScene, area_average, coarser, taught
 from hsisr.degradation import DEGRADATIONS
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from tests.training.small import texture
 
 

@@ -22,7 +22,7 @@ from hsisr.datasets.photographs import (
 from hsisr.datasets.training_scenes import area_average, taught
 from hsisr.degradation import mtf
 from hsisr.errors import HsisrWarning
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from hsisr.weights import load_weights
 from tests.commands.files import write_tif
 from tests.datasets.test_patches import patches, scene

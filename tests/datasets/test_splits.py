@@ -15,7 +15,7 @@ from hsisr.datasets.splits import (
     whole_split,
 )
 from hsisr.errors import InputDataError, UsageError
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 sides = st.integers(8, 400)
 scales = st.sampled_from([2, 4, 8])

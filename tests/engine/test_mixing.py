@@ -37,7 +37,7 @@ from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.detail import AddsDetail, DetailOf
 from hsisr.models.interpolation import KERNELS, interpolate
 from hsisr.models.registry import for_inference
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from hsisr.weights import save_weights
 from tests.memory import MemoryScene, MemoryWriter
 from tests.scenes import TRANSFORM, UTM, write_geotiff

@@ -11,7 +11,7 @@ from hsisr.engine.observed import OddNumbers
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning
 from hsisr.io.open import open_scene
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from tests.memory import MemoryScene
 from tests.scenes import write_geotiff
 

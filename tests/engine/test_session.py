@@ -20,7 +20,7 @@ from hsisr.errors import HsisrError, HsisrWarning, ResourceError, UsageError, We
 from hsisr.io.open import open_scene
 from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
 from hsisr.resume.record import provenance_of
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from hsisr.weights import save_weights
 from tests.scenes import numbered, write_geotiff
 

@@ -15,7 +15,7 @@ import torch
 
 from hsisr.io.open import open_scene
 from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from hsisr.weights import save_weights
 from tests.scenes import write_geotiff
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from hsisr.io.open import open_scene
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 
 def use_scene(path: Path) -> None:

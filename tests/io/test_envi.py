@@ -8,7 +8,7 @@ import pytest
 from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.open import open_scene
 from hsisr.scene.metadata import SceneMetadata
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from tests.scenes import ENVI_AXES, ENVI_TYPES, numbered, write_envi, write_geotiff
 
 VALUES = numbered(3, 6, 5)

@@ -14,7 +14,7 @@ import scipy.sparse
 from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.matlab.v73 import Mat73
 from hsisr.io.open import open_scene
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from tests.scenes import numbered, write_mat5, write_mat73
 
 VALUES = numbered(4, 6, 5)

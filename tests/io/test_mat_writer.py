@@ -12,7 +12,7 @@ import scipy.io
 
 from hsisr.errors import ResourceError, UsageError
 from hsisr.io.base import TargetOptions
-from hsisr.io.matlab.v73_writer import Mat73Writer
+from hsisr.io.matlab.v73 import Mat73Writer
 from hsisr.io.matlab.writer import Mat5Writer
 from hsisr.io.write import create_writer
 from tests.io.written import (

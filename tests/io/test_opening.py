@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hsisr.errors import InputDataError
 from hsisr.io.open import find_scenes, open_scene
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from tests.scenes import (
     EVERY_FORMAT,
     numbered,

@@ -14,7 +14,7 @@ import pytest
 from hsisr.errors import InputDataError
 from hsisr.io.arrays.raw import PlainNumbers
 from hsisr.io.open import open_scene
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from tests.scenes import numbered, write_envi, write_npy, write_pages
 
 SPANS = ((0, 1), (1, 3), (0, 4), (3, 4))

@@ -14,7 +14,7 @@ from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.io.open import open_scene
 from hsisr.scene.metadata import SceneMetadata
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from tests.scenes import TRANSFORM, UTM, edited, numbered, write_geotiff
 
 VALUES = numbered(3, 6, 5)

@@ -9,7 +9,7 @@ from rasterio.crs import CRS
 from hsisr.errors import InputDataError
 from hsisr.io.open import open_scene
 from hsisr.io.views import warn_of_fill
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 pytestmark = pytest.mark.shared
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsisr.io.views import RowCache, rows_at_once
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from tests.memory import MemoryScene
 
 

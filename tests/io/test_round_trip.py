@@ -14,7 +14,7 @@ from hsisr.io.spectral import without_wavelength
 from hsisr.io.write import create_writer
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.metadata import SceneMetadata, SpectralAxis
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from tests.io.written import (
     PLACED,
     POINTS,

@@ -10,8 +10,7 @@ from rasterio.enums import ColorInterp
 
 from hsisr.io.base import TargetOptions
 from hsisr.io.geotiff.gdal import gdal_env
-from hsisr.io.open import open_scene
-from hsisr.io.scene_files import scene_files
+from hsisr.io.open import open_scene, scene_files
 from hsisr.io.write import create_writer
 from hsisr.scene.metadata import SceneMetadata
 from tests.scenes import edited, numbered, write_envi, write_geotiff, write_mat5

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from hsisr.errors import InputDataError
-from hsisr.io.geotiff.pages import is_tiff_stack
+from hsisr.io.geotiff.reader import is_tiff_stack
 from hsisr.io.open import open_scene, options_of_kind
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from tests.scenes import TRANSFORM, UTM, edited, numbered, write_geotiff, write_pages
 
 VALUES = numbered(5, 20, 18)

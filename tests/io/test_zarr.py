@@ -12,7 +12,7 @@ import pytest
 from hsisr.errors import InputDataError, UsageError
 from hsisr.io.open import open_scene, options_of_kind
 from hsisr.io.zarr.store import LARGEST_CHUNK
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from tests.io.written import UTM, rich_metadata, write_scene
 from tests.io.zarr_stores import Version, edit_json, write_store
 from tests.scenes import numbered

@@ -12,7 +12,7 @@ import zarr
 
 from hsisr.errors import InputDataError
 from hsisr.io.open import open_scene
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from tests.fuzz.scene_use import use_scene
 from tests.io.little_zarr import CUBE, Make, array, chunk_3
 from tests.io.zarr_stores import write_store

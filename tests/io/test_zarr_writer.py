@@ -15,7 +15,7 @@ from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.io.open import open_scene
 from hsisr.io.write import block_size, create_writer
 from hsisr.io.zarr.writer import ZarrWriter
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from tests.io.written import (
     PLACED,
     POINTS,

@@ -10,7 +10,7 @@ import pytest
 import rasterio
 
 from hsisr.io.open import open_scene
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from tests.products.fixtures import EMIT_WAVELENGTHS, write_emit
 from tests.program import hsisr
 

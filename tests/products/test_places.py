@@ -14,7 +14,7 @@ from rasterio.warp import Resampling, reproject
 from hsisr.io.open import find_scenes, open_scene
 from hsisr.io.products.ortho import nearest_pixels
 from hsisr.scene.georeference import Geolocation
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from tests.products.fixtures import write_emit
 from tests.program import hsisr
 

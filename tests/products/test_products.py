@@ -240,7 +240,7 @@ def test_fields_and_pixels_are_those_of_the_file(case: tuple[Path, Product]) -> 
 
 
 def window(scene: Any) -> Any:
-    from hsisr.tiling.windows import Window
+    from hsisr.tiling import Window
 
     return Window(0, 0, scene.metadata.rows, scene.metadata.cols)
 

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsisr.errors import TilingError
-from hsisr.tiling.blending import taper_weights
-from hsisr.tiling.windows import Window, window_starts
+from hsisr.tiling import Window, taper_weights, window_starts
 
 
 @st.composite

@@ -16,7 +16,7 @@ from hsisr.errors import OutputExistsError
 from hsisr.io.base import Scene
 from hsisr.models.interpolation import KERNELS, interpolate
 from hsisr.scene.metadata import SpectralAxis
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from hsisr.view.figure import Quicklook, bicubic_values, draw_quicklook, write_quicklook
 from tests.io.written import PLACED, metadata_of
 

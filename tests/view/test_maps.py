@@ -5,7 +5,7 @@ import pytest
 
 from hsisr.errors import InputDataError
 from hsisr.scene.metadata import SpectralAxis
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from hsisr.view.figure import bicubic_values
 from hsisr.view.maps import band_pairs, detail_maps, overview_cube
 from tests.view.test_figure import AXIS, Held, pair

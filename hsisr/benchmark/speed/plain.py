@@ -29,7 +29,7 @@ from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import Trim
 from hsisr.models.registry import build
 from hsisr.resume.journal import Journal
-from hsisr.tiling.windows import Window, window_starts
+from hsisr.tiling import Window, window_starts
 
 
 @dataclass(slots=True)

@@ -24,9 +24,8 @@ from hsisr.engine.stitch import stitch
 from hsisr.errors import InputDataError, ResourceError, WeightsError
 from hsisr.io.atomic import resource_errors
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
-from hsisr.io.open import open_with
+from hsisr.io.open import has_changed, open_with, scene_identity
 from hsisr.io.paths import RemotePath
-from hsisr.io.scene_files import has_changed, scene_identity
 from hsisr.resume.journal import Journal
 from hsisr.resume.lock import RunLock
 from hsisr.scene.metadata import SceneMetadata

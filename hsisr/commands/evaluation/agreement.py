@@ -19,7 +19,7 @@ from hsisr.degradation import DEGRADATIONS
 from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.base import Scene
 from hsisr.scene.metadata import SceneMetadata
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 Float = npt.NDArray[np.floating]
 Bool = npt.NDArray[np.bool_]

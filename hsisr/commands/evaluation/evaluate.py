@@ -42,7 +42,7 @@ from hsisr.metrics.report import (
 )
 from hsisr.metrics.scoring import PairStatistics, ScoreAccumulator
 from hsisr.resume.record import provenance_of
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,7 @@ from hsisr.io.arrays.axes import checked_axes, cut, sizes
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from hsisr.weights.model import LoadedModel
 
 _OF_FILES: Final = (

@@ -35,7 +35,7 @@ from hsisr.resume.record import PREFIX
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.metadata import NM_PER_UNIT, SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from hsisr.weights.model import LoadedModel
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ A keyword is a field of the command's options dataclass, so that names, types an
 of the command line; the dataclass may be given instead, and be changed by keywords.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -12,8 +13,8 @@ from hsisr.commands.degrade import DegradeResult
 from hsisr.commands.evaluation import evaluate as evaluating
 from hsisr.commands.evaluation.evaluate import Report
 from hsisr.commands.info import SceneInfo, describe
-from hsisr.commands.options import DegradeOptions, EvaluateOptions, PartOptions
-from hsisr.commands.python.calls import Progress, chosen_options, keywords_of, shown
+from hsisr.commands.options import DegradeOptions, EvaluateOptions, PartOptions, TrainOptions
+from hsisr.commands.python.calls import Advance, Progress, chosen_options, keywords_of, shown
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import UsageError
 from hsisr.io.paths import scene_path
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from xarray import DataArray
 
     from hsisr.commands.job import UpscaleResult
+    from hsisr.commands.training.record import TrainResult
     from hsisr.engine.session import Session
+    from hsisr.training.state import Progress as Steps
+    from hsisr.training.state import Record
 
 
 @overload
@@ -169,3 +173,50 @@ def evaluate(
     """
     chosen = chosen_options(EvaluateOptions, options, keywords)
     return evaluating.evaluate(reference, estimate, chosen)
+
+
+class _Observer:
+    """Tells a function of every step."""
+
+    def __init__(self, advance: Advance) -> None:
+        self._advance = advance
+
+    def stepped(self, progress: "Steps", total: int, loss: float, rate: float) -> None:  # noqa: ARG002
+        """A step is done."""
+        self._advance(progress.step, total)
+
+    def validated(self, record: "Record", progress: "Steps") -> None:
+        """A validation is done."""
+
+
+@keywords_of(TrainOptions)
+def train(
+    scenes: str | Path | Sequence[str | Path] = (),
+    options: TrainOptions | None = None,
+    *,
+    progress: Progress = None,
+    **keywords: Any,
+) -> "TrainResult":
+    """Train a network, or adapt released weights; writes weights, model card and run.json.
+
+    Args:
+        scenes: Files and folders to learn from; empty where `dataset` names a public scene.
+        options: What and how; keywords change it.
+        progress: True for a bar in a notebook or on a terminal, or a function that is called with
+            the steps done and the steps in all.
+        keywords: Fields of `TrainOptions`, such as scale, model, init, recipe, max_minutes or out.
+
+    Raises:
+        UsageError: The options are unknown, impossible or contradict the data.
+        InputDataError: A scene cannot be read or used.
+        WeightsError: The weights to start from cannot be used.
+        OutputExistsError: The folder holds a run, and neither `resume` nor `overwrite` is given.
+        ResourceError: The machine lacks something.
+        HsisrError: Training broke down.
+    """
+    from hsisr.commands.training import train as training
+
+    named = {"scenes": scenes} if scenes else {}
+    chosen = chosen_options(TrainOptions, options, {**named, **keywords})
+    with shown(progress, "training", "steps") as advance:
+        return training.train(chosen, observer=advance and _Observer(advance))

@@ -14,7 +14,7 @@ from hsisr.errors import HsisrWarning
 from hsisr.io.atomic import replace_file
 from hsisr.metrics.report import markdown_cell
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 from hsisr.training.loop import Outcome, Plan
 from hsisr.training.recipe import Recipe
 from hsisr.training.reporting import RunLog, draw_curve, machine

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from hsisr.errors import HsisrWarning, InputDataError, ResourceError, UsageError
 from hsisr.io.base import Scene
 from hsisr.scene.metadata import SceneMetadata
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 _NAMES: Final = {
     "r": "y yc lat latitude rlat grid_latitude row rows nrows northing line lines nlines num_lines "

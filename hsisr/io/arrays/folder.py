@@ -12,8 +12,7 @@ from typing import Any, Final
 from hsisr.errors import InputDataError
 from hsisr.io.arrays.stack import BandImages
 from hsisr.io.geotiff.gdal import gdal_env
-from hsisr.io.geotiff.pages import is_tiff_stack
-from hsisr.io.geotiff.reader import open_dataset, refuse_unusable
+from hsisr.io.geotiff.reader import is_tiff_stack, open_dataset, refuse_unusable
 from hsisr.io.geotiff.tags import band_tag_source, metadata_of
 from hsisr.io.spectral import merged_axis
 from hsisr.scene.metadata import SceneMetadata

@@ -21,12 +21,18 @@ from hsisr.io.arrays.axes import ArrayScene, checked_axes, sizes, warn_if_unlike
 from hsisr.io.arrays.raw import PlainNumbers
 from hsisr.io.base import Scene
 from hsisr.io.geotiff.gdal import gdal_env
-from hsisr.io.geotiff.pages import DAMAGED, listening_to_tifffile, refuse_circles, stacks_in
-from hsisr.io.geotiff.reader import open_dataset, reason
+from hsisr.io.geotiff.reader import (
+    DAMAGED,
+    listening_to_tifffile,
+    open_dataset,
+    reason,
+    refuse_circles,
+    stacks_in,
+)
 from hsisr.io.geotiff.tags import georeference_of, tags_in
 from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 _OPEN_AT_ONCE: Final = 128
 """Images kept open between windows; systems allow a process a few hundred files."""

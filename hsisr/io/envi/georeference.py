@@ -2,26 +2,255 @@
 
 GDAL refuses some data files that other software reads, so it is shown a file of one pixel, in
 memory, that has the same geographic fields.
+
+The list `map info` holds projection, reference pixel (x, y; the outer corner of the first pixel is
+1, 1), easting and northing of it, pixel width and height (negative on mirrored grids); then, for
+UTM, zone and hemisphere; then the datum; `units=` and `rotation=` (degrees, counterclockwise, about
+the reference pixel) anywhere behind. Source: ENVI Header Files, "map info". What cannot be
+understood is a warning.
+
+GDAL 3.10 differs: it turns a grid about the first pixel instead of the reference pixel, exchanges
+the sides of turned pixels that are not square, takes a rotation of 180 degrees for a mirrored
+grid, only the word South for the southern hemisphere, and unknown datums for WGS 84.
 """
 
-from collections.abc import Iterator, Mapping
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
+from affine import Affine
 from rasterio.crs import CRS
 from rasterio.errors import CRSError, RasterioError
 from rasterio.io import MemoryFile
 
 from hsisr.errors import InputDataError, warn_of_scene
 from hsisr.io.envi.files import listed
-from hsisr.io.envi.map_info import MapInfo, parse_map_info
 from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.io.geotiff.tags import georeference_of, spectral_sources, wkt_of
 from hsisr.io.spectral import SpectralSource
 from hsisr.scene.georeference import Georeference
+
+_ROTATION: Final = re.compile(r"rotation\s*[=:\s]\s*(.*)", re.IGNORECASE)
+_UNITS: Final = re.compile(r"units\s*[=:\s]\s*(.*)", re.IGNORECASE)
+_UTM: Final = re.compile(r"utm\b.*|universal transverse mercator.*", re.IGNORECASE)
+_GEOGRAPHIC: Final = re.compile(r"geographic\b.*|geodetic\b.*|lat\w*\s*/?\s*lon\w*", re.IGNORECASE)
+_ZONE: Final = re.compile(r"([+-]?)\s*(\d{1,2})\s*([A-Za-z]*)")
+_MOST_ZONES: Final = 60
+_WGS_84: Final = "WGS-84"
+_DATUMS: Final = {
+    "wgs84": _WGS_84,
+    "wgs1984": _WGS_84,
+    "worldgeodeticsystem1984": _WGS_84,
+    "wgs72": "WGS-72",
+    "nad83": "North America 1983",
+    "northamerica1983": "North America 1983",
+    "northamericandatum1983": "North America 1983",
+    "nad27": "North America 1927",
+    "northamerica1927": "North America 1927",
+    "northamericandatum1927": "North America 1927",
+    "ed50": "European 1950",
+    "european1950": "European 1950",
+    "sad69/brazil": "SAD-69/Brazil",
+    "gda94": "Geocentric Datum of Australia 1994",
+    "geocentricdatumofaustralia1994": "Geocentric Datum of Australia 1994",
+    "australiangeodetic1984": "Australian Geodetic 1984",
+    "ordnancesurveyofgreatbritain'36": "Ordnance Survey of Great Britain '36",
+    "nouvelletriangulationfrancaiseign": "Nouvelle Triangulation Francaise IGN",
+}
+"""Spellings of datums, lower case without spaces, hyphens and underscores, and GDAL's names."""
+_BY_EPSG: Final = {
+    "etrs89": (4258, 25800, None),
+    "europeanterrestrialreferencesystem1989": (4258, 25800, None),
+    "gda2020": (7844, None, 7800),
+    "sirgas2000": (4674, None, 31960),
+}
+"""Datums that GDAL does not know here: EPSG codes of longitude and latitude, and what a UTM zone
+is added to, north and south."""
+
+
+@dataclass(frozen=True, slots=True)
+class MapInfo:
+    """What a `map info` says."""
+
+    transform: Affine
+    """Pixel corner (col, row) to ground (x, y)."""
+    gdal_text: str | None = None
+    """The coordinate reference system in words that GDAL understands: a map info of pixels of
+    size 1; None: unknown, or `epsg`."""
+    epsg: int | None = None
+    """Its EPSG code, where GDAL has no words for it."""
+
+
+def parse_map_info(items: Sequence[str], *, has_crs: bool) -> MapInfo | None:
+    """Read the items of a `map info` list.
+
+    Args:
+        items: The list, without braces.
+        has_crs: Another field names the coordinate reference system, so it is not looked for.
+
+    Returns:
+        None where it says no place.
+
+    Warns:
+        HsisrWarning: Something in it is missing or cannot be understood; the line says what.
+
+    >>> parse_map_info("UTM, 1, 1, 5e5, 4e6, 30, 30, 33, North, WGS-84".split(", "), has_crs=True)
+    MapInfo(transform=Affine(30.0, 0.0, 500000.0,
+           0.0, -30.0, 4000000.0), gdal_text=None, epsg=None)
+    """
+    named = [item for item in items if _ROTATION.fullmatch(item) or _UNITS.fullmatch(item)]
+    plain = [item for item in items if item not in named]
+    transform = _transform(plain, _rotation(named))
+    if transform is None:
+        return None
+    if has_crs:
+        return MapInfo(transform)
+    units = next((found[1] for item in named if (found := _UNITS.fullmatch(item))), "")
+    if _UTM.fullmatch(plain[0]):
+        return _utm(transform, plain, units)
+    if _GEOGRAPHIC.fullmatch(plain[0]):
+        return _geographic(transform, plain, units)
+    return MapInfo(transform, _text(plain[0], *plain[7:], units=units))
+
+
+def _rotation(named: Sequence[str]) -> float:
+    """Degrees counterclockwise; 0 where none, or no number, is given."""
+    texts = [found[1] for item in named if (found := _ROTATION.fullmatch(item))]
+    if not texts:
+        return 0.0
+    angle = _number(texts[0])
+    if angle is None:
+        warn_of_scene(f"map info: found rotation {texts[0]!r}, expected degrees; taken as 0")
+        return 0.0
+    if abs(angle) % 360 == 180:
+        warn_of_scene(
+            "map info: a rotation of 180 degrees turns the grid here, as in ENVI; GDAL writes and "
+            "reads it as mirrored north to south"
+        )
+    return angle
+
+
+def _transform(plain: Sequence[str], rotation: float) -> Affine | None:
+    numbers = [_number(item) for item in plain[1:7]]
+    known = [number for number in numbers if number is not None]
+    if len(known) < 6:
+        warn_of_scene(
+            f"map info left out: found {', '.join(plain[:7]) or 'nothing'!r}, expected projection, "
+            "reference pixel x and y, easting, northing, pixel width and height"
+        )
+        return None
+    ref_x, ref_y, x, y, width, height = known
+    if not (width and height):
+        warn_of_scene("map info left out: found a pixel size of 0, expected lengths")
+        return None
+    if rotation == 0:
+        corner = x - (ref_x - 1) * width, y + (ref_y - 1) * height
+        return Affine(width, 0.0, corner[0], 0.0, -height, corner[1])
+    turned = Affine.translation(x, y) @ Affine.rotation(rotation) @ Affine.scale(width, -height)
+    return turned @ Affine.translation(1 - ref_x, 1 - ref_y)
+
+
+def _utm(transform: Affine, plain: Sequence[str], units: str) -> MapInfo:
+    found = _ZONE.fullmatch(plain[7]) if len(plain) > 7 else None
+    zone = int(found[2]) if found else 0
+    if found is None or not 1 <= zone <= _MOST_ZONES:
+        what = plain[7] if len(plain) > 7 else "nothing"
+        warn_of_scene(
+            f"map info: found UTM zone {what!r}, expected 1 to {_MOST_ZONES}; the coordinate "
+            "reference system is unknown"
+        )
+        return MapInfo(transform)
+    rest = list(plain[8:])
+    letters = found[3] or (rest.pop(0) if rest and _is_hemisphere(rest[0]) else "")
+    south = _is_south(letters, found[1])
+    if south is None:
+        return MapInfo(transform)
+    datum = _datum(rest)
+    if datum in _BY_EPSG:
+        start = _BY_EPSG[datum][1 + south]
+        if start is not None:
+            return MapInfo(transform, epsg=start + zone)
+        datum = _assumed(rest[0])
+    return MapInfo(
+        transform, _text("UTM", str(zone), "South" if south else "North", datum, units=units)
+    )
+
+
+def _geographic(transform: Affine, plain: Sequence[str], units: str) -> MapInfo:
+    datum = _datum(plain[7:])
+    if datum in _BY_EPSG:
+        return MapInfo(transform, epsg=_BY_EPSG[datum][0])
+    return MapInfo(transform, _text("Geographic Lat/Lon", datum, units=units))
+
+
+def _is_hemisphere(text: str) -> bool:
+    return len(text) < 2 or text.lower() in ("north", "south", "northern", "southern")
+
+
+def _is_south(letters: str, sign: str) -> bool | None:
+    """The hemisphere that a word, a letter or the zone's sign means; None: they contradict.
+
+    A lone S is taken as South, though the latitude band S (32 to 40 degrees) lies in the north.
+    """
+    text = letters.lower()
+    if not text:
+        if sign != "-":
+            warn_of_scene("map info: found a UTM zone without a hemisphere; taken as North")
+        return sign == "-"
+    if text == "s":
+        warn_of_scene("map info: hemisphere S is taken as South, not as the latitude band S")
+    if text.startswith("north") or (len(text) == 1 and text in "npqrtuvwx"):
+        south = False
+    elif text.startswith("south") or (len(text) == 1 and text in "cdefghjklms"):
+        south = True
+    else:
+        warn_of_scene(
+            f"map info: found hemisphere {letters!r}, expected North, South or a latitude band; "
+            "the coordinate reference system is unknown"
+        )
+        return None
+    if sign == "-" and not south:
+        warn_of_scene(
+            f"map info: a negative UTM zone means South, but the hemisphere is {letters!r}; the "
+            "coordinate reference system is unknown"
+        )
+        return None
+    return south
+
+
+def _datum(rest: Sequence[str]) -> str:
+    """GDAL's name of the datum, or a key of `_BY_EPSG`."""
+    text = next((item for item in rest if item), "")
+    key = re.sub(r"[\s_-]", "", text.lower())
+    if key in _BY_EPSG:
+        return key
+    return _DATUMS.get(key) or _assumed(text)
+
+
+def _assumed(datum: str) -> str:
+    what = f"datum {datum!r} is not known here" if datum else "names no datum"
+    warn_of_scene(f"map info: {what}; taken as WGS 84")
+    return _WGS_84
+
+
+def _text(projection: str, *rest: str, units: str) -> str:
+    """A map info of this projection for GDAL."""
+    named = [f"units={units}"] if units else []
+    return "{" + ", ".join([projection, "1", "1", "0", "0", "1", "1", *rest, *named]) + "}"
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
 
 _CRS: Final = "coordinate system string"
 _ONE_PIXEL: Final = (

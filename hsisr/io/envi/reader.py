@@ -40,7 +40,7 @@ from hsisr.io.spectral import (
 )
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 _AXES: Final = {"bsq": "brc", "bil": "rbc", "bip": "rcb"}
 _OTHER_KINDS: Final = ("classification", "library", "mosaic", "meta", "tiff", "hdf", "jpeg", "nitf")

@@ -1,20 +1,22 @@
-"""What the variables beside a cube in a MATLAB file say of it, read and written.
+"""MATLAB files as a table of variables, and what those beside a cube say of it.
 
 Read are the usual names of wavelengths, widths and bad bands, and everything that this tool
 writes itself: one variable per field, by plain names.
 """
 
 import math
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 from affine import Affine
 
 from hsisr.errors import InputDataError, warn_of_scene
-from hsisr.io.matlab.file import MatFile, reading
+from hsisr.io.products.hdf import reading_errors
 from hsisr.io.spectral import (
     SpectralSource,
     dataset_tags,
@@ -26,6 +28,41 @@ from hsisr.io.spectral import (
 from hsisr.scene.georeference import Georeference, GroundControlPoint
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
+
+Kind = Literal["numbers", "flags", "text", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable by its outside."""
+
+    shape: tuple[int, ...]
+    """As MATLAB's `size` gives it."""
+    kind: Kind
+
+
+class MatFile(ABC):
+    """An open MATLAB file."""
+
+    format: str
+    variables: Mapping[str, Variable]
+
+    @abstractmethod
+    def array(self, name: str) -> tuple[Any, bool]:
+        """A variable of numbers to slice, and whether its axes are in reverse of MATLAB's."""
+
+    @abstractmethod
+    def texts(self, name: str) -> list[str]:
+        """The strings of a text: one a row of a char array, one a cell of a cell array."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the file."""
+
+
+reading = partial(reading_errors, "MATLAB file")
+"""Context in which what happens on damaged files becomes one error; see `reading_errors`."""
+
 
 _WAVELENGTHS: Final = (
     "wavelengths",

@@ -17,8 +17,7 @@ import numpy.typing as npt
 
 from hsisr.errors import InputDataError, UsageError
 from hsisr.io.arrays.axes import ArrayScene, checked_axes, sizes, warn_if_unlikely, whole
-from hsisr.io.matlab.fields import MatFields
-from hsisr.io.matlab.file import MatFile, Variable, reading
+from hsisr.io.matlab.fields import MatFields, MatFile, Variable, reading
 from hsisr.io.matlab.v5 import Mat5
 from hsisr.io.matlab.v73 import Mat73
 

@@ -22,7 +22,7 @@ import numpy.typing as npt
 import psutil
 
 from hsisr.errors import InputDataError, ResourceError
-from hsisr.io.matlab.file import Kind, MatFile, Variable, reading
+from hsisr.io.matlab.fields import Kind, MatFile, Variable, reading
 
 _HEADER_BYTES: Final = 128
 _NUMBERS: Final = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8"} | {

@@ -1,8 +1,9 @@
-"""MATLAB files of version 7.3 as a table of variables, read by windows.
+"""MATLAB files of version 7.3: a table of variables read by windows, and scenes written as such.
 
-They are HDF5 with the axes of every array reversed, unless another program wrote them: where
-neither the file's first bytes nor the array's attributes are MATLAB's, axes are as HDF5 has them.
-What Octave saves with `-hdf5`, a group "value" and "type" for each variable, is read as well.
+They are HDF5 with MATLAB's own words around it, and with the axes of every array reversed, unless
+another program wrote them: where neither the file's first bytes nor the array's attributes are
+MATLAB's, axes are as HDF5 has them. What Octave saves with `-hdf5`, a group "value" and "type" for
+each variable, is read as well.
 """
 
 from pathlib import Path
@@ -10,9 +11,13 @@ from typing import Any, Final
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 
-from hsisr.io.matlab.file import Kind, MatFile, Variable, reading
-from hsisr.io.products.hdf import HdfFile, lies_inside
+from hsisr.errors import ResourceError
+from hsisr.io.arrays.raw import reserve_space
+from hsisr.io.atomic import require_room
+from hsisr.io.matlab.fields import Kind, MatFile, MatValue, Variable, mat_variables, reading
+from hsisr.io.products.hdf import HdfFile, HdfWriter, lies_inside
 
 _CLASSES: Final = frozenset({"double", "single"}) | {
     f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)
@@ -127,3 +132,150 @@ def _kind(matlab_class: str) -> Kind:
     if matlab_class == "logical":
         return "flags"
     return "text" if matlab_class in ("char", "cell") else "other"
+
+
+_USER_BLOCK: Final = 512
+_FIELD_BYTES: Final = 2**20
+"""Room for everything but the cube."""
+_MATLAB_CLASS: Final = {"float32": "single", "float64": "double"}
+"""MATLAB's names of classes where numpy has others."""
+
+
+class Mat73Writer(HdfWriter):
+    """A MATLAB v7.3 file that grows block by block.
+
+    MATLAB counts the first axis fastest and HDF5 the last, so `data`, (rows, cols, bands) for
+    MATLAB, is stored as (bands, cols, rows).
+
+    Args:
+        path: The target.
+        metadata: What it will hold.
+        options: How; with `masked`, a logical variable `valid` says where pixels are data.
+        blocks: Rows and columns of an HDF5 chunk.
+
+    Raises:
+        OutputExistsError: The target exists.
+        ResourceError: There is no room, or no permission.
+    """
+
+    def _open(self) -> None:
+        require_room(self._place.folder, self.path, self._whole_chunks() + _FIELD_BYTES)
+        self._file = h5py.File(self._grown, "x", userblock_size=_USER_BLOCK)
+        self._held.callback(self._close)
+        self._data, self._valid = self._create(masked=self._options.masked)
+        self._take_space()
+
+    def _put(self, numbers: npt.NDArray[Any], band: int, row: int, col: int) -> None:
+        bands, rows, cols = numbers.shape
+        for number in range(bands):
+            turned = np.ascontiguousarray(numbers[number].T)
+            self._data[band + number, col : col + cols, row : row + rows] = turned
+
+    def _put_mask(self, mask: npt.NDArray[np.bool_], row: int, col: int) -> None:
+        rows, cols = mask.shape
+        self._valid[col : col + cols, row : row + rows] = np.ascontiguousarray(mask.T)
+
+    def _finish(self) -> list[tuple[Path, Path]]:
+        self._file.close()
+        with self._grown.open("r+b") as file:
+            file.write(_header())
+        self._check()
+        return [(self._grown, self.path)]
+
+    def _close(self) -> None:
+        if self._file:
+            try:
+                self._file.close()
+            except (OSError, RuntimeError):  # the space it lacks is not wanted any more
+                self._file.id.close()
+
+    def _create(self, *, masked: bool) -> tuple[Any, Any]:
+        bands, rows, cols = self.metadata.shape
+        for name, value in mat_variables(self.metadata).items():
+            _write_variable(self._file, name, value)
+        chunk = min(self.block_cols, cols), min(self.block_rows, rows)
+        dtype = self.metadata.stored.dtype
+        data = _create_whole(self._file, "data", (bands, cols, rows), dtype, (1, *chunk))
+        _name_class(data, _MATLAB_CLASS.get(dtype.name, dtype.name))
+        if not masked:
+            return data, None
+        valid = _create_whole(self._file, "valid", (cols, rows), np.dtype(np.uint8), chunk)
+        _name_class(valid, "logical")
+        return data, valid
+
+    def _take_space(self) -> None:
+        """Reserve what the file will need: HDF5 does not survive a full disk while it closes."""
+        self._file.flush()
+        with self._grown.open("r+b") as file:
+            reserve_space(file.fileno(), self._grown.stat().st_size)
+
+    def _check(self) -> None:
+        """HDF5 can fail late, so look at what is on disk."""
+        bands, rows, cols = self.metadata.shape
+        with h5py.File(self._grown, "r") as found:
+            complete = found["data"].shape == (bands, cols, rows)
+        if not complete or self._grown.stat().st_size < self._nbytes():
+            raise ResourceError(f"cannot write {self.path}: the file was cut off")
+
+    def _nbytes(self) -> int:
+        bands, rows, cols = self.metadata.shape
+        return bands * rows * cols * self.metadata.stored.dtype.itemsize
+
+    def _whole_chunks(self) -> int:
+        """Bytes of the cube with the chunks at its borders counted whole."""
+        bands, rows, cols = self.metadata.shape
+        high, wide = min(self.block_rows, rows), min(self.block_cols, cols)
+        numbers = bands * (-(-rows // high) * high) * (-(-cols // wide) * wide)
+        return numbers * self.metadata.stored.dtype.itemsize
+
+
+def _create_whole(
+    file: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], chunk: tuple[int, ...]
+) -> Any:
+    """A chunked dataset whose place in the file is taken at once, and not filled."""
+    known = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    known.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    known.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    return file.create_dataset(name, shape, dtype, chunks=chunk, dcpl=known)
+
+
+def _write_variable(file: Any, name: str, value: MatValue) -> None:
+    if isinstance(value, list):
+        _write_cells(file, name, value)
+    elif isinstance(value, str):
+        _write_chars(file, name, value)
+    else:
+        _name_class(file.create_dataset(name, data=value.T), "double")
+
+
+def _write_chars(group: Any, name: str, text: str) -> Any:
+    """A char row: UTF-16 units, one column each; MATLAB marks empty arrays by their shape."""
+    units = np.frombuffer(text.encode("utf-16-le"), np.uint16)
+    data = units[:, None] if len(units) else np.zeros(2, np.uint64)
+    dataset = group.create_dataset(name, data=data)
+    _name_class(dataset, "char")
+    if len(units):
+        dataset.attrs["MATLAB_int_decode"] = np.int32(2)
+    else:
+        dataset.attrs["MATLAB_empty"] = np.uint8(1)
+    return dataset
+
+
+def _write_cells(file: Any, name: str, texts: list[str]) -> None:
+    """A cell row: references to chars that lie in the group `#refs#`."""
+    refs = file.require_group("#refs#")
+    cells = [_write_chars(refs, f"{name}_{n}", text).ref for n, text in enumerate(texts)]
+    data = np.array(cells, h5py.ref_dtype)[:, None]
+    _name_class(file.create_dataset(name, data=data, dtype=h5py.ref_dtype), "cell")
+
+
+def _name_class(dataset: Any, name: str) -> None:
+    dataset.attrs["MATLAB_class"] = np.bytes_(name)
+    if name == "logical":
+        dataset.attrs["MATLAB_int_decode"] = np.int32(1)
+
+
+def _header() -> bytes:
+    """The 128 bytes by which MATLAB knows a v7.3 file."""
+    words = b"MATLAB 7.3 MAT-file, Platform: hsisr, Created on: unknown HDF5 schema 1.00 ."
+    return words.ljust(116) + bytes(8) + b"\x00\x02IM"

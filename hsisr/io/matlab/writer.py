@@ -19,7 +19,7 @@ from hsisr.io.arrays.raw import RawFile
 from hsisr.io.atomic import require_room
 from hsisr.io.base import FileWriter, SceneWriter, TargetOptions
 from hsisr.io.matlab.fields import mat_variables
-from hsisr.io.matlab.v73_writer import Mat73Writer
+from hsisr.io.matlab.v73 import Mat73Writer
 from hsisr.scene.metadata import SceneMetadata
 
 LARGEST_V5: Final = 2**31 - 2**16

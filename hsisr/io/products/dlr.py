@@ -22,7 +22,7 @@ from hsisr.io.views import DelegatingScene
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 _METADATA: Final = re.compile(r"(?i)(^|[-_/\\])METADATA\.XML$")
 _IMAGE: Final = re.compile(r"(?i)-SPECTRAL_IMAGE(_(?P<detector>VNIR|SWIR))?\.TIFF?$")

@@ -25,7 +25,7 @@ from hsisr.io.products.ortho import nearest_pixels
 from hsisr.io.zarr.layout import CUBE, MASK, Coordinate, coordinates, cube_attributes
 from hsisr.scene.georeference import Geolocation, LookupTable
 from hsisr.scene.metadata import SceneMetadata
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 DIMENSIONS: Final = ("band", "y", "x")
 SOURCE: Final = "hsisr"

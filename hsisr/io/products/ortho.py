@@ -1,10 +1,12 @@
-"""From sensor geometry to the map grid of a lookup table, on the finer grid of an output.
+"""Outputs of scenes in sensor geometry: positions of pixels beside them, or on a map grid.
 
-The output is first made in sensor geometry, in a temporary file. Then each pixel of the map grid
-takes the number of the sensor pixel whose centre is nearest to its own: the lookup table of the
-product says near which pixels of the observed scene to look, and at pixels that it leaves empty
-there is no data. Distances are those in longitude and latitude, longitudes shortened by the cosine
-of the scene's mean latitude.
+Longitude and latitude of each pixel lie beside an output whose format has no place for them.
+
+With a lookup table an output can be on its map grid: it is first made in sensor geometry, in a
+temporary file. Then each pixel of the map grid takes the number of the sensor pixel whose centre is
+nearest to its own: the lookup table of the product says near which pixels of the observed scene to
+look, and at pixels that it leaves empty there is no data. Distances are those in longitude and
+latitude, longitudes shortened by the cosine of the scene's mean latitude.
 """
 
 from collections.abc import Callable
@@ -19,10 +21,72 @@ from hsisr.errors import UsageError
 from hsisr.io.arrays.axes import cut
 from hsisr.io.arrays.raw import PlainNumbers, RawFile
 from hsisr.io.atomic import TemporaryPlace, require_room, resource_errors
-from hsisr.io.base import SceneWriter
+from hsisr.io.base import FileWriter, SceneWriter, TargetOptions
+from hsisr.io.geotiff.writer import create_geotiff
+from hsisr.io.paths import POSITIONS, sibling
 from hsisr.scene.georeference import Geolocation, Georeference, LookupTable
-from hsisr.scene.metadata import SceneMetadata
-from hsisr.tiling.windows import Window
+from hsisr.scene.metadata import SceneMetadata, SpectralAxis
+from hsisr.scene.quantisation import StoredNumbers
+from hsisr.tiling import Window
+
+
+def positions_path(output: Path) -> Path:
+    """The file with an output's positions.
+
+    >>> positions_path(Path("finer/scene_x4.tif")).name
+    'scene_x4.lonlat.tif'
+    """
+    return sibling(output, output.stem + POSITIONS)
+
+
+def writer_with_positions(
+    path: Path,
+    metadata: SceneMetadata,
+    options: TargetOptions,
+    create: Callable[[SceneMetadata], FileWriter],
+) -> FileWriter:
+    """A scene's writer with a GeoTIFF beside it: the bands longitude and latitude (WGS 84).
+
+    Both appear together, the positions first.
+
+    Args:
+        path: The target.
+        metadata: What it will hold, positions included.
+        options: How.
+        create: Makes the writer of the target, of its metadata.
+
+    Raises:
+        OutputExistsError: Either file exists.
+        ResourceError: There is no room, or no permission.
+    """
+    writer = create(replace(metadata, geolocation=None))
+    writer.metadata = metadata
+    try:
+        if metadata.geolocation is not None:
+            grown = writer.companion(positions_path(path))
+            _write_positions(grown, metadata.geolocation, metadata, options.threads)
+    except BaseException:
+        writer.discard()
+        raise
+    return writer
+
+
+def _write_positions(
+    path: Path, places: Geolocation, metadata: SceneMetadata, threads: int
+) -> None:
+    degrees = StoredNumbers(dtype=np.dtype(np.float64), nodata=np.nan, units=("degrees",) * 2)
+    two = SceneMetadata(
+        rows=metadata.rows,
+        cols=metadata.cols,
+        stored=degrees,
+        spectral_axis=SpectralAxis(count=2, names=("longitude", "latitude")),
+        georeference=metadata.georeference,
+    )
+    with create_geotiff(path, two, TargetOptions(threads=threads), (256, 256)) as writer:
+        for row in range(0, two.rows, writer.block_rows):
+            end = min(row + writer.block_rows, two.rows)
+            writer.write(np.stack(places.positions(row, end)), row=row, col=0, band=0)
+
 
 _REACH: Final = 2
 """Observed pixels around those that the table names, among which the nearest centre is looked for:

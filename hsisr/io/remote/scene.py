@@ -26,21 +26,23 @@ from hsisr.io.envi.files import DATA_SUFFIXES
 from hsisr.io.formats import ZARR_MARKS, format_by_suffix, is_format_name
 from hsisr.io.geotiff.reader import RasterScene, open_raster
 from hsisr.io.paths import POSITIONS, RemotePath, beside
-from hsisr.io.remote.files import is_half_sent, mark_sending, unmark_sending
 from hsisr.io.remote.transport import (
     fetch_first,
     fetched,
     file_system,
     gdal_name,
     gdal_options,
+    is_half_sent,
     make_folder,
+    mark_sending,
     reaching,
     require_writable,
     temporary_copy,
+    unmark_sending,
     zarr_store_of,
 )
 from hsisr.io.views import DelegatingScene
-from hsisr.tiling.windows import Window
+from hsisr.tiling import Window
 
 
 class FetchedScene(DelegatingScene):

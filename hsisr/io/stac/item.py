@@ -15,7 +15,7 @@ from urllib.request import url2pathname
 
 from hsisr.errors import InputDataError, ResourceError
 from hsisr.io.formats import ROWS
-from hsisr.io.scene_files import scene_files
+from hsisr.io.open import scene_files
 
 if TYPE_CHECKING:
     import pystac

@@ -36,7 +36,7 @@ from hsisr.models.common import (
     attention_among_features,
     put_together,
 )
-from hsisr.tiling.windows import window_starts
+from hsisr.tiling import window_starts
 
 
 class InteractiveBlock(nn.Module):

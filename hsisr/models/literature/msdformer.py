@@ -39,7 +39,7 @@ from hsisr.models.common import (
     pixel_shuffle,
     put_together,
 )
-from hsisr.tiling.windows import window_starts
+from hsisr.tiling import window_starts
 
 DILATIONS = (1, 3, 5)
 

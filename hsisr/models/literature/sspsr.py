@@ -30,7 +30,7 @@ from hsisr.models.common import (
     pixel_shuffle,
     put_together,
 )
-from hsisr.tiling.windows import window_starts
+from hsisr.tiling import window_starts
 
 SHARED_BANDS: Final = 2
 """Bands that neighbouring groups have in common."""
