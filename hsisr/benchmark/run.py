@@ -16,7 +16,7 @@ from hsisr.benchmark.methods import LINEAR, PLAIN, all_methods, method_named
 from hsisr.benchmark.options import BenchmarkOptions
 from hsisr.benchmark.pictures import SceneMaps
 from hsisr.benchmark.report import Findings, report_facts, write_report
-from hsisr.benchmark.runs import Cells, Run, StoppedError, most_bands, planned_runs, trained
+from hsisr.benchmark.runs import Cells, Run, StoppedError, most_bands, planned_runs, row_of, trained
 from hsisr.benchmark.scoring import Judging, judgings, pictured, scored, shares_of, words_of
 from hsisr.benchmark.speed.cost import measured_cost
 from hsisr.benchmark.splits import TrainTestSplit, courses, leaks, table_datasets
@@ -162,17 +162,7 @@ class Work:
         text = " ".join(str(error).split())
         message = text if isinstance(error, HsisrError) else f"{type(error).__name__}: {text}"
         logging.getLogger("hsisr").info("%s failed", what, exc_info=error)
-        self.findings.failures.append(
-            {
-                "kind": kind,
-                "course": run.course.name,
-                "method": run.method.name,
-                "scale": run.scale,
-                "seed": run.seed,
-                "what": what,
-                "error": message,
-            }
-        )
+        self.findings.failures.append({"kind": kind, **row_of(run), "what": what, "error": message})
         if self.observer is not None:
             self.observer.ended(what, f"failed: {message}")
 

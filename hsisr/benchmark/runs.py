@@ -325,7 +325,7 @@ def trained(
     (folder / _BULKY).unlink()
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)
     facts = {
-        **_row(run),
+        **row_of(run),
         "weights": str(result.weights.relative_to(cells.folder)),
         "weights_sha256": load_weights(result.weights).sha256,
         "ending": result.ending,
@@ -364,7 +364,7 @@ def _kept_linear(
     folder.mkdir(parents=True, exist_ok=True)
     save_weights(path, network, descriptor, overwrite=True)
     facts = {
-        **_row(run),
+        **row_of(run),
         "weights": str(path.relative_to(cells.folder)),
         "weights_sha256": load_weights(path).sha256,
         "ending": "fitted",
@@ -441,7 +441,7 @@ def train_command(asked: TrainOptions) -> str:
 def _given_facts(run: Run) -> dict[str, Any]:
     loaded = load_weights(resolve(str(run.given), run.scale))
     return {
-        **_row(run),
+        **row_of(run),
         "weights": str(loaded.path),
         "weights_sha256": loaded.sha256,
         "ending": "given",
@@ -451,7 +451,8 @@ def _given_facts(run: Run) -> dict[str, Any]:
     }
 
 
-def _row(run: Run) -> dict[str, Any]:
+def row_of(run: Run) -> dict[str, Any]:
+    """What names a run in a report."""
     return {
         "course": run.course.name,
         "method": run.method.name,

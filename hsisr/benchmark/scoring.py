@@ -10,11 +10,11 @@ from typing import Any, Final
 from hsisr.benchmark.methods import LINEAR, PLAIN
 from hsisr.benchmark.options import MILESTONES, BenchmarkOptions
 from hsisr.benchmark.pictures import scene_maps
-from hsisr.benchmark.runs import Cell, Cells, Run
-from hsisr.commands.evaluation.wald import Trial, degraded
+from hsisr.benchmark.runs import Cell, Cells, Run, row_of
+from hsisr.commands.evaluation.wald import degraded
 from hsisr.commands.options import WaldOptions
 from hsisr.io.open import scene_identity
-from hsisr.metrics.report import Scores, jsonable
+from hsisr.metrics.report import jsonable
 from hsisr.weights.store import file_sha256
 
 REMOTE: Final = "remote sensing"
@@ -140,27 +140,18 @@ def scored(
         if shown:
             scene_maps(trial.truth, result.output, pixels).save(cells.path(cell, ".npz"))
         facts = {
-            "course": run.course.name,
-            "method": run.method.name,
-            "scale": run.scale,
-            "seed": run.seed,
+            **row_of(run),
             "scene": scene.name,
             "kind": kind_of(scene, options),
             **asdict(judging),
-            **_size(trial),
+            **dict(zip(("bands", "rows", "cols"), trial.truth.metadata.shape, strict=True)),
             "bands_scored": len(found["hsisr"].bands),
             "seconds": round(seconds, 3),
             "maps": str(cells.path(cell, ".npz").relative_to(cells.folder)) if shown else None,
-            "figures": {name: _plain(scores) for name, scores in found.items()},
+            "figures": {
+                name: {figure: jsonable(value) for figure, value in scores.values.items()}
+                for name, scores in found.items()
+            },
         }
     cells.keep(cell, facts)
     return facts
-
-
-def _size(trial: Trial) -> dict[str, int]:
-    bands, rows, cols = trial.truth.metadata.shape
-    return {"bands": bands, "rows": rows, "cols": cols}
-
-
-def _plain(scores: Scores) -> dict[str, float | str | None]:
-    return {name: jsonable(value) for name, value in scores.values.items()}

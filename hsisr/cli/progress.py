@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hsisr.cli.console import bars_on, say
+from hsisr.commands.python.calls import Advance, SceneProgress, Task, terminal_bars
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
-    from hsisr.commands.python.calls import Advance, Task
     from hsisr.training.loop import Observer
     from hsisr.training.state import Progress, Record
 
@@ -23,13 +23,8 @@ _Shown = TypeVar("_Shown")
 
 
 @contextmanager
-def live_bars() -> Iterator["Bars | None"]:
-    """Bars with name, count, `talk`, time gone and time left; None where stderr is no terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from hsisr.commands.python.calls import terminal_bars
-
+def _bars() -> Iterator["Bars"]:
+    """Bars with name, count, `talk`, time gone and time left, on a terminal."""
     with terminal_bars(redirect=False) as bars, bars_on(bars.console):
         yield bars
 
@@ -39,29 +34,24 @@ def _chosen(
     silent: _Shown, lines: _Shown, bar: "Callable[[Bars], _Shown]", *, enabled: bool
 ) -> Iterator[_Shown]:
     """What shows progress as the place on stderr allows: bars, else lines, else nothing."""
-    if not enabled:
-        yield silent
-        return
-    with live_bars() as bars:
-        yield lines if bars is None else bar(bars)
+    if enabled and sys.stderr.isatty():
+        with _bars() as bars:
+            yield bar(bars)
+    else:
+        yield lines if enabled else silent
 
 
 @contextmanager
-def scene_bars(scenes: int, *, enabled: bool) -> "Iterator[Callable[[Path], Advance | None]]":
+def scene_bars(scenes: int) -> Iterator[Callable[[Path], Advance]]:
     """A function that opens the bar of the next scene and returns its callback (done, total).
 
     Of several scenes, another bar says how many are finished.
     """
-    with _chosen(None, None, lambda bars: bars, enabled=enabled) as bars:
-        if bars is None:
-            yield lambda _: None
-            return
-        from hsisr.commands.python.calls import SceneProgress, Task
-
+    with _bars() as bars:
         whole = Task(bars, "scenes", "scenes") if scenes > 1 else None
         begun: list[SceneProgress] = []
 
-        def open_bar(scene: Path) -> "Advance":
+        def open_bar(scene: Path) -> Advance:
             if begun:
                 begun[-1].end()
             if whole is not None:
@@ -112,8 +102,6 @@ class _TrainingBar(_TrainingLines):
         self._score = ""
 
     def stepped(self, progress: "Progress", total: int, loss: float, rate: float) -> None:
-        from hsisr.commands.python.calls import Task
-
         if self._task is None:
             self._task = Task(self._bars, "training", "min" if self._minutes else "steps")
         words = f"loss {loss:.4g} rate {rate:.1e} {self._score}"
@@ -128,8 +116,6 @@ class _TrainingBar(_TrainingLines):
         super().validated(record, progress)
 
     def downloaded(self, done: int, total: int | None) -> None:
-        from hsisr.commands.python.calls import Task
-
         self._download = self._download or Task(self._bars, "download", "MB")
         self._download.at(done // 10**6, total and total // 10**6)
 
@@ -177,8 +163,6 @@ class _BenchmarkBar(_BenchmarkLines):
     """The same lines above a bar, which also shows the steps of the training at hand."""
 
     def __init__(self, bars: "Bars") -> None:
-        from hsisr.commands.python.calls import Task
-
         self._task = Task(bars, "benchmark", "pieces")
         self._done: tuple[int, int | None] = (0, None)
         self.training: Any = self

@@ -1,6 +1,9 @@
 """The `hsisr upscale` command."""
 
 import os
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,14 +20,13 @@ from hsisr.cli.console import (
     tell,
 )
 from hsisr.cli.options import Given, Json, Quiet, Verbose, takes, verbosity
-from hsisr.cli.progress import scene_bars
 from hsisr.engine.options import MAIN, MANY, OUTPUT, SelectOptions, UpscaleOptions
 from hsisr.io.paths import scene_path
 
 if TYPE_CHECKING:
     from hsisr.commands.archive.run import Outcome
     from hsisr.commands.archive.select import Selection
-    from hsisr.commands.upscale import UpscaleResult
+    from hsisr.commands.upscale import Progress, UpscaleResult
 
 
 @takes(UpscaleOptions, SelectOptions)
@@ -73,7 +75,7 @@ def upscale(
             make_folder(wanted.output)
         tune_allocator()
         outcomes: list[Outcome] = []
-        with scene_bars(len(selection.entries), enabled=level > QUIET and not dry_run) as bar:
+        with _bars(len(selection.entries), enabled=level > QUIET and not dry_run) as bar:
             for outcome in upscale_all(
                 selection, how, skip_existing=skip_existing, dry_run=dry_run, progress=bar
             ):
@@ -83,6 +85,17 @@ def upscale(
         if json:
             print_json(_report(outcomes, selection))
         _judge(outcomes, quiet=level <= QUIET)
+
+
+def _bars(
+    scenes: int, *, enabled: bool
+) -> "AbstractContextManager[Callable[[Path], Progress | None]]":
+    """A bar for each scene, where stderr is a terminal."""
+    if not (enabled and sys.stderr.isatty()):
+        return nullcontext(lambda _: None)
+    from hsisr.cli.progress import scene_bars
+
+    return scene_bars(scenes)
 
 
 def _format(named: str | None, *, cog: bool) -> str | None:

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from typing import Any, Final
 
+import msgspec
+
 from hsisr.engine.options import AFFECTS_RESULT, DEFAULTS, NOT_IN_TAGS, UpscaleOptions
 from hsisr.io.atomic import replace_file
 from hsisr.io.open import FileState
@@ -246,43 +248,14 @@ def read_record(output: Path) -> Record | None:
         if not path.is_file() or path.stat().st_size > _LARGEST:
             return None
         return _record(json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+    except (
+        *(OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError),
+        msgspec.MsgspecError,
+    ):
         return None
 
 
 def _record(plain: dict[str, Any]) -> Record | None:
-    if plain.pop("record") != _FORMAT:
+    if plain.pop("record") != _FORMAT or plain.keys() - {field.name for field in fields(Record)}:
         return None
-    made = plain.pop("making")
-    sha256 = made["weights_sha256"]
-    return Record(
-        hsisr=_text(plain.pop("hsisr")),
-        source=_states(plain.pop("source")),
-        output=_states(plain.pop("output")),
-        heads={_text(name): _text(head) for name, head in plain.pop("heads").items()},
-        created=_text(plain.pop("created")),
-        making=OutputSpec(
-            _text(made["model"]), sha256 and _text(sha256), dict(made["options"].items())
-        ),
-        moved_values=_whole(plain.pop("moved_values")),
-        remote_source=list(plain.pop("remote_source", ())),
-        **plain,
-    )
-
-
-def _states(rows: list[dict[str, Any]]) -> tuple[FileState, ...]:
-    return tuple(
-        FileState(_text(row["name"]), _whole(row["bytes"]), _whole(row["mtime_ns"])) for row in rows
-    )
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"found {value!r:.80}, expected a text")
-    return value
-
-
-def _whole(value: Any) -> int:
-    if type(value) is not int:
-        raise TypeError(f"found {value!r:.80}, expected a whole number")
-    return value
+    return msgspec.convert(plain, Record)

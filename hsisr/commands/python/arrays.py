@@ -22,7 +22,7 @@ from hsisr.engine.plan import Plan
 from hsisr.engine.session import Model, Session
 from hsisr.engine.stitch import stitch
 from hsisr.errors import UsageError
-from hsisr.io.arrays.axes import checked_axes, cut, sizes
+from hsisr.io.arrays.axes import ArrayScene, checked_axes, sizes, whole
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
@@ -34,40 +34,24 @@ _OF_FILES: Final = (
     *("variable", "axes", "quicklook", "report", "uncertainty"),
 )
 """Options that mean nothing for an array."""
+_SOURCE: Final = Path("array")
 _NAME: Final = Path("array.tif")
-"""Stands for input and output in messages and plans; nothing is written."""
+"""Stand for input and output in messages and plans; nothing is written."""
 
 
-class ArrayScene(Scene):
-    """An array in memory as a scene.
+def array_scene(
+    array: Any, axes: str, metadata: SceneMetadata, mask: npt.NDArray[np.bool_] | None = None
+) -> ArrayScene:
+    """An array in memory, or anything that slices like NumPy, as a scene.
 
     Args:
-        array: 3-D; anything that slices like NumPy.
+        array: 3-D.
         axes: Order of its axes, such as "brc".
         metadata: Fits the array.
         mask: True where there is data, shape (rows, cols); None: no mask.
     """
-
-    format = "array"
-
-    def __init__(
-        self, array: Any, axes: str, metadata: SceneMetadata, mask: npt.NDArray[np.bool_] | None
-    ) -> None:
-        self.path, self.metadata = Path("array"), metadata
-        self._array, self._axes, self._mask = array, axes, mask
-
-    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
-        """See `Scene.read_stored`."""
-        return cut(self._array, self._axes, window, bands)
-
-    def read_mask(self, window: Window) -> npt.NDArray[np.bool_] | None:
-        """See `Scene.read_mask`."""
-        if self._mask is None:
-            return None
-        return self._mask[window.row : window.row_end, window.col : window.col_end]
-
-    def close(self) -> None:
-        """Nothing is open."""
+    valid = None if mask is None else mask.__getitem__
+    return ArrayScene(_SOURCE, "array", metadata, whole(array, axes), mask=valid)
 
 
 class ArrayWriter(SceneWriter):
@@ -173,7 +157,7 @@ def upscale_array(
             good=None if good is None else tuple(bool(flag) for flag in good),
         ),
     )
-    scene = ArrayScene(array, order, metadata, valid)
+    scene = array_scene(array, order, metadata, valid)
     with shown(progress, "array") as advance, torch_threads(session.threads):
         job = prepared(scene, session, session.room)
         writer = computed(job, job.plan, advance=advance)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from hsisr.commands.job import Job
 from hsisr.commands.python.arrays import (
-    ArrayScene,
+    array_scene,
     array_session,
     computed,
     prepared,
@@ -50,17 +50,16 @@ def is_lazy(data: Any) -> bool:
     return hasattr(data, "__dask_graph__")
 
 
-class PartScene(ArrayScene):
-    """A scene of which one window is in memory."""
+class _Placed:
+    """A part of an array that slices as if the rest were there."""
 
-    def __init__(self, part: Any, axes: str, metadata: SceneMetadata, window: Window) -> None:
-        super().__init__(part, axes, metadata, None)
-        self._window = window
+    def __init__(self, part: npt.NDArray[Any], axes: str, window: Window) -> None:
+        self._part, self.shape = part, part.shape
+        self._shift = [{"r": window.row, "c": window.col}.get(axis, 0) for axis in axes]
 
-    def read_stored(self, window: Window, bands: Any) -> npt.NDArray[Any]:
-        """See `Scene.read_stored`; the window lies inside what is in memory."""
-        own = replace(window, row=window.row - self._window.row, col=window.col - self._window.col)
-        return super().read_stored(own, bands)
+    def __getitem__(self, place: tuple[slice, ...]) -> npt.NDArray[Any]:
+        moved = (slice(s.start - d, s.stop - d) for s, d in zip(place, self._shift, strict=True))
+        return self._part[tuple(moved)].copy()
 
 
 class StripMaker:
@@ -104,7 +103,7 @@ class StripMaker:
             Shape (bands, rows, cols).
         """
         with _ALONE:
-            scene = PartScene(part, self._axes, self._metadata, read)
+            scene = array_scene(_Placed(part, self._axes, read), self._axes, self._metadata)
             if self._job is None:
                 session = array_session(self._options, self._model, {})
                 self._job = prepared(scene, session, self._room, self._statistics)
@@ -221,7 +220,7 @@ def upscale_dataarray(
         spectral_axis=_spectral_axis(array, band),
     )
     lazy = is_lazy(array.data)
-    scene = ArrayScene(array.data if lazy else array.variable, order, metadata, None)
+    scene = array_scene(array.data if lazy else array.variable, order, metadata)
     numbers: Any
     with torch_threads(session.threads):
         room = session.room

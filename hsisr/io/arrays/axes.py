@@ -277,7 +277,8 @@ class ArrayScene(Scene):
         self._sources, self._mask, self._file, self._errors = tuple(sources), mask, file, errors
         self._places = [(n, band) for n, source in enumerate(sources) for band in source.bands]
         chunks = getattr(sources[0].array, "chunks", None)
-        self.block_rows = max(1, int(chunks[sources[0].axes.index("r")])) if chunks else 1
+        rows = chunks[sources[0].axes.index("r")] if chunks else 1
+        self.block_rows = 1 if isinstance(rows, tuple) else max(1, int(rows))  # a tuple: Dask's
 
     def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
         """See `Scene.read_stored`; the chunks that the window touches are unpacked."""
