@@ -1,6 +1,6 @@
 """What to compare, on what, how long, and where to put it; see `hsisr.option`."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -186,14 +186,12 @@ class BenchmarkOptions:
             found.append("--smoke brings its own scene; leave --scenes, --train, --dataset out")
         if self.train and not self.scenes:
             found.append("found no scene to judge by: name other scenes with --scenes")
-        if self.protocol == "dacn-published" and not self._only_published(PUBLISHED_TESTS):
+        named = self.datasets or (self.table is not None and not self.scenes and not self.smoke)
+        only_published = named and set(self.datasets) <= set(PUBLISHED_TESTS)
+        if self.protocol == "dacn-published" and not only_published:
             names = " or ".join(PUBLISHED_TESTS)
             found.append(f"--protocol dacn-published needs --dataset {names}")
         return found
-
-    def _only_published(self, published: Collection[str]) -> bool:
-        known = self.table is not None and not self.scenes and not self.smoke
-        return bool(self.datasets or known) and set(self.datasets) <= set(published)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

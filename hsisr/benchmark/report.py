@@ -97,7 +97,9 @@ def _gallery(rows: Sequence[Mapping[str, Any]], cells: Cells) -> Gallery:
     shown = tuple(
         Shown(
             name=TITLES.get(row["method"], row["method"]),
-            figures=_figures_text(row["figures"]["hsisr"]),
+            figures="{:.2f} dB, {:.2f}°".format(
+                *(_number(row["figures"]["hsisr"][name]) for name in ("mpsnr", "sam"))
+            ),
             rgb=colour_picture(maps[row["method"]].rgb),
             rmse=map_picture(maps[row["method"]].rmse, rmse_top),
             angle=map_picture(maps[row["method"]].angle_deg, angle_top),
@@ -116,10 +118,6 @@ def _gallery(rows: Sequence[Mapping[str, Any]], cells: Cells) -> Gallery:
         angle_top=f"{angle_top:.3g}",
         spectra=spectra_plot(chosen) if len(first.pixels) else None,
     )
-
-
-def _figures_text(figures: Mapping[str, Any]) -> str:
-    return f"{_number(figures['mpsnr']):.2f} dB, {_number(figures['sam']):.2f}°"
 
 
 def _number(value: float | str | None) -> float:
@@ -267,7 +265,10 @@ def write_report(out: Path, facts: Mapping[str, Any], cells: Cells) -> None:
     replace_file(out / "report.json", f"{text}\n".encode())
     replace_file(out / "report.csv", f"{scores_csv(facts['scores'])}\n".encode())
     tables = report_tables(facts)
-    parts = ["# Benchmark", *(table.as_markdown() for table in tables), commands_text(facts)]
+    command = facts["command"] or "hsisr.benchmark.run.benchmark(...)"
+    commands = "\n".join([command, *training_commands(facts)])
+    parts = ["# Benchmark", *(table.as_markdown() for table in tables)]
+    parts.append(f"## Command\n\n```\n{commands}\n```")
     replace_file(out / "report.md", ("\n\n".join(parts) + "\n").encode())
     write_page(out / "report.html", facts, tables, cells)
 
@@ -293,10 +294,3 @@ def scores_csv(scores: Iterable[Mapping[str, Any]]) -> str:
             for row in scores
         ),
     )
-
-
-def commands_text(facts: Mapping[str, Any]) -> str:
-    """The command that made the report, and those that do its trainings one by one."""
-    command = facts["command"] or "hsisr.benchmark.run.benchmark(...)"
-    lines = "\n".join([command, *training_commands(facts)])
-    return f"## Command\n\n```\n{lines}\n```"

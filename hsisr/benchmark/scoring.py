@@ -60,12 +60,6 @@ def pictured(run: Run, scene: Path, scales: Sequence[int], judging: Judging | No
     return first and judging in (None, Judging())
 
 
-def kind_of(scene: Path, options: BenchmarkOptions) -> str:
-    """`remote sensing` or `indoor`, by the name of the file."""
-    indoor = any(fnmatch(scene.name.lower(), pattern.lower()) for pattern in options.indoor)
-    return INDOOR if indoor else REMOTE
-
-
 def score_cell(
     run: Run,
     sha256: str | None,
@@ -132,6 +126,7 @@ def scored(
     how = WaldOptions(
         scale=run.scale, method=judging.blur, device=options.device, nodata=options.nodata
     )
+    indoor = any(fnmatch(scene.name.lower(), pattern.lower()) for pattern in options.indoor)
     with degraded(scene, how) as trial:
         started = time.monotonic()
         result = trial.upscaled(model, consistency=judging.agreement)
@@ -142,7 +137,7 @@ def scored(
         facts = {
             **row_of(run),
             "scene": scene.name,
-            "kind": kind_of(scene, options),
+            "kind": INDOOR if indoor else REMOTE,
             **asdict(judging),
             **dict(zip(("bands", "rows", "cols"), trial.truth.metadata.shape, strict=True)),
             "bands_scored": len(found["hsisr"].bands),

@@ -142,10 +142,10 @@ def curves(scores: Sequence[Row]) -> list[dict[str, Any]]:
     ):
         own = chosen(rows, course=course, method=method, scale=scale)
         base = chosen(rows, course=course, method=PLAIN, scale=scale)
-        gains = {
-            share: _mean_gain(chosen(own, share=share), base)
-            for share in sorted({r["share"] for r in own})
-        }
+        gains = {}
+        for share in sorted({r["share"] for r in own}):
+            differences = _differences(chosen(own, share=share), base)
+            gains[share] = statistics.fmean(differences) if differences else math.nan
         last = gains[1.0] - gains[0.5] if {0.5, 1.0} <= gains.keys() else None
         trained = len(gains) > 1
         known = {f"{share:g}": jsonable(gain) for share, gain in gains.items()}
@@ -181,11 +181,6 @@ def _differences(rows: Iterable[Row], others: Iterable[Row]) -> list[float]:
 def scene_gains(scores: Sequence[Row], method: str) -> list[float]:
     """Gains of a method over the baseline, scene by scene, from scores judged in one way."""
     return _differences(chosen(scores, method=method), chosen(scores, method=PLAIN))
-
-
-def _mean_gain(rows: Sequence[Row], base: Sequence[Row]) -> float:
-    differences = _differences(rows, base)
-    return statistics.fmean(differences) if differences else math.nan
 
 
 def interval(differences: Sequence[float]) -> tuple[float, float] | None:

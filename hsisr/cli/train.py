@@ -42,7 +42,8 @@ def train(
         if result.first:
             _report(result, json=json, quiet=level <= QUIET)
         if result.ending == "stopped":
-            _leave_stopped(result)
+            say(f"stopped after step {result.steps}; the same command with --resume continues")
+            raise typer.Exit(TERMINATED if result.signal == signal.SIGTERM else INTERRUPTED)
 
 
 def _report(result: "TrainResult", *, json: bool, quiet: bool) -> None:
@@ -60,8 +61,3 @@ def _report(result: "TrainResult", *, json: bool, quiet: bool) -> None:
         f"{result.score:.2f} dB on what was held out, {start}{result.gain}; best at step "
         f"{result.best_step} of {result.steps}"
     )
-
-
-def _leave_stopped(result: "TrainResult") -> None:
-    say(f"stopped after step {result.steps}; the same command with --resume continues")
-    raise typer.Exit(TERMINATED if result.signal == signal.SIGTERM else INTERRUPTED)

@@ -42,9 +42,10 @@ def show(
 ) -> None:
     """Show what network a weights file holds; of released ones also the model card."""
     with expected_errors():
-        from hsisr.commands.weights import card_of, facts_of_weights, show_weights
+        from hsisr.commands.weights import card_of, facts_of_weights
+        from hsisr.weights import load_weights, resolve
 
-        facts = facts_of_weights(show_weights(model))
+        facts = facts_of_weights(load_weights(resolve(model)))
         if json:
             print_json(facts)
         else:

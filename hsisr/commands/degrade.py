@@ -170,7 +170,7 @@ def _run(scene: Scene, writer: SceneWriter, options: DegradeOptions) -> int:
     step = _strip_rows(lr, writer.block_rows, scale)
     for row in range(0, lr.rows, step):
         strip = Window(row, 0, min(step, lr.rows - row), lr.cols)
-        mask = _mask(scene, strip, scale) if _writes_mask(writer, scene) else None
+        mask = _mask(scene, strip, scale) if lr.stored.nodata is None else None
         for bands in _chunks(scene, strip, scale):
             values, valid = _degraded(scene, strip, bands, model, scale)
             try:
@@ -215,13 +215,6 @@ def _degraded(
     window = Window(hr.row - above, 0, hr.rows + above + below, hr.cols)
     cube = scene.read(window, bands)
     return model.strip(cube.values, cube.valid, scale, above=above, below=below)
-
-
-def _writes_mask(writer: SceneWriter, scene: Scene) -> bool:
-    return writer.metadata.stored.nodata is None and scene.read_mask(_CORNER) is not None
-
-
-_CORNER = Window(0, 0, 1, 1)
 
 
 def _mask(scene: Scene, strip: Window, scale: int) -> Bool | None:

@@ -23,7 +23,7 @@ from hsisr.io.geotiff.gdal import pixel_size_m
 from hsisr.io.open import open_scene, options_of_kind
 from hsisr.io.paths import scene_path
 from hsisr.io.views import chosen_bands, rows_at_once
-from hsisr.io.write import block_size, guess_format, output_numbers
+from hsisr.io.write import block_size, output_numbers
 from hsisr.models.interpolation import Trim
 from hsisr.resume.record import provenance_tags, with_provenance
 from hsisr.scene.metadata import SceneMetadata
@@ -215,7 +215,7 @@ class Job:
             source=self.scene.path,
             output=self.output,
             written=written,
-            format=guess_format(self.output, self.options.format),
+            format=output_format(self.output, self.options.format).name,
             model=self.session.model.name,
             weights_sha256=self.session.model.sha256,
             scale=self.options.scale,

@@ -59,15 +59,6 @@ def facts_of_weights(weights: LoadedWeights) -> dict[str, Any]:
     }
 
 
-def show_weights(name_or_path: str) -> LoadedWeights:
-    """Load what a name or path stands for, checking it on the way.
-
-    Raises:
-        WeightsError: There is nothing of that name, or it cannot be used.
-    """
-    return load_weights(resolve(name_or_path))
-
-
 def card_of(name_or_path: str) -> str | None:
     """The model card of released weights; None for a file.
 
@@ -124,7 +115,7 @@ def export_weights(name_or_path: str, output: Path, *, overwrite: bool = False) 
 
     if output.suffix != ".onnx":
         raise UsageError(f"{output}: found suffix {output.suffix!r}; name the output *.onnx")
-    difference = export_onnx(show_weights(name_or_path), output, overwrite=overwrite)
+    difference = export_onnx(load_weights(resolve(name_or_path)), output, overwrite=overwrite)
     if card := card_of(name_or_path):
         output.with_suffix(".md").write_text(card, encoding="utf-8")
     return difference

@@ -404,6 +404,9 @@ def output_format(path: Path, name: str | None = None) -> Format:
 
     Raises:
         UsageError: The name is unknown, or the suffix says nothing, or something else.
+
+    >>> output_format(Path("scene.TIF")).name, output_format(Path("scene"), "envi").name
+    ('GTiff', 'ENVI')
     """
     suffix, rows = path.suffix.lower(), writable()
     by_suffix = next((row for row in ROWS if row.write and suffix in row.output_suffixes), None)

@@ -51,7 +51,7 @@ def output_numbers(
         return _with_fitting_nodata(scene, target), False
     if target.dtype.kind == "f":
         return target, False
-    may_be_invalid = stored.dtype.kind == "f" or _has_mask(scene)
+    may_be_invalid = stored.dtype.kind == "f" or scene.read_mask(Window(0, 0, 1, 1)) is not None
     if not may_be_invalid:
         return target, False
     if mask_possible and stored.dtype.kind != "f":
@@ -105,10 +105,6 @@ def _with_fitting_nodata(scene: Scene, target: StoredNumbers) -> StoredNumbers:
     return replace(target, nodata=chosen)
 
 
-def _has_mask(scene: Scene) -> bool:
-    return scene.read_mask(Window(0, 0, 1, 1)) is not None
-
-
 def _spare_number(dtype: np.dtype[Any]) -> float:
     """The number least likely to be data: the lowest of signed types, else the highest."""
     info = np.iinfo(dtype)
@@ -125,29 +121,13 @@ _WAITING_BYTES = 64 * 2**20
 """Numbers that may wait to be written; one block more than that is never held up."""
 
 
-def guess_format(path: Path, file_format: str | None = None) -> str:
-    """Name of the format that a path will be written in.
-
-    Args:
-        path: The target.
-        file_format: A name of the format, in any case; None: by the suffix.
-
-    Raises:
-        UsageError: The name is unknown, or the suffix says nothing or something else.
-
-    >>> guess_format(Path("scene.TIF")), guess_format(Path("scene"), "envi")
-    ('GTiff', 'ENVI')
-    """
-    return output_format(path, file_format).name
-
-
 def main_file(path: Path, file_format: str | None = None) -> Path:
     """The one file that stands for an output, however it was named: of an ENVI pair the header.
 
     Raises:
-        UsageError: See `guess_format`.
+        UsageError: See `output_format`.
     """
-    if guess_format(path, file_format) != "ENVI":
+    if output_format(path, file_format).name != "ENVI":
         return path
     from hsisr.io.envi.files import envi_pair
 

@@ -150,7 +150,8 @@ class LocalMean:
         whole = None
         if not valid.all():
             x[~valid] = y[~valid] = 0.0
-            whole = _window_means(valid.astype(np.float64), uniform_like(self.kernel)) > 1 - 1e-9
+            even = uniform(self.kernel.size, sample_covariance=self.kernel.sample_covariance)
+            whole = _window_means(valid.astype(np.float64), even) > 1 - 1e-9
         figure = self._index(_local_moments(x, y, self.kernel))
         figure = figure if whole is None else figure[whole]
         self.count[band] += figure.size
@@ -162,11 +163,6 @@ class LocalMean:
         empty = np.full(len(self.count), np.nan)
         mean: Float64 = np.divide(self._sum, self.count, out=empty, where=self.count > 0)
         return mean
-
-
-def uniform_like(kernel: Kernel) -> Kernel:
-    """A window of the same size with equal weights."""
-    return uniform(kernel.size, sample_covariance=kernel.sample_covariance)
 
 
 def _local_moments(x: Float64, y: Float64, kernel: Kernel) -> LocalMoments:

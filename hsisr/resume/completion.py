@@ -19,6 +19,7 @@ from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.session import Model
 from hsisr.errors import HsisrError
 from hsisr.io.envi.files import envi_pair
+from hsisr.io.formats import output_format
 from hsisr.io.open import (
     FileState,
     has_changed,
@@ -31,7 +32,6 @@ from hsisr.io.open import (
     states,
 )
 from hsisr.io.paths import RemotePath, sibling
-from hsisr.io.write import guess_format
 from hsisr.models.interpolation import KERNELS
 from hsisr.resume.record import (
     OutputSpec,
@@ -103,7 +103,7 @@ def item_path(output: Path) -> Path:
 
 def output_files(work: Work, options: UpscaleOptions) -> tuple[Path, ...]:
     """One, or an ENVI pair; and what is wanted beside them: standard errors, a STAC Item."""
-    is_pair = guess_format(work.output, options.format) == "ENVI"
+    is_pair = output_format(work.output, options.format).name == "ENVI"
     files = envi_pair(work.output) if is_pair else (work.output,)
     files = files if options.uncertainty is None else (*files, options.uncertainty)
     return (*files, item_path(work.output)) if work.item is not None else files

@@ -17,9 +17,9 @@ import msgspec
 
 from hsisr.engine.options import AFFECTS_RESULT, DEFAULTS, NOT_IN_TAGS, UpscaleOptions
 from hsisr.io.atomic import replace_file
+from hsisr.io.formats import output_format
 from hsisr.io.open import FileState
 from hsisr.io.paths import RemotePath, beside
-from hsisr.io.write import guess_format
 from hsisr.option import declared
 from hsisr.scene.metadata import SceneMetadata
 
@@ -190,7 +190,7 @@ def output_spec(
     """
     decisive = {k: v for k, v in options.items() if k in AFFECTS_RESULT | {"item_bands"}}
     named = decisive.get("format")
-    decisive["format"] = guess_format(output, None if named is None else str(named))
+    decisive["format"] = output_format(output, None if named is None else str(named)).name
     return OutputSpec(model, sha256, decisive)
 
 

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -123,7 +123,8 @@ def draw_quicklook(figure: "Figure | SubFigure", shown: Quicklook) -> None:
     panels = _panels(shown, crop, lr_bands, bands)
     count = len(panels) + (not whole)
     high = _PANEL_INCH * min(2.0, crop.rows / crop.cols)
-    _set_size(figure, _PANEL_INCH * count, high + 0.9)
+    if hasattr(figure, "set_size_inches"):  # a part of a figure has the size it was given
+        figure.set_size_inches(_PANEL_INCH * count, high + 0.9)
     axes = list(np.atleast_1d(figure.subplots(1, count)))
     limits = stretch_limits(panels[0][1])
     if not whole:
@@ -236,11 +237,6 @@ def _crop(overview: Float32, step: int, lr: SceneMetadata, side: int) -> Window:
     return Window(
         min(int(row) * step, lr.rows - rows), min(int(col) * step, lr.cols - cols), rows, cols
     )
-
-
-def _set_size(figure: Any, width: float, height: float) -> None:
-    if hasattr(figure, "set_size_inches"):
-        figure.set_size_inches(width, height)
 
 
 def _show(axes: "Axes", picture: Float32, limits: npt.NDArray[np.float64], title: str) -> None:

@@ -19,9 +19,9 @@ from spectral.io import envi
 
 from hsisr.errors import OutputExistsError, ResourceError, UsageError
 from hsisr.io.base import TargetOptions
-from hsisr.io.formats import format_names
+from hsisr.io.formats import format_names, output_format
 from hsisr.io.geotiff.gdal import gdal_env
-from hsisr.io.write import block_size, check_target, create_writer, guess_format
+from hsisr.io.write import block_size, check_target, create_writer
 from tests.io.written import cube_for, metadata_of, rich_metadata, write_in_pieces, write_scene
 
 TARGETS: dict[str, dict[str, Any]] = {
@@ -87,7 +87,7 @@ def test_nothing_but_the_output_is_left_in_the_folder(name: str, tmp_path: Path)
         assert not path.exists()
         assert all(entry.name.endswith(".part") for entry in tmp_path.iterdir())
     expected = {path.name}
-    if guess_format(path) == "ENVI":
+    if output_format(path).name == "ENVI":
         expected = {path.with_suffix(".hdr").name, "a.img" if name == "a.hdr" else name}
     assert {entry.name for entry in tmp_path.iterdir()} == expected
 
@@ -197,8 +197,14 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
 
 
 def test_formats_follow_the_suffix_and_bow_to_the_name() -> None:
-    assert [guess_format(Path(n)) for n in ("a.TIFF", "a.img", "a.mat")] == ["GTiff", "ENVI", "MAT"]
-    assert [guess_format(Path("a.x"), name.lower()) for name in format_names()] == format_names()
+    assert [output_format(Path(n)).name for n in ("a.TIFF", "a.img", "a.mat")] == [
+        "GTiff",
+        "ENVI",
+        "MAT",
+    ]
+    assert [
+        output_format(Path("a.x"), name.lower()).name for name in format_names()
+    ] == format_names()
 
 
 @given(st.integers(1, 500), st.integers(1, 20000), st.integers(1, 40000))

@@ -51,7 +51,7 @@ def measured(task: dict[str, Any]) -> dict[str, Any]:
     return {
         **facts,
         "batch": task["batch"],
-        "device": _device_name(device),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "threads": torch.get_num_threads(),
         "seconds": statistics.median(seconds),
         "repeats": len(seconds),
@@ -156,10 +156,6 @@ def _peak_bytes(device: torch.device) -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 if __name__ == "__main__":

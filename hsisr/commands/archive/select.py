@@ -118,7 +118,10 @@ def select(
     if wanted.items:
         _say_without_item(entries)
     several = wanted.list is not None or len(entries) > 1
-    shard = _shard(wanted.shard, environment or {}, several=several)
+    if wanted.shard is not None:
+        shard: Shard | None = shard_named(wanted.shard)
+    else:
+        shard = shard_of_job(environment or {}) if several else None
     if shard is None:
         return Selection(
             entries=tuple(entries), total=len(entries), shard=None, in_folder=in_folder
@@ -172,19 +175,13 @@ def _found(source: Path) -> Iterator[tuple[Path, Path | Failure]]:
     if not scenes:
         yield source, Failure(source, InputDataError(f"{source}: {lacks}"))
     for scene in scenes:
-        yield scene, scene if _is_unicode(scene) else Failure(scene, _not_unicode(scene))
-
-
-def _is_unicode(path: Path) -> bool:
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _not_unicode(path: Path) -> InputDataError:
-    return InputDataError(f"{path}: the name is not UTF-8, which GDAL expects; rename it")
+        try:
+            str(scene).encode()
+        except UnicodeEncodeError:
+            reason = f"{scene}: the name is not UTF-8, which GDAL expects; rename it"
+            yield scene, Failure(scene, InputDataError(reason))
+        else:
+            yield scene, scene
 
 
 def _require_folder_of_its_own(output: Path, sources: Iterable[Path]) -> None:
@@ -284,12 +281,6 @@ def _refuse_collisions(entries: Iterable[Work | Failure]) -> None:
                     "upscale them one by one, or into different folders"
                 )
             taken[path] = work.source
-
-
-def _shard(text: str | None, environment: Mapping[str, str], *, several: bool) -> Shard | None:
-    if text is not None:
-        return shard_named(text)
-    return shard_of_job(environment) if several else None
 
 
 def shard_named(text: str) -> Shard:

@@ -93,23 +93,6 @@ def item_text(
         result: How.
         metadata: What the output says.
     """
-    item = derived_item(source, output, result, metadata)
-    plain = item.to_dict(include_self_link=False, transform_hrefs=False)
-    text = json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
-    return text.encode("utf-8", "backslashreplace")  # half a pair of surrogates, as JSON writes it
-
-
-def derived_item(
-    source: SourceItem, output: Path, result: "UpscaleResult", metadata: SceneMetadata
-) -> "pystac.Item":
-    """The item of an output; see `write_item`.
-
-    Args:
-        source: The item of the input.
-        output: What was made.
-        result: How.
-        metadata: What the output says.
-    """
     from hsisr import __version__
 
     item = source.item.clone()
@@ -127,7 +110,9 @@ def derived_item(
         item.stac_extensions = [*own, PROCESSING]
     item.assets = _assets(source, output, result)
     _project(item, source, metadata)
-    return item
+    plain = item.to_dict(include_self_link=False, transform_hrefs=False)
+    text = json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
+    return text.encode("utf-8", "backslashreplace")  # half a pair of surrogates, as JSON writes it
 
 
 def _derived_from(source: SourceItem, output: Path) -> "pystac.Link":

@@ -127,7 +127,7 @@ class Workers:
             answers = self._client.run(
                 importlib.metadata.version, package, workers=[address], on_error="return"
             )
-            found, ours = answers.get(address), _version_here(package)
+            found, ours = answers.get(address), importlib.metadata.version(package)
             if isinstance(found, importlib.metadata.PackageNotFoundError):
                 found = "none"
             if not isinstance(found, str):
@@ -283,10 +283,6 @@ def _require_answer(scheduler: str) -> None:
             thread.submit(asyncio.run, shake_hands()).result()
     except TimeoutError as error:
         raise TimeoutError(f"no answer within {CONNECT_S:g} s") from error
-
-
-def _version_here(package: str) -> str:
-    return importlib.metadata.version(package)
 
 
 def _host(address: str) -> str:

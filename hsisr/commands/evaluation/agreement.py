@@ -120,16 +120,13 @@ def require_same_grid(reference: Scene, estimate: Scene, *, finer: int = 1) -> N
     if a.transform and b.transform and not what and not _same_place(a.transform, b.transform, one):
         what.append("place")
     if what:
+        pixels = "pixels" if finer == 1 else f"{finer} x {finer} pixels for each of the first"
         raise InputDataError(
             f"the grids differ in {' and '.join(what)}: {_grid(reference)}; {_grid(estimate)}; "
-            f"expected the same bands and {_pixels(finer)} on the same ground, resample or crop "
+            f"expected the same bands and {pixels} on the same ground, resample or crop "
             "one of them"
         )
     _warn_about_wavelengths(reference, estimate)
-
-
-def _pixels(finer: int) -> str:
-    return "pixels" if finer == 1 else f"{finer} x {finer} pixels for each of the first"
 
 
 def _same_place(one: Affine, other: Affine, grid: SceneMetadata) -> bool:

@@ -45,11 +45,6 @@ _ALONE = threading.Lock()
 """A strip takes all processor threads and its memory once, however many threads Dask has."""
 
 
-def is_lazy(data: Any) -> bool:
-    """True for an array of Dask."""
-    return hasattr(data, "__dask_graph__")
-
-
 class _Placed:
     """A part of an array that slices as if the rest were there."""
 
@@ -219,7 +214,7 @@ def upscale_dataarray(
         stored=StoredNumbers(dtype=array.dtype.newbyteorder("="), nodata=_nodata(array)),
         spectral_axis=_spectral_axis(array, band),
     )
-    lazy = is_lazy(array.data)
+    lazy = hasattr(array.data, "__dask_graph__")
     scene = array_scene(array.data if lazy else array.variable, order, metadata)
     numbers: Any
     with torch_threads(session.threads):
