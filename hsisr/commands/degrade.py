@@ -18,7 +18,12 @@ from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.io.formats import output_format
 from hsisr.io.open import open_with
 from hsisr.io.paths import scene_path
-from hsisr.io.views import cropped_to_multiple, warn_of_fill
+from hsisr.io.views import (
+    cropped_to_multiple,
+    infinite_numbers,
+    warn_of_fill,
+    warn_of_infinite,
+)
 from hsisr.io.write import check_target, create_writer, output_numbers, refuse_same_file
 from hsisr.resume.record import PREFIX, decisive_options, with_provenance
 from hsisr.scene.metadata import SceneMetadata
@@ -166,13 +171,14 @@ def _run(scene: Scene, writer: SceneWriter, options: DegradeOptions) -> int:
         InputDataError: The scene cannot be read, or holds numbers that are too large.
     """
     model, scale, moved = degradation_named(options.method, options.gain), options.scale, 0
-    lr = writer.metadata
+    lr, infinite = writer.metadata, 0
     step = _strip_rows(lr, writer.block_rows, scale)
     for row in range(0, lr.rows, step):
         strip = Window(row, 0, min(step, lr.rows - row), lr.cols)
         mask = _mask(scene, strip, scale) if lr.stored.nodata is None else None
         for bands in _chunks(scene, strip, scale):
-            values, valid = _degraded(scene, strip, bands, model, scale)
+            values, valid, odd = _degraded(scene, strip, bands, model, scale)
+            infinite += odd
             try:
                 stored = quantise(values, valid, lr.stored)
             except FloatingPointError as error:
@@ -189,6 +195,7 @@ def _run(scene: Scene, writer: SceneWriter, options: DegradeOptions) -> int:
                 band=bands.start,
                 mask=mask if bands.start == 0 else None,
             )
+    warn_of_infinite(scene, infinite)
     return moved
 
 
@@ -208,13 +215,18 @@ def _chunks(scene: Scene, strip: Window, scale: int) -> Iterator[range]:
 
 def _degraded(
     scene: Scene, strip: Window, bands: range, model: Degradation, scale: int
-) -> tuple[npt.NDArray[np.float32], Bool]:
-    """LR values and their mask in one strip, seen with the context that the model needs."""
+) -> tuple[npt.NDArray[np.float32], Bool, int]:
+    """LR values and their mask in one strip, seen with the context that the model needs.
+
+    Also how many of the strip's HR values are infinite.
+    """
     meta, margin, hr = scene.metadata, model.margin(scale), strip.scaled(scale)
     above, below = min(margin, hr.row), min(margin, meta.rows - hr.row_end)
     window = Window(hr.row - above, 0, hr.rows + above + below, hr.cols)
     cube = scene.read(window, bands)
-    return model.strip(cube.values, cube.valid, scale, above=above, below=below)
+    own = cube.values[:, above : above + hr.rows]
+    infinite = infinite_numbers(own, meta.stored.nodata)
+    return *model.strip(cube.values, cube.valid, scale, above=above, below=below), infinite
 
 
 def _mask(scene: Scene, strip: Window, scale: int) -> Bool | None:

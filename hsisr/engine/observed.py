@@ -10,6 +10,7 @@ import numpy.typing as npt
 from hsisr.engine.plan import Panel, Plan, Segment
 from hsisr.errors import about_scene, warn_of_scene
 from hsisr.io.base import Scene
+from hsisr.io.views import infinite_numbers, warn_of_infinite
 from hsisr.scene.quantisation import all_valid
 from hsisr.tiling import Window
 
@@ -157,10 +158,7 @@ class OddNumbers:
             if nodata is not None:
                 told &= plane != plane.dtype.type(nodata)
             if not told.all():
-                infinite = np.isinf(plane)
-                if nodata is not None and np.isinf(nodata):
-                    infinite &= plane != nodata
-                self._infinite += int(np.count_nonzero(infinite))
+                self._infinite += infinite_numbers(plane, nodata)
             size = np.where(told, np.abs(plane), 0)
             typical = np.median(size.ravel()[:: max(1, size.size // _SAMPLE)]) if size.size else 0
             if typical > 0 and (peak := size.max()) > _SPIKE * typical:
@@ -177,9 +175,8 @@ class OddNumbers:
         Warns:
             HsisrWarning: Infinite numbers, which count as no data; a spike, which is data.
         """
-        with about_scene(self._scene.path):
-            if self._infinite:
-                warn_of_scene(f"{self._infinite} numbers are infinite and count as no data")
-            if self._spikes:
-                more = f" (and {len(self._spikes) - 1} more)" if len(self._spikes) > 1 else ""
+        warn_of_infinite(self._scene, self._infinite)
+        if self._spikes:
+            more = f" (and {len(self._spikes) - 1} more)" if len(self._spikes) > 1 else ""
+            with about_scene(self._scene.path):
                 warn_of_scene(f"{self._spikes[0]}{more}; --nodata NUMBER leaves it out")

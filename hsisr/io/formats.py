@@ -168,7 +168,7 @@ ROWS: Final[tuple[Format, ...]] = (
     Format(
         name="MAT",
         suffixes=(".mat",),
-        recognise=_begins(b"MATLAB "),
+        recognise=_begins(b"MATLAB ", b"# Created by Octave", b"Octave-1-"),
         read="hsisr.io.matlab.reader:open_mat",
         takes=("variable", "axes"),
         searched=(".mat",),

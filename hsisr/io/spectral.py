@@ -17,6 +17,8 @@ from hsisr.scene.metadata import NM_PER_UNIT, SceneMetadata, SpectralAxis
 
 _Value = TypeVar("_Value")
 
+_LIMITS_NM: Final = 100.0, 1e5
+"""No sensor sees beyond; wavelengths that a file puts there are in another unit, or none."""
 _UNNAMED: Final = {"", "unknown", "none", "n/a"}
 _NOT_LENGTHS: Final = re.compile(r"index|wave ?numbers?.*|.*cm ?(\^|\*\*)? ?-1|1/cm|[kmgt]?hz|ev")
 """Names (lower case) of what ENVI's list of units has beside lengths."""
@@ -213,12 +215,22 @@ def _wavelengths(count: int, source: SpectralSource) -> SpectralAxis | None:
     found = per_band(count, source.wavelengths, lone=False)
     if not found or not any(found):
         return None
-    return SpectralAxis.from_unit(count, unit=_unit(source) or "Nanometers", wavelengths=found)
+    named = (source.unit or "").strip().lower() not in _UNNAMED
+    if not named and found == tuple(range(1, count + 1)):
+        raise InputDataError("found the numbers of the bands, expected lengths and their unit")
+    axis = SpectralAxis.from_unit(count, unit=_unit(source) or "Nanometers", wavelengths=found)
+    seen = [w for w in axis.wavelengths_nm or () if w]
+    if min(seen) < _LIMITS_NM[0] or max(seen) > _LIMITS_NM[1]:
+        low, high = (number_text(axis.in_file_unit([f(seen)])[0]) for f in (min, max))
+        raise InputDataError(
+            f"found {low} to {high} {axis.unit}, expected 100 nm to 100 um; correct their unit"
+        )
+    return axis
 
 
 def _widths(count: int, source: SpectralSource, unit: str | None) -> SpectralAxis | None:
     found = per_band(count, source.fwhm or None)
-    if found is None:
+    if found is None or not any(found):  # zeros, where a program had none
         return None
     own = _unit(source) or unit or "Nanometers"
     return SpectralAxis.from_unit(count, unit=own, wavelengths=None, fwhm=found)

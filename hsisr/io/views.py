@@ -335,6 +335,8 @@ _LOOKED_AT: Final = 9
 """Rows, and at most so many bands, that are looked at."""
 _LEAST_SHARE: Final = 0.01
 _RANGES: Final = 10
+_NEVER_MEASURED: Final = -99.0
+"""Usual fill numbers from here down are no data where nothing else is below zero."""
 
 
 def with_nodata(scene: Scene, nodata: float | str | None) -> Scene:
@@ -367,7 +369,9 @@ def warn_of_fill(scene: Scene) -> None:
     """Warn where a usual fill value looks like no data, and the scene names none.
 
     It fills at least 1 % of the samples or a whole border of the rows and bands that are looked
-    at, and lies more than ten interquartile ranges from the other samples, in each of the bands.
+    at, and in each of the bands it lies more than ten interquartile ranges from the other samples,
+    or farther from them than they from each other, or is the only one below zero. Zeros also count
+    where a pixel has either nothing else or none.
 
     Warns:
         HsisrWarning: Naming the number and `--nodata`.
@@ -386,12 +390,23 @@ def warn_of_fill(scene: Scene) -> None:
     )
     for number in _USUAL:
         if holds(found.dtype, number) and (found == number).any() and _is_fill(found, number):
+            text = _shortest(number, found.dtype)
             with about_scene(scene.path):
                 warn_of_scene(
-                    f"many samples are {number:g}, far from all others; if they mean no data, give "
-                    f"--nodata {number:g}, else --nodata none"
+                    f"many samples are {text}, apart from all others; if they mean no data, give "
+                    f"--nodata {text}, else --nodata none"
                 )
             return
+
+
+def _shortest(number: float, dtype: np.dtype[Any]) -> str:
+    """A text that gives this very number back in that type.
+
+    >>> _shortest(float(np.finfo("f4").min), np.dtype("f4")), _shortest(-9999.0, np.dtype("i2"))
+    ('-3.4028235e+38', '-9999')
+    """
+    text = str(dtype.type(number))
+    return text.removesuffix(".0")
 
 
 def _is_fill(found: npt.NDArray[Any], number: float) -> bool:
@@ -401,7 +416,17 @@ def _is_fill(found: npt.NDArray[Any], number: float) -> bool:
         for band in found
         if (band != number).any()  # an empty band tells nothing
     ]
-    return bool(told) and all(told)
+    return bool(told) and (all(told) or (number == 0 and _are_whole_pixels(found, told)))
+
+
+def _are_whole_pixels(found: npt.NDArray[Any], told: Sequence[bool]) -> bool:
+    """True if pixels of more than one band have zeros in all of them or in none."""
+    filled = [band == 0 for band in found if (band != 0).any()]
+    return (
+        len(told) > 1
+        and filled[0].mean() >= _LEAST_SHARE
+        and all(np.array_equal(band, filled[0]) for band in filled)
+    )
 
 
 def _stands_out(band: npt.NDArray[Any], number: float) -> bool:
@@ -412,9 +437,35 @@ def _stands_out(band: npt.NDArray[Any], number: float) -> bool:
     rest = band[~hits & np.isfinite(band)].astype(np.float64)
     if not rest.size:
         return False
-    low, high = np.percentile(rest, (25, 75))
+    least, low, high, most = np.percentile(rest, (0, 25, 75, 100))
+    if number <= _NEVER_MEASURED and least >= 0:
+        return True
     reach = _RANGES * (high - low)
-    return bool(number < low - reach or number > high + reach)
+    apart = max(least - number, number - most)
+    return bool(number < low - reach or number > high + reach or apart > most - least)
+
+
+def infinite_numbers(values: npt.NDArray[np.floating], nodata: float | None) -> int:
+    """How many numbers are infinite and, other than a nodata of that name, not said to be no data.
+
+    >>> infinite_numbers(np.array([np.inf, -np.inf, 1.0, np.nan]), nodata=-np.inf)
+    1
+    """
+    infinite = np.isinf(values)
+    if nodata is not None and np.isinf(nodata):
+        infinite &= values != nodata
+    return int(np.count_nonzero(infinite))
+
+
+def warn_of_infinite(scene: Scene, count: int) -> None:
+    """Say how many numbers of a scene are infinite.
+
+    Warns:
+        HsisrWarning: There are any.
+    """
+    if count:
+        with about_scene(scene.path):
+            warn_of_scene(f"{count} numbers are infinite and count as no data")
 
 
 def _number(nodata: float | str) -> float | None:

@@ -6,6 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hsisr.commands.degrade import degrade
+from hsisr.commands.evaluation.evaluate import evaluate
+from hsisr.commands.options import DegradeOptions, EvaluateOptions
 from hsisr.commands.upscale import upscale
 from hsisr.engine.observed import OddNumbers
 from hsisr.engine.options import UpscaleOptions
@@ -33,6 +36,28 @@ def test_infinite_numbers_are_counted_once_and_stay_invalid(tmp_path: Path) -> N
     with open_scene(tmp_path / "o.tif") as scene:
         valid = scene.read().valid
     np.testing.assert_array_equal(valid, np.isfinite(values).repeat(2, axis=1).repeat(2, axis=2))
+
+
+def test_infinite_numbers_are_counted_where_a_scene_is_degraded_or_judged(tmp_path: Path) -> None:
+    values = reflectance()
+    values[0, 3, 4] = values[1, 19, 0] = np.inf
+    path = write_geotiff(tmp_path / "x.tif", values)
+    with pytest.warns(HsisrWarning, match=r"x\.tif: 2 numbers are infinite and count as no data"):
+        degrade(path, tmp_path / "o.tif", DegradeOptions(scale=2, method="mtf"))
+    plain = write_geotiff(tmp_path / "y.tif", np.where(np.isinf(values), 0.2, values))
+    with pytest.warns(HsisrWarning) as heard:
+        evaluate(path, plain)
+    assert ["x.tif: 2 numbers are infinite" in str(w.message) for w in heard] == [True]
+
+
+def test_fill_that_nobody_names_is_said_where_a_scene_is_judged(tmp_path: Path) -> None:
+    values = reflectance()
+    values[:, :, :4] = -9999
+    path = write_geotiff(tmp_path / "x.tif", values)
+    with pytest.warns(HsisrWarning, match="many samples are -9999.*--nodata -9999"):
+        evaluate(path, path)
+    named = evaluate(path, path, EvaluateOptions(nodata="-9999"))
+    assert named.scores is not None
 
 
 def test_a_spike_stays_data_and_is_named_with_its_reach(tmp_path: Path) -> None:

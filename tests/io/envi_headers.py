@@ -93,6 +93,32 @@ PLACES: Final = (
         gdal="takes the word",
         warns="negative UTM zone",
     ),
+    Header("zone-with-zeros", _map(f"{UTM}, 033.0, North, WGS-84"), (32633, AT, FAR)),
+    Header(
+        "zone-in-words",
+        _map(f"{UTM}, Zone 33, North, WGS-84"),
+        (32633, AT, FAR),
+        gdal="no zone",
+    ),
+    Header(
+        "zone-in-name",
+        _map("UTM Zone 33S, 1, 1, 500000, 4000000, 30, 30, WGS-84"),
+        (32733, AT, FAR),
+        gdal="an engineering system",
+        warns="taken as South",
+    ),
+    Header(
+        "unknown-unit",
+        _map(f"{UTM}, 33, North, WGS-84, units=Cubits"),
+        (32633, AT, FAR),
+        warns="the unit 'Cubits' is not known",
+    ),
+    Header(
+        "unit-against-system",
+        _map(f"{UTM}, 33, North, WGS-84, units=Feet", f"coordinate system string = {{{ESRI_UTM}}}"),
+        (32633, AT, FAR),
+        warns="found the unit Feet",
+    ),
     Header(
         "no-zone",
         _map(UTM),
@@ -182,6 +208,11 @@ PLACES: Final = (
         warns="180 degrees",
     ),
     Header(
+        "rotation-in-degrees",
+        _map(f"{UTM}, 33, North, WGS-84, rotation=30 degrees"),
+        (32633, AT, TURNED),
+    ),
+    Header(
         "rotation-in-words",
         _map(f"{UTM}, 33, North, WGS-84, rotation=none"),
         (32633, AT, FAR),
@@ -191,6 +222,27 @@ PLACES: Final = (
         "geographic",
         _map("Geographic Lat/Lon, 1, 1, 13, 52, 0.1, 0.1, WGS-84, units=Degrees"),
         (4326, (13.0, 52.0), (13.8, 51.4)),
+    ),
+    Header(
+        "geographic-in-seconds",
+        _map("Geographic Lat/Lon, 1, 1, 46800, 187200, 360, 360, WGS-84, units=Seconds"),
+        (4326, (13.0, 52.0), (13.8, 51.4)),
+    ),
+    Header(
+        "geographic-in-radians",
+        _map(
+            "Geographic Lat/Lon, 1, 1, 0.2268928027592628, 0.9075712110370514, "
+            "0.0017453292519943296, 0.0017453292519943296, WGS-84, units=Radians"
+        ),
+        (4326, (13.0, 52.0), (13.8, 51.4)),
+        gdal="radians",
+    ),
+    Header(
+        "geographic-exchanged",
+        _map("Geographic Lat/Lon, 1, 1, 52, 113, 0.1, 0.1, WGS-84"),
+        (None, (52.0, 113.0), (52.8, 112.4)),
+        gdal="a latitude of 113",
+        warns="found latitude 113",
     ),
     Header(
         "geographic-short",
@@ -238,6 +290,20 @@ PLACES: Final = (
         _map(f"{UTM}, 33, North, WGS-84", 'coordinate system string = {PROJCS["a}'),
         (32633, AT, FAR),
         warns="coordinate system string left out",
+    ),
+    Header(
+        "geo-points-short",
+        "geo points = {1, 2, 3}",
+        (None, None, None),
+        gdal="no word",
+        warns="geo points left out",
+    ),
+    Header(
+        "rpc-short",
+        "rpc info = {1, 2, 3}",
+        (None, None, None),
+        gdal="no word",
+        warns="rpc info left out",
     ),
     Header(
         "truncated",

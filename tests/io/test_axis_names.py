@@ -25,6 +25,12 @@ VALUES = numbered(4, 6, 8, "int16")
         (("band", "time", "lat", "lon"), (4, 1, 6, 8), None, "b1rc"),
         (("time", "y", "x"), (1, 6, 8), None, "brc"),  # one band
         (("y", "x", "n"), (6, 8, 4), None, "rcb"),
+        (("scanline", "ground_pixel", "spectral_channel"), (6, 8, 4), None, "rcb"),  # Sentinel-5P
+        (("scanline", "fov", "n"), (6, 8, 4), "n", "rcb"),
+        (("along_track_pixel", "cross_track_pixel", "spectral_pixel"), (6, 8, 4), None, "rcb"),
+        (("bins_along_track", "bins_across_track", "red_bands"), (6, 8, 4), None, "rcb"),  # PACE
+        (("y_dim", "x_index", "band_number"), (6, 8, 4), None, "rcb"),
+        (("band_y", "band_x", "n"), (6, 8, 4), None, None),
         (("n", "y", "x"), (4, 6, 8), "n", "brc"),
         (("a", "b", "c"), (6, 8, 4), None, None),
         (("", "", ""), (6, 8, 4), None, None),
@@ -51,6 +57,10 @@ def test_dimension_names_tell_the_order_or_are_refused(
         ("rcb", (31, 256, 256), "--axes brc"),
         ("rcb", (31, 1392, 1300), "--axes brc"),
         ("rcb", (189, 50, 50), "--axes brc"),
+        ("rcb", (240, 31, 200), "--axes rbc"),  # rows, bands, columns, as BIL has them
+        ("brc", (240, 31, 200), "--axes rbc"),
+        ("rcb", (242, 100, 1000), "--axes brc"),  # more bands than any sensor has
+        ("rcb", (128, 128, 1506), None),  # microscopes
         ("brc", (40, 50, 31), "--axes rcb"),
         ("brc", (512, 512, 31), "--axes rcb"),
         ("brc", (31, 40, 50), None),

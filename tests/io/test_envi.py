@@ -159,6 +159,16 @@ UNUSABLE = {
         "wavelengths left out: found 'blue'",
     ),
     "NaN wavelengths": ({"wavelength": "{400, nan, 600}"}, "band 2 has nan"),
+    "wavelengths of another unit": (
+        {"wavelength": "{0.4, 0.5, 0.6}", "wavelength units": "Nanometers"},
+        "wavelengths left out: found 0.4 to 0.6 Nanometers, expected 100 nm to 100 um",
+    ),
+    "no unit for all": ({"wavelength": "{0.4, 0.5, 600}"}, "found 0.4 to 600 Nanometers"),
+    "micrometres that are none": (
+        {"wavelength": "{400, 500, 600}", "wavelength units": "Micrometers"},
+        "found 400 to 600 Micrometers",
+    ),
+    "numbers of bands": ({"wavelength": "{1, 2, 3}"}, "found the numbers of the bands"),
     "unknown unit": (
         {"wavelength": "{4, 5, 6}", "wavelength units": "Parsec"},
         "wavelengths left out: unknown wavelength unit 'Parsec'",
@@ -181,6 +191,34 @@ def test_a_field_that_cannot_be_used_costs_no_more_than_itself(what: str, tmp_pa
         meta = read_back(path)
     assert (meta.spectral_axis.wavelengths_nm, meta.stored.scales) == (None, None)
     assert meta.header["sensor type"] == "AVIRIS"
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("description = {made by me", "description: found no closing brace"),
+        ("z plot titles = {a, b", "z plot titles: found no closing brace"),
+    ],
+)
+def test_a_list_without_an_end_takes_no_other_field_along(
+    lines: str, words: str, tmp_path: Path
+) -> None:
+    path = with_fields(tmp_path, wavelength="{400, 500, 600}")
+    text = path.read_text(encoding="utf-8").removeprefix("ENVI\n")
+    path.write_text(f"ENVI\n{lines}\n{text}", encoding="utf-8")
+    with pytest.warns(HsisrWarning, match=words):
+        meta = read_back(path)
+    assert meta.spectral_axis.wavelengths_nm == (400.0, 500.0, 600.0)
+
+
+def test_a_description_may_look_like_a_header(tmp_path: Path) -> None:
+    path = with_fields(tmp_path, description="{old:\nbands = 9\nsamples = 7\nend}")
+    assert read_back(path).bands == 3
+
+
+def test_widths_of_zero_are_none(tmp_path: Path) -> None:
+    path = with_fields(tmp_path, wavelength="{400, 500, 600}", fwhm="{0, 0, 0}")
+    assert read_back(path).spectral_axis.fwhm_nm is None
 
 
 def test_data_that_shrank_after_opening_is_refused(tmp_path: Path) -> None:

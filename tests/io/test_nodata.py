@@ -65,13 +65,26 @@ FILLED = {
     "65535 in reflectance": (with_corner(cube("uint16"), 65535), "65535"),
     "the least float32": (
         with_corner(cube("float32"), float(np.finfo("f4").min)),
-        r"-3\.40282e\+38",
+        r"-3\.4028235e\+38",
     ),
     "a flat scene": (with_corner(np.full((4, 24, 24), 2000, "i2"), -999), "-999"),
+    "the only number below zero": (
+        with_corner(RANDOM.integers(0, 8000, (4, 24, 24)).astype("i2"), -999),
+        "-999",
+    ),
+    "-99 among temperatures": (
+        with_corner(RANDOM.uniform(20, 30, (4, 24, 24)).astype("f4"), -99),
+        "-99",
+    ),
+    "pixels of zeros": (
+        with_corner(RANDOM.integers(1, 8000, (4, 24, 24)).astype("u2"), 0),
+        "0",
+    ),
 }
 PLAIN = {
     "noise": cube(),
     "dark water": np.abs(RANDOM.normal(0, 300, (4, 24, 24))).astype("uint16"),
+    "zeros here and there": with_corner(RANDOM.integers(0, 99, (4, 24, 24)).astype("u2"), 0),
     "one saturated band": np.concatenate([cube("uint16"), np.full((1, 24, 24), 65535, "u2")]),
     "saturation in one band": np.concatenate(
         [cube("uint16"), with_corner(cube("uint16")[:1], 65535)]
@@ -85,9 +98,12 @@ def test_a_constant_that_looks_like_no_data_is_named(what: str, tmp_path: Path) 
     values, number = FILLED[what]
     with (
         open_scene(write_geotiff(tmp_path / "x.tif", values)) as scene,
-        pytest.warns(HsisrWarning, match=rf"x\.tif: many samples are {number}, .*--nodata"),
+        pytest.warns(HsisrWarning, match=rf"x\.tif: many samples are {number}, ") as heard,
     ):
         warn_of_fill(scene)
+    advice = str(heard[0].message).split("give --nodata ")[1].split(",")[0]
+    with open_scene(tmp_path / "x.tif", nodata=advice) as scene:
+        assert not scene.read().valid[:, 0, :9].any(), "the advice, followed"
 
 
 @pytest.mark.parametrize("what", PLAIN)

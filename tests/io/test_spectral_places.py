@@ -40,11 +40,12 @@ def written(meta: SceneMetadata, path: Path, end: str) -> Path:
     return path.with_suffix(f".{end}")
 
 
-def tagged(path: Path, *, of_bands: bool, domain: str | None = None) -> Path:
+def tagged(path: Path, *, of_bands: bool, domain: str | None = None, braces: str = "{}") -> Path:
     """The fields as tags of a raster: lists of the dataset, or one number for each band."""
     with edited(path) as dataset:
         if not of_bands:
             lists = {key.replace(" ", "_"): text for key, text in FIELDS.items()}
+            lists = {key: text if braces else text.strip("{}") for key, text in lists.items()}
             dataset.update_tags(ns=domain, **lists)
             return path
         for band in range(4):
@@ -69,6 +70,9 @@ def with_header(folder: Path, name: str) -> Path:
 
 PLACES: dict[str, Callable[[Path], Path]] = {
     "lists of the dataset": lambda f: tagged(write_geotiff(f / "x.tif", VALUES), of_bands=False),
+    "lists without braces": lambda f: tagged(
+        write_geotiff(f / "x.tif", VALUES), of_bands=False, braces=""
+    ),
     "ENVI domain of the bands": lambda f: tagged(
         write_geotiff(f / "x.tif", VALUES), of_bands=True, domain="ENVI"
     ),
@@ -135,7 +139,7 @@ def test_acquisition_time_is_start_time(tmp_path: Path) -> None:
     [
         ("{450, 480, 550, 660}", (4, 3, 2)),
         ("{655, 552, 490, 850}", (1, 2, 3)),
-        ("{1, 2, 3, 4}", None),
+        ("{1.5, 2, 3, 4}", None),
     ],
 )
 def test_outputs_open_in_natural_colour(

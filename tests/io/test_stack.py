@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hsisr.errors import InputDataError
+from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.io.geotiff.reader import is_tiff_stack
 from hsisr.io.open import open_scene, options_of_kind
 from hsisr.tiling import Window
@@ -49,6 +49,17 @@ def test_axes_say_what_pages_are(axes: str, options: dict[str, Any], tmp_path: P
         found = scene.read_stored(Window(5, 3, 9, 15), [4, 0, 2])
     np.testing.assert_array_equal(found, VALUES[[4, 0, 2], 5:14, 3:18], strict=True)
     assert options_of_kind(path, None, axes) == (None, axes)
+
+
+@pytest.mark.parametrize("options", [{}, {"imagej": True}], ids=["plain", "ImageJ"])
+def test_rows_on_pages_that_nobody_calls_channels_are_a_warning(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    path = write_pages(tmp_path / "x.tif", numbered(40, 50, 31), **options)
+    with pytest.warns(HsisrWarning, match=r"40 bands of 50 x 31 pixels.*--axes rcb"):
+        open_scene(path).close()
+    with pytest.raises(UsageError, match="--axes 'xyz': expected the letters r, c and b"):
+        open_scene(path, axes="xyz")
 
 
 @pytest.mark.parametrize("planes", ["contig", "separate"])

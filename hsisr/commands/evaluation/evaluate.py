@@ -24,6 +24,7 @@ from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.io.base import Scene
 from hsisr.io.open import open_scene, options_of_kind, part_of
 from hsisr.io.paths import scene_path
+from hsisr.io.views import infinite_numbers, warn_of_fill, warn_of_infinite
 from hsisr.metrics.conventions import FIGURES, convention_named
 from hsisr.metrics.coverage import FACTORS, Coverage, CoverageSums
 from hsisr.metrics.coverage import FIGURES as ERROR_FIGURES
@@ -201,8 +202,14 @@ def score_pair(
     """
     require_same_grid(reference, estimate)
     statistics = PairStatistics(reference.metadata.bands)
+    infinite = np.zeros(2, np.int64)
+    none_said = reference.metadata.stored.nodata, estimate.metadata.stored.nodata
     for strip in paired_strips(reference, estimate):
         statistics.add(strip.reference, strip.reference_valid, strip.predicted_valid)
+        numbers = strip.reference, strip.predicted
+        infinite += list(map(infinite_numbers, numbers, none_said))
+    warn_of_infinite(reference, infinite[0])
+    warn_of_infinite(estimate, infinite[1])
     _warn_about_lost(statistics, estimate)
     scoring = ScoreAccumulator(
         convention_named(convention),
@@ -258,8 +265,10 @@ def _opened(
     if not alone:
         variable, axes = options_of_kind(path, variable, axes)
     scene = open_scene(path, variable=variable, axes=axes, nodata=options.nodata)
-    scene = part_of(scene, options)
-    return stack.enter_context(closing(scene))
+    scene = stack.enter_context(closing(part_of(scene, options)))
+    if options.nodata is None:
+        warn_of_fill(scene)
+    return scene
 
 
 def _require_something_to_judge_by(reference: Path | None, options: EvaluateOptions) -> None:

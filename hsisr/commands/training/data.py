@@ -34,6 +34,7 @@ from hsisr.datasets.training_scenes import TrainingScene, coarser, fitting_regio
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.io.base import Scene
 from hsisr.io.open import find_scenes, open_with, options_of_kind
+from hsisr.io.views import warn_of_fill
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.training.recipe import Recipe
 from hsisr.training.validation import ValidationWindow, validation_windows
@@ -274,6 +275,8 @@ def _published_samples(
 def _read(source: Source, scale: int, recipe: Recipe, seed: int, *, whole: bool) -> TrainingScene:
     with closing(open_with(source.path, source)) as scene:
         _require_shape(scene, source.dataset)
+        if source.nodata is None and source.dataset is None:
+            warn_of_fill(scene)
         region = fitting_region(scene, scale, _MOST_SCENE_BYTES)
         if not region.rows or not region.cols:
             raise InputDataError(

@@ -28,22 +28,31 @@ from hsisr.tiling import Window
 _NAMES: Final = {
     "r": "y yc lat latitude rlat grid_latitude row rows nrows northing line lines nlines num_lines "
     "number_of_lines downtrack down_track alongtrack along_track scan scans nscans num_scans "
-    "number_of_scans ydim y_dim ny nj image_y height south_north projection_y_coordinate",
+    "number_of_scans scanline scanlines scan_line scan_lines ydim y_dim ny nj "
+    "image_y height south_north projection_y_coordinate",
     "c": "x xc lon longitude rlon grid_longitude col cols ncols column columns easting sample "
-    "samples nsamples num_samples number_of_samples pixel pixels npixels num_pixels "
+    "samples nsamples num_samples number_of_samples pixel pixels npixels num_pixels fov fovs "
     "number_of_pixels pixels_per_line crosstrack cross_track acrosstrack across_track ccd_pixels "
     "ground_pixel xdim x_dim nx ni image_x width west_east projection_x_coordinate",
     "b": "band bands nband nbands num_bands number_of_bands bandnum band_number spectral "
-    "spectral_band spectral_bands spectral_channel spectral_dim channel channels nchannels "
-    "num_channels number_of_channels wl wvl wvlen lambda wave waves",
+    "spectral_band spectral_bands spectral_channel spectral_dim spectral_pixel chan channel "
+    "channels nchannels num_channels number_of_channels wl wvl wvlen lambda wave waves",
     "1": "time t date datetime times valid_time",
 }
+_PARTS: Final = {
+    "r": ("along_track", "alongtrack", "down_track", "downtrack"),
+    "c": ("across_track", "acrosstrack", "cross_track", "crosstrack"),
+    "b": ("wavelength", "wavenumber", "spectral_", "_band"),
+}
+"""What longer names have in them, as in bins_across_track and red_bands."""
 _LETTERS: Final = {name: letter for letter, names in _NAMES.items() for name in names.split()}
 _WAVELENGTHS: Final = (
     *("wavelength", "wavelengths", "wavelength_3d", "wavelength_nm", "wavelengths_nm", "wl"),
     *("wvl", "wvlen", "lambda", "center_wavelength", "central_wavelength", "center_wavelengths"),
 )
 _FEW: Final = 16
+_MOST_OF_SENSORS: Final = 512
+"""Imaging spectrometers have fewer bands; microscopes may have more, of square images."""
 _STANDARD_NAMES: Final = ("radiation_wavelength", "sensor_band_central_radiation_wavelength")
 """CF's for band centres."""
 
@@ -57,10 +66,12 @@ def axis_letter(name: str) -> str:
     ['r', 'c', 'b', '1', '']
     """
     parts = re.split("[/:]", name.strip().lower().replace("-", "_").replace(" ", "_"))
-    if "wavelength" in parts[-1]:
-        return "b"
-    tried = (parts[-1], parts[0], re.sub(r"_?\d+m?$", "", parts[-1]))
-    return next((_LETTERS[text] for text in tried if text in _LETTERS), "")
+    bare = re.sub(r"_?\d+m?$", "", re.sub(r"_(dim|idx|index|id|number)$", "", parts[-1]))
+    for text in (parts[-1], parts[0], bare):
+        if text in _LETTERS:
+            return _LETTERS[text]
+    found = {a for a, words in _PARTS.items() if any(word in parts[-1] for word in words)}
+    return found.pop() if len(found) == 1 else ""
 
 
 def named_order(names: Sequence[str], shape: Sequence[int], spectral: str | None = None) -> str:
@@ -137,11 +148,12 @@ def is_wavelength(name: str, attributes: Mapping[str, Any]) -> bool:
 
 
 def warn_if_unlikely(path: Path, axes: str, shape: Sequence[int]) -> None:
-    """Warn where the bands more probably lie on the array's other end, and nothing tells.
+    """Warn where the bands more probably lie on another axis of the array, and nothing tells.
 
     That is so where there are at least as many bands as rows or columns, while with the bands first
-    (or last) fewer bands would make an image that is more nearly square. Square images and long
-    lists of bands occur; they are no reason, and neither are arrays of a few pixels.
+    (or last, or between) fewer bands would make an image that is more nearly square; or where there
+    are more bands than any sensor has. Square images and long lists of bands occur; they are no
+    reason, and neither are arrays of a few pixels.
 
     Args:
         path: Of the scene, for the message.
@@ -151,19 +163,24 @@ def warn_if_unlikely(path: Path, axes: str, shape: Sequence[int]) -> None:
     Warns:
         HsisrWarning: Naming the shape and `--axes`.
     """
-    other = {"rcb": "brc", "brc": "rcb"}[axes]
     bands, *image = (shape[axes.index(axis)] for axis in "brc")
-    fewer, *rounder = (shape[other.index(axis)] for axis in "brc")
-    if max(shape) < _FEW or bands < min(image) or _elongation(rounder) >= _elongation(image):
+    if max(shape) < _FEW or bands < min(image):
         return
-    if fewer < min(rounder) or rounder[0] == rounder[1]:
-        warnings.warn(
-            f"{path}: {bands} bands of {image[0]} x {image[1]} pixels is an unlikely scene; if "
-            f"these are {fewer} bands of {rounder[0]} x {rounder[1]} pixels, give --axes {other}, "
-            f"else --axes {axes}",
-            HsisrWarning,
-            stacklevel=2,
-        )
+    for other in ({"rcb": "brc", "brc": "rcb"}[axes], "rbc"):
+        fewer, *rounder = (shape[other.index(axis)] for axis in "brc")
+        few = fewer < min(rounder) or rounder[0] == rounder[1]
+        if other == "rbc":  # rarer, so only where it is plain
+            few = 2 * fewer < min(rounder)
+        too_many = bands > _MOST_OF_SENSORS >= fewer and image[0] != image[1]
+        if (few and _elongation(rounder) < _elongation(image)) or too_many:
+            warnings.warn(
+                f"{path}: {bands} bands of {image[0]} x {image[1]} pixels is an unlikely scene; if "
+                f"these are {fewer} bands of {rounder[0]} x {rounder[1]} pixels, give --axes "
+                f"{other}, else --axes {axes}",
+                HsisrWarning,
+                stacklevel=2,
+            )
+            return
 
 
 def _without_singles(letters: Sequence[str], shape: Sequence[int]) -> list[str]:

@@ -16,7 +16,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterWindow
 from tifffile import TiffFile, TiffPageSeries
 
-from hsisr.errors import InputDataError
+from hsisr.errors import InputDataError, UsageError
 from hsisr.io.arrays.axes import ArrayScene, checked_axes, sizes, warn_if_unlikely, whole
 from hsisr.io.arrays.raw import PlainNumbers
 from hsisr.io.base import Scene
@@ -80,8 +80,9 @@ class BandImages(Scene):
 
 
 FORMAT: Final = "TIFF stack"
-_UNKNOWN: Final = {"I", "Q"}
-"""Axes that tifffile gives to pages of which the file does not say what they are."""
+_UNKNOWN: Final = {"I", "Q", "Z", "T"}
+"""Axes of pages that nobody calls channels: what tifffile gives to pages of which the file does
+not say what they are, slices and times."""
 
 
 class _Pages:
@@ -113,7 +114,7 @@ def open_stack(path: Path, axes: str | None = None) -> Scene:
         refuse_circles(path)
         with listening_to_tifffile(), TiffFile(path) as tiff:
             return _scene(path, tiff, _only(stacks_in(tiff)), axes)
-    except InputDataError:
+    except (InputDataError, UsageError):
         raise
     except DAMAGED as error:
         raise InputDataError(f"not a TIFF stack that can be read ({error})") from error
@@ -158,7 +159,8 @@ def _axes(path: Path, series: TiffPageSeries) -> str:
             "one axis of bands; save one band per page, or give their order with --axes"
         )
     axes = "".join({"Y": "r", "X": "c"}.get(axis, "b") for axis in series.axes)
-    if axes == "brc" and _UNKNOWN & set(series.axes):
+    by_default = series.kind == "imagej"  # any stack is one of channels there
+    if axes == "brc" and (by_default or _UNKNOWN & set(series.axes)):
         warn_if_unlikely(path, axes, series.shape)
     return axes
 

@@ -14,7 +14,7 @@ from typing import Final
 from spectral.io import envi
 from spectral.io.envi import EnviException
 
-from hsisr.errors import InputDataError, OutputExistsError
+from hsisr.errors import InputDataError, OutputExistsError, warn_of_scene
 from hsisr.io.atomic import refuse_existing
 from hsisr.io.formats import ROWS, has_own_format
 from hsisr.io.paths import sibling
@@ -32,13 +32,17 @@ _SPECTRAL: Final = frozenset({"wavelength", "wavelength units", "fwhm", "bbl", "
 _NUMBERS: Final = frozenset(
     {"data ignore value", "data gain values", "data offset values", "data units"}
 )
+_KNOWN: Final = _LAYOUT | _GRID | _SPECTRAL | _NUMBERS | {"description", "projection info"}
 
 
 def read_header(path: Path) -> dict[str, str]:
     """Every field of an ENVI header.
 
     Raises:
-        InputDataError: The file is no ENVI header, or a list in it has no end.
+        InputDataError: The file is no ENVI header.
+
+    Warns:
+        HsisrWarning: A list in it has no end; it is taken to go on to the next field.
     """
     try:
         raw = path.read_bytes()
@@ -97,13 +101,56 @@ def carried_fields(fields: Mapping[str, str]) -> dict[str, str]:
 
 def _parsed(path: Path, raw: bytes) -> dict[str, str | list[str]]:
     """What `spectral` makes of the header, which it reads in the encoding of the locale."""
+    text = _decoded(raw)
+    closed = _closed(text.splitlines())
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.filterwarnings("ignore", "Parameters with non-lowercase names")
-        if not raw.isascii():
+        if not raw.isascii() or closed != text.splitlines():
             path = Path(folder, path.name)
-            path.write_text(_decoded(raw), errors="replace")
+            path.write_text("\n".join(closed) + "\n", errors="replace")
         fields: dict[str, str | list[str]] = envi.read_envi_header(path)
         return fields
+
+
+def _closed(lines: list[str]) -> list[str]:
+    """The lines, with a brace where a list breaks off before the next field or at the end.
+
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     _closed(["wavelength = {400,", "500", "bands = 2", "bbl = {1"])
+    ['wavelength = {400,', '500}', 'bands = 2', 'bbl = {1}']
+    """
+    closed, opened = list(lines), ""
+    for number, line in enumerate(lines):
+        key, _, value = line.partition("=")
+        key = key.strip().lower()
+        if opened and key in _KNOWN and _breaks_off(opened, lines, number):
+            closed[number - 1] += "}"
+            _warn_of_no_end(opened)
+            opened = ""
+        if not opened and value.strip().startswith("{"):
+            opened = key
+        if opened and line.rstrip().endswith("}"):
+            opened = ""
+    if opened:
+        closed[-1] += "}"
+        _warn_of_no_end(opened)
+    return closed
+
+
+def _breaks_off(opened: str, lines: list[str], number: int) -> bool:
+    """True if the field in this line is none inside the list that is open.
+
+    A description may hold lines like those of a header, but not the only ones that say the size.
+    """
+    if opened != "description":
+        return True
+    samples = [n for n, line in enumerate(lines) if line.partition("=")[0].strip() == "samples"]
+    end = next((n for n in range(number, len(lines)) if lines[n].rstrip().endswith("}")), None)
+    return end is None or samples == [n for n in samples if number <= n <= end] != []
+
+
+def _warn_of_no_end(key: str) -> None:
+    warn_of_scene(f"{key}: found no closing brace; the list is taken to end before the next field")
 
 
 def _decoded(raw: bytes) -> str:

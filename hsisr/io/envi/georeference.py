@@ -37,10 +37,15 @@ from hsisr.scene.georeference import Georeference
 
 _ROTATION: Final = re.compile(r"rotation\s*[=:\s]\s*(.*)", re.IGNORECASE)
 _UNITS: Final = re.compile(r"units\s*[=:\s]\s*(.*)", re.IGNORECASE)
-_UTM: Final = re.compile(r"utm\b.*|universal transverse mercator.*", re.IGNORECASE)
+_UTM: Final = re.compile(r"(.*\s)?utm\b.*|universal transverse mercator.*", re.IGNORECASE)
 _GEOGRAPHIC: Final = re.compile(r"geographic\b.*|geodetic\b.*|lat\w*\s*/?\s*lon\w*", re.IGNORECASE)
-_ZONE: Final = re.compile(r"([+-]?)\s*(\d{1,2})\s*([A-Za-z]*)")
+_ZONE: Final = re.compile(
+    r"(?:zone\s*)?([+-]?)\s*0*(\d{1,2})(?:\.0*)?\s*([A-Za-z]*)", re.IGNORECASE
+)
+_ZONE_IN_NAME: Final = re.compile(r".*\bzone\s*([+-]?\d{1,2}\s*[A-Za-z]*)", re.IGNORECASE)
 _MOST_ZONES: Final = 60
+_MOST_LATITUDE: Final = 90.5
+"""Degrees; a little more, for pixels whose centres lie at the poles."""
 _WGS_84: Final = "WGS-84"
 _DATUMS: Final = {
     "wgs84": _WGS_84,
@@ -72,6 +77,28 @@ _BY_EPSG: Final = {
 """Datums that GDAL does not know here: EPSG codes of longitude and latitude, and what a UTM zone
 is added to, north and south."""
 
+_LENGTHS: Final = {
+    "Meters": (1.0, "m meter meters metre metres"),
+    "km": (1000.0, "km kilometer kilometers kilometre kilometres"),
+    "Feet": (1200 / 3937, "ft foot feet us-ft usfeet ussurveyfeet ussurveyfoot feet(us)"),
+    "Yards": (0.9144, "yd yard yards"),
+    "Miles": (1609.344, "mi mile miles"),
+    "Nautical Miles": (1852.0, "nm nauticalmile nauticalmiles"),
+}
+"""GDAL's word for each, its length in metres, and spellings of it without blanks."""
+_ANGLES: Final = {
+    "degree": 1.0,
+    "degrees": 1.0,
+    "deg": 1.0,
+    "minutes": 1 / 60,
+    "seconds": 1 / 3600,
+    "arcseconds": 1 / 3600,
+    "radians": math.degrees(1),
+}
+"""In degrees."""
+_SAME: Final = 1e-4
+"""Relative difference up to which units are one, such as both feet."""
+
 
 @dataclass(frozen=True, slots=True)
 class MapInfo:
@@ -86,12 +113,15 @@ class MapInfo:
     """Its EPSG code, where GDAL has no words for it."""
 
 
-def parse_map_info(items: Sequence[str], *, has_crs: bool) -> MapInfo | None:
+def parse_map_info(
+    items: Sequence[str], *, has_crs: bool, unit_m: float | None = None
+) -> MapInfo | None:
     """Read the items of a `map info` list.
 
     Args:
         items: The list, without braces.
         has_crs: Another field names the coordinate reference system, so it is not looked for.
+        unit_m: Unit of length of that system, in metres; None: it has none.
 
     Returns:
         None where it says no place.
@@ -108,13 +138,21 @@ def parse_map_info(items: Sequence[str], *, has_crs: bool) -> MapInfo | None:
     transform = _transform(plain, _rotation(named))
     if transform is None:
         return None
-    if has_crs:
-        return MapInfo(transform)
     units = next((found[1] for item in named if (found := _UNITS.fullmatch(item))), "")
+    is_geographic = _GEOGRAPHIC.fullmatch(plain[0]) is not None
+    if is_geographic:
+        transform = _in_degrees(transform, units)
+    if has_crs:
+        if unit_m is not None:
+            _require_same_length(units, unit_m)
+        return MapInfo(transform)
+    if is_geographic:
+        return _geographic(transform, plain)
+    if plain[0].lower() == "arbitrary":
+        return MapInfo(transform, _text(plain[0]))
+    units = _known_length(units)
     if _UTM.fullmatch(plain[0]):
         return _utm(transform, plain, units)
-    if _GEOGRAPHIC.fullmatch(plain[0]):
-        return _geographic(transform, plain, units)
     return MapInfo(transform, _text(plain[0], *plain[7:], units=units))
 
 
@@ -123,7 +161,7 @@ def _rotation(named: Sequence[str]) -> float:
     texts = [found[1] for item in named if (found := _ROTATION.fullmatch(item))]
     if not texts:
         return 0.0
-    angle = _number(texts[0])
+    angle = _number(_plain_angle(texts[0]))
     if angle is None:
         warn_of_scene(f"map info: found rotation {texts[0]!r}, expected degrees; taken as 0")
         return 0.0
@@ -156,7 +194,9 @@ def _transform(plain: Sequence[str], rotation: float) -> Affine | None:
 
 
 def _utm(transform: Affine, plain: Sequence[str], units: str) -> MapInfo:
-    found = _ZONE.fullmatch(plain[7]) if len(plain) > 7 else None
+    found, rest = (_ZONE.fullmatch(plain[7]) if len(plain) > 7 else None), list(plain[8:])
+    if found is None and (named := _ZONE_IN_NAME.fullmatch(plain[0])):
+        found, rest = _ZONE.fullmatch(named[1]), list(plain[7:])
     zone = int(found[2]) if found else 0
     if found is None or not 1 <= zone <= _MOST_ZONES:
         what = plain[7] if len(plain) > 7 else "nothing"
@@ -165,7 +205,6 @@ def _utm(transform: Affine, plain: Sequence[str], units: str) -> MapInfo:
             "reference system is unknown"
         )
         return MapInfo(transform)
-    rest = list(plain[8:])
     letters = found[3] or (rest.pop(0) if rest and _is_hemisphere(rest[0]) else "")
     south = _is_south(letters, found[1])
     if south is None:
@@ -181,11 +220,17 @@ def _utm(transform: Affine, plain: Sequence[str], units: str) -> MapInfo:
     )
 
 
-def _geographic(transform: Affine, plain: Sequence[str], units: str) -> MapInfo:
+def _geographic(transform: Affine, plain: Sequence[str]) -> MapInfo:
+    if abs(transform.f) > _MOST_LATITUDE:
+        warn_of_scene(
+            f"map info: found latitude {transform.f:g}, expected -90 to 90; the coordinate "
+            "reference system is unknown"
+        )
+        return MapInfo(transform)
     datum = _datum(plain[7:])
     if datum in _BY_EPSG:
         return MapInfo(transform, epsg=_BY_EPSG[datum][0])
-    return MapInfo(transform, _text("Geographic Lat/Lon", datum, units=units))
+    return MapInfo(transform, _text("Geographic Lat/Lon", datum, units="Degrees"))
 
 
 def _is_hemisphere(text: str) -> bool:
@@ -238,7 +283,7 @@ def _assumed(datum: str) -> str:
     return _WGS_84
 
 
-def _text(projection: str, *rest: str, units: str) -> str:
+def _text(projection: str, *rest: str, units: str = "") -> str:
     """A map info of this projection for GDAL."""
     named = [f"units={units}"] if units else []
     return "{" + ", ".join([projection, "1", "1", "0", "0", "1", "1", *rest, *named]) + "}"
@@ -250,6 +295,63 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) else None
+
+
+def _known_length(units: str) -> str:
+    """GDAL's word for a unit of length; "" where none is named.
+
+    Warns:
+        HsisrWarning: It is not known.
+
+    >>> _known_length("kilometers"), _known_length("US Survey Feet"), _known_length("")
+    ('km', 'Feet', '')
+    """
+    plain = re.sub(r"\s", "", units.lower())
+    for word, (_, spellings) in _LENGTHS.items():
+        if plain in spellings.split():
+            return word
+    if plain:
+        warn_of_scene(f"map info: the unit {units!r} is not known; taken as metres")
+    return ""
+
+
+def _require_same_length(units: str, unit_m: float) -> None:
+    """Warn where map info is in another unit than the coordinate reference system.
+
+    Warns:
+        HsisrWarning: It is; the numbers are taken to be in the system's.
+    """
+    word = _known_length(units)
+    if word and abs(_LENGTHS[word][0] / unit_m - 1) > _SAME:
+        warn_of_scene(
+            f"map info: found the unit {units}, but the coordinate system string has one of "
+            f"{unit_m:g} m, which is taken"
+        )
+
+
+def _in_degrees(transform: Affine, units: str) -> Affine:
+    """The transform of a grid of longitudes and latitudes that are given in these units.
+
+    Warns:
+        HsisrWarning: The unit is none of angles.
+
+    >>> _in_degrees(Affine(36, 0, 3600, 0, -36, 7200), "Seconds")[:6]
+    (0.01, 0.0, 1.0, 0.0, -0.01, 2.0)
+    """
+    plain = units.strip().lower()
+    if plain and plain not in _ANGLES:
+        warn_of_scene(f"map info: found the unit {units!r} of an angle; taken as degrees")
+    factor = _ANGLES.get(plain, 1.0)
+    return transform if factor == 1 else Affine.scale(factor) @ transform
+
+
+def _plain_angle(text: str) -> str:
+    """The number of degrees without their unit.
+
+    >>> _plain_angle("30 degrees"), _plain_angle("30.5\u00b0")
+    ('30', '30.5')
+    """
+    return re.sub(r"\s*(degrees?|deg\.?|\u00b0)\s*$", "", text, flags=re.IGNORECASE)
 
 
 _CRS: Final = "coordinate system string"
@@ -279,7 +381,9 @@ def envi_georeference(fields: Mapping[str, str], sidecar: Path | None = None) ->
     system = _system(fields.get(_CRS, ""))
     info = None
     if "map info" in fields:
-        info = parse_map_info(listed(fields["map info"]), has_crs=system is not None)
+        unit = system.linear_units_factor[1] if system is not None and system.is_projected else None
+        items = listed(fields["map info"])
+        info = parse_map_info(items, has_crs=system is not None, unit_m=unit)
     if system is not None:
         known[_CRS] = fields[_CRS]
     elif "projection info" in fields:
@@ -289,7 +393,11 @@ def envi_georeference(fields: Mapping[str, str], sidecar: Path | None = None) ->
     if not known and sidecar is None:
         return Georeference()
     text = sidecar.read_text("utf-8", "replace") if sidecar else ""
-    return _with_own(_by_gdal(known, sidecar), info, system, sidecar_text=text)
+    place = _by_gdal(known, sidecar)
+    for key, found in (("geo points", place.gcps), ("rpc info", place.rpcs)):
+        if listed(fields.get(key, "")) and not found:
+            warn_of_scene(f"{key} left out: GDAL does not understand {fields[key][:60]!r}")
+    return _with_own(place, info, system, sidecar_text=text)
 
 
 def _system(text: str) -> CRS | None:

@@ -93,7 +93,7 @@ def _envi_fields(tags: Mapping[str, str]) -> dict[str, str]:
 
 def _is_spectral_list(key: str, text: str) -> bool:
     """True for a tag of the dataset that holds one number for each band, as EnMAP-Box writes."""
-    return key.lower() in _SPECTRAL_TAGS and text.strip().startswith("{")
+    return key.lower() in _SPECTRAL_TAGS and (text.strip().startswith("{") or "," in text)
 
 
 def georeference_of(dataset: Any) -> Georeference:

@@ -116,6 +116,11 @@ def _wanted_cube(variables: Mapping[str, Variable], wanted: str) -> str:
             f"--variable {wanted}: no such variable; there are {_table(variables, variables)}"
         )
     found = variables[wanted]
+    if inside := [name for name in variables if name.startswith(f"{wanted}.")]:
+        raise InputDataError(
+            f"variable {wanted} is a struct of {_table(variables, inside)}; name one of them, for "
+            f"example --variable {inside[0]}"
+        )
     if found.kind != "numbers":
         raise InputDataError(
             f"variable {wanted} holds no plain numbers (text, cells, structs, logicals and sparse "
