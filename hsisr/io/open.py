@@ -14,7 +14,7 @@ from hsisr.errors import InputDataError, ResourceError, UsageError, about_scene
 from hsisr.io.base import Scene
 from hsisr.io.envi.files import DATA_SUFFIXES, is_envi_header
 from hsisr.io.formats import ROWS, SIDECARS, format_by_suffix, format_of, is_format_name
-from hsisr.io.geotiff.reader import DAMAGED, is_tiff_stack
+from hsisr.io.geotiff.reader import DAMAGED, is_esri, is_tiff_stack
 from hsisr.io.paths import POSITIONS, RemotePath, scene_path
 from hsisr.io.views import BandsScene, WindowScene, chosen_bands, window_of_bbox, with_nodata
 from hsisr.tiling import Window
@@ -195,8 +195,6 @@ def _is_scene_folder(path: Path) -> bool:
 
 def _has_data(header: Path) -> bool:
     """True unless a header is neither ENVI's nor ESRI's, or belongs to a TIFF."""
-    from hsisr.io.geotiff.esri import is_esri
-
     if not (is_envi_header(header) or is_esri(header)):
         return False
     own, tiff = (

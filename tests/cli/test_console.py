@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Final
 
 import pytest
 import typer
@@ -20,6 +21,10 @@ from hsisr.errors import (
     UsageError,
     WeightsError,
 )
+from tests.scenes import numbered, write_geotiff
+
+MOST_FILES: Final = 66
+"""Of the package, loaded for a GeoTIFF and the default network; may only shrink, 40 is the aim."""
 
 
 def ended(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -118,3 +123,19 @@ def test_help_loads_neither_torch_nor_rasterio() -> None:
     assert done.returncode == 0
     assert "upscale" in done.stdout
     assert done.stdout.endswith("loaded: []\n")
+
+
+def test_an_upscaled_geotiff_loads_few_files_of_the_package(tmp_path: Path) -> None:
+    scene, out = write_geotiff(tmp_path / "scene.tif", numbered()), tmp_path / "out.tif"
+    done = ended(
+        "import os, sys\n"
+        f"sys.argv = ['hsisr', 'upscale', {str(scene)!r}, '-o', {str(out)!r}, '-q']\n"
+        "from hsisr.cli.main import program\n"
+        "try:\n"
+        "    program()\n"
+        "finally:\n"
+        "    own = [m.__file__ for n, m in sys.modules.items() if n.split('.')[0] == 'hsisr']\n"
+        "    print(sum(os.path.getsize(path) > 0 for path in own if path))\n"
+    )
+    assert out.exists(), done.stderr
+    assert int(done.stdout.split()[-1]) <= MOST_FILES
