@@ -175,6 +175,26 @@ def test_four_bands_of_reflectance_are_bands_whatever_gdal_tags(tmp_path: Path) 
         assert scene.read().valid.all()
 
 
+@pytest.mark.parametrize("many", [False, True])
+def test_the_alpha_band_of_many_is_their_mask_or_one_of_them(many: bool, tmp_path: Path) -> None:
+    alpha = np.full((1, 6, 5), 255)
+    alpha[0, 2, 3] = 0
+    last = VALUES[:1] + 7 if many else alpha
+    values = np.concatenate([VALUES, VALUES, last]).astype(np.uint16)
+    path = write_geotiff(tmp_path / "x.tif", values)
+    with edited(path) as dataset:
+        dataset.colorinterp = [*[ColorInterp.undefined] * 6, ColorInterp.alpha]
+    if many:
+        with pytest.warns(HsisrWarning, match="band 7 is tagged as alpha and read as a spectral"):
+            scene = open_scene(path)
+    else:
+        scene = open_scene(path)
+    with scene:
+        cube = scene.read()
+    np.testing.assert_array_equal(cube.values, values if many else values[:6])
+    assert (~cube.valid).sum() == (0 if many else 6)
+
+
 def test_a_band_with_a_wavelength_is_no_alpha(tmp_path: Path) -> None:
     tags = [{"wavelength": w} for w in ("400", "500", "600", "700")]
     with open_scene(rgba(tmp_path / "x.tif", band_tags=tags)) as scene:

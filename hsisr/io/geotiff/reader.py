@@ -65,6 +65,9 @@ class RasterScene(Scene):
         self._masked = [i for i in self._indexes if self._is_mask(flags[i - 1])]
         if all(MaskFlags.per_dataset in flags[i - 1] for i in self._masked):
             self._masked = self._masked[:1]
+        # GDAL takes the alpha band for the mask of one or three bands alone
+        own = self._alpha is not None and not self._masked and all(n is None for n in self._nodata)
+        self._mask_band = self._alpha if own else None
 
     def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
         """See `Scene.read_stored`; all bands in one call, so no block is unpacked twice."""
@@ -73,6 +76,8 @@ class RasterScene(Scene):
 
     def read_mask(self, window: Window) -> npt.NDArray[np.bool_] | None:
         """See `Scene.read_mask`; where each band has a mask of its own, all must say data."""
+        if self._mask_band is not None:
+            return np.asarray(self._read(self._dataset.read, self._mask_band, window) > 0)
         if not self._masked:
             return None
         masks = [self._read(self._dataset.read_masks, i, window) > 0 for i in self._masked]
@@ -268,20 +273,21 @@ def _alpha_index(path: Path, dataset: Any) -> int | None:
     """1-based index of the alpha band, if there is one beside other bands.
 
     GDAL calls the last of four bands alpha unless it was told otherwise. That is believed of an
-    8-bit picture; of another type, where the band holds nothing but 0 and one other number.
+    8-bit picture; of another type, or of more bands, where the band holds nothing but 0 and one
+    other number.
 
     Warns:
-        HsisrWarning: Which of both the last of four bands was taken for.
+        HsisrWarning: Which of both the last of four bands was taken for; a band is no mask.
     """
     if dataset.count < 2 or ColorInterp.alpha not in dataset.colorinterp:
         return None
     index = int(dataset.colorinterp.index(ColorInterp.alpha)) + 1
     if "wavelength" in {key.lower() for key in dataset.tags(index)}:
         return None
-    if dataset.count != 4:
+    kind, count = dataset.dtypes[index - 1], dataset.count
+    mask = count == 2 or (count == 4 and kind == "uint8") or _holds_two_numbers(dataset, index)
+    if mask and count != 4:
         return index
-    kind = dataset.dtypes[index - 1]
-    mask = kind == "uint8" or _holds_two_numbers(dataset, index)
     what = (
         "taken for the mask; if it is a spectral band, clear the tag (gdal_edit.py -colorinterp_4 "
         "undefined)"
