@@ -30,7 +30,7 @@ PSEUDO_BANDS = (32, 64, 96)
 """Numbers of pseudo-bands to choose from."""
 PIXELS_PER_PSEUDO_BAND = 20
 """Fewer pixels valid in all used bands do not settle the regression; all bands are seen then."""
-_GAIN = 0.01
+_GAIN = 0.005
 """More pseudo-bands have to lower the residual of held-out rows (root mean square over the bands,
 each in its own standard deviations) by this; see `docs/decisions/0009`."""
 RIDGE = 1e-2

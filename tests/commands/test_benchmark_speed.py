@@ -35,8 +35,8 @@ def test_both_precisions_and_all_ways_are_rows(facts: dict[str, Any]) -> None:
             OURS,
             PLAIN,
             "dacn, plain port, default layout",
-            "dacn-equivariant-x4-2, output as large",
-            "dacn-equivariant-x4-2, tile of upscale",
+            "dacn-equivariant-x4-3, output as large",
+            "dacn-equivariant-x4-3, tile of upscale",
         ]
         assert part["difference"] < 1e-5
 
@@ -59,7 +59,7 @@ def test_the_scene_is_upscaled_by_every_model_to_both_formats(facts: dict[str, A
     assert found == [
         ("dacn, plain loop", "GTiff"),
         ("dacn, random weights", "GTiff"),
-        *(("dacn-equivariant-x4-2", kind) for kind in ("GTiff", "ENVI")),
+        *(("dacn-equivariant-x4-3", kind) for kind in ("GTiff", "ENVI")),
         *(("bicubic", kind) for kind in ("GTiff", "ENVI")),
     ]
     naive = facts["scenes"][0]["seconds"]

@@ -49,7 +49,7 @@ def model(scale: int) -> ErrorModel:
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     """All weights have that model."""
-    monkeypatch.setattr("hsisr.commands.upscale.model_of", lambda _: model(2))
+    monkeypatch.setattr("hsisr.engine.uncertainty.model_of", lambda _: model(2))
 
 
 def errors_of(values: npt.NDArray[Any], **how: Any) -> npt.NDArray[Any]:
@@ -167,7 +167,7 @@ def test_what_cannot_be_written_is_refused_at_once(
     options = UpscaleOptions(scale=2, model="bicubic", uncertainty=tmp_path / "e.tif")
     with pytest.raises(WeightsError, match="nothing is known of the error of bicubic"):
         upscale(source, tmp_path / "o.tif", options)
-    monkeypatch.setattr("hsisr.commands.upscale.model_of", lambda _: model(2))
+    monkeypatch.setattr("hsisr.engine.uncertainty.model_of", lambda _: model(2))
     for path in (tmp_path / "o.tif", tmp_path / "e.hdr", tmp_path.parent / "e.tif"):
         with pytest.raises(UsageError, match=r"expected another \.tif"):
             upscale(source, tmp_path / "o.tif", replace(options, uncertainty=path))
