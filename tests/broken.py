@@ -185,6 +185,14 @@ def _no_band_of_use(folder: Path) -> list[Any]:
     return [write_geotiff(folder / "scene.tif", values), "--bad-bands", "drop", "-m", "bicubic"]
 
 
+def _truncated_mat(folder: Path) -> list[Any]:
+    return [_cut(write_mat5(folder / "scene.mat", numbered()), 0.5)]
+
+
+def _no_variable(folder: Path) -> list[Any]:
+    return [write_mat5(folder / "scene.mat", numbered()), "--variable", "x"]
+
+
 def _truncated_stack(folder: Path) -> list[Any]:
     return [_cut(write_pages(folder / "scene.tif", numbered(rows=40, cols=40)), 0.6)]
 
@@ -216,45 +224,25 @@ ZOO = (
     Exhibit("a complex ENVI file", _complex_envi, DATA, "complex"),
     Exhibit("a header with a strange interleave", _envi(interleave="zip"), DATA, "zip"),
     Exhibit("a header with a strange byte order", _envi(byte_order="7"), DATA, "byte order = 7"),
-    Exhibit(
-        "a compressed ENVI file", _envi(file_compression="1"), DATA, "the data file is compressed"
-    ),
-    Exhibit(
-        "a spectral library",
-        _envi(file_type="ENVI Spectral Library"),
-        DATA,
-        "ENVI Spectral Library",
-    ),
+    Exhibit("a compressed ENVI file", _envi(file_compression="1"), DATA, "file is compressed"),
+    Exhibit("a spectral library", _envi(file_type="ENVI Spectral Library"), DATA, "Library"),
     Exhibit("frames with gaps", _envi(major_frame_offsets="{0, 9}"), DATA, "frames with gaps"),
     Exhibit("a .mat of text", _mat(name="no cube"), DATA, "scene.mat"),
     Exhibit("a .mat of two cubes", _mat(a=numbered(), b=numbered()), DATA, "--variable"),
     Exhibit("a .mat of a 2-D matrix", _mat(Y=np.ones((9, 99))), DATA, "Y"),
     Exhibit("a .mat of a complex cube", _mat(a=numbered() * 1j), DATA, "scene.mat"),
     Exhibit("a .mat of cells", _mat(a=np.array([1, "b"], dtype=object)), DATA, "scene.mat"),
-    Exhibit(
-        "a truncated .mat",
-        lambda f: [_cut(write_mat5(f / "scene.mat", numbered()), 0.5)],
-        DATA,
-        "scene.mat",
-    ),
+    Exhibit("a truncated .mat", _truncated_mat, DATA, "scene.mat"),
     Exhibit("a v7.3 .mat of text", _mat73_of_text, DATA, "scene.mat"),
     Exhibit("garbage named .mat", _file("scene.mat", b"MATLAB rubbish" * 40), DATA, "scene.mat"),
     Exhibit("images of two sizes", _mixed_images, DATA, "scene_99.png"),
     Exhibit("a pickled .npy", _file("s.npy", b"\x93NUMPY\x01\x00garbage"), DATA, "s.npy"),
     Exhibit("only constant bands, to be dropped", _no_band_of_use, DATA, "every band is bad"),
-    Exhibit(
-        "a variable that is not there",
-        lambda f: [write_mat5(f / "scene.mat", numbered()), "--variable", "x"],
-        USAGE,
-        "x",
-    ),
+    Exhibit("a variable that is not there", _no_variable, USAGE, "x"),
     Exhibit("axes for a GeoTIFF", _with("--axes", "rcb"), USAGE, "--axes rcb has no meaning"),
     Exhibit("scale 3", _with("--scale", 3), USAGE, "scale 3: expected 2, 4 or 8"),
-    Exhibit("scale 0", _with("--scale", 0), USAGE, "scale 0"),
     Exhibit("a tile of nothing", _with("--tile", 0), USAGE, "tile 0"),
-    Exhibit(
-        "an overlap as large as the tile", _with("--tile", 8, "--overlap", 8), USAGE, "overlap"
-    ),
+    Exhibit("a wide overlap", _with("--tile", 8, "--overlap", 8), USAGE, "overlap"),
     Exhibit("a complex output", _with("--dtype", "complex64"), USAGE, "dtype 'complex64'"),
     Exhibit("a type that is no type", _with("--dtype", "int7"), USAGE, "dtype 'int7'"),
     Exhibit("a creation option without value", _with("--co", "TILED"), USAGE, "KEY=VALUE"),
@@ -266,12 +254,6 @@ ZOO = (
     Exhibit("a bare pickle as weights", _bare_pickle, WEIGHTS, "pickle"),
     Exhibit("empty weights", _weights(b""), WEIGHTS, "weights.safetensors"),
     Exhibit("weights of noise", _weights(b"\x10" * 99), WEIGHTS, "weights.safetensors"),
-    Exhibit(
-        "weights whose header lies",
-        _weights((2**40).to_bytes(8, "little") + b"{}"),
-        WEIGHTS,
-        "weights.safetensors",
-    ),
     Exhibit("weights of something else", _foreign_weights, WEIGHTS, "weights.safetensors"),
     Exhibit("weights of another scale", _weights_of_another_scale, WEIGHTS, "scale"),
     Exhibit("a target below a file", _with(), RESOURCES, "scene", output="../in/scene.tif/o.tif"),

@@ -4,9 +4,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one worker a processor, so one thread a worker
     os.environ["OMP_NUM_THREADS"] = "1"
+
+# other programs may be at work beside the tests
+CALM = [HealthCheck.too_slow]
+settings.register_profile("tests", settings.default, deadline=None, suppress_health_check=CALM)
+settings.load_profile("tests")
 
 PROJECT = Path(__file__).parents[1]
 
@@ -17,4 +23,12 @@ def shared_data() -> Path:
     folder = PROJECT.parent / "shared" / "data"
     if not folder.is_dir():
         pytest.skip("no real scenes beside the project")
+    return folder
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """An empty folder for outputs."""
+    folder = tmp_path / "out"
+    folder.mkdir()
     return folder

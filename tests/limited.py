@@ -1,12 +1,13 @@
 """Running a piece of Python in a process that may ask for little more memory than it has."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+
+from tests.program import ran
 
 LITTLE = 256 * 2**20
 """Bytes that scenes may take beyond what the libraries have."""
@@ -48,13 +49,7 @@ def outcomes(use: str, sound: Path, hostile: Sequence[Path], *, more: int) -> li
     """
     module, function = use.split(":")
     program = _PROGRAM.format(module=module, function=function)
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(sound), str(more), *map(str, hostile)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done = ran(program, sound, more, *hostile)
     assert done.returncode == 0, done.stderr[-2000:]
     found: list[str] = json.loads(done.stdout.splitlines()[-1])
     return found

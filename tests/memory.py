@@ -1,4 +1,4 @@
-"""A scene and a writer that live in memory, for testing what lies between files."""
+"""A scene and a writer that live in memory, and what lies between them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hsisr.engine.plan import Layout, Plan
+from hsisr.engine.stitch import stitch
 from hsisr.io.base import Scene, SceneWriter
 from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
@@ -77,3 +79,30 @@ class MemoryWriter(SceneWriter):
 
     def discard(self) -> None:
         pass
+
+
+def layout_of(scene: Scene, block: tuple[int, int] = (1, 1), working_bytes: int = 10**9) -> Layout:
+    """What a plan for a scene has to fit."""
+    bands, rows, cols = scene.metadata.shape
+    return Layout(
+        bands=bands,
+        rows=rows,
+        cols=cols,
+        itemsize=scene.metadata.stored.dtype.itemsize,
+        block_rows=block[0],
+        block_cols=block[1],
+        working_bytes=working_bytes,
+    )
+
+
+def stitched(
+    scene: Scene, plan: Plan, writer: MemoryWriter | None = None, **how: Any
+) -> MemoryWriter:
+    """The whole scene, upscaled as planned; every number is written once, every tile counted."""
+    writer = writer or MemoryWriter(scene.metadata.finer(plan.scale))
+    ticks: list[int] = []
+    how = {"consistent": True, "masked": False, "advance": ticks.append, **how}
+    stitch(scene, tuple(range(scene.metadata.bands)), writer, plan, **how)
+    assert (writer.times == 1).all()
+    assert sum(ticks) == plan.tiles
+    return writer

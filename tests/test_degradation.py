@@ -50,7 +50,7 @@ def test_a_blob_does_not_move(name: str, scale: int) -> None:
     assert abs(found[1] * scale - col) < 0.01
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     name=st.sampled_from(NAMES),
     scale=st.sampled_from(SCALES),
@@ -93,7 +93,7 @@ def test_invalid_numbers_never_leak(name: str) -> None:
     assert 0 < mask.sum() < mask.size
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(scale=st.sampled_from((2, 4)), seed=st.integers(0, 10_000))
 def test_bicubic_weights_of_a_valid_block_never_vanish(scale: int, seed: int) -> None:
     """Its negative lobes must not bring the sum of the remaining weights near zero."""

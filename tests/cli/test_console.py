@@ -1,12 +1,10 @@
 """Results on stdout, talk on stderr, verdict in the exit code."""
 
 import errno
-import os
-import subprocess
+import logging
 import sys
 import warnings
 from pathlib import Path
-from typing import Final
 
 import pytest
 import typer
@@ -21,22 +19,7 @@ from hsisr.errors import (
     UsageError,
     WeightsError,
 )
-from tests.scenes import numbered, write_geotiff
-
-MOST_FILES: Final = 66
-"""Of the package, loaded for a GeoTIFF and the default network; may only shrink, 40 is the aim."""
-
-
-def ended(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What a program in a process of its own has printed, and its exit code."""
-    return subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+from tests.program import ran
 
 
 @pytest.mark.parametrize(
@@ -103,39 +86,14 @@ def test_a_signal_waits_until_a_library_is_loaded(name: str, code: int, tmp_path
         "except typer.Exit as ending:\n"
         "    sys.exit(ending.exit_code)\n"
     )
-    done = ended(program)
+    done = ran(program)
     assert (done.returncode, done.stdout) == (code, "loaded\n")
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_help_loads_neither_torch_nor_rasterio() -> None:
-    program = (
-        "import sys\n"
-        "sys.argv = ['hsisr', '--help']\n"
-        "from hsisr.cli.main import app\n"
-        "try:\n"
-        "    app()\n"
-        "finally:\n"
-        "    heavy = {'torch', 'rasterio', 'scipy', 'h5py', 'numpy'} & sys.modules.keys()\n"
-        "    print('loaded:', sorted(heavy))\n"
-    )
-    done = ended(program, COLUMNS="100")
-    assert done.returncode == 0
-    assert "upscale" in done.stdout
-    assert done.stdout.endswith("loaded: []\n")
-
-
-def test_an_upscaled_geotiff_loads_few_files_of_the_package(tmp_path: Path) -> None:
-    scene, out = write_geotiff(tmp_path / "scene.tif", numbered()), tmp_path / "out.tif"
-    done = ended(
-        "import os, sys\n"
-        f"sys.argv = ['hsisr', 'upscale', {str(scene)!r}, '-o', {str(out)!r}, '-q']\n"
-        "from hsisr.cli.main import program\n"
-        "try:\n"
-        "    program()\n"
-        "finally:\n"
-        "    own = [m.__file__ for n, m in sys.modules.items() if n.split('.')[0] == 'hsisr']\n"
-        "    print(sum(os.path.getsize(path) > 0 for path in own if path))\n"
-    )
-    assert out.exists(), done.stderr
-    assert int(done.stdout.split()[-1]) <= MOST_FILES
+def test_lines_of_libraries_do_not_reach_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+    with expected_errors():
+        for name in ("tifffile", "rasterio._err", "some.library"):
+            logging.getLogger(name).error("nodata -3.4028234663852886e+38 is out of range")
+    sys.stderr.flush()
+    assert capfd.readouterr().err == ""

@@ -1,8 +1,6 @@
 """`hsisr evaluate` and `hsisr degrade` as their user meets them."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -61,26 +59,6 @@ def test_degrade_prints_one_json_object(files: tuple[Path, Path], tmp_path: Path
     assert found["definition"].startswith("Gaussian with gain 0.2 at the LR Nyquist frequency")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ((), "found 0 scenes, expected REFERENCE and ESTIMATE"),
-        (("x.tif",), "found 1 scenes, expected REFERENCE and ESTIMATE"),
-        (("x.tif", "y.tif", "--json", "--csv"), "found --csv and --json, expected one of them"),
-        (("x.tif", "y.tif", "--model", "bicubic"), "--model belongs to --wald; leave it out"),
-        (("x.tif", "--wald", "y.tif"), "REFERENCE cannot be combined with --wald"),
-        (("--wald", "y.tif", "--scale", "3"), "scale 3: expected 2, 4 or 8"),
-        (("x.tif", "y.tif", "--min", "mpsnr"), "expected FIGURE=NUMBER such as mpsnr=30"),
-    ],
-)
-def test_wrong_usage_is_one_line_and_exit_2(arguments: tuple[str, ...], words: str) -> None:
-    done = hsisr("evaluate", *arguments)
-    assert done.exit_code == 2
-    assert done.stdout == ""
-    assert words in done.stderr
-    assert done.stderr.count("\n") == 1
-
-
 def test_wald_scores_a_model_beside_plain_bicubic(files: tuple[Path, Path]) -> None:
     done = hsisr("evaluate", "--wald", files[0], "--model", "bicubic", "--scale", 2, "--json")
     assert done.exit_code == 0
@@ -91,14 +69,3 @@ def test_wald_scores_a_model_beside_plain_bicubic(files: tuple[Path, Path]) -> N
     for name in scores:  # older keys keep their meaning
         assert found["gain"][name] == scores[name] - plain[name]
         assert found["gain_over_baseline"][name] == scores[name] - drawn[name]
-
-
-def test_evaluate_and_degrade_load_no_torch(files: tuple[Path, Path], tmp_path: Path) -> None:
-    script = (
-        "import sys; from hsisr.commands.evaluation.evaluate import evaluate; "
-        "from hsisr.commands.degrade import degrade; "
-        f"evaluate({str(files[0])!r}, {str(files[1])!r}); "
-        f"degrade({str(files[0])!r}, {str(tmp_path / 'lr.tif')!r}); "
-        "sys.exit('torch' in sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

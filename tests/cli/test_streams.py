@@ -37,13 +37,7 @@ def shell(command: str, folder: Path) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.parametrize(
-    ("redirected", "code"),
-    [
-        ("| true", 0),
-        ("> /dev/full", 5),
-        ("2>/dev/full", 0),
-        (">&- 2>&- <&-", 0),
-    ],
+    ("redirected", "code"), [("| true", 0), ("> /dev/full", 5), (">&- 2>&- <&-", 0)]
 )
 def test_the_work_goes_on_whatever_becomes_of_the_streams(
     folder: Path, redirected: str, code: int

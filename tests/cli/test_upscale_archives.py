@@ -15,13 +15,6 @@ def scene(tmp_path: Path) -> Path:
     return write_tif(tmp_path / "in" / "scene.tif", counts(3, 11, 9))
 
 
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    folder = tmp_path / "out"
-    folder.mkdir()
-    return folder
-
-
 def test_a_list_is_read_from_stdin_and_what_is_missing_fails_alone(scene: Path, out: Path) -> None:
     text = f"# two\n{scene}\n\n{scene.with_name('gone.tif')}\n"
     done = hsisr("upscale", "--list", "-", "-mnearest", "-s2", "--json", "-o", out, stdin=text)

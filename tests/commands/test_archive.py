@@ -12,6 +12,7 @@ from hsisr.commands.archive.select import (
     Failure,
     Selection,
     Shard,
+    _name,
     read_list,
     select,
     shard_named,
@@ -120,10 +121,7 @@ def test_two_scenes_with_one_output_are_refused_in_every_shard(shard: str | None
         chosen("in", "too", shard=shard)
 
 
-@given(
-    names=st.lists(st.integers(0, 999), unique=True, max_size=30),
-    of=st.integers(1, 12),
-)
+@given(names=st.lists(st.integers(0, 999), unique=True, max_size=30), of=st.integers(1, 12))
 def test_every_entry_is_in_exactly_one_shard(names: list[int], of: int) -> None:
     shares = [Shard(number, of).of_all(names) for number in range(1, of + 1)]
     assert sorted(name for share in shares for name in share) == sorted(names)
@@ -174,3 +172,9 @@ def test_a_job_array_with_gaps_is_refused_in_every_task(
 ) -> None:
     with pytest.raises(UsageError, match=words):
         select(SelectOptions(sources=[Path("in")], output=Path("out")), X4, variables)
+
+
+@pytest.mark.parametrize("name", ["..", "../..", "a/..", "a/../../b.tif", "x/\n../y.hdr", "-x.tif"])
+def test_outputs_of_many_scenes_stay_in_their_folder(name: str, tmp_path: Path) -> None:
+    output = tmp_path / _name(Path(name), Path(name), None, UpscaleOptions(scale=2))
+    assert output.resolve().parent == tmp_path.resolve()

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-import torch
 from distributed import Client
 
 from hsisr.commands.cluster import connection
@@ -24,14 +23,12 @@ from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, ResourceError, UsageError
 from hsisr.io.geotiff.gdal import gdal_env
-from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
-from hsisr.weights import save_weights
 from tests.conftest import PROJECT
+from tests.networks import OVERLAPPING, tiny_weights
 from tests.program import hsisr
 from tests.scenes import numbered, write_geotiff
 
 BANDS, ROWS, COLS = 10, 150, 12
-TINY = AnySize(width=8, blocks=1, heads=2, window=4)
 
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forks")
@@ -70,17 +67,6 @@ class Cluster:
     def busy(self) -> list[str]:
         """Addresses of the workers that are at work."""
         return [address for address, keys in self.client.processing().items() if keys]
-
-    def one_busy(self) -> str:
-        """Wait for a worker that is at work."""
-        found: list[str] = []
-
-        def look() -> list[str]:
-            found[:] = self.busy()
-            return found
-
-        wait_until(look)
-        return found[0]
 
     def kill(self, pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
@@ -129,12 +115,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def options(tmp_path_factory: pytest.TempPathFactory) -> UpscaleOptions:
-    descriptor = replace(
-        dacn_any_descriptor(2, TINY), group_size=6, group_overlap=2, tile_lr_px=8, overlap_lr_px=3
-    )
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_weights(path, build_dacn_any(descriptor), descriptor)
+    path = tiny_weights(tmp_path_factory.mktemp("weights"), **OVERLAPPING)
     return UpscaleOptions(scale=2, model=str(path), threads=1)
 
 

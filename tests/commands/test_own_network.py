@@ -50,8 +50,8 @@ def test_the_commands_of_the_page_run_as_printed(own_network: Path) -> None:
         load_weights(weights)
 
 
-def test_a_network_that_was_not_trained_warns(own_network: Path) -> None:
-    assert own_network.is_dir()
+@pytest.mark.usefixtures("own_network")
+def test_a_network_that_was_not_trained_warns() -> None:
     cube = np.random.default_rng(0).random((5, 8, 8), np.float32)
     with pytest.warns(HsisrWarning, match="own_network:build has not been trained"):
         finer = hsisr.upscale_array(cube, axes="brc", scale=2, model="own_network:build")
@@ -64,8 +64,9 @@ def built(descriptor: ModelDescriptor) -> object:
     return nn.Upsample(scale_factor=descriptor.scale)
 
 
+@pytest.mark.usefixtures("own_network")
 def test_names_come_from_entry_points_and_wrong_ones_are_refused(
-    own_network: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     points = EntryPoints([EntryPoint("theirs", f"{__name__}:built", "hsisr.models")])
     monkeypatch.setattr(registry, "entry_points", points.select)
@@ -78,4 +79,3 @@ def test_names_come_from_entry_points_and_wrong_ones_are_refused(
     for wrong in ("nowhere:build", "own_network:nothing"):
         with pytest.raises(WeightsError, match=f"{wrong}: cannot be imported"):
             registry.is_own(wrong)
-    assert own_network.is_dir()

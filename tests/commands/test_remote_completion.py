@@ -1,8 +1,6 @@
 """What `--skip-existing` does about outputs that are not on this machine."""
 
 import json
-import os
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,27 +10,24 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from hsisr.commands.archive.run import Done, Outcome, Skipped, upscale_all
-from hsisr.commands.archive.select import Failure, select
+from hsisr.commands.archive.run import Done, Skipped
+from hsisr.commands.archive.select import Failure
 from hsisr.commands.upscale import upscale
-from hsisr.engine.options import SelectOptions, UpscaleOptions
+from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, OutputExistsError
 from hsisr.io.open import open_scene
 from hsisr.io.paths import RemotePath, scene_path
 from hsisr.resume.record import record_path
-from tests.commands.files import counts, write_tif
+from tests.commands.runs import BICUBIC, assert_left_out, made, old_scene, once
 from tests.io.serving_ranges import serving
 
-BICUBIC = UpscaleOptions(scale=2, model="bicubic")
 FORMATS = ("GTiff", "ENVI", "Zarr")
+OUT = scene_path("memory://bucket/out")
 
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Path:
-    path = write_tif(tmp_path / "a.tif", counts(3, 20, 16))
-    then = time.time() - 60
-    os.utime(path, (then, then))
-    return path
+    return old_scene(tmp_path / "a.tif")
 
 
 @pytest.fixture
@@ -44,24 +39,6 @@ def system() -> Iterator[Any]:
     found.pseudo_dirs[:] = [""]
 
 
-def once(
-    scene: Path | str, options: UpscaleOptions, folder: str = "memory://bucket/out"
-) -> Outcome:
-    wanted = SelectOptions(
-        sources=[scene_path(scene), Path("nowhere.tif")], output=scene_path(folder)
-    )
-    selection = select(wanted, options)  # two sources, so that the output is a folder
-    first, _ = upscale_all(selection, options, skip_existing=True)
-    return first
-
-
-def made(scene: Path | str, options: UpscaleOptions) -> RemotePath:
-    outcome = once(scene, options)
-    assert isinstance(outcome, Done)
-    assert isinstance(outcome.result.output, RemotePath)
-    return outcome.result.output
-
-
 def assert_whole(output: Path) -> None:
     with open_scene(output) as hr:
         assert hr.read().values.shape == (3, 40, 32)
@@ -70,12 +47,11 @@ def assert_whole(output: Path) -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_finished_remote_output_is_left_out(name: str, scene: Path, system: Any) -> None:
     options = replace(BICUBIC, format=name)
-    output = made(scene, options)
+    output = made(scene, OUT, options)
     assert isinstance(record_path(output), RemotePath)
     before = system.find("/bucket", detail=True)
-    again = once(scene, options)
-    assert isinstance(again, Skipped)
-    assert again.reason == "recorded as complete"
+    again = once(scene, OUT, options)
+    assert_left_out(again, "recorded as complete")
     assert system.find("/bucket", detail=True) == before
     records = [key for key in before if "/.hsisr/" in key]
     assert records == [f"/bucket/out/.hsisr/{output.name}.json"]
@@ -88,10 +64,10 @@ def test_a_recorded_output_of_which_a_part_is_gone_is_made_anew(
     name: str, part: str, scene: Path, system: Any
 ) -> None:
     options = replace(BICUBIC, format=name)
-    output = made(scene, options)
+    output = made(scene, OUT, options)
     system.rm_file(f"/bucket/out/{part}")
     with pytest.warns(HsisrWarning, match=r"memory://bucket/out/a_x2.* is broken off, \d+ of \d+"):
-        again = once(scene, options)
+        again = once(scene, OUT, options)
     assert isinstance(again, Done)
     assert_whole(output)
 
@@ -116,7 +92,7 @@ def sent_until(end: str, scene: Path, options: UpscaleOptions, patch: pytest.Mon
         within.setattr(MemoryFileSystem, "put_file", breaking)
         within.setattr(MemoryFileSystem, "rm_file", nothing)
         with pytest.raises(Killed):
-            once(scene, options)
+            once(scene, OUT, options)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +105,7 @@ def test_what_a_killed_run_sent_in_part_is_made_anew(
     sent_until(end, scene, options, monkeypatch)
     assert any("a_x2" in key for key in system.find("/bucket") if "/.hsisr/" not in key)
     with pytest.warns(HsisrWarning, match="was sent in part only; it is made anew"):
-        again = once(scene, options)
+        again = once(scene, OUT, options)
     assert isinstance(again, Done)
     assert_whole(again.result.output)
     assert not [key for key in system.find("/bucket") if key.endswith(".sending")]
@@ -139,7 +115,7 @@ def test_an_old_header_never_describes_new_data(
     scene: Path, system: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = replace(BICUBIC, format="ENVI")
-    output = made(scene, options)
+    output = made(scene, OUT, options)
     with monkeypatch.context() as patch:
         patch.setattr(MemoryFileSystem, "put_file", _no_connection)
         with pytest.raises(OSError, match="cannot be sent: no connection"):
@@ -153,34 +129,32 @@ def _no_connection(*_: Any, **__: Any) -> None:
 
 def test_a_remote_scene_and_a_remote_output_are_recognised(scene: Path, system: Any) -> None:  # noqa: ARG001
     with serving(scene.parent) as address:
-        made(f"{address}/a.tif", BICUBIC)
-        assert isinstance(once(f"{address}/a.tif", BICUBIC), Skipped)
+        remote = scene_path(f"{address}/a.tif")
+        made(remote, OUT)
+        assert isinstance(once(remote, OUT), Skipped)
 
 
 def test_a_remote_input_that_has_changed_keeps_the_output(scene: Path, system: Any) -> None:
-    def put() -> str:
-        system.put_file(str(scene), "/bucket/in/a.tif")
-        return "memory://bucket/in/a.tif"
-
-    source = put()
-    output = made(source, BICUBIC)
-    assert isinstance(once(source, BICUBIC), Skipped)
-    put()  # at a later time
-    kept = once(source, BICUBIC)
+    source = scene_path("memory://bucket/in/a.tif")
+    system.put_file(str(scene), "/bucket/in/a.tif")
+    output = made(source, OUT)
+    assert isinstance(once(source, OUT), Skipped)
+    system.put_file(str(scene), "/bucket/in/a.tif")  # at a later time
+    kept = once(source, OUT)
     assert isinstance(kept, Failure)
     assert "was made from another input, or the input has changed, and is kept" in str(kept.error)
     before = system.cat_file(f"/bucket/out/.hsisr/{output.name}.json")
     record = json.loads(before)
     del record["remote_source"]  # as hsisr once wrote them
     system.pipe_file(f"/bucket/out/.hsisr/{output.name}.json", json.dumps(record).encode())
-    assert isinstance(once(source, BICUBIC), Skipped)
+    assert isinstance(once(source, OUT), Skipped)
 
 
 def test_somebody_elses_object_is_kept(scene: Path, system: Any) -> None:
-    made(scene, BICUBIC)
+    made(scene, OUT)
     system.pipe_file("/bucket/out/a_x2.tif", b"precious")
     for reason in ("has changed since it was made", "has no record and cannot be read to its end"):
-        kept = once(scene, BICUBIC)
+        kept = once(scene, OUT)
         assert isinstance(kept, Failure)
         assert isinstance(kept.error, OutputExistsError)
         assert reason in str(kept.error)

@@ -9,18 +9,17 @@ from pathlib import Path
 import fsspec
 import numpy as np
 import pytest
-import torch
 
 from hsisr.commands.upscale import Progress, upscale
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
-from hsisr.io.open import has_changed, open_scene, scene_identity
+from hsisr.io.open import has_changed, scene_identity
 from hsisr.io.paths import scene_path
 from hsisr.io.write import refuse_same_file
-from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
-from hsisr.weights import save_weights
 from tests.io.serving_ranges import serving
 from tests.io.written import rich_metadata, write_scene
+from tests.networks import tiny_weights
+from tests.program import values_of
 from tests.scenes import numbered, write_geotiff
 
 # a network that learnt nothing may leave the data type
@@ -47,10 +46,7 @@ def url(served: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> UpscaleOptions:
     """Options of a run with a small network, of five strips."""
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    torch.manual_seed(1)
-    descriptor = dacn_any_descriptor(2, AnySize(width=8, blocks=1, heads=2, window=4))
-    save_weights(path, build_dacn_any(descriptor), descriptor, card={"by": "a test"})
+    path = tiny_weights(tmp_path_factory.mktemp("weights"))
     return UpscaleOptions(scale=2, model=str(path), tile=8, overlap=0, threads=1)
 
 
@@ -112,8 +108,7 @@ def test_a_broken_run_goes_on_only_if_the_scene_on_the_server_is_the_same(
     else:
         upscale(source, out, again)
         upscale(source, tmp_path / "unbroken.tif", network)
-        with open_scene(out) as resumed, open_scene(tmp_path / "unbroken.tif") as unbroken:
-            np.testing.assert_array_equal(resumed.read().values, unbroken.read().values)
+        np.testing.assert_array_equal(values_of(out), values_of(tmp_path / "unbroken.tif"))
 
 
 def test_every_chunk_of_a_zarr_store_counts_where_folders_can_be_listed(tmp_path: Path) -> None:

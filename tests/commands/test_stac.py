@@ -46,13 +46,6 @@ def item(tmp_path: Path) -> Path:
     return write_item(tmp_path / "in")
 
 
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    folder = tmp_path / "out"
-    folder.mkdir()
-    return folder
-
-
 def test_the_output_is_named_after_the_item_and_has_one_of_its_own(item: Path, out: Path) -> None:
     done = made(item, out)
     assert done.result.output == out / "flight_7_line_3_x2.tif"

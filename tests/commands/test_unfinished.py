@@ -1,8 +1,6 @@
 """One run at a time on an output; what a broken run finished is kept for one that is the same."""
 
 import json
-import subprocess
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ from hsisr.engine.memory import Room
 from hsisr.errors import HsisrWarning, InputDataError, OutputExistsError, UsageError
 from hsisr.resume.journal import Piece
 from hsisr.resume.lock import RunKey, RunLock, locked_run
+from tests.program import ran
 
 
 class BrokenOffError(Exception):
@@ -142,9 +141,7 @@ def test_two_runs_on_one_output_the_second_is_refused(tmp_path: Path) -> None:
     )
     with run_on(output) as run:
         keep_strip(run)
-        second = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=False
-        )
+        second = ran(code)
         assert second.returncode == 1
         assert "another run is making" in second.stderr
         assert "inside" not in second.stdout

@@ -84,37 +84,22 @@ def test_gradients_reach_every_parameter(arch: str, scale: int) -> None:
 
 
 @every_network
-def test_evaluation_is_deterministic_and_leaves_the_network_alone(arch: str) -> None:
+def test_evaluation_is_deterministic_and_leaves_network_and_input_alone(arch: str) -> None:
     network, lr = network_of(arch).eval(), noise(1, 5, 7)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     with torch.inference_mode():
         assert torch.equal(network(lr), network(lr))
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
-
-
-@every_network
-def test_its_input_is_left_alone(arch: str) -> None:
-    lr = noise(1, 5, 7)
-    with torch.inference_mode():
-        network_of(arch).eval()(lr)
     assert torch.equal(lr, noise(1, 5, 7))
 
 
 @every_network
-def test_batch_elements_do_not_see_each_other(arch: str) -> None:
+def test_neither_other_tiles_nor_the_memory_layout_matter(arch: str) -> None:
     network, lr = network_of(arch).eval(), noise(3, 5, 7)
     with torch.inference_mode():
-        together = network(lr)
+        together = network(lr.contiguous(memory_format=torch.channels_last))
         alone = torch.cat([network(element[None]) for element in lr])
     torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-5)
-
-
-@every_network
-def test_memory_layout_of_the_input_does_not_matter(arch: str) -> None:
-    network, lr = network_of(arch).eval(), noise(1, 5, 7)
-    with torch.inference_mode():
-        last = network(lr.contiguous(memory_format=torch.channels_last))
-        torch.testing.assert_close(network(lr), last, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("bands", [1, 7])
@@ -135,7 +120,7 @@ def test_bfloat16_is_near_to_float32(arch: str) -> None:
     assert (rounded - exact).square().mean() < 1e-3 * exact.square().mean()
 
 
-@pytest.mark.parametrize("bands", [1, 31, 33])
+@pytest.mark.parametrize("bands", [1, 33])
 @every_network
 def test_another_number_of_bands_is_refused(arch: str, bands: int) -> None:
     with pytest.raises(WeightsError, match=rf"32, rows, cols\), found shape \(1, {bands}, 5, 7\)"):

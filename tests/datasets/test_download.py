@@ -4,11 +4,9 @@ import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import get_type_hints
 
 import pytest
 
-from hsisr.commands.options import TrainOptions
 from hsisr.datasets.catalogue import DATASETS, Dataset, RemoteFile, dataset_named
 from hsisr.datasets.download import Fetching, data_folder, dataset_scenes, fetched
 from hsisr.errors import InputDataError, ResourceError
@@ -124,18 +122,3 @@ def test_every_entry_names_addresses_source_and_terms(name: str) -> None:
     assert entry.citation
     assert entry.terms
     assert entry.shape is None or not entry.file.archive
-
-
-def test_help_names_every_dataset() -> None:
-    declared = get_type_hints(TrainOptions, include_extras=True)["dataset"].__metadata__[0]
-    listed = declared.help.removeprefix("A public dataset: ").rstrip(".").replace(" or ", ", ")
-    assert listed.split(", ") == sorted(DATASETS)
-
-
-@pytest.mark.parametrize("name", ["emit", "neon", "pace", "tanager"])
-def test_a_sample_of_a_product_is_not_had_offline_and_said_so(name: str, tmp_path: Path) -> None:
-    entry = dataset_named(name)
-    with pytest.raises(ResourceError, match=r"--offline forbids .* by hand") as refused:
-        dataset_scenes(entry, Fetching(folder=tmp_path, offline=True))
-    assert entry.file.urls[0] in str(refused.value)
-    assert str(tmp_path / entry.file.name) in str(refused.value)

@@ -44,7 +44,7 @@ def patches(scenes: list[TrainingScene], scale: int, **changes: object) -> Rando
     return RandomPatches(**{**table, **changes})  # type: ignore[arg-type]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     scale=st.sampled_from([2, 4, 8]),
     bands=st.lists(st.integers(1, 40), min_size=1, max_size=3),

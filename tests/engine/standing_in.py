@@ -1,10 +1,15 @@
-"""Networks that stand in for real ones, as upscalers of two times over groups of three bands."""
+"""Networks that stand in for real ones: as upscalers, and as plans for scenes in memory."""
+
+from typing import Any
 
 import torch
 
-from hsisr.engine.statistics import BandStatistics
+from hsisr.engine.mixing import Mixing
+from hsisr.engine.plan import Plan, network_groups, plan_network
+from hsisr.engine.statistics import BandStatistics, scene_statistics
 from hsisr.engine.upscaler import NetworkUpscaler
 from hsisr.models.descriptor import ModelDescriptor
+from tests.memory import MemoryScene, layout_of
 
 
 def upscaler(
@@ -13,7 +18,7 @@ def upscaler(
     statistics: BandStatistics | None = None,
     precision: torch.dtype = torch.float32,
 ) -> NetworkUpscaler:
-    """An upscaler on the processor that draws nothing towards the scene.
+    """An upscaler of two times over three bands, which draws nothing towards the scene.
 
     Args:
         network: Takes (n, 3, rows, cols) and what a stored 0 is, gives twice the rows and columns.
@@ -37,4 +42,46 @@ def upscaler(
         precision=precision,
         consistent=False,
         statistics=statistics,
+    )
+
+
+def network_plan(
+    scene: MemoryScene,
+    network: torch.nn.Module,
+    *,
+    scale: int = 2,
+    tile: int,
+    overlap: int,
+    margin: int = 0,
+    group: tuple[int, int] = (4, 1),
+    batch: int = 2,
+    block: tuple[int, int] = (1, 1),
+    working_bytes: int = 10**9,
+    normalisation: Any = "none",
+    mixing: Mixing | None = None,
+) -> Plan:
+    """How a network upscales a scene, or its pseudo-bands."""
+    descriptor = ModelDescriptor(
+        arch="stand-in",
+        scale=scale,
+        group_size=group[0],
+        group_overlap=group[1],
+        tile_lr_px=max(tile, overlap + 1),
+        overlap_lr_px=overlap,
+        margin_lr_px=margin,
+        normalisation=normalisation,
+    )
+    made = NetworkUpscaler(
+        network=network,
+        descriptor=descriptor,
+        device=torch.device("cpu"),
+        consistent=False,
+        statistics=mixing.statistics if mixing else scene_statistics(scene),
+        detail_only=mixing is not None,
+    )
+    bands = mixing.count if mixing else scene.metadata.bands
+    groups = network_groups(range(bands), made, size=group[0], overlap=group[1])
+    layout = layout_of(scene, block, working_bytes)
+    return plan_network(
+        made, groups, layout, tile=tile, overlap=overlap, batch_size=batch, mixing=mixing
     )

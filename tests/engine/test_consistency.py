@@ -53,7 +53,7 @@ def test_trimmed_context_changes_nothing(scale: int) -> None:
     )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     scale=st.sampled_from(SCALES),
     size=st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 6)),
@@ -69,7 +69,7 @@ def test_block_means_equal_the_observed_pixels(
     assert held == 0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     scale=st.sampled_from(SCALES),
     seed=st.integers(0, 99),
@@ -88,14 +88,6 @@ def test_whole_numbers_keep_the_sum_of_every_block_within_limits(
     assert float(whole.min()) >= low
     assert float(whole.max()) <= high
     assert float((whole - exact).abs().max()) < 1
-
-
-def test_values_at_a_limit_are_counted_and_the_mean_is_kept() -> None:
-    hr = torch.tensor([[[-3.0, 1.0], [5.0, 9.0]]])
-    fixed, held = agree(hr, torch.tensor([[[3.0]]]), 2, limits=(0.0, torch.inf))
-    assert held == 1
-    assert float(fixed.min()) == 0
-    np.testing.assert_allclose(float(fixed.mean()), 3, rtol=1e-6)
 
 
 @pytest.mark.parametrize("whole", [False, True])
@@ -117,12 +109,6 @@ def test_dark_blocks_held_at_the_floor_keep_their_mean_whatever_the_unit(size: f
     assert float(fixed.min()) >= 0
     error = (area_average(fixed.double(), 4) - observed).abs()
     assert bool((error <= 1e-3 * observed + 1e-6 * area_average(fixed, 4)).all())
-
-
-def test_what_rounding_leaves_is_handed_to_the_next_pixel() -> None:
-    hr = torch.tensor([[[1.4, 1.4], [1.4, 1.8]]])
-    whole, _ = agree(hr, torch.tensor([[[1.5]]]), 2, whole=True)
-    assert whole.tolist() == [[[1, 2], [1, 2]]]
 
 
 @pytest.mark.parametrize("scale", SCALES)

@@ -15,16 +15,16 @@ from hsisr.benchmark.speed.plain import lively_dacn
 from hsisr.engine.async_work import CudaTransfers
 from hsisr.engine.mixing import measure_scene
 from hsisr.engine.options import UpscaleOptions
-from hsisr.engine.plan import Layout, Plan
+from hsisr.engine.plan import Plan
 from hsisr.engine.session import Session
-from hsisr.engine.stitch import stitch
 from hsisr.engine.upscaler import NetworkUpscaler
 from hsisr.errors import WeightsError
+from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.fast.cuda_graph import SETTLED_AFTER, Graphed
 from hsisr.models.interpolation import Trim
 from hsisr.models.registry import for_inference
 from hsisr.weights import load_weights, resolve
-from tests.memory import MemoryScene, MemoryWriter
+from tests.memory import MemoryScene, layout_of, stitched
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -35,36 +35,31 @@ NEAR = {torch.float32: 5e-3, torch.bfloat16: 5e-2, torch.float16: 1e-2}
 """Of the range: convolutions take TF32 for float32 on a GPU."""
 
 
+def trained(arch: str) -> tuple[torch.nn.Module, ModelDescriptor]:
+    if arch == "dacn":
+        return lively_dacn(4)
+    weights = load_weights(resolve(DEFAULT, 4))
+    return weights.network, weights.descriptor
+
+
 @pytest.fixture(params=["dacn", DEFAULT])
 def made(request: pytest.FixtureRequest) -> NetworkUpscaler:
     """On the processor, in float32."""
-    if request.param == "dacn":
-        network, descriptor = lively_dacn(4)
-    else:
-        weights = load_weights(resolve(DEFAULT, 4))
-        network, descriptor = weights.network, weights.descriptor  # type: ignore[assignment]
+    network, descriptor = trained(request.param)
     return NetworkUpscaler(for_inference(network), replace(descriptor, normalisation="none"), CPU)
 
 
 def on_gpu(made: NetworkUpscaler, precision: torch.dtype = torch.float32) -> NetworkUpscaler:
     """As `hsisr upscale` makes it."""
     device = torch.device("cuda", torch.cuda.current_device())
-    if made.descriptor.arch == "dacn":
-        trained: torch.nn.Module = lively_dacn(4)[0]
-    else:
-        trained = load_weights(resolve(DEFAULT, 4)).network
+    network, _ = trained(made.descriptor.arch)
     return replace(
         made,
-        network=for_inference(trained.to(device), precision),
+        network=for_inference(network.to(device), precision),
         device=device,
         precision=precision,
         transfers=CudaTransfers(device),
     )
-
-
-def graphs_of(upscaler: NetworkUpscaler) -> Graphed:
-    assert isinstance(upscaler.network, Graphed)
-    return upscaler.network
 
 
 def tiles(made: NetworkUpscaler, n: int, seed: int = 0) -> torch.Tensor:
@@ -97,7 +92,8 @@ def test_a_graph_gives_what_the_plain_network_gives(
     made: NetworkUpscaler, precision: torch.dtype
 ) -> None:
     gpu = on_gpu(made, precision)
-    graphed = graphs_of(gpu)
+    graphed = gpu.network
+    assert isinstance(graphed, Graphed)
     plain = replace(gpu, network=graphed.plain)
     for _ in range(SETTLED_AFTER):
         gpu.run(tiles(made, 2), bands(made), TRIM)
@@ -129,8 +125,7 @@ def test_a_tile_that_is_not_finite_is_seen_when_it_is_waited_for(made: NetworkUp
 
 def planned(device: str, scene: MemoryScene) -> Plan:
     options = UpscaleOptions(scale=4, model=DEFAULT, device=device, tile=16, overlap=4)
-    layout = Layout(bands=40, rows=50, cols=70, itemsize=4, block_rows=1, block_cols=1)
-    return Session(options).plan(layout, measure_scene(scene, None), (3,), 10**9)
+    return Session(options).plan(layout_of(scene), measure_scene(scene, None), (3,), 10**9)
 
 
 def test_a_scene_is_close_to_that_of_the_processor() -> None:
@@ -140,19 +135,9 @@ def test_a_scene_is_close_to_that_of_the_processor() -> None:
     cube[:, 20:30, 5:40] = np.nan
     scene, found = MemoryScene(cube), []
     for device in ("cpu", "cuda"):
-        writer = MemoryWriter(scene.metadata.finer(4))
         plan = planned(device, scene)
         assert plan.ahead == (device == "cuda")
-        stitch(
-            scene,
-            tuple(range(40)),
-            writer,
-            plan,
-            consistent=True,
-            masked=False,
-            advance=lambda _: None,
-        )
-        found.append(torch.from_numpy(writer.cube))
+        found.append(torch.from_numpy(stitched(scene, plan).cube))
     expected, gpu = found
     assert torch.equal(expected.isnan(), gpu.isnan())
     close(gpu.nan_to_num(), expected.nan_to_num(), NEAR[torch.float32])

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsisr.engine.plan import Plan
 from hsisr.engine.stitch import stitch
 from hsisr.errors import HsisrWarning, ResourceError
 from hsisr.resume.journal import Journal, Piece
-from tests.engine.test_stitcher import network_plan, smooth
+from tests.engine.standing_in import network_plan
+from tests.engine.test_stitcher import smooth
 from tests.memory import MemoryScene, MemoryWriter
 
 
@@ -70,9 +71,7 @@ def stitched(
     return writer, result.moved
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15)
 @given(
     rows=st.integers(1, 24),
     tile=st.integers(1, 16),

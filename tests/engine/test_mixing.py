@@ -17,33 +17,27 @@ from hsisr.commands.upscale import plan_upscale, upscale
 from hsisr.engine import mixing as mixing_module
 from hsisr.engine.mixing import Mixing, SceneStatistics, measure_scene
 from hsisr.engine.options import UpscaleOptions
-from hsisr.engine.plan import (
-    Layout,
-    Plan,
-    network_groups,
-    plan_interpolation,
-    plan_network,
-)
+from hsisr.engine.plan import Plan, plan_interpolation
 from hsisr.engine.session import Session
 from hsisr.engine.statistics import scene_statistics
-from hsisr.engine.stitch import stitch
-from hsisr.engine.upscaler import InterpolationUpscaler, NetworkUpscaler
+from hsisr.engine.upscaler import InterpolationUpscaler
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.io.open import open_scene
 from hsisr.io.views import WindowScene
 from hsisr.models.back_projection import area_average, interpolate_consistently
-from hsisr.models.dacn_any import AnySize, DacnAny, build_dacn_any, dacn_any_descriptor
-from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.dacn_any import AnySize, DacnAny
 from hsisr.models.detail import AddsDetail, DetailOf
 from hsisr.models.interpolation import KERNELS, interpolate
 from hsisr.models.registry import for_inference
 from hsisr.tiling import Window
-from hsisr.weights import save_weights
-from tests.memory import MemoryScene, MemoryWriter
+from tests import memory
+from tests.engine.standing_in import network_plan
+from tests.memory import MemoryScene, layout_of
+from tests.networks import tiny_weights
+from tests.program import values_of
 from tests.scenes import TRANSFORM, UTM, write_geotiff
 
 Values = npt.NDArray[Any]
-CPU = torch.device("cpu")
 
 
 class Sharpen(torch.nn.Module):
@@ -85,69 +79,21 @@ def plan_of(
     network: torch.nn.Module,
     mixing: Mixing | None,
     *,
-    scale: int = 2,
-    tile: int = 12,
-    overlap: int = 4,
-    group: tuple[int, int] = (32, 8),
-    working_bytes: int = 10**9,
     agreeing: bool = False,
+    **how: Any,
 ) -> Plan:
-    descriptor = ModelDescriptor(
-        arch="stand-in",
-        scale=scale,
-        group_size=group[0],
-        group_overlap=group[1],
-        tile_lr_px=tile,
-        overlap_lr_px=overlap,
-        margin_lr_px=12,
-        normalisation="band",
-    )
-    statistics = scene_statistics(MemoryScene(values)) if mixing is None else mixing.statistics
     used = for_inference(network, agreeing=agreeing, detail_only=mixing is not None)
-    upscaler = NetworkUpscaler(
-        network=used,
-        descriptor=descriptor,
-        device=CPU,
-        consistent=False,
-        statistics=statistics,
-        detail_only=mixing is not None,
-    )
-    bands = len(values) if mixing is None else mixing.count
-    groups = network_groups(range(bands), upscaler, size=group[0], overlap=group[1])
-    layout = Layout(
-        bands=len(values),
-        rows=values.shape[1],
-        cols=values.shape[2],
-        itemsize=4,
-        block_rows=1,
-        block_cols=1,
-        working_bytes=working_bytes,
-    )
-    return plan_network(
-        upscaler, groups, layout, tile=tile, overlap=overlap, batch_size=2, mixing=mixing
-    )
+    how = {"tile": 12, "overlap": 4, "margin": 12, "group": (32, 8), **how}
+    return network_plan(MemoryScene(values), used, normalisation="band", mixing=mixing, **how)
 
 
 def stitched(values: Values, plan: Plan, nodata: float | None = None) -> Values:
-    scene = MemoryScene(values, nodata)
-    writer = MemoryWriter(scene.metadata.finer(plan.scale))
-    bands = tuple(range(len(values)))
-    stitch(scene, bands, writer, plan, consistent=True, masked=False, advance=lambda _: None)
-    assert (writer.times == 1).all()
-    return writer.cube
+    return memory.stitched(MemoryScene(values, nodata), plan).cube
 
 
 def bicubic(values: Values, scale: int = 2) -> Values:
-    layout = Layout(
-        bands=len(values),
-        rows=values.shape[1],
-        cols=values.shape[2],
-        itemsize=4,
-        block_rows=1,
-        block_cols=1,
-    )
     upscaler = InterpolationUpscaler(KERNELS["baseline"], scale)
-    return stitched(values, plan_interpolation(upscaler, layout))
+    return stitched(values, plan_interpolation(upscaler, layout_of(MemoryScene(values))))
 
 
 def identity(values: Values) -> Mixing:
@@ -333,8 +279,7 @@ def test_an_interrupted_run_goes_on_with_what_it_measured(
             upscale(source, tmp_path / "b.tif", options, progress=stop)
     monkeypatch.setattr(job, "measure_scene", lambda *_: pytest.fail("is measured again"))
     upscale(source, tmp_path / "b.tif", replace(options, resume=True))
-    with open_scene(whole.output) as one, open_scene(tmp_path / "b.tif") as other:
-        np.testing.assert_array_equal(one.read().values, other.read().values)
+    np.testing.assert_array_equal(values_of(whole.output), values_of(tmp_path / "b.tif"))
 
 
 def test_statistics_from_another_scene(tmp_path: Path) -> None:
@@ -363,10 +308,7 @@ def test_a_window_equals_the_same_part_of_the_whole(*, holes: bool) -> None:
     part = WindowScene(scene, Window(10, 15, 20, 22))
     cut = values[:, 10:30, 15:37]
     plan = plan_of(cut, Sharpen(), mixing, tile=12)
-    writer = MemoryWriter(part.metadata.finer(2))
-    bands = tuple(range(40))
-    stitch(part, bands, writer, plan, consistent=True, masked=False, advance=lambda _: None)
-    np.testing.assert_allclose(writer.cube, whole[:, 20:60, 30:74], rtol=1e-4)
+    np.testing.assert_allclose(memory.stitched(part, plan).cube, whole[:, 20:60, 30:74], rtol=1e-4)
 
 
 @pytest.mark.parametrize("groups", ["pseudo", "all", None])
@@ -379,11 +321,7 @@ def test_chosen_bands_are_those_of_the_whole(tmp_path: Path, groups: str | None)
             dataset.update_tags(band, wavelength=str(centre), wavelength_units="Nanometers")
     options = UpscaleOptions(scale=2, model="bicubic")
     if groups is not None:
-        torch.manual_seed(0)
-        size = AnySize(width=8, blocks=1, heads=2, window=4)
-        descriptor = replace(dacn_any_descriptor(2, size), group_size=16, group_overlap=4)
-        weights = tmp_path / "tiny.safetensors"
-        save_weights(weights, build_dacn_any(descriptor), descriptor)
+        weights = tiny_weights(tmp_path, group_size=16, group_overlap=4)
         options = replace(options, model=str(weights), band_groups=groups)
     whole = upscale(source, tmp_path / "whole.tif", options)
     some = upscale(source, tmp_path / "some.tif", replace(options, bands="3-5,30"))
@@ -394,8 +332,7 @@ def test_chosen_bands_are_those_of_the_whole(tmp_path: Path, groups: str | None)
         np.testing.assert_array_equal(two.read().values, one.read(bands=chosen).values)
         assert two.metadata.spectral_axis == one.metadata.spectral_axis.subset(chosen)
     by_nm = upscale(source, tmp_path / "nm.tif", replace(options, wavelengths="420-440,690-690"))
-    with open_scene(by_nm.output) as one, open_scene(some.output) as two:
-        np.testing.assert_array_equal(two.read().values, one.read().values)
+    np.testing.assert_array_equal(values_of(by_nm.output), values_of(some.output))
     with pytest.raises(InputDataError, match="has bands 1 to 40, found --bands 40-41"):
         upscale(source, tmp_path / "o.tif", replace(options, bands="40-41"))
     with pytest.raises(InputDataError, match="from 400 to 790 nm, none within"):

@@ -7,14 +7,14 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from hsisr.engine.plan import Layout, network_groups, plan_interpolation, plan_network
+from hsisr.engine.plan import network_groups, plan_interpolation, plan_network
 from hsisr.engine.statistics import scene_statistics
-from hsisr.engine.stitch import stitch
 from hsisr.engine.upscaler import InterpolationUpscaler, NetworkUpscaler
 from hsisr.errors import HsisrWarning, InputDataError, WeightsError
 from hsisr.models.interpolation import KERNELS, Trim
+from tests import memory
 from tests.engine.standing_in import upscaler
-from tests.memory import MemoryScene, MemoryWriter
+from tests.memory import MemoryScene, MemoryWriter, layout_of
 
 NO_TRIM = Trim(0, 0, 0, 0)
 
@@ -45,27 +45,17 @@ def stitched(
     consistent: bool = True,
     dtype: str | None = None,
 ) -> MemoryWriter:
-    bands, rows, cols = scene.metadata.shape
-    layout = Layout(
-        bands=bands,
-        rows=rows,
-        cols=cols,
-        itemsize=4,
-        block_rows=1,
-        block_cols=1,
-        working_bytes=10**9,
-    )
+    layout = layout_of(scene)
     if network is None:
         plain = InterpolationUpscaler(KERNELS["bicubic"], 2, consistent)
         plan = plan_interpolation(plain, layout, tile=4)
     else:
-        groups = network_groups(range(bands), network, size=3, overlap=0)
+        groups = network_groups(range(layout.bands), network, size=3, overlap=0)
         plan = plan_network(network, groups, layout, tile=4, overlap=0, batch_size=2)
     target = MemoryScene(np.zeros(scene.cube.shape, dtype or scene.cube.dtype), scene.nodata_of(0))
-    writer = MemoryWriter(target.metadata.finer(2))
-    every = tuple(range(bands))
-    stitch(scene, every, writer, plan, consistent=consistent, masked=False, advance=lambda _: None)
-    return writer
+    return memory.stitched(
+        scene, plan, MemoryWriter(target.metadata.finer(2)), consistent=consistent
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint16"])

@@ -1,25 +1,11 @@
 """Arrays in memory of their own are zeros, can be written, and are given back at once."""
 
 import gc
-from typing import Any
 
-import numpy as np
 import psutil
 import pytest
 
 from hsisr.engine.memory import page_buffer, tune_allocator
-
-
-@pytest.mark.parametrize("dtype", ["float32", "uint16", np.dtype("bool")])
-@pytest.mark.parametrize("shape", [(3, 5, 7), (0, 4), ()])
-def test_zeros_of_any_shape_and_type_that_can_be_written(
-    shape: tuple[int, ...], dtype: Any
-) -> None:
-    array = page_buffer(shape, dtype)
-    assert (array.shape, array.dtype) == (shape, np.dtype(dtype))
-    assert not array.any()
-    array[...] = 1
-    assert array.all()
 
 
 def test_memory_is_given_back_even_where_freed_memory_is_kept() -> None:

@@ -8,11 +8,11 @@ import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from hsisr.engine.observed import observe
-from hsisr.engine.plan import BANDS_FINISHED_AT_ONCE, Layout, network_groups, plan_network
+from hsisr.engine.plan import BANDS_FINISHED_AT_ONCE, network_groups, plan_network
 from hsisr.engine.stitch import upscale_tile_row
 from hsisr.engine.upscaler import Upscaler
 from hsisr.models.interpolation import Trim
-from tests.memory import MemoryScene
+from tests.memory import MemoryScene, layout_of
 
 BANDS, ROWS, COLS, SCALE = 21, 6, 30, 2
 
@@ -43,7 +43,7 @@ def upscaled(
 ) -> list[tuple[tuple[int, ...], torch.Tensor]]:
     """The bands handed on, and their numbers."""
     groups = network_groups(range(BANDS), upscaler, size=9, overlap=3)
-    layout = Layout(bands=BANDS, rows=ROWS, cols=COLS, itemsize=4, block_rows=1, block_cols=1)
+    layout = layout_of(scene)
     plan = plan_network(upscaler, groups, layout, tile=ROWS, overlap=2, batch_size=batch_size)
     (panel,), (rows,) = plan.panels, plan.rows
     observed = observe(scene, tuple(range(BANDS)), plan, panel, rows)

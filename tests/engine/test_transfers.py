@@ -9,14 +9,14 @@ import torch
 
 from hsisr.benchmark.speed.plain import StageClock
 from hsisr.engine.async_work import Transfers
-from hsisr.engine.plan import BandGroup, Layout, Plan, network_groups, plan_network
+from hsisr.engine.plan import Plan, network_groups, plan_network
 from hsisr.engine.statistics import scene_statistics
 from hsisr.engine.stitch import stitch
 from hsisr.engine.upscaler import NetworkUpscaler
 from hsisr.errors import HsisrWarning, WeightsError
 from hsisr.models.interpolation import Trim
 from tests.engine.standing_in import upscaler
-from tests.memory import MemoryScene, MemoryWriter
+from tests.memory import MemoryScene, MemoryWriter, layout_of
 
 TRIM = Trim(1, 0, 0, 1)
 
@@ -91,9 +91,8 @@ def test_what_is_begun_gives_what_is_run() -> None:
 
 
 def plan(scene: MemoryScene, upscaler: NetworkUpscaler, *, ahead: bool) -> Plan:
-    bands, rows, cols = scene.metadata.shape
-    layout = Layout(bands=bands, rows=rows, cols=cols, itemsize=4, block_rows=1, block_cols=1)
-    groups: tuple[BandGroup, ...] = network_groups(range(bands), upscaler, size=3, overlap=1)
+    groups = network_groups(range(scene.metadata.bands), upscaler, size=3, overlap=1)
+    layout = layout_of(scene)
     return plan_network(upscaler, groups, layout, tile=4, overlap=1, batch_size=2, ahead=ahead)
 
 

@@ -13,13 +13,13 @@ import torch
 from hsisr.commands.evaluation.evaluate import measure_coverage
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
-from hsisr.engine.stitch import stitch
 from hsisr.engine.uncertainty import ErrorModel, StandardErrors, levels
 from hsisr.errors import HsisrWarning, InputDataError, ResourceError, UsageError, WeightsError
 from hsisr.io.geotiff.writer import GeoTiffWriter
 from hsisr.io.open import open_scene
 from tests.engine.test_mixing import Sharpen, correlated, mixing_of, plan_of
-from tests.memory import MemoryScene, MemoryWriter
+from tests.memory import MemoryScene, MemoryWriter, stitched
+from tests.program import values_of
 from tests.scenes import TRANSFORM, UTM, write_geotiff
 
 SIZE, UNITS = 11, 3
@@ -55,16 +55,8 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
 def errors_of(values: npt.NDArray[Any], **how: Any) -> npt.NDArray[Any]:
     plan = plan_of(values, Sharpen(), mixing_of(values), **how)
     scene = MemoryScene(values, -1)
-    writer, errors = (MemoryWriter(scene.metadata.finer(2)) for _ in range(2))
-    taken = StandardErrors(model(2), levels(scene), errors, whole=False)
-    bands = tuple(range(len(values)))
-    stitch(
-        *(scene, bands, writer, plan),
-        consistent=True,
-        masked=False,
-        advance=lambda _: None,
-        errors=taken,
-    )
+    errors = MemoryWriter(scene.metadata.finer(2))
+    stitched(scene, plan, errors=StandardErrors(model(2), levels(scene), errors, whole=False))
     assert (errors.times == 1).all()
     return errors.cube
 
@@ -100,11 +92,6 @@ def source(tmp_path: Path) -> Path:
     return write_geotiff(tmp_path / "a.tif", values, crs=UTM, transform=TRANSFORM)
 
 
-def read(path: Path) -> npt.NDArray[Any]:
-    with open_scene(path) as scene:
-        return scene.read().values
-
-
 @pytest.mark.usefixtures("known")
 def test_both_files_appear_and_an_interrupted_run_goes_on_with_both(
     source: Path, tmp_path: Path
@@ -130,8 +117,8 @@ def test_both_files_appear_and_an_interrupted_run_goes_on_with_both(
             upscale(source, tmp_path / "b.tif", again, progress=stop)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith("b")]
     upscale(source, tmp_path / "b.tif", replace(again, resume=True))
-    np.testing.assert_array_equal(read(tmp_path / "b_error.tif"), expected)
-    np.testing.assert_array_equal(read(tmp_path / "b.tif"), read(tmp_path / "whole.tif"))
+    for name, numbers in (("b_error", expected), ("b", values_of(tmp_path / "whole.tif"))):
+        np.testing.assert_array_equal(values_of(tmp_path / f"{name}.tif"), numbers)
 
 
 @pytest.mark.usefixtures("known")

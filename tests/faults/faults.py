@@ -132,11 +132,16 @@ def file_size_limit(trial: Trial, times: int, chance: random.Random) -> Tally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
         done = trial.run(limits=small)
-        wrong = one_line(done, (0, 5)) + trial.complaints()
-        if done.code != 0:
-            wrong += trial.resumed()
-        tally.judge(wrong, finished=done.code == 0)
+        _judge(tally, trial, done, one_line(done, (0, 5)))
     return tally
+
+
+def _judge(tally: Tally, trial: Trial, done: Ended, wrong: list[str]) -> None:
+    """Count a try; one that failed is resumed."""
+    wrong += trial.complaints()
+    if done.code != 0:
+        wrong += trial.resumed()
+    tally.judge(wrong, finished=done.code == 0)
 
 
 def memory_limit(trial: Trial, times: int, chance: random.Random) -> Tally:
@@ -147,11 +152,7 @@ def memory_limit(trial: Trial, times: int, chance: random.Random) -> Tally:
         done = trial.run(limits=_may_take(int(chance.uniform(0.6, 1.0) * enough)))
         # where not even the libraries can be loaded, it is they who speak
         loaded = any(line.startswith("error: ") for line in done.stderr.splitlines())
-        wrong = one_line(done, (0, 5)) if loaded else []
-        wrong += trial.complaints()
-        if done.code != 0:
-            wrong += trial.resumed()
-        tally.judge(wrong, finished=done.code == 0)
+        _judge(tally, trial, done, one_line(done, (0, 5)) if loaded else [])
     return tally
 
 
@@ -264,11 +265,8 @@ def input_changed(how: str) -> Fault:
                 with rasterio.open(trial.scene, "r+") as file:
                     file.write(np.zeros((1, 30, 30), np.uint16), [3], window=((0, 30), (0, 30)))
             done = ended(process)
-            wrong = one_line(done, (0, 3)) + trial.complaints()
             trial.scene.write_bytes(whole)
-            if done.code != 0:
-                wrong += trial.resumed()
-            tally.judge(wrong, finished=done.code == 0)
+            _judge(tally, trial, done, one_line(done, (0, 3)))
         return tally
 
     return fault

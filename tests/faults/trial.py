@@ -11,12 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-import torch
 
 from hsisr.io.open import open_scene
-from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
 from hsisr.tiling import Window
-from hsisr.weights import save_weights
+from tests.networks import tiny_weights
 from tests.scenes import write_geotiff
 
 BANDS, SIDE, SCALE = 12, 120, 2
@@ -63,15 +61,10 @@ class Trial:
     def __init__(self, folder: Path, name: str = "out.tif") -> None:
         self.folder, self.name = folder, name
         self.scene = folder / "scene.tif"
-        self.weights = folder / "small.safetensors"
         rng = np.random.default_rng(5)
         cube = rng.integers(100, 4000, (BANDS, SIDE, SIDE)).astype(np.uint16)
         write_geotiff(self.scene, cube)
-        torch.manual_seed(1)
-        size = AnySize(width=8, blocks=1, heads=2, window=4)
-        descriptor = dacn_any_descriptor(SCALE, size)
-        network = build_dacn_any(descriptor)
-        save_weights(self.weights, network, descriptor, card={"by": "a test"})
+        self.weights = tiny_weights(folder, SCALE)
         self.output = self.fresh("reference") / name
         self.seconds = float("inf")
         """What an unbroken run takes: the shortest seen."""

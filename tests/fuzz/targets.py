@@ -30,8 +30,6 @@ from tests.fuzz.beside_use import (
 from tests.fuzz.law import STEM, obey
 from tests.fuzz.scene_use import use_scene
 
-DATA_BYTES = 4096
-
 
 @dataclass(frozen=True)
 class Target:

@@ -7,16 +7,11 @@ import pytest
 
 from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.open import open_scene
-from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling import Window
+from tests.program import metadata_at
 from tests.scenes import ENVI_AXES, ENVI_TYPES, numbered, write_envi, write_geotiff
 
 VALUES = numbered(3, 6, 5)
-
-
-def read_back(path: Path) -> SceneMetadata:
-    with open_scene(path) as scene:
-        return scene.metadata
 
 
 def with_fields(folder: Path, **fields: str) -> Path:
@@ -64,26 +59,8 @@ def test_every_type_order_and_interleave(
     np.testing.assert_array_equal(stored, values[[2, 0], 1:5, 2:5], strict=True)
 
 
-def test_fields_of_the_spectrum(tmp_path: Path) -> None:
-    axis = read_back(
-        with_fields(
-            tmp_path,
-            wavelength="{0.40942,\n 0.5,\n 0.61}",
-            wavelength_units="Micrometers",
-            fwhm="{0.006, 0.006, 0.007}",
-            bbl="{1, 0, 1.0}",
-            band_names="{blue, green, red}",
-        )
-    ).spectral_axis
-    assert axis.wavelengths_nm == (409.42, 500.0, 610.0)
-    assert axis.fwhm_nm == (6.0, 6.0, 7.0)
-    assert axis.good == (True, False, True)
-    assert axis.names == ("blue", "green", "red")
-    assert axis.unit == "Micrometers"
-
-
 def test_fields_of_the_numbers(tmp_path: Path) -> None:
-    stored = read_back(
+    stored = metadata_at(
         with_fields(
             tmp_path,
             data_ignore_value="9999",
@@ -99,7 +76,7 @@ def test_fields_of_the_numbers(tmp_path: Path) -> None:
 
 
 def test_other_fields_are_carried_in_lower_case(tmp_path: Path) -> None:
-    meta = read_back(
+    meta = metadata_at(
         write_envi(
             tmp_path / "x.hdr",
             VALUES,
@@ -124,7 +101,7 @@ def test_headers_in_other_encodings(encoding: str, tmp_path: Path) -> None:
     path = with_fields(tmp_path, wavelength="{0.4, 0.5, 0.6}", wavelength_units="µm")
     text = path.read_text(encoding="utf-8")
     path.write_text(text, encoding=encoding)
-    assert read_back(path).spectral_axis.wavelengths_nm == (400.0, 500.0, 600.0)
+    assert metadata_at(path).spectral_axis.wavelengths_nm == (400.0, 500.0, 600.0)
 
 
 def test_an_external_mask_beside_the_data(tmp_path: Path) -> None:
@@ -147,7 +124,7 @@ def test_a_mask_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 def test_a_band_of_wavelength_zero_is_not_there(tmp_path: Path) -> None:
     with pytest.warns(HsisrWarning, match="band 1 has a wavelength of 0.*marked bad"):
-        axis = read_back(with_fields(tmp_path, wavelength="{0, 500, 600}")).spectral_axis
+        axis = metadata_at(with_fields(tmp_path, wavelength="{0, 500, 600}")).spectral_axis
     assert axis.wavelengths_nm == (0.0, 500.0, 600.0)
     assert axis.good == (False, True, True)
 
@@ -188,7 +165,7 @@ def test_a_field_that_cannot_be_used_costs_no_more_than_itself(what: str, tmp_pa
     fields, words = UNUSABLE[what]
     path = with_fields(tmp_path, **{"sensor_type": "AVIRIS", **fields})
     with pytest.warns(HsisrWarning, match=r"x\.hdr: .*" + words):
-        meta = read_back(path)
+        meta = metadata_at(path)
     assert (meta.spectral_axis.wavelengths_nm, meta.stored.scales) == (None, None)
     assert meta.header["sensor type"] == "AVIRIS"
 
@@ -207,18 +184,18 @@ def test_a_list_without_an_end_takes_no_other_field_along(
     text = path.read_text(encoding="utf-8").removeprefix("ENVI\n")
     path.write_text(f"ENVI\n{lines}\n{text}", encoding="utf-8")
     with pytest.warns(HsisrWarning, match=words):
-        meta = read_back(path)
+        meta = metadata_at(path)
     assert meta.spectral_axis.wavelengths_nm == (400.0, 500.0, 600.0)
 
 
 def test_a_description_may_look_like_a_header(tmp_path: Path) -> None:
     path = with_fields(tmp_path, description="{old:\nbands = 9\nsamples = 7\nend}")
-    assert read_back(path).bands == 3
+    assert metadata_at(path).bands == 3
 
 
 def test_widths_of_zero_are_none(tmp_path: Path) -> None:
     path = with_fields(tmp_path, wavelength="{400, 500, 600}", fwhm="{0, 0, 0}")
-    assert read_back(path).spectral_axis.fwhm_nm is None
+    assert metadata_at(path).spectral_axis.fwhm_nm is None
 
 
 def test_data_that_shrank_after_opening_is_refused(tmp_path: Path) -> None:

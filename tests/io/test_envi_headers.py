@@ -102,8 +102,3 @@ def test_spy_reads_the_same_wavelengths_save_where_the_corpus_says_how_it_differ
         list(header.bands["wavelengths_nm"])
     )
     assert same is not bool(header.spy)
-
-
-def test_the_corpus_is_as_large_as_promised_and_names_nothing_twice() -> None:
-    names = [header.name for header in (*PLACES, *BANDS)]
-    assert len(set(names)) == len(names) >= 40

@@ -13,8 +13,7 @@ from spectral.io import envi
 from hsisr.errors import HsisrWarning, OutputExistsError, UsageError
 from hsisr.io.base import TargetOptions
 from hsisr.io.geotiff.gdal import gdal_env, same_crs
-from hsisr.io.open import open_scene
-from hsisr.io.write import check_target, create_writer
+from hsisr.io.write import check_target
 from hsisr.scene.georeference import Georeference
 from tests.io.envi_headers import ROTATED_POLE
 from tests.io.written import (
@@ -26,7 +25,9 @@ from tests.io.written import (
     metadata_of,
     rich_metadata,
     write_scene,
+    writer_for,
 )
+from tests.program import metadata_at
 
 
 def header_of(path: Path) -> dict[str, Any]:
@@ -120,8 +121,7 @@ def test_a_field_with_braces_inside_does_not_swallow_the_next(tmp_path: Path) ->
 )
 def test_gdal_and_hsisr_read_back_the_place(place: Georeference, tmp_path: Path) -> None:
     write_scene(tmp_path / "a.hdr", rich_metadata(place=place))
-    with open_scene(tmp_path / "a.hdr") as scene:
-        own = scene.metadata.georeference
+    own = metadata_at(tmp_path / "a.hdr").georeference
     assert same_crs(own.crs_wkt or "", place.crs_wkt or "")
     assert tuple(own.transform or ()) == pytest.approx(tuple(place.transform or ()), rel=1e-12)
     with gdal_env(), rasterio.open(tmp_path / "a.img") as dataset:
@@ -135,8 +135,7 @@ def test_a_rotated_pole_is_kept_as_wkt2_with_a_warning(tmp_path: Path) -> None:
     place = Georeference(crs_wkt=ROTATED_POLE, transform=Affine(0.1, 0, 5, 0, -0.1, 8))
     with pytest.warns(HsisrWarning, match=r"a\.img: .*unnamed.* GDAL's ENVI driver does not read"):
         write_scene(tmp_path / "a.hdr", metadata_of((1, 4, 4), place=place))
-    with open_scene(tmp_path / "a.hdr") as scene:
-        own = scene.metadata.georeference
+    own = metadata_at(tmp_path / "a.hdr").georeference
     assert same_crs(own.crs_wkt or "", ROTATED_POLE)
     assert own.transform == place.transform
     assert header_of(tmp_path / "a.hdr")["map info"][0] == "Arbitrary"
@@ -145,7 +144,7 @@ def test_a_rotated_pole_is_kept_as_wkt2_with_a_warning(tmp_path: Path) -> None:
 def test_sheared_pixels_are_refused_rather_than_straightened(tmp_path: Path) -> None:
     place = Georeference(crs_wkt=UTM, transform=Affine(7.5, 0.3, 3e5, 0.1, -7.5, 4e6))
     with pytest.raises(UsageError, match=r"a.img: found sheared pixels.*write GeoTIFF"):
-        create_writer(tmp_path / "a.hdr", metadata_of((1, 40, 40), place=place), TargetOptions())
+        writer_for(tmp_path / "a.hdr", metadata_of((1, 40, 40), place=place))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -182,9 +181,8 @@ def test_geo_points_are_degrees_counted_from_one(tmp_path: Path) -> None:
 def test_a_pair_may_be_named_by_either_file(
     name: str, data: str, header: str, interleave: str, tmp_path: Path
 ) -> None:
-    options = TargetOptions(format="ENVI")
     metadata = metadata_of((2, 4, 6))
-    with create_writer(tmp_path / name, metadata, options) as writer:
+    with writer_for(tmp_path / name, metadata, format="ENVI") as writer:
         writer.write(cube_for(metadata), row=0, col=0, band=0)
     assert {p.name for p in tmp_path.iterdir()} == {data, header}
     assert writer.path == tmp_path / header
@@ -198,9 +196,7 @@ def test_an_interleave_that_the_suffix_denies_is_refused(
     options: dict[str, str], tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match=r"a.bil: found INTERLEAVE=\w+, expected one of bsq"):
-        create_writer(
-            tmp_path / "a.bil", metadata_of((1, 4, 4)), TargetOptions(creation_options=options)
-        )
+        writer_for(tmp_path / "a.bil", metadata_of((1, 4, 4)), creation_options=options)
 
 
 @pytest.mark.parametrize("rival", ["a", "a.dat", "a.bil"])
@@ -213,7 +209,7 @@ def test_a_file_that_would_pass_for_the_data_is_never_removed(rival: str, tmp_pa
 
 def test_a_data_file_that_appears_meanwhile_is_kept_and_no_header_made(tmp_path: Path) -> None:
     metadata = metadata_of((1, 4, 4))
-    writer = create_writer(tmp_path / "a.hdr", metadata, TargetOptions())
+    writer = writer_for(tmp_path / "a.hdr", metadata)
     (tmp_path / "a.img").write_text("precious")
     with pytest.raises(OutputExistsError, match=r"a.img appeared while"):
         writer.commit()
@@ -226,7 +222,7 @@ def test_a_replaced_pair_comes_back_if_the_new_one_cannot_be_placed(
     old, new = metadata_of((1, 4, 4)), metadata_of((2, 8, 8))
     write_scene(tmp_path / "a.hdr", old)
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
-    writer = create_writer(tmp_path / "a.hdr", new, TargetOptions(overwrite=True))
+    writer = writer_for(tmp_path / "a.hdr", new, overwrite=True)
 
     def refuse(*_: object) -> None:
         raise OutputExistsError("no")

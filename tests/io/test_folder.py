@@ -7,13 +7,8 @@ import pytest
 
 from hsisr.errors import InputDataError
 from hsisr.io.open import open_scene
-from tests.scenes import (
-    TRANSFORM,
-    UTM,
-    numbered,
-    write_geotiff,
-    write_image_folder,
-)
+from tests.program import metadata_at
+from tests.scenes import TRANSFORM, UTM, numbered, write_geotiff, write_image_folder
 
 VALUES = numbered(12, 6, 5)
 
@@ -34,8 +29,7 @@ def test_previews_notes_and_hidden_files_are_left_alone(folder: Path) -> None:
     for name in ("scene_RGB.bmp", "preview.jpg", "Thumbs.db", "notes.txt", "._band_1.png"):
         (folder / name).write_bytes(b"something else")
     (folder / "more").mkdir()
-    with open_scene(folder) as scene:
-        assert scene.metadata.bands == 12
+    assert metadata_at(folder).bands == 12
 
 
 def test_place_nodata_and_wavelengths_of_tiff_bands(tmp_path: Path) -> None:

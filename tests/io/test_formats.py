@@ -10,6 +10,7 @@ from affine import Affine
 from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.formats import ROWS, format_of, gdal_drivers, loaded
 from hsisr.io.open import find_scenes, open_scene
+from tests.program import values_of
 from tests.scenes import numbered, write_envi, write_geotiff
 
 VALUES = numbered(3, 6, 5, "uint8")
@@ -52,8 +53,7 @@ def test_a_header_beside_another_format_does_not_make_it_raw(name: str, tmp_path
     with open_scene(path) as scene:
         assert scene.format == RASTERS[name][0]
         np.testing.assert_array_equal(scene.read().values[0], numbered(1, 6, 5)[0])
-    with open_scene(tmp_path / "s.hdr") as scene:
-        np.testing.assert_array_equal(scene.read().values, VALUES)
+    np.testing.assert_array_equal(values_of(tmp_path / "s.hdr"), VALUES)
 
 
 @pytest.mark.parametrize("size", [1, 500])
@@ -62,8 +62,7 @@ def test_of_several_raw_files_the_one_of_the_promised_size_is_taken(
 ) -> None:
     header = write_envi(tmp_path / "s.hdr", VALUES, data=tmp_path / "s.dat")
     (tmp_path / "s.img").write_bytes(bytes(size))
-    with open_scene(header) as scene:
-        np.testing.assert_array_equal(scene.read().values, VALUES)
+    np.testing.assert_array_equal(values_of(header), VALUES)
     with pytest.raises(InputDataError, match=r"describes s\.dat, byte by byte, and s\.img holds"):
         open_scene(tmp_path / "s.img")
 
@@ -72,8 +71,7 @@ def test_a_file_with_a_header_of_its_own_belongs_to_no_other(tmp_path: Path) -> 
     header = write_envi(tmp_path / "s.hdr", VALUES, data=tmp_path / "s.dat")
     write_envi(tmp_path / "s.img.hdr", np.roll(VALUES, 1), data=tmp_path / "s.img")
     for path, values in ((header, VALUES), (tmp_path / "s.img", np.roll(VALUES, 1))):
-        with open_scene(path) as scene:
-            np.testing.assert_array_equal(scene.read().values, values)
+        np.testing.assert_array_equal(values_of(path), values)
 
 
 def test_two_files_that_fit_equally_are_refused_by_name(tmp_path: Path) -> None:
@@ -81,8 +79,7 @@ def test_two_files_that_fit_equally_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "s.img").write_bytes((tmp_path / "s.dat").read_bytes())
     with pytest.raises(InputDataError, match=r"found s\.img and s\.dat beside the header"):
         open_scene(header)
-    with open_scene(tmp_path / "s.dat") as scene:
-        np.testing.assert_array_equal(scene.read().values, VALUES)
+    np.testing.assert_array_equal(values_of(tmp_path / "s.dat"), VALUES)
 
 
 def test_a_longer_data_file_is_a_warning_with_both_sizes(tmp_path: Path) -> None:
@@ -148,16 +145,15 @@ def test_a_label_that_names_other_files_is_no_scene(label: str, name: str, tmp_p
         open_scene(tmp_path / name)
 
 
-@pytest.mark.parametrize("suffix", [".msk", ".ovr", ".MSK"])
-@pytest.mark.parametrize("scene", ["tif", "hdr"])
-def test_masks_and_overviews_are_tiffs(suffix: str, scene: str, tmp_path: Path) -> None:
-    if scene == "tif":
-        path = data = write_geotiff(tmp_path / "s.tif", VALUES)
-    else:
-        path, data = write_envi(tmp_path / "s.hdr", VALUES), tmp_path / "s.img"
-        if suffix != ".msk":
-            return  # no other sidecar of an ENVI pair is opened
-    (tmp_path / f"{data.name}{suffix}").write_text(VRT.format("/etc/hostname"))
+@pytest.mark.parametrize("name", ["s.tif.msk", "s.tif.ovr", "s.tif.MSK", "s.img.msk"])
+def test_masks_and_overviews_are_tiffs(name: str, tmp_path: Path) -> None:
+    tiff = name.startswith("s.tif")
+    path = (
+        write_geotiff(tmp_path / "s.tif", VALUES)
+        if tiff
+        else write_envi(tmp_path / "s.hdr", VALUES)
+    )
+    (tmp_path / name).write_text(VRT.format("/etc/hostname"))
     with pytest.raises(InputDataError, match=r"is no TIFF|a text of XML"):
         open_scene(path)
 
@@ -166,8 +162,7 @@ def test_only_a_name_in_vrt_may_be_one(tmp_path: Path) -> None:
     write_geotiff(tmp_path / "s.tif", VALUES)
     path = tmp_path / "s.vrt"
     path.write_text(VRT.format(tmp_path / "s.tif"))
-    with open_scene(path) as scene:
-        np.testing.assert_array_equal(scene.read().values, VALUES[:1])
+    np.testing.assert_array_equal(values_of(path), VALUES[:1])
     assert gdal_drivers(path) == ("VRT",)
     assert gdal_drivers(path.rename(tmp_path / "s.png")) == ()
     assert format_of(tmp_path / "s.tif").drivers == ("GTiff",)

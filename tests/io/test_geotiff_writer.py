@@ -11,10 +11,8 @@ import rasterio
 from rasterio.enums import MaskFlags
 
 from hsisr.errors import InputDataError, ResourceError, UsageError
-from hsisr.io.base import TargetOptions
 from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.io.geotiff.writer import GeoTiffWriter
-from hsisr.io.write import create_writer
 from hsisr.scene.georeference import Georeference
 from tests.io.written import (
     PLACED,
@@ -23,6 +21,7 @@ from tests.io.written import (
     metadata_of,
     rich_metadata,
     write_scene,
+    writer_for,
 )
 
 BOTH = pytest.mark.parametrize("kind", ["GTiff", "COG"])
@@ -60,7 +59,7 @@ def test_every_spectral_field_is_where_gdal_and_enmap_box_look(
     kind: str, unit: str, tmp_path: Path
 ) -> None:
     metadata = rich_metadata(unit=unit)
-    write_scene(tmp_path / "a.tif", metadata, file_format=kind)
+    write_scene(tmp_path / "a.tif", metadata, format=kind)
     found = looked_at(tmp_path / "a.tif")
     axis = metadata.spectral_axis
     factor = 1000 if unit == "Micrometers" else 1
@@ -81,7 +80,7 @@ def test_every_spectral_field_is_where_gdal_and_enmap_box_look(
 @BOTH
 def test_numbers_keep_nodata_scale_offset_and_unit(kind: str, tmp_path: Path) -> None:
     metadata = rich_metadata()
-    write_scene(tmp_path / "a.tif", metadata, file_format=kind)
+    write_scene(tmp_path / "a.tif", metadata, format=kind)
     found, stored = looked_at(tmp_path / "a.tif"), metadata.stored
     assert found["nodata"] == stored.nodata
     assert found["scales"] == stored.scales
@@ -100,7 +99,7 @@ def test_the_envi_domain_holds_spectrum_and_header_but_no_old_grid(tmp_path: Pat
 
 
 def test_a_cog_keeps_header_fields_in_the_default_domain(tmp_path: Path) -> None:
-    write_scene(tmp_path / "a.tif", rich_metadata(), file_format="COG")
+    write_scene(tmp_path / "a.tif", rich_metadata(), format="COG")
     tags = looked_at(tmp_path / "a.tif")["tags"]
     assert tags["acquisition_time"] == "2022-07-24T10:45:26Z"
     assert tags["sensor_type"] == "EnMAP"
@@ -108,7 +107,7 @@ def test_a_cog_keeps_header_fields_in_the_default_domain(tmp_path: Path) -> None
 
 @BOTH
 def test_ground_control_points_are_exact(kind: str, tmp_path: Path) -> None:
-    write_scene(tmp_path / "a.tif", metadata_of((2, 70, 90), place=POINTS), file_format=kind)
+    write_scene(tmp_path / "a.tif", metadata_of((2, 70, 90), place=POINTS), format=kind)
     points, crs = looked_at(tmp_path / "a.tif")["gcps"]
     assert crs.to_epsg() == 4326
     assert [(p.row, p.col, p.x, p.y, p.z) for p in points] == [
@@ -118,7 +117,7 @@ def test_ground_control_points_are_exact(kind: str, tmp_path: Path) -> None:
 
 @BOTH
 def test_rational_polynomials_are_exact(kind: str, tmp_path: Path) -> None:
-    write_scene(tmp_path / "a.tif", metadata_of((2, 70, 90), place=RPCS), file_format=kind)
+    write_scene(tmp_path / "a.tif", metadata_of((2, 70, 90), place=RPCS), format=kind)
     found = looked_at(tmp_path / "a.tif")["rpc"]
     for key, text in RPCS.rpcs.items():
         assert [float(n) for n in found[key].split()] == [float(n) for n in text.split()]
@@ -141,7 +140,7 @@ def test_a_geotiff_is_tiled_banded_and_compressed(tmp_path: Path) -> None:
 
 
 def test_a_cog_is_one_by_gdals_own_word_and_has_overviews(tmp_path: Path) -> None:
-    write_scene(tmp_path / "a.tif", metadata_of((3, 1100, 600)), file_format="COG")
+    write_scene(tmp_path / "a.tif", metadata_of((3, 1100, 600)), format="COG")
     found = looked_at(tmp_path / "a.tif")
     assert found["structure"]["LAYOUT"] == "COG"
     assert found["structure"]["PREDICTOR"] == "2"
@@ -164,7 +163,7 @@ def test_overviews_average_valid_pixels_only(tmp_path: Path) -> None:
 def test_a_mask_is_kept_inside_the_file(kind: str, tmp_path: Path) -> None:
     metadata = metadata_of((2, 70, 90))
     mask = np.random.default_rng(0).random((70, 90)) > 0.3
-    write_scene(tmp_path / "a.tif", metadata, file_format=kind, mask=mask)
+    write_scene(tmp_path / "a.tif", metadata, format=kind, mask=mask)
     with gdal_env(), rasterio.open(tmp_path / "a.tif") as dataset:
         assert dataset.mask_flag_enums[0] == [MaskFlags.per_dataset]
         np.testing.assert_array_equal(dataset.dataset_mask() > 0, mask)
@@ -180,24 +179,22 @@ def test_a_mask_is_kept_inside_the_file(kind: str, tmp_path: Path) -> None:
 def test_options_that_gdal_would_ignore_are_refused_before_any_work(
     kind: str, options: dict[str, str], tmp_path: Path
 ) -> None:
-    asked = TargetOptions(format=kind, creation_options=options)
+    metadata = metadata_of((2, 40, 40))
     with pytest.raises(UsageError, match=rf"cannot create .*a\.tif: .*{next(iter(options))}"):
-        create_writer(tmp_path / "a.tif", metadata_of((2, 40, 40)), asked)
+        writer_for(tmp_path / "a.tif", metadata, format=kind, creation_options=options)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_nodata_number_outside_the_type_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot create .*a\.tif: .*nodata"):
-        create_writer(
-            tmp_path / "a.tif", metadata_of((1, 4, 4), "uint8", nodata=-1), TargetOptions()
-        )
+        writer_for(tmp_path / "a.tif", metadata_of((1, 4, 4), "uint8", nodata=-1))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_reference_system_that_is_none_is_refused(tmp_path: Path) -> None:
     place = Georeference(crs_wkt="PROJCS[nonsense")
     with pytest.raises(InputDataError, match="PROJ does not understand"):
-        create_writer(tmp_path / "a.tif", metadata_of((1, 4, 4), place=place), TargetOptions())
+        writer_for(tmp_path / "a.tif", metadata_of((1, 4, 4), place=place))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -212,7 +209,7 @@ def test_sidecars_of_a_replaced_file_go_with_it(tmp_path: Path) -> None:
 
 def test_a_file_that_lost_blocks_is_never_delivered(tmp_path: Path) -> None:
     metadata = metadata_of((2, 100, 100))
-    writer = create_writer(tmp_path / "a.tif", metadata, TargetOptions())
+    writer = writer_for(tmp_path / "a.tif", metadata)
     assert isinstance(writer, GeoTiffWriter)
     noise = np.random.default_rng(0).integers(0, 60000, metadata.shape).astype(np.uint16)
     writer.write(noise, row=0, col=0, band=0)

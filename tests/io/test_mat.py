@@ -15,6 +15,7 @@ from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.matlab.v73 import Mat73
 from hsisr.io.open import open_scene
 from hsisr.tiling import Window
+from tests.program import values_of
 from tests.scenes import numbered, write_mat5, write_mat73
 
 VALUES = numbered(4, 6, 5)
@@ -54,15 +55,13 @@ def test_axes_say_how_the_cube_lies(write: Write, axes: str, tmp_path: Path) -> 
 def test_wavelengths_point_to_the_axis_of_bands(write: Write, axes: str, tmp_path: Path) -> None:
     lying = VALUES.transpose(["brc".index(axis) for axis in axes])
     path = write(tmp_path / "x.mat", lying.transpose(2, 0, 1), wavelengths=np.arange(400.0, 404.0))
-    with open_scene(path) as scene:
-        np.testing.assert_array_equal(scene.read().values, VALUES)
+    np.testing.assert_array_equal(values_of(path), VALUES)
 
 
 def test_an_hdf5_file_of_another_program_has_its_axes_as_they_are(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.mat", "w") as file:
         file["cube"] = ROWS_COLS_BANDS
-    with open_scene(tmp_path / "x.mat") as scene:
-        np.testing.assert_array_equal(scene.read().values, VALUES)
+    np.testing.assert_array_equal(values_of(tmp_path / "x.mat"), VALUES)
 
 
 @pytest.mark.parametrize("name", ["x.npy", "five.mat", "hdf5.mat"])

@@ -17,7 +17,7 @@ from hsisr.io.open import open_scene
 TYPES = ("i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     dtype=st.sampled_from(TYPES),
     shape=st.lists(st.integers(0, 5), min_size=2, max_size=4),

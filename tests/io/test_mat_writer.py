@@ -11,15 +11,9 @@ import pytest
 import scipy.io
 
 from hsisr.errors import ResourceError, UsageError
-from hsisr.io.base import TargetOptions
 from hsisr.io.matlab.v73 import Mat73Writer
 from hsisr.io.matlab.writer import Mat5Writer
-from hsisr.io.write import create_writer
-from tests.io.written import (
-    metadata_of,
-    rich_metadata,
-    write_scene,
-)
+from tests.io.written import metadata_of, rich_metadata, write_scene, writer_for
 
 V73 = {"VERSION": "7.3"}
 
@@ -110,11 +104,11 @@ def test_cubes_of_two_gigabytes_become_v73(tmp_path: Path, monkeypatch: pytest.M
     small, large = metadata_of((2, 10, 10), "uint8"), metadata_of((2, 10, 11), "uint8")
     monkeypatch.setattr("hsisr.io.matlab.writer.LARGEST_V5", 200)
     for metadata, kind in ((small, Mat5Writer), (large, Mat73Writer)):
-        writer = create_writer(tmp_path / "a.mat", metadata, TargetOptions())
+        writer = writer_for(tmp_path / "a.mat", metadata)
         assert isinstance(writer, kind)
         writer.discard()
     with pytest.raises(UsageError, match=r"a cube of 220 bytes is too large for MATLAB v5"):
-        create_writer(tmp_path / "a.mat", large, TargetOptions(creation_options={"version": "5"}))
+        writer_for(tmp_path / "a.mat", large, creation_options={"version": "5"})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -128,9 +122,7 @@ def test_text_beyond_ascii_survives_in_v73(tmp_path: Path) -> None:
 
 
 def test_a_v73_file_that_was_cut_off_is_never_delivered(tmp_path: Path) -> None:
-    writer = create_writer(
-        tmp_path / "a.mat", metadata_of((2, 300, 300)), TargetOptions(creation_options=V73)
-    )
+    writer = writer_for(tmp_path / "a.mat", metadata_of((2, 300, 300)), creation_options=V73)
     assert isinstance(writer, Mat73Writer)
     file, grown = writer._file, writer._grown
 

@@ -2,8 +2,6 @@
 
 import itertools
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +10,10 @@ import numpy as np
 import pytest
 
 from hsisr.errors import InputDataError
-from hsisr.io.arrays.raw import PlainNumbers
+from hsisr.io.arrays.raw import PlainNumbers, RawFile
 from hsisr.io.open import open_scene
 from hsisr.tiling import Window
+from tests.program import ran
 from tests.scenes import numbered, write_envi, write_npy, write_pages
 
 SPANS = ((0, 1), (1, 3), (0, 4), (3, 4))
@@ -82,9 +81,9 @@ with open_scene({str(header)!r}) as scene:
     except InputDataError as error:
         print(error)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    done = ran(program)
     assert done.returncode == 0, done.stderr
-    assert b"x.img: ended while it was read, expected 2000000 bytes" in done.stdout
+    assert "x.img: ended while it was read, expected 2000000 bytes" in done.stdout
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -102,3 +101,10 @@ def _bytes_read() -> int:
     if not counters.is_file():
         pytest.skip("this system does not count a process's reads")
     return int(counters.read_text().split("rchar: ")[1].split()[0])
+
+
+def test_a_file_cut_off_while_it_is_written_is_noticed(tmp_path: Path) -> None:
+    with RawFile(tmp_path / "cube", (1, 4, 4), np.dtype(np.uint8)) as raw:
+        (tmp_path / "cube").write_bytes(b"")
+        with pytest.raises(OSError, match="the file became shorter"):
+            raw.read(row=0, col=0, band=0, rows=4, cols=4)

@@ -13,8 +13,8 @@ from rasterio.enums import ColorInterp
 from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.io.open import open_scene
-from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling import Window
+from tests.program import metadata_at
 from tests.scenes import TRANSFORM, UTM, edited, numbered, write_geotiff
 
 VALUES = numbered(3, 6, 5)
@@ -29,11 +29,6 @@ IN_ENVI = {
     "bbl": "{0, 1, 1}",
 }
 IN_IMAGERY = tuple({"CENTRAL_WAVELENGTH_UM": w, "FWHM_UM": "0.009"} for w in ("0.4", "0.5", "0.6"))
-
-
-def read_back(path: Path) -> SceneMetadata:
-    with open_scene(path) as scene:
-        return scene.metadata
 
 
 @pytest.mark.parametrize(
@@ -55,7 +50,7 @@ def test_band_tags_go_before_the_envi_domain_before_imagery(
         envi=IN_ENVI if "envi" in places else None,
         imagery=IN_IMAGERY if "imagery" in places else (),
     )
-    axis = read_back(path).spectral_axis
+    axis = metadata_at(path).spectral_axis
     assert axis.wavelengths_nm == wavelengths
     assert axis.fwhm_nm == fwhm
     assert axis.good == good
@@ -71,7 +66,7 @@ def test_names_tags_and_free_header_fields_are_carried(tmp_path: Path) -> None:
     )
     with edited(path) as dataset:
         dataset.update_tags(start_time="10:45")
-    meta = read_back(path)
+    meta = metadata_at(path)
     assert meta.spectral_axis.names == ("blue", "", "red")
     assert meta.band_tags == ({"detector": "A"}, {}, {"detector": "B"})
     assert meta.header == {"acquisition time": "2022"}
@@ -82,7 +77,7 @@ def test_scale_offset_and_unit(tmp_path: Path) -> None:
     path = write_geotiff(tmp_path / "x.tif", VALUES)
     with edited(path) as dataset:
         dataset.scales, dataset.offsets, dataset.units = (0.1, 1, 1), (0, 2, 0), ("a", "b", "c")
-    stored = read_back(path).stored
+    stored = metadata_at(path).stored
     assert stored.scales == (0.1, 1.0, 1.0)
     assert stored.offsets == (0.0, 2.0, 0.0)
     assert stored.units == ("a", "b", "c")
@@ -107,7 +102,7 @@ def test_ground_control_points(tmp_path: Path) -> None:
         GroundControlPoint(r, c, x, y, 7, id=str(n)) for n, (r, c, x, y) in enumerate(corners)
     ]
     write_geotiff(path, VALUES, gcps=points, crs=CRS.from_epsg(4326))
-    place = read_back(path).georeference
+    place = metadata_at(path).georeference
     assert [(p.row, p.col, p.x, p.y) for p in place.gcps] == corners
     assert place.gcps[0].z == 7
     assert place.gcps_crs_wkt is not None
@@ -208,21 +203,3 @@ def test_colour_tables_are_refused(tmp_path: Path) -> None:
         dataset.write_colormap(1, {1: (255, 0, 0, 255)})
     with pytest.raises(InputDataError, match="found a colour table"):
         open_scene(path)
-
-
-def test_a_file_that_breaks_off_is_named_when_its_end_is_read(tmp_path: Path) -> None:
-    path = write_geotiff(tmp_path / "x.tif", numbered(3, 64, 64), compress="deflate")
-    with path.open("r+b") as file:
-        file.truncate(path.stat().st_size - 200)
-    with (
-        pytest.raises(InputDataError, match=r"x\.tif.*(truncated|not an image)"),
-        open_scene(path) as scene,
-    ):
-        scene.read()
-
-
-def test_reading_leaves_nothing_beside_the_file(tmp_path: Path) -> None:
-    path = write_geotiff(tmp_path / "x.tif", VALUES)
-    with open_scene(path) as scene:
-        scene.read()
-    assert [file.name for file in tmp_path.iterdir()] == ["x.tif"]

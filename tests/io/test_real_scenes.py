@@ -42,14 +42,14 @@ WITH_AXES = {
     "train/viel-ref-48.npy": "brc",
 }
 """Bands first, without a word of it in the file: a warning names the option."""
-REFUSED = {
-    "aerial/uc-merced-0.6m.npz": "photographs for training",
-    "formats/products/EMIT_L1B_OBS_001_20220827T060753_9999999_999.nc": "angles, no spectra",
-    "formats/products/EMIT_L2A_MASK_001_20220827T060753_9999999_999.nc": "masks, no spectra",
-    "formats/products/wiser-EMIT_L2A_RFL_001_20241006T165148_2428011_003_crop.nc": "no positions",
-    "train/jasper-ridge.mat": "pixels by bands",
-    "train/samson.mat": "pixels by bands",
-}
+REFUSED = (
+    "aerial/uc-merced-0.6m.npz",  # photographs for training
+    "formats/products/EMIT_L1B_OBS_001_20220827T060753_9999999_999.nc",  # angles
+    "formats/products/EMIT_L2A_MASK_001_20220827T060753_9999999_999.nc",  # masks
+    "formats/products/wiser-EMIT_L2A_RFL_001_20241006T165148_2428011_003_crop.nc",  # no positions
+    "train/jasper-ridge.mat",  # pixels by bands
+    "train/samson.mat",
+)
 NO_SCENES = (".json", ".md", ".txt", ".xml", ".zip")
 
 
@@ -61,23 +61,20 @@ def test_every_real_scene_opens_without_a_warning(shared_data: Path) -> None:
             continue
         with open_scene(path, axes=WITH_AXES.get(name)) as scene:  # a warning is an error here
             warn_of_fill(scene)
+            if name in SHAPES:
+                cube = scene.read(Window(2, 3, 6, 7))
+                assert scene.metadata.shape == SHAPES[name]
+                assert np.isfinite(cube.values[cube.valid]).all()
+                assert cube.valid.any()
         found.add(name)
     assert found >= SHAPES.keys() | WITH_AXES.keys()
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_no_scene_is_refused(name: str, shared_data: Path) -> None:
-    with pytest.raises(InputDataError):
+    words = "unmixing matrix Y .*reshape" if name.startswith("train/") else None
+    with pytest.raises(InputDataError, match=words):
         open_scene(shared_data / name)
-
-
-@pytest.mark.parametrize("name", SHAPES)
-def test_it_opens_and_holds_finite_numbers(name: str, shared_data: Path) -> None:
-    with open_scene(shared_data / name) as scene:
-        assert scene.metadata.shape == SHAPES[name]
-        cube = scene.read(Window(2, 3, 6, 7))
-    assert np.isfinite(cube.values[cube.valid]).all()
-    assert cube.valid.any()
 
 
 def test_enmap(shared_data: Path) -> None:
@@ -113,14 +110,6 @@ def test_enmap_as_envi_equals_enmap_as_geotiff(shared_data: Path) -> None:
         assert envi.metadata.stored.nodata == -32768
 
 
-def test_emit_subset(shared_data: Path) -> None:
-    with open_scene(shared_data / "formats/emit20250324t221005_jpl_unmix_ex") as scene:
-        assert scene.metadata.spectral_axis.wavelengths_nm is not None
-        assert scene.metadata.spectral_axis.wavelengths_nm[0] == 381.0055927
-        assert scene.metadata.stored.nodata == -9999
-        assert not scene.metadata.georeference.exists
-
-
 def test_salton_sea_has_bad_bands_of_nan(shared_data: Path) -> None:
     with open_scene(shared_data / "formats/salton_sea_roi.mat") as scene:
         axis, cube = scene.metadata.spectral_axis, scene.read()
@@ -128,9 +117,3 @@ def test_salton_sea_has_bad_bands_of_nan(shared_data: Path) -> None:
     assert axis.good.count(False) == 20
     assert axis.unit == "Micrometers"
     np.testing.assert_array_equal(cube.valid.any(axis=(1, 2)), axis.good)
-
-
-@pytest.mark.parametrize("name", ["train/jasper-ridge.mat", "train/samson.mat"])
-def test_unmixing_files_are_refused_with_advice(name: str, shared_data: Path) -> None:
-    with pytest.raises(InputDataError, match=r"unmixing matrix Y .*reshape"):
-        open_scene(shared_data / name)

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hsisr.io.base import TargetOptions
 from hsisr.io.open import open_scene
 from hsisr.io.spectral import without_wavelength
-from hsisr.io.write import create_writer
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.tiling import Window
 from tests.io.written import (
+    EVERY_TARGET,
     PLACED,
     POINTS,
     RPCS,
@@ -24,18 +23,8 @@ from tests.io.written import (
     metadata_of,
     rich_metadata,
     write_in_pieces,
+    writer_for,
 )
-
-TARGETS: dict[str, dict[str, Any]] = {
-    "a.tif": {},
-    "cog.tif": {"format": "COG"},
-    "a.hdr": {},
-    "a.bip": {},
-    "a.mat": {},
-    "a73.mat": {"creation_options": {"VERSION": "7.3"}},
-    "a.zarr": {},
-}
-EVERY_TARGET = pytest.mark.parametrize("name", TARGETS)
 
 
 def through_a_file(
@@ -43,8 +32,7 @@ def through_a_file(
 ) -> SceneMetadata:
     """Write, read, compare the numbers; returns the metadata found."""
     cube = cube_for(metadata)
-    options = TargetOptions(**TARGETS[path.name], masked=mask is not None)
-    with create_writer(path, metadata, options) as writer:
+    with writer_for(path, metadata, masked=mask is not None) as writer:
         write_in_pieces(writer, cube, mask=mask)
     with closing(open_scene(path)) as scene:
         whole = Window(0, 0, metadata.rows, metadata.cols)

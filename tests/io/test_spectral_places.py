@@ -8,11 +8,10 @@ import pytest
 import rasterio
 from rasterio.enums import ColorInterp
 
-from hsisr.io.base import TargetOptions
 from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.io.open import open_scene, scene_files
-from hsisr.io.write import create_writer
 from hsisr.scene.metadata import SceneMetadata
+from tests.io.written import writer_for
 from tests.scenes import edited, numbered, write_envi, write_geotiff, write_mat5
 
 VALUES = numbered(4, 6, 5)
@@ -35,7 +34,7 @@ def metadata_of(path: Path) -> SceneMetadata:
 
 
 def written(meta: SceneMetadata, path: Path, end: str) -> Path:
-    with create_writer(path, meta, TargetOptions()) as writer:
+    with writer_for(path, meta) as writer:
         writer.write(VALUES, row=0, col=0, band=0)
     return path.with_suffix(f".{end}")
 

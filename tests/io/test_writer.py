@@ -4,7 +4,6 @@ import errno
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -21,25 +20,19 @@ from hsisr.errors import OutputExistsError, ResourceError, UsageError
 from hsisr.io.base import TargetOptions
 from hsisr.io.formats import format_names, output_format
 from hsisr.io.geotiff.gdal import gdal_env
-from hsisr.io.write import block_size, check_target, create_writer
-from tests.io.written import cube_for, metadata_of, rich_metadata, write_in_pieces, write_scene
+from hsisr.io.write import block_size, check_target
+from tests.io.written import (
+    EVERY_TARGET,
+    TARGETS,
+    cube_for,
+    metadata_of,
+    rich_metadata,
+    write_in_pieces,
+    write_scene,
+    writer_for,
+)
 
-TARGETS: dict[str, dict[str, Any]] = {
-    "a.tif": {},
-    "cog.tif": {"format": "COG"},
-    "a.hdr": {},
-    "a.bil": {},
-    "a.bip": {},
-    "a.mat": {},
-    "a73.mat": {"creation_options": {"VERSION": "7.3"}},
-    "a.zarr": {},
-}
-EVERY_TARGET = pytest.mark.parametrize("name", TARGETS)
 TYPES = ("uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64")
-
-
-def options_for(name: str, *, overwrite: bool = False, masked: bool = False) -> TargetOptions:
-    return TargetOptions(**TARGETS[name], overwrite=overwrite, masked=masked)
 
 
 def numbers_in(path: Path) -> NDArray[np.generic]:
@@ -58,7 +51,7 @@ def numbers_in(path: Path) -> NDArray[np.generic]:
 
 
 @EVERY_TARGET
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(
     shape=st.tuples(st.integers(1, 7), st.integers(1, 90), st.integers(1, 90)),
     dtype=st.sampled_from(TYPES),
@@ -71,7 +64,7 @@ def test_what_is_written_piece_by_piece_is_read_back(
     cube = cube_for(metadata)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, name)
-        with create_writer(path, metadata, options_for(name)) as writer:
+        with writer_for(path, metadata) as writer:
             write_in_pieces(writer, cube, bands=piece[0], rows=piece[1], cols=piece[2])
         found = numbers_in(path)
         assert found.dtype.newbyteorder("=") == cube.dtype
@@ -82,7 +75,7 @@ def test_what_is_written_piece_by_piece_is_read_back(
 def test_nothing_but_the_output_is_left_in_the_folder(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     metadata = rich_metadata()
-    with create_writer(path, metadata, options_for(name)) as writer:
+    with writer_for(path, metadata) as writer:
         write_in_pieces(writer, cube_for(metadata))
         assert not path.exists()
         assert all(entry.name.endswith(".part") for entry in tmp_path.iterdir())
@@ -97,7 +90,7 @@ def test_after_an_exception_the_folder_is_as_it_was(name: str, tmp_path: Path) -
     metadata = metadata_of((3, 20, 20))
 
     def interrupted() -> None:
-        with create_writer(tmp_path / name, metadata, options_for(name, masked=True)) as writer:
+        with writer_for(tmp_path / name, metadata, masked=True) as writer:
             writer.write(cube_for(metadata), row=0, col=0, band=0)
             raise KeyboardInterrupt("stop")
 
@@ -111,9 +104,9 @@ def test_an_existing_output_is_kept(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_text("precious")
     with pytest.raises(OutputExistsError, match=r"exists and is kept; .*--overwrite"):
-        check_target(path, options_for(name))
+        check_target(path, TargetOptions(**TARGETS[name]))
     with pytest.raises(OutputExistsError, match="exists and is kept"):
-        create_writer(path, metadata_of((1, 4, 4)), options_for(name))
+        writer_for(path, metadata_of((1, 4, 4)))
     assert path.read_text() == "precious"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -121,7 +114,7 @@ def test_an_existing_output_is_kept(name: str, tmp_path: Path) -> None:
 @EVERY_TARGET
 def test_an_output_that_appears_meanwhile_is_kept(name: str, tmp_path: Path) -> None:
     path, metadata = tmp_path / name, metadata_of((1, 4, 4))
-    writer = create_writer(path, metadata, options_for(name))
+    writer = writer_for(path, metadata)
     writer.write(cube_for(metadata), row=0, col=0, band=0)
     path.write_text("precious")
     with pytest.raises(OutputExistsError, match="appeared while it was being made"):
@@ -133,8 +126,8 @@ def test_an_output_that_appears_meanwhile_is_kept(name: str, tmp_path: Path) -> 
 @EVERY_TARGET
 def test_overwrite_replaces_the_output_at_the_end_only(name: str, tmp_path: Path) -> None:
     path, metadata = tmp_path / name, metadata_of((2, 30, 20))
-    old = write_scene(path, metadata, **_as_arguments(name))
-    with create_writer(path, metadata, options_for(name, overwrite=True)) as writer:
+    old = write_scene(path, metadata)
+    with writer_for(path, metadata, overwrite=True) as writer:
         writer.write(old + 1, row=0, col=0, band=0)
         np.testing.assert_array_equal(numbers_in(path), old)
     np.testing.assert_array_equal(numbers_in(path), old + 1)
@@ -143,7 +136,7 @@ def test_overwrite_replaces_the_output_at_the_end_only(name: str, tmp_path: Path
 
 @EVERY_TARGET
 def test_an_output_has_the_permissions_of_any_new_file(name: str, tmp_path: Path) -> None:
-    write_scene(tmp_path / name, metadata_of((1, 4, 4)), **_as_arguments(name))
+    write_scene(tmp_path / name, metadata_of((1, 4, 4)))
     made = list(tmp_path.rglob("*"))
     file, folder = tmp_path / "plain", tmp_path / "new"
     file.touch()
@@ -156,14 +149,14 @@ def test_an_output_has_the_permissions_of_any_new_file(name: str, tmp_path: Path
 @EVERY_TARGET
 def test_a_type_the_format_lacks_is_a_usage_error(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="float16"):
-        create_writer(tmp_path / name, metadata_of((1, 4, 4), "float16"), options_for(name))
+        writer_for(tmp_path / name, metadata_of((1, 4, 4), "float16"))
     assert list(tmp_path.iterdir()) == []
 
 
 @EVERY_TARGET
 def test_numbers_that_do_not_fit_are_never_cast_or_moved(name: str, tmp_path: Path) -> None:
     metadata = metadata_of((2, 8, 8))
-    writer = create_writer(tmp_path / name, metadata, options_for(name))
+    writer = writer_for(tmp_path / name, metadata)
     with pytest.raises(UsageError, match="found numbers of type float64, expected uint16"):
         writer.write(np.zeros((2, 8, 8)), row=0, col=0, band=0)
     with pytest.raises(UsageError, match=r"expected a place inside \(2, 8, 8\)"):
@@ -188,7 +181,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
     monkeypatch.setattr("shutil.disk_usage", no_room)
 
     def write() -> None:
-        with create_writer(tmp_path / name, metadata, options_for(name)) as writer:
+        with writer_for(tmp_path / name, metadata) as writer:
             writer.write(cube_for(metadata), row=0, col=0, band=0)
 
     with pytest.raises(ResourceError, match="no space left on the device"):
@@ -214,10 +207,3 @@ def test_blocks_suit_tiff_and_bound_the_memory_of_a_row(bands: int, rows: int, c
     assert high % 16 == wide % 16 == 0
     assert 16 <= high <= 256
     assert high * cols * bands * 2 <= 128 * 2**20 or high <= 64
-
-
-def _as_arguments(name: str) -> dict[str, Any]:
-    known = dict(TARGETS[name])
-    if "format" in known:
-        known["file_format"] = known.pop("format")
-    return known

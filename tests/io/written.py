@@ -1,12 +1,13 @@
 """Scenes to write: metadata with every field set, and cubes to go with them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 from affine import Affine
 from rasterio.crs import CRS
 
@@ -141,26 +142,35 @@ def write_in_pieces(
         writer.write(cube[b, r, c], row=r.start, col=c.start, band=b.start, mask=part)
 
 
+TARGETS: dict[str, dict[str, Any]] = {
+    "a.tif": {},
+    "cog.tif": {"format": "COG"},
+    "a.hdr": {},
+    "a.bil": {},
+    "a.bip": {},
+    "a.mat": {},
+    "a73.mat": {"creation_options": {"VERSION": "7.3"}},
+    "a.zarr": {},
+}
+"""A name for each way to write a cube, and the options that go with it."""
+EVERY_TARGET = pytest.mark.parametrize("name", TARGETS)
+
+
+def writer_for(path: Path, metadata: SceneMetadata, **options: Any) -> SceneWriter:
+    """A writer with these options and those that go with the name."""
+    return create_writer(path, metadata, TargetOptions(**{**TARGETS.get(path.name, {}), **options}))
+
+
 def write_scene(
     path: Path,
     metadata: SceneMetadata,
     cube: npt.NDArray[Any] | None = None,
     *,
-    file_format: str | None = None,
-    creation_options: Mapping[str, str] | None = None,
     mask: npt.NDArray[np.bool_] | None = None,
-    overviews: bool = False,
-    overwrite: bool = False,
+    **options: Any,
 ) -> npt.NDArray[Any]:
     """Write a scene at once; returns its cube."""
-    options = TargetOptions(
-        format=file_format,
-        creation_options=creation_options or {},
-        masked=mask is not None,
-        overviews=overviews,
-        overwrite=overwrite,
-    )
     cube = cube_for(metadata) if cube is None else cube
-    with create_writer(path, metadata, options) as writer:
+    with writer_for(path, metadata, masked=mask is not None, **options) as writer:
         writer.write(cube, row=0, col=0, band=0, mask=mask)
     return cube

@@ -19,15 +19,11 @@ from hsisr.metrics.local import (
     quality_index,
     ssim_index,
 )
-from hsisr.metrics.report import (
-    Threshold,
-    jsonable,
-    scores_as_json,
-)
+from hsisr.metrics.report import Threshold, jsonable, scores_as_json
 from tests.metrics.pairs import random_pair, score
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(count=st.integers(1, 500), centre=st.floats(-1e4, 1e4), seed=st.integers(0, 99))
 def test_moments_do_not_depend_on_their_centre(count: int, centre: float, seed: int) -> None:
     reference, predicted = random_pair(2, 3, count + 2, seed)
@@ -42,7 +38,7 @@ def test_moments_do_not_depend_on_their_centre(count: int, centre: float, seed: 
     np.testing.assert_allclose(moments.mse, ((x - y) ** 2).mean(axis=1), rtol=1e-12)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     kernel=st.sampled_from((UNIFORM_7, UNIFORM_8, GAUSSIAN_11)),
     rows=st.integers(11, 25),

@@ -49,7 +49,7 @@ def test_a_perfect_prediction_scores_perfectly(name: str) -> None:
     assert found["sam"] == pytest.approx(0, abs=0.03 if single else 1e-5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     name=st.sampled_from(NAMES),
     rows=st.integers(12, 40),
@@ -141,6 +141,4 @@ def test_zero_spectra_are_counted_and_left_out() -> None:
 def test_without_a_scale_ergas_is_undefined_and_says_why() -> None:
     found = score(*random_pair(3, 16, 16), scale=None)
     assert math.isnan(found.values["ergas"])
-    assert found.undefined == {
-        "ergas": "the ratio of the pixel sizes is not known; give --scale",
-    }
+    assert found.undefined == {"ergas": "the ratio of the pixel sizes is not known; give --scale"}

@@ -1,5 +1,5 @@
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hsisr.errors import WeightsError
 from hsisr.models.dacn import dacn_descriptor
 from hsisr.models.descriptor import SCALES, ModelDescriptor
+from hsisr.models.registry import build
 
 FIELDS = asdict(dacn_descriptor(4))
 
@@ -48,3 +49,13 @@ def test_unknown_and_missing_keys_are_refused() -> None:
         ModelDescriptor.from_dict(FIELDS | {"colour": "red"})
     with pytest.raises(WeightsError, match="missing 1 required keyword-only argument: 'arch'"):
         ModelDescriptor.from_dict({key: value for key, value in FIELDS.items() if key != "arch"})
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"), [("dcan", r"; did you mean 'dacn'"), ("swin", "; known: .*dacn, ")]
+)
+def test_an_unknown_name_is_answered_with_the_near_or_the_known_ones(
+    name: str, answer: str
+) -> None:
+    with pytest.raises(WeightsError, match=f"no network architecture '{name}'{answer}"):
+        build(replace(dacn_descriptor(2), arch=name))

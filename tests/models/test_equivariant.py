@@ -10,32 +10,18 @@ from hsisr.models.back_projection import area_average, back_project
 from hsisr.models.dacn_equivariant import (
     DacnEquivariant,
     EquivariantSize,
-    build_dacn_equivariant,
-    dacn_equivariant_descriptor,
 )
-from hsisr.models.equivariant import (
-    GROUPS,
-    LiftingConv,
-    RegularConv,
-    SubpixelProjection,
-    oriented,
-)
-from hsisr.models.fast.dacn_equivariant import DacnEquivariantInUse
+from hsisr.models.equivariant import GROUPS, LiftingConv, RegularConv, SubpixelProjection, oriented
 from hsisr.models.interpolation import KERNELS
 from hsisr.models.registry import agrees, for_inference
+from tests.contracts.test_fast_forms import lively_equivariant
 
 SYMMETRIES = [(order, turn) for order, group in GROUPS.items() for turn in group]
 SMALL = EquivariantSize(features=4, stages=1, blocks=2, heads=2, cells=4, patterns=2)
 
 
 def trained(scale: int = 4, size: EquivariantSize = SMALL) -> DacnEquivariant:
-    """A network whose branches all count, as after training."""
-    torch.manual_seed(1)
-    network = build_dacn_equivariant(dacn_equivariant_descriptor(scale, size))
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.02 * torch.randn_like(parameter))
-    return network.eval()
+    return lively_equivariant(scale, size)
 
 
 def farthest(one: torch.Tensor, other: torch.Tensor) -> float:
@@ -81,23 +67,8 @@ def test_detail_leaves_every_lr_pixel_as_it_is() -> None:
         assert area_average(network.detail(lr), 4).abs().max() < 1e-5
         hr = network(lr)
         again = back_project(hr, lr, KERNELS["bicubic"], 4)
+        assert agrees(for_inference(network))
     assert (again - hr).abs().max() < 0.02  # ten rounds leave little to do
-
-
-@pytest.mark.parametrize("scale", [2, 4, 8])
-@pytest.mark.parametrize("order", list(GROUPS))
-@pytest.mark.parametrize("with_zero", [False, True])
-def test_the_inference_form_gives_the_same_numbers(
-    scale: int, order: int, *, with_zero: bool
-) -> None:
-    network = trained(scale, EquivariantSize(symmetries=order))
-    lr = torch.randn(2, 32, 13, 10)
-    zero = torch.randn(1, 32, 1, 1) if with_zero else None
-    with torch.no_grad():
-        fast = for_inference(network)
-        assert isinstance(fast, DacnEquivariantInUse)
-        assert agrees(fast)
-        assert farthest(fast(lr, zero), network(lr, zero)) < 1e-4
 
 
 def test_impossible_sizes_are_refused() -> None:

@@ -60,7 +60,7 @@ def test_inside_torch_has_the_same_cubic_convolution(scale: int) -> None:
     torch.testing.assert_close(ours[..., inside, inside], theirs[..., inside, inside])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     name=st.sampled_from(NAMES),
     scale=st.sampled_from(SCALES),

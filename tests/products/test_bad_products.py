@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.products import fixtures
-from tests.program import hsisr
+from tests.program import hsisr, refusal
 
 Spoil = Callable[[Path], None]
 
@@ -115,30 +115,66 @@ RISING, DAMAGED, FILL = (
     "it is truncated or damaged",
     "are fill values",
 )
+HDF5: dict[str, tuple[tuple[str, ...], tuple[str, ...], float, str, str]] = {
+    "emit": ((f"{BANDS}/wavelengths",), ("reflectance",), -9999, BANDS, f"array {BANDS}/wave"),
+    "prisma": (
+        ("/", "List_Cw_Swir"),
+        tuple(f"{PRISMA}/Data Fields/{n}_Cube" for n in ("VNIR", "SWIR")),
+        *(0, f"{PRISMA}/Data Fields/SWIR_Cube", "found no array HDFEOS/SWATHS/PRS_L2D"),
+    ),
+    "neon": (
+        (f"{NEON}/Metadata/Spectral_Data/Wavelength",),
+        (f"{NEON}/Reflectance_Data",),
+        *(-9999, f"{NEON}/Metadata/Spectral_Data", "Spectral_Data/Wavelength, expected one"),
+    ),
+    "tanager": (
+        (f"{GRID}/{CUBE}", "wavelengths"),
+        (f"{GRID}/{CUBE}",),
+        *(-9999, f"{GRID}/{CUBE}", "found no array"),
+    ),
+    "aviris": (
+        ("reflectance/wavelength",),
+        ("reflectance/reflectance",),
+        *(-9999, "reflectance/wavelength", "no wavelengths of reflectance/reflectance"),
+    ),
+    "pace": (
+        (f"{BANDS}/wavelength_3d",),
+        ("geophysical_data/rhos",),
+        *(-32767, BANDS, "found no wavelengths of geophysical_data/rhos"),
+    ),
+}
+"""By product: where wavelengths are, the cubes, their fill; what to take away, and what is said."""
 BAD = [
-    ("emit", without(BANDS), f"found no array {BANDS}/wavelengths, expected one"),
-    ("emit", cut_off, DAMAGED),
-    ("emit", backwards(f"{BANDS}/wavelengths"), RISING),
-    ("emit", filled(-9999, "reflectance"), FILL),
+    row
+    for kind, (waves, cubes, fill, gone, words) in HDF5.items()
+    for row in (
+        (kind, without(gone), words),
+        (kind, cut_off, DAMAGED),
+        (kind, backwards(*waves), "which falls" if kind == "prisma" else RISING),
+        (kind, filled(fill, *cubes), FILL),
+    )
+]
+BAD += [
+    row
+    for kind, name, gain in (("enmap", "EnMAP", "GainOfBand"), ("desis", "DESIS", "gainOfBand"))
+    for row in (
+        (kind, replaced("L2A", "L0"), f"{name} of level L0 holds raw counts"),
+        (kind, replaced("423.03", "923.03"), RISING),
+        (kind, replaced(f"<{gain}>0.0001</{gain}>", ""), "lacks wavelength, gain or offset"),
+        (kind, without_image, "found no SPECTRAL_IMAGE beside"),
+        (kind, image_cut_off, "truncated"),
+        (kind, empty_image, FILL),
+    )
+]
+BAD += [
     ("emit", filled(-9999, "location/lat"), "no pixel has a longitude and a latitude"),
     ("emit", filled(10_000, "location/glt_x"), "the lookup table names column 10000"),
-    (
-        *("emit", with_attribute("title", "EMIT L1A Raw Instrument Data V001")),
-        "EMIT of level L1A holds raw counts, expected L1B radiance",
-    ),
-    ("prisma", without(f"{PRISMA}/Data Fields/SWIR_Cube"), "found no array HDFEOS/SWATHS/PRS_L2D"),
-    ("prisma", cut_off, DAMAGED),
-    ("prisma", backwards("/", "List_Cw_Swir"), "List_Cw_Swir, which falls: band 2 has"),
-    ("prisma", filled(0, *(f"{PRISMA}/Data Fields/{n}_Cube" for n in ("VNIR", "SWIR"))), FILL),
+    ("emit", with_attribute("title", "EMIT L1A Raw V001"), "EMIT of level L1A holds raw counts"),
     (
         *("prisma", with_attribute("Product_LRcorner_easting", np.float32(601_234))),
         "expected 11 x 14 pixels of 30 m between them",
     ),
     ("prisma", moved(PRISMA, "HDFEOS/SWATHS/PRS_L0_HCO"), "PRISMA of level L0 holds raw counts"),
-    ("neon", without(f"{NEON}/Metadata/Spectral_Data"), "Spectral_Data/Wavelength, expected one"),
-    ("neon", cut_off, DAMAGED),
-    ("neon", backwards(f"{NEON}/Metadata/Spectral_Data/Wavelength"), RISING),
-    ("neon", filled(-9999, f"{NEON}/Reflectance_Data"), FILL),
     (
         *("neon", moved(f"{NEON}/Reflectance_Data", f"{NEON}/Radiance_Data")),
         "found no array SJER/Reflectance/Reflectance_Data, expected one",
@@ -147,36 +183,9 @@ BAD = [
         *("tanager", changed(lambda file: file[GRID].attrs.__delitem__("Planet_Ortho_Framing"))),
         "found no array HDFEOS INFORMATION/StructMetadata.0, expected one",
     ),
-    ("tanager", cut_off, DAMAGED),
-    ("tanager", backwards(f"{GRID}/{CUBE}", "wavelengths"), RISING),
-    ("tanager", filled(-9999, f"{GRID}/{CUBE}"), FILL),
     ("tanager-basic", without(f"{SWATH}/Geolocation Fields"), "Longitude, expected one"),
-    (
-        "aviris",
-        without("reflectance/wavelength"),
-        "found no wavelengths of reflectance/reflectance",
-    ),
-    ("aviris", cut_off, DAMAGED),
-    ("aviris", backwards("reflectance/wavelength"), RISING),
-    ("aviris", filled(-9999, "reflectance/reflectance"), FILL),
-    ("pace", without(BANDS), "found no wavelengths of geophysical_data/rhos"),
-    ("pace", cut_off, DAMAGED),
-    ("pace", backwards(f"{BANDS}/wavelength_3d"), RISING),
-    ("pace", filled(-32767, "geophysical_data/rhos"), FILL),
     ("pace", with_attribute("processing_level", "L1A"), "PACE OCI of level L1A holds raw counts"),
-    ("enmap", replaced("L2A", "L0"), "EnMAP of level L0 holds raw counts"),
-    ("enmap", replaced("423.03", "923.03"), RISING),
-    ("enmap", replaced("<GainOfBand>0.0001</GainOfBand>", ""), "lacks wavelength, gain or offset"),
     ("enmap", replaced("</level_X>", ""), "is no whole XML"),
-    ("enmap", without_image, "found no SPECTRAL_IMAGE beside"),
-    ("enmap", image_cut_off, "truncated"),
-    ("enmap", empty_image, FILL),
-    ("desis", replaced("L2A", "L0"), "DESIS of level L0 holds raw counts"),
-    ("desis", replaced("423.03", "923.03"), RISING),
-    ("desis", replaced("<gainOfBand>0.0001</gainOfBand>", ""), "lacks wavelength, gain or offset"),
-    ("desis", without_image, "found no SPECTRAL_IMAGE beside"),
-    ("desis", image_cut_off, "truncated"),
-    ("desis", empty_image, FILL),
 ]
 
 
@@ -188,7 +197,6 @@ def test_bad_products_are_refused_in_one_line(
 ) -> None:
     path = written(kind, tmp_path)
     spoil(path)
-    told = hsisr("upscale", path, "-o", tmp_path / "out.tif", "-m", "bicubic")
-    assert (told.exit_code, told.stderr.count("\n")) == (3, 1), told.stderr
-    assert words in told.stderr
+    done = hsisr("upscale", path, "-o", tmp_path / "out.tif", "-m", "bicubic")
+    assert words in refusal(done, 3)
     assert not (tmp_path / "out.tif").exists()

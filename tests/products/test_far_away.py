@@ -3,19 +3,16 @@
 import json
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import fsspec
 import numpy as np
 import pytest
-import torch
 
 from hsisr.io.base import FileWriter
 from hsisr.io.open import find_scenes, open_scene
-from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
-from hsisr.weights import save_weights
+from tests.networks import tiny_weights
 from tests.products import fixtures
-from tests.program import hsisr
+from tests.program import hsisr, values_of
 from tests.stac_items import write_item
 
 pytestmark = [
@@ -36,11 +33,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small network, of several strips a scene."""
-    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    torch.manual_seed(1)
-    descriptor = dacn_any_descriptor(2, AnySize(width=8, blocks=1, heads=2, window=4))
-    save_weights(path, build_dacn_any(descriptor), descriptor, card={"by": "a test"})
-    return path
+    return tiny_weights(tmp_path_factory.mktemp("weights"))
 
 
 def in_memory(path: Path) -> str:
@@ -53,11 +46,6 @@ def in_memory(path: Path) -> str:
         return f"memory://{path.name}.zip"
     system.put_file(str(path), f"/{path.name}")
     return f"memory://{path.name}"
-
-
-def pixels(path: Path) -> Any:
-    with open_scene(path) as scene:
-        return scene.read().values
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -83,7 +71,7 @@ def test_a_run_of_a_product_on_a_server_is_resumed(
     assert done.exit_code == 0, done.stderr
     whole = hsisr("upscale", path, "-o", tmp_path / "whole.tif", *options)
     assert whole.exit_code == 0, whole.stderr
-    np.testing.assert_array_equal(pixels(out), pixels(tmp_path / "whole.tif"))
+    np.testing.assert_array_equal(values_of(out), values_of(tmp_path / "whole.tif"))
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
@@ -115,4 +103,4 @@ def test_workers_make_what_one_process_makes_of_every_product(
     made = find_scenes(tmp_path / "one")
     assert len(made) == len(NAMES)
     for path in made:
-        np.testing.assert_array_equal(pixels(path), pixels(tmp_path / "two" / path.name))
+        np.testing.assert_array_equal(values_of(path), values_of(tmp_path / "two" / path.name))

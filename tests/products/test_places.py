@@ -58,6 +58,28 @@ def test_positions_cross_the_date_line() -> None:
     np.testing.assert_allclose(steps, 0.1, atol=1e-9)
 
 
+@pytest.mark.parametrize("scale", [2, 4])
+def test_control_points_and_block_means_are_those_of_the_file(
+    product: Path, scale: int, tmp_path: Path
+) -> None:
+    done = hsisr("upscale", product, "-o", tmp_path / "out.tif", "-s", scale, "-m", "bicubic")
+    assert done.exit_code == 0, done.stderr
+    with rasterio.open(tmp_path / "out.tif") as out, h5py.File(product) as file:
+        points, crs = out.gcps
+        blocks = out.read(1).reshape(ROWS, scale, COLS, scale)
+        observed = file["reflectance"][:, :, 0]
+        assert crs.to_epsg() == 4326
+        assert len(points) > 100
+        for point in points:
+            row, col = point.row / scale - 0.5, point.col / scale - 0.5
+            assert (row % 1, col % 1) == (0, 0)
+            assert point.x == pytest.approx(file["location/lon"][int(row), int(col)], abs=1e-9)
+            assert point.y == pytest.approx(file["location/lat"][int(row), int(col)], abs=1e-9)
+    valid = observed != -9999
+    assert ((blocks == -9999).all(axis=(1, 3)) == ~valid).all()
+    np.testing.assert_allclose(blocks.mean(axis=(1, 3))[valid], observed[valid], rtol=1e-4)
+
+
 def test_positions_lie_beside_a_geotiff(product: Path, tmp_path: Path) -> None:
     made(product, tmp_path / "fine.tif")
     with open_scene(product) as scene, rasterio.open(tmp_path / "fine.lonlat.tif") as beside:

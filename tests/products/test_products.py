@@ -1,4 +1,4 @@
-"""Products of other sensors than EMIT: fields and pixels, as other readers see the same files."""
+"""Products: fields and pixels, as other readers see the same files."""
 
 import json
 import zipfile
@@ -78,7 +78,7 @@ def by_h5py(name: str, *axes: int) -> Callable[[Path], Any]:
     return read
 
 
-def by_xarray(group: str, name: str, *axes: str) -> Callable[[Path], Any]:
+def by_xarray(group: str | None, name: str, *axes: str) -> Callable[[Path], Any]:
     def read(path: Path) -> Any:
         with xarray.open_dataset(path, group=group, mask_and_scale=False) as file:
             return file[name].transpose(*axes).to_numpy()
@@ -88,21 +88,36 @@ def by_xarray(group: str, name: str, *axes: str) -> Callable[[Path], Any]:
 
 DLR = 423.03 + 20 * np.arange(5)
 TIME = "2017-06-26T10:20:20.999936Z"
+PRISMA_TIME = "2024-04-02T10:28:37.932000Z"
 TANAGER = "2025-05-04T09:29:52.500Z"
 HYP = "HDFEOS/{}/HYP/Data Fields/surface_reflectance"
+WATER = (fixtures.EMIT_WAVELENGTHS > 1320) & (fixtures.EMIT_WAVELENGTHS < 1440)
+WATER |= (fixtures.EMIT_WAVELENGTHS > 1770) & (fixtures.EMIT_WAVELENGTHS < 1960)
 PRODUCTS = {
+    "emit-l1b": Product(
+        lambda path: fixtures.write_emit(path, level="L1B"),
+        "EMIT_L1B.nc",
+        "EMIT",
+        fact("EMIT L1B radiance", "L1B", "EMIT", "2022-08-27T06:07:53Z"),
+        by_xarray(None, "radiance", "bands", "downtrack", "crosstrack"),
+        fixtures.EMIT_WAVELENGTHS,
+        -9999,
+    ),
+    "emit-l2a": Product(
+        fixtures.write_emit,
+        "EMIT_L2A.nc",
+        "EMIT",
+        fact("EMIT L2A reflectance", "L2A", "EMIT", "2022-08-27T06:07:53Z"),
+        by_xarray(None, "reflectance", "bands", "downtrack", "crosstrack"),
+        fixtures.EMIT_WAVELENGTHS,
+        -9999,
+        bad=[int(band) + 1 for band in np.flatnonzero(WATER)],
+    ),
     "prisma-l2d": Product(
         fixtures.write_prisma,
         "PRS_L2D.he5",
         "PRISMA",
-        fact(
-            "PRISMA L2D reflectance",
-            "L2D",
-            "PRISMA",
-            "2024-04-02T10:28:37.932000Z",
-            "161.25",
-            "40.5",
-        ),
+        fact("PRISMA L2D reflectance", "L2D", "PRISMA", PRISMA_TIME, "161.25", "40.5"),
         prisma_by_h5py,
         PRISMA,
         0,
@@ -115,7 +130,7 @@ PRODUCTS = {
         lambda path: fixtures.write_prisma(path, level="L1"),
         "PRS_L1.he5",
         "PRISMA",
-        fact("PRISMA L1 radiance", "L1", "PRISMA", "2024-04-02T10:28:37.932000Z", "161.25", "40.5"),
+        fact("PRISMA L1 radiance", "L1", "PRISMA", PRISMA_TIME, "161.25", "40.5"),
         prisma_by_h5py,
         PRISMA,
         None,

@@ -30,10 +30,8 @@ def metadata(bands: int = 3, rows: int = 8, cols: int = 4) -> SceneMetadata:
     ("fields", "message"),
     [
         ({"wavelengths_nm": (1.0, float("nan"))}, "wavelengths: band 2 has nan"),
-        ({"wavelengths_nm": (-4.0, 5.0)}, "wavelengths: band 1 has -4"),
         ({"wavelengths_nm": (4.0,)}, "found 1 wavelengths for 2 bands"),
         ({"fwhm_nm": (4.0, float("inf"))}, "FWHM values: band 2 has inf"),
-        ({"good": (True,)}, "found 1 bad-band flags for 2 bands"),
         ({"names": ("a", "b", "c")}, "found 3 band names for 2 bands"),
         ({"unit": "parsec"}, "unknown wavelength unit 'parsec'"),
     ],

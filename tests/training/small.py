@@ -15,6 +15,11 @@ from hsisr.training.recipe import Recipe
 from hsisr.training.validation import validation_windows
 
 TINY = AnySize(width=8, blocks=2, heads=2, window=4)
+SETTINGS = (
+    *("network.width=8", "network.blocks=1", "network.heads=2", "steps=4", "validate_every=2"),
+    *("batch_size=2", "crop_lr_px=8", "precision=float32"),
+)
+"""Of a recipe for `dacn-any` on scenes of 36 bands and 48 x 40 pixels."""
 
 
 def texture(bands: int, rows: int, cols: int, seed: int = 0) -> npt.NDArray[np.float32]:

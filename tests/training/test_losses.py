@@ -21,7 +21,7 @@ def pair(bands: int, rows: int, cols: int) -> tuple[torch.Tensor, torch.Tensor]:
 sizes = st.integers(1, 6)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(bands=sizes, rows=sizes, cols=sizes, distance=st.sampled_from(["l1", "mse"]))
 def test_a_perfect_estimate_costs_nothing_and_any_other_something(
     bands: int, rows: int, cols: int, distance: Distance
@@ -32,7 +32,7 @@ def test_a_perfect_estimate_costs_nothing_and_any_other_something(
     assert loss(one, other).item() > 0
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(bands=sizes, rows=sizes, cols=sizes)
 def test_a_mask_that_keeps_all_changes_nothing(bands: int, rows: int, cols: int) -> None:
     one, other = pair(bands, rows, cols)

@@ -1,10 +1,15 @@
 """Training states: what is saved comes back, whole or not at all."""
 
+import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from hsisr.errors import InputDataError, ResourceError
 from hsisr.training.state import Progress, Record, TrainingState, load_state, save_state
@@ -56,3 +61,33 @@ def test_a_place_that_takes_no_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ResourceError, match=r"cannot write .*state"):
         save_state(tmp_path / "file" / "state.safetensors", state())
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda found: {**found, "fingerprint": None},
+        lambda found: {**found, "fingerprint": ["seed"]},
+        lambda found: {**found, "progress": {**found["progress"], "step": "six"}},
+        lambda found: {**found, "progress": {**found["progress"], "history": [{"step": 1}]}},
+        lambda found: {**found, "progress": []},
+        lambda _: [],
+        lambda _: DEEP,
+    ],
+)
+def test_a_state_with_wrong_content_is_bad_input(
+    tmp_path: Path, change: Callable[[Any], Any]
+) -> None:
+    path = tmp_path / "state.safetensors"
+    save_state(path, state())
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    found = change(json.loads(metadata["hsisr_training_state"]))
+    text = found if isinstance(found, str) else json.dumps(found)
+    save_file(tensors, path, {"hsisr_training_state": text})
+    with pytest.raises(InputDataError, match="not a training state of hsisr"):
+        load_state(path)

@@ -12,31 +12,28 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from hsisr.errors import OutputExistsError
-from hsisr.io.base import Scene
+from hsisr.errors import InputDataError, OutputExistsError
 from hsisr.models.interpolation import KERNELS, interpolate
 from hsisr.scene.metadata import SpectralAxis
 from hsisr.tiling import Window
 from hsisr.view.figure import Quicklook, bicubic_values, draw_quicklook, write_quicklook
-from tests.io.written import PLACED, metadata_of
+from hsisr.view.maps import band_pairs, detail_maps, overview_cube
+from tests.io.written import PLACED
+from tests.memory import MemoryScene
 
 
-class Held(Scene):
+class Held(MemoryScene):
     """A scene in memory that notes how much was read at once."""
 
     def __init__(self, cube: npt.NDArray[Any], axis: SpectralAxis, nodata: float) -> None:
-        self.path, self.format = Path("held"), "held"
-        plain = metadata_of((cube.shape[0], cube.shape[1], cube.shape[2]), "float32", nodata=nodata)
-        self.metadata = replace(plain, spectral_axis=axis)
-        self.cube, self.largest = cube, 0
+        super().__init__(cube, nodata)
+        self.metadata = replace(self.metadata, spectral_axis=axis)
+        self.largest = 0
 
     def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
-        part = self.cube[list(bands), window.row : window.row_end, window.col : window.col_end]
+        part = super().read_stored(window, bands)
         self.largest = max(self.largest, part.nbytes)
         return part
-
-    def close(self) -> None:
-        pass
 
 
 AXIS = SpectralAxis(count=4, wavelengths_nm=(461.0, 551.0, 641.0, 900.0))
@@ -111,7 +108,7 @@ def test_the_scale_bar_is_round_and_only_there_where_the_grid_says_metres() -> N
     figure = Figure()
     draw_quicklook(figure, Quicklook(observed=lr, result=hr))
     assert [axes.get_title() for axes in figure.axes] == [
-        *("observed, 7.5 m", "bicubic, 1.88 m", "hsisr x4: estimate, 1.88 m"),
+        *("observed, 7.5 m", "bicubic, 1.88 m", "hsisr x4: estimate, 1.88 m")
     ]
     assert [text.get_text() for text in figure.axes[-1].texts] == ["50 m"]
 
@@ -125,3 +122,35 @@ def test_an_existing_picture_is_kept_unless_told_otherwise(tmp_path: Path) -> No
     write_quicklook(tmp_path / "q.png", shown, overwrite=True)
     assert picture_of(tmp_path / "q.png").shape[2] == 3
     assert [p.name for p in tmp_path.iterdir()] == ["q.png"]
+
+
+def test_bicubic_adds_no_detail_and_what_is_moved_does_not_agree() -> None:
+    lr, hr = pair(12, 10, 2)
+    hr.cube[:] = bicubic_values(lr, Window(0, 0, 12, 10), range(4), 2)
+    hr.cube[:, 4:6, 6:8] += 0.5
+    maps = detail_maps(lr, hr)
+    expected = np.zeros((12, 10))
+    expected[2, 3] = 0.5
+    np.testing.assert_allclose(maps.detail, expected, atol=1e-6)
+    assert maps.most_detail() == (2, 3)
+    block = hr.cube.reshape(4, 12, 2, 10, 2).mean(axis=(2, 4))
+    apart = np.sqrt(np.square(block - lr.cube).mean(axis=0))
+    np.testing.assert_allclose(maps.agreement, apart, atol=1e-6)
+
+
+def test_an_overview_is_made_of_means_of_what_is_valid() -> None:
+    lr, _ = pair(5, 4, 2)
+    lr.cube[1, 0, 0] = -1
+    made = overview_cube(lr, 2)
+    assert made.shape == (4, 3, 2)
+    assert made[0, 0, 0] == pytest.approx(lr.cube[0, :2, :2].mean())
+    assert made[1, 0, 0] == pytest.approx(np.delete(lr.cube[1, :2, :2].ravel(), 0).mean())
+    assert made[2, 2, 1] == pytest.approx(lr.cube[2, 4:, 2:].mean())
+
+
+def test_dropped_bands_are_found_by_their_wavelengths() -> None:
+    lr, hr = pair(4, 4, 2)
+    kept = Held(hr.cube[[0, 2]], AXIS.subset([0, 2]), -1)
+    assert band_pairs(lr, kept) == [0, 2]
+    with pytest.raises(InputDataError, match="wavelengths do not tell which are the same"):
+        band_pairs(lr, Held(hr.cube[:2], SpectralAxis(count=2), -1))

@@ -63,26 +63,16 @@ def deep(path: Path) -> Path:
 HUGE = 2**31
 CLAIMS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "header length": (lambda p: raw(p, (2**63).to_bytes(8, "little") + b"{}"), "otherwise"),
-    "header of gigabytes": (lambda p: raw(p, (2**32 - 1).to_bytes(8, "little") + b"{}"), "claims"),
     "header of 90 MB": (lambda p: raw(p, (9 * 10**7).to_bytes(8, "little") + b"{}"), "claims"),
     "shape": (lambda p: safetensors(p, {"a": tensor(HUGE, HUGE)}), "damaged"),
     "shape that overflows": (lambda p: safetensors(p, {"a": tensor(2**62, 4)}), "damaged"),
-    "offset beyond the end": (
-        lambda p: safetensors(p, {"a": tensor(2**30, at=(0, 2**32))}),
-        "dama",
-    ),
+    "offset": (lambda p: safetensors(p, {"a": tensor(2**30, at=(0, 2**32))}), "damaged"),
     "overlapping tensors": (lambda p: safetensors(p, {"a": tensor(1), "b": tensor(1)}), "damaged"),
     "negative offsets": (lambda p: safetensors(p, {"a": tensor(1, at=(4, 0))}), "damaged"),
     "a sparse file": (sparse, "found 4294967296 bytes, expected at most"),
-    "group size": (
-        lambda p: safetensors(p, ONE, {"group_size": 10**9}),
-        "group_size is 1000000000",
-    ),
+    "group size": (lambda p: safetensors(p, ONE, {"group_size": 10**9}), "group_size is 10000"),
     "tile": (lambda p: safetensors(p, ONE, {"tile_lr_px": 10**9}), "tile_lr_px is 1000000000"),
-    "margin": (
-        lambda p: safetensors(p, ONE, {"margin_lr_px": 10**9}),
-        "margin_lr_px is 1000000000",
-    ),
+    "margin": (lambda p: safetensors(p, ONE, {"margin_lr_px": 10**9}), "margin_lr_px is 10000"),
     "width": (lambda p: safetensors(p, ONE, {"hparams": {"width": 10**9}}), "width 1000000000"),
     "depth": (lambda p: safetensors(p, ONE, {"hparams": {"hidden": 10**9}}), "hidden 1000000000"),
     "wide and deep": (

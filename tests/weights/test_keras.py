@@ -85,10 +85,7 @@ def _integers(arrays: dict[str, Array]) -> None:
     ],
 )
 def test_other_networks_are_refused(
-    spoil: Callable[[dict[str, Array]], None],
-    complaint: str,
-    x2: dict[str, Array],
-    tmp_path: Path,
+    spoil: Callable[[dict[str, Array]], None], complaint: str, x2: dict[str, Array], tmp_path: Path
 ) -> None:
     arrays = dict(x2)
     spoil(arrays)

@@ -2,18 +2,16 @@
 
 import json
 import re
-import subprocess
-import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
-from hsisr.weights import load_weights, save_weights
+from hsisr.weights import load_weights
+from tests.networks import tiny_weights
 from tests.program import hsisr as program
+from tests.program import ran
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
@@ -27,16 +25,11 @@ PAGE = Path(__file__).parents[2] / "docs/src/how-to/onnx.md"
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small network, as weights and as ONNX."""
-    torch.manual_seed(0)
-    size = AnySize(width=8, blocks=2, heads=2, window=4)
-    descriptor = replace(dacn_any_descriptor(2, size), group_size=6, group_overlap=2)
-    folder = tmp_path_factory.mktemp("onnx")
-    path = folder / "small.safetensors"
-    save_weights(path, build_dacn_any(descriptor), descriptor, card={"by": "a test"})
-    done = program("weights", "export", path, "-o", folder / "small.onnx")
+    path = tiny_weights(tmp_path_factory.mktemp("onnx"), group_size=6, group_overlap=2)
+    done = program("weights", "export", path, "-o", path.with_suffix(".onnx"))
     assert done.exit_code == 0, done.stderr
     assert "largest difference from PyTorch" in done.stderr
-    return folder / "small.onnx"
+    return path.with_suffix(".onnx")
 
 
 def test_it_gives_the_numbers_of_pytorch_at_any_size(exported: Path) -> None:
@@ -59,10 +52,8 @@ def test_the_loop_of_the_page_runs_without_pytorch(exported: Path, tmp_path: Pat
     cube = 100 + np.random.default_rng(0).random((15, 9, 7))
     np.save(tmp_path / "cube.npy", cube)
     files = exported, tmp_path / "cube.npy", tmp_path / "finer.npy"
-    done = subprocess.run(
-        [sys.executable, "-c", loop, *map(str, files)], capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "(15, 18, 14)\n"
+    done = ran(loop, *files)
+    assert done.stdout == "(15, 18, 14)\n", done.stderr
     finer = np.load(tmp_path / "finer.npy")
     means = finer.reshape(15, 9, 2, 7, 2).mean((2, 4))
     np.testing.assert_allclose(means, cube, atol=0.01)  # that is what dacn-any promises

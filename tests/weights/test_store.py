@@ -95,8 +95,7 @@ def _torch_save() -> bytes:
 
 
 @pytest.mark.parametrize(
-    "data",
-    [_torch_save(), _legacy_torch_save(), *(pickle.dumps({"a": 1}, n) for n in range(2, 6))],
+    "data", [_torch_save(), _legacy_torch_save(), *(pickle.dumps({"a": 1}, n) for n in range(2, 6))]
 )
 def test_pickles_are_never_loaded(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "evil.safetensors"

@@ -1,0 +1,68 @@
+"""What a command does not need is not loaded: each in a process of its own."""
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.commands.files import counts, write_tif
+from tests.conftest import PROJECT
+from tests.program import ran
+from tests.scenes import numbered, write_geotiff
+
+HELP = """
+from typer.testing import CliRunner
+from hsisr.cli.main import app
+assert CliRunner().invoke(app, [*{words}, "--help"]).exit_code == 0
+"""
+SCORES = """
+from hsisr.commands.degrade import degrade
+from hsisr.commands.evaluation.evaluate import evaluate
+evaluate("x.tif", "x.tif")
+degrade("x.tif", "lr.tif")
+"""
+NETWORK = """
+from hsisr.models.registry import for_inference
+from hsisr.weights import load_weights, resolve
+for_inference(load_weights(resolve("dacn-any-x4")).network)
+"""
+FILES = """
+import os, sys
+sys.argv = ["hsisr", "upscale", "x.tif", "-o", "out.tif", "-q"]
+from hsisr.cli.main import program
+try:
+    program()
+finally:
+    own = [m.__file__ for n, m in sys.modules.items() if n.split(".")[0] == "hsisr"]
+    print(sum(os.path.getsize(path) > 0 for path in own if path))
+"""
+MOST_FILES: Final = 66
+"""Of the package, loaded for a GeoTIFF and the default network; may only shrink, 40 is the aim."""
+LIBRARIES = ("torch", "rasterio", "scipy", "h5py", "numpy", "fsspec", "zarr")
+
+
+@pytest.mark.parametrize(
+    ("code", "forbidden"),
+    [
+        ("import hsisr", LIBRARIES),
+        (HELP.format(words=[]), LIBRARIES),
+        (HELP.format(words=["weights"]), LIBRARIES),
+        (SCORES, ("torch",)),
+        (NETWORK, ("hsisr.models.dacn", "hsisr.models.literature")),
+    ],
+    ids=["import", "help", "help of weights", "evaluate and degrade", "one network"],
+)
+def test_what_is_not_needed_is_not_loaded(
+    code: str, forbidden: tuple[str, ...], tmp_path: Path
+) -> None:
+    write_tif(tmp_path / "x.tif", counts(3, 24, 16))
+    look = f"import sys; print(*(n for n in {forbidden} if n in sys.modules))"
+    done = ran(f"{code}\n{look}", cwd=tmp_path, env={"PYTHONPATH": str(PROJECT)})
+    assert (done.stdout, done.stderr) == ("\n", "")
+
+
+def test_an_upscaled_geotiff_loads_few_files_of_the_package(tmp_path: Path) -> None:
+    write_geotiff(tmp_path / "x.tif", numbered())
+    done = ran(FILES, cwd=tmp_path)
+    assert (tmp_path / "out.tif").exists(), done.stderr
+    assert int(done.stdout.split()[-1]) <= MOST_FILES
