@@ -121,7 +121,9 @@ def time_x4(path: Path, options: PartOptions) -> "UpscaleResult":
 
 
 def _plain(number: float | None) -> float | str | None:
-    return "NaN" if number is not None and np.isnan(number) else number
+    if number is None or np.isfinite(number):
+        return number
+    return "NaN" if np.isnan(number) else str(number)
 
 
 def _place(meta: SceneMetadata) -> dict[str, Any] | None:

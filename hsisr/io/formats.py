@@ -18,6 +18,7 @@ Readers and writers are named as "module:function" and imported only when they a
 module itself imports no format.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -119,8 +120,12 @@ def _may_be_dlr(path: Path, start: bytes) -> bool:
     return start.startswith(b"PK\3\4") or "SPECTRAL_IMAGE" in name or "METADATA.XML" in name
 
 
-def _is_xml(_path: Path, start: bytes) -> bool:
-    return start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
+def _text(pattern: bytes) -> Recogniser:
+    """A recogniser of texts that begin so; numbers whose first bytes happen to are none."""
+    return lambda _path, start: (
+        re.match(rb"(\xef\xbb\xbf)?\s*" + pattern, start) is not None
+        and not re.search(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]", start)
+    )
 
 
 def _is_webp(_path: Path, start: bytes) -> bool:
@@ -234,9 +239,15 @@ ROWS: Final[tuple[Format, ...]] = (
     ),
     Format(
         name="XML",
-        recognise=_is_xml,
+        recognise=_text(rb"<[?!A-Za-z]"),
         refusal="found a text of XML, expected an image; if GDAL is to read the files that it "
         "names, give it the suffix .vrt",
+    ),
+    Format(
+        name="JSON",
+        recognise=_text(rb"\{\s*[\"}]"),
+        refusal="found a text of JSON, expected an image; hsisr upscale takes STAC Items, other "
+        "commands the files that they lead to",
     ),
     Format(
         name="PNG",

@@ -1,16 +1,18 @@
 """What befalls runs from outside: strange names, a folder that goes, another run in it."""
 
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from hsisr.commands.info import describe
 from hsisr.commands.options import TrainOptions
 from hsisr.commands.training.train import train
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
-from hsisr.errors import HsisrWarning, OutputExistsError, ResourceError
+from hsisr.errors import HsisrWarning, InputDataError, OutputExistsError, ResourceError
 from hsisr.io.open import open_scene
 from hsisr.resume.lock import alone_in
 from hsisr.training.reporting import draw_curve
@@ -70,6 +72,8 @@ def test_nodata_beyond_float32_is_read_without_a_line_of_a_library(
     values[:, 2, 3] = nodata
     with open_scene(write_geotiff(tmp_path / "x.tif", values, nodata=nodata)) as scene:
         assert (~scene.read().valid).sum() == 3
+    told = describe(tmp_path / "x.tif").as_dict()
+    assert float(json.loads(json.dumps(told, allow_nan=False))["nodata"]) == nodata
     upscale(tmp_path / "x.tif", tmp_path / "o.tif", PLAIN)
     assert capfd.readouterr().err == ""
 
@@ -85,3 +89,9 @@ def test_an_array_with_its_bands_first_is_told_when_it_is_opened(
         open_scene(path).close()
     with open_scene(path, axes="brc") as scene:
         assert scene.metadata.shape == (31, 40, 50)
+
+
+def test_an_item_named_where_a_scene_is_expected_is_told_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "i.json").write_text(' {"type": "Feature", "assets": {}}')
+    with pytest.raises(InputDataError, match=r"a text of JSON, .*hsisr upscale takes STAC Items"):
+        open_scene(tmp_path / "i.json")

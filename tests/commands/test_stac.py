@@ -88,6 +88,51 @@ def test_what_an_item_says_of_bands_is_used_and_written(
     assert not cube.valid[:, :, :6].any()
 
 
+ODD: dict[str, tuple[dict[str, Any], str | None]] = {
+    "nodata of the asset alone": ({"nodata": -9999}, None),
+    "one entry for all bands": ({"raster:bands": [{"nodata": -9999}]}, None),
+    "another number of bands": (
+        {"nodata": -9999, "eo:bands": [{"center_wavelength": 0.4}] * 2},
+        "tells of 2 bands, the scene has 3",
+    ),
+    "wavelengths in words": (
+        {"nodata": -9999, "eo:bands": [{"center_wavelength": "red"}] * 3},
+        "center_wavelength of the item left out: found 'red'",
+    ),
+    "a wavelength too few": (
+        {"nodata": -9999, "eo:bands": [{"center_wavelength": 0.4}, {}, {}]},
+        "wavelength_um of the item left out: found 1 for 3",
+    ),
+    "wavelengths in nanometres": (
+        {"nodata": -9999, "eo:bands": [{"center_wavelength": w} for w in (400, 500, 600)]},
+        "wavelengths left out: found 400 to 600 Micrometers",
+    ),
+    "several nodata": (
+        {"raster:bands": [{"nodata": n} for n in (-9999, -1, -9999)]},
+        r"several nodata \(-9999, -1\), of which -9999 is used",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_what_an_item_says_oddly_costs_no_more_than_itself(
+    what: str, tmp_path: Path, out: Path
+) -> None:
+    said, words = ODD[what]
+    values = np.full((3, 8, 8), 2000, np.int16)
+    values[:, :, :3] = -9999
+    item = write_item(tmp_path / "in", {"data": data_asset("./s.tif", **said)})
+    write_geotiff(item.parent / "s.tif", values)
+    if words is None:
+        result = made(item, out / "fine.tif").result
+    else:
+        with pytest.warns(HsisrWarning, match=words):
+            result = made(item, out / "fine.tif").result
+    with open_scene(result.output) as scene:
+        assert scene.metadata.stored.nodata == -9999
+        assert scene.metadata.spectral_axis.wavelengths_nm is None
+
+
 def test_the_file_goes_before_its_item_and_the_user_before_both(tmp_path: Path, out: Path) -> None:
     said: dict[str, Any] = {"raster:bands": [{"nodata": 5}] * 3}
     item = write_item(tmp_path / "in", {"data": data_asset(**said)})  # nodata 0 in the file

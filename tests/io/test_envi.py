@@ -193,6 +193,16 @@ def test_a_description_may_look_like_a_header(tmp_path: Path) -> None:
     assert metadata_at(path).bands == 3
 
 
+@pytest.mark.parametrize("first", [ord("<"), ord("{"), 0x3C20, 0x413C, 0x227B])
+def test_numbers_that_begin_like_a_text_are_numbers(first: int, tmp_path: Path) -> None:
+    values = VALUES.astype("i2")
+    values[0, 0, 0] = first
+    path = write_envi(tmp_path / "x.hdr", values)
+    for name in (path, path.with_suffix(".img")):
+        with open_scene(name) as scene:
+            np.testing.assert_array_equal(scene.read().values, values)
+
+
 def test_widths_of_zero_are_none(tmp_path: Path) -> None:
     path = with_fields(tmp_path, wavelength="{400, 500, 600}", fwhm="{0, 0, 0}")
     assert metadata_at(path).spectral_axis.fwhm_nm is None

@@ -20,6 +20,8 @@ _KEYS: Final = {
     "offset": ("offset", "raster:offset"),
     "nodata": ("nodata",),
 }
+_OF_ALL: Final = ("scale", "offset", "nodata")
+"""What an asset may say of all its bands at once."""
 
 
 def bands_of(
@@ -32,7 +34,11 @@ def bands_of(
         properties: The item's.
 
     Returns:
-        One mapping a band; none without lists of bands.
+        One mapping a band; without lists of bands, one for all of them if the asset has any of
+        these numbers itself.
+
+    Warns:
+        HsisrWarning: Something that should be a number is none.
     """
     merged: list[dict[str, Any]] = []
     for key in ("bands", "eo:bands", "raster:bands"):
@@ -44,8 +50,14 @@ def bands_of(
             continue
         known = merged or [{}] * len(listed)
         merged = [{**old, **new} for old, new in zip(known, listed, strict=True)]
-    shared = {"nodata": asset["nodata"]} if "nodata" in asset else {}
-    return tuple(_numbers({**shared, **band}) for band in merged)
+    own = [name for key in _OF_ALL for name in _KEYS[key] if name in asset]
+    shared = {name: asset[name] for name in own}
+    told = merged or ([{}] if shared else [])
+    unreadable: dict[str, Any] = {}
+    found = tuple(_numbers({**shared, **band}, unreadable) for band in told)
+    for name, value in unreadable.items():
+        warn_of_scene(f"{name} of the item left out: found {str(value)[:40]!r}, expected a number")
+    return found
 
 
 def with_bands_of_item(
@@ -63,9 +75,7 @@ def with_bands_of_item(
     """
     meta, count = scene.metadata, scene.metadata.bands
     with about_scene(scene.path):
-        if len(bands) != count:
-            warn_of_scene(f"the item tells of {len(bands)} bands, the scene has {count}: left out")
-            return scene
+        bands = _for_each(bands, count)
         axis, stored = meta.spectral_axis, meta.stored
         found = merged_axis(
             count,
@@ -84,7 +94,11 @@ def with_bands_of_item(
         if stored.scales is None and stored.offsets is None:
             scales, offsets = _all(bands, "scale"), _all(bands, "offset")
             stored = replace(stored, scales=scales, offsets=offsets)
-        number = bands[0].get("nodata")
+        named = sorted({band["nodata"] for band in bands if "nodata" in band})
+        number = bands[0].get("nodata", named[0] if named else None)
+        if len(named) > 1 and nodata and number is not None:
+            several = ", ".join(f"{one:g}" for one in named)
+            warn_of_scene(f"the item names several nodata ({several}), of which {number:g} is used")
         if nodata and number is not None and scene.nodata_of(0) is None:
             if holds(stored.dtype, number):
                 stored = replace(stored, nodata=number)
@@ -93,19 +107,37 @@ def with_bands_of_item(
     return DescribedScene(scene, replace(meta, spectral_axis=axis, stored=stored))
 
 
+def _for_each(bands: Sequence[Mapping[str, float]], count: int) -> Sequence[Mapping[str, float]]:
+    """As many mappings as the scene has bands: of other bands, only what holds for all."""
+    if len(bands) == count:
+        return bands
+    if len(bands) > 1 or not {*bands[0]} <= {*_OF_ALL}:
+        warn_of_scene(
+            f"the item tells of {len(bands)} bands, the scene has {count}: left out, save a nodata "
+            "of all"
+        )
+        named = {band.get("nodata") for band in bands}
+        common = named.pop() if len(named) == 1 else None
+        bands = [{} if common is None else {"nodata": common}]
+    return [bands[0]] * count
+
+
 def _all(bands: Sequence[Mapping[str, float]], key: str) -> tuple[float, ...] | None:
     found = tuple(band[key] for band in bands if key in band)
+    if 0 < len(found) < len(bands):
+        warn_of_scene(f"{key} of the item left out: found {len(found)} for {len(bands)} bands")
     return found if len(found) == len(bands) else None
 
 
-def _numbers(band: Mapping[str, Any]) -> dict[str, float]:
+def _numbers(band: Mapping[str, Any], unreadable: dict[str, Any]) -> dict[str, float]:
     """The numbers among what an item says of a band; JSON writes nan and inf as texts."""
     found = {}
     for key, names in _KEYS.items():
-        value = next((band[name] for name in names if name in band), None)
-        if isinstance(value, (int, float, str)) and not isinstance(value, bool):
-            try:
-                found[key] = float(value)
-            except (ValueError, OverflowError):
-                continue
+        name = next((name for name in names if name in band), None)
+        if name is None or band[name] is None:
+            continue
+        try:
+            found[key] = float("no" if isinstance(band[name], bool) else band[name])
+        except (TypeError, ValueError, OverflowError):
+            unreadable.setdefault(name, band[name])
     return found
