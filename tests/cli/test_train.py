@@ -29,12 +29,14 @@ def scene(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def pavia(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """A stand-in with the name, variable, shape and type of the real file, on loopback."""
-    with served({"/PaviaU.mat": mat_file("paviaU", 610, 340, 103)}) as site:
+    """A stand-in with the name, variable and type of the real file, on loopback."""
+    with served({"/PaviaU.mat": mat_file("paviaU", 160, 128, 36)}) as site:
         entry = catalogue.DATASETS["paviau"]
         urls = (f"{site.url}/PaviaU.mat",)
         file = replace(entry.file, urls=urls, git_blob=None)
-        monkeypatch.setitem(catalogue.DATASETS, "paviau", replace(entry, file=file))
+        monkeypatch.setitem(
+            catalogue.DATASETS, "paviau", replace(entry, file=file, shape=(36, 160, 128))
+        )
         yield site
 
 

@@ -71,7 +71,7 @@ def stitched(
     return writer, result.moved
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(
     rows=st.integers(1, 24),
     tile=st.integers(1, 16),
