@@ -91,8 +91,8 @@ def _title(method: str) -> str:
     return TITLES.get(method, method)
 
 
-def _db(value: object, digits: int = 2) -> str:
-    return f"{value:+.{digits}f}" if isinstance(value, (int, float)) else NOTHING
+def _db(value: object) -> str:
+    return f"{value:+.2f}" if isinstance(value, (int, float)) else NOTHING
 
 
 def _interval(ends: Sequence[float] | None) -> str:
@@ -465,7 +465,7 @@ def cost_table(costs: Iterable[Row]) -> Table:
     )
 
 
-def facts_table(title: str, facts: Mapping[str, Any], note: str = "") -> Table:
+def facts_table(title: str, facts: Mapping[str, Any]) -> Table:
     """Name and value, line by line."""
     rows = tuple((name, str(value)) for name, value in facts.items())
-    return Table(title=title, header=("what", "value"), rows=rows, note=note, words=2)
+    return Table(title=title, header=("what", "value"), rows=rows, words=2)

@@ -81,9 +81,9 @@ Index = Callable[[LocalMoments], Float64]
 """Turns local moments into the map of a figure."""
 
 
-def ssim_index(data_range: float, k1: float = 0.01, k2: float = 0.03) -> Index:
+def ssim_index(data_range: float) -> Index:
     """Structural similarity, Wang et al., IEEE TIP 13 (2004), eq. 13, for values of this range."""
-    c1, c2 = (k1 * data_range) ** 2, (k2 * data_range) ** 2
+    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
 
     def index(m: LocalMoments) -> Float64:
         upper = (2 * m.x_mean * m.y_mean + c1) * (2 * m.covariance + c2)

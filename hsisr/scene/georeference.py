@@ -201,10 +201,10 @@ class Geolocation:
             cols.between(rows.between(self.latitude[rows.part, cols.part], 0), 1),
         )
 
-    def control_points(self, most: int = 13) -> tuple[GroundControlPoint, ...]:
-        """Up to `most` x `most` pixels with a known place, spread evenly over the scene."""
+    def control_points(self) -> tuple[GroundControlPoint, ...]:
+        """Up to 13 x 13 pixels with a known place, spread evenly over the scene."""
         longitude, latitude = self.longitude, self.latitude
-        rows, cols = (np.unique(np.linspace(0, n - 1, most).round()) for n in longitude.shape)
+        rows, cols = (np.unique(np.linspace(0, n - 1, 13).round()) for n in longitude.shape)
         places = [(int(r), int(c)) for r in rows for c in cols]
         return tuple(
             GroundControlPoint(
