@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from hsisr.commands.evaluation.agreement import in_physical_unit, same_unit
+from hsisr.commands.evaluation.agreement import in_one_unit
 from hsisr.io.atomic import replace_file
 from hsisr.io.base import Scene
 from hsisr.io.open import open_scene
@@ -83,12 +83,8 @@ def scene_maps(
     window = _middle(truth.metadata.rows, truth.metadata.cols)
     with closing(open_scene(estimate)) as guess:
         cubes = [scene.read(window) for scene in (truth, guess)]
-        x, y = (cube.values for cube in cubes)
-        if not same_unit(truth, guess):
-            x, y = (
-                np.asarray(in_physical_unit(values, scene), np.float32)
-                for values, scene in ((x, truth), (y, guess))
-            )
+        values = in_one_unit((cubes[0].values, truth), (cubes[1].values, guess))
+        x, y = (np.asarray(one, np.float32) for one in values)
     valid = cubes[0].valid & cubes[1].valid
     live = valid.any(axis=(1, 2))
     whole = np.asarray(valid[live].all(axis=0), np.bool_)

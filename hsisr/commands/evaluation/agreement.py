@@ -60,21 +60,24 @@ def paired_strips(reference: Scene, estimate: Scene) -> Iterator[Strip]:
     turned into physical values by their own scale and offset.
     """
     meta = reference.metadata
-    physical = not same_unit(reference, estimate)
     step = strip_rows(meta)
     for row in range(0, meta.rows, step):
         window = Window(row, 0, min(step, meta.rows - row), meta.cols)
         truth, guess = reference.read(window), estimate.read(window)
-        x: Float = truth.values
-        y: Float = guess.values
-        if physical:
-            x, y = in_physical_unit(x, reference), in_physical_unit(y, estimate)
+        x, y = in_one_unit((truth.values, reference), (guess.values, estimate))
         yield Strip(x, y, truth.valid, guess.valid)
 
 
 def same_unit(one: Scene, other: Scene) -> bool:
     """True if both files turn stored numbers into values alike."""
     return np.array_equal(_scaling(one), _scaling(other))
+
+
+def in_one_unit(one: tuple[Float, Scene], other: tuple[Float, Scene]) -> tuple[Float, Float]:
+    """Values of two scenes: as stored where both files scale them alike, else physical ones."""
+    if same_unit(one[1], other[1]):
+        return one[0], other[0]
+    return in_physical_unit(*one), in_physical_unit(*other)
 
 
 def in_physical_unit(values: Float, scene: Scene) -> Float:
@@ -285,14 +288,8 @@ def _strip(observed: Scene, estimate: Scene, scale: int, window: Window) -> Stri
     """Observed rows beside the estimate's area average."""
     truth, guess = observed.read(window), estimate.read(window.scaled(scale))
     averaged, valid = DEGRADATIONS["area"].strip(guess.values, guess.valid, scale)
-    if same_unit(observed, estimate):
-        return Strip(truth.values, averaged, truth.valid, valid)
-    return Strip(
-        in_physical_unit(truth.values, observed),
-        in_physical_unit(averaged, estimate),
-        truth.valid,
-        valid,
-    )
+    x, y = in_one_unit((truth.values, observed), (averaged, estimate))
+    return Strip(x, y, truth.valid, valid)
 
 
 def sampled_agreement(observed: Scene, estimate: Scene) -> float | None:
