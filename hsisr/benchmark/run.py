@@ -16,7 +16,7 @@ from hsisr.benchmark.methods import LINEAR, PLAIN, all_methods, method_named
 from hsisr.benchmark.options import BenchmarkOptions
 from hsisr.benchmark.pictures import SceneMaps
 from hsisr.benchmark.report import Findings, report_facts, write_report
-from hsisr.benchmark.runs import Cells, Run, StoppedError, most_bands, planned_runs, row_of, trained
+from hsisr.benchmark.runs import Cells, Run, StoppedError, planned_runs, row_of, trained
 from hsisr.benchmark.scoring import Judging, judgings, pictured, scored, shares_of, words_of
 from hsisr.benchmark.speed.cost import measured_cost
 from hsisr.benchmark.splits import TrainTestSplit, courses, leaks, table_datasets
@@ -56,8 +56,6 @@ class Work:
     pixels: dict[tuple[str, int], Pixels] = field(default_factory=dict)
     """Of a course and scale: whose spectra are shown."""
     plans: list[tuple[TrainTestSplit, list[Run]]] = field(default_factory=list)
-    bands: dict[str, int] = field(default_factory=dict)
-    """Of the scene of a course that has most."""
     number: int = 0
     total: int = 0
 
@@ -66,7 +64,6 @@ class Work:
         methods = [method_named(name) for name in self.options.methods]
         scales = self.options.scales
         self.plans = [(c, planned_runs(methods, c, scales, self.options)) for c in found]
-        self.bands = {course.name: most_bands(course) for course in found}
         self.total = len(self._firsts) * len(self.options.batches)
         self.total += sum(
             (run.method.arch is not None)
@@ -77,25 +74,25 @@ class Work:
 
     def do(self) -> None:
         """Everything planned; what fails is noted and the rest goes on."""
-        for course, runs in self.plans:
+        for _, runs in self.plans:
             for run in runs:
-                self._judge(run, self.bands[course.name])
+                self._judge(run)
         for run in self._firsts:
             for batch in self.options.batches:
-                self._cost(run, batch, self.bands[run.course.name])
+                self._cost(run, batch)
 
     @property
     def _firsts(self) -> list[Run]:
         """The runs whose networks stand for all seeds in the cost."""
         return [run for run in self.plans[0][1] if run.seed == 0]
 
-    def _judge(self, run: Run, bands: int) -> None:
+    def _judge(self, run: Run) -> None:
         weights = None
         if run.method.arch is not None:
             training = None if self.observer is None else self.observer.training
 
             def train() -> dict[str, Any]:
-                return trained(run, self.options, self.cells, bands, training)
+                return trained(run, self.options, self.cells, training)
 
             weights = self._attempt("train", run, f"training {run.name}", train)
             if weights is None:
@@ -127,9 +124,9 @@ class Work:
             maps = SceneMaps.load(self.cells.folder / facts["maps"])
             self.pixels[place] = [(int(row), int(col)) for row, col in maps.pixels]
 
-    def _cost(self, run: Run, batch: int, bands: int) -> None:
+    def _cost(self, run: Run, batch: int) -> None:
         def measure() -> dict[str, Any]:
-            return measured_cost(run, self.options, batch, bands, self.cells)
+            return measured_cost(run, self.options, batch, self.cells)
 
         what = f"cost of {run.method.name} at x{run.scale}, {batch} at once"
         facts = self._attempt("cost", run, what, measure)

@@ -107,6 +107,8 @@ class Run:
     seed: int
     given: str | None = None
     """Weights to take in place of training."""
+    bands: int = 0
+    """Of the scene of the course that has most."""
 
     @property
     def name(self) -> str:
@@ -154,7 +156,8 @@ def planned_runs(
                         Run(method=method, course=course, scale=scale, seed=seed, given=file)
                     )
     _require_lessons(runs, course)
-    return runs
+    bands = most_bands(course)
+    return [replace(run, bands=bands) for run in runs]
 
 
 def _seeds(
@@ -210,14 +213,13 @@ def most_bands(course: TrainTestSplit) -> int:
 
 
 def train_options(
-    run: Run, options: BenchmarkOptions, bands: int, out: Path, more: Sequence[str] = ()
+    run: Run, options: BenchmarkOptions, out: Path, more: Sequence[str] = ()
 ) -> TrainOptions:
     """How `hsisr train` is asked to train a run; see `AUTHORS` for what differs by method.
 
     Args:
         run: Method, scale, seed and scenes.
         options: Budget, recipe and settings.
-        bands: Of the scene that has most.
         out: The run's folder.
         more: Settings between those of the recipe and the user's, such as a rate.
     """
@@ -228,7 +230,7 @@ def train_options(
     if not published or method.arch != "dacn":
         settings += COMMON if options.recipe == "common" else method.authors
     settings += more
-    settings += [*method.settings(bands), *_own_settings(options.settings, method.name)]
+    settings += [*method.settings(run.bands), *_own_settings(options.settings, method.name)]
     return TrainOptions(
         scenes=() if run.course.dataset else run.course.train,
         dataset=run.course.dataset,
@@ -267,14 +269,14 @@ def _addressee(text: str) -> tuple[str | None, str]:
     return (whose, f"{setting}{equals}{value}") if colon else (None, text)
 
 
-def recipe_of(run: Run, options: BenchmarkOptions, bands: int) -> Recipe:
+def recipe_of(run: Run, options: BenchmarkOptions) -> Recipe:
     """The recipe with every change, as it will be carried out."""
-    return chosen_recipe(train_options(run, options, bands, Path()))
+    return chosen_recipe(train_options(run, options, Path()))
 
 
-def train_cell(run: Run, options: BenchmarkOptions, bands: int) -> Cell:
+def train_cell(run: Run, options: BenchmarkOptions) -> Cell:
     """The cell of a training, bound to all that decides its outcome."""
-    recipe = recipe_of(run, options, bands)
+    recipe = recipe_of(run, options)
     return Cell(
         "train",
         run.name,
@@ -297,7 +299,6 @@ def trained(
     run: Run,
     options: BenchmarkOptions,
     cells: Cells,
-    bands: int,
     observer: Observer | None = None,
 ) -> dict[str, Any]:
     """Facts of a run's weights: trained now, trained before, or given.
@@ -308,15 +309,15 @@ def trained(
     """
     if run.given is not None:
         return _given_facts(run)
-    cell = train_cell(run, options, bands)
+    cell = train_cell(run, options)
     if (facts := cells.found(cell)) is not None:
         return facts
     folder = cells.folder / _RUNS / cell.label
     if run.method.name == LINEAR:
-        return _kept_linear(run, options, bands, cells, cell, folder)
+        return _kept_linear(run, options, cells, cell, folder)
     begun = (folder / _BULKY).exists()
-    rate = swept_rate(run, options, cells, bands, observer)
-    asked = train_options(run, options, bands, folder, rate)
+    rate = swept_rate(run, options, cells, observer)
+    asked = train_options(run, options, folder, rate)
     with warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always")
         result = train(replace(asked, resume=begun), observer=observer)
@@ -349,12 +350,12 @@ def trained(
 
 
 def _kept_linear(
-    run: Run, options: BenchmarkOptions, bands: int, cells: Cells, cell: Cell, folder: Path
+    run: Run, options: BenchmarkOptions, cells: Cells, cell: Cell, folder: Path
 ) -> dict[str, Any]:
     """The linear upsampler, fitted to random patches of the recipe; no budget applies."""
     from hsisr.models.literature.linear import fitted_linear
 
-    recipe = recipe_of(run, options, bands)
+    recipe = recipe_of(run, options)
     descriptor = described(LINEAR, run.scale, recipe)
     sources = expand_sources(run.course.train, nodata=options.nodata)
     patches = training_data(sources, (), recipe, descriptor, run.seed).patches
@@ -380,7 +381,6 @@ def swept_rate(
     run: Run,
     options: BenchmarkOptions,
     cells: Cells,
-    bands: int,
     observer: Observer | None = None,
 ) -> tuple[str, ...]:
     """The setting of the rate that gained most on held-out strips of the training scenes.
@@ -397,7 +397,7 @@ def swept_rate(
     if len(options.rates) == 1:
         return (f"learning_rate={options.rates[0]:g}",)
     first = replace(run, seed=0)
-    cell = replace(train_cell(first, options, bands), kind="sweep")
+    cell = replace(train_cell(first, options), kind="sweep")
     facts = cells.found(cell)
     if facts is None:
         scores: dict[str, float] = {}
@@ -405,7 +405,7 @@ def swept_rate(
             folder = cells.folder / _RUNS / f"{cell.label}-rate-{rate:g}"
             more = (f"learning_rate={rate:g}", *_SWEPT)
             short = replace(options, budget=options.budget * _SWEEP_SHARE)
-            asked = train_options(first, short, bands, folder, more)
+            asked = train_options(first, short, folder, more)
             begun = (folder / _BULKY).exists()
             try:
                 result = train(replace(asked, milestones=(), resume=begun), observer=observer)

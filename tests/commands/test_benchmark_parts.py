@@ -35,13 +35,13 @@ def run_of(method: str, scale: int = 4, dataset: str | None = None) -> Run:
     course = TrainTestSplit(
         name=dataset or "scenes", train=(Path("b.tif"),), judges=(Path("a.tif"),), dataset=dataset
     )
-    return Run(method=method_named(method), course=course, scale=scale, seed=0)
+    return Run(method=method_named(method), course=course, scale=scale, seed=0, bands=103)
 
 
 @pytest.mark.parametrize("name", [n for n, m in all_methods().items() if m.arch is not None])
 def test_the_common_recipe_trains_every_network_alike(name: str) -> None:
-    recipe = recipe_of(run_of(name), SCENES, bands=103)
-    plain = recipe_of(run_of("edsr"), SCENES, bands=103)
+    recipe = recipe_of(run_of(name), SCENES)
+    plain = recipe_of(run_of("edsr"), SCENES)
     own = ("spatial", "spectral") if "custom-loss" in name else ()
     own = (*own, "group_size", "network")
     assert replace(recipe, **{key: getattr(plain, key) for key in own}) == plain
@@ -57,7 +57,7 @@ def test_the_registry_is_all_in_it_and_losses_name_networks_that_exist() -> None
     authors = replace(SCENES, recipe="authors")
     for name, method in all_methods().items():
         if method.arch is not None:
-            recipe_of(run_of(name), authors, bands=103)  # every setting is one of recipes
+            recipe_of(run_of(name), authors)  # every setting is one of recipes
     with pytest.raises(UsageError, match="no method 'edsrr'; did you mean 'edsr'"):
         method_named("edsrr")
 
@@ -67,7 +67,7 @@ def test_nodata_goes_to_training_and_scoring_and_makes_other_cells(tmp_path: Pat
     judge = tmp_path / "a.tif"
     judge.write_bytes(b"")
     plain, named = SCENES, replace(SCENES, nodata="-9999")
-    assert train_options(run, named, 103, Path("out")).nodata == "-9999"
+    assert train_options(run, named, Path("out")).nodata == "-9999"
     cells = [score_cell(run, "0", judge, Judging(), o, shown=False) for o in (plain, named)]
     assert "nodata" not in cells[0].fingerprint  # as reports of earlier versions have it
     assert cells[1].fingerprint["nodata"] == "-9999"
@@ -75,11 +75,11 @@ def test_nodata_goes_to_training_and_scoring_and_makes_other_cells(tmp_path: Pat
 
 def test_the_published_protocol_is_the_notebooks() -> None:
     published_one = BenchmarkOptions(datasets=("paviau",), protocol="dacn-published")
-    recipe = recipe_of(run_of("dacn", 4, "paviau"), published_one, bands=103)
+    recipe = recipe_of(run_of("dacn", 4, "paviau"), published_one)
     assert (recipe.split, recipe.batch_size, recipe.spectral) == ("published", 8, 0.0)
-    assert recipe_of(run_of("dacn", 2, "paviau"), published_one, bands=103).batch_size == 4
-    assert recipe_of(run_of("edsr", 4, "paviau"), published_one, bands=103).distance == "l1"
-    asked = train_options(run_of("dacn", 4, "paviau"), published_one, 103, Path("out"))
+    assert recipe_of(run_of("dacn", 2, "paviau"), published_one).batch_size == 4
+    assert recipe_of(run_of("edsr", 4, "paviau"), published_one).distance == "l1"
+    asked = train_options(run_of("dacn", 4, "paviau"), published_one, Path("out"))
     assert (asked.dataset, asked.scenes) == ("paviau", ())
 
 

@@ -20,7 +20,7 @@ _PLAIN_TILE_LR_PX: Final = 32
 """Interpolation is measured on tiles as the networks have them."""
 
 
-def cost_cell(run: Run, options: BenchmarkOptions, batch: int, bands: int) -> Cell:
+def cost_cell(run: Run, options: BenchmarkOptions, batch: int) -> Cell:
     """The cell of a cost, bound to network, batch, device and machine."""
     subject: dict[str, Any] = {
         "interpolation": run.method.name,
@@ -32,7 +32,7 @@ def cost_cell(run: Run, options: BenchmarkOptions, batch: int, bands: int) -> Ce
         found = load_weights(resolve(run.given, run.scale)).descriptor
         subject = {"descriptor": asdict(found)}
     elif run.method.arch is not None:
-        made = described(run.method.arch, run.scale, recipe_of(run, options, bands))
+        made = described(run.method.arch, run.scale, recipe_of(run, options))
         subject = {"descriptor": asdict(made)}
     more = {"batch": batch, "device": options.device, "threads": options.threads}
     return Cell(
@@ -42,11 +42,9 @@ def cost_cell(run: Run, options: BenchmarkOptions, batch: int, bands: int) -> Ce
     )
 
 
-def measured_cost(
-    run: Run, options: BenchmarkOptions, batch: int, bands: int, cells: Cells
-) -> dict[str, Any]:
+def measured_cost(run: Run, options: BenchmarkOptions, batch: int, cells: Cells) -> dict[str, Any]:
     """Facts of one batch size: found, or measured now in a child process."""
-    cell = cost_cell(run, options, batch, bands)
+    cell = cost_cell(run, options, batch)
     if (facts := cells.found(cell)) is not None:
         return facts
     facts = {
