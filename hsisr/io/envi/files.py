@@ -113,11 +113,13 @@ def _parsed(path: Path, raw: bytes) -> dict[str, str | list[str]]:
 
 
 def _closed(lines: list[str]) -> list[str]:
-    """The lines, with a brace where a list breaks off before the next field or at the end.
+    """The lines, with a brace where a list breaks off before the next field.
+
+    A list that breaks off at the end stays open: the header itself may be broken off there.
 
     >>> with warnings.catch_warnings(action="ignore"):
     ...     _closed(["wavelength = {400,", "500", "bands = 2", "bbl = {1"])
-    ['wavelength = {400,', '500}', 'bands = 2', 'bbl = {1}']
+    ['wavelength = {400,', '500}', 'bands = 2', 'bbl = {1']
     """
     closed, opened = list(lines), ""
     for number, line in enumerate(lines):
@@ -125,15 +127,14 @@ def _closed(lines: list[str]) -> list[str]:
         key = key.strip().lower()
         if opened and key in _KNOWN and _breaks_off(opened, lines, number):
             closed[number - 1] += "}"
-            _warn_of_no_end(opened)
+            warn_of_scene(
+                f"{opened}: found no closing brace; the list is taken to end before the next field"
+            )
             opened = ""
         if not opened and value.strip().startswith("{"):
             opened = key
         if opened and line.rstrip().endswith("}"):
             opened = ""
-    if opened:
-        closed[-1] += "}"
-        _warn_of_no_end(opened)
     return closed
 
 
@@ -147,10 +148,6 @@ def _breaks_off(opened: str, lines: list[str], number: int) -> bool:
     samples = [n for n, line in enumerate(lines) if line.partition("=")[0].strip() == "samples"]
     end = next((n for n in range(number, len(lines)) if lines[n].rstrip().endswith("}")), None)
     return end is None or samples == [n for n in samples if number <= n <= end] != []
-
-
-def _warn_of_no_end(key: str) -> None:
-    warn_of_scene(f"{key}: found no closing brace; the list is taken to end before the next field")
 
 
 def _decoded(raw: bytes) -> str:
