@@ -32,8 +32,10 @@ bands, file = int(sys.argv[1]), Path(sys.argv[2])
 torch.set_num_threads(1)
 loaded = load_weights(file)
 size = loaded.descriptor.group_size
-step = size - loaded.descriptor.group_overlap
-passes = 1 if loaded.descriptor.arch == "dacn-equivariant" else 1 + -(-(bands - size) // step)
+step, seen = size - loaded.descriptor.group_overlap, bands
+if loaded.descriptor.arch == "dacn-equivariant":
+    seen = 64  # pseudo-bands, as on most scenes
+passes = 1 + -(-(seen - size) // step)
 network, tile = for_inference(loaded.network.eval()), torch.randn(1, size, 64, 64)
 with torch.inference_mode():
     network(tile), network(tile)
@@ -53,7 +55,7 @@ def network_seconds(checkout: Path, bands: int, scale: int) -> float:
     default = next(r for r in table["weights"] if r["scale"] == scale and r.get("default"))
     file = checkout / "weights" / default["file"]
     environment = {**os.environ, "PYTHONPATH": str(checkout.resolve())}
-    command = [sys.executable, "-c", NETWORK, str(bands), str(file)]
+    command = [sys.executable, "-P", "-c", NETWORK, str(bands), str(file)]
     said = subprocess.run(command, check=True, capture_output=True, env=environment, text=True)
     return float(said.stdout)
 

@@ -106,7 +106,8 @@ def released_again(own: argparse.Namespace) -> list[WaldReport]:
     text = with_note(f"{head}{judgement}\n{tail}", own.note)
     card.write_text(text, encoding="utf-8")
     default = bool(row.get("default"))
-    enter(own.weights / "catalogue.toml", entry(path, trained.descriptor.scale, default))
+    again = entry(path, trained.descriptor.scale, default)
+    enter(own.weights / "catalogue.toml", again | {"alias": row.get("alias", "")})
     return reports
 
 
