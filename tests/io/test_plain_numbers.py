@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def _bytes_read() -> int:
 
 
 def test_a_file_cut_off_while_it_is_written_is_noticed(tmp_path: Path) -> None:
-    with RawFile(tmp_path / "cube", (1, 4, 4), np.dtype(np.uint8)) as raw:
+    with closing(RawFile(tmp_path / "cube", (1, 4, 4), np.dtype(np.uint8))) as raw:
         (tmp_path / "cube").write_bytes(b"")
         with pytest.raises(OSError, match="the file became shorter"):
             raw.read(row=0, col=0, band=0, rows=4, cols=4)

@@ -1,6 +1,7 @@
 """Scenes written as an ENVI pair: bare numbers, and a header that says everything else."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -71,7 +72,7 @@ class EnviWriter(FileWriter):
     def _open(self) -> None:
         data, dtype = self._place.file("data"), self.metadata.stored.dtype
         file = RawFile(data, self.metadata.shape, dtype, self._interleave)
-        self._file = self._held.enter_context(file)
+        self._file = self._held.enter_context(closing(file))
 
     def _put(self, numbers: npt.NDArray[Any], band: int, row: int, col: int) -> None:
         self._file.write(numbers, row=row, col=col, band=band)

@@ -7,6 +7,7 @@ sequential file and is then turned into MATLAB's column order, some columns at a
 import io
 import struct
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -89,10 +90,10 @@ class Mat5Writer(FileWriter):
     def _open(self) -> None:
         shape = self.metadata.shape
         cube = RawFile(self._place.file("cube"), shape, self.metadata.stored.dtype)
-        self._cube = self._held.enter_context(cube)
+        self._cube = self._held.enter_context(closing(cube))
         flags = (1, *shape[1:]) if self._options.masked else (1, 1, 1)
         valid = RawFile(self._place.file("valid"), flags, np.dtype(np.uint8))
-        self._valid = self._held.enter_context(valid)
+        self._valid = self._held.enter_context(closing(valid))
         require_room(self._place.folder, self.path, self._cube.nbytes)  # the turned copy
 
     def _put(self, numbers: npt.NDArray[Any], band: int, row: int, col: int) -> None:
