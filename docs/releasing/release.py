@@ -98,16 +98,14 @@ def released_again(own: argparse.Namespace) -> list[WaldReport]:
         raise SystemExit(f"{own.file}: found {kind}, expected {was} for {own.again}")
     for parameter in trained.network.parameters():
         parameter.data = parameter.data.half()  # as they were stored
-    path, reports = saved_and_judged(own.again, trained, own)
+    path, reports = saved_and_judged(Path(row["file"]).stem, trained, own)
     card = own.weights / row["card"]
     head, rest = card.read_text(encoding="utf-8").split(f"{JUDGED}\n")
     tail = rest[rest.index("\n## ") :]
     judgement = judged(own.again, trained.descriptor.tile_lr_px, reports)
     text = with_note(f"{head}{judgement}\n{tail}", own.note)
     card.write_text(text, encoding="utf-8")
-    default = bool(row.get("default"))
-    again = entry(path, trained.descriptor.scale, default)
-    enter(own.weights / "catalogue.toml", again | {"alias": row.get("alias", "")})
+    enter(own.weights / "catalogue.toml", {**row, "sha256": file_sha256(path)})
     return reports
 
 

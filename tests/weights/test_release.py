@@ -68,13 +68,14 @@ def test_released_again_only_the_tile_and_the_scores_change(
     run = train(options(write_tif(tmp_path / "cave-small.tif", smooth(36, 48, 40))))
     judges = [write_tif(tmp_path / f"{n}-j.tif", smooth(8, 24, 24)) for n in ("enmap", "cave")]
     more = ["--weights", str(folder), "--judge"]
-    script["main"]([str(run.out), "--default", *more, str(judges[0])])
+    script["main"]([str(run.out), "--default", "--alias", "newest", *more, str(judges[0])])
     entry = default_for(2, folder)
     assert entry is not None
     first, card = load_weights(entry), entry.card.read_text()
     assert script["main"](["--again", entry.name, "--tile", "24", *more, str(judges[1])]) == 0
     entry = default_for(2, folder)
     assert entry is not None
+    assert resolve("newest", 2, folder) == entry
     second = load_weights(entry)
     assert second.descriptor == replace(first.descriptor, tile_lr_px=24)
     for mine, theirs in zip(second.network.parameters(), first.network.parameters(), strict=True):
