@@ -54,10 +54,11 @@ _FAST: Final = "hsisr.models.fast."
 
 ARCHITECTURES: Final[Mapping[str, Architecture]] = MappingProxyType(
     {
-        "dacn": Architecture("hsisr.models.dacn", fast=_FAST + "dacn:DacnInUse"),
-        "dacn-any": Architecture("hsisr.models.dacn_any", fast=_FAST + "dacn_any:DacnAnyInUse"),
+        "dacn": Architecture("hsisr.models.dacn", fast=_FAST + "dacn:DacnInference"),
+        "dacn-any": Architecture("hsisr.models.dacn_any", fast=_FAST + "dacn_any:DacnAnyInference"),
         "dacn-equivariant": Architecture(
-            "hsisr.models.dacn_equivariant", fast=_FAST + "dacn_equivariant:DacnEquivariantInUse"
+            "hsisr.models.dacn_equivariant",
+            fast=_FAST + "dacn_equivariant:DacnEquivariantInference",
         ),
         "edsr": Architecture(_PAPERS + "edsr"),
         "vdsr": Architecture(_PAPERS + "vdsr"),

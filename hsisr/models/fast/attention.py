@@ -1,10 +1,10 @@
-"""Softmax attention on a processor: over all pixels of a tile, and inside many small windows.
+"""Softmax attention on a CPU: over all pixels of a tile, and inside many small windows.
 
-Torch's fused attention (2.13) spends most of its time on heads as narrow as those of `dacn` (8 to
-32 features) outside the matrix products. Here a few hundred pixels are taken at a time, so that
-what a chunk of queries takes fits the cache, and the exponential is one that costs little: in
-float32 the power of two, in bfloat16 a sigmoid that oneDNN's product itself ends with. Far below 0
-that is the exponential, and it is taken before the logits are rounded.
+For heads as narrow as those of `dacn` (8 to 32 features) torch's fused attention (2.13) spends most
+of its time outside the matrix products. Here a few hundred queries are processed at a time, so that
+their logits fit the cache, with a cheap exponential: in float32 a power of two, in bfloat16 the
+sigmoid that oneDNN fuses into the product. Far below 0 the sigmoid equals the exponential, and it
+is applied before the logits are rounded.
 """
 
 import functools
@@ -19,30 +19,30 @@ from torch.nn import functional
 from hsisr.models.fast.cached_per_device import cached_per_device
 from hsisr.models.fast.onednn import SIGMOID, Linear, available, linear_for, on_processor
 
-_LIKENESSES: Final = 2**21
-"""Likenesses computed at once: 4 MiB in bfloat16."""
+_LOGITS: Final = 2**21
+"""Logits computed at once: 4 MiB in bfloat16."""
 _SAFE_POWER: Final = 41.0
-"""Powers of e between minus this and this can be added up by the million and divided."""
+"""Exponents up to this size: a million powers can be summed and divided in float32."""
 _SAFE_SIGMOID: Final = 34.0
-"""The same between minus this and this when they are shifted: nothing is as small as 1e-37."""
+"""The same for shifted exponents: no power is as small as 1e-37."""
 _SHIFT: Final = _SAFE_SIGMOID + 12
 """The sigmoid of -12 differs from the exponential by 6 millionths, less than bfloat16 shows."""
 _LANES: Final = 16
-"""Columns of a product that cost as much as one."""
+"""Columns of a product that cost as much as one column."""
 
 _Weigh = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def attention(parts: torch.Tensor, heads: int) -> torch.Tensor:
-    """Every pixel attends to every pixel of its sample, in each head; without gradients.
+    """Multi-head attention of all pixels of a sample to one another; without gradients.
 
     Args:
         parts: Queries, keys and values of all heads side by side, shape (n, pixels, 3 * heads *
-            features); queries divided by the square root of `features` already.
-        heads: How many.
+            features); queries are already divided by the square root of `features`.
+        heads: Number of heads.
 
     Returns:
-        What `functional.scaled_dot_product_attention` gives with scale 1, heads side by side; shape
+        As `functional.scaled_dot_product_attention` with scale 1, heads side by side; shape
         (n, pixels, heads * features).
     """
     parts = parts.reshape(*parts.shape[:2], 3, heads, -1).permute(2, 0, 3, 1, 4)
@@ -57,11 +57,11 @@ def attention(parts: torch.Tensor, heads: int) -> torch.Tensor:
     if parts.dtype is torch.float32:
         query = query * math.log2(math.e)
     count, pixels, features = value.shape
-    # where the product has room for one more column, it adds the weights up
+    # where one more column costs nothing, a column of ones sums the weights
     summed = features % _LANES > 0
     columns = value.new_ones(count, features + summed, pixels)
     columns[:, :features] = value.mT
-    chunks = -(-pixels * pixels // _LIKENESSES)
+    chunks = -(-pixels * pixels // _LOGITS)
     attended, totals = [], []
     for queries, keys, own in zip(query, key, columns, strict=True):
         for some in queries.chunk(chunks) if chunks > 1 else (queries,):
@@ -71,20 +71,20 @@ def attention(parts: torch.Tensor, heads: int) -> torch.Tensor:
                 totals.append(weights.sum(-1, keepdim=True))
     whole = torch.cat(attended)
     total = whole[:, features:] if summed else torch.cat(totals)
-    # narrow rows divided by one number each: torch is quicker at it in float32
+    # torch divides narrow rows faster in float32
     found = (whole[:, :features].float() / total.float()).to(parts.dtype)
     return found.reshape(-1, heads, pixels, features).transpose(1, 2).flatten(-2)
 
 
 def _weighing(parts: torch.Tensor, product: Linear) -> _Weigh | None:
-    """What makes the exponentials, up to a factor for all; None where torch does better."""
+    """The function that computes the weights up to a common factor; None: use torch's attention."""
     if not on_processor(parts):
         return None
-    largest = _largest_likeness(parts[:2])
+    largest = _bound_of_logits(parts[:2])
     if parts.dtype is torch.float32:
         powers = _exp2 if largest < _SAFE_POWER else _powers_of_differences
         return functools.partial(powers, product)
-    # a power of a logits that is rounded to 8 bits would be off by several hundredths
+    # the power of a logit rounded to bfloat16 would be off by several hundredths
     if not available(parts, parts) or largest >= _SAFE_SIGMOID:
         return None
     return functools.partial(_sigmoids, product, parts.new_full((parts.shape[-2],), -_SHIFT))
@@ -106,8 +106,8 @@ def _powers_of_differences(product: Linear, query: torch.Tensor, key: torch.Tens
     return logits.exp2_()
 
 
-def _largest_likeness(parts: torch.Tensor) -> float:
-    """Of queries and keys: at most the product of both lengths (Cauchy and Schwarz)."""
+def _bound_of_logits(parts: torch.Tensor) -> float:
+    """The product of the largest lengths of queries and keys (Cauchy-Schwarz)."""
     if parts.is_meta:
         return 0.0
     query, key = torch.linalg.vector_norm(parts, dim=-1).flatten(1).amax(1)
@@ -116,31 +116,31 @@ def _largest_likeness(parts: torch.Tensor) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowOrder:
-    """Where every pixel goes and comes back from; windows of equally many pixels are neighbours."""
+    """The permutation of pixels into windows; windows of equal size are neighbours."""
 
     there: torch.Tensor
-    """For every pixel in the order of windows, its place among all; shape (pixels,)."""
+    """Index of each pixel, in the order of windows; shape (pixels,)."""
     back: torch.Tensor
-    """The other way round; shape (pixels,)."""
+    """The inverse permutation; shape (pixels,)."""
     windows: tuple[tuple[int, int], ...]
-    """How many windows, and the pixels of each: one pair per number of pixels, as they follow."""
+    """Number of windows and pixels of each, one pair per size, in order."""
 
 
 @cached_per_device
 def window_order(
     count: int, rows: int, cols: int, window: int, shift: int, device: torch.device
 ) -> WindowOrder:
-    """Of `count` tiles, pixels counted along columns, then rows, then tiles.
+    """The order for `count` tiles, pixels counted along columns, then rows, then tiles.
 
-    Windows at the sides of a tile are as small as what the tile leaves them.
+    Windows at the sides of a tile are cropped to it.
 
     Args:
-        count: Tiles.
-        rows: Of a tile.
-        cols: Of a tile.
+        count: Number of tiles.
+        rows: Rows of a tile.
+        cols: Columns of a tile.
         window: Pixels along a side of a whole window.
-        shift: Pixels that the first window reaches beyond the first row and column.
-        device: Where the result will be used.
+        shift: Pixels by which the first window begins before the first row and column.
+        device: Of the result.
     """
     by_size: dict[int, list[torch.Tensor]] = {}
     places = torch.arange(rows * cols).reshape(rows, cols)
@@ -155,18 +155,18 @@ def window_order(
 
 
 def _starts(length: int, window: int, shift: int) -> list[int]:
-    """Where windows begin along a side, the first one apart."""
+    """First pixels of the windows along a side, but for the first window."""
     return list(range(window - shift, length, window))
 
 
 _AT_ONCE: Final = 2**17
-"""Likenesses computed at once: half a MiB in float32, which stays in a core's cache."""
+"""Logits computed at once: half a MiB in float32, which stays in a core's cache."""
 _SAFE: Final = 2.0**60
-"""A sum of powers between 1 / this and this has lost nothing to the ends of the range."""
+"""Sums of powers between 1 / this and this have neither overflowed nor underflowed."""
 
 
 def counts_missing(x: torch.Tensor) -> bool:
-    """Whether `attention_of_powers` counts pixels that are missing, for tensors like this one."""
+    """Whether `attention_of_powers` supports `missing` for tensors like this one."""
     return on_processor(x) and x.dtype != torch.float16
 
 
@@ -176,8 +176,8 @@ def attention_of_powers(windows: torch.Tensor, heads: int, missing: int = 0) -> 
     Args:
         windows: Queries, keys and values side by side, shape (windows, pixels, 3 * width). Queries
             are scaled: with log2(e) / sqrt(width / heads) it is the usual attention.
-        heads: Into which each third is cut.
-        missing: Pixels that each window has besides, with keys and values of 0.
+        heads: Number of heads.
+        missing: Further pixels of each window, with keys and values of 0.
 
     Returns:
         Shape (windows, pixels, width), contiguous.
@@ -202,11 +202,11 @@ def attention_of_powers(windows: torch.Tensor, heads: int, missing: int = 0) -> 
 
 
 def _attend(target: torch.Tensor, parts: torch.Tensor, missing: int) -> None:
-    """One head; the largest logits is taken away first only if the sums show that it must be."""
+    """One head; the largest logit is subtracted first only if the sums over- or underflow."""
     query, key, value = parts.unbind(2)
     powers = torch.bmm(query, key.transpose(1, 2)).exp2_()
     total = powers.sum(-1, keepdim=True)
-    if missing:  # a logits of 0, to a key of 0, gives a power of 1
+    if missing:  # the logit of a key of 0 is 0, its power 1
         total += missing
     if not total.is_meta:
         least, most = (float(end) for end in total.aminmax())

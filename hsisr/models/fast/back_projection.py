@@ -1,8 +1,8 @@
-"""`interpolate_consistently` of a tile as four quick products, rounds of back-projection included.
+"""`interpolate_consistently` of a tile as four matrix products, with all back-projection rounds.
 
-A round acts on the LR grid as one matrix per axis. In the basis of their eigenvectors every round
-is a multiplication, and so is the sum of all rounds; the way back is joined with interpolation.
-(The matrices are close to symmetric: eigenvalues are real, and nothing is lost on the way.)
+On the LR grid a round of back-projection is one matrix per axis. In the basis of its eigenvectors a
+round is an elementwise product, and so is the sum of all rounds; the inverse transform is merged
+with the interpolation. (The matrices are close to symmetric, so that eigenvalues are real.)
 """
 
 from dataclasses import dataclass
@@ -25,11 +25,11 @@ class _Axis:
     """Matrices for one axis, applied to the last one of a tensor."""
 
     into: torch.Tensor
-    """Into the eigenvectors' basis."""
+    """To the basis of eigenvectors."""
     out: torch.Tensor
-    """From it to HR pixels."""
+    """From that basis to HR pixels."""
     out_less: torch.Tensor
-    """`out`; beside it what takes an LR pixel's value away from its HR pixels."""
+    """`out`, and beside it a matrix that subtracts an LR pixel's value from its HR pixels."""
     seen: torch.Tensor
     """Eigenvalues."""
 
@@ -42,7 +42,7 @@ def consistent_bicubic(
     Args:
         lr: Shape (..., rows, cols), float32.
         scale: HR pixels per LR pixel along a side.
-        less: Taken away from all HR pixels of an LR pixel, shape as `lr`.
+        less: Subtracted from all HR pixels of each LR pixel, shape as `lr`.
         rounds: Rounds of back-projection.
 
     Returns:
@@ -55,14 +55,14 @@ def consistent_bicubic(
     down = linear(turned, rows.out).transpose(-2, -1).contiguous()
     if less is None:
         return linear(down, cols.out)
-    # the same product takes it away: its rows are repeated here, its columns by the matrix
+    # subtracted by the same product: rows are repeated here, columns by the matrix
     repeated = less.float().repeat_interleave(scale, -2)
     return linear(torch.cat((down, repeated), -1), cols.out_less)
 
 
 @cached_per_device
 def _factors(rows: int, cols: int, scale: int, rounds: int, device: torch.device) -> torch.Tensor:
-    """Of all rounds together, for tiles of so many LR pixels; shape (cols, rows)."""
+    """Factors of all rounds together for tiles of this size in LR pixels; shape (cols, rows)."""
     seen = _axis(cols, scale, device).seen[:, None] * _axis(rows, scale, device).seen
     return _sum_of_rounds(seen, rounds)
 
@@ -77,13 +77,13 @@ def _sum_of_rounds(seen: torch.Tensor, rounds: int) -> torch.Tensor:
 
 @cached_per_device
 def _axis(length: int, scale: int, device: torch.device) -> _Axis:
-    """For an axis of so many LR pixels."""
+    """Matrices for an axis of `length` LR pixels."""
     return _Axis(*(matrix.to(device) for matrix in _matrices(length, scale)))
 
 
 @lru_cache(maxsize=32)
 def _matrices(length: int, scale: int) -> tuple[torch.Tensor, ...]:
-    """As `_Axis` has them."""
+    """The fields of `_Axis`, in order."""
     impulses = torch.eye(length, dtype=torch.float64)[:, None]
     finer = interpolate(impulses, _BASE, scale)[:, 0].T.numpy()
     values, vectors = np.linalg.eig(finer.reshape(length, scale, length).mean(1))

@@ -1,9 +1,8 @@
-"""A lean network on a GPU as CUDA graphs: one launch in place of hundreds of small ones.
+"""A fast network on a GPU as CUDA graphs: one launch in place of hundreds of small ones.
 
-A graph is bound to the shape of its input and to the memory it was recorded with. So one is
-recorded for every shape that comes again and again, with an input, an output and features of its
-own; features and what else comes and goes share their memory with those of the other graphs, which
-is safe because they run one after another and every result is copied before the next begins.
+A graph is bound to the shape of its input and the memory it was recorded with. So one is recorded
+for every shape that recurs, with its own input and output. All share one memory pool for the rest,
+which is safe because they run one after another and each result is copied before the next begins.
 """
 
 import logging
@@ -18,15 +17,15 @@ from torch import nn
 from hsisr.errors import means_no_memory
 
 SETTLED_AFTER: Final = 3
-"""Calls with one shape, after which none is recorded any more."""
+"""Calls with one shape before it is recorded."""
 MOST_GRAPHS: Final = 4
-"""Kept at once: each holds memory for an input and a result."""
+"""Graphs kept; each holds memory for an input and a result."""
 _IDLE_CALLS: Final = 64
-"""A graph not used for so many calls gives way to another shape."""
+"""A graph that was not used for so many calls may be replaced."""
 _MOST_SHAPES: Final = 1024
-"""Counted at once."""
+"""Shapes counted before the count starts anew."""
 _AGREES: Final = {torch.float32: 1e-3, torch.float16: 1e-2, torch.bfloat16: 3e-2}
-"""Largest difference, over the largest number: float32 is TF32 in convolutions by cuDNN."""
+"""Largest difference allowed, over the largest number; cuDNN convolves float32 in TF32."""
 _WARM_UPS: Final = 2
 
 _log = logging.getLogger("hsisr")
@@ -34,23 +33,23 @@ _log = logging.getLogger("hsisr")
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Work on a device that can be done again."""
+    """Recorded work on a device."""
 
     replay: Callable[[], None]
     result: torch.Tensor
-    """Where every replay leaves it."""
+    """The tensor that every replay writes."""
     shared: Any = None
-    """What the next recording is given, to share memory with this one."""
+    """Passed to the next recording, which shares its memory."""
 
 
 Record = Callable[[Callable[[], torch.Tensor], torch.device, Any], Recording]
-"""Records the work on that device; given `shared` of an earlier recording, or None."""
+"""Records work on a device; gets `shared` of an earlier recording, or None."""
 
 
 def record(work: Callable[[], torch.Tensor], device: torch.device, shared: Any) -> Recording:
     """A CUDA graph of the work.
 
-    Errors are looked for in this thread alone: others only let go of memory for transfers.
+    Errors are checked in this thread alone: other threads only free memory of transfers.
 
     Raises:
         RuntimeError: The work cannot be recorded, or there is not enough memory.
@@ -60,7 +59,7 @@ def record(work: Callable[[], torch.Tensor], device: torch.device, shared: Any) 
     # the inner context does not leave its stream when recording fails; the outer one does
     with torch.cuda.device(device), torch.cuda.stream(stream):
         torch.cuda.synchronize(device)
-        for _ in range(_WARM_UPS):  # what libraries set up when first called cannot be recorded
+        for _ in range(_WARM_UPS):  # libraries' set-up in the first call cannot be recorded
             work()
         with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
             result = work()
@@ -68,16 +67,16 @@ def record(work: Callable[[], torch.Tensor], device: torch.device, shared: Any) 
 
 
 class Graphed(nn.Module):
-    """A lean network whose calls are recorded and replayed; for one thread at a time.
+    """A fast network whose calls are recorded and replayed; for one thread at a time.
 
     The first replay is compared with the plain network's result. Where the two differ, or recording
     fails, that is logged, and the network is called plainly from then on.
 
     Args:
-        plain: Called with band groups and what a stored 0 is. Its forward pass must not wait for
-            the device, and all it reads must stay where it is for as long as the network lives.
-        record: How to record; stand-ins need no GPU.
-        device_type: Calls with tensors elsewhere are plain, and so are those with gradients.
+        plain: Called with band groups and the normalised value of a stored 0. Its forward pass
+            must not synchronise with the device, and its tensors must keep their addresses.
+        record: How to record; a stand-in needs no GPU.
+        device_type: Calls with tensors elsewhere, or with gradients, are not recorded.
     """
 
     def __init__(
@@ -89,7 +88,7 @@ class Graphed(nn.Module):
         self._forget()
 
     def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
-        """As the plain network's; the result is the caller's own."""
+        """As the plain network; the result is a tensor of its own."""
         if self.given_up or lr.device.type != self.device_type or torch.is_grad_enabled():
             found: torch.Tensor = self.plain(lr, zero)
             return found
@@ -107,7 +106,7 @@ class Graphed(nn.Module):
         return expected
 
     def give_up(self, reason: object) -> None:
-        """Give the graphs' memory back and call the network plainly from now on."""
+        """Free the graphs' memory and call the plain network from now on."""
         if self.device_type == "cuda":
             torch.cuda.synchronize()  # a replay may be under way
         self._forget()
@@ -117,9 +116,9 @@ class Graphed(nn.Module):
     def _try(
         self, key: object, lr: torch.Tensor, zero: torch.Tensor | None, expected: torch.Tensor
     ) -> None:
-        """Keep a graph for calls like this one, if it gives what is expected."""
+        """Record a graph for calls like this one; keep it if it returns what is expected."""
         if not bool(expected.isfinite().all() & lr.any()):
-            return  # nothing to compare with; another tile will do
+            return  # nothing to compare with; a later tile will do
         shared = next((graph.recording.shared for graph in self._graphs.values()), None)
         try:
             graph = _Graph(self.plain, self.record, lr, zero, shared)
@@ -136,7 +135,7 @@ class Graphed(nn.Module):
         _log.info("a CUDA graph for tiles of %s, differs by %.1e", tuple(lr.shape), furthest)
 
     def _has_room(self) -> bool:
-        """Room for one more graph; one that is idle goes."""
+        """Whether one more graph may be kept; removes one that is idle."""
         if len(self._graphs) < MOST_GRAPHS:
             return True
         oldest = min(self._graphs, key=lambda key: self._graphs[key].used)
@@ -150,7 +149,7 @@ class Graphed(nn.Module):
         self._seen: Counter[object] = Counter()
         self._calls = 0
 
-    def __getstate__(self) -> dict[str, object]:  # copies record for themselves
+    def __getstate__(self) -> dict[str, object]:  # a copy records its own
         return {**self.__dict__, "_graphs": {}, "_seen": Counter()}
 
     def _apply(self, *given: object, **named: object) -> "Graphed":  # another type or device
@@ -160,7 +159,7 @@ class Graphed(nn.Module):
 
 
 class _Graph:
-    """A recording, and the input that it reads."""
+    """A recording and its input."""
 
     def __init__(
         self,
@@ -171,8 +170,8 @@ class _Graph:
         shared: object,
     ) -> None:
         self.used = 0
-        # in inference mode tensors could not be written to outside it, and recorded with other
-        # numbers than those of the first replay, the comparison shows whether it reads its input
+        # inference tensors cannot be written to outside inference mode; recorded with zeros, the
+        # comparison after the first replay shows whether the graph reads its input
         with torch.inference_mode(mode=False), torch.no_grad():
             self._lr = lr.new_zeros(lr.shape)
             self._zero = None if zero is None else zero.new_zeros(zero.shape)
@@ -188,7 +187,7 @@ class _Graph:
 
 
 def _furthest(found: torch.Tensor, expected: torch.Tensor) -> float:
-    """Largest difference, over the largest number."""
+    """Largest difference over the largest number."""
     largest = expected.abs().max().float().clamp_min(torch.finfo(torch.float32).tiny)
     return float((found - expected).abs().max() / largest)
 

@@ -1,9 +1,8 @@
-"""`dacn` for use: the numbers of the network that was trained, from fewer operations and copies.
+"""`dacn` for inference: the numbers of the trained network, from fewer operations and copies.
 
-Batch normalisations are part of the convolutions before them, a linear branch and the output
-convolution are one (`folding`), layers that read the same features are one layer, and
-attention fits the cache (`attention`). Weights are in the precision and the memory format in
-which they are used.
+Batch normalisations are merged into the convolutions before them, the linear branch into the output
+convolution (`folding`), layers that read the same features into one layer; attention is computed in
+chunks that fit the cache (`attention`). Weights are stored in the precision and memory format used.
 """
 
 import copy
@@ -26,7 +25,7 @@ _LEAKY: Final = leaky_relu(LEAKY_SLOPE)
 
 
 class _FastPixelAttention(nn.Module):
-    """`PixelAttention`; queries, divided already, keys and values from one layer."""
+    """`PixelAttention`; scaled queries, keys and values from one layer."""
 
     def __init__(self, trained: PixelAttention) -> None:
         super().__init__()
@@ -41,7 +40,7 @@ class _FastPixelAttention(nn.Module):
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Attend; shape (n, pixels, channels) in and out."""
-        return self.output.of_pixels(attention(self.parts.of_pixels(tokens), self.heads))
+        return self.output.linear(attention(self.parts.linear(tokens), self.heads))
 
 
 class _FastAttentionBlock(nn.Module):
@@ -69,12 +68,12 @@ class _FastAttentionBlock(nn.Module):
         y = self.layer_norm(y).permute(0, 3, 1, 2)
         if self.channel_attention is not None:
             y = y * self.channel_attention(y)
-        skip = self.skip.of_pixels(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        skip = self.skip.linear(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         return torch.cat((y, skip), dim=1)
 
 
 class _FastUpsamplingBlock(nn.Module):
-    """`UpsamplingBlock`, both branches in one layer; nothing is copied to join them."""
+    """`UpsamplingBlock`, both branches in one layer."""
 
     def __init__(self, trained: UpsamplingBlock) -> None:
         super().__init__()
@@ -93,7 +92,7 @@ class _FastUpsamplingBlock(nn.Module):
 
 
 class _PlainEnd(nn.Module):
-    """The last upsampling block and the output convolution, where folding takes more."""
+    """The last upsampling block and the output convolution, where folding costs more."""
 
     def __init__(self, last: UpsamplingBlock, output: nn.Conv2d) -> None:
         super().__init__()
@@ -124,7 +123,7 @@ class _FoldedEnd(nn.Module):
 
 
 class FastDacn(nn.Module):
-    """What `Dacn` gives in evaluation mode, for as long as its weights stay as they are."""
+    """`Dacn` in evaluation mode, with its weights as they are now."""
 
     @torch.no_grad()
     def __init__(self, trained: Dacn) -> None:
@@ -148,13 +147,13 @@ class FastDacn(nn.Module):
         return hr
 
 
-class DacnInUse(MixedPrecision):
-    """`FastDacn` in full and, if wanted, in half precision.
+class DacnInference(MixedPrecision):
+    """`FastDacn` in float32 and, if asked for, in half precision.
 
     Args:
-        trained: Stays as it is.
-        precision: In which it will be called under autocast.
-        agreeing: Has no effect: its result does not agree with what it is given.
+        trained: Not changed.
+        precision: The one used under autocast.
+        agreeing: No effect: the result does not agree with the observed pixels.
     """
 
     def __init__(

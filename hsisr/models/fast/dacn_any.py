@@ -1,9 +1,9 @@
-"""`dacn-any` for use: the trained network's numbers from fewer operations and copies.
+"""`dacn-any` for inference: the trained network's numbers from fewer operations and copies.
 
-Features keep their channels last from the first layer to the last. The layer normalisation's
-weights are part of the layer behind it; keys and values need no bias, so that the pixels which fill
-a window up are zeros behind that layer and need not be there at all; the detail's mean over each LR
-pixel is taken away in the last kernel. Weights are in the precision in which they are used.
+Features are channels last throughout. The layer normalisation's weights are merged into the layer
+after it; keys and values need no bias, so that the padding of a window is zero after that layer and
+need not be stored; the detail's mean over each LR pixel is subtracted in the last kernel. Weights
+are stored in the precision used.
 """
 
 import math
@@ -32,10 +32,10 @@ from hsisr.models.fast.onednn import GELU
 class _FastWindowAttention(nn.Module):
     """`WindowAttention`.
 
-    A bias of the keys adds the same to all likenesses of a query, and softmax leaves that out. One
-    of the values adds the same to every result, and moves into the output's bias. Normalised
+    The bias of the keys adds the same to all logits of a query, which softmax cancels. The bias of
+    the values adds the same to every result, and is merged into the output's bias. Normalised
     padding is the normalisation's bias alone; so without both biases its keys and values are 0, and
-    on a processor what fills a window up at the side of a tile is counted, not computed.
+    on a processor the padding of windows at a tile's side is counted, not computed.
     """
 
     def __init__(self, trained: WindowAttention) -> None:
@@ -62,7 +62,7 @@ class _FastWindowAttention(nn.Module):
         return attend(pixels).permute(0, 3, 1, 2)
 
     def _in_parts(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Windows at the sides are what the tile leaves of them; (n, rows, cols, width) in, out."""
+        """Windows at the sides are cropped to the tile; (n, rows, cols, width) in and out."""
         n, rows, cols = pixels.shape[:3]
         order = window_order(n, rows, cols, self.window, self.shift, pixels.device)
         parts = self._parts(pixels.flatten(0, 2).index_select(0, order.there))
@@ -71,11 +71,11 @@ class _FastWindowAttention(nn.Module):
         for some, (count, size) in zip(alike, order.windows, strict=True):
             windows, missing = some.reshape(count, size, -1), self.window**2 - size
             attended.append(attention_of_powers(windows, self.heads, missing).flatten(0, 1))
-        found = self.output.of_pixels(torch.cat(attended)).index_select(0, order.back)
+        found = self.output.linear(torch.cat(attended)).index_select(0, order.back)
         return found.view(pixels.shape)
 
     def _in_whole_windows(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Zeros fill windows up; shape (n, rows, cols, width) in and out."""
+        """Windows are padded with zeros; shape (n, rows, cols, width) in and out."""
         n, rows, cols = pixels.shape[:3]
         w, s = self.window, self.shift
         parts, sides = self._parts(pixels), (s, -(cols + s) % w, s, -(rows + s) % w)
@@ -86,11 +86,11 @@ class _FastWindowAttention(nn.Module):
         attended = attention_of_powers(windows.reshape(-1, w * w, 3 * self.width), self.heads)
         grid = attended.reshape(n, high, wide, w, w, self.width).transpose(2, 3)
         own = grid.reshape(n, high * w, wide * w, -1)[:, s : s + rows, s : s + cols]
-        return self.output.of_pixels(own.contiguous())
+        return self.output.linear(own.contiguous())
 
     def _parts(self, pixels: torch.Tensor) -> torch.Tensor:
         """Queries, keys and values side by side; shape (..., width) -> (..., 3 * width)."""
-        return self.parts.of_pixels(functional.layer_norm(pixels, (self.width,), eps=self.eps))
+        return self.parts.linear(functional.layer_norm(pixels, (self.width,), eps=self.eps))
 
 
 class _FastAnyBlock(nn.Module):
@@ -111,7 +111,7 @@ class _FastAnyBlock(nn.Module):
 
 
 class _Detail(nn.Module):
-    """The last convolution and its pixel shuffle, without the mean over each block of pixels."""
+    """The last convolution and its pixel shuffle, less the mean over each LR pixel."""
 
     def __init__(self, last: nn.Conv2d, bands: int) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ class _Detail(nn.Module):
 
 
 class _DetailOfHalves(nn.Module):
-    """The same where an LR pixel is four pixels of the features: one layer gives the means."""
+    """The same where the features have four pixels per LR pixel: a second layer gives the means."""
 
     def __init__(self, last: nn.Conv2d, bands: int) -> None:
         super().__init__()
@@ -145,12 +145,12 @@ class _DetailOfHalves(nn.Module):
 
 
 class FastDacnAny(nn.Module):
-    """What `DacnAny` gives, for as long as its weights stay as they are.
+    """`DacnAny` with its weights as they are now.
 
     Args:
-        trained: Stays as it is.
-        rounds: Of back-projection, which the interpolation that detail is added to has; with
-            others than `ROUNDS` it is another interpolation than the trained network's.
+        trained: Not changed.
+        rounds: Back-projection rounds of the interpolation that detail is added to; the trained
+            network has `ROUNDS`.
     """
 
     @torch.no_grad()
@@ -183,7 +183,7 @@ class FastDacnAny(nn.Module):
     def _added(
         self, lr: torch.Tensor, zero: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Detail, and its mean over each LR pixel, where it is to be taken away from it."""
+        """Detail, and its mean over each LR pixel where that is still to be subtracted."""
         seen = with_level(lr, zero)
         x = seen.to(self.entry.weight.dtype, memory_format=torch.channels_last)
         x = self.entry.convolved(x)
@@ -196,14 +196,14 @@ class FastDacnAny(nn.Module):
         return detail, mean
 
 
-class DacnAnyInUse(MixedPrecision):
-    """`FastDacnAny` in full and, if wanted, in half precision.
+class DacnAnyInference(MixedPrecision):
+    """`FastDacnAny` in float32 and, if asked for, in half precision.
 
     Args:
-        trained: Stays as it is.
-        precision: In which it will be called under autocast.
-        agreeing: Give what `back_project` would make of the result; in half precision, up to what
-            rounding leaves of the detail's mean.
+        trained: Not changed.
+        precision: The one used under autocast.
+        agreeing: Return the result after `back_project`; in half precision the detail's mean
+            differs from 0 by rounding.
     """
 
     def __init__(
@@ -213,12 +213,12 @@ class DacnAnyInUse(MixedPrecision):
         *,
         agreeing: bool = False,
     ) -> None:
-        # each of its rounds is one more of the interpolation's: the detail's mean is 0
+        # the detail's mean is 0, so that its rounds are added to the interpolation's
         rounds = 2 * ROUNDS if agreeing else ROUNDS
         super().__init__("dacn-any", FastDacnAny(trained, rounds), precision)
         self.agreeing = agreeing
 
 
 def _means(table: torch.Tensor, bands: int) -> torch.Tensor:
-    """Of the kernels or biases of each band's pixels, shape (bands, ...)."""
+    """Means of the kernels or biases over each band's HR pixels, shape (bands, ...)."""
     return table.reshape(bands, -1, *table.shape[1:]).mean(1)

@@ -65,18 +65,18 @@ class _FastSelfAttention(nn.Module):
         query, key, value = (
             part.reshape(n, -1, self.heads, width // self.heads).transpose(1, 2)
             for part in (
-                self.query.of_pixels(seen),
-                self.key.of_pixels(tokens),
-                self.value.of_pixels(tokens),
+                self.query.linear(seen),
+                self.key.linear(tokens),
+                self.value.linear(tokens),
             )
         )
         attended = functional.scaled_dot_product_attention(query, key, value)
         joined = attended.transpose(1, 2).reshape(n, rows, cols, width)
-        return self.output.of_pixels(joined).permute(0, 3, 1, 2)
+        return self.output.linear(joined).permute(0, 3, 1, 2)
 
 
 class _FastChannelAttention(nn.Module):
-    """What `OrientedChannelAttention` multiplies its features by."""
+    """The weights of `OrientedChannelAttention`."""
 
     def __init__(self, trained: OrientedChannelAttention) -> None:
         super().__init__()
@@ -127,7 +127,7 @@ class _FastStage(nn.Module):
 
 
 class FastDacnEquivariant(nn.Module):
-    """What `DacnEquivariant` gives, for as long as its weights stay as they are."""
+    """`DacnEquivariant` with its weights as they are now."""
 
     @torch.no_grad()
     def __init__(self, trained: DacnEquivariant) -> None:
@@ -156,13 +156,13 @@ class FastDacnEquivariant(nn.Module):
         return base.add_(self.detail(lr, zero))
 
 
-class DacnEquivariantInUse(MixedPrecision):
-    """`FastDacnEquivariant` in full and, if wanted, in half precision.
+class DacnEquivariantInference(MixedPrecision):
+    """`FastDacnEquivariant` in float32 and, if asked for, in half precision.
 
     Args:
-        trained: Stays as it is.
-        precision: In which it will be called under autocast.
-        agreeing: Has no effect: its result agrees with what it is given anyway.
+        trained: Not changed.
+        precision: The one used under autocast.
+        agreeing: No effect: the result agrees with the observed pixels in any case.
     """
 
     agreeing = True

@@ -1,4 +1,4 @@
-"""A layer that learns no more: what the lean forms of networks are made of."""
+"""Layers with constant weights, from which the fast forms of networks are built."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -9,19 +9,19 @@ from torch import nn
 from torch.nn import functional
 
 from hsisr.models.fast import onednn
-from hsisr.models.fast.onednn import NONE, Activation, linear
+from hsisr.models.fast.onednn import NONE, Activation
 from hsisr.models.layers import ChannelAttention
 
 _AS_ONE: Final[Mapping[int, torch.dtype]] = MappingProxyType(
     {4: torch.int32, 8: torch.int64, 16: torch.complex128}
 )
-"""A type of so many bytes: what lies side by side is copied at once."""
+"""A type of so many bytes: neighbouring values are copied as one."""
 _LAYOUTS: Final = 4
-"""Kept of one kernel: batches of two sizes, and of tiles whose context is cut on one side."""
+"""Layouts kept per kernel: two batch sizes, and tiles whose context is cut on one side."""
 
 
 class FixedLayer(nn.Module):
-    """A kernel and a bias that do not change any more, the kernel with its channels last."""
+    """A constant kernel, channels last, and its bias."""
 
     weight: torch.Tensor
     bias: torch.Tensor
@@ -42,9 +42,9 @@ class FixedLayer(nn.Module):
         kernel = self._laid_out(x, onednn.packed_kernel, padding)
         return onednn.convolved(x, kernel, self.bias, padding, activation)
 
-    def of_pixels(self, x: torch.Tensor) -> torch.Tensor:
+    def linear(self, x: torch.Tensor) -> torch.Tensor:
         """A linear layer; shape (..., features)."""
-        return linear(x, self.weight, self.bias)
+        return onednn.linear(x, self.weight, self.bias)
 
     def upsampled(
         self, x: torch.Tensor, activation: Activation = NONE, *, padding: int = 1
@@ -62,14 +62,14 @@ class FixedLayer(nn.Module):
         pack: Callable[[torch.Tensor, int, torch.Size], torch.Tensor],
         padding: int,
     ) -> torch.Tensor:
-        """The kernel for inputs of that shape; computed once for the shapes that come often."""
+        """The kernel in oneDNN's layout for inputs of that shape; cached."""
         if (kernel := self._layouts.get(x.shape)) is None:
             if len(self._layouts) >= _LAYOUTS:
                 self._layouts = {}
             kernel = self._layouts[x.shape] = pack(self.weight, padding, x.shape)
         return kernel
 
-    def __getstate__(self) -> dict[str, object]:  # copies lay their kernels out themselves
+    def __getstate__(self) -> dict[str, object]:  # a copy packs its own kernels
         return {**self.__dict__, "_layouts": {}}
 
     def _apply(self, *given: object, **named: object) -> "FixedLayer":  # another type or device
@@ -85,7 +85,7 @@ def bias_of(layer: nn.Conv2d | nn.ConvTranspose2d) -> torch.Tensor:
 
 
 class FastChannelAttention(nn.Module):
-    """What `ChannelAttention` multiplies its features by, averages and maxima through one layer."""
+    """The weights of `ChannelAttention`, averages and maxima through one layer."""
 
     def __init__(self, trained: ChannelAttention) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class FastChannelAttention(nn.Module):
         self.excite = FixedLayer(trained.excite.weight, 2 * trained.excite.bias)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Shape (n, channels, rows, cols) -> (n, channels, 1, 1), to multiply the features by."""
+        """Weights of the channels: shape (n, channels, rows, cols) -> (n, channels, 1, 1)."""
         average = features.mean((-2, -1))
         other = features.amax((-2, -1)) if self.pooling == "paper" else average
         pooled = torch.stack((average, other))
@@ -104,9 +104,9 @@ class FastChannelAttention(nn.Module):
 
 
 def shuffled(x: torch.Tensor, scale: int) -> torch.Tensor:
-    """`functional.pixel_shuffle` of channels that lie last, to a contiguous tensor.
+    """`functional.pixel_shuffle` of a channels-last tensor, to a contiguous one.
 
-    The values of an HR row that come from one LR pixel are copied as one.
+    The HR values of a row that come from one LR pixel are copied as one.
 
     >>> x = torch.arange(8.0).reshape(1, 4, 1, 2).contiguous(memory_format=torch.channels_last)
     >>> shuffled(x, 2).tolist()

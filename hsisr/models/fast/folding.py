@@ -1,11 +1,11 @@
-"""Less arithmetic for the same numbers: a linear layer folded into the next one.
+"""Two consecutive linear layers of `dacn` folded into one.
 
-In the last upsampling block of `dacn` one branch is a transposed convolution without anything
-nonlinear behind it, so that branch and the output convolution are one transposed convolution with
-a larger kernel and far fewer features in between. Only at the outermost HR pixels the two differ:
-the output convolution takes zeros for what lies outside, and that is corrected there.
+In the last upsampling block of `dacn` one branch is a transposed convolution without an activation,
+so that it and the output convolution are together one transposed convolution with a larger kernel
+and far fewer features in between. The two differ only at the outermost HR pixels, where the output
+convolution is padded with zeros; that is corrected there.
 
-Training folds at every step, because both kernels change (`upsampled_and_convolved`); for inference
+Training folds in every step, because both kernels change (`upsampled_and_convolved`); for inference
 the joint kernels are computed once (`FoldedUpsampling`, and `with_norm` for normalisations).
 """
 
@@ -60,7 +60,7 @@ def upsampled_and_convolved(
 def _without_outside(
     fine: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, kernel: torch.Tensor
 ) -> torch.Tensor:
-    """Take away what the ring of pixels outside added; corners belong to its rows."""
+    """Subtract what the ring of pixels outside the image added; rows include the corners."""
     above, below, before, after = _Strips.apply(x)  # type: ignore[no-untyped-call]
     first, last = slice(0, 1), slice(_TAPS - 1, _TAPS)
     top, bottom = (
@@ -87,17 +87,17 @@ def _without_outside(
 
 
 class _Strips(torch.autograd.Function):
-    """The outermost rows and columns; one tensor of the full size on the way back, not four."""
+    """The outermost rows and columns; their backward pass fills one full-size tensor, not four."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Copies of the top, the bottom, the left and the right."""
+        """Copies of the top, bottom, left and right."""
         ctx.shape, ctx.format = x.shape, _format_of(x)
         return tuple(side.clone() for side in _sides(x))
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
-        """Zeros but for the four."""
+        """Zeros but for the four sides."""
         whole = gradients[0].new_zeros(()).expand(ctx.shape).contiguous(memory_format=ctx.format)
         for side, gradient in zip(_sides(whole), gradients, strict=True):
             side.add_(gradient)
@@ -105,11 +105,11 @@ class _Strips(torch.autograd.Function):
 
 
 class _WithoutRing(torch.autograd.Function):
-    """Subtract from the outermost rows and columns, in place, without copies on the way back."""
+    """Subtract from the outermost rows and columns in place; no copies in the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, fine: torch.Tensor, *ring: torch.Tensor) -> torch.Tensor:
-        """`ring` is what to subtract at the top, the bottom, the left and the right."""
+        """`ring` is what to subtract at the top, bottom, left and right."""
         ctx.mark_dirty(fine)
         for side, part in zip(_sides(fine), ring, strict=True):
             side.sub_(part)
@@ -117,7 +117,7 @@ class _WithoutRing(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:  # noqa: ARG004
-        """The same for what was there; the opposite for what was taken away."""
+        """The gradient itself for `fine`; its negative for `ring`."""
         return gradient, *(-side for side in _sides(gradient))
 
 
@@ -132,7 +132,7 @@ def _sides(fine: torch.Tensor) -> tuple[torch.Tensor, ...]:
 
 
 def _of_bias(bias: torch.Tensor, kernel: torch.Tensor, fine: torch.Tensor) -> torch.Tensor:
-    """What the bias in between adds: less at the sides, where the kernel reaches beyond."""
+    """What the bias of the first layer adds: less at the sides, where the kernel is padded."""
     rows, cols = fine.shape[-2:]
     corner_side_middle = functional.conv2d(
         bias[None, :, None, None].expand(1, -1, 3, 3), kernel, padding=1
@@ -153,8 +153,8 @@ def with_norm(
     Args:
         weight: The convolution's kernel.
         bias: Its bias.
-        norm: With the statistics that it has gathered.
-        axis: Of the kernel, along which its features out lie.
+        norm: With its running statistics.
+        axis: Of the kernel's output features.
     """
     if norm.running_mean is None or norm.running_var is None:
         return weight, bias
@@ -167,9 +167,9 @@ def with_norm(
 class FoldedUpsampling(nn.Module):
     """`conv2d(upsampling(x), kernel, bias, padding=1)` as one transposed convolution.
 
-    What the convolution would take for pixels outside, where it takes zeros, is computed for the
-    outermost HR pixels alone and taken away: rows with their corners, columns with theirs, and the
-    corners, then counted twice, once back.
+    The joint kernel also sees HR pixels outside the image, which the convolution pads with zeros.
+    What they add is computed for the outermost HR pixels alone and subtracted: rows with their
+    corners, columns with theirs; the corners, subtracted twice, are added once.
 
     Args:
         upsampling: Kernel 4, stride 2, padding 1.
@@ -219,7 +219,7 @@ class FoldedUpsampling(nn.Module):
 
 
 def _side_layers(kernels: list[torch.Tensor], biases: list[torch.Tensor]) -> nn.ModuleList:
-    """One layer for either end: what the pixels beside an HR pixel give it, and its bias."""
+    """One layer for each end: what neighbouring pixels add to an HR pixel, and its bias."""
     layers = []
     for kernel, bias in zip(kernels, biases, strict=True):
         zero = torch.zeros_like(bias)
@@ -232,14 +232,14 @@ def _along(ends: tuple[torch.Tensor, torch.Tensor], layers: nn.ModuleList) -> to
     """A transposed convolution along two opposite sides, as products and two additions.
 
     Args:
-        ends: Pixels of either side, shape (n, length, channels).
-        layers: For either side, to 3 neighbours x 2 HR pixels x features.
+        ends: Pixels of each side, shape (n, length, channels).
+        layers: For each side, to 3 neighbours x 2 HR pixels x features.
 
     Returns:
         Shape (2, n, length, 2, features).
     """
     pairs = zip(layers, ends, strict=True)
-    taps = torch.stack([cast("FixedLayer", layer).of_pixels(end) for layer, end in pairs])
+    taps = torch.stack([cast("FixedLayer", layer).linear(end) for layer, end in pairs])
     before, own, after = taps.reshape(*taps.shape[:-1], 3, 2, -1).unbind(3)
     own[:, :, 1:] += after[:, :, :-1]
     own[:, :, :-1] += before[:, :, 1:]
@@ -253,7 +253,7 @@ def _in_pairs(pixels: torch.Tensor) -> torch.Tensor:
 
 
 def _corners(pixels: torch.Tensor) -> torch.Tensor:
-    """Shape (n, rows, cols, features) -> (n, 2, 2, features), a view; one may be all four."""
+    """Shape (n, rows, cols, features) -> (n, 2, 2, features), a view; one pixel is all four."""
     n, rows, cols, features = pixels.shape
     found = pixels[:, :: max(1, rows - 1), :: max(1, cols - 1)]
     return found.expand(n, 2, 2, features)

@@ -1,8 +1,8 @@
-"""Layers by oneDNN on a processor: kernels laid out once, the activation in the same pass.
+"""oneDNN layers on a CPU, with packed kernels and fused activations.
 
-Torch has these for compiled networks; they are not part of its public interface. This module alone
+Torch uses these in compiled networks; they are not part of its public interface. Only this module
 calls them: each is tried once on a few numbers, and where one is missing, takes other arguments or
-gives other numbers than torch's public function, `available` is False and the public ones are used.
+returns other numbers than torch's public function, `available` is False and those are used.
 """
 
 import functools
@@ -22,13 +22,13 @@ _PRECISIONS: Final = (torch.float32, torch.bfloat16)
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """What is done to every number that a layer gives.
+    """An activation, for torch and for oneDNN.
 
     Args:
-        plain: By torch; may overwrite what it is given.
-        name: By oneDNN.
-        scalars: Its parameters.
-        algorithm: Its variant.
+        plain: Torch's function; may work in place.
+        name: oneDNN's name.
+        scalars: oneDNN's parameters.
+        algorithm: oneDNN's variant.
     """
 
     plain: Callable[[torch.Tensor], torch.Tensor]
@@ -62,19 +62,19 @@ def leaky_relu(slope: float) -> Activation:
 
 
 def available(x: torch.Tensor, weight: torch.Tensor) -> bool:
-    """Whether this module's operations can take these."""
+    """Whether this module's operations can be used with these."""
     if x.device.type != "cpu" or x.dtype != weight.dtype or x.dtype not in _PRECISIONS:
         return False
     if torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"):
         return False
     if x.dtype is torch.bfloat16 and not (BFLOAT16 and BFLOAT16()):
         return False
-    return _work(LINEAR, CONVOLUTION, TRANSPOSED)  # last: not while an estimate on meta watches
+    return _work(LINEAR, CONVOLUTION, TRANSPOSED)  # last: an estimate on meta must not run it
 
 
 @functools.cache
 def _work(*operations: Any) -> bool:
-    """Whether these private operations give what torch's public functions do; tried once."""
+    """Whether the private operations return what torch's public functions do; tried once."""
     if None in operations or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     with torch.inference_mode(mode=False), torch.no_grad(), torch.autocast("cpu", enabled=False):
@@ -97,7 +97,7 @@ def _work(*operations: Any) -> bool:
 
 
 def on_processor(x: torch.Tensor) -> bool:
-    """Whether a processor computes with this; on meta, what it would take there is counted."""
+    """Whether this is on the CPU, or on meta, where the CPU's memory is estimated."""
     return x.device.type in ("cpu", "meta")
 
 
@@ -109,8 +109,8 @@ def linear(
 ) -> torch.Tensor:
     """`activation` of `functional.linear(x, weight, bias)`, without gradients.
 
-    For float32 torch itself takes MKL, which leaves the wide registers of other makers' processors
-    unused and takes more than twice as long there.
+    For float32 torch itself calls MKL, which does not use AVX-512 on AMD processors and takes more
+    than twice as long there.
 
     Args:
         x: Shape (..., features).
@@ -125,7 +125,7 @@ def linear(
 
 
 def linear_for(x: torch.Tensor, weight: torch.Tensor) -> Linear:
-    """`linear` for tensors like these: what suits them is looked up once, not in every call."""
+    """`linear` for tensors like these, chosen once."""
     return _linear if available(x, weight) else _plain_linear
 
 
@@ -146,7 +146,7 @@ def upsampled(
 
 
 def packed_kernel(weight: torch.Tensor, padding: int, shape: torch.Size) -> torch.Tensor:
-    """The kernel of a convolution as the processor likes it, for inputs of that shape."""
+    """A convolution's kernel in oneDNN's layout for inputs of that shape."""
     pack = torch.ops.mkldnn._reorder_convolution_weight  # noqa: SLF001
     return _called(pack, weight, [padding] * 2, [1, 1], [1, 1], 1, list(shape))
 

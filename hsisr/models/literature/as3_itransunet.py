@@ -44,11 +44,6 @@ class InteractiveBlock(nn.Module):
 
     It joins the window attention of Chen et al., "MixFormer: mixing features across windows and
     dimensions", CVPR 2022, to the attention among features of Zamir et al., "Restormer", CVPR 2022.
-
-    Args:
-        channels: Features in and out.
-        heads: Of either attention.
-        window: Largest side of a window, in pixels.
     """
 
     def __init__(self, channels: int, heads: int, window: int) -> None:
@@ -247,14 +242,7 @@ class As3Itransunet(ComparisonNetwork):
 
 
 class Level(nn.Module):
-    """A convolution and the blocks of one level.
-
-    Args:
-        before: Features in, in widths.
-        after: Features out, in widths.
-        size: Width and heads.
-        blocks: How many.
-    """
+    """A convolution and the blocks of one level."""
 
     def __init__(self, before: int, after: int, size: As3ItransunetSize, blocks: int = 1) -> None:
         super().__init__()
@@ -286,12 +274,7 @@ class Joining(nn.Module):
 
 
 class Alternation(nn.Module):
-    """All ways of the U-Net from the LR to the HR grid and back, in steps of 2.
-
-    Args:
-        scale: HR pixels per LR pixel along a side.
-        width: Features on the HR grid; twice as many on the LR grid.
-    """
+    """All ways of the U-Net from the LR to the HR grid and back, in steps of 2."""
 
     def __init__(self, scale: int, width: int) -> None:
         super().__init__()

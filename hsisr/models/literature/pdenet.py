@@ -104,11 +104,6 @@ class GatedBlock(nn.Module):
 
     Source: the paper's layer-wise feature extraction (gates on what either convolution adds) and
     network-level aggregation (gates on what comes from blocks before, where there are several).
-
-    Args:
-        before: Features of each input.
-        after: Features out.
-        temperature: Of the gates.
     """
 
     def __init__(self, before: Sequence[int], after: int, temperature: float) -> None:
@@ -136,10 +131,6 @@ class Gates(nn.Module):
 
     In training each element of a batch draws its own gates, from the relaxed Bernoulli
     distribution of Maddison, Mnih, Teh, "The concrete distribution", ICLR 2017.
-
-    Args:
-        channels: Features in and out.
-        temperature: 0 would be open or shut and nothing in between.
     """
 
     def __init__(self, channels: int, temperature: float) -> None:
@@ -157,12 +148,7 @@ class Gates(nn.Module):
 
 
 class Resampling(nn.Module):
-    """From features of each stage to HR pixels, and from HR pixels to the LR pixels they make.
-
-    Args:
-        scale: HR pixels per LR pixel along a side.
-        size: Stages and width.
-    """
+    """From features of each stage to HR pixels, and from HR pixels to the LR pixels they make."""
 
     def __init__(self, scale: int, size: PdenetSize) -> None:
         super().__init__()

@@ -38,16 +38,7 @@ class SizeByScale(NetworkSize):
 
 
 class NetworkByScale(ComparisonNetwork):
-    """Features, upsampling steps, output.
-
-    Args:
-        scale: HR pixels per LR pixel along a side.
-        group_size: Bands in and out.
-        size: Widths.
-        features: On the LR grid.
-        step: Doubles rows and columns.
-        output: On the HR grid.
-    """
+    """Features, upsampling steps, output."""
 
     def __init__(
         self,
@@ -74,12 +65,7 @@ class NetworkByScale(ComparisonNetwork):
 
 
 class FusedBranches(nn.Module):
-    """Convolutions with ReLU side by side, fused by a 1x1 convolution with ReLU.
-
-    Args:
-        width: Features in, of every branch, and out.
-        convolutions: One for each branch.
-    """
+    """Convolutions with ReLU side by side, fused by a 1x1 convolution with ReLU."""
 
     def __init__(self, width: int, convolutions: Iterable[nn.Conv2d]) -> None:
         super().__init__()
