@@ -177,11 +177,7 @@ _WIDE: Final = 100
 
 
 def cost_plot(points: Sequence[Mapping[str, Any]]) -> Plot:
-    """Quality against cost: MPSNR over seconds per megapixel-band; bars are the spread.
-
-    Args:
-        points: Each with method, seconds, mpsnr, and deviation or None.
-    """
+    """Quality against cost: MPSNR over seconds per megapixel-band; bars are the spread."""
 
     def draw(figure: Figure, ink: str) -> None:
         axes: Axes = figure.subplots()

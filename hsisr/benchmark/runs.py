@@ -118,11 +118,7 @@ class Run:
 
 
 class StoppedError(Exception):
-    """Someone asked a training to stop; its state is kept.
-
-    Args:
-        number: Of the signal.
-    """
+    """Someone asked a training to stop; its state is kept."""
 
     def __init__(self, number: int | None) -> None:
         super().__init__("stopped")
@@ -215,14 +211,7 @@ def most_bands(course: TrainTestSplit) -> int:
 def train_options(
     run: Run, options: BenchmarkOptions, out: Path, more: Sequence[str] = ()
 ) -> TrainOptions:
-    """How `hsisr train` is asked to train a run; see `AUTHORS` for what differs by method.
-
-    Args:
-        run: Method, scale, seed and scenes.
-        options: Budget, recipe and settings.
-        out: The run's folder.
-        more: Settings between those of the recipe and the user's, such as a rate.
-    """
+    """How `hsisr train` is asked to train a run; see `AUTHORS` for what differs by method."""
     method, published = run.method, options.protocol == "dacn-published"
     settings = [] if published else list(_ALIKE)
     if published and run.course.dataset == "paviau" and run.scale == 4:

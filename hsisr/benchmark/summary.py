@@ -62,12 +62,7 @@ def chosen(scores: Iterable[Row], **criteria: Any) -> list[Row]:
 def figures_over_seeds(
     scores: Iterable[Row], convention: str
 ) -> dict[tuple[str, str, int], dict[str, Spread]]:
-    """(course, method, scale) -> figure -> spread; seeds that lack a scene do not count.
-
-    Args:
-        scores: Facts of score cells judged in one way.
-        convention: Which of the figures.
-    """
+    """(course, method, scale) -> figure -> spread; seeds that lack a scene do not count."""
     grouped: dict[tuple[str, str, int], dict[int, list[Row]]] = {}
     scenes: dict[str, set[str]] = {}
     for row in scores:

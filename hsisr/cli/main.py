@@ -76,11 +76,7 @@ class StandardStreams:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal was closed
 
     def verdict(self, code: Any) -> Any:
-        """The exit code, once all is written.
-
-        Args:
-            code: Of the work.
-        """
+        """The exit code, once all is written."""
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         error = self._out.error

@@ -88,12 +88,7 @@ class _TrainingLines(TrainingProgress):
 
 
 class _TrainingBar(_TrainingLines):
-    """The same lines above a bar with loss, rate and the last score.
-
-    Args:
-        bars: Where to.
-        minutes: The bar counts these where they end the run; None: it counts steps.
-    """
+    """The same lines above a bar with loss, rate and the last score."""
 
     def __init__(self, bars: "Bars", minutes: float | None) -> None:
         self._bars, self._minutes = bars, minutes

@@ -75,11 +75,6 @@ def degrade(
     The ground stays where it is, and wavelengths and every other field are carried over. An LR
     pixel is valid where all HR pixels of its block are.
 
-    Args:
-        source: A scene in any supported format.
-        output: The file to make; its suffix names the format.
-        options: How; the defaults without it.
-
     Raises:
         InputDataError: The scene cannot be read, or its sides do not divide by the scale.
         OutputExistsError: The output exists and `overwrite` is off.
@@ -96,9 +91,8 @@ def degrade(
     )
     refuse_same_file(source, output)
     check_target(output, target)
-    with closing(open_with(source, options)) as scene:
-        if options.nodata is None:
-            warn_of_fill(scene)
+    with closing(open_with(source, options)) as opened:
+        scene = warn_of_fill(opened) if options.nodata is None else opened
         part = _dividing_part(scene, options)
         metadata, masked = _output_metadata(part, output, options)
         with create_writer(output, metadata, replace(target, masked=masked)) as writer:
@@ -165,11 +159,7 @@ def _output_metadata(
 
 
 def _run(scene: Scene, writer: SceneWriter, options: DegradeOptions) -> int:
-    """Degrade strip by strip, in chunks of bands; returns how many values had to be moved.
-
-    Raises:
-        InputDataError: The scene cannot be read, or holds numbers that are too large.
-    """
+    """Degrade strip by strip, in chunks of bands; returns how many values had to be moved."""
     model, scale, moved = degradation_named(options.method, options.gain), options.scale, 0
     lr, infinite = writer.metadata, 0
     step = _strip_rows(lr, writer.block_rows, scale)

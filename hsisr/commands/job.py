@@ -117,16 +117,6 @@ class Job:
     ) -> "Job":
         """Decide everything.
 
-        Args:
-            scene: The input.
-            output: Where the result goes.
-            options: How.
-            target: How it is written.
-            session: The model, ready.
-            room: Memory to plan with.
-            statistics: Of the scene, where they are known; else it is read once if they are needed.
-            reading: Called with the rows read for statistics and the rows in all.
-
         Raises:
             InputDataError: Nothing would be left to upscale.
             UsageError: The options contradict the scene.
@@ -286,11 +276,7 @@ def _measured_elsewhere(
 
 
 def _require_same_bands(scene: Scene, other: Scene) -> None:
-    """Refuse to take statistics from a scene of other bands.
-
-    Raises:
-        InputDataError: The numbers of bands differ, or wavelengths by more than 1 nm.
-    """
+    """Refuse to take statistics from a scene of other bands."""
     here, there = scene.metadata.spectral_axis, other.metadata.spectral_axis
     if here.count != there.count:
         raise InputDataError(

@@ -149,12 +149,7 @@ def plan_upscale(
 def _checked_target(
     source: Path, output: Path, options: UpscaleOptions, *, dry: bool
 ) -> TargetOptions:
-    """How the output is written, after a look at what is there already.
-
-    Raises:
-        UsageError: The output is the input, or of an unknown format.
-        OutputExistsError: It is there, `overwrite` is off, and no run on it can be resumed.
-    """
+    """How the output is written, after a look at what is there already."""
     target = TargetOptions(
         format=options.format,
         creation_options=options.creation_options,
@@ -194,9 +189,7 @@ def _is_finished(source: Path, output: Path, options: UpscaleOptions, session: S
 
 def _opened(source: Path, options: UpscaleOptions) -> Scene:
     scene = open_with(source, options, all_bands=True)
-    if options.nodata is None:
-        warn_of_fill(scene)
-    return scene
+    return warn_of_fill(scene) if options.nodata is None else scene
 
 
 def _unfinished(
@@ -314,14 +307,7 @@ def _write_report(job: Job, options: UpscaleOptions) -> None:
 
 
 def _check_uncertainty(output: Path, options: UpscaleOptions, model: Model) -> None:
-    """Refuse early what `_writing_errors` could not write.
-
-    Raises:
-        UsageError: The file is not a GeoTIFF in the folder of the output, or the output is remote
-            or on a map grid.
-        OutputExistsError: It exists and `overwrite` is off.
-        WeightsError: Nothing is known of the model's error.
-    """
+    """Refuse early what `_writing_errors` could not write."""
     path = options.uncertainty
     if path is None:
         return

@@ -72,10 +72,7 @@ def card_of(name_or_path: str) -> str | None:
 
 
 def verify_weights(names: Sequence[str] = ()) -> tuple[Verdict, ...]:
-    """Load each of some weights and compare what has a published hash with it.
-
-    Args:
-        names: Names or paths; none: the whole catalogue.
+    """Load weights, without names the whole catalogue, and compare published hashes with them.
 
     Raises:
         WeightsError: The catalogue itself cannot be read.
@@ -96,11 +93,6 @@ def _verdict(name: str) -> Verdict:
 
 def export_weights(name_or_path: str, output: Path, *, overwrite: bool = False) -> float:
     """Write weights as ONNX; the model card lies beside it as `.md` where there is one.
-
-    Args:
-        name_or_path: Released weights by name, or a safetensors file.
-        output: The file to write; its suffix says so.
-        overwrite: Replace an existing output.
 
     Returns:
         The largest difference between onnxruntime and PyTorch, in normalised numbers.
@@ -123,11 +115,6 @@ def export_weights(name_or_path: str, output: Path, *, overwrite: bool = False) 
 
 def import_weights(source: Path, output: Path, *, overwrite: bool = False) -> Path:
     """Turn a `.keras` file of the published notebooks into a safetensors file.
-
-    Args:
-        source: The `.keras` file.
-        output: The safetensors file to write; its suffix says so.
-        overwrite: Replace an existing output.
 
     Returns:
         The output's path.

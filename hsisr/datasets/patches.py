@@ -82,13 +82,9 @@ def cut_patch(
 
 
 def pseudo_patch(scene: TrainingScene, window: Window, runs: Sequence[tuple[int, int]]) -> Patch:
-    """A window of means over runs of bands, normalised as the scene of such bands would be.
+    """A window of means over runs of bands (first, one after the last).
 
-    Args:
-        scene: What to cut.
-        window: Where.
-        runs: First band and the one after the last of every run.
-    """
+    Normalised as the scene of such bands would be."""
     cut, count = scene.cut(window), np.array([last - first for first, last in runs])
     hr = np.stack([cut[first:last].mean(0) for first, last in runs])
     means = np.array([scene.statistics.mean[first:last].mean() for first, last in runs])

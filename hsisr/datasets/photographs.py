@@ -45,12 +45,7 @@ class Photographs:
 
 
 def coloured(rgb: Float32, bands: int, rng: np.random.Generator) -> Float32:
-    """Bands as smooth random mixtures of three.
-
-    Args:
-        rgb: Shape (3, rows, cols), 0 to 1.
-        bands: How many to make.
-        rng: Decides on everything.
+    """Bands as smooth random mixtures of three, shape (3, rows, cols), from 0 to 1.
 
     Returns:
         Stored numbers of 0 and more, shape (bands, rows, cols).

@@ -14,14 +14,10 @@ _Result = TypeVar("_Result")
 def prefetch(
     tasks: Iterable[Callable[[], _Result]], thread: ThreadPoolExecutor
 ) -> Iterator[_Result]:
-    """Results in order; one task at a time runs in a thread of its own.
+    """Results in order; one task at a time runs in `thread`, which may serve many calls.
 
-    An error of a task is raised where its result would have come.
-
-    Args:
-        tasks: What to do.
-        thread: A pool of one thread, which may serve many calls; whoever leaves it waits for the
-            task under way.
+    An error of a task is raised where its result would have come. Whoever leaves the thread waits
+    for the task under way.
 
     >>> with ThreadPoolExecutor(1) as thread:
     ...     list(prefetch([lambda: 1, lambda: 2], thread))
@@ -76,11 +72,7 @@ class Transfers(ABC):
 
 
 class CudaTransfers(Transfers):
-    """By CUDA; what leaves has a stream of its own, so that the next batch computes meanwhile.
-
-    Args:
-        device: A CUDA device.
-    """
+    """By CUDA; what leaves has a stream of its own, so that the next batch computes meanwhile."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device

@@ -103,14 +103,7 @@ def tile_bytes(network: nn.Module, bands: int, side_px: int) -> int:
 def tiles_that_pay(
     side_px: int, bytes_each: int, device: torch.device, precision: torch.dtype
 ) -> int:
-    """Tiles at once beyond which none is done much sooner; at least 1.
-
-    Args:
-        side_px: Of the tile with its context, in LR pixels.
-        bytes_each: What `tile_bytes` gives for it.
-        device: Where the network runs.
-        precision: Of the features.
-    """
+    """Tiles, `side_px` with their context, beyond which none is done much sooner; at least 1."""
     if device.type == "cuda":
         return _GPU_TILES
     size = precision.itemsize
@@ -132,10 +125,6 @@ def page_buffer(shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32) -> np
 
     What lives from one row of tiles to the next would lie, in the heap, between the features of
     networks, which come and go with every tile, and the heap would grow around it.
-
-    Args:
-        shape: Any; without elements too.
-        dtype: Of numbers.
 
     Raises:
         MemoryError: The system has not so much.
@@ -189,11 +178,7 @@ def tune_allocator() -> bool:
 
 
 class HeapTrimmer:
-    """Free memory that lies between what is in use.
-
-    Args:
-        clock: Seconds.
-    """
+    """Free memory that lies between what is in use."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._trim = _of_malloc("malloc_trim")

@@ -62,16 +62,11 @@ _NEIGHBOURS = tuple((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1) if (r, c) != 
 def fill_invalid(
     values: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_], rounds: int
 ) -> npt.NDArray[np.float32]:
-    """Values with every invalid sample replaced, band by band.
+    """Values (bands, rows, cols) with every invalid sample replaced, band by band, in a copy.
 
     Invalid pixels beside valid ones take the mean of those neighbours; then the ring around them,
     `rounds` times. What is farther away takes the band's mean over the window; a band without any
     valid sample becomes 0.
-
-    Args:
-        values: Shape (bands, rows, cols); left as it is.
-        valid: True where a sample is data, same shape.
-        rounds: Rings to grow.
 
     >>> v = np.array([[[4.0, 0.0, 9.0, 0.0]]], dtype="float32")
     >>> fill_invalid(v, np.array([[[True, True, False, False]]]), rounds=1)
@@ -126,13 +121,7 @@ _SAMPLE: Final = 1000
 
 
 class OddNumbers:
-    """What of the numbers that were read cannot be right.
-
-    Args:
-        scene: Of which they are.
-        bands: 0-based bands that are read, in order.
-        reach: LR pixels around a pixel that its number has an influence on.
-    """
+    """What of the numbers that were read cannot be right, and `reach` LR pixels around it."""
 
     def __init__(self, scene: Scene, bands: Sequence[int], reach: int) -> None:
         self._scene, self._bands, self._reach = scene, bands, reach
@@ -140,13 +129,7 @@ class OddNumbers:
         self._spikes: list[str] = []
 
     def look(self, numbers: npt.NDArray[Any], window: Window, cols: range) -> None:
-        """Look at rows that are read for the first time.
-
-        Args:
-            numbers: As stored, shape (bands, rows, cols).
-            window: Where they lie in the scene.
-            cols: Columns to look at; others are looked at with another panel.
-        """
+        """Look at numbers as stored that are read for the first time, in columns of this panel."""
         if numbers.dtype.kind != "f":
             return
         first, end = max(cols.start, window.col), min(cols.stop, window.col_end)

@@ -138,10 +138,6 @@ class Session:
     Weights are read, and options that depend on them or on the machine are checked, at once; the
     network is prepared for inference, and its memory estimated, when the first scene needs it.
 
-    Args:
-        options: Of the run.
-        model: What they name, where it has been read already.
-
     Attributes:
         options: The same with the precision resolved.
         device: Where the network runs.
@@ -335,11 +331,7 @@ def _overlap(options: UpscaleOptions, descriptor: ModelDescriptor, tile: int) ->
 
 
 def _refuse_large_overlap(options: UpscaleOptions, descriptor: ModelDescriptor) -> None:
-    """An overlap that was asked for has to fit the tile of the weights, too.
-
-    Raises:
-        UsageError: It does not.
-    """
+    """An overlap that was asked for has to fit the tile of the weights, too."""
     tile = options.tile or descriptor.tile_lr_px
     if options.overlap is not None and options.overlap >= tile:
         raise UsageError(

@@ -211,16 +211,8 @@ def upscale_tile_row(
 ) -> None:
     """Upscale a row of tiles, and hand on bands as soon as no later group adds to them.
 
-    Args:
-        plan: The work.
-        panel: Columns.
-        rows: A row of tiles.
-        observed: What is seen there.
-        advance: Called with the number of tiles just finished.
-        thread: Where the next group is upscaled, if the plan wants that.
-        take: Called with a few consecutive bands, and their HR rows of this row of tiles, shape
-            (bands, rows, cols); may change them, and is not to keep them.
-    """
+    `take` gets a few consecutive bands and their HR rows, shape (bands, rows, cols), which it may
+    change but not keep."""
     tasks = [
         functools.partial(_blended_tiles, plan, panel, rows, group, observed, advance)
         for group in plan.groups

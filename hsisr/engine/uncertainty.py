@@ -205,15 +205,9 @@ class ErrorModel:
         *,
         whole: bool = False,
     ) -> torch.Tensor:
-        """Of a result, in its numbers.
+        """Of a result (bands, rows * scale, cols * scale) in its numbers, rounded ones if `whole`.
 
-        Args:
-            values: The result, shape (bands, rows * scale, cols * scale), float32.
-            near: See `pixel_features`; so for `beside` and `known`.
-            beside: Of `near`.
-            known: Of `near`.
-            level: Of these bands.
-            whole: The result is stored as integers, so that it is rounded, too.
+        The others are those of `pixel_features`.
 
         Returns:
             Shape of `values`.
@@ -262,11 +256,7 @@ class ErrorModel:
 
 
 def model_of(sha256: str) -> ErrorModel | None:
-    """The model of the error of released weights; None: there is none.
-
-    Args:
-        sha256: Of the file of the weights.
-    """
+    """The model of the error of released weights; None: there is none."""
     from hsisr.weights.catalogue import released_folder
 
     path = released_folder() / FILE
@@ -276,14 +266,7 @@ def model_of(sha256: str) -> ErrorModel | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StandardErrors:
-    """The standard errors of a scene's result, block by block.
-
-    Args:
-        model: Of the weights.
-        level: Of the bands that are read.
-        writer: Takes them, as float32; NaN where the result is no data.
-        whole: See `ErrorModel.standard_errors`.
-    """
+    """The standard errors of a scene's result, block by block, as float32; NaN without data."""
 
     model: ErrorModel
     level: Levels

@@ -222,9 +222,6 @@ class NetworkUpscaler(Upscaler):
         """Tiles that are not finite, in float32.
 
         What the scene's own numbers make too large goes on; the finished strip is refused.
-
-        Raises:
-            WeightsError: The network does not return finite values in float32 either.
         """
         if self.precision is not torch.float32:
             count = f"{len(observed)} tiles were" if len(observed) > 1 else "a tile was"

@@ -19,14 +19,10 @@ TINY = 2.2204e-16
 
 
 def angles_deg(reference: Float, predicted: Float) -> Float64:
-    """Angle between the spectra of each pixel, in degrees; NaN where one of them is zero.
-
-    Args:
-        reference: Shape (bands, rows, cols).
-        predicted: The same shape.
+    """Angle between the spectra of each pixel (bands, rows, cols); NaN where one is zero.
 
     Returns:
-        Shape (rows, cols), 0 to 180.
+        Degrees, shape (rows, cols), 0 to 180.
 
     >>> angles_deg(np.array([[[1.0]], [[0.0]]]), np.array([[[1.0]], [[1.0]]])).round(6).tolist()
     [[45.0]]

@@ -62,12 +62,7 @@ class PairStatistics:
         return self._sum / np.maximum(self.count, 1)
 
     def excluded(self, good: Sequence[bool] | None, *, live_only: bool) -> dict[int, str]:
-        """0-based bands that cannot be scored, or must not be, each with the reason.
-
-        Args:
-            good: The reference's bad-band list, or None.
-            live_only: Also leave out bad and constant bands, not only those without data.
-        """
+        """0-based bands that cannot be scored, or must not be, each with the reason."""
         reasons: dict[int, str] = {}
         for band in range(len(self.count)):
             if not self.reference_count[band]:

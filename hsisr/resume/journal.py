@@ -226,13 +226,7 @@ class Journal:
 
 
 class Recording:
-    """A strip that is being kept; it counts from `commit` on.
-
-    Args:
-        journal: Whose strip it is.
-        path: Of the finished strip.
-        place: Number of the panel, number of the row of tiles.
-    """
+    """A strip that is being kept; it counts from `commit` on."""
 
     def __init__(self, journal: Journal, path: Path, place: tuple[int, int]) -> None:
         self._journal, self._path, self._place = journal, path, place
@@ -263,11 +257,7 @@ class Recording:
             self._journal.give_up(error)
 
     def commit(self, moved: int) -> None:
-        """The strip is whole.
-
-        Args:
-            moved: Values of it that had to be moved.
-        """
+        """The strip is whole."""
         if self._file is None:
             return
         facts = {"strip": self._place, "places": self._places, "moved": moved}

@@ -151,10 +151,6 @@ def _folder(output: Path) -> Path:
 def locked(path: Path, refusal: str) -> FileLock:
     """A lock that ends with this process, however it ends.
 
-    Args:
-        path: The lock file, made with its folder where there is none.
-        refusal: What to say where another process has it.
-
     Raises:
         OutputExistsError: Another process has it.
         OSError: The file cannot be made.
@@ -246,11 +242,7 @@ def _begun(
 
 
 def _measured(folder: Path, table: Mapping[str, Any], output: Path) -> SceneStatistics | None:
-    """The statistics that an interrupted run kept; None where it needed none.
-
-    Raises:
-        InputDataError: They are damaged.
-    """
+    """The statistics that an interrupted run kept; None where it needed none."""
     if "statistics" not in table:
         return None
     try:

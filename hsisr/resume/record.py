@@ -29,14 +29,7 @@ PREFIX = "HSISR_"
 def provenance_tags(
     *, source: str, model: str, weights_sha256: str | None, options: Any
 ) -> dict[str, str]:
-    """Dataset tags that say how an output came to be.
-
-    Args:
-        source: Name of the input file, without its folder.
-        model: Interpolation, or name of the weights.
-        weights_sha256: Hash of the weights file, None for interpolation.
-        options: The resolved options, a dataclass; written as JSON, unset ones left out.
-    """
+    """Dataset tags that say how an output came to be."""
     from hsisr import __version__
 
     tags = {
@@ -180,14 +173,7 @@ class Record:
 def output_spec(
     options: Mapping[str, Any], output: Path, model: str, sha256: str | None
 ) -> OutputSpec:
-    """How an output is made, in a form that can be compared.
-
-    Args:
-        options: Plain ones; see `plain_options`.
-        output: Its suffix names the format where the options do not.
-        model: Interpolation, or name of the weights.
-        sha256: Hash of the weights; None: an interpolation.
-    """
+    """How an output is made, in a form that can be compared."""
     decisive = {k: v for k, v in options.items() if k in AFFECTS_RESULT | {"item_bands"}}
     named = decisive.get("format")
     decisive["format"] = output_format(output, None if named is None else str(named)).name

@@ -258,12 +258,6 @@ MOST_BYTES = 25_000_000
 def write_page(path: Path, title: str, content: PageContent, *, overwrite: bool) -> int:
     """Write the page, whole or not at all.
 
-    Args:
-        path: The file to make.
-        title: Of the page.
-        content: What it shows.
-        overwrite: Replace an existing file.
-
     Returns:
         Its size in bytes.
 

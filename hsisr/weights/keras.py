@@ -55,8 +55,7 @@ class _Layer:
 def import_keras(path: str | Path) -> tuple[nn.Module, ModelDescriptor]:
     """Read a `.keras` file of the published notebooks into the `notebook` variant of `dacn`.
 
-    Args:
-        path: The file. Its scale is told by the number of its transposed convolutions.
+    Its scale is told by the number of its transposed convolutions.
 
     Returns:
         The network in evaluation mode, and its descriptor.
@@ -146,12 +145,7 @@ def _arrays(path: Path, data: bytes) -> dict[str, npt.NDArray[np.float32]]:
 
 
 def _plain_array(dataset: h5py.Dataset, taken: int) -> npt.NDArray[np.float32]:
-    """Numbers that lie in the file itself, no more of them than a network has.
-
-    Args:
-        dataset: Where they lie.
-        taken: Bytes of the arrays before it.
-    """
+    """Numbers that lie in the file itself, no more of them than a network has."""
     if dataset.external or dataset.is_virtual:
         raise WeightsError(f"{dataset.name} refers to another file; expected numbers")
     if dataset.dtype not in (np.float16, np.float32):

@@ -13,11 +13,7 @@ from hsisr.weights.store import LoadedWeights, load_weights
 
 
 class LoadedModel(nn.Module):
-    """A network with what is known of its weights; in evaluation mode, float32, on the processor.
-
-    Args:
-        weights: What `load_weights` gives.
-    """
+    """A network and what is known of its weights; in evaluation mode, float32, on the processor."""
 
     def __init__(self, weights: LoadedWeights) -> None:
         super().__init__()

@@ -114,11 +114,6 @@ def outline(descriptor: ModelDescriptor) -> nn.Module:
 def fitted(descriptor: ModelDescriptor, tensors: State, source: str) -> nn.Module:
     """The network a descriptor names, with these parameters in float32.
 
-    Args:
-        descriptor: Says which network.
-        tensors: All of its state, in float32, float16 or bfloat16.
-        source: Where they come from, for messages.
-
     Raises:
         WeightsError: There is no such network, or the parameters are not its own.
     """
@@ -135,11 +130,6 @@ def fitted(descriptor: ModelDescriptor, tensors: State, source: str) -> nn.Modul
 
 def refuse_misfits(tensors: State, expected: State, source: str) -> None:
     """Return if the tensors are a whole, finite state of the network expected.
-
-    Args:
-        tensors: What was found.
-        expected: The network's state; only shapes and types are looked at.
-        source: Where they were found, for messages.
 
     Raises:
         WeightsError: Something is wrong; one message says how many of what kind, and the first.
@@ -300,10 +290,6 @@ def load_weights(source: CatalogueEntry | str | Path) -> LoadedWeights:
 def fresh_weights(name: str, scale: int) -> LoadedWeights:
     """A network that has not been trained, with the weights of seed 0.
 
-    Args:
-        name: Of the network.
-        scale: HR pixels per LR pixel along a side.
-
     Raises:
         WeightsError: There is no such network, or it cannot be of that scale.
     """
@@ -339,9 +325,6 @@ def _bytes(path: Path) -> bytes:
     """The file, read once, so that what was hashed is what is used.
 
     The library would map it into memory, where a file that shrinks meanwhile ends the process.
-
-    Raises:
-        WeightsError: It cannot be read, or is larger than any network's.
     """
     try:
         size = path.stat().st_size

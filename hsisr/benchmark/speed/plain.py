@@ -160,12 +160,7 @@ def lively_dacn(scale: int) -> tuple[Dacn, ModelDescriptor]:
 
 
 class PlainDacn(nn.Module):
-    """Every layer of `Dacn` on its own, as the notebooks have them.
-
-    Args:
-        network: In evaluation mode; its layers are shared, not copied.
-        memory_format: Of the input, and so of all features.
-    """
+    """Every layer of `Dacn` on its own, as the notebooks have them."""
 
     def __init__(
         self, network: Dacn, memory_format: torch.memory_format = torch.channels_last
@@ -194,12 +189,6 @@ def upscaled_in_a_loop(
     The last tile and the last band group are moved inside, so that nothing is left out; what two
     of them give is taken from the later.
 
-    Args:
-        lr: Whole numbers, shape (bands, rows, cols), at least as many bands as a group.
-        network: What upscales a tile.
-        descriptor: Its tiles and groups.
-        clock: Told of the time in the network.
-
     Returns:
         Shape (bands, rows * scale, cols * scale), rounded to the same data type.
     """
@@ -222,14 +211,7 @@ def upscaled_in_a_loop(
 
 
 def upscale_naively(source: Path, target: Path, scale: int, device: str) -> StageClock:
-    """Upscale a scene file to a GeoTIFF as rasterio writes it by default; nothing overlaps.
-
-    Args:
-        source: A GeoTIFF of whole numbers.
-        target: Is replaced.
-        scale: Of a `dacn` with random weights.
-        device: Where it runs.
-    """
+    """Upscale a scene file to a GeoTIFF as rasterio writes it by default; nothing overlaps."""
     import rasterio
 
     network, descriptor = lively_dacn(scale)

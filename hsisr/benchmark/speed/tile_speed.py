@@ -39,11 +39,6 @@ def taking_turns(subjects: Subjects, rounds: int, device: torch.device) -> dict[
     In its turn a subject is called twice, and the second call counts: the first one finds memory
     and caches as another subject left them, and in use one network is called again and again. On a
     GPU there are as many rounds before as it takes until CUDA graphs are recorded.
-
-    Args:
-        subjects: What to call, by name.
-        rounds: How often.
-        device: Waited for after every call.
     """
     seconds: dict[str, list[float]] = {name: [] for name in subjects}
     before = SETTLED_AFTER if device.type == "cuda" else 0
@@ -61,13 +56,7 @@ def taking_turns(subjects: Subjects, rounds: int, device: torch.device) -> dict[
 
 
 def products(precision: torch.dtype, device: torch.device, share: int = 1) -> Subjects:
-    """Matrix products of every shape by every library, by `NAME PIXELSxINxOUT`.
-
-    Args:
-        precision: Of both matrices.
-        device: Where they lie.
-        share: Divides the pixels, to see quickly that all works.
-    """
+    """Matrix products of every shape by every library, by `NAME PIXELSxINxOUT`."""
     found: dict[str, Callable[[], object]] = {}
     ways: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]]
     ways = {"torch": functional.linear}
@@ -139,14 +128,7 @@ def tiles_at_once(
 def tile_facts(
     scale: int, device: torch.device, *, rounds: int, quick: bool = False
 ) -> list[dict[str, Any]]:
-    """For every precision: what each way takes, and the machine's products of the same rounds.
-
-    Args:
-        scale: Of the networks.
-        device: Where they run.
-        rounds: How often each is called.
-        quick: With smaller products and tiles, to see that all works.
-    """
+    """For every precision: what each way takes, and the machine's products of the same rounds."""
     network, descriptor = lively_dacn(scale)
     if quick:
         descriptor = replace(descriptor, tile_lr_px=_QUICK, overlap_lr_px=_QUICK // 4)

@@ -84,11 +84,6 @@ def select(
     A path that is not there, an item that cannot be read, or a folder without scenes becomes a
     `Failure` and leaves the others alone.
 
-    Args:
-        wanted: What the user named.
-        options: Their scale, and format if it is set, name the outputs.
-        environment: Where the variables of a SLURM job array are looked for.
-
     Raises:
         UsageError: Two scenes of the list, in whatever shard, would have the same output; the
             output is a file, or a folder of inputs; the shard makes no sense.
@@ -300,9 +295,6 @@ def shard_of_job(environment: Mapping[str, str]) -> Shard | None:
 
     Arrays may begin anywhere and have steps (`--array=0-7`, `1-8`, `0-28:4`).
 
-    Args:
-        environment: SLURM_ARRAY_TASK_ID and _COUNT; _MIN, _MAX and _STEP where they are set.
-
     Raises:
         UsageError: A value is no number, or the tasks' numbers have gaps, so that shards would be
             left out.
@@ -334,13 +326,10 @@ def _slurm_number(environment: Mapping[str, str], name: str) -> int | None:
 
 
 def read_list(path: Path) -> list[Path]:
-    """The paths and URLs that a list names; paths count from the current folder.
+    """The paths and URLs that a list (`-`: stdin) names; paths count from the current folder.
 
     Blank lines and lines that begin with `#` are left out, and so is space around a path (write
     `./#name` for a name with a `#` in front).
-
-    Args:
-        path: A text file, or `-` for stdin.
 
     Raises:
         InputDataError: The list cannot be read, or is not text with one path a line.

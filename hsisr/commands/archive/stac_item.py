@@ -64,12 +64,6 @@ def write_item(
     sampling distance divided by the scale, shape and transform are the output's, the one asset is
     the output (for an ENVI pair its header as well), and `derived_from` leads to the source.
 
-    Args:
-        source: The item of the input.
-        output: What was made.
-        result: How.
-        overwrite: Replace an existing item.
-
     Raises:
         OutputExistsError: The item exists, and `overwrite` is off.
         ResourceError: It cannot be written.
@@ -85,14 +79,7 @@ def write_item(
 def item_text(
     source: SourceItem, output: Path, result: "UpscaleResult", metadata: SceneMetadata
 ) -> bytes:
-    """The file of an output's item; see `write_item`.
-
-    Args:
-        source: The item of the input.
-        output: What was made.
-        result: How.
-        metadata: What the output says.
-    """
+    """The file of an output's item; see `write_item`."""
     from hsisr import __version__
 
     item = source.item.clone()

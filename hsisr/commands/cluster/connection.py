@@ -33,12 +33,7 @@ _ALIKE: Final = ("hsisr", "torch")
 
 
 class Workers:
-    """What a scheduler has to offer; see `connected`.
-
-    Args:
-        client: Connected to the scheduler.
-        scheduler: As the user named it.
-    """
+    """What a scheduler has to offer; see `connected`."""
 
     def __init__(self, client: "Client", scheduler: str) -> None:
         self._client, self._scheduler = client, scheduler
@@ -63,10 +58,6 @@ class Workers:
         """Do tasks, one at a time on each worker; gives them in the order in which they finish.
 
         A task whose worker dies is done by another. Leaving early cancels what is not finished.
-
-        Args:
-            do: Called on a worker with the task and the worker.
-            tasks: Each is sent to one worker.
 
         Raises:
             ResourceError: The scheduler is gone, there is no worker any more, or a worker has

@@ -31,10 +31,6 @@ def upscale_scenes(
 ) -> Iterator[tuple[SceneTask, UpscaleResult | HsisrError]]:
     """Upscale scenes on workers, one at a time on each; gives them as they finish.
 
-    Args:
-        tasks: The scenes.
-        scheduler: See `hsisr.commands.cluster.connection.connected`.
-
     Raises:
         ResourceError: No scheduler, or no worker.
     """
@@ -72,11 +68,7 @@ def _is_unfinished(task: SceneTask) -> bool:
 
 
 def _upscale_here(run: str, task: SceneTask, here: WorkerContext) -> UpscaleResult:
-    """On a worker: one scene of a run.
-
-    Raises:
-        HsisrError: As `upscale`; a file that the worker does not see among them.
-    """
+    """On a worker: one scene of a run."""
     for path in task.seen:
         if not path.exists():
             raise unseen(path, here)

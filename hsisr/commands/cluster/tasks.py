@@ -77,13 +77,9 @@ def packed(do: Doing[_Task, _Done], task: _Task) -> bytes:
 
 
 def carry_out(parcel: bytes, folder: str, number: int) -> Report[Any]:
-    """Do a task on a worker; deliberate errors and warnings come back in the report.
+    """Do a task on a worker, in the folder where the command was given.
 
-    Args:
-        parcel: From `packed`.
-        folder: Where the command was given, so that relative paths mean the same.
-        number: Of the worker among those of its machine.
-    """
+    Deliberate errors and warnings come back in the report."""
     here = _here(number)
     with _ALONE, _kept_for_a_while(), warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
@@ -138,11 +134,7 @@ def _here(number: int) -> WorkerContext:
 
 @contextmanager
 def _in_folder(folder: str, here: WorkerContext) -> Iterator[None]:
-    """Work in a folder of the shared file system.
-
-    Raises:
-        ResourceError: The worker does not see it.
-    """
+    """Work in a folder of the shared file system."""
     try:
         inside = chdir(folder)
         inside.__enter__()

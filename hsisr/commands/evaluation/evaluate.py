@@ -132,11 +132,6 @@ def evaluate(
 
     Reads both files twice, strip by strip: once for ranges and valid bands, once for the scores.
 
-    Args:
-        reference: The truth on the estimate's grid; None if `options.observed` is all there is.
-        estimate: What is to be judged.
-        options: How; the defaults without it.
-
     Raises:
         InputDataError: A file cannot be read, or the grids do not fit.
         UsageError: There is nothing to judge by, or a limit names a figure that is not measured.
@@ -266,9 +261,7 @@ def _opened(
         variable, axes = options_of_kind(path, variable, axes)
     scene = open_scene(path, variable=variable, axes=axes, nodata=options.nodata)
     scene = stack.enter_context(closing(part_of(scene, options)))
-    if options.nodata is None:
-        warn_of_fill(scene)
-    return scene
+    return warn_of_fill(scene) if options.nodata is None else scene
 
 
 def _require_something_to_judge_by(reference: Path | None, options: EvaluateOptions) -> None:

@@ -42,25 +42,13 @@ _NAME: Final = Path("array.tif")
 def array_scene(
     array: Any, axes: str, metadata: SceneMetadata, mask: npt.NDArray[np.bool_] | None = None
 ) -> ArrayScene:
-    """An array in memory, or anything that slices like NumPy, as a scene.
-
-    Args:
-        array: 3-D.
-        axes: Order of its axes, such as "brc".
-        metadata: Fits the array.
-        mask: True where there is data, shape (rows, cols); None: no mask.
-    """
+    """An array in memory, or anything that slices like NumPy, as a scene."""
     valid = None if mask is None else mask.__getitem__
     return ArrayScene(_SOURCE, "array", metadata, whole(array, axes), mask=valid)
 
 
 class ArrayWriter(SceneWriter):
-    """Keeps what is written, for the HR rows and columns of a window.
-
-    Args:
-        metadata: Of the whole output.
-        window: What is kept, in HR pixels.
-    """
+    """Keeps what is written, for a window of HR pixels."""
 
     block_rows = block_cols = 1
 
@@ -205,15 +193,7 @@ def computed(
     strip: tuple[int, int] | None = None,
     window: Window | None = None,
 ) -> ArrayWriter:
-    """Upscale as planned.
-
-    Args:
-        job: What is decided.
-        plan: Of the job.
-        advance: Called with the tiles finished and the tiles in all.
-        strip: Number of the only panel, and of its only row of tiles, that is wanted; None: all.
-        window: What they fill, in HR pixels; None: all.
-    """
+    """Upscale as planned: all, or one strip (panel, row of tiles) that fills a window of HR pixels."""
     _, rows, cols = job.metadata.shape
     writer = ArrayWriter(job.metadata, window or Window(0, 0, rows, cols))
     done = 0
@@ -278,11 +258,7 @@ def _without_mask(
     valid: npt.NDArray[np.bool_] | None,
     nodata: float | None,
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]:
-    """Plain numbers and a mask of pixels; masks that differ by band need NaN or nodata.
-
-    Raises:
-        UsageError: They differ and the numbers have neither.
-    """
+    """Plain numbers and a mask of pixels; masks that differ by band need NaN or nodata."""
     hidden = np.ma.getmaskarray(array)
     by_pixel = hidden.transpose([order.index(axis) for axis in "brc"])
     if array.dtype.kind == "f" or nodata is not None:

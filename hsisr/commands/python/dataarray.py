@@ -58,14 +58,7 @@ class _Placed:
 
 
 class StripMaker:
-    """Computes single strips; on another process of a cluster it makes its plan anew, once.
-
-    Args:
-        job: What is decided, statistics included.
-        axes: Order of the axes of the parts.
-        model: As the caller named it.
-        room: Memory that the plan counts on, so that every process makes the same plan.
-    """
+    """Computes single strips; on another process of a cluster it makes its plan anew, once."""
 
     def __init__(self, job: Job, axes: str, model: str | LoadedModel | None, room: Room) -> None:
         self._job: Job | None = job
@@ -111,15 +104,7 @@ class StripMaker:
 def lazily_upscaled(
     job: Job, data: Any, axes: str, model: str | LoadedModel | None, room: Room
 ) -> Any:
-    """A Dask array, shape (bands, rows, cols), of the strips of a plan.
-
-    Args:
-        job: What is decided.
-        data: The array of Dask that the job's scene reads.
-        axes: Order of its axes.
-        model: As the caller named it.
-        room: What the job was planned with.
-    """
+    """A Dask array, shape (bands, rows, cols), of the strips of a plan."""
     import dask.array
     from dask.delayed import delayed
 
@@ -238,11 +223,7 @@ def upscale_dataarray(
 
 
 def _order(array: "DataArray", axes: str | None) -> str:
-    """Letters r, c, b in the order of the dimensions.
-
-    Raises:
-        UsageError: The dimensions are not three, or their names do not tell.
-    """
+    """Letters r, c, b in the order of the dimensions."""
     if array.ndim != 3:
         raise UsageError(
             f"found the dimensions {array.dims}, expected bands, rows and columns; choose one "
@@ -322,11 +303,7 @@ def _finer_coordinates(
 
 
 def _finer_centres(coordinate: "DataArray", scale: int) -> npt.NDArray[np.float64]:
-    """Centres of the finer pixels along an axis with even steps.
-
-    Raises:
-        InputDataError: The steps are not even, or one pixel alone tells none.
-    """
+    """Centres of the finer pixels along an axis with even steps."""
     centres = coordinate.values.astype(np.float64)
     count = len(centres)
     step = float(centres[-1] - centres[0]) / (count - 1) if count > 1 else 0.0

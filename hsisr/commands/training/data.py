@@ -164,13 +164,7 @@ def training_data(
 ) -> TrainingData:
     """Read all scenes and lay out patches and judges as the recipe says.
 
-    Args:
-        sources: Scenes to learn from.
-        validation: Scenes to be judged by; empty: the recipe's share of `sources`.
-        recipe: Decides on splits and patches.
-        descriptor: Scale, group size and normalisation.
-        seed: Of splits and patches.
-        photographs: To cut some of the random patches from.
+    Without scenes for validation, the recipe's share of `sources` judges.
 
     Raises:
         InputDataError: A scene cannot be used, or nothing is left to learn from.
@@ -276,7 +270,7 @@ def _read(source: Source, scale: int, recipe: Recipe, seed: int, *, whole: bool)
     with closing(open_with(source.path, source)) as scene:
         _require_shape(scene, source.dataset)
         if source.nodata is None and source.dataset is None:
-            warn_of_fill(scene)
+            scene = warn_of_fill(scene)
         region = fitting_region(scene, scale, _MOST_SCENE_BYTES)
         if not region.rows or not region.cols:
             raise InputDataError(

@@ -38,16 +38,7 @@ def model_card(
     facts: Mapping[str, Any],
     datasets: Sequence[Dataset],
 ) -> str:
-    """Markdown: data with terms, recipe, command, hardware, time, scores, limits.
-
-    Args:
-        name: Of the weights.
-        descriptor: Of the network.
-        recipe: Complete.
-        progress: Of the finished run.
-        facts: The run's: `scenes`, `command`, `hardware`, `versions`, `seed`, `ending`, `test`.
-        datasets: Catalogue entries of the scenes that came by name.
-    """
+    """Markdown: data with terms, recipe, command, hardware, time, scores, limits."""
     parts = [
         f"# {name}",
         _network(descriptor),

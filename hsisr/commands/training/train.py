@@ -49,11 +49,6 @@ def train(
 ) -> TrainResult:
     """Train a network and write weights, model card, state, run.json and learning curve.
 
-    Args:
-        options: What and how.
-        observer: Hears of steps and validations.
-        downloading: Hears of bytes downloaded.
-
     Raises:
         UsageError: The options or the recipe contradict each other or the data.
         InputDataError: A scene cannot be read or used.
@@ -72,11 +67,7 @@ def train(
 
 
 def _alone(out: Path, workers: Workers) -> AbstractContextManager[None]:
-    """One training at a time in a folder; its first process keeps the others out.
-
-    Raises:
-        OutputExistsError: Another one is under way there.
-    """
+    """One training at a time in a folder; its first process keeps the others out."""
     if not workers.first:
         return nullcontext()
     _make_folder(out)

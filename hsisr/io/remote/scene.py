@@ -77,12 +77,6 @@ def open_remote(
 ) -> Scene:
     """Open a remote scene.
 
-    Args:
-        path: Its name.
-        open_local: Opens a file of this machine, with variable and axes.
-        variable: As for `open_scene`.
-        axes: As for `open_scene`.
-
     Raises:
         InputDataError: It is not there, cannot be reached, or is no scene.
         UsageError: `variable` or `axes` does not fit, or a package is not installed.
@@ -173,11 +167,6 @@ _LAST = (".hdr", ".zgroup", ".zmetadata")
 
 class RemoteWriter(SceneWriter):
     """Wraps the writer of a local file.
-
-    Args:
-        path: The target.
-        make: Begins a local file of the path given.
-        overwrite: Replace what is there.
 
     Raises:
         OutputExistsError: The target is there, and `overwrite` is off.

@@ -352,10 +352,6 @@ def write_whole(path: RemotePath, content: bytes) -> None:
 def mark_sending(output: RemotePath, files: Mapping[str, int]) -> None:
     """Remember beside an output that it is being sent, for whoever finds the half of it.
 
-    Args:
-        output: What stands for the output.
-        files: Bytes of all its files, by their names beside it.
-
     Raises:
         ResourceError: Nothing can be written there.
     """

@@ -29,10 +29,6 @@ def bands_of(
 ) -> tuple[dict[str, float], ...]:
     """Numbers that an item has for each band: wavelength_um, fwhm_um, scale, offset, nodata.
 
-    Args:
-        asset: The asset's fields, which go before the item's.
-        properties: The item's.
-
     Returns:
         One mapping a band; without lists of bands, one for all of them if the asset has any of
         these numbers itself.
@@ -64,11 +60,6 @@ def with_bands_of_item(
     scene: Scene, bands: Sequence[Mapping[str, float]], *, nodata: bool
 ) -> Scene:
     """The scene, described by an item where its file says nothing; closing it closes `scene`.
-
-    Args:
-        scene: As opened.
-        bands: What `bands_of` found.
-        nodata: Take nodata from the item, too, if the file has none.
 
     Warns:
         HsisrWarning: The item has another number of bands, or a nodata that cannot occur.

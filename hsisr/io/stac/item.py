@@ -51,10 +51,6 @@ def read_item(path: Path, *, asset: str | None = None) -> SourceItem:
     That is the one named; else the only GeoTIFF, COG or ENVI file with the role `data`; else the
     only such file at all that is no thumbnail, overview or metadata.
 
-    Args:
-        path: A JSON file.
-        asset: The asset's key.
-
     Raises:
         InputDataError: The file is no item, or the choice is not clear.
         ResourceError: pystac is not installed.
@@ -223,11 +219,7 @@ def _place(path: Path, href: str) -> Path | str:
 
 
 def _is_there(path: Path, place: Path) -> bool:
-    """True if there is something at the place to which an item leads.
-
-    Raises:
-        InputDataError: It is no name that a file can have.
-    """
+    """True if there is something at the place to which an item leads."""
     try:
         place.stat()
     except (FileNotFoundError, NotADirectoryError):

@@ -14,11 +14,7 @@ from hsisr.errors import InputDataError
 
 
 class GuardedStore(WrapperStore[Any]):
-    """A store of which only plain files are read; what is not there is remembered.
-
-    Args:
-        store: Any of zarr's; the files of one in a folder are looked at before they are opened.
-    """
+    """A store of which only plain files are read; what is not there is remembered."""
 
     def __init__(self, store: Any) -> None:
         super().__init__(store)

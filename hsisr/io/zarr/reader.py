@@ -47,13 +47,7 @@ _NEAR: Final = 1e-4
 
 
 class ZarrFields:
-    """The fields of a cube in an open store.
-
-    Args:
-        store: An `OpenStore`, or what has arrays, attributes and `read` as one has.
-        cube: Name of the cube in it.
-        axes: Order of the cube's axes, such as "brc".
-    """
+    """The fields of a cube in an open store."""
 
     def __init__(self, store: Any, cube: str, axes: str) -> None:
         self._store, self._cube = store, store.arrays[cube]

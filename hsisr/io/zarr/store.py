@@ -110,9 +110,6 @@ def zarr_errors(what: str = "not a Zarr store that can be read") -> Iterator[Non
 class OpenStore:
     """The arrays of a store, opened for reading; a chunk that is not there is remembered.
 
-    Args:
-        source: The folder, or a store of zarr's.
-
     Raises:
         InputDataError: It is no Zarr store, or a part of it cannot be understood.
     """
@@ -138,10 +135,6 @@ class OpenStore:
 
         A chunk that is not there is full of the fill value, as the format has it, unless the
         store says that all were written.
-
-        Args:
-            name: A key of `arrays`.
-            place: Slices along its axes.
 
         Raises:
             InputDataError: A chunk is damaged or missing, or may not be unpacked.
@@ -188,11 +181,7 @@ def _guarded(store: Any) -> Any:
 
 
 def _require_harmless(name: str, array: Any) -> None:
-    """Refuse an array with codecs that do more than move numbers, or with chunks of gigabytes.
-
-    Raises:
-        InputDataError: It has one of these, or a side that zarr counts without end.
-    """
+    """Refuse an array with codecs that do more than move numbers, or with chunks of gigabytes."""
     described = array.metadata.to_dict()
     named = _codecs([described.get(key) for key in ("compressor", "filters", "codecs")])
     if unknown := {codec for codec in named if codec not in _HARMLESS}:
