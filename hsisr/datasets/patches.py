@@ -84,7 +84,8 @@ def cut_patch(
 def pseudo_patch(scene: TrainingScene, window: Window, runs: Sequence[tuple[int, int]]) -> Patch:
     """A window of means over runs of bands (first, one after the last).
 
-    Normalised as the scene of such bands would be."""
+    Normalised as the scene of such bands would be.
+    """
     cut, count = scene.cut(window), np.array([last - first for first, last in runs])
     hr = np.stack([cut[first:last].mean(0) for first, last in runs])
     means = np.array([scene.statistics.mean[first:last].mean() for first, last in runs])

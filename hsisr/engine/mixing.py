@@ -103,7 +103,7 @@ class Mixing:
     def mixed(
         self, values: Numbers, valid: npt.NDArray[np.bool_]
     ) -> tuple[Numbers, npt.NDArray[np.bool_]]:
-        """The pseudo-bands of filled LR values (bands, rows, cols), and where any used band is data.
+        """Pseudo-bands of filled LR values (bands, rows, cols), and where any used band is data.
 
         Returns:
             Both of shape (K, rows, cols).

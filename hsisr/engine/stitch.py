@@ -212,7 +212,8 @@ def upscale_tile_row(
     """Upscale a row of tiles, and hand on bands as soon as no later group adds to them.
 
     `take` gets a few consecutive bands and their HR rows, shape (bands, rows, cols), which it may
-    change but not keep."""
+    change but not keep.
+    """
     tasks = [
         functools.partial(_blended_tiles, plan, panel, rows, group, observed, advance)
         for group in plan.groups

@@ -79,7 +79,8 @@ def packed(do: Doing[_Task, _Done], task: _Task) -> bytes:
 def carry_out(parcel: bytes, folder: str, number: int) -> Report[Any]:
     """Do a task on a worker, in the folder where the command was given.
 
-    Deliberate errors and warnings come back in the report."""
+    Deliberate errors and warnings come back in the report.
+    """
     here = _here(number)
     with _ALONE, _kept_for_a_while(), warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")

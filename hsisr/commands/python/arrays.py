@@ -193,7 +193,7 @@ def computed(
     strip: tuple[int, int] | None = None,
     window: Window | None = None,
 ) -> ArrayWriter:
-    """Upscale as planned: all, or one strip (panel, row of tiles) that fills a window of HR pixels."""
+    """Upscale as planned: all, or a strip (panel, row of tiles) filling a window of HR pixels."""
     _, rows, cols = job.metadata.shape
     writer = ArrayWriter(job.metadata, window or Window(0, 0, rows, cols))
     done = 0
