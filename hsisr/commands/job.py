@@ -113,7 +113,6 @@ class Job:
         session: Session,
         room: Room,
         statistics: SceneStatistics | None = None,
-        reading: Reading | None = None,
     ) -> "Job":
         """Decide everything.
 
@@ -122,7 +121,7 @@ class Job:
             UsageError: The options contradict the scene.
         """
         if statistics is None:
-            statistics = measure_if_needed(scene, options, session, reading)
+            statistics = measure_if_needed(scene, options, session)
         bad = _bad_bands(scene, options, None if statistics is None else statistics.bands)
         bands = tuple(range(scene.metadata.bands))
         if options.bad_bands == "drop":

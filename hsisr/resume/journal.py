@@ -8,6 +8,7 @@ numbers are the same.
 """
 
 import json
+import math
 import shutil
 import tokenize
 import warnings
@@ -25,7 +26,6 @@ from numpy.lib import format as npy_format
 from hsisr.errors import HsisrWarning, ResourceError
 
 FACTS: Final = "strip.json"
-_LARGEST_FACTS: Final = 2**24
 _DAMAGED: Final = (
     *(OSError, zipfile.BadZipFile, EOFError, ValueError, LookupError, TypeError),
     *(AttributeError, NotImplementedError, RuntimeError, OverflowError, MemoryError),
@@ -50,17 +50,9 @@ class Extent:
     """True if the piece with the first band has the pixel mask."""
 
 
-def is_whole_strip(path: Path, place: tuple[int, int], extent: Extent | None = None) -> bool:
-    """True if a file holds a strip: every checksum right, and every array as long as it says.
-
-    Args:
-        path: The file.
-        place: Number of the panel, number of the row of tiles; the strip has to say the same.
-        extent: What the pieces have to fill; None: whatever they do.
-    """
+def _is_whole(path: Path, place: tuple[int, int], extent: Extent) -> bool:
+    """True if a file holds a strip of that place: every checksum right, its pieces filling it."""
     try:
-        if not path.is_file():
-            return False
         with zipfile.ZipFile(path) as file:
             plain = all(
                 member.compress_type == zipfile.ZIP_STORED and not member.flag_bits & 1
@@ -71,70 +63,31 @@ def is_whole_strip(path: Path, place: tuple[int, int], extent: Extent | None = N
         return False
 
 
-def _is_complete(file: zipfile.ZipFile, place: tuple[int, int], extent: Extent | None) -> bool:
-    """True if the facts are such, and the arrays that they speak of are there and fill it."""
-    if file.getinfo(FACTS).file_size > _LARGEST_FACTS:
-        return False
-    facts = json.loads(file.read(FACTS))
-    if facts["strip"] != list(place) or not _is_count(facts["moved"]):
-        return False
-    filled: list[int] = []
+def _is_complete(file: zipfile.ZipFile, place: tuple[int, int], extent: Extent) -> bool:
+    facts, filled = _facts(file), []
     for number, piece in enumerate(facts["places"]):
-        shape, dtype = _header(file, f"numbers-{number}.npy")
-        if not _is_piece(file, number, piece, shape, dtype):
+        (bands, *sides), dtype = _header(file, f"numbers-{number}.npy")
+        masked = extent.masked and piece["band"] == 0
+        said = dtype, sides, piece["row"], piece["masked"]
+        if said != (extent.dtype, [extent.rows, extent.cols], extent.row, masked):
             return False
-        if extent is not None:
-            if not _fits(piece, shape, dtype, extent):
-                return False
-            filled += range(piece["band"], piece["band"] + shape[0])
-    return extent is None or sorted(filled) == list(range(extent.bands))
-
-
-def _is_piece(
-    file: zipfile.ZipFile, number: int, piece: Any, shape: tuple[int, ...], dtype: np.dtype[Any]
-) -> bool:
-    """True if a piece is a cube of plain numbers, and its mask as high and as wide."""
-    plain = _is_count(piece["band"]) and _is_count(piece["row"])
-    if not plain or len(shape) != 3 or dtype.kind not in "iuf":
-        return False
-    if piece["masked"] is not True:
-        return piece["masked"] is False
-    return _header(file, f"mask-{number}.npy") == (shape[1:], np.dtype(np.bool_))
-
-
-def _fits(
-    piece: dict[str, Any], shape: tuple[int, ...], dtype: np.dtype[Any], extent: Extent
-) -> bool:
-    """True if a piece is of the type, as high and as wide as the strip, and has its mask."""
-    return (
-        dtype == extent.dtype
-        and piece["row"] == extent.row
-        and piece["band"] + shape[0] <= extent.bands
-        and shape[1:] == (extent.rows, extent.cols)
-        and piece["masked"] == (extent.masked and piece["band"] == 0)
-    )
+        if masked and _header(file, f"mask-{number}.npy") != (tuple(sides), np.dtype(np.bool_)):
+            return False
+        filled += range(piece["band"], piece["band"] + bands)
+    ours = facts["strip"] == list(place) and facts["moved"] in range(2**63)
+    return ours and sorted(filled) == list(range(extent.bands))
 
 
 def _header(file: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and type of an array that has all its numbers.
-
-    Raises:
-        ValueError: It has more, or fewer.
-    """
+    """Shape and type of an array that has all its numbers; ValueError if it has more, or fewer."""
     with file.open(name) as member:
         if npy_format.read_magic(member) != (1, 0):
             raise ValueError("no array of numpy's version 1.0")
         shape, _, dtype = npy_format.read_array_header_1_0(member)
-        size = dtype.itemsize
-        for side in shape:
-            size *= side
+        size = math.prod(shape, start=dtype.itemsize)
         if min(shape, default=0) < 1 or member.tell() + size != file.getinfo(name).file_size:
             raise ValueError("another number of numbers than it says")
     return shape, dtype
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
 _SUFFIX: Final = ".npz"
@@ -170,15 +123,9 @@ class Journal:
         """Strips that are there."""
         return sum(1 for _ in self.folder.glob(f"*{_SUFFIX}"))
 
-    def has(self, panel: int, row: int, extent: Extent | None = None) -> bool:
-        """True if a strip is there, whole, and of this place.
-
-        Args:
-            panel: Its number.
-            row: Number of the row of tiles.
-            extent: What the strip has to fill; None: whatever it does.
-        """
-        return is_whole_strip(self._path(panel, row), (panel, row), extent)
+    def has(self, panel: int, row: int, extent: Extent) -> bool:
+        """True if a strip (number of the panel, of the row of tiles) is there, whole, and fits."""
+        return _is_whole(self._path(panel, row), (panel, row), extent)
 
     def pieces(self, panel: int, row: int) -> Iterator[Piece]:
         """The pieces of a strip that is there, in the order they were put."""

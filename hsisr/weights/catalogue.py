@@ -109,29 +109,15 @@ def released(folder: Path | None = None) -> tuple[CatalogueEntry, ...]:
     return entries
 
 
-def default_for(scale: int, folder: Path | None = None) -> CatalogueEntry | None:
-    """The released network a scale uses when none is named, or None while there is none.
-
-    Args:
-        scale: HR pixels per LR pixel along a side.
-        folder: As in `released`.
-
-    Raises:
-        WeightsError: As in `released`.
-    """
-    return next((e for e in released(folder) if e.default and e.scale == scale), None)
+def default_for(scale: int) -> CatalogueEntry | None:
+    """The released network a scale uses when none is named, or None while there is none."""
+    return next((e for e in released() if e.default and e.scale == scale), None)
 
 
-def resolve(
-    name_or_path: str | Path, scale: int | None = None, folder: Path | None = None
-) -> CatalogueEntry | Path:
+def resolve(name_or_path: str | Path, scale: int | None = None) -> CatalogueEntry | Path:
     """What a user means by a model: a released network, or a file.
 
-    Args:
-        name_or_path: A name in the catalogue, or a path; where both fit the name wins, and
-            `./name` is the path.
-        scale: The scale it is needed for; None: any.
-        folder: As in `released`.
+    Where a name in the catalogue is also that of a file, the name wins, and `./name` is the file.
 
     Returns:
         Something `load_weights` takes. A file's scale is known only when it is loaded.
@@ -142,7 +128,7 @@ def resolve(
     text, path = str(name_or_path), Path(name_or_path)
     if text != path.name or path.suffix.lower() in _SUFFIXES:
         return _expanded(path)
-    entries = released(folder)
+    entries = released()
     if (entry := next((e for e in entries if text in (e.name, e.alias)), None)) is not None:
         _refuse_other_scale(entry, scale, entries)
         return entry

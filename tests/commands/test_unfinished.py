@@ -88,7 +88,7 @@ def test_a_run_that_ends_well_leaves_nothing(tmp_path: Path) -> None:
 
 def test_resuming_finds_the_strips_and_plans_with_the_same_memory(broken: Path) -> None:
     with run_on(broken, room=99, resume=True) as run:
-        assert run.journal.has(0, 0)
+        assert len(run.journal) == 1
         assert run.room == Room(7, 7)
     assert hidden(broken) == []
 
@@ -145,7 +145,7 @@ def test_two_runs_on_one_output_the_second_is_refused(tmp_path: Path) -> None:
         assert second.returncode == 1
         assert "another run is making" in second.stderr
         assert "inside" not in second.stdout
-        assert run.journal.has(0, 0)
+        assert len(run.journal) == 1
         assert json.loads((run.folder / "run.json").read_text())["room"] == {
             "working_bytes": 1,
             "tile_bytes": 1,

@@ -30,7 +30,8 @@ def write(folder: Path, *rows: dict[str, object]) -> Path:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("hsisr.weights.catalogue.released_folder", lambda: tmp_path)
     return write(tmp_path, ROW, SECOND, THIRD)
 
 
@@ -45,37 +46,40 @@ def test_entries_keep_their_order_and_point_beside_the_catalogue(folder: Path) -
     assert first.card == folder / "dacn-any-x4.md"
 
 
-def test_a_name_without_version_stands_for_the_newest(tmp_path: Path) -> None:
+def test_a_name_without_version_stands_for_the_newest(folder: Path) -> None:
     newest = ROW | {"name": "dacn-any-x4-2", "alias": "dacn-any-x4"}
     first = ROW | {"name": "dacn-any-x4-1", "default": False}
-    folder = write(tmp_path, newest, first)
-    assert resolve("dacn-any-x4", 4, folder) == resolve("dacn-any-x4-2", 4, folder)
-    assert resolve("dacn-any-x4-1", 4, folder) == released(folder)[1]
+    write(folder, newest, first)
+    assert resolve("dacn-any-x4", 4) == resolve("dacn-any-x4-2", 4)
+    assert resolve("dacn-any-x4-1", 4) == released()[1]
     with pytest.raises(WeightsError, match="2 networks named 'dacn-any-x4'"):
-        released(write(tmp_path, newest, ROW | {"default": False}))
+        released(write(folder, newest, ROW | {"default": False}))
 
 
-def test_a_name_of_another_scale_is_refused_with_the_fitting_ones(folder: Path) -> None:
+@pytest.mark.usefixtures("folder")
+def test_a_name_of_another_scale_is_refused_with_the_fitting_ones() -> None:
     with pytest.raises(
         WeightsError, match=r"dacn-any-x4 is for scale 4, found --scale 2; for scale 2: dacn-any-x2"
     ):
-        resolve("dacn-any-x4", 2, folder)
+        resolve("dacn-any-x4", 2)
     with pytest.raises(WeightsError, match="no weights are released for scale 8 yet"):
-        resolve("dacn-any-x4", 8, folder)
+        resolve("dacn-any-x4", 8)
 
 
-def test_a_mistyped_name_is_answered_with_the_near_one(folder: Path) -> None:
+@pytest.mark.usefixtures("folder")
+def test_a_mistyped_name_is_answered_with_the_near_one() -> None:
     with pytest.raises(
         WeightsError, match=r"no weights named 'dacn-any-4x'; did you mean 'dacn-any-x4'\? released"
     ):
-        resolve("dacn-any-4x", 4, folder)
+        resolve("dacn-any-4x", 4)
 
 
 @pytest.mark.parametrize(
     "text", ["weights.safetensors", "a/b", "./dacn-any-x4", "../x", "/abs", "x.PT", "~nobody-/x"]
 )
-def test_what_looks_like_a_path_is_one(text: str, folder: Path) -> None:
-    found = resolve(text, 4, folder)
+@pytest.mark.usefixtures("folder")
+def test_what_looks_like_a_path_is_one(text: str) -> None:
+    found = resolve(text, 4)
     assert isinstance(found, Path)
     assert found.name == Path(text).name
 

@@ -11,7 +11,7 @@ import torch
 from hsisr.commands.training.train import train
 from hsisr.models.dacn_any import AnySize, dacn_any_descriptor
 from hsisr.models.registry import build
-from hsisr.weights import default_for, load_weights, resolve, save_weights
+from hsisr.weights import load_weights, released, save_weights
 from tests.commands.files import write_tif
 from tests.commands.test_train import options, smooth
 
@@ -44,14 +44,11 @@ def test_a_run_becomes_weights_with_card_and_entry(
     for _ in range(2):  # releasing again replaces
         words = [str(run.out), "--default", "--weights", str(folder), "--judge", str(judge)]
         assert script["main"](words) == 0
-    entry = default_for(2, folder)
-    assert entry is not None
-    assert resolve("dacn-any-x2", 2, folder) == entry
-    released, trained = load_weights(entry), load_weights(run.out / "dacn-any-x2.safetensors")
+    (entry,) = released(folder)
+    assert (entry.name, entry.default) == ("dacn-any-x2", True)
+    new, trained = load_weights(entry), load_weights(run.out / "dacn-any-x2.safetensors")
     assert entry.path.stat().st_size < 0.7 * trained.path.stat().st_size
-    for mine, theirs in zip(
-        released.network.parameters(), trained.network.parameters(), strict=True
-    ):
+    for mine, theirs in zip(new.network.parameters(), trained.network.parameters(), strict=True):
         assert torch.equal(mine, theirs.half().float())
     card = entry.card.read_text()
     assert "| enmap-judge.tif | EnMAP |" in card
@@ -69,13 +66,11 @@ def test_released_again_only_the_tile_and_the_scores_change(
     judges = [write_tif(tmp_path / f"{n}-j.tif", smooth(8, 24, 24)) for n in ("enmap", "cave")]
     more = ["--weights", str(folder), "--judge"]
     script["main"]([str(run.out), "--default", "--alias", "newest", *more, str(judges[0])])
-    entry = default_for(2, folder)
-    assert entry is not None
+    (entry,) = released(folder)
     first, card = load_weights(entry), entry.card.read_text()
     assert script["main"](["--again", entry.name, "--tile", "24", *more, str(judges[1])]) == 0
-    entry = default_for(2, folder)
-    assert entry is not None
-    assert resolve("newest", 2, folder) == entry
+    (entry,) = released(folder)
+    assert (entry.alias, entry.default) == ("newest", True)
     second = load_weights(entry)
     assert second.descriptor == replace(first.descriptor, tile_lr_px=24)
     for mine, theirs in zip(second.network.parameters(), first.network.parameters(), strict=True):
