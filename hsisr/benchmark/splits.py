@@ -17,6 +17,7 @@ from hsisr.datasets.splits import PUBLISHED_TESTS, disjoint_split, published_spl
 from hsisr.errors import InputDataError, UsageError
 from hsisr.io.base import TargetOptions
 from hsisr.io.open import find_scenes, open_scene
+from hsisr.io.views import warn_of_fill
 from hsisr.io.write import create_writer
 from hsisr.scene.georeference import Georeference
 from hsisr.tiling import Window
@@ -72,6 +73,9 @@ def courses(
         )
     train, judges = _listed(options.train), _listed(options.scenes)
     _require_disjoint(train, judges)
+    for path in (*train, *judges) if options.nodata is None else ():
+        with closing(open_scene(path)) as scene:
+            warn_of_fill(scene)
     return (TrainTestSplit(name="scenes", train=train, judges=judges),)
 
 

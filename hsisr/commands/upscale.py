@@ -303,7 +303,7 @@ def _write_report(job: Job, options: UpscaleOptions) -> None:
         nodata=options.nodata,
         overwrite=options.overwrite,
     )
-    view(job.scene.path, [job.output], options.report, how)
+    view(job.scene.path, [job.output], options.report, how, look_for_fill=False)
 
 
 def _check_uncertainty(output: Path, options: UpscaleOptions, model: Model) -> None:

@@ -12,6 +12,7 @@ from hsisr.io.atomic import refuse_existing
 from hsisr.io.base import Scene
 from hsisr.io.open import open_scene, options_of_kind
 from hsisr.io.paths import scene_path
+from hsisr.io.views import warn_of_fill
 from hsisr.view.page import PageScenes, page_content, write_page
 
 SUFFIXES = (".html", ".htm")
@@ -36,6 +37,8 @@ def view(
     results: Sequence[str | Path],
     output: str | Path,
     options: ViewOptions | None = None,
+    *,
+    look_for_fill: bool = True,
 ) -> ViewResult:
     """Write one self-contained page of at most 25 MB.
 
@@ -60,6 +63,8 @@ def view(
             results=tuple(opened(result) for result in results),
             uncertainty=None if how.uncertainty is None else opened(how.uncertainty),
         )
+        if look_for_fill and how.nodata is None:
+            warn_of_fill(scenes.observed)
         content = page_content(scenes, how.windows)
         title = f"hsisr view: {scenes.observed.path.name}"
         size = write_page(output, title, content, overwrite=how.overwrite)

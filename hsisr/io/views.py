@@ -13,6 +13,15 @@ import numpy.typing as npt
 
 from hsisr.errors import InputDataError, UsageError, about_scene, warn_of_scene
 from hsisr.io.base import Scene
+from hsisr.io.paths import RemotePath
+from hsisr.scene.fill import (
+    LEAST_SHARE,
+    fill_among,
+    number_text,
+    stands_apart,
+    usual_of,
+    varied_bands,
+)
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import holds
 from hsisr.tiling import Window
@@ -326,17 +335,9 @@ class RowCache(DelegatingScene):
         return np.concatenate(pieces, axis=1)
 
 
-_USUAL: Final = (
-    *(0.0, -1.0, -99.0, -999.0, -9999.0, -99999.0, 9999.0, -32768.0, -32767.0, 32767.0, 255.0),
-    *(65535.0, 1e20, float(np.float32(9.969209968386869e36)), float(np.finfo(np.float32).min)),
-)
-"""Fill values of sensors, of ENVI, netCDF and GIS software."""
 _LOOKED_AT: Final = 9
-"""Rows, and at most so many bands, that are looked at."""
-_LEAST_SHARE: Final = 0.01
-_RANGES: Final = 10
-_NEVER_MEASURED: Final = -99.0
-"""Usual fill numbers from here down are no data where nothing else is below zero."""
+"""Rows, at least, and bands, at most, that are looked at for fill before anything else is read."""
+_SAMPLES_LOOKED_AT: Final = 2**21
 
 
 def with_nodata(scene: Scene, nodata: float | str | None) -> Scene:
@@ -365,13 +366,13 @@ def with_nodata(scene: Scene, nodata: float | str | None) -> Scene:
     return DescribedScene(scene, replace(scene.metadata, stored=stored))
 
 
-def warn_of_fill(scene: Scene) -> None:
-    """Warn where a usual fill value looks like no data, and the scene names none.
+def warn_of_fill(scene: Scene) -> Scene:
+    """Warn where a usual fill value looks like no data (`fill_among`), and the scene names none.
 
-    It fills at least 1 % of the samples or a whole border of the rows and bands that are looked
-    at, and in each of the bands it lies more than ten interquartile ranges from the other samples,
-    or farther from them than they from each other, or is the only one below zero. Zeros also count
-    where a pixel has either nothing else or none.
+    Nine bands are looked at: nine rows of them, or as many as hold two million samples.
+
+    Returns:
+        The scene to read on with, which warns of what lies between those rows once it was read.
 
     Warns:
         HsisrWarning: Naming the number and `--nodata`.
@@ -379,70 +380,82 @@ def warn_of_fill(scene: Scene) -> None:
     Raises:
         InputDataError: The scene cannot be read.
     """
-    bands, rows, cols = scene.metadata.shape
-    few = sorted({n * (bands - 1) // (_LOOKED_AT - 1) for n in range(_LOOKED_AT)})
+    bands, rows = scene.metadata.bands, scene.metadata.rows
+    few = np.unique(np.linspace(0, bands - 1, _LOOKED_AT).astype(int)).tolist()
     named = any(scene.nodata_of(band) is not None for band in few)
     if named or scene.read_mask(Window(0, 0, 1, 1)) is not None:
-        return
-    places = sorted({n * (rows - 1) // (_LOOKED_AT - 1) for n in range(_LOOKED_AT)})
-    found = np.stack(
-        [scene.read_stored(Window(row, 0, 1, cols), few)[:, 0] for row in places], axis=1
-    )
-    for number in _USUAL:
-        if holds(found.dtype, number) and (found == number).any() and _is_fill(found, number):
-            text = _shortest(number, found.dtype)
-            with about_scene(scene.path):
-                warn_of_scene(
-                    f"many samples are {text}, apart from all others; if they mean no data, give "
-                    f"--nodata {text}, else --nodata none"
-                )
-            return
+        return scene
+    found = _some_rows(scene, few)
+    number = fill_among(found)
+    if number is not None:
+        _warn_of_fill(scene, number)
+    return scene if number is not None or found.shape[1] == rows else FillWatch(scene, few, found)
 
 
-def _shortest(number: float, dtype: np.dtype[Any]) -> str:
-    """A text that gives this very number back in that type.
+def _some_rows(scene: Scene, bands: Sequence[int]) -> npt.NDArray[Any]:
+    """Rows far apart, or all of a small scene; what lies in one block of the file is read once."""
+    _, rows, cols = scene.metadata.shape
+    many = 0 if isinstance(scene.path, RemotePath) else _SAMPLES_LOOKED_AT // (len(bands) * cols)
+    chosen = np.unique(np.linspace(0, rows - 1, max(_LOOKED_AT, many)).astype(int))
+    step = rows if len(chosen) == rows else rows_at_once(scene)
+    parts = []
+    for block in np.split(chosen, np.flatnonzero(np.diff(chosen // step)) + 1):
+        first, last = int(block[0]), int(block[-1])
+        part = scene.read_stored(Window(first, 0, last - first + 1, cols), bands)
+        parts.append(part[:, block - first])
+    return np.concatenate(parts, axis=1)
 
-    >>> _shortest(float(np.finfo("f4").min), np.dtype("f4")), _shortest(-9999.0, np.dtype("i2"))
-    ('-3.4028235e+38', '-9999')
+
+def _warn_of_fill(scene: Scene, number: float) -> None:
+    text = number_text(number, scene.metadata.stored.dtype)
+    with about_scene(scene.path):
+        warn_of_scene(
+            f"many samples are {text}, apart from all others; if they mean no data, give "
+            f"--nodata {text}, else --nodata none"
+        )
+
+
+class FillWatch(DelegatingScene):
+    """Counts fill values in what is read, and warns of them once that is the whole scene.
+
+    Args:
+        scene: What to read; closing this closes it.
+        bands: 0-based bands to look at.
+        found: Some rows of them, that hold no fill to speak of.
     """
-    text = str(dtype.type(number))
-    return text.removesuffix(".0")
 
+    def __init__(self, scene: Scene, bands: Sequence[int], found: npt.NDArray[Any]) -> None:
+        super().__init__(scene)
+        varied = varied_bands(found)
+        few = found[varied, :: max(1, found.shape[1] // _LOOKED_AT)]
+        apart = self._apart = [number for number in usual_of(few) if stands_apart(few, number)]
+        self._counts = {bands[n]: np.zeros(1 + len(apart), np.int64) for n in varied if apart}
 
-def _is_fill(found: npt.NDArray[Any], number: float) -> bool:
-    """True if every band, shape (rows, cols), that holds anything else tells it apart."""
-    told = [
-        _stands_out(band, number)
-        for band in found
-        if (band != number).any()  # an empty band tells nothing
-    ]
-    return bool(told) and (all(told) or (number == 0 and _are_whole_pixels(found, told)))
+    @property
+    def whole(self) -> Scene:
+        """See `Scene.whole`."""
+        return self if self._scene.whole is self._scene else self._scene.whole
 
+    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
+        """See `Scene.read_stored`."""
+        numbers = self._scene.read_stored(window, bands)
+        for plane, band in zip(numbers, bands, strict=True):
+            if band in self._counts:
+                hits = [np.count_nonzero(plane == number) for number in self._apart]
+                self._counts[band] += [plane.size, *hits]
+        if self._counts:
+            self._judge()
+        return numbers
 
-def _are_whole_pixels(found: npt.NDArray[Any], told: Sequence[bool]) -> bool:
-    """True if pixels of more than one band have zeros in all of them or in none."""
-    filled = [band == 0 for band in found if (band != 0).any()]
-    return (
-        len(told) > 1
-        and filled[0].mean() >= _LEAST_SHARE
-        and all(np.array_equal(band, filled[0]) for band in filled)
-    )
-
-
-def _stands_out(band: npt.NDArray[Any], number: float) -> bool:
-    hits = band == number
-    border = any(edge.all() for edge in (hits[0], hits[-1], hits[:, 0], hits[:, -1]))
-    if hits.mean() < _LEAST_SHARE and not border:
-        return False
-    rest = band[~hits & np.isfinite(band)].astype(np.float64)
-    if not rest.size:
-        return False
-    least, low, high, most = np.percentile(rest, (0, 25, 75, 100))
-    if number <= _NEVER_MEASURED and least >= 0:
-        return True
-    reach = _RANGES * (high - low)
-    apart = max(least - number, number - most)
-    return bool(number < low - reach or number > high + reach or apart > most - least)
+    def _judge(self) -> None:
+        """Once all was read, say what fills enough of every band."""
+        counts = np.array([*self._counts.values()])
+        if counts[:, 0].min() < self.metadata.rows * self.metadata.cols:
+            return
+        self._counts = {}
+        wide = (counts[:, 1:] >= LEAST_SHARE * counts[:, :1]).all(axis=0)
+        if wide.any():
+            _warn_of_fill(self._scene, self._apart[int(wide.argmax())])
 
 
 def infinite_numbers(values: npt.NDArray[np.floating], nodata: float | None) -> int:

@@ -1,5 +1,6 @@
 """Which numbers are data: named by the user, impossible ones, constants that nobody named."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from hsisr.errors import HsisrWarning, UsageError
 from hsisr.io.open import open_scene
 from hsisr.io.views import warn_of_fill
+from hsisr.tiling import Window
 from tests.scenes import EVERY_FORMAT, numbered, write_envi, write_geotiff
 
 VALUES = numbered(4, 6, 5, "int16")
@@ -58,7 +60,13 @@ def with_border(values: np.ndarray, number: float) -> np.ndarray:
     return values
 
 
+def with_dead_band(values: np.ndarray) -> np.ndarray:
+    values[1] = 7
+    return values
+
+
 FILLED = {
+    "a dead band beside": (with_dead_band(with_corner(cube(), -9999)), "-9999"),
     "a corner of -9999": (with_corner(cube(), -9999), "-9999"),
     "a border of -32768": (with_border(cube(), -32768), "-32768"),
     "zeros around radiance": (with_corner(cube("uint16"), 0), "0"),
@@ -103,13 +111,31 @@ def test_a_constant_that_looks_like_no_data_is_named(what: str, tmp_path: Path) 
         warn_of_fill(scene)
     advice = str(heard[0].message).split("give --nodata ")[1].split(",")[0]
     with open_scene(tmp_path / "x.tif", nodata=advice) as scene:
-        assert not scene.read().valid[:, 0, :9].any(), "the advice, followed"
+        assert not scene.read().valid[0, 0, :9].any(), "the advice, followed"
+
+
+@pytest.mark.parametrize("samples", [2**21, 0], ids=["small scene", "large scene"])
+def test_fill_between_nine_rows_is_named_when_all_was_read(
+    samples: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hsisr.io.views._SAMPLES_LOOKED_AT", samples)
+    values = cube()
+    values[:, 6:8, 4:20] = -9999
+    path = write_geotiff(tmp_path / "x.tif", values)
+    with warnings.catch_warnings(record=True) as heard, open_scene(path) as opened:
+        warnings.simplefilter("always")
+        scene = warn_of_fill(opened)
+        for row in range(0, 24, 4):
+            assert len(heard) == int(samples > 0)
+            scene.read(Window(row, 0, 4, 24))
+        np.testing.assert_array_equal(scene.read().values, values)
+    assert ["-9999, apart" in str(warning.message) for warning in heard] == [True]
 
 
 @pytest.mark.parametrize("what", PLAIN)
 def test_numbers_of_a_scene_are_no_fill(what: str, tmp_path: Path) -> None:
     with open_scene(write_geotiff(tmp_path / "x.tif", PLAIN[what])) as scene:
-        warn_of_fill(scene)
+        warn_of_fill(scene).read()
 
 
 def test_fill_that_the_file_names_is_no_reason_to_warn(tmp_path: Path) -> None:

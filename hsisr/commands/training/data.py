@@ -267,10 +267,10 @@ def _published_samples(
 
 
 def _read(source: Source, scale: int, recipe: Recipe, seed: int, *, whole: bool) -> TrainingScene:
-    with closing(open_with(source.path, source)) as scene:
-        _require_shape(scene, source.dataset)
-        if source.nodata is None and source.dataset is None:
-            scene = warn_of_fill(scene)
+    with closing(open_with(source.path, source)) as opened:
+        _require_shape(opened, source.dataset)
+        looked_at = source.nodata is None and source.dataset is None
+        scene = warn_of_fill(opened) if looked_at else opened
         region = fitting_region(scene, scale, _MOST_SCENE_BYTES)
         if not region.rows or not region.cols:
             raise InputDataError(
