@@ -12,6 +12,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from hsisr.metrics.conventions import CONVENTIONS
+
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "docs/examples"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/src").rglob("*.md"))]
@@ -35,12 +37,15 @@ def program(*arguments: str, folder: Path) -> str:
     return ended([sys.executable, *arguments], folder)
 
 
-@pytest.mark.parametrize("name", ["adding_option", "arrays", "own_network", "windows"])
+@pytest.mark.parametrize(
+    "name", ["adding_metric", "adding_option", "arrays", "own_network", "windows"]
+)
 def test_examples_run_in_an_empty_folder(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("hsisr.models.registry._OWN", {})
+    monkeypatch.setattr("hsisr.metrics.conventions.CONVENTIONS", {**CONVENTIONS})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")

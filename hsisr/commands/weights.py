@@ -6,16 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from hsisr.errors import UsageError, WeightsError
-from hsisr.weights import (
-    CatalogueEntry,
-    LoadedWeights,
-    load_weights,
-    released,
-    resolve,
-    save_weights,
-)
+from hsisr.io.atomic import write_new
+from hsisr.weights import CatalogueEntry, LoadedWeights, load_weights, released, resolve
 from hsisr.weights.keras import import_keras
-from hsisr.weights.store import file_sha256
+from hsisr.weights.store import as_bytes, file_sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,4 +123,6 @@ def import_weights(source: Path, output: Path, *, overwrite: bool = False) -> Pa
         raise UsageError(f"{output}: found suffix {output.suffix!r}; name the output *.safetensors")
     network, descriptor = import_keras(source)
     card = {"imported_from": source.name, "imported_sha256": file_sha256(source)}
-    return save_weights(output, network, descriptor, card=card, trained=True, overwrite=overwrite)
+    content = as_bytes(output, network, descriptor, card, trained=True)
+    write_new(output, content, overwrite=overwrite)
+    return output

@@ -237,15 +237,27 @@ def save_weights(
         ResourceError: It cannot be written.
     """
     path = Path(path)
+    content = as_bytes(path, network, descriptor, card or {}, trained=trained)
+    write_new(path, content, overwrite=overwrite)
+    return path
+
+
+def as_bytes(
+    path: Path,
+    network: nn.Module,
+    descriptor: ModelDescriptor,
+    card: Mapping[str, str],
+    *,
+    trained: bool | None,
+) -> bytes:
+    """What `save_weights` writes; the path is for messages."""
     state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
     refuse_misfits(state, outline(descriptor).state_dict(), str(path))
     state = {key: value.clone() for key, value in state.items()}  # nothing shared
-    facts: dict[str, Any] = {"descriptor": asdict(descriptor), "card": dict(card or {})}
+    facts: dict[str, Any] = {"descriptor": asdict(descriptor), "card": dict(card)}
     if trained is not None:
         facts["trained"] = trained
-    metadata = {METADATA_KEY: json.dumps(facts, sort_keys=True)}
-    write_new(path, save(state, metadata=metadata), overwrite=overwrite)
-    return path
+    return save(state, metadata={METADATA_KEY: json.dumps(facts, sort_keys=True)})
 
 
 def load_weights(source: CatalogueEntry | str | Path) -> LoadedWeights:
