@@ -26,7 +26,7 @@ from hsisr.errors import DivergedError, InputDataError, one_line
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.training.distributed import Workers
 from hsisr.training.feed import Feed, Tensors, opened_feed
-from hsisr.training.losses import Loss, squared_weights
+from hsisr.training.losses import Loss, in_unit, squared_weights
 from hsisr.training.recipe import Recipe
 from hsisr.training.schedule import WeightAverage, rate_factor
 from hsisr.training.state import Progress, Record, TrainingState, load_state, save_state
@@ -296,7 +296,7 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         with torch.autocast(self.plan.device.type, torch.bfloat16, enabled=half):
             estimate = self.model(batch.lr, -batch.mean / batch.deviation)
-        loss = self.loss(*_in_unit(recipe.loss_unit, estimate.float(), batch))
+        loss = self.loss(*in_unit(recipe.loss_unit, estimate.float(), batch))
         if recipe.weight_penalty:
             loss = loss + recipe.weight_penalty * squared_weights(self.penalised)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -374,20 +374,6 @@ class Trainer:
             optimiser=self.optimiser.state_dict()["state"],
         )
         save_state(self.plan.state_path, state)
-
-
-def _in_unit(
-    unit: str, estimate: torch.Tensor, batch: Tensors
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None, torch.Tensor, torch.Tensor]:
-    """Estimate, reference, mask, mean and deviation for the loss, in the unit that it asks for."""
-    hr, mean, deviation = batch.hr, batch.mean, batch.deviation
-    if unit == "normalised":
-        return estimate, hr, batch.valid, mean, deviation
-    stored, reference = (torch.addcmul(mean, t, deviation) for t in (estimate, hr))
-    factor = torch.ones_like(mean[:, :1])
-    if unit == "peak":
-        factor = reference.abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-30)
-    return stored / factor, reference / factor, batch.valid, torch.zeros_like(factor), factor
 
 
 def _optimiser(recipe: Recipe, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:

@@ -15,10 +15,14 @@ import torch
 from torch import nn
 
 from hsisr.errors import UsageError
+from hsisr.models.interpolation import KERNELS, interpolate
+from hsisr.training.feed import Tensors
 
 Distance = Literal["l1", "mse"]
 BANDS, ROWS, COLS = -3, -2, -1
 """Axes of (n, bands, rows, cols)."""
+_LEAST_ERROR = 0.05
+"""Added to bicubic's error in squares, in standard deviations: flat patches hold mostly noise."""
 _DARK = 0.01
 """Spectra shorter than this share of the usual length hardly turn the loss: they are noise."""
 
@@ -92,6 +96,40 @@ class Loss:
             return distances.mean()
         counted = valid.expand_as(distances)
         return (distances * counted).sum() / counted.sum().clamp_min(1)
+
+
+def in_unit(
+    unit: str, estimate: torch.Tensor, batch: Tensors
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None, torch.Tensor, torch.Tensor]:
+    """Estimate, reference, mask, mean and deviation for `Loss`, in the unit that a recipe asks for.
+
+    Args:
+        unit: See `Recipe.loss_unit`.
+        estimate: What the network returned, normalised, shape (n, bands, rows, cols).
+        batch: What it was made of.
+    """
+    hr, mean, deviation = batch.hr, batch.mean, batch.deviation
+    if unit == "normalised":
+        return estimate, hr, batch.valid, mean, deviation
+    if unit == "bicubic":
+        error = _error_of_bicubic(batch)
+        return estimate / error, hr / error, batch.valid, mean, deviation * error
+    stored, reference = (torch.addcmul(mean, t, deviation) for t in (estimate, hr))
+    factor = torch.ones_like(mean[:, :1])
+    if unit == "peak":
+        factor = reference.abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-30)
+    return stored / factor, reference / factor, batch.valid, torch.zeros_like(factor), factor
+
+
+@torch.no_grad()
+def _error_of_bicubic(batch: Tensors) -> torch.Tensor:
+    """Root mean square over valid pixels, normalised, shape (n, bands, 1, 1)."""
+    scale = batch.hr.shape[-1] // batch.lr.shape[-1]
+    squares = (interpolate(batch.lr, KERNELS["bicubic"], scale) - batch.hr).square()
+    valid = torch.ones_like(squares) if batch.valid is None else batch.valid.expand_as(squares)
+    count = valid.sum((ROWS, COLS), keepdim=True).clamp_min(1)
+    mean = (squares * valid).sum((ROWS, COLS), keepdim=True) / count
+    return (mean + _LEAST_ERROR**2).sqrt()
 
 
 def _mean_angle(

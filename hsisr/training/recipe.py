@@ -111,9 +111,11 @@ class Recipe:
     """The paper's lambda on the sum of squared weights."""
     penalised: str = ""
     """How the names of the weights in `weight_penalty` begin, with commas between; empty: all."""
-    loss_unit: Literal["normalised", "stored", "peak"] = "normalised"
+    loss_unit: Literal["normalised", "stored", "peak", "bicubic"] = "normalised"
     """Of the numbers in the loss. normalised: as the network sees them. stored: as in the scene.
-    peak: stored, divided by the largest number of the sample."""
+    peak: stored, divided by the largest number of the sample. bicubic: each band of a sample
+    divided by the error of bicubic interpolation, so that a scene of little contrast counts as much
+    as a sharp one, as it does in a mean of gains in decibels."""
 
     validate_every: Count = 500
     """Steps between validations; 0: after every epoch."""

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from hsisr.errors import UsageError
-from hsisr.training.losses import Distance, Loss, squared_weights
+from hsisr.models.interpolation import KERNELS, interpolate
+from hsisr.training.feed import Tensors
+from hsisr.training.losses import Distance, Loss, in_unit, squared_weights
 
 
 def pair(bands: int, rows: int, cols: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -120,3 +122,22 @@ def test_invalid_pixels_have_no_angle_and_right_ones_a_gradient() -> None:
 def test_impossible_losses_are_refused(table: dict[str, float], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         Loss(**table)  # type: ignore[arg-type]
+
+
+def test_in_units_of_bicubic_every_contrast_counts_alike() -> None:
+    """Equally good estimates of a sharp and of a faint scene cost the same, band by band."""
+    hr, _ = pair(3, 8, 8)
+    hr = torch.cat((100 * hr[:1], hr[:1]))  # a faint scene, and the same with all contrasts larger
+    lr = hr.reshape(2, 3, 4, 2, 4, 2).mean((3, 5))
+    mean, deviation = torch.full((2, 3, 1, 1), 5.0), torch.full((2, 3, 1, 1), 2.0)
+    valid = torch.ones(2, 1, 8, 8, dtype=torch.bool)
+    valid[..., :2] = False
+    halfway = (interpolate(lr, KERNELS["bicubic"], 2) + hr) / 2
+    hr[..., 0] = 1e6  # not valid: without part in any error
+    estimate, reference, mask, centre, unit = in_unit(
+        "bicubic", halfway, Tensors(lr, hr, mean, deviation, valid)
+    )
+    squares = ((estimate - reference).square() * valid).sum((-2, -1)) / valid[0].sum()
+    assert squares.flatten().tolist() == pytest.approx([0.25] * 6, rel=0.02)
+    assert mask is valid
+    torch.testing.assert_close(estimate * unit + centre, halfway * deviation + mean)
