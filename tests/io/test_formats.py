@@ -100,6 +100,20 @@ def test_numbers_of_another_type_than_the_header_says_are_refused(tmp_path: Path
         open_scene(header)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "code", "better"),
+    [("float32", 3, "4"), ("float32", 13, "4"), ("float64", 14, "5"), ("int32", 4, "3 .* 13")],
+)
+def test_numbers_of_another_type_as_long_as_the_headers_are_a_warning(
+    dtype: str, code: int, better: str, tmp_path: Path
+) -> None:
+    values = (VALUES + 1).astype(dtype) * np.dtype(dtype).type(1 if dtype == "int32" else 0.01)
+    open_scene(write_envi(tmp_path / "s.hdr", values)).close()
+    header = write_envi(tmp_path / "s.hdr", values, {"data type": str(code)})
+    with pytest.warns(HsisrWarning, match=rf"data type = {code} .* those of {better} \("):
+        open_scene(header).close()
+
+
 ESRI = "NROWS 6\nNCOLS 5\nNBANDS 3\nNBITS 8\nLAYOUT {}\nBYTEORDER I\nXDIM 30\nYDIM 30\n"
 
 

@@ -126,7 +126,9 @@ def open_envi(path: Path) -> EnviScene:
     metadata = _metadata(fields, layout, more)
     _require_size(layout, data, fields["data type"])
     place = envi_georeference(fields, sidecar)
-    return EnviScene(path, data, layout, replace(metadata, georeference=place))
+    scene = EnviScene(path, data, layout, replace(metadata, georeference=place))
+    _warn_of_type(scene, fields["data type"])
+    return scene
 
 
 def is_envi(path: Path, start: bytes) -> bool:
@@ -171,6 +173,31 @@ def _require_size(layout: Layout, data: Path, code: str) -> None:
     if size > layout.end:
         warn_of_scene(
             f"{promised}; what follows is not read, check that the header belongs to this file"
+        )
+
+
+_USUAL_SIZES: Final = (1e-6, 1e9)
+"""Floats of scenes lie between, almost all; the bits of whole numbers below 2^23 mean far less."""
+
+
+def _warn_of_type(scene: EnviScene, code: str) -> None:
+    """Warn of floats under a type of whole numbers as long, or the other way round."""
+    bands, rows, cols = scene.metadata.shape
+    dtype = scene.metadata.stored.dtype
+    others = [c for c, t in TYPES.items() if int(t[1:]) == dtype.itemsize and t[0] in "iuf"]
+    others = [c for c in others if (TYPES[c][0] == "f") != (dtype.kind == "f")]
+    if dtype.itemsize < 4 or dtype.kind not in "iuf" or not others:
+        return
+    few = sorted({0, bands // 2, bands - 1})
+    lines = [scene.read_stored(Window(r, 0, 1, cols), few) for r in {rows // 4, rows // 2}]
+    floats = np.abs(np.concatenate(lines).view(f"f{dtype.itemsize}"))
+    floats = floats[(floats > 0) & (floats < 1e30)]
+    least, most = _USUAL_SIZES if dtype.kind != "f" else (0, np.finfo(floats.dtype).tiny)
+    if floats.size and ((floats > least) & (floats < most)).mean() > 0.9:
+        names = " or ".join(f"{c} ({np.dtype(TYPES[c]).name})" for c in others)
+        warn_of_scene(
+            f"data type = {code} ({dtype.name}) is probably wrong: the numbers look like those of "
+            f"{names}; correct the header"
         )
 
 
