@@ -22,7 +22,7 @@ ROUNDS = 5
 
 
 def context_lr_px(kernel: Kernel, rounds: int = ROUNDS) -> int:
-    """LR pixels around a pixel that decide on it: the interpolation's own and each round's."""
+    """LR pixels around a pixel that affect it: the interpolation's own and each round's."""
     return kernel.radius * (rounds + 1)
 
 
@@ -44,12 +44,12 @@ def repeat_pixels(lr: torch.Tensor, scale: int) -> torch.Tensor:
 
 
 def without_block_means(hr: torch.Tensor, scale: int) -> torch.Tensor:
-    """Minus the mean over each block, shape (..., rows, cols): what its LR pixels do not see."""
+    """Values less the mean over each block, shape (..., rows, cols)."""
     return hr - repeat_pixels(area_average(hr, scale), scale)
 
 
 def back_projected(lr: torch.Tensor, kernel: Kernel, scale: int, rounds: int) -> torch.Tensor:
-    """LR values whose interpolation agrees with `lr`, up to what `rounds` rounds leave.
+    """LR values whose interpolation agrees with `lr`, up to the residual after `rounds` rounds.
 
     With D the area average and U the interpolation, x[k+1] = x[k] + U(lr - D x[k]) from
     x[0] = U lr gives x[rounds] = U z with z the sum of (I - D U)^k lr for k = 0 ... rounds.
@@ -98,7 +98,7 @@ def agreeing_lr(
 def back_project(
     hr: torch.Tensor, observed: torch.Tensor, kernel: Kernel, scale: int, rounds: int = ROUNDS
 ) -> torch.Tensor:
-    """Back-project any result: smooth, and close to agreement.
+    """Back-project any result: a smooth correction, close to agreement.
 
     Args:
         hr: A result, shape (..., rows * scale, cols * scale).

@@ -1,8 +1,8 @@
-"""What networks share: sizes and their checks, and parts that several papers name alike.
+"""Shared by several networks: sizes with their checks, and common layers.
 
-Networks of other papers are built to be compared with DACN, one file each. All see band groups of
-32 normalised band by band, as the project's own network does, so that a comparison is one of
-networks and not of what is around them; what that changes against a paper stands in its file.
+Networks of other papers are there to be compared with DACN, one file each. All take groups of 32
+bands, normalised band by band as for the project's own network, so that networks alone are
+compared; each file states what that changes against its paper.
 """
 
 import dataclasses
@@ -21,11 +21,11 @@ from hsisr.models.interpolation import KERNELS, interpolate
 
 _Size = TypeVar("_Size")
 RESIDUAL_SCALE: Final = 0.1
-"""Factor on what residual blocks of wide networks add."""
+"""Factor on the branch of residual blocks in wide networks."""
 
 
 def comparison_descriptor(arch: str, scale: int) -> ModelDescriptor:
-    """The settings that a network of another paper is run with: those of `dacn-any`.
+    """The settings for a network of another paper: those of `dacn-any`.
 
     Raises:
         WeightsError: The scale is not 2, 4 or 8.
@@ -47,7 +47,7 @@ class NetworkSize:
     """Width and depth of a network: all whole numbers are counts, above 0 unless `may_be_0`.
 
     Raises:
-        WeightsError: A count is none.
+        WeightsError: A count is impossible.
     """
 
     arch: ClassVar[str]
@@ -132,7 +132,7 @@ class ComparisonNetwork(nn.Module):
 
 
 def in_full(x: torch.Tensor) -> AbstractContextManager[object]:
-    """No autocast for what follows, on the device of `x`; the meta device knows none."""
+    """A context without autocast on the device of `x`; nothing on the meta device."""
     if x.is_meta:
         return nullcontext()
     return torch.autocast(x.device.type, enabled=False)
@@ -152,11 +152,13 @@ def require_bands(arch: str, lr: torch.Tensor, bands: int) -> None:
 
 
 def with_level(lr: torch.Tensor, zero: torch.Tensor | None) -> torch.Tensor:
-    """Bands, and beside them how far each value is from a stored 0, near which spectra turn easily.
+    """Bands, and beside them the distance of each value from a stored 0.
+
+    Near 0 a small error changes the spectral angle most.
 
     Args:
         lr: Shape (n, bands, rows, cols), normalised.
-        zero: What a stored 0 is after normalisation, shape (n or 1, bands, 1, 1); None: 0.
+        zero: The normalised value of a stored 0, shape (n or 1, bands, 1, 1); None: 0.
 
     Returns:
         Shape (n, 2 * bands, rows, cols).
@@ -166,7 +168,7 @@ def with_level(lr: torch.Tensor, zero: torch.Tensor | None) -> torch.Tensor:
 
 
 def bicubic(lr: torch.Tensor, scale: int) -> torch.Tensor:
-    """Cubic convolution (a = -0.5) in float32, what papers add a learnt residual to."""
+    """Cubic convolution (a = -0.5) in float32, the base of networks that learn a residual."""
     with in_full(lr):
         return interpolate(lr.float(), KERNELS["bicubic"], scale)
 
@@ -188,14 +190,14 @@ def pixel_shuffle(channels: int, scale: int) -> nn.Sequential:
 
 
 def per_band(layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
-    """Apply a layer of 2D features to every band alone.
+    """Apply a 2-D layer to each band separately.
 
     Args:
         layer: Takes (n, channels, rows, cols).
         x: Shape (n, channels, bands, rows, cols).
 
     Returns:
-        What the layer makes of each band, the bands again third.
+        The layer's output for each band, shape (n, channels, bands, rows, cols).
     """
     n, _, bands, _, _ = x.shape
     y: torch.Tensor = layer(x.transpose(1, 2).flatten(0, 1))
@@ -234,12 +236,12 @@ def convolution_pair(channels: int, kernel: tuple[int, int, int]) -> nn.Sequenti
 
 
 def put_together(parts: Sequence[torch.Tensor], starts: Sequence[int], bands: int) -> torch.Tensor:
-    """The mean, band by band, of parts that each hold some neighbouring bands.
+    """Join parts that each hold some neighbouring bands; the mean where several hold a band.
 
     Args:
         parts: Shape (n, k, rows, cols) each.
         starts: First band of each; together they hold every band.
-        bands: How many there are.
+        bands: Number of bands.
 
     Returns:
         Shape (n, bands, rows, cols).
@@ -253,7 +255,7 @@ def put_together(parts: Sequence[torch.Tensor], starts: Sequence[int], bands: in
 
 
 class SqueezeExcitation(nn.Module):
-    """Channel attention: features weighed by what two layers make of their means.
+    """Channel attention: features weighted by two layers of their means.
 
     Source: Hu, Shen, Sun, "Squeeze-and-excitation networks", CVPR 2018; a sixteenth of the features
     in between, as Zhang et al., "Image super-resolution using very deep residual channel attention
@@ -261,7 +263,7 @@ class SqueezeExcitation(nn.Module):
 
     Args:
         channels: Features in and out.
-        reduction: How many times fewer features there are in between, but never fewer than 4.
+        reduction: Ratio of features to those of the hidden layer, which has at least 4.
     """
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
@@ -279,7 +281,7 @@ class SqueezeExcitation(nn.Module):
 
 
 class SpectralBlock(nn.Module):
-    """Two 1x1 convolutions weighed by channel attention, a tenth of them added to the input.
+    """Two 1x1 convolutions weighted by channel attention, a tenth of them added to the input.
 
     Source: Jiang et al., IEEE TCI 2020 (SSPSR), and Chen et al., IEEE TGRS 2023 (MSDformer).
     """
@@ -301,7 +303,7 @@ def attention_among_features(
     value: torch.Tensor,
     temperature: torch.Tensor,
 ) -> torch.Tensor:
-    """Multi-head self-attention whose tokens are features, each as long as there are pixels.
+    """Multi-head self-attention among features: each token holds all pixels of a feature.
 
     Source: Zamir et al., "Restormer: efficient transformer for high-resolution image restoration",
     CVPR 2022, equation 1.

@@ -1,4 +1,4 @@
-"""DACN with layers that turn with the scene: both attentions, and a detail that is settled.
+"""DACN with layers that commute with rotations: the default network.
 
 What is kept of Muhammad, Laaksonen, Mihaylova (arXiv 2506.05041): band groups, and stages that
 join convolutions with multi-head self-attention over pixels and channel attention over features.
@@ -6,8 +6,8 @@ What differs: every layer commutes with rotations by 90 degrees and mirrors
 (`hsisr.models.equivariant`), so that a turned scene gives the turned result; keys and values of
 self-attention are means over blocks of the tile; there is no batch normalisation; upsampling is a
 pixel shuffle; and the network adds detail, of mean 0 over each LR pixel, to back-projected bicubic
-interpolation. Bands come in normalised one by one over the scene; beside them the network sees how
-far each value is from a stored 0.
+interpolation. Bands are normalised one by one over the scene; beside them the network sees the
+distance of each value from a stored 0.
 """
 
 import dataclasses
@@ -26,9 +26,9 @@ from hsisr.models.interpolation import KERNELS
 
 _BASE: Final = KERNELS["bicubic"]
 ROUNDS: Final = 10
-"""Of back-projection in the base; then a constant per LR pixel is all that is left to agree."""
+"""Rounds of back-projection in the base; a constant per LR pixel then completes agreement."""
 _FIRST_BRANCH: Final = 0.02
-"""Factor on the fresh weights that end a residual branch: training starts near the identity."""
+"""Factor on the initial weights that end a residual branch: training starts near the identity."""
 _FIRST_DETAIL: Final = 0.01
 
 
@@ -129,8 +129,8 @@ class PooledSelfAttention(nn.Module):
 class EquivariantBlock(nn.Module):
     """Two convolutions weighed by channel attention, added to their input.
 
-    Without the normalisation, kernels that move alike in eight orientations let features grow from
-    block to block until nothing is learnt.
+    Without the normalisation features grow from block to block, because all orientations of a
+    kernel change together, until nothing is learnt.
     """
 
     def __init__(self, size: EquivariantSize) -> None:
@@ -206,8 +206,8 @@ class DacnEquivariant(nn.Module):
 
         Args:
             lr: Shape (n, group_size, rows, cols), any rows and columns.
-            zero: What a stored 0 is after normalisation, shape (n or 1, group_size, 1, 1): near
-                it, small errors turn a spectrum far. None: 0.
+            zero: The normalised value of a stored 0, shape (n or 1, group_size, 1, 1): near it
+                small errors change the spectral angle most. None: 0.
 
         Returns:
             Shape (n, group_size, rows * scale, cols * scale), float32, normalised as `lr`; its

@@ -1,4 +1,4 @@
-"""Networks seen as what they add to bicubic interpolation that agrees with the observed pixels."""
+"""The detail that networks add to bicubic interpolation with agreement."""
 
 from typing import Protocol, runtime_checkable
 
@@ -18,7 +18,7 @@ class AddsDetail(Protocol):
 
         Args:
             lr: Normalised band groups, shape (n, bands, rows, cols).
-            zero: What a stored 0 is after normalisation, shape (n or 1, bands, 1, 1); None: 0.
+            zero: The normalised value of a stored 0, shape (n or 1, bands, 1, 1); None: 0.
 
         Returns:
             Shape (n, bands, rows * scale, cols * scale), float32; its area average over each LR
@@ -29,11 +29,11 @@ class AddsDetail(Protocol):
 class DetailOf(nn.Module):
     """A network whose forward pass returns the detail alone.
 
-    Of a network that is no `AddsDetail`, it is the difference from bicubic interpolation with
-    agreement, without its mean over each LR pixel.
+    For a network that is no `AddsDetail` it is the difference from bicubic interpolation with
+    agreement, less its mean over each LR pixel.
 
     Args:
-        network: Called with band groups and what a stored 0 is.
+        network: Called with band groups and the normalised value of a stored 0.
     """
 
     def __init__(self, network: nn.Module) -> None:

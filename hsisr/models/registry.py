@@ -41,12 +41,12 @@ MOST_NUMBERS: Final = 10**9
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """Where a network's code is; nothing is imported before it is asked for."""
+    """Where a network's code is; imported when first built."""
 
     module: str
     """Has `build_NAME` and `NAME_descriptor`."""
     fast: str | None = None
-    """`module:Class` of the same network for inference; None: it is run as it was trained."""
+    """`module:Class` of the same network for inference; None: there is none."""
 
 
 _PAPERS: Final = "hsisr.models.literature."
@@ -83,7 +83,7 @@ _IMPORTABLE: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 @dataclass(frozen=True, slots=True)
 class OwnNetwork:
-    """A network that another package brings."""
+    """A network of another package."""
 
     build: Builder
     descriptor: Callable[[int], ModelDescriptor]
@@ -95,13 +95,13 @@ _OWN: Final[dict[str, OwnNetwork]] = {}
 def register_model(
     name: str, build: Builder, descriptor: Callable[[int], ModelDescriptor] | None = None
 ) -> None:
-    """Make a network known under a name, to training, comparison and upscaling in this process.
+    """Register a network under a name, for training, benchmark and upscaling in this process.
 
     Args:
         name: What weights files call it; a network registered before is replaced.
         build: Makes the network of a descriptor with fresh weights. Its `forward(lr, zero)` takes
-            band groups, shape (n, group_size, rows, cols), and what a stored 0 is after
-            normalisation, or None; it returns (n, group_size, rows * scale, cols * scale).
+            band groups, shape (n, group_size, rows, cols), and the normalised value of a stored 0,
+            or None; it returns (n, group_size, rows * scale, cols * scale).
         descriptor: The settings that suit it at a scale; None: groups of 32 normalised bands and
             tiles of 32 LR pixels with 8 around them, as for the networks compared with.
 
@@ -210,9 +210,10 @@ def build(descriptor: ModelDescriptor) -> nn.Module:
 
 @contextmanager
 def _bounded(arch: str) -> Iterator[None]:
-    """Stop a network that grows beyond all measure while it is built, in this thread.
+    """Refuse a network of too many tensors or parameters while it is built, in this thread.
 
-    Sizes that are harmless each may not be together: a thousand blocks of a thousand layers.
+    Each size may be within its limit, and their product not: a thousand blocks of a thousand
+    layers.
     """
     builder, tensors, numbers = get_ident(), 0, 0
 
@@ -241,18 +242,18 @@ def for_inference(
     agreeing: bool = False,
     detail_only: bool = False,
 ) -> nn.Module:
-    """What gives a network's numbers soonest while its weights stay as they are.
+    """The form of a network for inference, with its weights as they are now.
 
     Args:
-        network: On any device, in evaluation mode; stays as it is.
+        network: On any device, in evaluation mode; not changed.
         precision: Of autocast around the calls, if any.
-        agreeing: Give what `back_project` would make of them, up to the rounding of `precision`,
-            where that costs nothing; `agrees` tells.
-        detail_only: Give what the network adds to bicubic interpolation with agreement; see
+        agreeing: Return results after `back_project`, up to the rounding of `precision`, where
+            that costs nothing; `agrees` tells whether it does.
+        detail_only: Return what the network adds to bicubic interpolation with agreement; see
             `hsisr.models.detail`.
 
     Returns:
-        The fast form where there is one, on a GPU as CUDA graphs; else the same.
+        The fast form if there is one, on a GPU as CUDA graphs; else the network.
     """
     own = type(network).__module__
     fast = next((row.fast for row in ARCHITECTURES.values() if row.module == own), None)
@@ -274,7 +275,7 @@ def for_inference(
 
 
 def agrees(network: nn.Module) -> bool:
-    """Whether what `for_inference` gave draws its result towards what it is given."""
+    """Whether results of a network from `for_inference` agree with the observed pixels."""
     return bool(getattr(getattr(network, "plain", network), "agreeing", False))
 
 
