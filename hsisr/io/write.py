@@ -175,9 +175,7 @@ def create_writer(path: Path, metadata: SceneMetadata, options: TargetOptions) -
         from hsisr.io.products.ortho import OrthoWriter
 
         plain = replace(options, ortho=False)
-        return OrthoWriter(
-            path, metadata, lambda m: create_writer(path, m, plain), overwrite=options.overwrite
-        )
+        return OrthoWriter(path, metadata, plain, lambda m: create_writer(path, m, plain))
     blocks = block_size(metadata, row.name, options.creation_options)
     if metadata.geolocation is None or row.name == "netCDF":  # which has a place for positions
         writer: SceneWriter = loaded(row.write)(path, metadata, options, blocks)

@@ -11,8 +11,8 @@ northing, easting), CF grid mapping; source: AVIRIS-3 L2A user guide (ORNL DAAC,
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -28,8 +28,9 @@ from hsisr.io.products.fields import (
     refuse_level,
     rising_axis,
     swath_georeference,
+    time_in,
 )
-from hsisr.io.products.hdf import HdfFile, hdf_scene
+from hsisr.io.products.hdf import HdfFile
 from hsisr.io.zarr.reader import ZarrFields, axis_order, cube_name
 from hsisr.scene.georeference import Geolocation, Georeference
 
@@ -44,24 +45,14 @@ _AVIRIS: Final = ("reflectance/reflectance", "radiance/radiance")
 _PACE: Final = ("geophysical_data/rhos", "geophysical_data/Rrs")
 
 
-@dataclass(frozen=True, slots=True)
-class HdfArray:
-    """An array of an HDF5 file with the attributes that one of zarr's has."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    attrs: Mapping[str, Any]
-    metadata: SimpleNamespace
-    fill_value: None = None
-
-
 class HdfStore:
     """The arrays of a file by their paths, as `hsisr.io.zarr.store.OpenStore` has them."""
 
     def __init__(self, file: HdfFile) -> None:
         """`file` stays the caller's to close."""
         self.file = file
-        self.arrays = {name: _array(file, name, item) for name, item in _datasets(file)}
+        found = ((name, item) for name, item in file.walk() if _is_variable(item))
+        self.arrays = {name: _array(file, name, item) for name, item in found}
         self.attributes = _attributes(file, "/")
 
     def read(self, name: str, place: Any = ...) -> Any:
@@ -100,9 +91,15 @@ def open_cf(
     )
     mask = fields.mask_name()
     flags = None if mask is None else file.dataset(mask)
-    valid = None if flags is None else lambda place: flags[place] != 0
-    cube = whole(file.dataset(name), order)
-    return hdf_scene(path, file, file_format, cube, metadata, valid)
+    return ArrayScene(
+        path,
+        file_format,
+        metadata,
+        whole(file.dataset(name), order),
+        mask=None if flags is None else lambda place: flags[place] != 0,
+        file=file,
+        errors=file.errors,
+    )
 
 
 def is_aviris(file: HdfFile) -> bool:
@@ -117,9 +114,7 @@ def open_aviris(path: Path, file: HdfFile, variable: str | None) -> ArrayScene:
     number = re.match(r"(?i)AV([35])", path.name)
     sensor = f"AVIRIS-{number[1]}" if number else (file.text("instrument") or "AVIRIS")
     level = "L2A" if kind == "reflectance" else "L1B"
-    time = re.search(r"(\d{4})(\d\d)(\d\d)t(\d\d)(\d\d)(\d\d)", path.name)
-    start = "{}-{}-{}T{}:{}:{}Z".format(*time.groups()) if time else None
-    acquired = file.text("time_coverage_start") or start
+    acquired = file.text("time_coverage_start") or time_in(path.name)
     header = product_header(sensor, level, kind, acquired=acquired)
     return _open_product(path, file, name, "AVIRIS", header)
 
@@ -148,10 +143,7 @@ def _open_product(
     path: Path, file: HdfFile, name: str, file_format: str, header: dict[str, str]
 ) -> ArrayScene:
     scene = open_cf(path, file, name, None, file_format=file_format, header=header)
-    wavelengths = scene.metadata.spectral_axis.wavelengths_nm
-    if wavelengths is None:
-        raise InputDataError(f"found no wavelengths of {name}, expected one for each band")
-    rising_axis(wavelengths, where="wavelengths")
+    rising_axis(scene.metadata.spectral_axis.wavelengths_nm, where=f"wavelengths of {name}")
     return scene
 
 
@@ -186,22 +178,21 @@ def _geolocation(store: HdfStore, rows: int, cols: int, place: Georeference) -> 
     return store.file.positions(longitude, latitude, (rows, cols))
 
 
-def _datasets(file: HdfFile) -> Iterator[tuple[str, Any]]:
-    """Every array that lies in the file itself, by its path; bare dimensions are left out."""
-    for name, item in file.walk():
-        bare = _text(item.attrs.get("NAME", b"")).startswith(_NO_VARIABLE)
-        if not bare and item.shape is not None and not item.external and not item.is_virtual:
-            yield name, item
-
-
-def _array(file: HdfFile, name: str, item: Any) -> HdfArray:
+def _array(file: HdfFile, name: str, item: Any) -> SimpleNamespace:
+    """An array with the attributes that one of zarr's has."""
     text = h5py.check_string_dtype(item.dtype) is not None
-    return HdfArray(
+    return SimpleNamespace(
         shape=tuple(item.shape),
         dtype=np.dtype("U") if text else item.dtype,
         attrs=_attributes(file, name),
         metadata=SimpleNamespace(zarr_format=3, dimension_names=_dimension_names(item)),
     )
+
+
+def _is_variable(item: Any) -> bool:
+    """True for an array with numbers of its own; bare dimensions have none."""
+    bare = _text(item.attrs.get("NAME", b"")).startswith(_NO_VARIABLE)
+    return not (bare or item.shape is None or item.external or item.is_virtual)
 
 
 def _dimension_names(item: Any) -> tuple[str, ...]:

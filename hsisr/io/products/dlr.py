@@ -7,22 +7,19 @@ specification (PGS-DESIS), whose XML names the same facts a little differently.
 
 import re
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import Any, Final
+from typing import Final
 from xml.etree import ElementTree as ET
-
-import numpy.typing as npt
 
 from hsisr.errors import InputDataError, UsageError
 from hsisr.io.geotiff.reader import RasterScene, open_dataset, refuse_unusable
 from hsisr.io.products.fields import product_header, refuse_level, rising_axis
-from hsisr.io.views import DelegatingScene
+from hsisr.io.views import DescribedScene
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
-from hsisr.tiling import Window
 
 _METADATA: Final = re.compile(r"(?i)(^|[-_/\\])METADATA\.XML$")
 _IMAGE: Final = re.compile(r"(?i)-SPECTRAL_IMAGE(_(?P<detector>VNIR|SWIR))?\.TIFF?$")
@@ -72,23 +69,6 @@ class _Package:
         return None
 
 
-class DlrScene(DelegatingScene):
-    """A spectral image with what the XML beside it says; closing this closes the image."""
-
-    def __init__(self, scene: RasterScene, metadata: SceneMetadata, sensor: str) -> None:
-        super().__init__(scene)
-        self.metadata, self.format = metadata, sensor
-
-    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
-        """See `Scene.read_stored`."""
-        return self._scene.read_stored(window, bands)
-
-    def nodata_of(self, band: int) -> float | None:
-        """The image's own nodata, else the background value of the XML."""
-        own = self._scene.nodata_of(band)
-        return self.metadata.stored.nodata if own is None else own
-
-
 def is_dlr(path: Path, start: bytes) -> bool:
     """True for the XML, the spectral image beside one, or a folder or ZIP with both."""
     if path.is_dir() or _IMAGE.search(path.name):
@@ -98,7 +78,7 @@ def is_dlr(path: Path, start: bytes) -> bool:
     return bool(_METADATA.search(path.name))
 
 
-def open_dlr(path: Path, *, variable: str | None = None) -> DlrScene:
+def open_dlr(path: Path, *, variable: str | None = None) -> DescribedScene:
     """Open an EnMAP or DESIS product.
 
     Args:
@@ -119,12 +99,13 @@ def open_dlr(path: Path, *, variable: str | None = None) -> DlrScene:
     dataset = open_dataset(name, drivers=["GTiff"])
     try:
         refuse_unusable(dataset)
-        scene = RasterScene(path, dataset)
-        metadata = _metadata(package, scene.metadata, level, detector)
+        image = RasterScene(path, dataset)
+        scene = DescribedScene(image, _metadata(package, image.metadata, level, detector))
     except BaseException:
         dataset.close()
         raise
-    return DlrScene(scene, metadata, package.sensor)
+    scene.format = package.sensor
+    return scene
 
 
 def _files(path: Path) -> dict[str, int]:

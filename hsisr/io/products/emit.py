@@ -5,7 +5,6 @@ every pixel and a lookup table to a map grid. Source: EMIT L1B and L2A product s
 user guides, NASA LP DAAC (doi 10.5067/EMIT/EMITL1BRAD.001, 10.5067/EMIT/EMITL2ARFL.001).
 """
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +13,8 @@ from affine import Affine
 
 from hsisr.errors import InputDataError, UsageError
 from hsisr.io.arrays.axes import ArrayScene, whole
-from hsisr.io.products.fields import cube_metadata, product_header, refuse_level, rising_axis
-from hsisr.io.products.hdf import HdfFile, hdf_scene
+from hsisr.io.products.fields import product_header, product_scene, refuse_level, rising_axis
+from hsisr.io.products.hdf import HdfFile
 from hsisr.scene.georeference import LookupTable
 from hsisr.scene.metadata import SpectralAxis
 
@@ -49,29 +48,25 @@ def open_emit(path: Path, file: HdfFile, variable: str | None) -> ArrayScene:
         raise UsageError(f"--variable {name}: no such array; there are {', '.join(file.names())}")
     cube = file.cube(name)
     rows, cols, bands = cube.shape
-    fill = file.attributes(name).get("_FillValue")
-    metadata = cube_metadata(
-        (bands, rows, cols),
-        cube.dtype,
-        axis=_axis(file, bands) if name in _CUBES else SpectralAxis(count=bands),
-        place=file.positions(
-            f"{_PLACE}/lon", f"{_PLACE}/lat", (rows, cols), _table(file, rows, cols)
-        ),
+    axes = (
+        file.per_band(f"{_BANDS}/{n}", bands) for n in ("wavelengths", "fwhm", "good_wavelengths")
+    )
+    places = file.positions(
+        f"{_PLACE}/lon", f"{_PLACE}/lat", (rows, cols), _table(file, rows, cols)
+    )
+    return product_scene(
+        path,
+        file,
+        "EMIT",
+        whole(cube, "rcb"),
+        axis=rising_axis(*axes, where=f"array {_BANDS}/wavelengths")
+        if name in _CUBES
+        else SpectralAxis(count=bands),
+        place=places,
         header=product_header("EMIT", level, name, acquired=file.text("time_coverage_start")),
         units=file.text("units", name),
-        nodata=None if fill is None else float(fill),
-    )
-    tags = {key: text for key in _CARRIED if (text := file.text(key))}
-    return hdf_scene(path, file, "EMIT", whole(cube, "rcb"), replace(metadata, tags=tags))
-
-
-def _axis(file: HdfFile, bands: int) -> SpectralAxis:
-    good = f"{_BANDS}/good_wavelengths"
-    return rising_axis(
-        file.per_band(f"{_BANDS}/wavelengths", bands),
-        where=f"{_BANDS}/wavelengths",
-        fwhm=file.per_band(f"{_BANDS}/fwhm", bands),
-        good=tuple(flag != 0 for flag in file.per_band(good, bands)) if good in file else None,
+        tags={key: text for key in _CARRIED if (text := file.text(key))},
+        nodata=file.number("_FillValue", name),
     )
 
 

@@ -5,15 +5,17 @@ header format, NV5 Geospatial); `product` and `processing level` are fields of t
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from hsisr.errors import InputDataError
+from hsisr.io.arrays.axes import ArrayScene, BandSource, sizes
+from hsisr.io.products.hdf import HdfFile
 from hsisr.scene.georeference import Geolocation, Georeference
 from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
@@ -30,17 +32,10 @@ def product_header(
     sun_elevation: float | None = None,
     sun_zenith: float | None = None,
 ) -> dict[str, str]:
-    """Header fields of a product; what is not known is left out.
+    """Header fields of a product, such as EMIT, L2A, reflectance; what is not known is left out.
 
-    Args:
-        mission: For example "EMIT".
-        level: Processing level, for example "L2A".
-        kind: What the pixels are, for example "reflectance".
-        sensor: Name of the instrument; None: the mission's.
-        acquired: Time of the first line, ISO 8601, UTC.
-        sun_azimuth: Degrees clockwise from north, at the centre of the scene.
-        sun_elevation: Degrees above the horizon, at the centre of the scene.
-        sun_zenith: Degrees from the zenith, where the elevation is not known.
+    The sensor is the mission's unless it has a name. The time is that of the first line (UTC), the
+    sun's angles are degrees at the centre of the scene, its azimuth clockwise from north.
 
     >>> product_header("p", "L1", "k", sun_zenith=59.5)["sun elevation"]
     '30.5'
@@ -57,42 +52,42 @@ def product_header(
     }
 
 
-def cube_metadata(
-    shape: tuple[int, int, int],
-    dtype: np.dtype[Any],
+def product_scene(
+    path: Path,
+    file: HdfFile,
+    mission: str,
+    sources: Sequence[BandSource],
     *,
     axis: SpectralAxis,
     place: Georeference | Geolocation,
     header: Mapping[str, str],
     units: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    mask: Callable[[tuple[slice, slice]], Any] | None = None,
     **stored: Any,
-) -> SceneMetadata:
-    """Metadata of a product's cube.
+) -> ArrayScene:
+    """The cube of a product in an open file, which the scene closes; see `ArrayScene`.
 
-    Args:
-        shape: Bands, rows, columns.
-        dtype: Of the stored numbers, in any byte order.
-        axis: Its spectral axis.
-        place: Its map grid, or the positions of its pixels.
-        header: See `product_header`.
-        units: Of the values in all bands.
-        stored: Further fields of `StoredNumbers`.
+    Its place is a map grid or the positions of its pixels, `units` are those of the values in all
+    bands; `stored` are further fields of `StoredNumbers`.
     """
-    bands, rows, cols = shape
-    swath = place if isinstance(place, Geolocation) else None
-    return SceneMetadata(
+    array, swath = sources[0].array, place if isinstance(place, Geolocation) else None
+    _, rows, cols = sizes(array.shape, sources[0].axes)
+    metadata = SceneMetadata(
         rows=rows,
         cols=cols,
         stored=StoredNumbers(
-            dtype=np.dtype(dtype).newbyteorder("="),
-            units=(units,) * bands if units else None,
+            dtype=array.dtype.newbyteorder("="),
+            units=(units,) * axis.count if units else None,
             **stored,
         ),
         spectral_axis=axis,
         georeference=swath_georeference(place) if isinstance(place, Geolocation) else place,
         geolocation=swath,
         header=header,
+        tags=tags or {},
     )
+    return ArrayScene(path, mission, metadata, sources, mask=mask, file=file, errors=file.errors)
 
 
 def iso_time(text: str) -> str:
@@ -105,18 +100,30 @@ def iso_time(text: str) -> str:
     return plain + "Z" if re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+", plain) else text.strip()
 
 
+def time_in(name: str) -> str | None:
+    """The time in the name of a file, None if there is none.
+
+    >>> time_in("AV320240905t181848_000_L2A_OE.nc")
+    '2024-09-05T18:18:48Z'
+    """
+    time = re.search(r"(\d{4})(\d\d)(\d\d)[t_](\d\d)(\d\d)(\d\d)_", name)
+    return "{}-{}-{}T{}:{}:{}Z".format(*time.groups()) if time else None
+
+
 def rising_axis(
-    wavelengths: Sequence[float],
+    wavelengths: Sequence[float] | None,
+    fwhm: Sequence[float] | None = None,
+    good: Sequence[float] | None = None,
     *,
     where: str,
-    fwhm: tuple[float, ...] | None = None,
-    good: tuple[bool, ...] | None = None,
 ) -> SpectralAxis:
-    """A spectral axis in nm whose wavelengths rise, as those of all products do.
+    """A spectral axis in nm whose wavelengths rise, as those of all products do; 0 is a bad band.
 
     Raises:
-        InputDataError: A wavelength is not above the one before; bands may be swapped.
+        InputDataError: There are none, or one is not above the one before; bands may be swapped.
     """
+    if wavelengths is None:
+        raise InputDataError(f"found no {where}, expected one for each band")
     for band, (before, here) in enumerate(pairwise(wavelengths), start=1):
         if not here > before:
             raise InputDataError(
@@ -124,7 +131,10 @@ def rising_axis(
                 "wavelengths as the product is specified; the file was changed or is damaged"
             )
     return SpectralAxis(
-        count=len(wavelengths), wavelengths_nm=tuple(wavelengths), fwhm_nm=fwhm, good=good
+        count=len(wavelengths),
+        wavelengths_nm=tuple(wavelengths),
+        fwhm_nm=None if fwhm is None else tuple(fwhm),
+        good=None if good is None else tuple(flag != 0 for flag in good),
     )
 
 

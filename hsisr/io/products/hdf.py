@@ -7,7 +7,7 @@ followed.
 import math
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,11 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import HsisrError, InputDataError, ResourceError
-from hsisr.io.arrays.axes import ArrayScene, BandSource
 from hsisr.io.atomic import resource_errors
 from hsisr.io.base import FileWriter
 from hsisr.scene.georeference import Geolocation, LookupTable
-from hsisr.scene.metadata import SceneMetadata
 
 _CHUNK_CACHE: Final = 32 * 2**20
 _LARGEST_CHUNK: Final = 2**28
@@ -150,9 +148,30 @@ class HdfFile:
             degrees[~(np.abs(degrees) <= most)] = np.nan
         return Geolocation(longitude=x, latitude=y, table=table)
 
-    def per_band(self, name: str, bands: int) -> tuple[float, ...]:
-        """An array with a number for each band; those of 32 bits keep their own few digits."""
-        return tuple(float(str(value)) for value in self.numbers(name, (bands,)))
+    def per_band(self, name: str, bands: int, of: str | None = None) -> tuple[float, ...] | None:
+        """A number for each band: an array, or an attribute of the part `of`; None if not there.
+
+        Those of 32 bits keep their own few digits.
+
+        Raises:
+            InputDataError: There are more or fewer of them.
+        """
+        if of is None:
+            values = self.numbers(name, (bands,)) if name in self else np.empty(0)
+        else:
+            values = np.ravel(self.attributes(of).get(name, ()))
+        if len(values) not in (0, bands):
+            raise InputDataError(
+                f"attribute {name} has {len(values)} entries, expected {bands}, one a band"
+            )
+        with self.errors():
+            return tuple(float(str(value)) for value in values) or None
+
+    def number(self, attribute: str, at: str = "/") -> float | None:
+        """An attribute as a number; None if there is none."""
+        with self.errors():
+            value = self._attribute(attribute, at)
+            return None if value is None else float(value)
 
     def texts(self, name: str) -> list[str]:
         """An array of texts, one a band.
@@ -201,15 +220,16 @@ class HdfFile:
     def text(self, attribute: str, at: str = "/") -> str | None:
         """An attribute as one line of text; None if there is none."""
         with self.errors():
-            item = self._item(at)
-            if item is None or attribute not in item.attrs:
-                return None
-            value = _plain(item.attrs[attribute])
-        return " ".join(str(value).split())[:_MOST_TEXT]
+            value = self._attribute(attribute, at)
+        return None if value is None else " ".join(str(value).split())[:_MOST_TEXT]
 
     def close(self) -> None:
         """Release the file; a second call does nothing."""
         self._file.close()
+
+    def _attribute(self, name: str, at: str) -> Any:
+        item = self._item(at)
+        return None if item is None or name not in item.attrs else _plain(item.attrs[name])
 
     def _item(self, name: str) -> Any:
         """A part of the file, reached by hard links alone; None if there is none."""
@@ -235,20 +255,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace").rstrip("\0")
     return value.item() if isinstance(value, np.generic) else value
-
-
-def hdf_scene(
-    path: Path,
-    file: HdfFile,
-    file_format: str,
-    sources: Sequence[BandSource],
-    metadata: SceneMetadata,
-    mask: Callable[[tuple[slice, slice]], Any] | None = None,
-) -> ArrayScene:
-    """A cube in an open file, which the scene closes; see `ArrayScene`."""
-    return ArrayScene(
-        path, file_format, metadata, sources, mask=mask, file=file, errors=file.errors
-    )
 
 
 class HdfWriter(FileWriter):

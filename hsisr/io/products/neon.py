@@ -12,8 +12,14 @@ import numpy as np
 from hsisr.errors import InputDataError
 from hsisr.io.arrays.axes import ArrayScene, whole
 from hsisr.io.envi.georeference import envi_georeference
-from hsisr.io.products.fields import crs_of_epsg, cube_metadata, product_header, rising_axis
-from hsisr.io.products.hdf import HdfFile, hdf_scene
+from hsisr.io.products.fields import (
+    crs_of_epsg,
+    product_header,
+    product_scene,
+    rising_axis,
+    time_in,
+)
+from hsisr.io.products.hdf import HdfFile
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.metadata import SpectralAxis
 
@@ -31,49 +37,45 @@ def is_neon(file: HdfFile) -> bool:
 def open_neon(path: Path, file: HdfFile, variable: str | None) -> ArrayScene:
     """Open a tile or a flight line (see `open_hdf`); `variable` names another cube."""
     root = f"{_site(file)}/Reflectance"
-    cube = file.cube(variable or f"{root}/Reflectance_Data")
-    rows, cols, bands = cube.shape
-    said = file.attributes(f"{root}/Reflectance_Data")
-    scale, ignore = said.get("Scale_Factor"), said.get("Data_Ignore_Value")
-    level = next((f"L{n}" for n in re.findall(r"_DP(\d)_", path.name)), "L3")
-    time = re.search(r"_(\d{4})(\d\d)(\d\d)_(\d\d)(\d\d)(\d\d)_", path.name)
-    metadata = cube_metadata(
-        (bands, rows, cols),
-        cube.dtype,
+    data, logs = f"{root}/Reflectance_Data", f"{root}/Metadata/Logs"
+    cube, scale = file.cube(variable or data), file.number("Scale_Factor", data)
+    bands = cube.shape[2]
+    return product_scene(
+        path,
+        file,
+        "NEON AOP",
+        whole(cube, "rcb"),
         axis=_axis(file, root, bands),
         place=_place(file, f"{root}/Metadata/Coordinate_System"),
         header=product_header(
             "NEON AOP",
-            level,
+            next((f"L{n}" for n in re.findall(r"_DP(\d)_", path.name)), "L3"),
             "reflectance",
             sensor="NEON Imaging Spectrometer",
-            acquired="{}-{}-{}T{}:{}:{}Z".format(*time.groups()) if time else None,
-            sun_azimuth=_angle(file, f"{root}/Metadata/Logs/Solar_Azimuth_Angle"),
-            sun_zenith=_angle(file, f"{root}/Metadata/Logs/Solar_Zenith_Angle"),
+            acquired=time_in(path.name),
+            sun_azimuth=_angle(file, f"{logs}/Solar_Azimuth_Angle"),
+            sun_zenith=_angle(file, f"{logs}/Solar_Zenith_Angle"),
         ),
-        nodata=None if ignore is None else float(ignore),
-        scales=None if scale is None else (1 / float(scale),) * bands,
+        nodata=file.number("Data_Ignore_Value", data),
+        scales=None if scale is None else (1 / scale,) * bands,
     )
-    return hdf_scene(path, file, "NEON AOP", whole(cube, "rcb"), metadata)
 
 
 def _axis(file: HdfFile, root: str, bands: int) -> SpectralAxis:
     """Band windows of water vapour, which the file names, are bad bands."""
-    spectral = f"{root}/Metadata/Spectral_Data"
+    spectral, said = f"{root}/Metadata/Spectral_Data", file.attributes(root)
     wavelengths = file.per_band(f"{spectral}/Wavelength", bands)
-    said = file.attributes(root)
     windows = [
         [float(end) for end in said[key]]
         for key in ("Band_Window_1_Nanometers", "Band_Window_2_Nanometers")
         if len(np.ravel(said.get(key, ()))) == 2
     ]
-    good = tuple(not any(low <= w <= high for low, high in windows) for w in wavelengths)
-    fwhm = f"{spectral}/FWHM"
+    good = [not any(low <= w <= high for low, high in windows) for w in wavelengths or ()]
     return rising_axis(
         wavelengths,
-        where=f"{spectral}/Wavelength",
-        fwhm=file.per_band(fwhm, bands) if fwhm in file else None,
-        good=good if windows else None,
+        file.per_band(f"{spectral}/FWHM", bands),
+        good if windows else None,
+        where=f"array {spectral}/Wavelength",
     )
 
 

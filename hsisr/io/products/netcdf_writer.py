@@ -36,7 +36,12 @@ _HEAD_BYTES: Final = 2**20
 """Room for everything that is neither a number nor a position."""
 _NAME: Final = re.compile(r"[A-Za-z]\w*")
 _RESERVED: Final = frozenset({"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "tags"})
-_OPTIONS: Final = ("LAYOUT", "COMPRESS", "ZLEVEL")
+_OPTIONS: Final = {
+    "LAYOUT": ("CF", "EMIT"),
+    "COMPRESS": ("DEFLATE", "NONE"),
+    "ZLEVEL": tuple("123456789"),
+}
+"""Creation options and what they may be, the default first."""
 
 
 class NetcdfWriter(HdfWriter):
@@ -64,7 +69,9 @@ class NetcdfWriter(HdfWriter):
         options: TargetOptions,
         blocks: tuple[int, int],
     ) -> None:
-        self._packing = _packing(options.creation_options)
+        asked, packing = _asked(options.creation_options), {"compression": "gzip", "shuffle": True}
+        packed = asked["COMPRESS"] == "DEFLATE"
+        self._packing = {**packing, "compression_opts": int(asked["ZLEVEL"])} if packed else {}
         h5netcdf_package()
         super().__init__(path, metadata, options, blocks)
 
@@ -212,12 +219,8 @@ def create_netcdf(
     path: Path, metadata: SceneMetadata, options: TargetOptions, blocks: tuple[int, int]
 ) -> NetcdfWriter:
     """A writer of CF netCDF, or of EMIT's layout with `LAYOUT=EMIT`; see both classes."""
-    asked = {key.upper(): value.upper() for key, value in options.creation_options.items()}
-    writers = {"CF": NetcdfWriter, "EMIT": EmitWriter}
-    layout = asked.get("LAYOUT", "CF")
-    if layout not in writers:
-        raise UsageError(f"LAYOUT={layout}: expected CF or EMIT")
-    return writers[layout](path, metadata, options, blocks)
+    own = EmitWriter if _asked(options.creation_options)["LAYOUT"] == "EMIT" else NetcdfWriter
+    return own(path, metadata, options, blocks)
 
 
 def refuse_existing_netcdf(path: Path, *, overwrite: bool) -> None:
@@ -242,20 +245,15 @@ def h5netcdf_package() -> Any:
     return h5netcdf
 
 
-def _packing(options: Mapping[str, str]) -> dict[str, Any]:
-    """Arguments of h5py that pack a variable."""
+def _asked(options: Mapping[str, str]) -> dict[str, str]:
+    """Creation options in capitals, those that are not given by their default."""
     asked = {key.upper(): value.upper() for key, value in options.items()}
-    unknown = sorted(asked.keys() - set(_OPTIONS))
-    if unknown:
-        raise UsageError(f"--co {unknown[0]}: expected one of {', '.join(_OPTIONS)} for netCDF")
-    compress, level = asked.get("COMPRESS", "DEFLATE"), asked.get("ZLEVEL", "1")
-    if compress not in ("DEFLATE", "NONE") or level not in "123456789" or len(level) != 1:
-        raise UsageError(
-            f"COMPRESS={compress}, ZLEVEL={level}: expected DEFLATE or NONE, and 1 to 9"
-        )
-    if compress == "NONE":
-        return {}
-    return {"compression": "gzip", "compression_opts": int(level), "shuffle": True}
+    for key, value in asked.items():
+        if key not in _OPTIONS:
+            raise UsageError(f"--co {key}: expected one of {', '.join(_OPTIONS)} for netCDF")
+        if value not in _OPTIONS[key]:
+            raise UsageError(f"{key}={value}: expected one of {', '.join(_OPTIONS[key])}")
+    return {key: values[0] for key, values in _OPTIONS.items()} | asked
 
 
 def _global_attributes(metadata: SceneMetadata) -> dict[str, str]:

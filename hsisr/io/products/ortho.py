@@ -9,7 +9,9 @@ look, and at pixels that it leaves empty there is no data. Distances are those i
 latitude, longitudes shortened by the cosine of the scene's mean latitude.
 """
 
+import math
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +22,7 @@ import numpy.typing as npt
 from hsisr.errors import UsageError
 from hsisr.io.arrays.axes import cut
 from hsisr.io.arrays.raw import PlainNumbers, RawFile
-from hsisr.io.atomic import TemporaryPlace, require_room, resource_errors
+from hsisr.io.atomic import require_room
 from hsisr.io.base import FileWriter, SceneWriter, TargetOptions
 from hsisr.io.geotiff.writer import create_geotiff
 from hsisr.io.paths import POSITIONS, sibling
@@ -119,14 +121,14 @@ def _located(metadata: SceneMetadata) -> tuple[Geolocation, LookupTable]:
     return places, places.table
 
 
-class OrthoWriter(SceneWriter):
+class OrthoWriter(FileWriter):
     """Takes a scene in sensor geometry, and writes it on the map grid when all of it is there.
 
     Args:
         path: The target.
         metadata: Of the scene in sensor geometry, with its positions and its lookup table.
+        options: How; of a mask nothing is kept, since nodata says it.
         create: Makes the writer of the target for the metadata on the map grid.
-        overwrite: Replace an existing file.
 
     Raises:
         UsageError: There is no lookup table, or invalid pixels could not be told.
@@ -134,63 +136,45 @@ class OrthoWriter(SceneWriter):
         ResourceError: There is no room, or no permission.
     """
 
-    block_rows = block_cols = 1
-
     def __init__(
         self,
         path: Path,
         metadata: SceneMetadata,
+        options: TargetOptions,
         create: Callable[[SceneMetadata], SceneWriter],
-        *,
-        overwrite: bool,
     ) -> None:
-        self.path, self.metadata = path, metadata
         self._target, self._create = ortho_metadata(metadata), create
         self._located = _located(metadata)
         if metadata.stored.nodata is None and metadata.stored.dtype.kind != "f":
             raise UsageError("--ortho needs a nodata value for pixels that the sensor did not see")
-        self._place = TemporaryPlace(path, overwrite=overwrite, replaceable=lambda _: True)
-        grown = self._place.file("sensor")
-        try:
-            size = np.prod(metadata.shape, dtype=np.int64) * metadata.stored.dtype.itemsize
-            require_room(self._place.folder, path, int(size))
-            with resource_errors(path):
-                self._file = RawFile(grown, metadata.shape, metadata.stored.dtype)
-        except BaseException:
-            self._place.discard()
-            raise
-        self._numbers = PlainNumbers(grown, metadata.stored.dtype, metadata.shape)
+        super().__init__(path, metadata, options, (1, 1), replaceable=lambda _: True)
 
-    def write(
-        self,
-        numbers: npt.NDArray[Any],
-        *,
-        row: int,
-        col: int,
-        band: int,
-        mask: npt.NDArray[np.bool_] | None = None,  # noqa: ARG002 - nodata says it
-    ) -> None:
-        """Write stored numbers, shape (bands, rows, cols), at a 0-based place of the sensor's."""
-        self.require_fit(numbers, row=row, col=col, band=band)
-        with resource_errors(self.path):
-            self._file.write(numbers, row=row, col=col, band=band)
+    def _open(self) -> None:
+        shape, dtype = self.metadata.shape, self.metadata.stored.dtype
+        require_room(self._place.folder, self.path, math.prod(shape) * dtype.itemsize)
+        self._file = self._held.enter_context(closing(RawFile(self._grown, shape, dtype)))
+        self._numbers = PlainNumbers(self._grown, dtype, shape)
+
+    def _put(self, numbers: npt.NDArray[Any], band: int, row: int, col: int) -> None:
+        self._file.write(numbers, row=row, col=col, band=band)
 
     def commit(self) -> Path:
-        """Gather block by block, and commit the target; returns the path to open."""
+        """See `SceneWriter.commit`; the target's own writer puts the map into its place."""
         try:
-            self._file.close()
-            with self._create(self._target) as writer:
-                for window in _blocks(self._target, writer):
-                    numbers = self._gathered(window)
-                    writer.write(numbers, row=window.row, col=window.col, band=0)
-            return writer.path
+            self._finish()
         finally:
             self.discard()
+        return self.path
 
-    def discard(self) -> None:
-        """Remove everything written so far; after `commit` it does nothing."""
+    def _finish(self) -> tuple[()]:
+        """Gather block by block."""
         self._file.close()
-        self._place.discard()
+        with self._create(self._target) as writer:
+            for window in _blocks(self._target, writer):
+                numbers = self._gathered(window)
+                writer.write(numbers, row=window.row, col=window.col, band=0)
+        self.path = writer.path
+        return ()
 
     def _gathered(self, window: Window) -> npt.NDArray[Any]:
         """The map's numbers in a window, shape (bands, rows, cols)."""

@@ -7,23 +7,21 @@ out; `--variable VNIR` or `SWIR` opens one of them with all its bands. Source: P
 Specification Document (ASI), issue 2.3.
 """
 
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-import numpy as np
 from affine import Affine
 
 from hsisr.errors import InputDataError, UsageError
 from hsisr.io.arrays.axes import ArrayScene, BandSource
 from hsisr.io.products.fields import (
     crs_of_epsg,
-    cube_metadata,
     product_header,
+    product_scene,
     refuse_level,
     rising_axis,
 )
-from hsisr.io.products.hdf import HdfFile, hdf_scene
+from hsisr.io.products.hdf import HdfFile
 from hsisr.scene.georeference import Geolocation, Georeference
 
 _SWATHS: Final = "HDFEOS/SWATHS"
@@ -32,22 +30,20 @@ _LARGEST: Final = 65535
 """Stored number of the largest value of an L2 product."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Detector:
-    """What is known of the bands of one cube that were read out, wavelengths rising."""
+class _Band(NamedTuple):
+    wavelength: float
+    fwhm: float
+    place: int
+    """In the cube of its detector."""
+
+
+class _Detector(NamedTuple):
+    """A cube, and its bands that were read out, wavelengths rising."""
 
     array: Any
-    bands: tuple[int, ...]
-    wavelengths: tuple[float, ...]
-    fwhm: tuple[float, ...]
+    bands: list[_Band]
     scale: float
     offset: float
-
-    def below(self, limit: float) -> "_Detector":
-        """Without the bands from a wavelength on."""
-        kept = sum(w < limit for w in self.wavelengths)
-        own = self.bands[:kept], self.wavelengths[:kept], self.fwhm[:kept]
-        return replace(self, bands=own[0], wavelengths=own[1], fwhm=own[2])
 
 
 def _swath(file: HdfFile) -> str | None:
@@ -70,95 +66,71 @@ def open_prisma(path: Path, file: HdfFile, variable: str | None) -> ArrayScene:
     shapes = {(d.array.shape[0], d.array.shape[2]) for d in detectors}
     if len(shapes) != 1 or len({d.array.dtype for d in detectors}) != 1:
         raise InputDataError(f"VNIR and SWIR have the sizes {shapes}, expected one size and type")
-    rows, cols = shapes.pop()
-    radiance = level in ("L1", "L2B")
-    metadata = cube_metadata(
-        (sum(len(d.bands) for d in detectors), rows, cols),
-        detectors[0].array.dtype,
+    radiance, bands = level in ("L1", "L2B"), [band for d in detectors for band in d.bands]
+    return product_scene(
+        path,
+        file,
+        "PRISMA",
+        [BandSource(d.array, "rbc", [band.place for band in d.bands]) for d in detectors],
         axis=rising_axis(
-            [w for d in detectors for w in d.wavelengths],
+            [band.wavelength for band in bands],
+            [band.fwhm for band in bands],
             where="VNIR and SWIR together",
-            fwhm=tuple(w for d in detectors for w in d.fwhm),
         ),
-        place=_grid(file, rows, cols)
+        place=_grid(file, *shapes.pop())
         if level == "L2D"
-        else _positions(file, f"{_SWATHS}/{swath}/Geolocation Fields", (rows, cols)),
+        else _positions(file, f"{_SWATHS}/{swath}/Geolocation Fields", shapes.pop()),
         header=product_header(
             "PRISMA",
             level,
             "radiance" if radiance else "reflectance",
             acquired=file.text("Product_StartTime"),
-            sun_azimuth=_number(file, "Sun_azimuth_angle"),
-            sun_zenith=_number(file, "Sun_zenith_angle"),
+            sun_azimuth=file.number("Sun_azimuth_angle"),
+            sun_zenith=file.number("Sun_zenith_angle"),
         ),
         units="W m-2 sr-1 um-1" if radiance else None,
         nodata=0.0 if level == "L2D" else None,
         scales=tuple(d.scale for d in detectors for _ in d.bands),
         offsets=tuple(d.offset for d in detectors for _ in d.bands),
     )
-    sources = [BandSource(d.array, "rbc", d.bands) for d in detectors]
-    return hdf_scene(path, file, "PRISMA", sources, metadata)
 
 
 def _detectors(file: HdfFile, swath: str, level: str, variable: str | None) -> list[_Detector]:
     wanted = (variable or "").upper()
     if wanted not in ("", "VNIR", "SWIR"):
         raise UsageError(f"--variable {variable}: expected VNIR or SWIR, or neither for both")
-    found = [
-        _detector(file, swath, level, n)
-        for n in ("Vnir", "Swir")
-        if n.upper() in (wanted or n.upper())
-    ]
+    names = [name for name in ("Vnir", "Swir") if wanted in ("", name.upper())]
+    found = [_detector(file, swath, level, name) for name in names]
     if len(found) == 2:
         vnir, swir = found
-        found = [vnir.below(swir.wavelengths[0]), swir]
+        own = [band for band in vnir.bands if band.wavelength < swir.bands[0].wavelength]
+        found[0] = vnir._replace(bands=own)
     return found
 
 
 def _detector(file: HdfFile, swath: str, level: str, name: str) -> _Detector:
     array = file.cube(f"{swath}/Data Fields/{name.upper()}_Cube")
-    count = array.shape[1]
     centres, widths, flags = (
-        _list(file, attribute.format(name), count)
+        file.per_band(attribute.format(name), array.shape[1], of="/") or ()
         for attribute in ("List_Cw_{}", "List_Fwhm_{}", "List_Cw_{}_Flags")
     )
-    used = [n for n in range(count) if centres[n] > 0 and flags[n] != 0]
-    if not used:
-        raise InputDataError(f"List_Cw_{name} has no wavelength above 0, expected those of bands")
-    rising = used[::-1]
-    rising_axis([centres[n] for n in rising], where=f"List_Cw_{name}, which falls")
+    every = enumerate(zip(centres, widths, flags, strict=False))
+    bands = [_Band(w, fwhm, n) for n, (w, fwhm, flag) in every if w > 0 and flag != 0][::-1]
+    if not bands:
+        raise InputDataError(
+            f"List_Cw_{name}, List_Fwhm_{name} and List_Cw_{name}_Flags name no band that was read "
+            "out, expected a wavelength above 0, a width and a flag of each"
+        )
+    rising_axis([band.wavelength for band in bands], where=f"List_Cw_{name}, which falls")
     if level == "L1":
         factor = _required(file, f"ScaleFactor_{name}")
-        scale, offset = 1 / factor, -_required(file, f"Offset_{name}")
-    else:
-        low, high = (_required(file, f"L2Scale{name}{end}") for end in ("Min", "Max"))
-        scale, offset = (high - low) / _LARGEST, low
-    return _Detector(
-        array,
-        tuple(rising),
-        tuple(centres[n] for n in rising),
-        tuple(widths[n] for n in rising),
-        scale,
-        offset,
-    )
-
-
-def _list(file: HdfFile, attribute: str, count: int) -> list[float]:
-    values = np.ravel(file.attributes().get(attribute, ()))
-    if len(values) != count:
-        raise InputDataError(
-            f"attribute {attribute} has {len(values)} entries, expected {count}, one a band"
-        )
-    return [float(str(value)) for value in values]
-
-
-def _number(file: HdfFile, attribute: str) -> float | None:
-    value = file.attributes().get(attribute)
-    return None if value is None else float(value)
+        return _Detector(array, bands, 1 / factor, -_required(file, f"Offset_{name}"))
+    low, high = (_required(file, f"L2Scale{name}{end}") for end in ("Min", "Max"))
+    return _Detector(array, bands, (high - low) / _LARGEST, low)
 
 
 def _required(file: HdfFile, attribute: str) -> float:
-    value = _number(file, attribute)
+    value = file.number(attribute)
     if value is None:
         raise InputDataError(f"found no attribute {attribute}, expected a number")
     return value
@@ -177,12 +149,8 @@ def _grid(file: HdfFile, rows: int, cols: int) -> Georeference:
     """
     west, north, east, south = (
         _required(file, f"Product_{corner}corner_{axis}")
-        for corner, axis in (
-            ("UL", "easting"),
-            ("UL", "northing"),
-            ("LR", "easting"),
-            ("LR", "northing"),
-        )
+        for corner in ("UL", "LR")
+        for axis in ("easting", "northing")
     )
     for between, shift in ((1, _PIXEL_M / 2), (0, 0.0)):
         if all(

@@ -8,17 +8,16 @@ Specification, Planet, November 2025, section 3.6.
 import json
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from affine import Affine
 
 from hsisr.errors import InputDataError
 from hsisr.io.arrays.axes import ArrayScene, whole
-from hsisr.io.products.fields import crs_of_epsg, cube_metadata, product_header, rising_axis
-from hsisr.io.products.hdf import HdfFile, hdf_scene
+from hsisr.io.products.fields import crs_of_epsg, product_header, product_scene, rising_axis
+from hsisr.io.products.hdf import HdfFile
 from hsisr.scene.georeference import Georeference
-from hsisr.scene.metadata import SpectralAxis
 
 _SWATH, _GRID = "HDFEOS/SWATHS/HYP", "HDFEOS/GRIDS/HYP"
 _CUBES: Final = ("surface_reflectance", "toa_radiance")
@@ -36,15 +35,20 @@ def open_tanager(path: Path, file: HdfFile, variable: str | None) -> ArrayScene:
     group = _GRID if _GRID in file else _SWATH
     fields = f"{group}/Data Fields"
     name = variable or next((n for n in _CUBES if f"{fields}/{n}" in file), _CUBES[0])
-    cube = file.cube(f"{fields}/{name}")
+    data = f"{fields}/{name}"
+    cube = file.cube(data)
     bands, rows, cols = cube.shape
-    said = file.attributes(f"{fields}/{name}")
     ortho, middle = group == _GRID, (rows // 2, cols // 2)
     level, swath = "ortho" if ortho else "basic", f"{_SWATH}/Geolocation Fields"
-    metadata = cube_metadata(
-        cube.shape,
-        cube.dtype,
-        axis=_axis(said, bands),
+    flags, fill = f"{fields}/nodata_pixels", file.number("_FillValue", data)
+    lost = file.dataset(flags, (rows, cols)) if flags in file else None
+    axis = (file.per_band(n, bands, of=data) for n in ("wavelengths", "fwhm", "good_wavelengths"))
+    return product_scene(
+        path,
+        file,
+        "Tanager",
+        whole(cube, "brc"),
+        axis=rising_axis(*axis, where="attribute wavelengths"),
         place=_grid(file, group, rows, cols)
         if ortho
         else file.positions(f"{swath}/Longitude", f"{swath}/Latitude", (rows, cols)),
@@ -52,31 +56,14 @@ def open_tanager(path: Path, file: HdfFile, variable: str | None) -> ArrayScene:
             "Tanager",
             level,
             name,
-            acquired=_time(file, fields, rows, cols),
+            acquired=_time(file, fields, middle),
             sun_azimuth=_at(file, f"{fields}/sun_azimuth", middle),
             sun_zenith=_at(file, f"{fields}/sun_zenith", middle),
         ),
         units="W m-2 sr-1 um-1" if name == "toa_radiance" else None,
-        nodata=float(said.get("_FillValue", _FILL)),
+        mask=None if lost is None else lambda place: lost[place] != 1,
+        nodata=_FILL if fill is None else fill,
     )
-    flags = f"{fields}/nodata_pixels"
-    lost = file.dataset(flags, (rows, cols)) if flags in file else None
-    mask = None if lost is None else lambda place: lost[place] != 1
-    return hdf_scene(path, file, "Tanager", whole(cube, "brc"), metadata, mask)
-
-
-def _axis(said: Any, bands: int) -> SpectralAxis:
-    found: dict[str, tuple[float, ...] | None] = {}
-    for name in ("wavelengths", "fwhm", "good_wavelengths"):
-        values = np.ravel(said.get(name, ()))
-        if len(values) not in (0, bands):
-            raise InputDataError(f"attribute {name} has {len(values)} entries for {bands} bands")
-        found[name] = tuple(float(str(value)) for value in values) or None
-    wavelengths, good = found["wavelengths"], found["good_wavelengths"]
-    if wavelengths is None:
-        raise InputDataError("found no attribute wavelengths of the cube, expected one")
-    flags = None if good is None else tuple(flag == 1 for flag in good)
-    return rising_axis(wavelengths, where="wavelengths", fwhm=found["fwhm"], good=flags)
 
 
 def _grid(file: HdfFile, group: str, rows: int, cols: int) -> Georeference:
@@ -85,10 +72,9 @@ def _grid(file: HdfFile, group: str, rows: int, cols: int) -> Georeference:
         if text is not None:
             return _framed(text, rows, cols)
     text = file.texts(_STRUCTURE)[0]
-    west, north, east, south = (
-        number
-        for corner in ("UpperLeftPointMtrs", "LowerRightMtrs")
-        for number in _pair(text, corner)
+    (west, north), (east, south) = (
+        _corner(text, "UpperLeftPointMtrs"),
+        _corner(text, "LowerRightMtrs"),
     )
     code = file.attributes(group).get("epsg_code")
     transform = Affine((east - west) / cols, 0, west, 0, (south - north) / rows, north)
@@ -111,7 +97,7 @@ def _framed(text: str, rows: int, cols: int) -> Georeference:
     return Georeference(crs_wkt=crs, transform=transform)
 
 
-def _pair(text: str, name: str) -> tuple[float, float]:
+def _corner(text: str, name: str) -> tuple[float, float]:
     match = re.search(rf"{name}=\(([-+\d.eE]+),([-+\d.eE]+)\)", text)
     if match is None:
         raise InputDataError(f"StructMetadata names no {name}, expected a corner of the grid")
@@ -126,13 +112,13 @@ def _at(file: HdfFile, name: str, place: tuple[int, int]) -> float | None:
     return value if np.isfinite(value) and value != _FILL else None
 
 
-def _time(file: HdfFile, fields: str, rows: int, cols: int) -> str | None:
+def _time(file: HdfFile, fields: str, middle: tuple[int, int]) -> str | None:
     """UTC of the first line, of an ortho product that of the middle; seconds since 1970."""
     lines = f"{_SWATH}/Geolocation Fields/Time"
     if lines in file:
         seconds = float(np.ravel(file.numbers(lines))[0])
     else:
-        seconds = _at(file, f"{fields}/time", (rows // 2, cols // 2)) or float("nan")
+        seconds = _at(file, f"{fields}/time", middle) or float("nan")
     if not 0 < seconds < 1e11:
         return None
     return str(np.datetime64(round(seconds * 1e3), "ms"))
