@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tifffile import TiffWriter
 
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.io.geotiff.reader import is_tiff_stack
@@ -38,6 +39,16 @@ def test_pages_and_planes_are_bands(options: dict[str, Any], tmp_path: Path) -> 
         assert scene.format == "TIFF stack"
         stored = scene.read_stored(Window(5, 3, 9, 15), [4, 0, 2])
     np.testing.assert_array_equal(stored, VALUES[[4, 0, 2], 5:14, 3:18], strict=True)
+
+
+@pytest.mark.parametrize("axes", [None, "rcb"])
+def test_pages_written_one_by_one_are_a_stack(axes: str | None, tmp_path: Path) -> None:
+    stored = VALUES if axes is None else VALUES.transpose(1, 2, 0)
+    with TiffWriter(tmp_path / "x.tif") as tiff:
+        for page in stored:
+            tiff.write(page, contiguous=False)
+    with open_scene(tmp_path / "x.tif", axes=axes) as scene:
+        np.testing.assert_array_equal(scene.read().values, VALUES)
 
 
 @pytest.mark.parametrize("options", [{}, {"compression": "zlib"}], ids=["plain", "packed"])

@@ -23,8 +23,8 @@ from hsisr.io.base import Scene
 from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.io.geotiff.reader import (
     DAMAGED,
-    listening_to_tifffile,
     open_dataset,
+    open_pages,
     reason,
     refuse_circles,
     stacks_in,
@@ -112,7 +112,7 @@ def open_stack(path: Path, axes: str | None = None) -> Scene:
     """
     try:
         refuse_circles(path)
-        with listening_to_tifffile(), TiffFile(path) as tiff:
+        with open_pages(path) as tiff:
             return _scene(path, tiff, _only(stacks_in(tiff)), axes)
     except (InputDataError, UsageError):
         raise

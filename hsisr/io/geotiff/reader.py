@@ -9,7 +9,7 @@ import re
 import struct
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, Final
@@ -344,12 +344,24 @@ def is_tiff_stack(path: Path) -> bool:
     """
     try:
         refuse_circles(path)
-        with listening_to_tifffile(), TiffFile(path) as tiff:
+        with open_pages(path) as tiff:
             return bool(stacks_in(tiff))
     except InputDataError:
         raise
     except DAMAGED:
         return False
+
+
+@contextmanager
+def open_pages(path: Path) -> Iterator[TiffFile]:
+    """A TIFF, whose pages are one stack also where tifffile wrote them one by one."""
+    with listening_to_tifffile(), ExitStack() as held:
+        tiff = held.enter_context(TiffFile(path))
+        if tiff.is_shaped and len(tiff.pages) > 1:
+            shapes = {(series.shape, series.dtype) for series in tiff.series}
+            if len(tiff.series) > 1 == len(shapes) and tiff.series[0].ndim == 2:
+                tiff = held.enter_context(TiffFile(path, is_shaped=False))
+        yield tiff
 
 
 def stacks_in(tiff: TiffFile) -> list[TiffPageSeries]:
