@@ -60,13 +60,13 @@ tiling.py: self.row * scale, self.col * scale -> self.row * scale, self.col
     tiling/test_windows.py scaling_a_window_keeps_its_ground
 tiling.py: range(count - 2, 0, -1) -> range(count - 1, 0, -1)
     datasets/test_patches.py few_bands_fill_a_group_there_and_back
-engine/mixing.py: _RIDGE = 1e-2 -> _RIDGE = 10.0
+engine/mixing.py: RIDGE = 1e-2 -> RIDGE = 10.0
     engine/test_mixing.py bands_get_their_own_detail_back_and_agree
 engine/mixing.py: shape * scale[missing] + centre[missing] -> centre[missing]
     engine/test_mixing.py a_band_without_data_in_a_window_takes_its_neighbours_shape
 engine/mixing.py: _SPIKE * spread -> 1e9 * spread
     engine/test_mixing.py a_spike_in_one_band_stays_in_that_band
-engine/mixing.py: _GAIN = 0.05 -> _GAIN = 0.9
+engine/mixing.py: _GAIN = 0.005 -> _GAIN = 0.9
     engine/test_mixing.py as_many_pseudo_bands_as_the_scene_needs
 engine/stitch.py: values.mul_(torch.from_numpy(group.weights)[:, None, None]) -> values.mul_(1.0)
     engine/test_stitcher.py a_network_that_repeats_pixels_is_not_changed_by_tiles_groups_and
@@ -154,7 +154,7 @@ io/geotiff/tags.py: offsets=tuple(offsets) if scaled else None -> offsets=None
     io/test_raster.py scale_offset_and_unit
 io/geotiff/tags.py: row=p.row, col=p.col, x=p.x -> row=p.col, col=p.row, x=p.x
     io/test_raster.py ground_control_points
-io/views.py: _RANGES * (high - low) -> 0 * (high - low)
+scene/fill.py: _RANGES * (high - low) -> 0 * (high - low)
     io/test_nodata.py numbers_of_a_scene_are_no_fill
 io/spectral.py: g and w != 0 for g, w -> g for g, w
     io/test_envi.py a_band_of_wavelength_zero_is_not_there

@@ -26,14 +26,13 @@ from hsisr.metrics.report import picture_label
 from hsisr.scene.rendering import as_bytes, colour_bands, stretch_limits, stretched
 from hsisr.tiling import Window
 from hsisr.view.encoding import data_address
+from hsisr.view.maps import RANKS, ranked
 
 Float32 = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
 SIDE_PX: Final = 192
 """Most rows and columns that are shown."""
-RANKS: Final = ("best", "median", "worst")
-"""Of the pixels whose spectra are shown, by spectral angle."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -94,7 +93,7 @@ def scene_maps(
     shown = list(colour_bands(axis))
     truth_rgb, rgb = (np.where(whole, cube[shown], np.nan) for cube in (x, y))
     limits = stretch_limits(truth_rgb)
-    chosen = _ranked(angle) if pixels is None else np.array(pixels, np.int64).reshape(-1, 2)
+    chosen = ranked(angle) if pixels is None else np.array(pixels, np.int64).reshape(-1, 2)
     at = chosen[:, 0], chosen[:, 1]
     return SceneMaps(
         truth_rgb=as_bytes(stretched(truth_rgb, limits)),
@@ -111,16 +110,6 @@ def scene_maps(
 def _middle(rows: int, cols: int) -> Window:
     high, wide = min(rows, SIDE_PX), min(cols, SIDE_PX)
     return Window((rows - high) // 2, (cols - wide) // 2, high, wide)
-
-
-def _ranked(angle: Float32) -> npt.NDArray[np.int64]:
-    """Rows and columns of the pixels in `RANKS`, shape (3, 2); (0, 2) where nothing is valid."""
-    count = int(np.isfinite(angle).sum())
-    if not count:
-        return np.zeros((0, 2), np.int64)
-    order = np.argsort(angle, axis=None, kind="stable")  # NaN comes last
-    chosen = order[[0, (count - 1) // 2, count - 1]]
-    return np.stack(np.unravel_index(chosen, angle.shape), axis=1).astype(np.int64)
 
 
 def _spectra(

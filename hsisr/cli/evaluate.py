@@ -55,8 +55,10 @@ def evaluate(
         report: Report | WaldReport
         with _exit_1_is_a_verdict():
             if wald is None:
+                from hsisr.commands.evaluation.evaluate import evaluate as judge
+
                 truth = _reference(images, options)
-                report = _judged(truth, images[-1], options)
+                report = judge(truth, images[-1], options.made(EvaluateOptions))
             else:
                 report = _judged_by_wald(wald, images, options)
         _show(report, per_band=per_band, csv=csv, json=json)
@@ -81,12 +83,6 @@ def _reference(images: list[Path], options: Given) -> Path | None:
         )
     _refuse_foreign(options.foreign(EvaluateOptions), "belongs to --wald")
     return images[0] if len(images) == 2 else None
-
-
-def _judged(truth: Path | None, estimate: Path, options: Given) -> "Report":
-    from hsisr.commands.evaluation.evaluate import evaluate as judge
-
-    return judge(truth, estimate, options.made(EvaluateOptions))
 
 
 def _judged_by_wald(scene: Path, images: list[Path], options: Given) -> "WaldReport":

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from hsisr.cli.console import bars_on, say
 from hsisr.commands.python.calls import Advance, SceneProgress, Task, terminal_bars
@@ -19,26 +19,15 @@ if TYPE_CHECKING:
     from hsisr.training.loop import Observer
     from hsisr.training.state import Progress, Record
 
-_Shown = TypeVar("_Shown")
-
 
 @contextmanager
-def _bars() -> Iterator["Bars"]:
-    """Bars with name, count, `talk`, time gone and time left, on a terminal."""
+def _bars(*, wanted: bool) -> Iterator["Bars | None"]:
+    """Bars on stderr; None where they are not wanted, or it is no terminal."""
+    if not (wanted and sys.stderr.isatty()):
+        yield None
+        return
     with terminal_bars(redirect=False) as bars, bars_on(bars.console):
         yield bars
-
-
-@contextmanager
-def _chosen(
-    silent: _Shown, lines: _Shown, bar: "Callable[[Bars], _Shown]", *, enabled: bool
-) -> Iterator[_Shown]:
-    """What shows progress as the place on stderr allows: bars, else lines, else nothing."""
-    if enabled and sys.stderr.isatty():
-        with _bars() as bars:
-            yield bar(bars)
-    else:
-        yield lines if enabled else silent
 
 
 @contextmanager
@@ -47,7 +36,7 @@ def scene_bars(scenes: int) -> Iterator[Callable[[Path], Advance]]:
 
     Of several scenes, another bar says how many are finished.
     """
-    with _bars() as bars:
+    with terminal_bars(redirect=False) as bars, bars_on(bars.console):
         whole = Task(bars, "scenes", "scenes") if scenes > 1 else None
         begun: list[SceneProgress] = []
 
@@ -63,42 +52,19 @@ def scene_bars(scenes: int) -> Iterator[Callable[[Path], Advance]]:
 
 
 class TrainingProgress:
-    """Hears of steps, validations and downloads; says nothing by itself."""
+    """A line per validation, if wanted, above a bar with loss, rate and the last score."""
 
-    def stepped(self, progress: "Progress", total: int, loss: float, rate: float) -> None:
-        """A training step is done."""
-
-    def validated(self, record: "Record", progress: "Progress") -> None:
-        """A validation is done."""
-
-    def downloaded(self, done: int, total: int | None) -> None:
-        """Some bytes have come."""
-
-
-class _TrainingLines(TrainingProgress):
-    """A line per validation."""
-
-    def validated(self, record: "Record", progress: "Progress") -> None:  # noqa: ARG002
-        loss = "" if record.loss is None else f", loss {record.loss:.4g}"
-        gain, angle, over = record.gain
-        say(
-            f"step {record.step}{loss}: {record.score:.3f} dB ({gain:+.3f} over {over}), "
-            f"{record.sam:.3f} degrees ({angle:+.3f}), {record.seconds:.0f} s"
-        )
-
-
-class _TrainingBar(_TrainingLines):
-    """The same lines above a bar with loss, rate and the last score."""
-
-    def __init__(self, bars: "Bars", minutes: float | None) -> None:
-        self._bars, self._minutes = bars, minutes
+    def __init__(self, bars: "Bars | None", minutes: float | None, *, lines: bool) -> None:
+        self._bars, self._minutes, self._lines = bars, minutes, lines
         self._task: Task | None = None
         self._download: Task | None = None
         self._score = ""
 
     def stepped(self, progress: "Progress", total: int, loss: float, rate: float) -> None:
-        if self._task is None:
-            self._task = Task(self._bars, "training", "min" if self._minutes else "steps")
+        """A training step is done; the bar counts minutes where these end the run."""
+        if self._bars is None:
+            return
+        self._task = self._task or Task(self._bars, "training", "min" if self._minutes else "steps")
         words = f"loss {loss:.4g} rate {rate:.1e} {self._score}"
         if self._minutes:
             minutes, talk = progress.seconds / 60, f"step {progress.step} {words}"
@@ -106,82 +72,69 @@ class _TrainingBar(_TrainingLines):
         else:
             self._task.at(progress.step, total, words)
 
-    def validated(self, record: "Record", progress: "Progress") -> None:
-        self._score = f"{record.score:.2f} dB ({record.gain[0]:+.2f})"
-        super().validated(record, progress)
+    def validated(self, record: "Record", progress: "Progress") -> None:  # noqa: ARG002
+        """A validation is done."""
+        gain, angle, over = record.gain
+        self._score = f"{record.score:.2f} dB ({gain:+.2f})"
+        if self._lines:
+            loss = "" if record.loss is None else f", loss {record.loss:.4g}"
+            say(
+                f"step {record.step}{loss}: {record.score:.3f} dB ({gain:+.3f} over {over}), "
+                f"{record.sam:.3f} degrees ({angle:+.3f}), {record.seconds:.0f} s"
+            )
 
     def downloaded(self, done: int, total: int | None) -> None:
-        self._download = self._download or Task(self._bars, "download", "MB")
-        self._download.at(done // 10**6, total and total // 10**6)
+        """Some bytes have come."""
+        if self._bars is not None:
+            self._download = self._download or Task(self._bars, "download", "MB")
+            self._download.at(done // 10**6, total and total // 10**6)
 
 
 @contextmanager
 def training_progress(*, enabled: bool, minutes: float | None = None) -> Iterator[TrainingProgress]:
     """Something that shows the progress of a training run."""
-    with _chosen(
-        TrainingProgress(),
-        _TrainingLines(),
-        lambda bars: _TrainingBar(bars, minutes),
-        enabled=enabled,
-    ) as shown:
-        yield shown
+    with _bars(wanted=enabled) as bars:
+        yield TrainingProgress(bars, minutes, lines=enabled)
 
 
 class BenchmarkProgress:
-    """Hears of pieces, steps and downloads; says nothing by itself."""
+    """A line per piece, if wanted, above a bar that also shows the steps of a training."""
 
-    training: "Observer | None" = None
+    def __init__(self, bars: "Bars | None", *, lines: bool) -> None:
+        self._task = None if bars is None else Task(bars, "benchmark", "pieces")
+        self._lines = lines
+        self._done: tuple[int, int | None] = (0, None)
+        self.training: Observer | None = None if bars is None else self
+
+    def _show(self, talk: str) -> None:
+        if self._task is not None:
+            self._task.at(*self._done, talk)
 
     def began(self, what: str, number: int, total: int) -> None:
         """A piece begins; `number` counts from 1."""
+        self._done = number - 1, total
+        self._show(what)
 
     def ended(self, what: str, words: str) -> None:
         """A piece is done, was found, or failed."""
-
-    def downloaded(self, done: int, total: int | None) -> None:
-        """Some bytes have come."""
-
-
-class _BenchmarkLines(BenchmarkProgress):
-    """A line per piece."""
-
-    _place = ""
-
-    def began(self, what: str, number: int, total: int) -> None:  # noqa: ARG002
-        self._place = f"[{number}/{total}] "
-
-    def ended(self, what: str, words: str) -> None:
-        say(f"{self._place}{what}: {words}")
-
-
-class _BenchmarkBar(_BenchmarkLines):
-    """The same lines above a bar, which also shows the steps of the training at hand."""
-
-    def __init__(self, bars: "Bars") -> None:
-        self._task = Task(bars, "benchmark", "pieces")
-        self._done: tuple[int, int | None] = (0, None)
-        self.training: Any = self
-
-    def began(self, what: str, number: int, total: int) -> None:
-        super().began(what, number, total)
-        self._done = number - 1, total
-        self._task.at(*self._done, what)
+        if self._lines:
+            say(f"[{self._done[0] + 1}/{self._done[1]}] {what}: {words}")
 
     def stepped(self, progress: "Progress", total: int, loss: float, rate: float) -> None:  # noqa: ARG002
         """A training step is done."""
-        self._task.at(*self._done, f"step {progress.step}, loss {loss:.4g}")
+        self._show(f"step {progress.step}, loss {loss:.4g}")
 
     def validated(self, record: "Record", progress: "Progress") -> None:
         """A validation is done."""
 
     def downloaded(self, done: int, total: int | None) -> None:
+        """Some bytes have come."""
         of = f" of {total / 1e6:.0f}" if total else ""
-        self._task.at(*self._done, f"downloaded {done / 1e6:.0f}{of} MB")
+        self._show(f"downloaded {done / 1e6:.0f}{of} MB")
 
 
 @contextmanager
 def benchmark_progress(*, enabled: bool) -> Iterator[BenchmarkProgress]:
     """Something that shows the progress of a comparison."""
-    shown = BenchmarkProgress(), _BenchmarkLines()
-    with _chosen(*shown, _BenchmarkBar, enabled=enabled) as chosen:
-        yield chosen
+    with _bars(wanted=enabled) as bars:
+        yield BenchmarkProgress(bars, lines=enabled)

@@ -3,11 +3,12 @@
 Checks that need a library import it late: the command line reads the declarations for its help.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, Any
 
 from hsisr.engine.options import (
     INPUT,
@@ -37,34 +38,20 @@ METHODS = ("area", "gaussian", "mtf", "bicubic")
 """Names of `hsisr.degradation.DEGRADATIONS`, which needs NumPy."""
 
 
-def _conventions() -> Iterable[str]:
-    from hsisr.metrics.conventions import CONVENTIONS
+def _of(module: str, names: str) -> Callable[[], Iterable[str]]:
+    """Names that a module has in a table, or gives; it is loaded when a shell asks for them."""
 
-    return CONVENTIONS
+    def found() -> Iterable[str]:
+        known: Any = getattr(import_module(f"hsisr.{module}"), names)
+        return known() if callable(known) else known  # type: ignore[no-any-return]
 
-
-def _datasets() -> Iterable[str]:
-    from hsisr.datasets.catalogue import DATASETS
-
-    return DATASETS
-
-
-def _networks() -> Iterable[str]:
-    from hsisr.models.registry import known_networks
-
-    return known_networks()
+    return found
 
 
 def _released() -> Iterable[str]:
     from hsisr.weights.catalogue import released
 
     return (entry.name for entry in released())
-
-
-def _recipes() -> Iterable[str]:
-    from hsisr.training.recipe import shipped_recipes
-
-    return shipped_recipes()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +128,7 @@ class _JudgeOptions(SceneOptions):
         Option(
             "hsisr, dacn, dacn-whole, sspsr or mcnet.",
             ("--convention", "-c"),
-            suggest=_conventions,
+            suggest=_of("metrics.conventions", "CONVENTIONS"),
         ),
     ] = "hsisr"
     minimum: Annotated[
@@ -301,7 +288,7 @@ class TrainOptions(SceneOptions):
         Option(
             "A public dataset: cave, emit, indianpines, neon, pace, paviac, paviau, salinas, "
             "tanager or ucmerced.",
-            suggest=_datasets,
+            suggest=_of("datasets.catalogue", "DATASETS"),
         ),
     ] = None
     scale: Scale = 4
@@ -311,7 +298,7 @@ class TrainOptions(SceneOptions):
             "dacn-any, dacn, edsr or another network of hsisr, or package.module:build for your "
             "own. [default: the recipe's]",
             ("-m",),
-            suggest=_networks,
+            suggest=_of("models.registry", "known_networks"),
         ),
     ] = None
     init: Annotated[
@@ -327,7 +314,7 @@ class TrainOptions(SceneOptions):
         Option(
             "any, aerial, adapt, dacn-paper, dacn-published, or a .toml file. "
             "[default: any; adapt with --init]",
-            suggest=_recipes,
+            suggest=_of("training.recipe", "shipped_recipes"),
         ),
     ] = None
     settings: Annotated[

@@ -24,9 +24,6 @@ CREDIT = (
 def write_sample(output: str | Path, *, overwrite: bool = False) -> Path:
     """Write the sample scene, 60 x 60 pixels and 200 bands of uint16, as an ENVI pair.
 
-    Returns:
-        The header's path.
-
     Raises:
         OutputExistsError: It exists and `overwrite` is off.
         ResourceError: It cannot be written.

@@ -110,9 +110,6 @@ def export_weights(name_or_path: str, output: Path, *, overwrite: bool = False) 
 def import_weights(source: Path, output: Path, *, overwrite: bool = False) -> Path:
     """Turn a `.keras` file of the published notebooks into a safetensors file.
 
-    Returns:
-        The output's path.
-
     Raises:
         UsageError: The output has another suffix.
         WeightsError: The source is not such a file.

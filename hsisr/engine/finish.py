@@ -368,7 +368,8 @@ def overflow_error(
         InputDataError where numbers of the scene are too large, or no network is used; else
         WeightsError.
     """
-    peaks = [_peak(observed.values[p], observed.valid[p]) for p in positions]
+    seen = [(np.abs(observed.values[p]), observed.valid[p]) for p in positions]
+    peaks = [float(values.max(where=valid, initial=0)) for values, valid in seen]
     large = [b for b, peak in zip(positions, peaks, strict=True) if peak > _LARGEST]
     if large or not any(isinstance(g.upscaler, NetworkUpscaler) for g in plan.groups):
         return InputDataError(
@@ -381,10 +382,6 @@ def overflow_error(
         "network returned values that are too large for float32; these weights cannot be used on "
         "this scene (are its numbers scaled as the model card says?)"
     )
-
-
-def _peak(values: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> float:
-    return float(np.abs(values).max(where=valid, initial=0))
 
 
 def _named(bands: tuple[int, ...], positions: list[int] | tuple[int, ...]) -> str:

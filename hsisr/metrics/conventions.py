@@ -125,11 +125,8 @@ def convention_named(name: str) -> Convention:
 
 def definitions(convention: Convention, scale: int | None) -> dict[str, str]:
     """One sentence per figure of `FIGURES`: what exactly is computed."""
-    if convention.normalise:
-        peak = "1 (both images divided by the maximum of the reference)"
-    else:
-        peak = "maximum of the reference"
-    clip = ", estimate clipped to [0, 1]" if convention.clip else ""
+    peak = _DIVIDED if convention.normalise else "maximum of the reference"
+    clip = _CLIPPED if convention.clip else ""
     mean = "; mean over band groups" if convention.group_size else ""
     ratio = "scale" if scale is None else str(scale)
     step = _step_words(convention)
@@ -149,16 +146,12 @@ def definitions(convention: Convention, scale: int | None) -> dict[str, str]:
 
 def band_definitions(convention: Convention) -> dict[str, str]:
     """One sentence per figure that exists for a single band; angles and ERGAS need all of them."""
-    if convention.normalise:
-        peak, unit = (
-            "1 (both images divided by the maximum of the reference)",
-            "after that division",
-        )
-    else:
+    peak, unit = _DIVIDED, "after that division"
+    if not convention.normalise:
         peak = "maximum of the reference over the bands scored together"
         unit = "in the unit of the values"
     mean = "; mean over the groups that hold the band" if convention.group_size else ""
-    clip = ", estimate clipped to [0, 1]" if convention.clip else ""
+    clip = _CLIPPED if convention.clip else ""
     sentences = {
         "psnr": f"10 log10(peak^2 / MSE of the band) in dB, peak = {peak}{clip}",
         "ssim": f"SSIM (Wang et al. 2004), {_ssim_words(convention)}{clip}",
@@ -169,6 +162,8 @@ def band_definitions(convention: Convention) -> dict[str, str]:
     return {name: sentence + mean for name, sentence in sentences.items()}
 
 
+_DIVIDED: Final = "1 (both images divided by the maximum of the reference)"
+_CLIPPED: Final = ", estimate clipped to [0, 1]"
 _PSNR: Final = {
     "band": "mean over bands of 10 log10(peak^2 / MSE of the band)",
     "cube": "10 log10(peak^2 / MSE over all bands)",

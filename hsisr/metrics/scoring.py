@@ -6,7 +6,6 @@ once for the scores.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -169,14 +168,6 @@ class ScoreAccumulator:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Range:
-    """Peak of PSNR and range of SSIM of one group."""
-
-    peak: float
-    spread: float
-
-
 class _Group:
     """The sums of the bands that are scored together."""
 
@@ -185,24 +176,25 @@ class _Group:
     ) -> None:
         self.bands = bands
         self.convention = convention
-        self.range = _range(convention, statistics, bands)
+        low, high = statistics.range_of(bands)
+        self.peak = 1.0 if convention.normalise else high
+        self.spread = self.peak if convention.ssim_range == "peak" else high - low
         self.moments = BandMoments(statistics.mean[bands] * factor)
-        index = ssim_index(self.range.spread)
-        self.ssim = LocalMean(len(bands), convention.ssim_kernel, index)
+        self.ssim = LocalMean(len(bands), convention.ssim_kernel, ssim_index(self.spread))
         self.uiqi = LocalMean(len(bands), UNIFORM_8, quality_index)
         self.dtype = np.dtype(np.float32 if convention.single_precision else np.float64)
         self.angles = AngleSum(convention.sam_zeros, convention.sam_floor, self.dtype)
 
     def add(self, reference: Float, predicted: Float, valid: Bool) -> None:
         self.moments.add(reference, predicted, valid)
-        if self.range.spread > 0:
+        if self.spread > 0:
             self.ssim.add(reference, predicted, valid)
         self.uiqi.add(reference, predicted, valid)
         self.angles.add(reference, predicted, valid)
 
     def figures(self, scale: int | None) -> dict[str, float]:
         """The seven figures of this group; NaN where one is undefined."""
-        convention, moments, peak = self.convention, self.moments, self.range.peak
+        convention, moments, peak = self.convention, self.moments, self.peak
         mse = moments.mse if convention.psnr == "band" else np.array([moments.cube_mse])
         cc = moments.correlation if convention.cc == "band" else [moments.cube_correlation]
         rmse = math.sqrt(moments.cube_mse)
@@ -223,14 +215,8 @@ class _Group:
     def per_band(self) -> Float64:
         """PSNR, SSIM, correlation, RMSE and quality index, shape (5, bands)."""
         moments = self.moments
-        psnr = psnr_db(moments.mse, self.range.peak, self.dtype)
+        psnr = psnr_db(moments.mse, self.peak, self.dtype)
         return np.stack([psnr, self.ssim.mean, moments.correlation, moments.rmse, self.uiqi.mean])
-
-
-def _range(convention: Convention, statistics: PairStatistics, bands: list[int]) -> _Range:
-    low, high = statistics.range_of(bands)
-    peak = 1.0 if convention.normalise else high
-    return _Range(peak=peak, spread=peak if convention.ssim_range == "peak" else high - low)
 
 
 def _factor(

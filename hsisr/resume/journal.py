@@ -64,7 +64,8 @@ def _is_whole(path: Path, place: tuple[int, int], extent: Extent) -> bool:
 
 
 def _is_complete(file: zipfile.ZipFile, place: tuple[int, int], extent: Extent) -> bool:
-    facts, filled = _facts(file), []
+    facts = _facts(file)
+    filled: list[int] = []
     for number, piece in enumerate(facts["places"]):
         (bands, *sides), dtype = _header(file, f"numbers-{number}.npy")
         masked = extent.masked and piece["band"] == 0

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -201,20 +202,15 @@ def _begun(
     overwrite: bool,
 ) -> RunLock:
     bound, before = binding(), _read(folder / _BOUND)
+    begun = partial(RunLock, folder=folder, bound=bound, current=binding)
     journal = Journal(_strips_of(folder, before))
     done = len(journal)
     if before is not None and done:
         then, here = before["binding"], bound.plain()
         if resume:
             _require_same(then, here, output)
-            return RunLock(
-                folder=folder,
-                room=Room(**before["room"]),
-                journal=journal,
-                bound=bound,
-                current=binding,
-                statistics=_measured(folder, before, output),
-            )
+            statistics = _measured(folder, before, output)
+            return begun(room=Room(**before["room"]), journal=journal, statistics=statistics)
         changed = has_changed(then["input"], here["input"])
         differing = _differing(then["settings"], here["settings"])
         if not differing and not changed and not overwrite:
@@ -231,14 +227,7 @@ def _begun(
         replace_file(folder / _STATISTICS, statistics.as_bytes())
     replace_file(folder / _BOUND, json.dumps(table, indent=1).encode())
     journal = Journal(_strips_of(folder, table))
-    return RunLock(
-        folder=folder,
-        room=memory,
-        journal=journal,
-        bound=bound,
-        current=binding,
-        statistics=statistics,
-    )
+    return begun(room=memory, journal=journal, statistics=statistics)
 
 
 def _measured(folder: Path, table: Mapping[str, Any], output: Path) -> SceneStatistics | None:

@@ -188,7 +188,8 @@ def same_numbers(observed: Scene, result: Scene) -> bool:
 
 LONGEST_PX: Final = 1000
 """Larger maps show every k-th pixel, so that memory does not grow with the scene."""
-CHOSEN: Final = ("best", "median", "worst")
+RANKS: Final = ("best", "median", "worst")
+"""Of the pixels whose spectra are shown, by spectral angle."""
 _UNIT: Final = "unit of the values"
 _COLORS: Final = ("tab:green", "tab:orange", "tab:red")
 
@@ -202,15 +203,15 @@ class ErrorMaps:
     angle_deg: Float64
     step: int
 
-    def pixel(self, which: str) -> tuple[int, int] | None:
-        """Row and column, in the scene, of the pixel with the best, median or worst angle."""
-        order = np.argsort(self.angle_deg, axis=None)  # NaN comes last
-        count = int(np.isfinite(self.angle_deg).sum())
-        if not count:
-            return None
-        rank = {"best": 0, "median": (count - 1) // 2, "worst": count - 1}[which]
-        row, col = np.unravel_index(int(order[rank]), self.angle_deg.shape)
-        return int(row) * self.step, int(col) * self.step
+
+def ranked(angle: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
+    """Rows and columns of the pixels in `RANKS`, shape (3, 2); (0, 2) where nothing is valid."""
+    count = int(np.isfinite(angle).sum())
+    if not count:
+        return np.zeros((0, 2), np.int64)
+    order = np.argsort(angle, axis=None, kind="stable")  # NaN comes last
+    chosen = order[[0, (count - 1) // 2, count - 1]]
+    return np.stack(np.unravel_index(chosen, angle.shape), axis=1).astype(np.int64)
 
 
 def error_maps(reference: Scene, estimate: Scene, bands: list[int]) -> ErrorMaps:
@@ -242,13 +243,11 @@ def draw_errors(
     sampled = f", every {maps.step}th pixel" if maps.step > 1 else ""
     _map(figure, left, maps.rmse, f"RMSE over {len(bands)} bands{sampled}", _UNIT)
     _map(figure, middle, maps.angle_deg, f"spectral angle{sampled}", "degrees")
-    for which, color in zip(CHOSEN, _COLORS, strict=True):
-        place = maps.pixel(which)
-        if place is None:
-            continue
-        row, col = place
-        _spectra(right, reference, estimate, Window(row, col, 1, 1), bands, which, color)
-        middle.plot(col / maps.step, row / maps.step, "o", mfc="none", mec=color)
+    places = ranked(maps.angle_deg).tolist()
+    for which, color, (row, col) in zip(RANKS, _COLORS, places, strict=False):
+        pixel = Window(row * maps.step, col * maps.step, 1, 1)
+        _spectra(right, reference, estimate, pixel, bands, which, color)
+        middle.plot(col, row, "o", mfc="none", mec=color)
     wavelengths = reference.metadata.spectral_axis.wavelengths_nm
     right.set(title="spectra (lines: reference, dots: estimate)")
     right.set_xlabel("wavelength in nm" if wavelengths else "band")

@@ -256,10 +256,7 @@ MOST_BYTES = 25_000_000
 
 
 def write_page(path: Path, title: str, content: PageContent, *, overwrite: bool) -> int:
-    """Write the page, whole or not at all.
-
-    Returns:
-        Its size in bytes.
+    """Write the page, whole or not at all; gives its size in bytes.
 
     Raises:
         OutputExistsError: The file exists and `overwrite` is off.

@@ -147,7 +147,9 @@ def refuse_misfits(tensors: State, expected: State, source: str) -> None:
         "of another type": [
             f"{key} {_type(tensors[key])}, expected {_type(expected[key])}" for key in mistyped
         ],
-        "not finite": [key for key in common if key not in mistyped and not _finite(tensors[key])],
+        "not finite": [
+            key for key in common if key not in mistyped and not tensors[key].isfinite().all()
+        ],
     }
     complaints = [f"{len(keys)} {kind} (first: {keys[0]})" for kind, keys in found.items() if keys]
     if complaints:
@@ -162,10 +164,6 @@ def _convertible(found: torch.Tensor, expected: torch.Tensor) -> bool:
     return found.dtype == expected.dtype or (
         expected.dtype == torch.float32 and found.dtype in _FLOATS
     )
-
-
-def _finite(tensor: torch.Tensor) -> bool:
-    return bool(torch.isfinite(tensor).all())
 
 
 def _type(tensor: torch.Tensor) -> str:
@@ -226,9 +224,6 @@ def save_weights(
         trained: Whether it was trained, to be said in the file; who upscales with weights that
             were not is warned. None: nothing is said.
         overwrite: Replace an existing file.
-
-    Returns:
-        The path.
 
     Raises:
         WeightsError: Network and descriptor do not fit, or a parameter is not finite.

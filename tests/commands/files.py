@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
 from affine import Affine
+
+from tests.scenes import edited, write_geotiff
 
 NORTH_UP = Affine(30, 0, 364095, 0, -30, 5809965)
 
@@ -22,31 +23,19 @@ def write_tif(
     scale: float | None = None,
 ) -> Path:
     """A GeoTIFF whose bands lie at 400, 410, ... nm; bands in `bad` (0-based) are marked bad."""
-    bands, rows, cols = cube.shape
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        count=bands,
-        height=rows,
-        width=cols,
-        dtype=cube.dtype,
-        crs=crs,
-        transform=transform,
-        nodata=nodata,
-    ) as target:
-        target.write(cube)
-        if scale is not None:
-            target.scales = (scale,) * bands
-        for band in range(bands):
-            good = {"bbl": "0" if band in bad else "1"}
-            target.update_tags(
-                band + 1,
-                wavelength=str(400 + 10 * band),
-                wavelength_units="Nanometers",
-                fwhm="8.5",
-                **good,
-            )
+    tags = [
+        {
+            "wavelength": str(400 + 10 * band),
+            "wavelength_units": "Nanometers",
+            "fwhm": "8.5",
+            "bbl": "0" if band in bad else "1",
+        }
+        for band in range(len(cube))
+    ]
+    write_geotiff(path, cube, band_tags=tags, nodata=nodata, transform=transform, crs=crs)
+    if scale is not None:
+        with edited(path) as dataset:
+            dataset.scales = (scale,) * len(cube)
     return path
 
 

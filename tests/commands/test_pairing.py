@@ -13,7 +13,7 @@ from hsisr.commands.evaluation.agreement import measure_agreement, require_same_
 from hsisr.degradation import DEGRADATIONS
 from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.scene.georeference import Georeference
-from hsisr.view.maps import error_maps, write_picture
+from hsisr.view.maps import error_maps, ranked, write_picture
 from tests.memory import MemoryScene
 from tests.metrics.pairs import random_pair, score
 
@@ -115,7 +115,7 @@ def test_maps_hold_the_error_of_every_pixel(monkeypatch: pytest.MonkeyPatch) -> 
     expected = np.sqrt(((x[[0, 2]].astype(float) - y[[0, 2]]) ** 2).mean(axis=0))
     np.testing.assert_allclose(maps.rmse, expected)
     worst = np.unravel_index(int(maps.angle_deg.argmax()), maps.angle_deg.shape)
-    assert maps.pixel("worst") == tuple(map(int, worst))
+    assert ranked(maps.angle_deg)[-1].tolist() == list(map(int, worst))
 
 
 def test_the_picture_is_a_png_and_nothing_else_is_left(tmp_path: Path) -> None:

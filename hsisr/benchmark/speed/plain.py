@@ -28,7 +28,6 @@ from hsisr.models.dacn import Dacn, dacn_descriptor
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import Trim
 from hsisr.models.registry import build
-from hsisr.resume.journal import Journal
 from hsisr.tiling import Window, window_starts
 
 
@@ -44,16 +43,7 @@ class StageClock:
     writing: handing blocks on, which takes long only where the writer's thread is behind."""
 
     def stitch(
-        self,
-        scene: Scene,
-        bands: tuple[int, ...],
-        writer: SceneWriter,
-        plan: Plan,
-        *,
-        consistent: bool,
-        masked: bool,
-        advance: Callable[[int], None],
-        journal: Journal | None = None,
+        self, scene: Scene, bands: tuple[int, ...], writer: SceneWriter, plan: Plan, **how: Any
     ) -> Stitched:
         """See `hsisr.engine.stitch.stitch`."""
         timed: dict[int, Upscaler] = {}
@@ -65,10 +55,7 @@ class StageClock:
             bands,
             _TimedWriter(writer, self),
             replace(plan, groups=groups),
-            consistent=consistent,
-            masked=masked,
-            advance=advance,
-            journal=journal,
+            **how,
         )
 
     @contextmanager
@@ -120,17 +107,9 @@ class _TimedWriter(SceneWriter):
         self.block_rows, self.block_cols = writer.block_rows, writer.block_cols
         self._writer, self._clock = writer, clock
 
-    def write(
-        self,
-        numbers: npt.NDArray[Any],
-        *,
-        row: int,
-        col: int,
-        band: int,
-        mask: npt.NDArray[np.bool_] | None = None,
-    ) -> None:
+    def write(self, numbers: npt.NDArray[Any], **place: Any) -> None:
         with self._clock.during("writing"):
-            self._writer.write(numbers, row=row, col=col, band=band, mask=mask)
+            self._writer.write(numbers, **place)
 
     def commit(self) -> Path:
         return self._writer.commit()

@@ -200,15 +200,7 @@ class _Nowhere(SceneWriter):
         self.path, self.metadata = path, metadata
         self.block_rows = self.block_cols = 1
 
-    def write(
-        self,
-        numbers: npt.NDArray[Any],
-        *,
-        row: int,
-        col: int,
-        band: int,
-        mask: npt.NDArray[Any] | None = None,
-    ) -> None:
+    def write(self, numbers: npt.NDArray[Any], **place: Any) -> None:
         """Drop a block."""
 
     def commit(self) -> Path:

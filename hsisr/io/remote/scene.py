@@ -184,17 +184,9 @@ class RemoteWriter(SceneWriter):
         self.metadata = self._writer.metadata
         self.block_rows, self.block_cols = self._writer.block_rows, self._writer.block_cols
 
-    def write(
-        self,
-        numbers: npt.NDArray[Any],
-        *,
-        row: int,
-        col: int,
-        band: int,
-        mask: npt.NDArray[np.bool_] | None = None,
-    ) -> None:
-        """Write stored numbers, shape (bands, rows, cols), at a 0-based place."""
-        self._writer.write(numbers, row=row, col=col, band=band, mask=mask)
+    def write(self, numbers: npt.NDArray[Any], **place: Any) -> None:
+        """See `SceneWriter.write`."""
+        self._writer.write(numbers, **place)
 
     def commit(self) -> Path:
         """Finish here, then send; returns the target."""
