@@ -27,9 +27,9 @@ from hsisr.benchmark.summary import curves, pairs, summaries
 from hsisr.benchmark.tables import Table, paper_table, published, report_tables, training_commands
 from hsisr.engine.device import device_named
 from hsisr.io.atomic import replace_file
-from hsisr.io.open import scene_identity
 from hsisr.metrics.conventions import FIGURES, convention_named, definitions
 from hsisr.metrics.report import as_csv
+from hsisr.resume.record import scene_identity
 from hsisr.training.distributed import Workers
 from hsisr.training.reporting import machine
 from hsisr.view.encoding import colour_picture, map_picture, scale_picture, top_of

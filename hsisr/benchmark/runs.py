@@ -27,7 +27,8 @@ from hsisr.commands.training.train import chosen_recipe, train
 from hsisr.engine.device import device_named
 from hsisr.errors import DivergedError, HsisrError, InputDataError, UsageError, WeightsError
 from hsisr.io.atomic import replace_file
-from hsisr.io.open import open_scene, scene_identity
+from hsisr.io.open import open_scene
+from hsisr.resume.record import scene_identity
 from hsisr.training.loop import Observer
 from hsisr.training.recipe import Recipe
 from hsisr.training.start import described, milestone_path

@@ -13,8 +13,8 @@ from hsisr.benchmark.pictures import scene_maps
 from hsisr.benchmark.runs import Cell, Cells, Run, row_of
 from hsisr.commands.evaluation.wald import degraded
 from hsisr.commands.options import WaldOptions
-from hsisr.io.open import scene_identity
 from hsisr.metrics.report import jsonable
+from hsisr.resume.record import scene_identity
 from hsisr.weights.store import file_sha256
 
 REMOTE: Final = "remote sensing"

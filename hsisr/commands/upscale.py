@@ -23,14 +23,14 @@ from hsisr.engine.stitch import Stitched, stitch
 from hsisr.errors import HsisrWarning, InputDataError, MovedValuesWarning, UsageError, WeightsError
 from hsisr.io.atomic import refuse_existing
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
-from hsisr.io.open import open_scene, open_with, scene_identity
+from hsisr.io.open import open_scene, open_with
 from hsisr.io.paths import RemotePath, scene_path
 from hsisr.io.views import BandsScene, warn_of_fill
 from hsisr.io.write import check_target, create_writer, refuse_same_file, writing_async
 from hsisr.resume.completion import Work, judge, output_files
 from hsisr.resume.journal import Journal
 from hsisr.resume.lock import RunKey, RunLock, is_unfinished, locked_run, run_place
-from hsisr.resume.record import PREFIX, item_bands_hash
+from hsisr.resume.record import PREFIX, item_bands_hash, scene_identity
 
 if TYPE_CHECKING:
     from hsisr.engine.uncertainty import ErrorModel, StandardErrors

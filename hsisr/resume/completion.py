@@ -14,33 +14,32 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from tifffile import TiffFile
+
 from hsisr.engine.mixing import PSEUDO_BANDS
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.session import Model
-from hsisr.errors import HsisrError
+from hsisr.errors import HsisrError, InputDataError
 from hsisr.io.envi.files import envi_pair
-from hsisr.io.formats import output_format
-from hsisr.io.open import (
-    FileState,
-    has_changed,
-    head_of,
-    open_scene,
-    open_with,
-    require_whole,
-    scene_files,
-    scene_identity,
-    states,
-)
+from hsisr.io.formats import is_format_name, output_format
+from hsisr.io.geotiff.reader import DAMAGED
+from hsisr.io.open import open_scene, open_with, scene_files
 from hsisr.io.paths import RemotePath, sibling
 from hsisr.models.interpolation import KERNELS
 from hsisr.resume.record import (
+    FileState,
     OutputSpec,
     Record,
+    has_changed,
+    head_of,
     output_spec,
     output_spec_of,
     provenance_of,
     read_record,
+    scene_identity,
+    states,
 )
+from hsisr.tiling import Window
 
 if TYPE_CHECKING:
     from hsisr.io.stac.item import SourceItem
@@ -217,6 +216,44 @@ def _tags_if_whole(output: Path) -> dict[str, str] | None:
             return provenance_of(scene.metadata)
     except HsisrError:
         return None
+
+
+def require_whole(path: Path) -> None:
+    """Check that a scene file was not broken off.
+
+    It has to open, and the last pixel of the last band has to be readable. Every block that a TIFF
+    of this machine names has to lie inside the file, and no chunk that a Zarr store had may lack.
+
+    Raises:
+        InputDataError: It is not whole, or no scene.
+    """
+    with closing(open_scene(path)) as scene:
+        bands, rows, cols = scene.metadata.shape
+        scene.read_stored(Window(rows - 1, cols - 1, 1, 1), [bands - 1])
+    if is_format_name(path, "Zarr"):
+        from hsisr.io.remote.transport import zarr_store_of
+        from hsisr.io.zarr.store import OpenStore
+
+        with closing(OpenStore(zarr_store_of(path) if isinstance(path, RemotePath) else path)) as s:
+            s.require_all_chunks()
+    elif is_format_name(path, "GTiff") and not isinstance(path, RemotePath):
+        _require_blocks(path)
+
+
+def _require_blocks(path: Path) -> None:
+    try:
+        size = path.stat().st_size
+        with TiffFile(path) as tiff:
+            end = max(
+                start + count
+                for page in tiff.pages
+                for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)
+            )
+    except DAMAGED as error:
+        reason = " ".join(str(error).split())
+        raise InputDataError(f"{path}: cannot be read as TIFF ({reason})") from error
+    if end > size:
+        raise InputDataError(f"{path}: its blocks end at byte {end}, but it holds {size}")
 
 
 def _making_in(tags: dict[str, str], output: Path) -> OutputSpec | None:

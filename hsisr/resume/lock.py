@@ -23,10 +23,10 @@ from hsisr.engine.mixing import SceneStatistics
 from hsisr.engine.options import DEFAULTS
 from hsisr.errors import HsisrWarning, InputDataError, OutputExistsError, UsageError
 from hsisr.io.atomic import recover, replace_file, resource_errors, short_name
-from hsisr.io.open import has_changed
 from hsisr.io.paths import RemotePath
 from hsisr.io.write import main_file
 from hsisr.resume.journal import Journal
+from hsisr.resume.record import has_changed
 
 _SUFFIX: Final = ".unfinished"
 _LOCK: Final = "lock"
@@ -60,7 +60,7 @@ class RunKey:
     """What decides every number of a run's result."""
 
     input: Any
-    """From `hsisr.io.open.scene_identity`."""
+    """From `hsisr.resume.record.scene_identity`."""
     settings: Mapping[str, Any]
     """By the names that a user knows: options, weights, versions."""
 

@@ -1,5 +1,7 @@
 """What made an output: tags that travel inside it, and the completion record beside it.
 
+A record also remembers how the files of input and output stood: `FileState`, `scene_identity`.
+
 A record is a small JSON file, `.hsisr/OUTPUT.json` in the folder of the output; one for each
 output, so that many runs may write theirs at once. It appears after its output and is replaced in
 one step. Folders may be moved with it, as long as their files keep their times.
@@ -7,7 +9,8 @@ one step. Folders may be moved with it, as long as their files keep their times.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
@@ -16,9 +19,10 @@ from typing import Any, Final
 import msgspec
 
 from hsisr.engine.options import AFFECTS_RESULT, DEFAULTS, NOT_IN_TAGS, UpscaleOptions
+from hsisr.errors import InputDataError
 from hsisr.io.atomic import replace_file
 from hsisr.io.formats import output_format
-from hsisr.io.open import FileState
+from hsisr.io.open import scene_files
 from hsisr.io.paths import RemotePath, beside
 from hsisr.option import declared
 from hsisr.scene.metadata import SceneMetadata
@@ -110,6 +114,113 @@ def decisive_options(options: Any) -> dict[str, Any]:
     table = declared(type(options))
     plain = plain_options(options)
     return {name: plain[name] for name in table if name in plain and table[name][1].affects_result}
+
+
+_HEAD: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """A file as it stands now; a folder counts as the sum of its files."""
+
+    name: str
+    """Without its folder, so that whole archives may move."""
+    bytes: int
+    mtime_ns: int
+    """Time of the last change, in nanoseconds; of a folder, the latest in it."""
+
+
+def states(paths: Iterable[Path]) -> tuple[FileState, ...]:
+    """How files stand; those that are not there are left out.
+
+    Raises:
+        InputDataError: The system does not tell.
+    """
+    return tuple(state for path in paths if (state := _state(path)) is not None)
+
+
+def head_of(path: Path) -> str:
+    """The first bytes of a file in hexadecimal digits; empty for a folder or what is not there.
+
+    A file that was broken off still begins as the whole one did.
+
+    Raises:
+        InputDataError: It is remote, and cannot be reached.
+    """
+    if isinstance(path, RemotePath):
+        from hsisr.io.remote.transport import read_beginning
+
+        return (read_beginning(path, _HEAD) or b"").hex()
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEAD).hex()
+    except OSError:
+        return ""
+
+
+def scene_identity(path: Path) -> list[list[str | int]]:
+    """Name, bytes and time of change of every file of a scene; `has_changed` compares them.
+
+    Of remote files, what their server tells; see `remote_identity`.
+
+    Raises:
+        InputDataError: There is no such file.
+    """
+    if isinstance(path, RemotePath):
+        from hsisr.io.remote.scene import remote_identity
+
+        return remote_identity(path)
+    if not (found := states(scene_files(path))):
+        raise InputDataError(f"{path}: cannot be read (no such file)")
+    return [[state.name, state.bytes, state.mtime_ns] for state in found]
+
+
+def has_changed(then: Any, now: Any) -> bool:
+    """True if two identities of a scene tell of different states.
+
+    Files on servers count where something was told of them both times, others always.
+
+    Args:
+        then: From `scene_identity`; what was read from a file may be anything.
+        now: The same, later.
+    """
+    if then == now:
+        return False
+    before, after = _remote_files(then), _remote_files(now)
+    if before is None or after is None or not (shared := before.keys() & after.keys()):
+        return True
+    told = [(before[name], after[name]) for name in shared]
+    return any(one != other for one, other in told if one and other)
+
+
+def _remote_files(identity: Any) -> dict[str, Sequence[Any]] | None:
+    """What was told of each file, by its name; None if one is of this machine."""
+    try:
+        files = {str(name): told for name, *told in identity}
+    except (TypeError, ValueError):
+        return None
+    return files if all("/" in name for name in files) else None
+
+
+def _state(path: Path) -> FileState | None:
+    if isinstance(path, RemotePath):
+        from hsisr.io.remote.transport import remote_state
+
+        known = remote_state(path)
+        return None if known is None else FileState(path.name, *known)
+    try:
+        found = [entry.stat() for entry in (_inside(path) if path.is_dir() else [path])]
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise InputDataError(f"{path}: cannot be looked at ({error.strerror})") from error
+    newest = max((entry.st_mtime_ns for entry in found), default=0)
+    return FileState(path.name, sum(entry.st_size for entry in found), newest)
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    for parent, _, names in os.walk(folder):
+        yield from (Path(parent) / name for name in names)
 
 
 FOLDER: Final = ".hsisr"

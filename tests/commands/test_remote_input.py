@@ -13,9 +13,9 @@ import pytest
 from hsisr.commands.upscale import Progress, upscale
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
-from hsisr.io.open import has_changed, scene_identity
 from hsisr.io.paths import scene_path
 from hsisr.io.write import refuse_same_file
+from hsisr.resume.record import has_changed, scene_identity
 from tests.io.serving_ranges import serving
 from tests.io.written import rich_metadata, write_scene
 from tests.networks import tiny_weights

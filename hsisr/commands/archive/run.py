@@ -22,10 +22,9 @@ from hsisr.errors import (
     system_words,
 )
 from hsisr.io.atomic import resource_errors
-from hsisr.io.open import FileState, head_of, states
 from hsisr.io.paths import RemotePath, scene_path
 from hsisr.resume.completion import Work, judge, output_files, source_states, told_of_source
-from hsisr.resume.record import Record, output_spec_of, write_record
+from hsisr.resume.record import FileState, Record, head_of, output_spec_of, states, write_record
 
 
 @dataclass(frozen=True, slots=True)

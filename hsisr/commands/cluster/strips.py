@@ -24,10 +24,11 @@ from hsisr.engine.stitch import stitch
 from hsisr.errors import InputDataError, ResourceError, WeightsError
 from hsisr.io.atomic import resource_errors
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
-from hsisr.io.open import has_changed, open_with, scene_identity
+from hsisr.io.open import open_with
 from hsisr.io.paths import RemotePath
 from hsisr.resume.journal import Journal
 from hsisr.resume.lock import RunLock
+from hsisr.resume.record import has_changed, scene_identity
 from hsisr.scene.metadata import SceneMetadata
 
 Strip = tuple[int, int]
