@@ -10,14 +10,16 @@ import io
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
+import textwrap
 import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TextIO
 
 import typer
 
@@ -64,6 +66,23 @@ def say(message: str, *, color: str | None = None) -> None:
 def say_table(text: str) -> None:
     """Aligned lines of talk on stderr, without control characters that a file may have brought."""
     _say(printable(text), None)
+
+
+def fact_table(title: str, rows: Iterable[tuple[str, str]], column: int, stream: TextIO) -> str:
+    """Facts, one a line, values from `column` on; a terminal's width breaks them between words."""
+    width = shutil.get_terminal_size().columns if stream.isatty() else sys.maxsize
+    lines = [
+        textwrap.fill(
+            value,
+            max(width, 2 * column),
+            initial_indent=f"  {name:<{column - 2}}",
+            subsequent_indent=" " * column,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for name, value in rows
+    ]
+    return "\n".join([title, *lines])
 
 
 def _say(text: str, color: str | None) -> None:

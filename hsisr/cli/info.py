@@ -1,12 +1,13 @@
 """The `hsisr info` command."""
 
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from hsisr.cli.console import duration, expected_errors, print_json, ranges, tell
+from hsisr.cli.console import duration, expected_errors, fact_table, print_json, ranges, tell
 from hsisr.cli.options import Given, Json, Verbose, takes, verbosity
 from hsisr.commands.options import PartOptions
 from hsisr.engine.options import SPEED
@@ -68,7 +69,7 @@ def _text(table: dict[str, Any]) -> str:
         ("colour", _colour(table["natural_colour_bands"])),
         *_cost(table["upscaled_x4"]),
     ]
-    return "\n".join([table["path"], *(f"  {name:<12}{value}" for name, value in rows)])
+    return fact_table(table["path"], rows, 14, sys.stdout)
 
 
 def _product(told: dict[str, str | None]) -> list[tuple[str, str]]:

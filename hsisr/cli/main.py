@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from hsisr.cli.console import StandardStreams, say
 from hsisr.cli.options import examples
@@ -58,7 +58,23 @@ _CLICKS_ERROR: Final[type[Exception]] = next(
 """Of Typer's own Click or of Click itself: that depends on Typer's version."""
 
 
-class Group(TyperGroup):
+class Switches:
+    """Of a command: in its help, switches show no type, for they take no value."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """See `TyperCommand.get_params`."""
+        found = super().get_params(ctx)  # type: ignore[misc]
+        for parameter in found:
+            if getattr(parameter, "is_flag", False) or getattr(parameter, "count", False):
+                parameter.metavar = ""
+        return found
+
+
+class Command(Switches, TyperCommand):
+    """A command of the program."""
+
+
+class Group(Switches, TyperGroup):
     """Typer would show a usage, a hint and the error, on four lines."""
 
     def main(self, *given: Any, **named: Any) -> Any:
@@ -93,8 +109,8 @@ def _show(error: Any) -> None:
     message = one_line(error.format_message())
     message = message[:1].lower() + message[1:].rstrip(".")
     context = getattr(error, "ctx", None)
-    see = f"; see '{context.command_path} -h'" if context else ""
-    say(f"error: {message}{see}", color="red")
+    see = f" see '{context.command_path} -h'" if context else ""
+    say(f"error: {message}{'' if message.endswith('?') or not see else ';'}{see}", color="red")
 
 
 def application(*names: str) -> typer.Typer:
@@ -112,9 +128,12 @@ def application(*names: str) -> typer.Typer:
     for name in names or EXAMPLES:
         command = getattr(import_module(f"hsisr.cli.{name}"), name)
         if isinstance(command, typer.Typer):
+            for own in command.registered_commands:
+                own.cls = Command
             app.add_typer(command, name=name)
             continue
         app.command(
+            cls=Command,
             short_help=(command.__doc__ or "").strip().split("\n")[0],
             epilog=examples(*EXAMPLES[name]),
         )(command)

@@ -13,6 +13,7 @@ from hsisr.cli.console import (
     QUIET,
     duration,
     expected_errors,
+    fact_table,
     print_json,
     ranges,
     say,
@@ -159,7 +160,8 @@ def _show(made: "UpscaleResult", scenes: int, *, quiet: bool) -> None:
     One line of talk for each of several scenes, so that a list of thousands stays readable.
     """
     if not made.written:
-        tell(_table(str(made.source), [*_plan_rows(made), *_cost_rows(made)]))
+        rows = [*_plan_rows(made), *_cost_rows(made)]
+        tell(fact_table(str(made.source), rows, 15, sys.stdout))
         return
     tell(made.output)
     if quiet:
@@ -168,13 +170,9 @@ def _show(made: "UpscaleResult", scenes: int, *, quiet: bool) -> None:
         size = "{} bands, {} rows, {} columns".format(*made.output_shape)
         say(f"{made.output.name}: {size}, {made.model}, {duration(made.seconds)}")
     else:
-        say_table(_table(f"{made.source.name} -> {made.output.name}", _done_rows(made)))
+        title = f"{made.source.name} -> {made.output.name}"
+        say_table(fact_table(title, _done_rows(made), 15, sys.stderr))
         say_table("  detail inside an observed pixel is estimated, not measured")
-
-
-def _table(title: str, rows: list[tuple[str, str]]) -> str:
-    """Facts, one a line."""
-    return "\n".join([title, *(f"  {name:<13}{value}" for name, value in rows)])
 
 
 def _plan_rows(made: "UpscaleResult") -> list[tuple[str, str]]:

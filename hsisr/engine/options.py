@@ -231,7 +231,7 @@ class UpscaleOptions:
         str | None,
         Option(
             "bicubic, nearest, lanczos, baseline, released weights by name, a .safetensors file, "
-            "or package.module:build=FILE for a network of your own. "
+            "or module:build=FILE for a network of your own. "
             "[default: the released any-sensor weights of that scale]",
             ("-m",),
             metavar="NAME|FILE",

@@ -1,6 +1,7 @@
 """Results on stdout, talk on stderr, verdict in the exit code."""
 
 import errno
+import io
 import logging
 import sys
 import warnings
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from hsisr.cli.console import QUIET, expected_errors
+from hsisr.cli.console import QUIET, expected_errors, fact_table
 from hsisr.errors import (
     HsisrError,
     HsisrWarning,
@@ -19,7 +20,7 @@ from hsisr.errors import (
     UsageError,
     WeightsError,
 )
-from tests.program import ran
+from tests.program import hsisr, ran
 
 
 @pytest.mark.parametrize(
@@ -89,6 +90,25 @@ def test_a_signal_waits_until_a_library_is_loaded(name: str, code: int, tmp_path
     done = ran(program)
     assert (done.returncode, done.stdout) == (code, "loaded\n")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_facts_break_between_words_where_a_terminal_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", "40")
+    rows = [("agreement", "block averages are within 0 of the observed pixels")]
+    title, *lines = fact_table("scene", rows, 15, Terminal()).splitlines()
+    assert (title, len(lines)) == ("scene", 2)
+    assert all(len(line) <= 40 and line[15] != " " for line in lines)
+    assert fact_table("scene", rows, 15, io.StringIO()).count("\n") == 1
+
+
+def test_switches_show_no_type_in_the_help() -> None:
+    said = hsisr("upscale", "--help").stdout
+    assert "--overwrite" in said
+    assert "<bool>" not in said
 
 
 def test_lines_of_libraries_do_not_reach_stderr(capfd: pytest.CaptureFixture[str]) -> None:

@@ -54,6 +54,12 @@ def test_other_sizes_are_refused_naming_both(shape: tuple[int, int, int], what: 
         require_same_grid(one, other)
 
 
+def test_an_observed_scene_in_place_of_the_truth_is_led_to_lr() -> None:
+    observed, estimate = scene(np.zeros((2, 4, 5))), scene(np.zeros((2, 8, 10)), "estimate.tif")
+    with pytest.raises(InputDataError, match="an observed scene goes with --lr"):
+        require_same_grid(observed, estimate)
+
+
 @pytest.mark.parametrize(
     "moved",
     [

@@ -124,10 +124,11 @@ def require_same_grid(reference: Scene, estimate: Scene, *, finer: int = 1) -> N
         what.append("place")
     if what:
         pixels = "pixels" if finer == 1 else f"{finer} x {finer} pixels for each of the first"
+        made = what == ["size"] and not (other.rows % one.rows or other.cols % one.cols)
+        advice = "an observed scene goes with --lr" if made else "resample or crop one of them"
         raise InputDataError(
             f"the grids differ in {' and '.join(what)}: {_grid(reference)}; {_grid(estimate)}; "
-            f"expected the same bands and {pixels} on the same ground, resample or crop "
-            "one of them"
+            f"expected the same bands and {pixels} on the same ground; {advice}"
         )
     _warn_about_wavelengths(reference, estimate)
 
