@@ -8,6 +8,7 @@ PAGE = Path(__file__).parents[2] / "docs/src/reference/clients.md"
 pytestmark = pytest.mark.clients
 
 
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # rioxarray's use of affine
 def test_other_programs_see_what_the_page_says(tmp_path: Path) -> None:
     for package in ("rioxarray", "spectral", "xarray"):
         pytest.importorskip(package)
