@@ -16,9 +16,6 @@ import numpy.typing as npt
 import psutil
 import torch
 from torch import nn
-from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 WORKING_BYTES = 384 * 2**20
 """Most that is held at once, the interpreter and its libraries apart."""
@@ -57,28 +54,6 @@ class Room:
     """For the features of the tiles at work, on the device."""
 
 
-class _LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of all tensors made inside and not yet let go."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.peak_bytes = 0
-        self._live: dict[int, tuple[Any, int]] = {}
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        made = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(made):
-            if isinstance(tensor, torch.Tensor):
-                storage = tensor.untyped_storage()
-                ref = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
-                self._live[ref.cdata] = (ref, storage.nbytes())
-        self._live = {key: found for key, found in self._live.items() if not found[0].expired()}
-        self.peak_bytes = max(self.peak_bytes, sum(size for _, size in self._live.values()))
-        return made
-
-
 def tile_bytes(network: nn.Module, bands: int, side_px: int) -> int:
     """Most bytes that a network's features take for one tile, in float32; its weights apart.
 
@@ -95,9 +70,50 @@ def tile_bytes(network: nn.Module, bands: int, side_px: int) -> int:
     """
     shapes_only = copy.deepcopy(network).to("meta").eval()
     tile = torch.empty(1, bands, side_px, side_px, device="meta")
-    with torch.inference_mode(), _LiveStorages() as live:
-        shapes_only(tile)
-    return int(live.peak_bytes)
+    with torch.inference_mode():
+        try:
+            return _most_alive(shapes_only, tile)
+        except ImportError:  # a torch without these private parts
+            return _all_features(shapes_only, tile)
+
+
+def _most_alive(network: nn.Module, tile: torch.Tensor) -> int:
+    """Bytes of all tensors made on the way and not yet let go, at the moment of most."""
+    from torch.multiprocessing.reductions import StorageWeakRef
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._pytree import tree_leaves
+
+    class LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        peak = 0
+        live: dict[int, tuple[Any, int]] = {}  # noqa: RUF012 - each class has one object
+
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            made = func(*args, **(kwargs or {}))
+            for tensor in tree_leaves(made):
+                if isinstance(tensor, torch.Tensor):
+                    storage = tensor.untyped_storage()
+                    ref = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
+                    self.live[ref.cdata] = (ref, storage.nbytes())
+            self.live = {key: found for key, found in self.live.items() if not found[0].expired()}
+            self.peak = max(self.peak, sum(size for _, size in self.live.values()))
+            return made
+
+    with LiveStorages() as found:  # type: ignore[no-untyped-call]
+        network(tile)
+    return int(found.peak)
+
+
+def _all_features(network: nn.Module, tile: torch.Tensor) -> int:
+    """Bytes of what all layers return, in place of what is alive at once."""
+    sizes: list[int] = []
+    for layer in network.modules():
+        layer.register_forward_hook(
+            lambda *given: sizes.append(given[2].nbytes if torch.is_tensor(given[2]) else 0)
+        )
+    network(tile)
+    return sum(sizes)
 
 
 def tiles_that_pay(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from torch import nn
 
-from hsisr.engine.async_work import CudaTransfers
 from hsisr.engine.device import automatic_precision, device_named, precision_named
 from hsisr.engine.memory import Room, room_at_hand, tile_bytes, tiles_that_pay
 from hsisr.engine.mixing import SceneStatistics
@@ -20,7 +19,7 @@ from hsisr.engine.plan import (
     plan_interpolation,
     plan_network,
 )
-from hsisr.engine.upscaler import InterpolationUpscaler, NetworkUpscaler
+from hsisr.engine.upscaler import CudaTransfers, InterpolationUpscaler, NetworkUpscaler
 from hsisr.errors import HsisrWarning, UsageError, WeightsError
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS

@@ -5,15 +5,15 @@ Nothing here holds more than one row of tiles of one panel.
 
 import functools
 import itertools
-from collections.abc import Callable, Collection, Iterator
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
 
-from hsisr.engine.async_work import prefetch, under_way
 from hsisr.engine.finish import PanelFinisher, overflow_error, strip_extent
 from hsisr.engine.memory import HeapTrimmer, page_tensor
 from hsisr.engine.observed import Observed, OddNumbers, fill_rounds, observe
@@ -26,6 +26,49 @@ from hsisr.tiling import Window
 
 if TYPE_CHECKING:
     from hsisr.engine.uncertainty import StandardErrors
+
+_Result = TypeVar("_Result")
+
+
+def prefetch(
+    tasks: Iterable[Callable[[], _Result]], thread: ThreadPoolExecutor
+) -> Iterator[_Result]:
+    """Results in order; one task at a time runs in `thread`, which may serve many calls.
+
+    An error of a task is raised where its result would have come. Whoever leaves the thread waits
+    for the task under way.
+
+    >>> with ThreadPoolExecutor(1) as thread:
+    ...     list(prefetch([lambda: 1, lambda: 2], thread))
+    [1, 2]
+    """
+    before: Future[_Result] | None = None
+    for task in tasks:
+        coming = thread.submit(task)
+        if before is not None:
+            yield before.result()
+        before = coming
+    if before is not None:
+        yield before.result()
+
+
+def under_way(begun: Iterable[Callable[[], _Result]], most: int) -> Iterator[_Result]:
+    """Results in order, of work that goes on by itself once it is begun.
+
+    Args:
+        begun: Begins the next piece when asked for it; what it gives waits for the result.
+        most: Pieces under way at once; with 1 the next is begun when the last result was used.
+
+    >>> list(under_way([lambda: 1, lambda: 2], most=2))
+    [1, 2]
+    """
+    waiting: deque[Callable[[], _Result]] = deque()
+    for wait in begun:
+        waiting.append(wait)
+        if len(waiting) >= most:
+            yield waiting.popleft()()
+    while waiting:
+        yield waiting.popleft()()
 
 
 @dataclass(frozen=True, slots=True)

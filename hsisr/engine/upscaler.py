@@ -4,12 +4,11 @@ import functools
 import logging
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from hsisr.engine.async_work import Transfers
 from hsisr.engine.statistics import BandStatistics
 from hsisr.errors import HsisrWarning, ResourceError, WeightsError, means_no_memory
 from hsisr.models.back_projection import (
@@ -24,6 +23,55 @@ from hsisr.models.interpolation import KERNELS, Kernel, Trim, interpolate
 from hsisr.tiling import mirrored_order
 
 _log = logging.getLogger("hsisr")
+
+
+class Transfers(ABC):
+    """To a device and back, without waiting for what it has to do."""
+
+    @abstractmethod
+    def to_device(self, host: torch.Tensor) -> torch.Tensor:
+        """A copy on the device, for what is asked of it next."""
+
+    @abstractmethod
+    def to_host(self, found: Sequence[torch.Tensor]) -> Callable[[], list[torch.Tensor]]:
+        """Begin to copy results of what was asked of the device so far.
+
+        Args:
+            found: Contiguous, on the device; not written to any more.
+
+        Returns:
+            What waits for the copies, in the same order, on the CPU.
+        """
+
+
+class CudaTransfers(Transfers):
+    """By CUDA; what leaves has a stream of its own, so that the next batch computes meanwhile."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._outgoing = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+    def to_device(self, host: torch.Tensor) -> torch.Tensor:
+        """See `Transfers.to_device`."""
+        return host.pin_memory().to(self._device, non_blocking=True)
+
+    def to_host(self, found: Sequence[torch.Tensor]) -> Callable[[], list[torch.Tensor]]:
+        """See `Transfers.to_host`."""
+        computed = torch.cuda.current_stream(self._device).record_event()
+        hosts = [torch.empty(x.shape, dtype=x.dtype, pin_memory=True) for x in found]
+        with torch.cuda.stream(self._outgoing):
+            self._outgoing.wait_event(computed)
+            for host, x in zip(hosts, found, strict=True):
+                host.copy_(x, non_blocking=True)
+                x.record_stream(self._outgoing)
+            copied = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+            copied.record(self._outgoing)
+
+        def wait() -> list[torch.Tensor]:
+            copied.synchronize()
+            return hosts
+
+        return wait
 
 
 class Upscaler(ABC):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ import rasterio
 from distributed import Client
 
 from hsisr.commands.cluster import connection
+from hsisr.commands.cluster.tasks import carry_out, packed
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, ResourceError, UsageError
@@ -255,6 +257,23 @@ def test_the_scenes_of_an_archive_and_one_that_fails(
     upscale(scene, "whole.tif", UpscaleOptions(scale=2, model="nearest"))
     for name in ("a", "b"):
         assert contents(Path("out", f"{name}_x2.tif")) == contents(Path("whole.tif"))
+
+
+@pytest.mark.parametrize(
+    ("private", "refusal"),
+    [({}, None), ({"state": SimpleNamespace(tasks={})}, "nobody waits for this any more")],
+)
+def test_a_task_is_done_though_dask_does_not_say_whether_it_is_wanted(
+    private: dict[str, Any], refusal: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = SimpleNamespace(address="tcp://w:1", get_current_task=lambda: "key", **private)
+    monkeypatch.setattr("distributed.get_worker", lambda: worker)
+    report = carry_out(packed(lone_sum, (1, 2)), str(tmp_path), 0)
+    assert (report.done, report.error and str(report.error)) == (None if refusal else 3, refusal)
+
+
+def lone_sum(numbers: tuple[int, int], _: object) -> int:
+    return sum(numbers)
 
 
 @pytest.mark.parametrize("address", ["here", "local:0", "local:x", "tcp://host", "foo://host:1"])

@@ -12,12 +12,11 @@ import pytest
 import torch
 
 from hsisr.benchmark.speed.plain import lively_dacn
-from hsisr.engine.async_work import CudaTransfers
 from hsisr.engine.mixing import measure_scene
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Plan
 from hsisr.engine.session import Session
-from hsisr.engine.upscaler import NetworkUpscaler
+from hsisr.engine.upscaler import CudaTransfers, NetworkUpscaler
 from hsisr.errors import WeightsError
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.fast.cuda_graph import SETTLED_AFTER, Graphed

@@ -1,5 +1,7 @@
 """What a network takes for a tile, without running it."""
 
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -29,6 +31,15 @@ def test_what_is_alive_at_once_counts_and_what_is_let_go_does_not() -> None:
     one = 3 * 10 * 10 * 4
     assert tile_bytes(LetsGo(), 3, 10) == 2 * one
     assert tile_bytes(KeepsAll(), 3, 10) == 11 * one  # the five, their stack and its sum
+
+
+def test_without_torchs_private_parts_all_that_layers_return_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = nn.Sequential(nn.Conv2d(4, 8, 1), nn.ReLU())
+    alive = tile_bytes(network, 4, 10)
+    monkeypatch.setitem(sys.modules, "torch.utils._python_dispatch", None)
+    assert tile_bytes(network, 4, 10) == 3 * 8 * 10 * 10 * 4 > alive
 
 
 @pytest.mark.parametrize("arch", ["dacn", "dacn-any", "mcnet"])

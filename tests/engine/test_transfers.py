@@ -8,11 +8,10 @@ import pytest
 import torch
 
 from hsisr.benchmark.speed.plain import StageClock
-from hsisr.engine.async_work import Transfers
 from hsisr.engine.plan import Plan, network_groups, plan_network
 from hsisr.engine.statistics import scene_statistics
 from hsisr.engine.stitch import stitch
-from hsisr.engine.upscaler import NetworkUpscaler
+from hsisr.engine.upscaler import NetworkUpscaler, Transfers
 from hsisr.errors import HsisrWarning, WeightsError
 from hsisr.models.interpolation import Trim
 from tests.engine.standing_in import upscaler

@@ -125,9 +125,10 @@ def _here(number: int) -> WorkerContext:
     worker: Any = get_worker()
     key = worker.get_current_task()
 
+    tasks = getattr(getattr(worker, "state", None), "tasks", None)  # no public part of Dask
+
     def require_wanted() -> None:
-        task = worker.state.tasks.get(key)
-        if task is None or task.state != "executing":
+        if tasks is not None and getattr(tasks.get(key), "state", None) != "executing":
             raise ResourceError("nobody waits for this any more")
 
     return WorkerContext(f"{socket.gethostname()} ({worker.address})", number, require_wanted)
