@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Files of the folder; /silent never answers, /denied is refused.
+    """Files of the folder; /silent never answers, /denied is refused, /signed without a signature.
 
     Of what lies in /etag or /dated, it tells the ETag, or the time of the last change.
     """
@@ -27,8 +27,9 @@ class Handler(BaseHTTPRequestHandler):
         if name.startswith("/silent"):
             time.sleep(30)
         file = Path(sys.argv[1], name.lstrip("/"))
-        if name.startswith("/denied") or not file.is_file():
-            self.send_error(403 if name.startswith("/denied") else 404)
+        unsigned = name.startswith("/signed") and "Signature=" not in self.path
+        if name.startswith("/denied") or unsigned or not file.is_file():
+            self.send_error(403 if unsigned or name.startswith("/denied") else 404)
             return
         content, wanted = file.read_bytes(), self.headers.get("Range")
         part = content

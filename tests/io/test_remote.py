@@ -26,6 +26,8 @@ SIGNED = "X-Amz-Signature=hush"
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("served")
     write_geotiff(folder / "a.tif", VALUES)
+    (folder / "signed").mkdir()
+    write_geotiff(folder / "signed/a.tif", VALUES)
     write_geotiff(folder / "single.tif", VALUES[:1])
     write_pages(folder / "pages.tif", VALUES)
     write_envi(folder / "a.hdr", VALUES)
@@ -140,6 +142,13 @@ def test_an_output_tells_the_name_of_a_remote_source_only(url: str, tmp_path: Pa
     several = hsisr("upscale", source, out, "-o", folder, "-s", "2", "-m", "bicubic")
     assert several.exit_code == 0, several.stderr
     assert (folder / "a_x2.tif").is_file()
+
+
+def test_the_signature_goes_along_with_every_request_for_a_scene(url: str) -> None:
+    scene, how = f"{url}/signed/a.tif", ("-s", "2", "-m", "bicubic", "--json")
+    assert hsisr("evaluate", "--wald", scene, *how).exit_code == 3
+    done = hsisr("evaluate", "--wald", f"{scene}?{SIGNED}", *how)
+    assert done.exit_code == 0, done.stderr
 
 
 @pytest.mark.parametrize("name", ["out.tif", "out.hdr", "out.mat", "out.zarr"])
