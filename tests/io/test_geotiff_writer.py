@@ -1,7 +1,9 @@
 """GeoTIFF and COG as GDAL sees them."""
 
+import sys
 import warnings
 from dataclasses import replace
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,10 @@ import numpy as np
 import pytest
 import rasterio
 from rasterio.enums import MaskFlags
+from rasterio.errors import RasterioError
 
 from hsisr.errors import InputDataError, ResourceError, UsageError
+from hsisr.io.geotiff import gdal
 from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.io.geotiff.writer import GeoTiffWriter
 from hsisr.scene.georeference import Georeference
@@ -230,3 +234,21 @@ def test_a_file_that_lost_blocks_is_never_delivered(tmp_path: Path) -> None:
     with pytest.raises(ResourceError, match=r"a\.tif: .*"), warnings.catch_warnings():
         writer.commit()
     assert not (tmp_path / "a.tif").exists()
+
+
+def test_a_rasterio_without_its_private_module_still_tells_errors(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "rasterio._err", None)
+    monkeypatch.delattr(rasterio, "_err")
+    spec = spec_from_file_location("gdal_without_private_parts", gdal.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    anew = module_from_spec(spec)
+    spec.loader.exec_module(anew)
+    anew.silence_libtiff()
+    with (
+        pytest.raises(ResourceError, match="disk full"),
+        anew.write_errors(tmp_path, anew.Listener()),
+    ):
+        raise RasterioError("disk full")

@@ -16,13 +16,18 @@ from functools import cache
 from pathlib import Path
 
 import rasterio
-from rasterio import _err
-from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 
 from hsisr.errors import HsisrError, ResourceError, UsageError
 from hsisr.scene.metadata import SceneMetadata
+
+try:  # GDAL's errors have no public name in rasterio
+    from rasterio import _err
+
+    GdalError: type[Exception] = _err.CPLE_BaseError
+except (ImportError, AttributeError):
+    _err, GdalError = None, RasterioError
 
 CACHE_MB = 64
 """GDAL's block cache. Its own default, a twentieth of the machine's memory, would make peak memory
@@ -154,7 +159,7 @@ def strict_options(target: Path) -> Iterator[None]:
             yield
         except HsisrError:
             raise
-        except (RasterioError, CPLE_BaseError, ValueError, TypeError) as error:
+        except (RasterioError, GdalError, ValueError, TypeError) as error:
             words = heard.warnings or [_plain(str(error))]
             raise UsageError(_refusal(target, words[0])) from error
     if heard.warnings or heard.errors:
@@ -173,7 +178,7 @@ def write_errors(target: Path, heard: Listener) -> Iterator[None]:
             yield
         except HsisrError:
             raise
-        except (RasterioError, CPLE_BaseError) as error:
+        except (RasterioError, GdalError) as error:
             words = heard.errors[0] if heard.errors else str(error.__cause__ or error)
             raise ResourceError(_failure(target, words)) from error
     if heard.errors:

@@ -12,7 +12,6 @@ import numpy.typing as npt
 import rasterio
 import rasterio.shutil
 import tifffile
-from rasterio._err import CPLE_BaseError
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
@@ -23,6 +22,7 @@ from hsisr.io.atomic import require_room, resource_errors
 from hsisr.io.base import FileWriter, TargetOptions
 from hsisr.io.formats import SIDECARS
 from hsisr.io.geotiff.gdal import (
+    GdalError,
     Listener,
     gdal_env,
     listening,
@@ -113,7 +113,7 @@ class GeoTiffWriter(FileWriter):
     def _close(self) -> None:
         if not self._dataset.closed:
             # what cannot be written now is not wanted any more
-            with gdal_env(), listening(), suppress(RasterioError, CPLE_BaseError):
+            with gdal_env(), listening(), suppress(RasterioError, GdalError):
                 self._dataset.close()
 
     def _gtiff_options(self) -> dict[str, str]:
