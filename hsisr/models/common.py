@@ -262,13 +262,12 @@ class SqueezeExcitation(nn.Module):
     networks", ECCV 2018, have it.
 
     Args:
-        channels: Features in and out.
-        reduction: Ratio of features to those of the hidden layer, which has at least 4.
+        channels: Features in and out; the hidden layer has a sixteenth of them, at least 4.
     """
 
-    def __init__(self, channels: int, reduction: int = 16) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        between = max(4, channels // reduction)
+        between = max(4, channels // 16)
         self.first = nn.Linear(channels, between)
         self.second = nn.Linear(between, channels)
 
