@@ -166,7 +166,11 @@ _WIDE: Final = 100
 
 
 def cost_plot(points: Sequence[Mapping[str, Any]]) -> Plot:
-    """Quality against cost: MPSNR over seconds per megapixel-band; bars are the spread."""
+    """Quality against cost: MPSNR over seconds per megapixel-band; bars are the spread.
+
+    Args:
+        points: Each with method, seconds, mpsnr, and deviation or None.
+    """
 
     def draw(figure: Figure, ink: str) -> None:
         axes: Axes = figure.subplots()

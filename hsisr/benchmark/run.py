@@ -226,6 +226,11 @@ def benchmark(
 ) -> BenchmarkResult:
     """Compare methods and write report.json, .csv, .md and .html.
 
+    Args:
+        options: What and how.
+        observer: Hears of every piece.
+        downloading: Hears of bytes downloaded.
+
     Raises:
         UsageError: The options contradict each other, or there is nothing to learn from.
         InputDataError: A scene cannot be read.

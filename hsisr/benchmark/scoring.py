@@ -100,6 +100,15 @@ def scored(
 ) -> dict[str, Any]:
     """Figures of a run on a scene: found, or measured now.
 
+    Args:
+        run: What is judged.
+        weights: Facts of its weights; None for interpolation.
+        scene: Its own truth.
+        judging: Blur, agreement and share of the training.
+        options: Device and scales.
+        cells: Where finished scores lie.
+        pixels: Whose spectra are kept; see `scene_maps`.
+
     Raises:
         HsisrError: The scene or the weights cannot be used.
     """

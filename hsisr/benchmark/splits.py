@@ -54,6 +54,11 @@ def courses(
 ) -> tuple[TrainTestSplit, ...]:
     """What the options name, with parts of datasets cut into files of their own.
 
+    Args:
+        options: Scenes, datasets, protocol.
+        folder: Gets the parts.
+        downloading: Hears of bytes downloaded.
+
     Raises:
         UsageError: There is nothing to judge by, or a scene would teach and judge.
         InputDataError: A scene cannot be read.

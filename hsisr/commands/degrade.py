@@ -75,6 +75,11 @@ def degrade(
     The ground stays where it is, and wavelengths and every other field are carried over. An LR
     pixel is valid where all HR pixels of its block are.
 
+    Args:
+        source: A scene in any supported format.
+        output: The file to make; its suffix names the format.
+        options: How; the defaults without it.
+
     Raises:
         InputDataError: The scene cannot be read, or its sides do not divide by the scale.
         OutputExistsError: The output exists and `overwrite` is off.

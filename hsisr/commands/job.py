@@ -116,6 +116,15 @@ class Job:
     ) -> "Job":
         """Decide everything.
 
+        Args:
+            scene: The input.
+            output: Where the result goes.
+            options: How.
+            target: How it is written.
+            session: The model, ready.
+            room: Memory to plan with.
+            statistics: Of the scene, where they are known; else it is read once if they are needed.
+
         Raises:
             InputDataError: Nothing would be left to upscale.
             UsageError: The options contradict the scene.

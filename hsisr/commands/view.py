@@ -42,6 +42,13 @@ def view(
 ) -> ViewResult:
     """Write one self-contained page of at most 25 MB.
 
+    Args:
+        observed: A scene in any supported format.
+        results: Scenes made from it, on grids a whole number of times finer.
+        output: The page, NAME.html.
+        options: How; the defaults without it.
+        look_for_fill: Warn of undeclared fill; off where the caller has warned already.
+
     Raises:
         UsageError: The name does not end in .html, or a window lies outside the scene.
         OutputExistsError: The page exists and `overwrite` is off.

@@ -88,6 +88,11 @@ def _verdict(name: str) -> Verdict:
 def export_weights(name_or_path: str, output: Path, *, overwrite: bool = False) -> float:
     """Write weights as ONNX; the model card lies beside it as `.md` where there is one.
 
+    Args:
+        name_or_path: Released weights by name, or a safetensors file.
+        output: The file to write; its suffix says so.
+        overwrite: Replace an existing output.
+
     Returns:
         The largest difference between onnxruntime and PyTorch, in normalised numbers.
 
@@ -109,6 +114,14 @@ def export_weights(name_or_path: str, output: Path, *, overwrite: bool = False) 
 
 def import_weights(source: Path, output: Path, *, overwrite: bool = False) -> Path:
     """Turn a `.keras` file of the published notebooks into a safetensors file.
+
+    Args:
+        source: The `.keras` file.
+        output: The safetensors file to write; its suffix says so.
+        overwrite: Replace an existing output.
+
+    Returns:
+        The output's path.
 
     Raises:
         UsageError: The output has another suffix.

@@ -125,6 +125,14 @@ def patch_split(
 
     One patch in ten, and at least one where there are two, is kept whole for validation.
 
+    Args:
+        rows: Of the scene, HR pixels.
+        cols: Of the scene, HR pixels.
+        scale: HR pixels per LR pixel.
+        test: Windows that nothing else may touch.
+        side: Of a patch, HR pixels.
+        seed: Which patches validate.
+
     Raises:
         InputDataError: No patch is left to train on.
     """

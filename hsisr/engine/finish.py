@@ -32,7 +32,17 @@ so few that memory stays small."""
 
 
 class PanelFinisher:
-    """Rows of one panel: adds the tiles above, and finishes what no later tile adds to."""
+    """Rows of one panel: adds the tiles above, and finishes what no later tile adds to.
+
+    Args:
+        writer: Takes the finished blocks.
+        plan: The work.
+        panel: Columns.
+        consistent: Make block means equal the observed pixels.
+        masked: Hand the pixel mask to the writer.
+        overflown: The error to raise where numbers of these bands are not finite.
+        errors: Takes the standard errors of finished numbers; None: none are wanted.
+    """
 
     def __init__(
         self,
@@ -363,6 +373,13 @@ def overflow_error(
     scene: Scene, bands: tuple[int, ...], plan: Plan, positions: tuple[int, ...], observed: Observed
 ) -> HsisrError:
     """The error to raise for numbers that are not finite.
+
+    Args:
+        scene: What is upscaled.
+        bands: 0-based bands of the scene, in output order.
+        plan: The work.
+        positions: Where among `bands` these numbers lie.
+        observed: What was read for them.
 
     Returns:
         InputDataError where numbers of the scene are too large, or no network is used; else

@@ -142,6 +142,10 @@ def page_buffer(shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32) -> np
     What lives from one row of tiles to the next would lie, in the heap, between the features of
     networks, which come and go with every tile, and the heap would grow around it.
 
+    Args:
+        shape: Any; without elements too.
+        dtype: Of numbers.
+
     Raises:
         MemoryError: The system has not so much.
 

@@ -130,7 +130,21 @@ def plan_network(
     feature_bytes: int = 0,
     ahead: bool = False,
 ) -> Plan:
-    """Square tiles that overlap and are blended."""
+    """Square tiles that overlap and are blended.
+
+    Args:
+        upscaler: Says the scale.
+        groups: Bands that go together.
+        layout: What the plan has to fit.
+        tile: Side of a tile, LR pixels.
+        overlap: LR pixels that neighbours share.
+        batch_size: Tiles at once.
+        floors: See `Plan.floors`.
+        mixing: See `Plan.mixing`.
+        kept: See `Plan.kept`.
+        feature_bytes: What the network takes beside everything else, for a batch.
+        ahead: See `Plan.ahead`.
+    """
     scale = upscaler.scale
     halo = max(group.upscaler.margin_lr_px for group in groups)
     if mixing is not None:

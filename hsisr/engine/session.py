@@ -137,6 +137,10 @@ class Session:
     Weights are read, and options that depend on them or on the machine are checked, at once; the
     network is prepared for inference, and its memory estimated, when the first scene needs it.
 
+    Args:
+        options: Of the run.
+        model: What they name, where it has been read already.
+
     Attributes:
         options: The same with the precision resolved.
         device: Where the network runs.

@@ -73,6 +73,11 @@ class Verdict:
 def judge(work: Work, options: UpscaleOptions, model: Model) -> Verdict:
     """Look at an output and decide.
 
+    Args:
+        work: The scene and its output.
+        options: How it would be made.
+        model: With what.
+
     Raises:
         InputDataError: The scene's or the output's files cannot be looked at.
         UsageError: The output is remote, and nothing can be written there.

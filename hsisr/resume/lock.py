@@ -152,6 +152,10 @@ def _folder(output: Path) -> Path:
 def locked(path: Path, refusal: str) -> FileLock:
     """A lock that ends with this process, however it ends.
 
+    Args:
+        path: The lock file, made with its folder where there is none.
+        refusal: What to say where another process has it.
+
     Raises:
         OutputExistsError: Another process has it.
         OSError: The file cannot be made.

@@ -278,6 +278,15 @@ def write_picture(
 ) -> None:
     """Write a PNG: scenes side by side where there is an observed one, errors, agreement.
 
+    Args:
+        path: The picture to make.
+        reference: The truth, on the estimate's grid.
+        observed: What the estimate was made from.
+        estimate: What is judged.
+        scores: Of the estimate against the reference.
+        name: What made the estimate.
+        overwrite: Replace an existing picture.
+
     Raises:
         OutputExistsError: It is there, and `overwrite` is off.
         ResourceError: It cannot be written.

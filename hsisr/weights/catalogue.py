@@ -110,7 +110,14 @@ def released(folder: Path | None = None) -> tuple[CatalogueEntry, ...]:
 
 
 def default_for(scale: int) -> CatalogueEntry | None:
-    """The released network a scale uses when none is named, or None while there is none."""
+    """The released network a scale uses when none is named, or None while there is none.
+
+    Args:
+        scale: HR pixels per LR pixel along a side.
+
+    Raises:
+        WeightsError: As in `released`.
+    """
     return next((e for e in released() if e.default and e.scale == scale), None)
 
 

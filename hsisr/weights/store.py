@@ -131,6 +131,11 @@ def fitted(descriptor: ModelDescriptor, tensors: State, source: str) -> nn.Modul
 def refuse_misfits(tensors: State, expected: State, source: str) -> None:
     """Return if the tensors are a whole, finite state of the network expected.
 
+    Args:
+        tensors: What was found.
+        expected: The network's state; only shapes and types are looked at.
+        source: Where they were found, for messages.
+
     Raises:
         WeightsError: Something is wrong; one message says how many of what kind, and the first.
     """
@@ -296,6 +301,10 @@ def load_weights(source: CatalogueEntry | str | Path) -> LoadedWeights:
 
 def fresh_weights(name: str, scale: int) -> LoadedWeights:
     """A network that has not been trained, with the weights of seed 0.
+
+    Args:
+        name: Of the network.
+        scale: HR pixels per LR pixel along a side.
 
     Raises:
         WeightsError: There is no such network, or it cannot be of that scale.

@@ -168,6 +168,12 @@ def upscaled_in_a_loop(
     The last tile and the last band group are moved inside, so that nothing is left out; what two
     of them give is taken from the later.
 
+    Args:
+        lr: Whole numbers, shape (bands, rows, cols), at least as many bands as a group.
+        network: What upscales a tile.
+        descriptor: Its tiles and groups.
+        clock: Told of the time in the network.
+
     Returns:
         Shape (bands, rows * scale, cols * scale), rounded to the same data type.
     """

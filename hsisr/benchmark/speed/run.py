@@ -35,6 +35,10 @@ def benchmark_speed(
 ) -> dict[str, Any]:
     """Matrix products, tiles and whole scenes, all in this run.
 
+    Args:
+        options: What, and how thoroughly.
+        say: Hears what is measured next.
+
     Returns:
         What speed.json holds.
 

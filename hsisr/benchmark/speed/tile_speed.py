@@ -56,7 +56,13 @@ def taking_turns(subjects: Subjects, rounds: int, device: torch.device) -> dict[
 
 
 def products(precision: torch.dtype, device: torch.device, share: int = 1) -> Subjects:
-    """Matrix products of every shape by every library, by `NAME PIXELSxINxOUT`."""
+    """Matrix products of every shape by every library, by `NAME PIXELSxINxOUT`.
+
+    Args:
+        precision: Of both matrices.
+        device: Where they lie.
+        share: Divides the pixels, to see quickly that all works.
+    """
     found: dict[str, Callable[[], object]] = {}
     ways: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]]
     ways = {"torch": functional.linear}

@@ -84,6 +84,11 @@ def select(
     A path that is not there, an item that cannot be read, or a folder without scenes becomes a
     `Failure` and leaves the others alone.
 
+    Args:
+        wanted: What the user named.
+        options: Their scale, and format if it is set, name the outputs.
+        environment: Where the variables of a SLURM job array are looked for.
+
     Raises:
         UsageError: Two scenes of the list, in whatever shard, would have the same output; the
             output is a file, or a folder of inputs; the shard makes no sense.

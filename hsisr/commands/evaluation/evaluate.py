@@ -132,6 +132,11 @@ def evaluate(
 
     Reads both files twice, strip by strip: once for ranges and valid bands, once for the scores.
 
+    Args:
+        reference: The truth on the estimate's grid; None if `options.observed` is all there is.
+        estimate: What is to be judged.
+        options: How; the defaults without it.
+
     Raises:
         InputDataError: A file cannot be read, or the grids do not fit.
         UsageError: There is nothing to judge by, or a limit names a figure that is not measured.

@@ -38,7 +38,16 @@ def model_card(
     facts: Mapping[str, Any],
     datasets: Sequence[Dataset],
 ) -> str:
-    """Markdown: data with terms, recipe, command, hardware, time, scores, limits."""
+    """Markdown: data with terms, recipe, command, hardware, time, scores, limits.
+
+    Args:
+        name: Of the weights.
+        descriptor: Of the network.
+        recipe: Complete.
+        progress: Of the finished run.
+        facts: The run's: `scenes`, `command`, `hardware`, `versions`, `seed`, `ending`, `test`.
+        datasets: Catalogue entries of the scenes that came by name.
+    """
     parts = [
         f"# {name}",
         _network(descriptor),

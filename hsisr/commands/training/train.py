@@ -49,6 +49,11 @@ def train(
 ) -> TrainResult:
     """Train a network and write weights, model card, state, run.json and learning curve.
 
+    Args:
+        options: What and how.
+        observer: Hears of steps and validations.
+        downloading: Hears of bytes downloaded.
+
     Raises:
         UsageError: The options or the recipe contradict each other or the data.
         InputDataError: A scene cannot be read or used.

@@ -77,6 +77,12 @@ def open_remote(
 ) -> Scene:
     """Open a remote scene.
 
+    Args:
+        path: Its name.
+        open_local: Opens a file of this machine, with variable and axes.
+        variable: As for `open_scene`.
+        axes: As for `open_scene`.
+
     Raises:
         InputDataError: It is not there, cannot be reached, or is no scene.
         UsageError: `variable` or `axes` does not fit, or a package is not installed.

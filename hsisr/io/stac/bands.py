@@ -29,6 +29,10 @@ def bands_of(
 ) -> tuple[dict[str, float], ...]:
     """Numbers that an item has for each band: wavelength_um, fwhm_um, scale, offset, nodata.
 
+    Args:
+        asset: The asset's fields, which go before the item's.
+        properties: The item's.
+
     Returns:
         One mapping a band; without lists of bands, one for all of them if the asset has any of
         these numbers itself.

@@ -51,6 +51,10 @@ def read_item(path: Path, *, asset: str | None = None) -> SourceItem:
     That is the one named; else the only GeoTIFF, COG or ENVI file with the role `data`; else the
     only such file at all that is no thumbnail, overview or metadata.
 
+    Args:
+        path: A JSON file.
+        asset: The asset's key.
+
     Raises:
         InputDataError: The file is no item, or the choice is not clear.
         ResourceError: pystac is not installed.

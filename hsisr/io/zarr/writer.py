@@ -48,6 +48,12 @@ class ZarrOptions:
 class ZarrWriter(FileWriter):
     """A Zarr store of version 2; the folder appears when it is complete.
 
+    Args:
+        path: The target, a folder to be.
+        metadata: What it will hold.
+        options: How; with `masked`, an array `mask` says where pixels are data.
+        blocks: Rows and columns that callers should write at a time.
+
     Raises:
         UsageError: A creation option or the data type is none for Zarr, or zarr is not installed.
         OutputExistsError: The target exists.

@@ -44,6 +44,11 @@ class InteractiveBlock(nn.Module):
 
     It joins the window attention of Chen et al., "MixFormer: mixing features across windows and
     dimensions", CVPR 2022, to the attention among features of Zamir et al., "Restormer", CVPR 2022.
+
+    Args:
+        channels: Features in and out.
+        heads: Of either attention.
+        window: Largest side of a window, in pixels.
     """
 
     def __init__(self, channels: int, heads: int, window: int) -> None:
@@ -274,7 +279,12 @@ class Joining(nn.Module):
 
 
 class Alternation(nn.Module):
-    """All ways of the U-Net from the LR to the HR grid and back, in steps of 2."""
+    """All ways of the U-Net from the LR to the HR grid and back, in steps of 2.
+
+    Args:
+        scale: HR pixels per LR pixel along a side.
+        width: Features on the HR grid; twice as many on the LR grid.
+    """
 
     def __init__(self, scale: int, width: int) -> None:
         super().__init__()

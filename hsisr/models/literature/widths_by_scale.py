@@ -38,7 +38,16 @@ class SizeByScale(NetworkSize):
 
 
 class NetworkByScale(ComparisonNetwork):
-    """Features, upsampling steps, output."""
+    """Features, upsampling steps, output.
+
+    Args:
+        scale: HR pixels per LR pixel along a side.
+        group_size: Bands in and out.
+        size: Widths.
+        features: On the LR grid.
+        step: Doubles rows and columns.
+        output: On the HR grid.
+    """
 
     def __init__(
         self,
