@@ -25,13 +25,13 @@ def evaluate(
     reference: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[REFERENCE]",
+            metavar="REFERENCE",
             parser=scene_path,
             help="The truth on the estimate's grid; left out with --lr alone.",
         ),
     ] = None,
     estimate: Annotated[
-        Path | None, typer.Argument(metavar="[ESTIMATE]", parser=scene_path, help="What is judged.")
+        Path | None, typer.Argument(metavar="ESTIMATE", parser=scene_path, help="What is judged.")
     ] = None,
     wald: Annotated[
         Path | None,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from hsisr.cli.console import StandardStreams, say
 from hsisr.cli.options import examples
@@ -58,8 +58,8 @@ _CLICKS_ERROR: Final[type[Exception]] = next(
 """Of Typer's own Click or of Click itself: that depends on Typer's version."""
 
 
-class Switches:
-    """Of a command: in its help, switches show no type, for they take no value."""
+class PlainHelp:
+    """Of a command: in its help, switches and arguments show no type of Python's."""
 
     def get_params(self, ctx: Any) -> Any:
         """See `TyperCommand.get_params`."""
@@ -67,14 +67,16 @@ class Switches:
         for parameter in found:
             if getattr(parameter, "is_flag", False) or getattr(parameter, "count", False):
                 parameter.metavar = ""
+            if isinstance(parameter, TyperArgument):
+                parameter.display_type = lambda *_: ""
         return found
 
 
-class Command(Switches, TyperCommand):
+class Command(PlainHelp, TyperCommand):
     """A command of the program."""
 
 
-class Group(Switches, TyperGroup):
+class Group(PlainHelp, TyperGroup):
     """Typer would show a usage, a hint and the error, on four lines."""
 
     def main(self, *given: Any, **named: Any) -> Any:
@@ -130,7 +132,7 @@ def application(*names: str) -> typer.Typer:
         if isinstance(command, typer.Typer):
             for own in command.registered_commands:
                 own.cls = Command
-            app.add_typer(command, name=name)
+            app.add_typer(command, name=name, cls=Group)
             continue
         app.command(
             cls=Command,

@@ -106,7 +106,9 @@ def _parameter(name: str, type_: Any, option: Option, default: Any) -> inspect.P
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=default,
-        annotation=Annotated[given_as or type_, _shown(name, option, default, text)],
+        annotation=Annotated[
+            given_as or type_, _shown(name, option, default, text, _word(given_as or type_))
+        ],
     )
 
 
@@ -124,7 +126,17 @@ def _panel(parameter: inspect.Parameter) -> int:
     return declarations.PANELS.index(panel) if panel in declarations.PANELS else -1
 
 
-def _shown(name: str, option: Option, default: object, text: str) -> Any:
+def _word(type_: Any) -> str | None:
+    """What stands in the help for a value of a type; None for switches.
+
+    >>> _word(str | None), _word(int), _word(bool)
+    ('NAME', 'N', None)
+    """
+    words = {"Path": "PATH", "int": "N", "float": "NUMBER", "str": "NAME"}
+    return next((word for kind, word in words.items() if kind in str(type_)), None)
+
+
+def _shown(name: str, option: Option, default: object, text: str, word: str | None) -> Any:
     """Typer's description of an option; a switch that is on by default gets its negative too."""
     flags = option.flags
     if default is not True and not any(flag.startswith("--") for flag in flags):
@@ -132,7 +144,7 @@ def _shown(name: str, option: Option, default: object, text: str) -> Any:
     return typer.Option(
         *flags,
         help=text,
-        metavar=option.metavar or "|".join(map(str, option.choices)) or None,
+        metavar=option.metavar or "|".join(map(str, option.choices)) or word,
         rich_help_panel=option.panel,
         parser=option.reads,
         autocompletion=completed(option.suggest or (lambda: map(str, option.choices))),
@@ -154,7 +166,14 @@ def examples(*calls: str) -> str:
 _TALK: Final[dict[str, Any]] = {"rich_help_panel": declarations.TALK}
 Verbose = Annotated[
     int,
-    typer.Option("--verbose", "-v", count=True, help="Say more; -vv shows tracebacks.", **_TALK),
+    typer.Option(
+        "--verbose",
+        "-v",
+        count=True,
+        show_default=False,
+        help="Say more; -vv shows tracebacks.",
+        **_TALK,
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", **_TALK)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.", **_TALK)]

@@ -13,6 +13,7 @@ def sample(
     output: Annotated[
         Path,
         typer.Argument(
+            metavar="PATH",
             help="Header to write, or a folder. [default: indian-pines.hdr here]",
             show_default=False,
         ),

@@ -22,7 +22,7 @@ def train(
     options: Given,
     scenes: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[SCENE...]", help="Scene files, or folders of them."),
+        typer.Argument(metavar="SCENE", help="Scene files, or folders of them."),
     ] = None,
     json: Json = False,
     verbose: Verbose = 0,

@@ -36,7 +36,7 @@ def upscale(
     sources: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="SCENE...",
+            metavar="SCENE",
             parser=scene_path,
             help="Scene files, folders of scenes or of images, URLs, STAC Items.",
         ),

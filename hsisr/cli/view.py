@@ -24,7 +24,7 @@ def view(
     results: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[RESULT...]", parser=scene_path, help="Finer scenes that were made from it."
+            metavar="RESULT", parser=scene_path, help="Finer scenes that were made from it."
         ),
     ] = None,
     json: Json = False,

@@ -60,7 +60,7 @@ def show(
 def verify(
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME|FILE]...", help="All released ones by default."),
+        typer.Argument(metavar="NAME|FILE", help="All released ones by default."),
     ] = None,
     json: Json = False,
 ) -> None:

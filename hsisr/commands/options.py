@@ -211,7 +211,7 @@ class WaldOptions(_JudgeOptions):
     scale: Annotated[int, Option("Ratio of pixel sizes.", choices=SCALES)] = 4
     model: Annotated[
         str | None,
-        Option("With --wald: as for hsisr upscale.", ("-m",), suggest=models),
+        Option("With --wald: as for hsisr upscale.", ("-m",), "NAME|FILE", suggest=models),
     ] = None
     method: Annotated[
         str,
@@ -306,6 +306,7 @@ class TrainOptions(SceneOptions):
         Option(
             "Start from these weights: a released name or a .safetensors file; of another scale, "
             "from all but their upsampling.",
+            metavar="NAME|FILE",
             suggest=_released,
         ),
     ] = None
@@ -314,6 +315,7 @@ class TrainOptions(SceneOptions):
         Option(
             "any, aerial, adapt, dacn-paper, dacn-published, or a .toml file. "
             "[default: any; adapt with --init]",
+            metavar="NAME|FILE",
             suggest=_of("training.recipe", "shipped_recipes"),
         ),
     ] = None

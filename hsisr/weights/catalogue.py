@@ -137,14 +137,19 @@ def resolve(name_or_path: str | Path, scale: int | None = None) -> CatalogueEntr
         return _expanded(path)
     entries = released()
     if (entry := next((e for e in entries if text in (e.name, e.alias)), None)) is not None:
-        _refuse_other_scale(entry, scale, entries)
-        return entry
-    if path.is_file():
+        if scale in (None, entry.scale):
+            return entry
+        wrong = f"{entry.name} is for scale {entry.scale}, found --scale {scale}"
+    elif path.is_file():
         return path
-    fitting = [e.name for e in entries if scale in (None, e.scale)]
-    near = get_close_matches(text, fitting or [e.name for e in entries], n=1)
+    else:
+        wrong = f"no weights named {text!r}"
+    near = get_close_matches(text, [e.name for e in entries if scale in (None, e.scale)], n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise WeightsError(f"no weights named {text!r}; {hint}{_known(entries, 'released')}")
+    raise WeightsError(
+        f"{wrong}; {hint}'hsisr weights list' names those that are released; or give a safetensors "
+        "file"
+    )
 
 
 def _expanded(path: Path) -> Path:
@@ -153,30 +158,6 @@ def _expanded(path: Path) -> Path:
         return path.expanduser()
     except RuntimeError:
         return path
-
-
-def _refuse_other_scale(
-    entry: CatalogueEntry, scale: int | None, entries: Sequence[CatalogueEntry]
-) -> None:
-    if scale is None or entry.scale == scale:
-        return
-    fitting = [e for e in entries if e.scale == scale]
-    raise WeightsError(
-        f"{entry.name} is for scale {entry.scale}, found --scale {scale}; "
-        f"{_known(fitting, f'for scale {scale}')}"
-    )
-
-
-def _known(entries: Sequence[CatalogueEntry], which: str) -> str:
-    """What could be given instead.
-
-    >>> _known([], "released")
-    'no weights are released yet, so give a safetensors file'
-    """
-    if not entries:
-        yet = "are released yet" if which == "released" else f"are released {which} yet"
-        return f"no weights {yet}, so give a safetensors file"
-    return f"{which}: {', '.join(e.name for e in entries)}; or give a safetensors file"
 
 
 def _refuse_contradictions(path: Path, entries: Sequence[CatalogueEntry]) -> None:

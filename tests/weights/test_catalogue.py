@@ -59,17 +59,18 @@ def test_a_name_without_version_stands_for_the_newest(folder: Path) -> None:
 @pytest.mark.usefixtures("folder")
 def test_a_name_of_another_scale_is_refused_with_the_fitting_ones() -> None:
     with pytest.raises(
-        WeightsError, match=r"dacn-any-x4 is for scale 4, found --scale 2; for scale 2: dacn-any-x2"
+        WeightsError,
+        match=r"dacn-any-x4 is for scale 4, found --scale 2; did you mean .dacn-any-x2",
     ):
         resolve("dacn-any-x4", 2)
-    with pytest.raises(WeightsError, match="no weights are released for scale 8 yet"):
+    with pytest.raises(WeightsError, match="found --scale 8; 'hsisr weights list' names those"):
         resolve("dacn-any-x4", 8)
 
 
 @pytest.mark.usefixtures("folder")
 def test_a_mistyped_name_is_answered_with_the_near_one() -> None:
     with pytest.raises(
-        WeightsError, match=r"no weights named 'dacn-any-4x'; did you mean 'dacn-any-x4'\? released"
+        WeightsError, match=r"no weights named 'dacn-any-4x'; did you mean 'dacn-any-x4'\? 'hsisr"
     ):
         resolve("dacn-any-4x", 4)
 
