@@ -139,7 +139,7 @@ def page_content(scenes: PageScenes, centres: Sequence[tuple[int, int]] = ()) ->
         facts=_facts(scenes, step, bits, overview.shape),
         maps=maps,
         provenance=[(one.path.name, provenance_of(one.metadata)) for one in scenes.results],
-        windows=[f"{_where(w, meta.rows, meta.cols)}, {why}" for w in windows],
+        windows=[_where(w, meta.rows, meta.cols, why) for w in windows],
     )
 
 
@@ -223,13 +223,12 @@ def _around(centre: tuple[int, int], side: int, rows: int, cols: int) -> Window:
     return Window(row, col, high, wide)
 
 
-def _where(window: dict[str, Any], rows: int, cols: int) -> str:
+def _where(window: dict[str, Any], rows: int, cols: int, why: str) -> str:
     if (window["rows"], window["cols"]) == (rows, cols):
         return "the whole scene"
     top, left = window["row"], window["col"]
-    return (
-        f"rows {top + 1} to {top + window['rows']}, columns {left + 1} to {left + window['cols']}"
-    )
+    rows, cols = top + window["rows"], left + window["cols"]
+    return f"rows {top + 1} to {rows}, columns {left + 1} to {cols}, {why}"
 
 
 def _facts(scenes: PageScenes, step: int, bits: int, shape: tuple[int, int, int]) -> dict[str, str]:
@@ -319,6 +318,7 @@ def _maps(content: PageContent, top: float) -> list[dict[str, Any]]:
         return []
     maps = content.maps
     largest = float(np.nanmax(maps.agreement, initial=0.0))
+    most = f"at most {largest:.2g}" if largest else "0 everywhere, so black"
     row, col = maps.most_detail()
     return [
         {
@@ -329,7 +329,7 @@ def _maps(content: PageContent, top: float) -> list[dict[str, Any]]:
         {
             "picture": map_picture(maps.agreement, top),
             "words": "Agreement: RMS of the result's block averages minus the observed pixels, "
-            f"in the same colours; at most {largest:.2g}.",
-            "alt": f"Map of disagreement with the observed scene, at most {largest:.2g}.",
+            f"in the same colours; {most}.",
+            "alt": f"Map of disagreement with the observed scene, {most}.",
         },
     ]

@@ -95,11 +95,13 @@ def test_the_page_asks_the_network_for_nothing(scenes: tuple[Path, Path], tmp_pa
     assert "default-src 'none'" in text
     assert "estimated, not measured" in text
     assert "bicubic" in text
+    assert "in the same colours; 0 everywhere, so black." in text
 
 
 def test_names_in_files_cannot_leave_their_place_in_the_page() -> None:
     lr, _ = pair(4, 4, 1)
     content = page_content(PageScenes(observed=lr))
+    assert content.windows == ["the whole scene"]
     content.data["names"] = ["</script><script>alert(1)</script>"]
     text = page_text("<b>&", content)
     assert "<b>" not in text
