@@ -6,13 +6,20 @@ from typing import Annotated, Any
 import typer
 
 from hsisr.cli.console import expected_errors, print_json, say, tell
-from hsisr.cli.options import Json, Overwrite, examples
+from hsisr.cli.options import Json, Overwrite, completed, examples
+from hsisr.engine.options import released_names
 
 weights = typer.Typer(
     help="Released networks and weights files.",
     no_args_is_help=True,
     epilog=examples("hsisr weights list", "hsisr weights show dacn-any-x4"),
 )
+_Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME|FILE", help="Released, or a file.", autocompletion=completed(released_names)
+    ),
+]
 
 
 @weights.command("list", epilog=examples("hsisr weights list", "hsisr weights list --json"))
@@ -37,7 +44,7 @@ def list_(json: Json = False) -> None:
     epilog=examples("hsisr weights show dacn-any-x4", "hsisr weights show my.safetensors --json"),
 )
 def show(
-    model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="Released, or a file.")],
+    model: _Model,
     json: Json = False,
 ) -> None:
     """Show what network a weights file holds; of released ones also the model card."""
@@ -60,7 +67,11 @@ def show(
 def verify(
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME|FILE", help="All released ones by default."),
+        typer.Argument(
+            metavar="NAME|FILE",
+            help="All released ones by default.",
+            autocompletion=completed(released_names),
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -112,7 +123,7 @@ def import_(
     ),
 )
 def export(
-    model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="Released, or a file.")],
+    model: _Model,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE.onnx", help="File to write.")
     ],

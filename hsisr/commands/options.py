@@ -27,6 +27,7 @@ from hsisr.engine.options import (
     WavelengthsOf,
     WindowOf,
     models,
+    released_names,
 )
 from hsisr.errors import UsageError
 from hsisr.io.paths import scene_path
@@ -46,12 +47,6 @@ def _of(module: str, names: str) -> Callable[[], Iterable[str]]:
         return known() if callable(known) else known  # type: ignore[no-any-return]
 
     return found
-
-
-def _released() -> Iterable[str]:
-    from hsisr.weights.catalogue import released
-
-    return (entry.name for entry in released())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,7 +302,7 @@ class TrainOptions(SceneOptions):
             "Start from these weights: a released name or a .safetensors file; of another scale, "
             "from all but their upsampling.",
             metavar="NAME|FILE",
-            suggest=_released,
+            suggest=released_names,
         ),
     ] = None
     recipe: Annotated[

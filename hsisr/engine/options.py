@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Final
 
 from hsisr.errors import UsageError
-from hsisr.io.formats import CREATION_HELP, FORMAT_HELP
+from hsisr.io.formats import CREATION_HELP, FORMAT_HELP, format_names
 from hsisr.io.paths import scene_path
 from hsisr.models.descriptor import SCALES
 from hsisr.option import Option, declared, key_values, numbers_of, refuse_impossible
@@ -58,10 +58,15 @@ def scale_number(text: str | int) -> int | str:
 
 def models() -> Iterator[str]:
     """Names that `--model` takes, for completion."""
+    yield from ("bicubic", "nearest", "lanczos", "baseline")
+    yield from released_names()
+
+
+def released_names() -> Iterator[str]:
+    """Those of released weights."""
     from hsisr.weights.catalogue import released  # late: only a shell that completes asks
 
-    yield from ("bicubic", "nearest", "lanczos", "baseline")
-    yield from (entry.name for entry in released())
+    return (entry.name for entry in released())
 
 
 Scale = Annotated[
@@ -198,7 +203,7 @@ Format = Annotated[
         FORMAT_HELP,
         ("-f",),
         metavar="NAME",
-        suggest=lambda: ("GTiff", "COG", "ENVI", "MAT", "Zarr"),
+        suggest=format_names,
         panel=OUTPUT,
         affects_result=True,
     ),

@@ -26,6 +26,10 @@ from hsisr.models.registry import for_inference
 from hsisr.weights import load_weights, resolve
 for_inference(load_weights(resolve("dacn-any-x4")).network)
 """
+NAMES = """
+from hsisr.engine.options import models
+assert "dacn-any-x4" in [*models()]
+"""
 FILES = """
 import os, sys
 sys.argv = ["hsisr", "upscale", "x.tif", "-o", "out.tif", "-q"]
@@ -48,9 +52,10 @@ LIBRARIES = ("torch", "rasterio", "scipy", "h5py", "numpy", "fsspec", "zarr")
         (HELP.format(words=[]), LIBRARIES),
         (HELP.format(words=["weights"]), LIBRARIES),
         (SCORES, ("torch",)),
+        (NAMES, LIBRARIES),
         (NETWORK, ("hsisr.models.dacn", "hsisr.models.literature")),
     ],
-    ids=["import", "help", "help of weights", "evaluate and degrade", "one network"],
+    ids=["import", "help", "help of weights", "evaluate and degrade", "names", "one network"],
 )
 def test_what_is_not_needed_is_not_loaded(
     code: str, forbidden: tuple[str, ...], tmp_path: Path

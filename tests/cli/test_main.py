@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from hsisr.cli.main import app
 from hsisr.io.open import open_scene
 from tests.program import ran
 from tests.scenes import numbered, write_geotiff
@@ -32,3 +34,24 @@ def test_ctrl_c_at_the_very_end_leaves_a_whole_output_and_says_nothing(tmp_path:
     assert [path.name for path in out.parent.iterdir()] == ["a.tif"]
     with open_scene(out) as hr:
         np.testing.assert_array_equal(hr.read().values[:, ::2, ::2], numbered())
+
+
+@pytest.mark.parametrize(
+    ("typed", "proposed"),
+    [
+        ("hsisr ups", "upscale"),
+        ("hsisr upscale --scale ", "2 4 8"),
+        ("hsisr upscale -m dacn-any-", "dacn-any-x2 dacn-any-x4 dacn-any-x8"),
+        ("hsisr upscale --format ", "COG ENVI GTiff MAT netCDF Zarr"),
+        ("hsisr upscale --device ", "auto cpu cuda mps"),
+        ("hsisr evaluate --convention dacn", "dacn dacn-whole"),
+        ("hsisr train --init dacn-p", "dacn-paper-x4"),
+        ("hsisr weights show dacn-p", "dacn-paper-x4"),
+        ("hsisr weights verify dacn-p", "dacn-paper-x4"),
+    ],
+)
+def test_a_shell_completes_values(typed: str, proposed: str) -> None:
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    asked = {"_HSISR_COMPLETE": "complete_bash", **words}
+    done = CliRunner().invoke(app, env=asked, prog_name="hsisr")
+    assert done.stdout.split() == proposed.split()
