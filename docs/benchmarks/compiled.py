@@ -1,6 +1,6 @@
-"""What torch.compile would gain over the lean networks: seconds per tile, and seconds to compile.
+"""What torch.compile would gain over the fast forms: seconds per tile, and seconds to compile.
 
-Trained networks as they are, the lean ones that hsisr runs, and the trained ones compiled by
+Trained networks as they are, the fast forms that hsisr runs, and the trained ones compiled by
 Inductor with frozen weights, in turns, on the tile and as many at once as `hsisr upscale` takes.
 Compiling needs a C++ compiler on the machine.
 
@@ -16,8 +16,8 @@ import torch
 from torch import nn
 from torch._inductor import config
 
-from hsisr.benchmark.speed.plain import lively_dacn
-from hsisr.benchmark.speed.tile_speed import in_precision, taking_turns, tiles_at_once
+from hsisr.benchmark.speed.run import in_precision, taking_turns
+from hsisr.engine.memory import tile_bytes, tiles_that_pay
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.registry import for_inference
 from hsisr.weights import default_for, load_weights, resolve
@@ -34,30 +34,30 @@ def main() -> None:
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     config.freezing = True
-    print("| network | precision | compile, s | trained, ms | lean, ms | compiled, ms |")
+    print("| network | precision | compile, s | trained, ms | hsisr, ms | compiled, ms |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
     for scale in options.scales:
         entry = default_for(scale)
         if entry is None:
             parser.error(f"no weights are released for --scales {scale}")
         released = load_weights(resolve(entry.name, scale))
-        for network, descriptor in (lively_dacn(scale), (released.network, released.descriptor)):
-            for precision in (torch.float32, torch.bfloat16):
-                _row(network.eval(), descriptor, precision, options.rounds)
+        for precision in (torch.float32, torch.bfloat16):
+            _row(released.network.eval(), released.descriptor, precision, options.rounds)
 
 
 def _row(
     network: nn.Module, descriptor: ModelDescriptor, precision: torch.dtype, rounds: int
 ) -> None:
     side = descriptor.tile_lr_px + 2 * descriptor.margin_lr_px
-    lean = for_inference(network, precision)
-    many = tiles_at_once(lean, descriptor, side, CPU, precision)
+    fast = for_inference(network, precision)
+    taken = tile_bytes(fast, descriptor.group_size, side)
+    many = tiles_that_pay(side, taken, CPU, precision)
     lr = torch.rand(many, descriptor.group_size, side, side)
     zero = torch.zeros(1, descriptor.group_size, 1, 1)
     torch.compiler.reset()
     kinds: dict[str, Callable[..., torch.Tensor]] = {
         "trained": network,
-        "lean": lean,
+        "hsisr": fast,
         "compiled": torch.compile(network),
     }
 

@@ -22,9 +22,10 @@ from scenes import write_scene
 
 RANDOM_DACN = """
 import sys
-from hsisr.benchmark.speed.tile_speed import lively_dacn
+from hsisr.models.registry import build, descriptor_for
 from hsisr.weights import save_weights
-save_weights(sys.argv[1], *lively_dacn(int(sys.argv[2])))
+descriptor = descriptor_for("dacn", int(sys.argv[2]))
+save_weights(sys.argv[1], build(descriptor).eval(), descriptor)
 """
 
 

@@ -19,7 +19,7 @@ from hsisr.engine.memory import peak_memory_bytes
 from hsisr.engine.mixing import PSEUDO_BANDS
 from hsisr.engine.options import AFFECTS_BITS, UpscaleOptions
 from hsisr.engine.session import Model, Session
-from hsisr.engine.stitch import Stitched, stitch
+from hsisr.engine.stitch import stitch
 from hsisr.errors import HsisrWarning, InputDataError, MovedValuesWarning, UsageError, WeightsError
 from hsisr.io.atomic import refuse_existing
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
@@ -40,9 +40,6 @@ __all__ = ["Progress", "UpscaleResult", "plan_upscale", "upscale"]
 Progress = Callable[[int, int], None]
 """Called with the tiles finished and the tiles in all."""
 
-Stitcher = Callable[..., Stitched]
-"""Called as `hsisr.engine.stitch.stitch` is."""
-
 
 def upscale(
     source: str | Path,
@@ -51,7 +48,6 @@ def upscale(
     *,
     session: Session | None = None,
     progress: Progress | None = None,
-    stitcher: Stitcher = stitch,
 ) -> UpscaleResult:
     """Make a scene with `scale` times smaller pixels.
 
@@ -65,7 +61,6 @@ def upscale(
         session: The model, ready, for many scenes alike; without it one is made for this scene.
         progress: Called as tiles are finished; its attribute `reading`, if it has one, with the
             rows read for statistics and the rows in all.
-        stitcher: Does the work; another than the usual one measures it.
 
     Raises:
         InputDataError: The scene cannot be read.
@@ -89,7 +84,7 @@ def upscale(
         if not finished:
             check_target(output, target)
         job = Job.prepare(scene, output, options, target, session, run.room, run.statistics)
-        moved = 0 if finished else _run(job, progress, run, count, stitcher)
+        moved = 0 if finished else _run(job, progress, run, count)
         checked = _checked(job, options)
     result = job.result(written=True)
     _write_quicklook(job, options)
@@ -224,9 +219,7 @@ def _unfinished(
     )
 
 
-def _run(
-    job: Job, progress: Progress | None, run: RunLock, threads: int, stitcher: Stitcher
-) -> int:
+def _run(job: Job, progress: Progress | None, run: RunLock, threads: int) -> int:
     """Do the work; returns how many values had to be moved."""
     done = 0
 
@@ -243,7 +236,7 @@ def _run(
 
             compute_strips(job, run, threads, advance)
             progress = None  # all is done; what follows only puts it together
-        stitched = stitcher(
+        stitched = stitch(
             job.scene,
             job.bands,
             writer,
@@ -252,7 +245,7 @@ def _run(
             masked=job.target.masked,
             advance=advance,
             journal=_journal(job, run),
-            **({} if errors is None else {"errors": errors}),
+            errors=errors,
         )
         if run.is_outdated():
             raise InputDataError(

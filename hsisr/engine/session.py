@@ -254,7 +254,6 @@ class Session:
             self._networks[detail_only] = for_inference(
                 weights.network.to(self.device),
                 self.precision,
-                agreeing=agreeing,
                 detail_only=detail_only,
             )
         network = self._networks[detail_only]

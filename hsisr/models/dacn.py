@@ -7,16 +7,14 @@ differ in the pooling of channel attention (equation 9) and in nothing else.
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, cast
+from typing import Final
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from hsisr.errors import WeightsError
 from hsisr.models.common import require_bands, sized
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.models.fast.folding import folding_pays, upsampled_and_convolved
 from hsisr.models.layers import AttentionBlock, Pooling, UpsamplingBlock, initialise
 
 BLOCK_FEATURES: Final = (32, 64, 128)
@@ -100,20 +98,8 @@ class Dacn(nn.Module):
         require_bands("dacn", lr, self.group_size)
         # pixels as tokens and convolutions both like the channels last
         x = self.blocks(lr.contiguous(memory_format=torch.channels_last))
-        *early, last = cast("list[UpsamplingBlock]", list(self.upsampling))
-        for block in early:
-            x = block(x)
-        return self._finished(x, last)
-
-    def _finished(self, x: torch.Tensor, last: UpsamplingBlock) -> torch.Tensor:
-        """`self.output(last(x))`, with the linear branch folded where that takes less."""
-        channels, features = last.skip.in_channels, last.skip.out_channels
-        if not folding_pays(channels, features, self.group_size):
-            hr: torch.Tensor = self.output(last(x))
-            return hr
-        weight, bias = self.output.weight, self.output.bias
-        hr = functional.conv2d(last.activated(x), weight[:, :features], bias, padding=1)
-        return hr + upsampled_and_convolved(x, last.skip, weight[:, features:])
+        hr: torch.Tensor = self.output(self.upsampling(x))
+        return hr
 
 
 def build_dacn(descriptor: ModelDescriptor) -> Dacn:

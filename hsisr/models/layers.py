@@ -135,12 +135,8 @@ class UpsamplingBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Shape (n, channels, rows, cols) -> (n, 2 * features, 2 * rows, 2 * cols)."""
-        return torch.cat((self.activated(x), self.skip(x)), dim=1)
-
-    def activated(self, x: torch.Tensor) -> torch.Tensor:
-        """The branch that is not linear: the first half of the features."""
-        y: torch.Tensor = self.batch_norm(self.convolution(x))
-        return functional.leaky_relu_(y, LEAKY_SLOPE)
+        y = functional.leaky_relu_(self.batch_norm(self.convolution(x)), LEAKY_SLOPE)
+        return torch.cat((y, self.skip(x)), dim=1)
 
 
 def initialise(network: nn.Module) -> None:

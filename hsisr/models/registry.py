@@ -6,7 +6,7 @@ table, with underscores for hyphens; a `ComparisonNetwork` has both as `of` and 
 add the row `"NAME": Architecture("its.module")` to `ARCHITECTURES`. That is all: `hsisr train
 --model`, weights files and `hsisr benchmark` know it. If there is a form of it for inference, name
 its class too: `Architecture("its.module", fast="module.of.it:Class")`. It is called as
-`Class(network, precision, agreeing=...)` with what `build_NAME` made; see `for_inference`.
+`Class(network, precision)` with what `build_NAME` made; see `for_inference`.
 
 Networks of other packages are registered by `register_model`, by an entry point of the group
 `hsisr.models`, or by the user's naming them `package.module:build`. What a weights file names is
@@ -54,8 +54,8 @@ _FAST: Final = "hsisr.models.fast."
 
 ARCHITECTURES: Final[Mapping[str, Architecture]] = MappingProxyType(
     {
-        "dacn": Architecture("hsisr.models.dacn", fast=_FAST + "dacn:DacnInference"),
-        "dacn-any": Architecture("hsisr.models.dacn_any", fast=_FAST + "dacn_any:DacnAnyInference"),
+        "dacn": Architecture("hsisr.models.dacn"),
+        "dacn-any": Architecture("hsisr.models.dacn_any"),
         "dacn-equivariant": Architecture(
             "hsisr.models.dacn_equivariant",
             fast=_FAST + "dacn_equivariant:DacnEquivariantInference",
@@ -239,7 +239,6 @@ def for_inference(
     network: nn.Module,
     precision: torch.dtype = torch.float32,
     *,
-    agreeing: bool = False,
     detail_only: bool = False,
 ) -> nn.Module:
     """The form of a network for inference, with its weights as they are now.
@@ -247,8 +246,6 @@ def for_inference(
     Args:
         network: On any device, in evaluation mode; not changed.
         precision: Of autocast around the calls, if any.
-        agreeing: Return results after `back_project`, up to the rounding of `precision`, where
-            that costs nothing; `agrees` tells whether it does.
         detail_only: Return what the network adds to bicubic interpolation with agreement; see
             `hsisr.models.detail`.
 
@@ -262,7 +259,7 @@ def for_inference(
     if fast is None:
         return DetailOf(network) if detail_only else network
     module, name = fast.split(":")
-    lean: nn.Module = getattr(import_module(module), name)(network, precision, agreeing=agreeing)
+    lean: nn.Module = getattr(import_module(module), name)(network, precision)
     if detail_only and isinstance(network, AddsDetail):
         lean.detail_only = True  # type: ignore[assignment]  # a `MixedPrecision`
     elif detail_only:
@@ -275,7 +272,7 @@ def for_inference(
 
 
 def agrees(network: nn.Module) -> bool:
-    """Whether results of a network from `for_inference` agree with the observed pixels."""
+    """Whether results of a network from `for_inference` agree with the observed pixels already."""
     return bool(getattr(getattr(network, "plain", network), "agreeing", False))
 
 

@@ -11,14 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from hsisr.benchmark.speed.plain import lively_dacn
 from hsisr.engine.mixing import measure_scene
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Plan
 from hsisr.engine.session import Session
 from hsisr.engine.upscaler import CudaTransfers, NetworkUpscaler
 from hsisr.errors import WeightsError
-from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.fast.cuda_graph import SETTLED_AFTER, Graphed
 from hsisr.models.interpolation import Trim
 from hsisr.models.registry import for_inference
@@ -29,32 +27,26 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a C
 
 CPU = torch.device("cpu")
 TRIM = Trim(2, 2, 0, 1)
-DEFAULT = "dacn-any-x4"
+DEFAULT, WITHOUT_FAST_FORM = "dacn-equivariant-x4", "dacn-any-x4"
 NEAR = {torch.float32: 5e-3, torch.bfloat16: 5e-2, torch.float16: 1e-2}
 """Of the range: convolutions take TF32 for float32 on a GPU."""
 
 
-def trained(arch: str) -> tuple[torch.nn.Module, ModelDescriptor]:
-    if arch == "dacn":
-        return lively_dacn(4)
-    weights = load_weights(resolve(DEFAULT, 4))
-    return weights.network, weights.descriptor
-
-
-@pytest.fixture(params=["dacn", DEFAULT])
+@pytest.fixture(params=[DEFAULT, WITHOUT_FAST_FORM])
 def made(request: pytest.FixtureRequest) -> NetworkUpscaler:
     """On the processor, in float32."""
-    network, descriptor = trained(request.param)
-    return NetworkUpscaler(for_inference(network), replace(descriptor, normalisation="none"), CPU)
+    weights = load_weights(resolve(request.param, 4))
+    plain = replace(weights.descriptor, normalisation="none")
+    return NetworkUpscaler(for_inference(weights.network), plain, CPU)
 
 
 def on_gpu(made: NetworkUpscaler, precision: torch.dtype = torch.float32) -> NetworkUpscaler:
     """As `hsisr upscale` makes it."""
     device = torch.device("cuda", torch.cuda.current_device())
-    network, _ = trained(made.descriptor.arch)
+    weights = load_weights(resolve(f"{made.descriptor.arch}-x4", 4))
     return replace(
         made,
-        network=for_inference(network.to(device), precision),
+        network=for_inference(weights.network.to(device), precision),
         device=device,
         precision=precision,
         transfers=CudaTransfers(device),
@@ -86,6 +78,7 @@ def test_tiles_are_close_to_those_of_the_processor(
     close(gpu.begin(lr, bands(made), TRIM)(), expected, NEAR[precision])
 
 
+@pytest.mark.parametrize("made", [DEFAULT], indirect=True)
 @pytest.mark.parametrize("precision", NEAR, ids=str)
 def test_a_graph_gives_what_the_plain_network_gives(
     made: NetworkUpscaler, precision: torch.dtype

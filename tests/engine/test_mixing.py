@@ -26,6 +26,7 @@ from hsisr.io.open import open_scene
 from hsisr.io.views import WindowScene
 from hsisr.models.back_projection import area_average, interpolate_consistently
 from hsisr.models.dacn_any import AnySize, DacnAny
+from hsisr.models.dacn_equivariant import build_dacn_equivariant, dacn_equivariant_descriptor
 from hsisr.models.detail import AddsDetail, DetailOf
 from hsisr.models.interpolation import KERNELS, interpolate
 from hsisr.models.registry import for_inference
@@ -78,11 +79,9 @@ def plan_of(
     values: Values,
     network: torch.nn.Module,
     mixing: Mixing | None,
-    *,
-    agreeing: bool = False,
     **how: Any,
 ) -> Plan:
-    used = for_inference(network, agreeing=agreeing, detail_only=mixing is not None)
+    used = for_inference(network, detail_only=mixing is not None)
     how = {"tile": 12, "overlap": 4, "margin": 12, "group": (32, 8), **how}
     return network_plan(MemoryScene(values), used, normalisation="band", mixing=mixing, **how)
 
@@ -114,12 +113,13 @@ def identity(values: Values) -> Mixing:
 @pytest.mark.parametrize("scale", [2, 4])
 def test_identity_mixing_equals_the_bands_themselves(scale: int) -> None:
     torch.manual_seed(0)
-    size = AnySize(width=16, blocks=2, heads=2, window=4)
-    network = DacnAny(scale, 4, size).eval()
-    network.upsampling.get_parameter("0.weight").data.mul_(60)
+    descriptor = replace(dacn_equivariant_descriptor(scale), group_size=4, group_overlap=2)
+    network = build_dacn_equivariant(descriptor).eval()
+    for parameter in network.pixels.parameters():
+        parameter.data.mul_(30)
     values = correlated(6, 21, 26)
     kind: dict[str, Any] = {"scale": scale, "group": (4, 2)}
-    expected = stitched(values, plan_of(values, network, None, agreeing=True, **kind))
+    expected = stitched(values, plan_of(values, network, None, **kind))
     found = stitched(values, plan_of(values, network, identity(values), **kind))
     deviation = values.std(axis=(1, 2))[:, None, None]
     assert (np.abs(expected - bicubic(values, scale)) / deviation).max() > 0.1  # it adds something

@@ -7,12 +7,9 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hsisr.benchmark.speed.plain import lively_dacn
-from hsisr.models.dacn_any import DacnAny, build_dacn_any, dacn_any_descriptor
-from hsisr.models.fast import attention
+from hsisr.models.dacn_equivariant import build_dacn_equivariant, dacn_equivariant_descriptor
 from hsisr.models.fast.cuda_graph import SETTLED_AFTER, Graphed, Recording
-from hsisr.models.fast.dacn import FastDacn
-from hsisr.models.fast.dacn_any import FastDacnAny
+from hsisr.models.fast.dacn_equivariant import FastDacnEquivariant
 
 Work = Callable[[], torch.Tensor]
 
@@ -154,17 +151,11 @@ class NoQuestions(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 @pytest.mark.parametrize("scale", [2, 4])
 @torch.no_grad()
-def test_lean_networks_ask_nothing_of_the_device(
-    scale: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In float16 the processor takes the ways of a GPU; so does attention where told to."""
-    monkeypatch.setattr(attention, "_weighing", lambda *_: None)
-    descriptor = dacn_any_descriptor(scale)
-    trained = build_dacn_any(descriptor)
-    assert isinstance(trained, DacnAny)
-    lean = [FastDacn(lively_dacn(scale)[0]).half(), FastDacnAny(trained).half()]
-    lr = torch.rand(1, descriptor.group_size, 9, 8)
-    for network in lean:
-        network(lr, torch.zeros(1, descriptor.group_size, 1, 1))  # tables are made once
-        with NoQuestions():  # type: ignore[no-untyped-call]
-            network(lr, torch.zeros(1, descriptor.group_size, 1, 1))
+def test_the_fast_form_asks_nothing_of_the_device(scale: int) -> None:
+    """In float16 the processor runs what a GPU would."""
+    descriptor = dacn_equivariant_descriptor(scale)
+    network = FastDacnEquivariant(build_dacn_equivariant(descriptor)).half()
+    lr, zero = torch.rand(1, descriptor.group_size, 9, 8), torch.zeros(1, 32, 1, 1)
+    network(lr, zero)  # tables are made once
+    with NoQuestions():  # type: ignore[no-untyped-call]
+        network(lr, zero)

@@ -23,7 +23,7 @@ from hsisr.engine.memory import tune_allocator
 from hsisr.engine.upscaler import InterpolationUpscaler
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.fast.cuda_graph import SETTLED_AFTER, Graphed
-from hsisr.models.fast.onednn import CONVOLUTION, LINEAR, TRANSPOSED
+from hsisr.models.fast.onednn import CONVOLUTION, LINEAR
 from hsisr.models.interpolation import KERNELS, Trim
 from hsisr.models.registry import build, for_inference, is_own
 
@@ -89,14 +89,18 @@ def _network(
     side = descriptor.tile_lr_px + 2 * descriptor.margin_lr_px
     lr = torch.rand(batch, descriptor.group_size, side, side, device=device)
     zero = torch.zeros(1, descriptor.group_size, 1, 1, device=device)
-    step_px = (descriptor.tile_lr_px - descriptor.overlap_lr_px) * descriptor.scale
-    step_bands = descriptor.group_size - descriptor.group_overlap
     facts = {
         "parameters": sum(p.numel() for p in trained.parameters()),
         "flops": operations(network, lr[:1], zero) if batch == 1 else None,
-        "fresh_values": batch * step_bands * step_px**2,
+        "fresh_values": batch * fresh_values(descriptor),
     }
     return lambda: network(lr, zero), facts
+
+
+def fresh_values(descriptor: ModelDescriptor) -> int:
+    """HR values of a tile that no neighbouring tile or band group gives again."""
+    step_px = (descriptor.tile_lr_px - descriptor.overlap_lr_px) * descriptor.scale
+    return (descriptor.group_size - descriptor.group_overlap) * step_px**2
 
 
 def operations(network: nn.Module, lr: torch.Tensor, zero: torch.Tensor) -> int:
@@ -105,7 +109,6 @@ def operations(network: nn.Module, lr: torch.Tensor, zero: torch.Tensor) -> int:
     known: Any = {
         LINEAR: _operations_of_linear,
         CONVOLUTION: _operations_of_convolution,
-        TRANSPOSED: _operations_of_transposed,
     }
     with (
         torch.inference_mode(),
@@ -125,12 +128,6 @@ def _operations_of_convolution(
     x: torch.Size, weight: torch.Size, *_: Any, out_shape: torch.Size, **__: Any
 ) -> int:
     return conv_flop_count(list(x), list(weight), list(out_shape))
-
-
-def _operations_of_transposed(
-    x: torch.Size, weight: torch.Size, *_: Any, out_shape: torch.Size, **__: Any
-) -> int:
-    return conv_flop_count(list(x), list(weight), list(out_shape), transposed=True)
 
 
 def _seconds(forward: Callable[[], object], device: torch.device) -> list[float]:

@@ -1,39 +1,49 @@
-"""Measure the speed of a machine, and its tables: `hsisr benchmark --speed`.
+"""Measure how fast a machine upscales: `hsisr benchmark --speed`.
 
-Tiles are measured by `tile_speed`; a scene of PaviaU's size goes from file to file here, by hsisr
-and by a plain loop.
+One tile of the released networks, as they were trained and as hsisr runs them, and scenes of
+PaviaU's size from file to file.
 """
 
 import json
+import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
+import torch
+from torch import nn
 
 from hsisr.benchmark.options import SpeedOptions
 from hsisr.benchmark.report import environment
-from hsisr.benchmark.speed.plain import StageClock, lively_dacn, upscale_naively
-from hsisr.benchmark.speed.tile_speed import OURS, PLAIN, tile_facts
-from hsisr.benchmark.tables import NOTHING, Table, facts_table
+from hsisr.benchmark.speed.network_cost import fresh_values, operations
+from hsisr.benchmark.tables import Table, facts_table
 from hsisr.commands.upscale import upscale
 from hsisr.engine.device import device_named, torch_threads
-from hsisr.engine.memory import tune_allocator
+from hsisr.engine.memory import tile_bytes, tiles_that_pay, tune_allocator
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import OutputExistsError
 from hsisr.io.atomic import replace_file
-from hsisr.weights import default_for, save_weights
+from hsisr.models.fast.cuda_graph import SETTLED_AFTER
+from hsisr.models.registry import for_inference
+from hsisr.weights import default_for, load_weights, resolve
 
 NAMES = ("speed.json", "speed.md")
+PRECISIONS: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_GIGA: Final = 1e9
+
+Subjects = Mapping[str, Callable[[], object]]
 
 
 def benchmark_speed(
     options: SpeedOptions, *, say: Callable[[str], None] | None = None
 ) -> dict[str, Any]:
-    """Matrix products, tiles and whole scenes, all in this run.
+    """Tiles and whole scenes, all in this run.
 
     Args:
         options: What, and how thoroughly.
@@ -53,10 +63,10 @@ def benchmark_speed(
     with torch_threads(options.threads):
         found = environment(options.device)
         for scale in options.scales:
-            tell(f"x{scale}: tiles")
-            tiles += tile_facts(scale, device, rounds=options.rounds, quick=options.smoke)
+            tell(f"x{scale}: a tile")
+            tiles += tile_facts(scale, device, options.rounds)
         for scale in options.scales:
-            tell(f"x{scale}: a scene from end to end")
+            tell(f"x{scale}: a scene from file to file")
             scenes += scene_facts(scale, options)
     facts = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -84,29 +94,120 @@ def _refuse_existing(options: SpeedOptions) -> None:
             )
 
 
-NAIVE: Final = "dacn, plain loop"
-_ENVI: Final = ".hdr"
-_TIFF: Final = ".tif"
+def tile_facts(scale: int, device: torch.device, rounds: int) -> list[dict[str, Any]]:
+    """Seconds of one tile of the default network in each precision; none without weights."""
+    if (entry := default_for(scale)) is None:
+        return []
+    released = load_weights(resolve(entry.name, scale))
+    trained, descriptor = released.network.to(device), released.descriptor
+    side, bands = descriptor.tile_lr_px + 2 * descriptor.margin_lr_px, descriptor.group_size
+    zero = torch.zeros(1, bands, 1, 1, device=device)
+    facts = []
+    for name, precision in PRECISIONS.items():
+        fast = for_inference(trained, precision)
+        at_once = tiles_that_pay(side, tile_bytes(fast, bands, side), device, precision)
+        lr = torch.rand(at_once, bands, side, side, device=device)
+
+        ways = {
+            way: partial(_called, network, lr, zero, precision)
+            for way, network in (("trained", trained), ("hsisr", fast))
+        }
+        seconds = taking_turns(ways, rounds, device)
+        facts.append(
+            {
+                "scale": scale,
+                "network": entry.name,
+                "precision": name,
+                "side_lr_px": side,
+                "tiles_at_once": at_once,
+                "operations": operations(fast, lr[:1], zero),
+                "fresh_values": fresh_values(descriptor),
+                "seconds": {way: statistics.median(s) / at_once for way, s in seconds.items()},
+                "trained_takes_times": spread(seconds["trained"], seconds["hsisr"]),
+            }
+        )
+    return facts
+
+
+def _called(
+    network: nn.Module, lr: torch.Tensor, zero: torch.Tensor, precision: torch.dtype
+) -> object:
+    with in_precision(precision, lr.device):
+        return network(lr, zero)
+
+
+def in_precision(precision: torch.dtype, device: torch.device) -> AbstractContextManager[object]:
+    """Autocast as `hsisr upscale --precision` has it; none for float32."""
+    return torch.autocast(device.type, precision, enabled=precision is not torch.float32)
+
+
+def taking_turns(subjects: Subjects, rounds: int, device: torch.device) -> dict[str, list[float]]:
+    """Seconds of every subject in every round, so that what else runs falls on all alike.
+
+    In its turn a subject is called twice, and the second call counts: the first one finds memory
+    and caches as another subject left them. On a GPU there are as many rounds before as it takes
+    until CUDA graphs are recorded.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in subjects}
+    before = SETTLED_AFTER if device.type == "cuda" else 0
+    with torch.inference_mode():
+        for number in range(rounds + before):
+            for name, call in subjects.items():
+                call()
+                _wait(device)
+                started = time.perf_counter()
+                call()
+                _wait(device)
+                if number >= before:
+                    seconds[name].append(time.perf_counter() - started)
+    return seconds
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def spread(longer: Sequence[float], shorter: Sequence[float]) -> dict[str, float]:
+    """Median, least and most of the ratios, round by round.
+
+    >>> spread([2.0, 9.0, 4.0], [1.0, 3.0, 4.0])
+    {'median': 2.0, 'least': 1.0, 'most': 3.0}
+    """
+    ratios = [a / b for a, b in zip(longer, shorter, strict=True)]
+    return {"median": statistics.median(ratios), "least": min(ratios), "most": max(ratios)}
 
 
 def scene_facts(scale: int, options: SpeedOptions) -> list[dict[str, Any]]:
-    """One row for every model and format, one after the other, in this process."""
-    released = default_for(scale)
-    ways = [("dacn, random weights", "dacn.safetensors", _TIFF)]
-    if released is not None:
-        ways += [(released.name, released.name, suffix) for suffix in (_TIFF, _ENVI)]
-    ways += [("bicubic", "bicubic", suffix) for suffix in (_TIFF, _ENVI)]
-    with TemporaryDirectory(prefix="hsisr-speed-", dir=_place(options)) as name:
-        folder = Path(name)
-        source = folder / "scene.tif"
+    """Seconds of the default network and of bicubic, to GeoTIFF and to ENVI, one after another."""
+    models = ["bicubic"]
+    if (entry := default_for(scale)) is not None:
+        models.insert(0, entry.name)
+    if options.out is not None:
+        options.out.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    with TemporaryDirectory(prefix="hsisr-speed-", dir=options.out) as name:  # outputs are large
+        source = Path(name) / "scene.tif"
         write_smooth_scene(source, *options.scene_shape)
-        save_weights(folder / "dacn.safetensors", *lively_dacn(scale))
-        rows = [_naive_row(source, folder / "naive.tif", scale, options)]
-        for title, model, suffix in ways:
-            found = folder / model if model.endswith(".safetensors") else model
-            rows.append(_row(title, str(found), source, suffix, scale, options))
-    naive = rows[0]["seconds"]
-    return [{**row, "naive_takes_times": naive / row["seconds"]} for row in rows]
+        for model in models:
+            how = UpscaleOptions(
+                scale=scale, model=model, device=options.device, threads=options.threads
+            )
+            rows += [
+                {"scale": scale, "model": model, **_timed(source, suffix, how)}
+                for suffix in (".tif", ".hdr")
+            ]
+    return rows
+
+
+def _timed(source: Path, suffix: str, how: UpscaleOptions) -> dict[str, Any]:
+    """Upscale to a file that is removed again."""
+    started = time.perf_counter()
+    result = upscale(source, source.with_name(f"finer{suffix}"), how)
+    seconds = time.perf_counter() - started
+    for path in source.parent.glob("finer*"):
+        path.unlink()
+    return {"format": result.format, "tiles": result.tiles, "seconds": seconds}
 
 
 def write_smooth_scene(path: Path, bands: int, rows: int, cols: int) -> None:
@@ -128,60 +229,9 @@ def write_smooth_scene(path: Path, bands: int, rows: int, cols: int) -> None:
             file.write(values.astype(np.uint16), band + 1)
 
 
-def _place(options: SpeedOptions) -> Path | None:
-    """Beside the report, where there is one, because outputs are large; else the system's place."""
-    if options.out is None:
-        return None
-    options.out.mkdir(parents=True, exist_ok=True)
-    return options.out
-
-
-def _row(
-    title: str, model: str, source: Path, suffix: str, scale: int, options: SpeedOptions
-) -> dict[str, Any]:
-    how = UpscaleOptions(scale=scale, model=model, device=options.device, threads=options.threads)
-    clock = StageClock()
-    target = source.with_name(f"finer{suffix}")
-    started = time.perf_counter()
-    result = upscale(source, target, how, stitcher=clock.stitch)
-    seconds = time.perf_counter() - started
-    _remove(source.parent, "finer*")
-    return {
-        "scale": scale,
-        "way": title,
-        "format": result.format,
-        "tiles": result.tiles,
-        "seconds": seconds,
-        "stages": clock.seconds,
-    }
-
-
-def _naive_row(source: Path, target: Path, scale: int, options: SpeedOptions) -> dict[str, Any]:
-    started = time.perf_counter()
-    clock = upscale_naively(source, target, scale, options.device)
-    seconds = time.perf_counter() - started
-    _remove(target.parent, target.name)
-    facts = {"scale": scale, "way": NAIVE, "format": "GTiff", "tiles": None}
-    return {**facts, "seconds": seconds, "stages": clock.seconds}
-
-
-def _remove(folder: Path, pattern: str) -> None:
-    for path in folder.glob(pattern):
-        path.unlink()
-
-
-_GIGA = 1e9
-
-
 def speed_tables(facts: Mapping[str, Any]) -> list[Table]:
-    """The machine, its products, tiles, and scenes from end to end."""
-    return [
-        facts_table("Machine", facts["environment"]),
-        _products(facts),
-        _tiles(facts),
-        _claims(facts),
-        _scenes(facts),
-    ]
+    """The machine, tiles, and scenes from file to file."""
+    return [facts_table("Machine", facts["environment"]), _tiles(facts), _scenes(facts)]
 
 
 def speed_page(facts: Mapping[str, Any]) -> str:
@@ -191,71 +241,34 @@ def speed_page(facts: Mapping[str, Any]) -> str:
     return "\n\n".join([*parts, f"## Command\n\n```\n{command}\n```"]) + "\n"
 
 
-def _products(facts: Mapping[str, Any]) -> Table:
-    rows = [
-        (f"x{part['scale']}", part["precision"], name, f"{rate / _GIGA:.0f}")
-        for part in facts["tiles"]
-        for name, rate in part["products"].items()
-    ]
-    return Table(
-        title="Matrix products of the machine",
-        header=("in the rounds of", "precision", "product", "GFLOP/s"),
-        rows=tuple(rows),
-        note="Pixels x features in x features out, as convolutions have them; medians. The "
-        "fastest of a scale and precision is what is attainable there.",
-        words=3,
-    )
-
-
 def _tiles(facts: Mapping[str, Any]) -> Table:
-    rows = tuple(_tile_row(part, way) for part in facts["tiles"] for way in part["ways"])
     return Table(
         title="One tile",
         header=(
-            *("scale", "precision", "way", "LR pixels in", "at once", "GFLOP", "ms", "GFLOP/s"),
-            *("of attainable", "ms per million new values", "plain port takes times as long"),
+            *("network", "precision", "LR pixels in", "at once", "GFLOP", "ms", "GFLOP/s"),
+            *("ms per million new values", "as trained takes times as long"),
         ),
-        rows=rows,
-        note="Per tile, so many at once as `hsisr upscale` has; medians of rounds in which "
-        "all take turns; ratios round by round: median (least to "
-        "most). GFLOP: convolutions, matrix products and attention, two per multiply-add, counted "
-        "alike for all. New values: what the next tile and band group do not give again; the "
-        "plain port and `output as large` are counted without overlapping tiles.",
-        words=3,
+        rows=tuple(map(_tile_row, facts["tiles"])),
+        note="Per tile, so many at once as `hsisr upscale` has; medians of rounds in which the "
+        "network as trained and as hsisr runs it take turns; ratios round by round: median (least "
+        "to most). GFLOP: convolutions, matrix products and attention, two per multiply-add. New "
+        "values: what the next tile and band group do not give again.",
+        words=2,
     )
 
 
-def _tile_row(part: Mapping[str, Any], way: Mapping[str, Any]) -> tuple[str, ...]:
-    ratio = way["plain_takes_times"]
+def _tile_row(part: Mapping[str, Any]) -> tuple[str, ...]:
+    ratio, seconds = part["trained_takes_times"], part["seconds"]["hsisr"]
     return (
-        f"x{part['scale']}",
+        part["network"],
         part["precision"],
-        way["way"],
-        f"{way['side_lr_px']} x {way['side_lr_px']}",
-        str(way["tiles_at_once"]),
-        f"{way['operations'] / _GIGA:.2f}",
-        f"{way['seconds'] * 1e3:.1f}",
-        f"{way['rate'] / _GIGA:.0f}",
-        f"{100 * way['of_attainable']:.0f} %",
-        f"{way['seconds_per_million_fresh'] * 1e3:.0f}",
+        f"{part['side_lr_px']} x {part['side_lr_px']}",
+        str(part["tiles_at_once"]),
+        f"{part['operations'] / _GIGA:.2f}",
+        f"{seconds * 1e3:.1f}",
+        f"{part['operations'] / seconds / _GIGA:.0f}",
+        f"{seconds * 1e9 / part['fresh_values']:.0f}",
         f"{ratio['median']:.2f} ({ratio['least']:.2f} to {ratio['most']:.2f})",
-    )
-
-
-def _claims(facts: Mapping[str, Any]) -> Table:
-    """How many operations folding saves, and how far the outputs are apart."""
-    rows = []
-    for part in facts["tiles"]:
-        if part["precision"] == "float32":
-            counted = {way["way"]: way["operations"] for way in part["ways"]}
-            fewer = counted[PLAIN] / counted[OURS]
-            rows.append((f"x{part['scale']}", f"{fewer:.3f}", f"{part['difference']:.1e}"))
-    return Table(
-        title="dacn folded",
-        header=("scale", "times fewer operations", "largest difference / range of the output"),
-        rows=tuple(rows),
-        note="Against the plain port with the same random weights, borders included, float32.",
-        words=1,
     )
 
 
@@ -263,28 +276,11 @@ def _scenes(facts: Mapping[str, Any]) -> Table:
     bands, rows, cols = facts["scene_shape"]
     return Table(
         title=f"A scene of {rows} x {cols} pixels and {bands} bands, from file to file",
-        header=(
-            *("scale", "way", "format", "s", "reading", "network", "writing", "rest"),
-            "plain loop takes times as long",
+        header=("scale", "model", "format", "s"),
+        rows=tuple(
+            (f"x{row['scale']}", row["model"], row["format"], f"{row['seconds']:.1f}")
+            for row in facts["scenes"]
         ),
-        rows=tuple(_scene_row(row) for row in facts["scenes"]),
-        note="Each once, one after another, in one process, float32. Shares of the time: writing "
-        "is what the rest waits for the writer's thread; hsisr interpolates in a thread beside "
-        "the rest, so shares of bicubic may exceed the whole. The plain loop holds the whole "
-        "scene, does not overlap tiles, and writes without compression.",
+        note="Each once, one after another, in one process.",
         words=3,
-    )
-
-
-def _scene_row(row: Mapping[str, Any]) -> tuple[str, ...]:
-    shares = {name: seconds / row["seconds"] for name, seconds in row["stages"].items()}
-    rest = 1 - sum(shares.values())
-    return (
-        f"x{row['scale']}",
-        row["way"],
-        row["format"],
-        f"{row['seconds']:.1f}",
-        *(f"{100 * share:.0f} %" for share in shares.values()),
-        f"{100 * rest:.0f} %" if rest >= 0 else NOTHING,
-        f"{row['naive_takes_times']:.2f}",
     )

@@ -28,21 +28,16 @@ class _Axis:
     """To the basis of eigenvectors."""
     out: torch.Tensor
     """From that basis to HR pixels."""
-    out_less: torch.Tensor
-    """`out`, and beside it a matrix that subtracts an LR pixel's value from its HR pixels."""
     seen: torch.Tensor
     """Eigenvalues."""
 
 
-def consistent_bicubic(
-    lr: torch.Tensor, scale: int, less: torch.Tensor | None = None, rounds: int = ROUNDS
-) -> torch.Tensor:
+def consistent_bicubic(lr: torch.Tensor, scale: int, rounds: int = ROUNDS) -> torch.Tensor:
     """Bicubic interpolation that agrees with the observed pixels; without gradients.
 
     Args:
         lr: Shape (..., rows, cols), float32.
         scale: HR pixels per LR pixel along a side.
-        less: Subtracted from all HR pixels of each LR pixel, shape as `lr`.
         rounds: Rounds of back-projection.
 
     Returns:
@@ -53,11 +48,7 @@ def consistent_bicubic(
     factors = _factors(lr.shape[-2], lr.shape[-1], scale, rounds, lr.device)
     turned = linear(turned, rows.into).mul_(factors)
     down = linear(turned, rows.out).transpose(-2, -1).contiguous()
-    if less is None:
-        return linear(down, cols.out)
-    # subtracted by the same product: rows are repeated here, columns by the matrix
-    repeated = less.float().repeat_interleave(scale, -2)
-    return linear(torch.cat((down, repeated), -1), cols.out_less)
+    return linear(down, cols.out)
 
 
 @cached_per_device
@@ -88,6 +79,5 @@ def _matrices(length: int, scale: int) -> tuple[torch.Tensor, ...]:
     finer = interpolate(impulses, _BASE, scale)[:, 0].T.numpy()
     values, vectors = np.linalg.eig(finer.reshape(length, scale, length).mean(1))
     out = finer @ vectors.real
-    nearest = np.eye(length).repeat(scale, axis=0)
-    found = np.linalg.inv(vectors).real, out, np.hstack((out, -nearest)), values.real
+    found = np.linalg.inv(vectors).real, out, values.real
     return tuple(torch.from_numpy(matrix.copy()).float() for matrix in found)

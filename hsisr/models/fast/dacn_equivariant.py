@@ -162,17 +162,10 @@ class DacnEquivariantInference(MixedPrecision):
     Args:
         trained: Not changed.
         precision: The one used under autocast.
-        agreeing: No effect: the result agrees with the observed pixels in any case.
     """
 
     agreeing = True
     """Its detail has mean 0 over each LR pixel, and its base has all rounds of back-projection."""
 
-    def __init__(
-        self,
-        trained: DacnEquivariant,
-        precision: torch.dtype = torch.float32,
-        *,
-        agreeing: bool = True,  # noqa: ARG002
-    ) -> None:
+    def __init__(self, trained: DacnEquivariant, precision: torch.dtype = torch.float32) -> None:
         super().__init__("dacn-equivariant", FastDacnEquivariant(trained), precision)

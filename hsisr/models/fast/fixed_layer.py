@@ -1,6 +1,6 @@
 """Layers with constant weights, from which the fast forms of networks are built."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -10,7 +10,6 @@ from torch.nn import functional
 
 from hsisr.models.fast import onednn
 from hsisr.models.fast.onednn import NONE, Activation
-from hsisr.models.layers import ChannelAttention
 
 _AS_ONE: Final[Mapping[int, torch.dtype]] = MappingProxyType(
     {4: torch.int32, 8: torch.int64, 16: torch.complex128}
@@ -39,34 +38,18 @@ class FixedLayer(nn.Module):
         padding = self.weight.shape[-1] // 2
         if not onednn.available(x, self.weight):
             return activation.plain(functional.conv2d(x, self.weight, self.bias, padding=padding))
-        kernel = self._laid_out(x, onednn.packed_kernel, padding)
-        return onednn.convolved(x, kernel, self.bias, padding, activation)
+        return onednn.convolved(x, self._laid_out(x, padding), self.bias, padding, activation)
 
     def linear(self, x: torch.Tensor) -> torch.Tensor:
         """A linear layer; shape (..., features)."""
         return onednn.linear(x, self.weight, self.bias)
 
-    def upsampled(
-        self, x: torch.Tensor, activation: Activation = NONE, *, padding: int = 1
-    ) -> torch.Tensor:
-        """A transposed convolution, to twice as many rows and columns, channels last."""
-        if not onednn.available(x, self.weight):
-            hr = functional.conv_transpose2d(x, self.weight, self.bias, stride=2, padding=padding)
-            return activation.plain(hr)
-        kernel = self._laid_out(x, onednn.packed_transposed_kernel, padding)
-        return onednn.upsampled(x, kernel, self.bias, padding, activation)
-
-    def _laid_out(
-        self,
-        x: torch.Tensor,
-        pack: Callable[[torch.Tensor, int, torch.Size], torch.Tensor],
-        padding: int,
-    ) -> torch.Tensor:
+    def _laid_out(self, x: torch.Tensor, padding: int) -> torch.Tensor:
         """The kernel in oneDNN's layout for inputs of that shape; cached."""
         if (kernel := self._layouts.get(x.shape)) is None:
             if len(self._layouts) >= _LAYOUTS:
                 self._layouts = {}
-            kernel = self._layouts[x.shape] = pack(self.weight, padding, x.shape)
+            kernel = self._layouts[x.shape] = onednn.packed_kernel(self.weight, padding, x.shape)
         return kernel
 
     def __getstate__(self) -> dict[str, object]:  # a copy packs its own kernels
@@ -76,31 +59,6 @@ class FixedLayer(nn.Module):
         self._layouts = {}
         super()._apply(*given, **named)  # type: ignore[no-untyped-call]
         return self
-
-
-def bias_of(layer: nn.Conv2d | nn.ConvTranspose2d) -> torch.Tensor:
-    """Zeros where there is none."""
-    out = layer.weight.new_zeros(layer.out_channels)
-    return out if layer.bias is None else layer.bias
-
-
-class FastChannelAttention(nn.Module):
-    """The weights of `ChannelAttention`, averages and maxima through one layer."""
-
-    def __init__(self, trained: ChannelAttention) -> None:
-        super().__init__()
-        self.pooling = trained.pooling
-        self.squeeze = FixedLayer(trained.squeeze.weight, trained.squeeze.bias)
-        self.excite = FixedLayer(trained.excite.weight, 2 * trained.excite.bias)
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Weights of the channels: shape (n, channels, rows, cols) -> (n, channels, 1, 1)."""
-        average = features.mean((-2, -1))
-        other = features.amax((-2, -1)) if self.pooling == "paper" else average
-        pooled = torch.stack((average, other))
-        hidden = functional.linear(pooled, self.squeeze.weight, self.squeeze.bias).relu_().sum(0)
-        weights = functional.linear(hidden, self.excite.weight, self.excite.bias)
-        return weights.sigmoid_()[:, :, None, None]
 
 
 def shuffled(x: torch.Tensor, scale: int) -> torch.Tensor:

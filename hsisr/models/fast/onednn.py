@@ -8,14 +8,13 @@ returns other numbers than torch's public function, `available` is False and tho
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import torch
 from torch.nn import functional
 
 LINEAR: Final = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 CONVOLUTION: Final = getattr(torch.ops.mkldnn, "_convolution_pointwise", None)
-TRANSPOSED: Final = getattr(torch.ops.mkldnn, "_convolution_transpose_pointwise", None)
 BFLOAT16: Final = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
 _PRECISIONS: Final = (torch.float32, torch.bfloat16)
 
@@ -38,27 +37,7 @@ class Activation:
 
 
 NONE: Final = Activation(lambda x: x, "none")
-SIGMOID: Final = Activation(torch.sigmoid_, "sigmoid")
 GELU: Final = Activation(functional.gelu, "gelu", (), "none")
-
-
-class Linear(Protocol):
-    """Called as `linear` is."""
-
-    def __call__(
-        self,
-        x: torch.Tensor,
-        weight: torch.Tensor,
-        bias: torch.Tensor | None = None,
-        activation: Activation = NONE,
-    ) -> torch.Tensor:
-        """`activation` of the product and the bias."""
-        ...
-
-
-def leaky_relu(slope: float) -> Activation:
-    """With that slope below 0."""
-    return Activation(lambda x: functional.leaky_relu_(x, slope), "leaky_relu", (slope,))
 
 
 def available(x: torch.Tensor, weight: torch.Tensor) -> bool:
@@ -69,7 +48,7 @@ def available(x: torch.Tensor, weight: torch.Tensor) -> bool:
         return False
     if x.dtype is torch.bfloat16 and not (BFLOAT16 and BFLOAT16()):
         return False
-    return _work(LINEAR, CONVOLUTION, TRANSPOSED)  # last: an estimate on meta must not run it
+    return _work(LINEAR, CONVOLUTION)  # last: an estimate on meta must not run it
 
 
 @functools.cache
@@ -83,31 +62,19 @@ def _work(*operations: Any) -> bool:
         public = (
             functional.linear(x, matrix, bias),
             functional.conv2d(x, kernel, bias, padding=1),
-            functional.conv_transpose2d(x, kernel, bias, stride=2, padding=1),
         )
         try:
             private = (
-                _linear(x, matrix, bias),
+                _called(LINEAR, x, matrix, bias, *_of(NONE)),
                 convolved(x, packed_kernel(kernel, 1, x.shape), bias, 1, NONE),
-                upsampled(x, packed_transposed_kernel(kernel, 1, x.shape), bias, 1, NONE),
             )
         except (AttributeError, RuntimeError, TypeError):
             return False
         return all(map(torch.allclose, private, public))
 
 
-def on_processor(x: torch.Tensor) -> bool:
-    """Whether this is on the CPU, or on meta, where the CPU's memory is estimated."""
-    return x.device.type in ("cpu", "meta")
-
-
-def linear(
-    x: torch.Tensor,
-    weight: torch.Tensor,
-    bias: torch.Tensor | None = None,
-    activation: Activation = NONE,
-) -> torch.Tensor:
-    """`activation` of `functional.linear(x, weight, bias)`, without gradients.
+def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    """`functional.linear(x, weight, bias)`, without gradients.
 
     For float32 torch itself calls MKL, which does not use AVX-512 on AMD processors and takes more
     than twice as long there.
@@ -116,17 +83,13 @@ def linear(
         x: Shape (..., features).
         weight: Shape (features out, features).
         bias: Shape (features out,).
-        activation: Of the sum.
 
     >>> linear(torch.ones(1, 2), torch.ones(3, 2)).tolist()
     [[2.0, 2.0, 2.0]]
     """
-    return linear_for(x, weight)(x, weight, bias, activation)
-
-
-def linear_for(x: torch.Tensor, weight: torch.Tensor) -> Linear:
-    """`linear` for tensors like these, chosen once."""
-    return _linear if available(x, weight) else _plain_linear
+    if not available(x, weight):
+        return functional.linear(x, weight, bias)
+    return _called(LINEAR, x, weight, bias, *_of(NONE))
 
 
 def convolved(
@@ -137,42 +100,10 @@ def convolved(
     return _called(CONVOLUTION, x, packed, bias, side, one, one, 1, *_of(activation))
 
 
-def upsampled(
-    x: torch.Tensor, packed: torch.Tensor, bias: torch.Tensor, padding: int, activation: Activation
-) -> torch.Tensor:
-    """`conv_transpose2d` with stride 2, its kernel from `packed_transposed_kernel`."""
-    side = [padding] * 2
-    return _called(TRANSPOSED, x, packed, bias, side, [0, 0], [2, 2], [1, 1], 1, *_of(activation))
-
-
 def packed_kernel(weight: torch.Tensor, padding: int, shape: torch.Size) -> torch.Tensor:
     """A convolution's kernel in oneDNN's layout for inputs of that shape."""
     pack = torch.ops.mkldnn._reorder_convolution_weight  # noqa: SLF001
     return _called(pack, weight, [padding] * 2, [1, 1], [1, 1], 1, list(shape))
-
-
-def packed_transposed_kernel(weight: torch.Tensor, padding: int, shape: torch.Size) -> torch.Tensor:
-    """The same of a transposed convolution with stride 2."""
-    pack = torch.ops.mkldnn._reorder_convolution_transpose_weight  # noqa: SLF001
-    return _called(pack, weight, [padding] * 2, [0, 0], [2, 2], [1, 1], 1, list(shape))
-
-
-def _linear(
-    x: torch.Tensor,
-    weight: torch.Tensor,
-    bias: torch.Tensor | None = None,
-    activation: Activation = NONE,
-) -> torch.Tensor:
-    return _called(LINEAR, x, weight, bias, *_of(activation))
-
-
-def _plain_linear(
-    x: torch.Tensor,
-    weight: torch.Tensor,
-    bias: torch.Tensor | None = None,
-    activation: Activation = NONE,
-) -> torch.Tensor:
-    return activation.plain(functional.linear(x, weight, bias))
 
 
 def _of(activation: Activation) -> tuple[str, list[float], str]:
