@@ -25,7 +25,7 @@ from hsisr.io.atomic import refuse_existing
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.io.open import open_scene, open_with
 from hsisr.io.paths import RemotePath, scene_path
-from hsisr.io.views import BandsScene, warn_of_fill
+from hsisr.io.views import PartScene, warn_of_fill
 from hsisr.io.write import check_target, create_writer, refuse_same_file, writing_async
 from hsisr.resume.completion import Work, judge, output_files
 from hsisr.resume.journal import Journal
@@ -112,7 +112,7 @@ def _checked(job: Job, options: UpscaleOptions) -> dict[str, Any]:
     agreement = None
     if not options.ortho:
         with closing(open_scene(job.output)) as estimate:
-            agreement = sampled_agreement(BandsScene(job.scene, job.written), estimate)
+            agreement = sampled_agreement(PartScene(job.scene, bands=job.written), estimate)
     files = output_files(Work(job.scene.path, job.scene.path, job.output), options)
     sizes = [
         part.stat().st_size

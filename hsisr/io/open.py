@@ -11,7 +11,7 @@ from hsisr.io.envi.files import DATA_SUFFIXES, is_envi_header
 from hsisr.io.formats import ROWS, SIDECARS, format_by_suffix, format_of, is_format_name
 from hsisr.io.geotiff.reader import is_esri, is_tiff_stack
 from hsisr.io.paths import POSITIONS, RemotePath, scene_path
-from hsisr.io.views import BandsScene, WindowScene, chosen_bands, window_of_bbox, with_nodata
+from hsisr.io.views import PartScene, chosen_bands, window_of_bbox, with_nodata
 from hsisr.tiling import Window
 
 
@@ -56,12 +56,8 @@ def open_scene(
             else:
                 scene = _open_local(path, variable, axes)
             return with_nodata(scene, nodata)
-    except InputDataError as error:
-        raise InputDataError(_named(path, error)) from error
-    except UsageError as error:
-        raise UsageError(_named(path, error)) from error
-    except ResourceError as error:
-        raise ResourceError(_named(path, error)) from error
+    except (InputDataError, UsageError, ResourceError) as error:
+        raise type(error)(_named(path, error)) from error
 
 
 class ReadOptions(Protocol):
@@ -108,14 +104,23 @@ def part_of(scene: Scene, options: object, *, all_bands: bool = False) -> Scene:
     )
     try:
         if window is not None or bbox is not None:
+            _require_grid(scene)
             own = window_of_bbox(scene, bbox) if bbox is not None else Window(*(window or ()))
-            scene = WindowScene(scene, own)
+            scene = PartScene(scene, own)
         if not all_bands and (bands, wavelengths) != (None, None):
-            scene = BandsScene(scene, chosen_bands(scene, bands, wavelengths))
+            scene = PartScene(scene, bands=chosen_bands(scene, bands, wavelengths))
     except (InputDataError, UsageError):
         scene.close()
         raise
     return scene
+
+
+def _require_grid(scene: Scene) -> None:
+    if scene.metadata.geolocation is not None:
+        raise InputDataError(
+            f"{scene.path}: has a place for each pixel, of which no window is taken; upscale the "
+            "whole scene"
+        )
 
 
 def _open_local(path: Path, variable: str | None, axes: str | None) -> Scene:

@@ -31,13 +31,17 @@ _MOST_BLOCK_ROWS: Final = 512
 
 
 class DelegatingScene(Scene):
-    """Passes everything on to a scene but `read_stored`; closing this closes it."""
+    """Passes everything on to a scene; closing this closes it."""
 
     def __init__(self, scene: Scene) -> None:
         """Look like `scene`."""
         self.path, self.format, self.metadata = scene.path, scene.format, scene.metadata
         self.block_rows = scene.block_rows
         self._scene = scene
+
+    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
+        """See `Scene.read_stored`."""
+        return self._scene.read_stored(window, bands)
 
     def read_mask(self, window: Window) -> npt.NDArray[np.bool_] | None:
         """See `Scene.read_mask`."""
@@ -68,81 +72,47 @@ class DescribedScene(DelegatingScene):
         self._renamed = metadata.stored.nodata != scene.metadata.stored.nodata
         self.metadata = metadata
 
-    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
-        """See `Scene.read_stored`."""
-        return self._scene.read_stored(window, bands)
-
     def nodata_of(self, band: int) -> float | None:
         """See `Scene.nodata_of`."""
         return self.metadata.stored.nodata if self._renamed else self._scene.nodata_of(band)
 
 
-class CroppedScene(DelegatingScene):
-    """The upper left part of a scene; its georeference stays as it is.
+class PartScene(DelegatingScene):
+    """A window and some bands of a scene, at their place on the ground.
+
+    What lies around the window can still be read, and `whole` has all bands.
+
+    Args:
+        scene: Has them; closing this closes it.
+        window: None: all of it. A scene with a place for each pixel is cut from its first one.
+        bands: 0-based, in this order; None: all.
 
     Raises:
-        InputDataError: The part is larger than the scene, or empty.
+        InputDataError: The window reaches beyond the scene.
     """
 
-    def __init__(self, scene: Scene, rows: int, cols: int) -> None:
-        """Keep `rows` x `cols` pixels; closing this closes `scene`."""
-        whole = scene.metadata
-        if not (0 < rows <= whole.rows and 0 < cols <= whole.cols):
-            raise InputDataError(
-                f"{scene.path}: found {whole.rows} x {whole.cols} pixels, too few to keep "
-                f"{rows} x {cols}"
-            )
+    def __init__(
+        self, scene: Scene, window: Window | None = None, bands: Sequence[int] | None = None
+    ) -> None:
         super().__init__(scene)
-        places = whole.geolocation and whole.geolocation.cropped(rows, cols)
-        self.metadata = replace(whole, rows=rows, cols=cols, geolocation=places)
-
-    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
-        """See `Scene.read_stored`."""
-        return self._scene.read_stored(window, bands)
-
-    def grown(self, window: Window, margin: int) -> Window:
-        """See `Scene.grown`; what was cut off is not read."""
-        return Scene.grown(self, window, margin)
-
-
-class WindowScene(DelegatingScene):
-    """A window of a scene, at its place on the ground; what lies around it can still be read.
-
-    Raises:
-        InputDataError: The window reaches beyond the scene, or the scene has a place for each
-            pixel, which is not cut.
-    """
-
-    def __init__(self, scene: Scene, window: Window) -> None:
-        """Look like the window; closing this closes `scene`."""
-        whole = scene.metadata
-        if not (
-            0 <= window.row < window.row_end <= whole.rows
-            and 0 <= window.col < window.col_end <= whole.cols
-        ):
-            raise InputDataError(
-                f"{scene.path}: found {whole.rows} x {whole.cols} pixels, expected a window inside "
-                f"them, not {window.rows} x {window.cols} pixels from row {window.row}, column "
-                f"{window.col}"
+        meta = scene.metadata
+        self._bands = tuple(range(meta.bands) if bands is None else bands)
+        self._window = window or Window(0, 0, meta.rows, meta.cols)
+        if window is not None:
+            _require_inside(scene, window)
+            meta = replace(
+                meta,
+                rows=window.rows,
+                cols=window.cols,
+                georeference=meta.georeference.shifted(window.row, window.col),
+                geolocation=meta.geolocation and meta.geolocation.cropped(window.rows, window.cols),
             )
-        if whole.geolocation is not None:
-            raise InputDataError(
-                f"{scene.path}: has a place for each pixel, of which no window is taken; upscale "
-                "the whole scene"
-            )
-        super().__init__(scene)
-        self._window = window
-        self.metadata = replace(
-            whole,
-            rows=window.rows,
-            cols=window.cols,
-            georeference=whole.georeference.shifted(window.row, window.col),
-        )
+        self.metadata = meta.with_bands(self._bands)
 
     @property
     def whole(self) -> Scene:
         """See `Scene.whole`."""
-        return self._scene
+        return self._scene.whole
 
     def grown(self, window: Window, margin: int) -> Window:
         """See `Scene.grown`."""
@@ -151,37 +121,29 @@ class WindowScene(DelegatingScene):
 
     def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
         """See `Scene.read_stored`."""
-        return self._scene.read_stored(self._in_whole(window), bands)
+        return self._scene.read_stored(
+            self._in_whole(window), [self._bands[band] for band in bands]
+        )
 
     def read_mask(self, window: Window) -> npt.NDArray[np.bool_] | None:
         """See `Scene.read_mask`."""
         return self._scene.read_mask(self._in_whole(window))
 
+    def nodata_of(self, band: int) -> float | None:
+        """See `Scene.nodata_of`."""
+        return self._scene.nodata_of(self._bands[band])
+
     def _in_whole(self, window: Window) -> Window:
         return replace(window, row=window.row + self._window.row, col=window.col + self._window.col)
 
 
-class BandsScene(DelegatingScene):
-    """Some bands of a scene; `whole` has all of them."""
-
-    def __init__(self, scene: Scene, bands: Sequence[int]) -> None:
-        """Keep these 0-based bands, in that order; closing this closes `scene`."""
-        super().__init__(scene)
-        self._bands = tuple(bands)
-        self.metadata = scene.metadata.with_bands(self._bands)
-
-    @property
-    def whole(self) -> Scene:
-        """See `Scene.whole`."""
-        return self._scene.whole
-
-    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
-        """See `Scene.read_stored`."""
-        return self._scene.read_stored(window, [self._bands[band] for band in bands])
-
-    def nodata_of(self, band: int) -> float | None:
-        """See `Scene.nodata_of`."""
-        return self._scene.nodata_of(self._bands[band])
+def _require_inside(scene: Scene, window: Window) -> None:
+    rows, cols = scene.metadata.rows, scene.metadata.cols
+    if not (0 <= window.row < window.row_end <= rows and 0 <= window.col < window.col_end <= cols):
+        raise InputDataError(
+            f"{scene.path}: found {rows} x {cols} pixels, expected a window inside them, not "
+            f"{window.rows} x {window.cols} pixels from row {window.row}, column {window.col}"
+        )
 
 
 def chosen_bands(scene: Scene, bands: str | None, wavelengths: str | None) -> tuple[int, ...]:
@@ -265,7 +227,7 @@ def cropped_to_multiple(scene: Scene, scale: int) -> Scene:
     rows, cols = scene.metadata.rows, scene.metadata.cols
     if rows % scale == 0 and cols % scale == 0:
         return scene
-    return CroppedScene(scene, rows - rows % scale, cols - cols % scale)
+    return PartScene(scene, Window(0, 0, rows - rows % scale, cols - cols % scale))
 
 
 def rows_at_once(scene: Scene) -> int:

@@ -23,7 +23,7 @@ from hsisr.engine.statistics import scene_statistics
 from hsisr.engine.upscaler import InterpolationUpscaler
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.io.open import open_scene
-from hsisr.io.views import WindowScene
+from hsisr.io.views import PartScene
 from hsisr.models.back_projection import area_average, interpolate_consistently
 from hsisr.models.dacn_any import AnySize, DacnAny
 from hsisr.models.dacn_equivariant import build_dacn_equivariant, dacn_equivariant_descriptor
@@ -305,7 +305,7 @@ def test_a_window_equals_the_same_part_of_the_whole(*, holes: bool) -> None:
         values[:, 8:13, 20:33] = -1
     scene, mixing = MemoryScene(values, -1), mixing_of(values)
     whole = stitched(values, plan_of(values, Sharpen(), mixing, tile=48, overlap=0), -1)
-    part = WindowScene(scene, Window(10, 15, 20, 22))
+    part = PartScene(scene, Window(10, 15, 20, 22))
     cut = values[:, 10:30, 15:37]
     plan = plan_of(cut, Sharpen(), mixing, tile=12)
     np.testing.assert_allclose(memory.stitched(part, plan).cube, whole[:, 20:60, 30:74], rtol=1e-4)
