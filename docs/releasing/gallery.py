@@ -48,7 +48,9 @@ CREDITS = {
     "hydice": "HYDICE; Kang et al., TGRS 2017",
     "pavia": "ROSIS, Pavia Centre",
 }
-SCALE, DPI, QUALITY = 4, 100, 82
+SCALE, DPI, QUALITY = 4, 130, 82
+WIDE, PANEL = 11, 2.6
+"""Inches of a picture and of a panel's width, so small that text is legible on a page."""
 
 
 def main(scenes: Annotated[list[Path], typer.Argument()]) -> None:
@@ -110,8 +112,8 @@ def picture(path: Path, trial: Trial, model: str) -> None:
         closing(open_scene(trial.folder / "hr.tif")) as result,
     ):
         rows, cols = trial.truth.metadata.rows, trial.truth.metadata.cols
-        figure = Figure(figsize=(14, 3.4 * rows / cols + 4.2), layout="constrained")
-        heights = [3.4 * rows / cols + 1, 3.2]
+        heights = [PANEL * rows / cols + 1, 2.8]
+        figure = Figure(figsize=(WIDE, sum(heights)), layout="constrained")
         (upper,), (lower,) = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)
         draw_quicklook(
             upper, Quicklook(observed=observed, result=result, truth=trial.truth, name=model)
@@ -135,6 +137,8 @@ def spectra(
     known = truth.metadata.spectral_axis.wavelengths_nm
     x = np.array(known) if known else np.arange(1, len(bands) + 1)
     order = np.argsort(x)
+    steps = np.diff(x[order])
+    gaps = np.flatnonzero(steps > 6 * np.median(steps)) + 1
     lines = {
         "truth": (valid_values(truth, hr, bands), "tab:gray", 3.0),
         "observed": (valid_values(observed, lr, bands), "black", 1.0),
@@ -142,7 +146,8 @@ def spectra(
         "hsisr": (valid_values(result, hr, bands), "tab:blue", 1.2),
     }
     for name, (values, colour, width) in lines.items():
-        axes.plot(x[order], values.ravel()[order], color=colour, lw=width, label=name)
+        drawn = [np.insert(each[order], gaps, np.nan) for each in (x * 1.0, values.ravel())]
+        axes.plot(*drawn, color=colour, lw=width, label=name)
     axes.set_xlabel("wavelength, nm" if known else "band")
     axes.set_ylabel("stored number")
     axes.set_title(f"spectra of row {hr.row + 1}, column {hr.col + 1}", fontsize=10)

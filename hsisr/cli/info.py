@@ -61,7 +61,7 @@ def _text(table: dict[str, Any]) -> str:
         ("size", f"{table['bands']} bands, {table['rows']} rows, {table['cols']} columns"),
         ("pixel", _pixel(table["pixel_m"])),
         ("place", _place(table["georeference"], table["crs_name"])),
-        ("numbers", table["dtype"]),
+        ("numbers", _numbers(table)),
         ("nodata", _nodata(table["nodata"], masked=table["mask"])),
         ("wavelengths", _wavelengths(table["wavelengths_nm"])),
         ("FWHM", _range(table["fwhm_nm"])),
@@ -119,6 +119,20 @@ def _colour(bands: list[int] | None) -> str:
     if bands is None:
         return "no bands near red, green and blue"
     return "bands {}, {}, {} are natural colour".format(*bands)
+
+
+def _numbers(table: dict[str, Any]) -> str:
+    """Type, and how values in physical units are made of it.
+
+    >>> _numbers({"dtype": "int16", "scales": (0.1, 0.1), "offsets": (0.0, 2.0), "unit": None})
+    'int16, scale 0.1, offset 0 to 2'
+    """
+    said = [table["dtype"]]
+    for name in ("scale", "offset"):
+        known = sorted({*(table[f"{name}s"] or ())})
+        ends = known[:1] + known[1:][-1:]
+        said += [f"{name} {' to '.join(f'{end:.6g}' for end in ends)}"] if ends else []
+    return ", ".join([*said, *([table["unit"]] if table["unit"] else [])])
 
 
 def _nodata(number: object, *, masked: bool) -> str:

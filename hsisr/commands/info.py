@@ -58,6 +58,7 @@ class SceneInfo:
             "mask": self.masked,
             "scales": stored.scales,
             "offsets": stored.offsets,
+            "unit": " or ".join(sorted({unit for unit in stored.units or () if unit})) or None,
             "wavelengths_nm": axis.wavelengths_nm,
             "fwhm_nm": axis.fwhm_nm,
             "band_names": axis.names,

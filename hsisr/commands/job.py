@@ -205,10 +205,10 @@ class Job:
 
             made = ortho_metadata(made)
         bands, rows, cols = made.shape
-        pixel = pixel_size_m(self.scene.metadata)
+        before, after = (pixel_size_m(meta) for meta in (self.scene.metadata, made))
         return UpscaleResult(
             device=str(device_named(self.options.device)),
-            pixel_m=None if pixel is None else (pixel[0], pixel[0] / self.options.scale),
+            pixel_m=(before[0], after[0]) if before and after else None,
             estimated_seconds=None if written else estimated_seconds(self.plan),
             source=self.scene.path,
             output=self.output,

@@ -246,6 +246,8 @@ def test_fields_and_pixels_are_those_of_the_file(case: tuple[Path, Product]) -> 
     assert told["dtype"] == str(cube.dtype)
     assert told["nodata"] == product.nodata
     assert told["bad_bands"] == product.bad
+    if product.corner is not None:
+        assert told["pixel_m"] == pytest.approx([product.corner[3]] * 2)
     np.testing.assert_allclose(told["wavelengths_nm"], product.wavelengths, rtol=1e-6)
     for key, value in (("scales", product.scale), ("offsets", product.offset)):
         found = told[key] and told[key][0]
@@ -340,6 +342,21 @@ def test_the_default_network_takes_every_product(
 ) -> None:
     done = hsisr("upscale", case[0], "-o", tmp_path / "out.tif", "-s", scale)
     assert done.exit_code == 0, done.stderr
+
+
+def test_pixels_in_sensor_geometry_have_a_ground_size(tmp_path: Path) -> None:
+    fixtures.write_emit(tmp_path / "emit.nc", level="L1B")
+    with h5py.File(tmp_path / "emit.nc") as file:
+        places = np.stack([file[f"location/{name}"][10:12, 8:10] for name in ("lon", "lat")])
+    metres = np.array([np.cos(np.deg2rad(places[1, 0, 0])), 1])[:, None] * 111_195
+    across, along = places[:, 0, 1] - places[:, 0, 0], places[:, 1, 0] - places[:, 0, 0]
+    sides = np.hypot(*(np.stack([across, along], 1) * metres))
+    said = json.loads(hsisr("info", tmp_path / "emit.nc", "--json").stdout)["pixel_m"]
+    np.testing.assert_allclose(said, sides, rtol=0.01)
+    done = hsisr("upscale", tmp_path / "emit.nc", "-s", 2, "-m", "bicubic", "-o", tmp_path / "o.nc")
+    assert f"pixels {sides[0]:.4g} m ->" in done.stderr
+    said = json.loads(hsisr("info", tmp_path / "o.nc", "--json").stdout)["pixel_m"]
+    np.testing.assert_allclose(said, sides / 2, rtol=0.01)
 
 
 def test_a_turned_grid_of_aviris_stays_turned(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import rasterio
 from rasterio.crs import CRS
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
@@ -98,9 +99,18 @@ def crs_name(wkt: str) -> str:
 def pixel_size_m(meta: SceneMetadata) -> tuple[float, float] | None:
     """Ground sampling distance along columns and rows, in metres; None where it is unknown.
 
-    Degrees become metres on a sphere of 6371 km radius, at the middle of the scene.
+    Degrees become metres on a sphere of 6371 km radius, at the middle of the scene. In sensor
+    geometry it is the median over the scene.
     """
-    place = meta.georeference
+    place, north = meta.georeference, math.radians(1) * 6_371_000
+    if (places := meta.geolocation) is not None:
+        east = north * math.cos(math.radians(np.nanmean(places.latitude)))
+        apart = [
+            [np.nanmedian(np.diff(degrees, axis=axis)) / places.scale for axis in (1, 0)]
+            for degrees in (places.longitude, places.latitude)
+        ]
+        width, height = (math.hypot(x * east, y * north) for x, y in zip(*apart, strict=True))
+        return (width, height) if width > 0 and height > 0 else None
     if place.transform is None or not place.crs_wkt:
         return None
     t = place.transform
@@ -108,9 +118,7 @@ def pixel_size_m(meta: SceneMetadata) -> tuple[float, float] | None:
     try:
         crs = CRS.from_wkt(place.crs_wkt)
         if crs.is_geographic:
-            latitude = math.radians((t @ (meta.cols / 2, meta.rows / 2))[1])
-            degree = math.radians(1) * 6_371_000
-            east, north = degree * math.cos(latitude), degree
+            east = north * math.cos(math.radians((t @ (meta.cols / 2, meta.rows / 2))[1]))
         elif crs.is_projected:
             east = north = float(crs.linear_units_factor[1])
         else:
