@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hsisr.errors import InputDataError
+from hsisr.io.arrays.axes import ArrayScene, whole
 from hsisr.io.arrays.stack import BandImages
 from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.io.geotiff.reader import is_tiff_stack, open_dataset, refuse_unusable
@@ -20,7 +21,7 @@ from hsisr.scene.metadata import SceneMetadata
 _KINDS: Final = {"PNG": (".png",), "TIFF": (".tif", ".tiff")}
 
 
-class ImageFolder(BandImages):
+class ImageFolder(ArrayScene):
     """A folder of bands; each may name its own nodata."""
 
     def __init__(self, path: Path, files: Sequence[Path]) -> None:
@@ -36,7 +37,9 @@ class ImageFolder(BandImages):
             tags=first.tags,
         )
         self._nodata = nodata
-        super().__init__(path, "image folder", [str(file) for file in files], metadata)
+        shape, dtype = metadata.shape[1:], metadata.stored.dtype
+        images = BandImages([str(file) for file in files], shape, dtype)
+        super().__init__(path, "image folder", metadata, whole(images, "brc"), file=images)
 
     def nodata_of(self, band: int) -> float | None:
         """See `Scene.nodata_of`."""

@@ -45,6 +45,11 @@ class PlainNumbers:
         """Bytes up to the last number."""
         return self.offset + math.prod(self.shape) * self.dtype.itemsize
 
+    def at(self, slow: int, middle: int, fast: int) -> int:
+        """Place of a number in the file, in bytes."""
+        _, height, width = self.shape
+        return self.offset + ((slow * height + middle) * width + fast) * self.dtype.itemsize
+
     def __getitem__(self, place: tuple[slice, ...]) -> npt.NDArray[Any]:
         """A window, in memory of its own and in the file's byte order.
 
@@ -67,23 +72,18 @@ class PlainNumbers:
         found = np.empty([len(span) for span in spans], self.dtype)
         _, height, width = self.shape
         if len(fast) == width and len(middle) == height:
-            self._fill(file, found, self._at(slow.start, 0, 0))
+            self._fill(file, found, self.at(slow.start, 0, 0))
         elif (width - len(fast)) * self.dtype.itemsize <= _READ_THROUGH:
             through = np.empty(len(middle) * width, self.dtype)
             used = through[: (len(middle) - 1) * width + len(fast)]
             for plane, index in zip(found, slow, strict=True):
-                self._fill(file, used, self._at(index, middle.start, fast.start))
+                self._fill(file, used, self.at(index, middle.start, fast.start))
                 plane[...] = through.reshape(len(middle), width)[:, : len(fast)]
         else:
             for plane, index in zip(found, slow, strict=True):
                 for run, line in zip(plane, middle, strict=True):
-                    self._fill(file, run, self._at(index, line, fast.start))
+                    self._fill(file, run, self.at(index, line, fast.start))
         return found
-
-    def _at(self, slow: int, middle: int, fast: int) -> int:
-        """Place of a number in the file, in bytes."""
-        _, height, width = self.shape
-        return self.offset + ((slow * height + middle) * width + fast) * self.dtype.itemsize
 
     def _fill(self, file: FileIO, numbers: npt.NDArray[Any], place: int) -> None:
         """Read numbers that lie in one piece, into memory that does too."""
@@ -129,80 +129,52 @@ class RawFile:
         dtype: np.dtype[Any],
         interleave: Interleave = "bsq",
     ) -> None:
-        self.path = path
         self._axes = _AXES[interleave]
-        self._dtype = dtype
-        self._sizes = tuple(shape[axis] for axis in self._axes)
-        self.nbytes = shape[0] * shape[1] * shape[2] * dtype.itemsize
+        self.numbers = PlainNumbers(path, dtype, tuple(shape[axis] for axis in self._axes))
+        """What is written so far, in the order of the axes in the file."""
         self._file = path.open("x+b", buffering=0)
         try:
-            reserve_space(self._file.fileno(), self.nbytes)
+            reserve_space(self._file.fileno(), self.numbers.end)
         except BaseException:
             self.close()
             raise
 
     def write(self, numbers: npt.NDArray[Any], *, row: int, col: int, band: int) -> None:
         """Write numbers, shape (bands, rows, cols), at a 0-based place."""
-        starts = [(band, row, col)[axis] for axis in self._axes]
-        data = numbers.transpose(self._axes)
-        if data.shape[2] < self._sizes[2] and self._axes[2] == 0:
-            for number in range(len(data)):
-                self._write_among_bands(data[number], [starts[0] + number, *starts[1:]])
-            return
-        run = self._run_axes(data.shape)
-        for index in np.ndindex(data.shape[:run]):
-            place = [start + step for start, step in zip(starts, index, strict=False)]
-            self._write_at(data[index], self._offset([*place, *starts[run:]]))
-
-    def read(self, *, row: int, col: int, band: int, rows: int, cols: int) -> npt.NDArray[Any]:
-        """One band of a window, shape (rows, cols); only for band-interleaved files."""
-        numbers = np.empty((rows, cols), self._dtype)
-        if cols == self._sizes[2]:
-            self._read_at(numbers, self._offset([band, row, 0]))
-            return numbers
-        for number, line in enumerate(numbers):
-            self._read_at(line, self._offset([band, row + number, col]))
-        return numbers
+        slow, middle, fast = ((band, row, col)[axis] for axis in self._axes)
+        data = np.ascontiguousarray(numbers.transpose(self._axes))
+        height, width = data.shape[1:]
+        among_others = width < self.numbers.shape[2]
+        for index, plane in enumerate(data, slow):
+            if among_others and self._axes[2] == 0:  # some bands of pixels that lie with all
+                pixels = self.numbers[index : index + 1, middle : middle + height, :][0]
+                pixels[:, fast : fast + width] = plane
+                self._write_at(pixels, self.numbers.at(index, middle, 0))
+            elif among_others:
+                for number, line in enumerate(plane, middle):
+                    self._write_at(line, self.numbers.at(index, number, fast))
+            else:
+                self._write_at(plane, self.numbers.at(index, middle, 0))
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
         self._file.close()
 
-    def _run_axes(self, shape: tuple[int, ...]) -> int:
-        """Number of leading axes to step through; what follows them lies in one piece."""
-        run = 2
-        while run and shape[run] == self._sizes[run]:
-            run -= 1
-        return run
-
-    def _offset(self, place: list[int]) -> int:
-        slow, middle, fast = place
-        item = (slow * self._sizes[1] + middle) * self._sizes[2] + fast
-        return item * self._dtype.itemsize
-
-    def _write_among_bands(self, line: npt.NDArray[Any], place: list[int]) -> None:
-        """Replace some bands, shape (cols, bands), of pixels that lie with all their bands."""
-        cols, bands = line.shape
-        whole = np.empty((cols, self._sizes[2]), self._dtype)
-        offset = self._offset([*place[:2], 0])
-        self._read_at(whole, offset)
-        whole[:, place[2] : place[2] + bands] = line
-        self._write_at(whole, offset)
-
-    def _write_at(self, numbers: npt.NDArray[Any], offset: int) -> None:
-        left = _bytes(np.ascontiguousarray(numbers))
-        self._file.seek(offset)
+    def _write_at(self, numbers: npt.NDArray[Any], place: int) -> None:
+        left = numbers.reshape(-1).view(np.uint8).data
+        self._file.seek(place)
         while left:
             left = left[self._file.write(left) :]
 
-    def _read_at(self, numbers: npt.NDArray[Any], offset: int) -> None:
-        left = _bytes(numbers)
-        self._file.seek(offset)
-        while left:
-            done = self._file.readinto(left)
-            if not done:
-                raise OSError(errno.EIO, "the file became shorter while it was written")
-            left = left[done:]
+
+Interleave = Literal["bsq", "bil", "bip"]
+
+_AXES: Final[dict[str, tuple[int, int, int]]] = {
+    "bsq": (0, 1, 2),
+    "bil": (1, 0, 2),
+    "bip": (1, 2, 0),
+}
+"""Order of (bands, rows, cols) in the file, slowest first."""
 
 
 def reserve_space(handle: int, nbytes: int) -> None:
@@ -222,8 +194,3 @@ def reserve_space(handle: int, nbytes: int) -> None:
             if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
                 raise
     os.ftruncate(handle, nbytes)
-
-
-def _bytes(numbers: npt.NDArray[Any]) -> memoryview:
-    """The memory of a contiguous array."""
-    return numbers.reshape(-1).view(np.uint8).data

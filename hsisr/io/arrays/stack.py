@@ -32,40 +32,40 @@ from hsisr.io.geotiff.reader import (
 from hsisr.io.geotiff.tags import georeference_of, tags_in
 from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
-from hsisr.tiling import Window
 
 _OPEN_AT_ONCE: Final = 128
 """Images kept open between windows; systems allow a process a few hundred files."""
 
 
-class BandImages(Scene):
-    """One band per image, in the order given."""
+class BandImages:
+    """Images of one size and type that slice like an array of (bands, rows, cols)."""
 
-    def __init__(
-        self, path: Path, layout: str, images: Sequence[str], metadata: SceneMetadata
-    ) -> None:
-        """`images` are names that GDAL opens, each with the size and type in `metadata`."""
-        self.path, self.format, self.metadata = path, layout, metadata
+    def __init__(self, images: Sequence[str], shape: tuple[int, int], dtype: np.dtype[Any]) -> None:
+        """`images` are names that GDAL opens, each with so many rows and columns of `dtype`."""
+        self.shape, self._dtype = (len(images), *shape), dtype
         self._images = tuple(images)
         self._open: OrderedDict[int, Any] = OrderedDict()
 
-    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
-        """See `Scene.read_stored`."""
-        numbers = np.empty((len(bands), window.rows, window.cols), self.metadata.stored.dtype)
-        place = RasterWindow(window.col, window.row, window.cols, window.rows)
-        for slot, band in enumerate(bands):
+    def __getitem__(self, place: tuple[slice, slice, slice]) -> npt.NDArray[Any]:
+        bands, rows, cols = place
+        window = RasterWindow(
+            cols.start, rows.start, cols.stop - cols.start, rows.stop - rows.start
+        )
+        chosen = range(bands.start, bands.stop)
+        numbers = np.empty((len(chosen), window.height, window.width), self._dtype)
+        for slot, band in enumerate(chosen):
             try:
                 with gdal_env():
-                    self._dataset(band).read(1, window=place, out=numbers[slot])
+                    self._dataset(band).read(1, window=window, out=numbers[slot])
             except (RasterioError, InputDataError) as error:
                 raise InputDataError(
-                    f"{self.path}: band {band + 1} ({self._images[band]}) cannot be read; the "
-                    f"image is truncated, damaged or gone ({reason(error)})"
+                    f"band {band + 1} ({self._images[band]}) cannot be read; the image is "
+                    f"truncated, damaged or gone ({reason(error)})"
                 ) from error
         return numbers
 
     def close(self) -> None:
-        """See `Scene.close`."""
+        """Close all images; a second call does nothing."""
         while self._open:
             self._open.popitem()[1].close()
 
@@ -83,18 +83,6 @@ FORMAT: Final = "TIFF stack"
 _UNKNOWN: Final = {"I", "Q", "Z", "T"}
 """Axes of pages that nobody calls channels: what tifffile gives to pages of which the file does
 not say what they are, slices and times."""
-
-
-class _Pages:
-    """Pages of a stack that slice like an array, axes (pages, rows, cols) of the file."""
-
-    def __init__(self, images: BandImages) -> None:
-        self._images, self.shape, self.close = images, images.metadata.shape, images.close
-
-    def __getitem__(self, place: tuple[slice, slice, slice]) -> npt.NDArray[Any]:
-        pages, rows, cols = place
-        part = Window(rows.start, cols.start, rows.stop - rows.start, cols.stop - cols.start)
-        return self._images.read_stored(part, range(pages.start, pages.stop))
 
 
 def open_stack(path: Path, axes: str | None = None) -> Scene:
@@ -144,11 +132,9 @@ def _scene(path: Path, tiff: TiffFile, series: TiffPageSeries, order: str | None
             f"found axes {series.axes} on pages of shape {series.keyframe.shape}, expected one "
             "band per page; save it so"
         )
-    images = [_gdal_name(path, page) for page in series.pages]
-    if axes == "brc":
-        return BandImages(path, FORMAT, images, metadata)
-    pages = _Pages(BandImages(path, FORMAT, images, _metadata(path, series, "brc")))
-    return ArrayScene(path, FORMAT, metadata, whole(pages, axes), file=pages)
+    names = [_gdal_name(path, page) for page in series.pages]
+    images = BandImages(names, series.shape[1:], metadata.stored.dtype)
+    return ArrayScene(path, FORMAT, metadata, whole(images, axes), file=images)
 
 
 def _axes(path: Path, series: TiffPageSeries) -> str:

@@ -3,8 +3,10 @@
 The numbers are read by plain reads of the windows asked for.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.errors import InputDataError, warn_of_scene
-from hsisr.io.arrays.axes import cut
+from hsisr.io.arrays.axes import ArrayScene, sizes, whole
 from hsisr.io.arrays.raw import PlainNumbers
 from hsisr.io.base import Scene
 from hsisr.io.envi.files import (
@@ -31,14 +33,13 @@ from hsisr.io.envi.files import (
 from hsisr.io.envi.georeference import envi_georeference, sidecar_sources
 from hsisr.io.geotiff.reader import RasterScene, is_other_raster, open_raster
 from hsisr.io.spectral import (
-    SpectralSource,
     merged_axis,
     numbers_from_text,
     per_band,
     source_from_names,
     usable,
 )
-from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
 from hsisr.tiling import Window
 
@@ -46,61 +47,7 @@ _AXES: Final = {"bsq": "brc", "bil": "rbc", "bip": "rcb"}
 _OTHER_KINDS: Final = ("classification", "library", "mosaic", "meta", "tiff", "hdf", "jpeg", "nitf")
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Where the numbers lie in the data file."""
-
-    bands: int
-    rows: int
-    cols: int
-    dtype: np.dtype[Any]
-    """In the file's byte order."""
-    axes: str
-    """Order of the axes, see `hsisr.io.arrays.axes`."""
-    offset: int
-    """Bytes before the first number."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Sizes in the order of the axes."""
-        size = {"b": self.bands, "r": self.rows, "c": self.cols}
-        return tuple(size[axis] for axis in self.axes)
-
-    @property
-    def end(self) -> int:
-        """Bytes up to the last number."""
-        return self.offset + self.bands * self.rows * self.cols * self.dtype.itemsize
-
-
-class EnviScene(Scene):
-    """An ENVI pair, opened."""
-
-    format = "ENVI"
-
-    def __init__(self, path: Path, data: Path, layout: Layout, metadata: SceneMetadata) -> None:
-        self.path, self.metadata = path, metadata
-        self._data, self._layout = data, layout
-        self._mask = _mask_beside(data)
-
-    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
-        """See `Scene.read_stored`."""
-        at = self._layout
-        numbers = PlainNumbers(self._data, at.dtype, at.shape, at.offset)
-        return cut(numbers, at.axes, window, bands)
-
-    def read_mask(self, window: Window) -> npt.NDArray[np.bool_] | None:
-        """See `Scene.read_mask`; a `.msk` beside the data file is GDAL's external mask."""
-        if self._mask is None:
-            return None
-        return np.asarray(self._mask.read_stored(window, [0])[0] != 0)
-
-    def close(self) -> None:
-        """See `Scene.close`."""
-        if self._mask is not None:
-            self._mask.close()
-
-
-def open_envi(path: Path) -> EnviScene:
+def open_envi(path: Path) -> ArrayScene:
     """Open an ENVI scene by its header or by its data file.
 
     Raises:
@@ -118,15 +65,25 @@ def open_envi(path: Path) -> EnviScene:
             f"{path.stat().st_size} bytes; name {rival.name}, or write {path.name}.hdr"
         )
     fields = read_header(header)
-    layout = _layout(fields)
-    data = path if path != header else data_beside(header, layout.end)
-    beside = data.with_name(data.name + ".aux.xml")
+    numbers, axes = _numbers(fields, path)
+    if path == header:
+        numbers = replace(numbers, path=data_beside(header, numbers.end))
+    beside = _with(numbers.path, ".aux.xml")
     sidecar = beside if beside.is_file() else None
-    more = sidecar_sources(sidecar, layout.bands) if sidecar else []
-    metadata = _metadata(fields, layout, more)
-    _require_size(layout, data, fields["data type"])
-    place = envi_georeference(fields, sidecar)
-    scene = EnviScene(path, data, layout, replace(metadata, georeference=place))
+    bands, rows, cols = sizes(numbers.shape, axes)
+    metadata = SceneMetadata(
+        rows=rows,
+        cols=cols,
+        stored=_stored(fields, numbers.dtype, bands),
+        spectral_axis=_spectral_axis(fields, bands, sidecar),
+        header=carried_fields(fields),
+    )
+    _require_size(numbers, metadata.shape, fields["data type"])
+    metadata = replace(metadata, georeference=envi_georeference(fields, sidecar))
+    mask = _mask_beside(numbers.path)
+    scene = ArrayScene(
+        path, "ENVI", metadata, whole(numbers, axes), mask=mask and partial(_valid, mask), file=mask
+    )
     _warn_of_type(scene, fields["data type"])
     return scene
 
@@ -147,30 +104,30 @@ def is_envi(path: Path, start: bytes) -> bool:
     return rival_data(header, path) is None and not is_other_raster(path)
 
 
-def _require_size(layout: Layout, data: Path, code: str) -> None:
+def _require_size(numbers: PlainNumbers, shape: tuple[int, int, int], code: str) -> None:
     """Hold the size of the data file against the header.
 
     Raises:
         InputDataError: The file is shorter, or so much longer that its numbers are of another
             type.
     """
-    size, number = data.stat().st_size, layout.dtype.itemsize
+    size, itemsize = numbers.path.stat().st_size, numbers.dtype.itemsize
     promised = (
-        f"the header promises {layout.end} bytes ({layout.bands} bands x {layout.rows} lines x "
-        f"{layout.cols} samples of {number} bytes after {layout.offset}), but {data.name} holds "
-        f"{size}"
+        f"the header promises {numbers.end} bytes "
+        f"({'{} bands x {} lines x {} samples'.format(*shape)} of {itemsize} bytes after "
+        f"{numbers.offset}), but {numbers.path.name} holds {size}"
     )
-    if size < layout.end:
+    if size < numbers.end:
         raise InputDataError(f"{promised}; the file is truncated or the header is wrong")
-    each, rest = divmod(size - layout.offset, (layout.end - layout.offset) // number)
+    each, rest = divmod(size - numbers.offset, math.prod(shape))
     others = [c for c, t in TYPES.items() if np.dtype(t).itemsize == each and t[0] in "iuf"]
-    if size > layout.end and rest == 0 and others:
+    if size > numbers.end and rest == 0 and others:
         names = " or ".join(f"{c} ({np.dtype(TYPES[c]).name})" for c in others)
         raise InputDataError(
             f"{promised}, {each} bytes for every number; data type = {code} is probably wrong, "
             f"expected {names}; correct it, or the sizes"
         )
-    if size > layout.end:
+    if size > numbers.end:
         warn_of_scene(
             f"{promised}; what follows is not read, check that the header belongs to this file"
         )
@@ -180,7 +137,7 @@ _USUAL_SIZES: Final = (1e-6, 1e9)
 """Floats of scenes lie between, almost all; the bits of whole numbers below 2^23 mean far less."""
 
 
-def _warn_of_type(scene: EnviScene, code: str) -> None:
+def _warn_of_type(scene: Scene, code: str) -> None:
     """Warn of floats under a type of whole numbers as long, or the other way round."""
     bands, rows, cols = scene.metadata.shape
     dtype = scene.metadata.stored.dtype
@@ -202,7 +159,8 @@ def _warn_of_type(scene: EnviScene, code: str) -> None:
 
 
 def _mask_beside(data: Path) -> RasterScene | None:
-    mask = data.with_name(data.name + ".msk")
+    """GDAL's external mask."""
+    mask = _with(data, ".msk")
     if not mask.is_file():
         return None
     try:
@@ -211,7 +169,18 @@ def _mask_beside(data: Path) -> RasterScene | None:
         raise InputDataError(f"the mask {mask.name} beside the data: {error}") from error
 
 
-def _layout(fields: Mapping[str, str]) -> Layout:
+def _valid(mask: RasterScene, place: tuple[slice, slice]) -> npt.NDArray[np.bool_]:
+    rows, cols = place
+    window = Window(rows.start, cols.start, rows.stop - rows.start, cols.stop - cols.start)
+    return np.asarray(mask.read_stored(window, [0])[0] != 0)
+
+
+def _with(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _numbers(fields: Mapping[str, str], path: Path) -> tuple[PlainNumbers, str]:
+    """What a header says of the numbers in a file, and the order of their axes."""
     _refuse_other_kinds(fields)
     code, interleave = fields.get("data type", ""), fields.get("interleave", "bsq").lower()
     order = fields.get("byte order", "0")
@@ -221,14 +190,12 @@ def _layout(fields: Mapping[str, str]) -> Layout:
         raise InputDataError(f"interleave = {interleave}; expected bsq, bil or bip")
     if order not in ("0", "1"):
         raise InputDataError(f"byte order = {order}; expected 0 (little) or 1 (big)")
-    return Layout(
-        bands=_whole(fields, "bands"),
-        rows=_whole(fields, "lines"),
-        cols=_whole(fields, "samples"),
-        dtype=np.dtype(TYPES[code]).newbyteorder("<" if order == "0" else ">"),
-        axes=_AXES[interleave],
-        offset=_whole({"header offset": "0", **fields}, "header offset", least=0),
-    )
+    size = {name[0]: _whole(fields, name) for name in ("bands", "lines", "samples")}
+    axes = _AXES[interleave]
+    shape = tuple(size[{"r": "l", "c": "s"}.get(axis, axis)] for axis in axes)
+    dtype = np.dtype(TYPES[code]).newbyteorder("<" if order == "0" else ">")
+    offset = _whole({"header offset": "0", **fields}, "header offset", least=0)
+    return PlainNumbers(path, dtype, shape, offset), axes
 
 
 def _refuse_other_kinds(fields: Mapping[str, str]) -> None:
@@ -258,43 +225,30 @@ def _whole(fields: Mapping[str, str], key: str, least: int = 1) -> int:
     return number
 
 
-def _metadata(
-    fields: Mapping[str, str], layout: Layout, more: Sequence[SpectralSource]
-) -> SceneMetadata:
-    """What the header says, and `more` of what lies beside it."""
+def _spectral_axis(fields: Mapping[str, str], bands: int, sidecar: Path | None) -> SpectralAxis:
+    """What the header says of the bands, then what GDAL's sidecar and the names say."""
     names = listed(fields.get("band names", ""))
+    more = sidecar_sources(sidecar, bands) if sidecar else []
     sources = [spectral_source(fields), *more, source_from_names(names)]
-    return SceneMetadata(
-        rows=layout.rows,
-        cols=layout.cols,
-        stored=StoredNumbers(
-            dtype=layout.dtype.newbyteorder("="),
-            nodata=_ignored(fields),
-            scales=_per_band(fields, "data gain values", layout.bands),
-            offsets=_per_band(fields, "data offset values", layout.bands),
-            units=_units(fields, layout.bands),
-        ),
-        spectral_axis=merged_axis(layout.bands, sources, names or None),
-        header=carried_fields(fields),
+    return merged_axis(bands, sources, names or None)
+
+
+def _stored(fields: Mapping[str, str], dtype: np.dtype[Any], bands: int) -> StoredNumbers:
+    """How the header says that values are stored; lists may be one item for all bands."""
+
+    def numbers(key: str) -> tuple[float, ...] | None:
+        return numbers_from_text(listed(fields.get(key, "")))[0]
+
+    def each(key: str) -> tuple[float, ...] | None:
+        return usable(key, lambda: per_band(bands, numbers(key)))
+
+    key, units = "data ignore value", listed(fields.get("data units", "")) or None
+    none_said = fields.get(key, "").strip(" {}").lower() in ("", "none", "n/a", "null")
+    nodata = None if none_said else usable(key, lambda: numbers(key))
+    return StoredNumbers(
+        dtype=dtype.newbyteorder("="),
+        nodata=nodata[0] if nodata else None,
+        scales=each("data gain values"),
+        offsets=each("data offset values"),
+        units=usable("data units", lambda: per_band(bands, units)),
     )
-
-
-def _units(fields: Mapping[str, str], bands: int) -> tuple[str, ...] | None:
-    """`data units`: one text for all bands, as ENVI has it, or a list."""
-    units = listed(fields.get("data units", "")) or None
-    return usable("data units", lambda: per_band(bands, units))
-
-
-def _ignored(fields: Mapping[str, str]) -> float | None:
-    """`data ignore value`; words such as None name no number."""
-    text = fields.get("data ignore value", "")
-    if text.strip(" {}").lower() in ("", "none", "n/a", "null"):
-        return None
-    found = usable("data ignore value", lambda: numbers_from_text(listed(text))[0])
-    return found[0] if found else None
-
-
-def _per_band(fields: Mapping[str, str], key: str, bands: int) -> tuple[float, ...] | None:
-    """A list of numbers, or one for all bands."""
-    texts = listed(fields.get(key, ""))
-    return usable(key, lambda: per_band(bands, numbers_from_text(texts)[0]))

@@ -81,7 +81,7 @@ class EnviWriter(FileWriter):
         data, sidecar = self._place.file("data"), self._place.file("sidecar")
         self._file.close()
         self._grown.write_text(self._text, encoding="utf-8")
-        if data.stat().st_size != self._file.nbytes:
+        if data.stat().st_size != self._file.numbers.end:
             raise ResourceError(f"cannot write {self._data}: the file was cut off")
         files = [(data, self._data)]
         if write_sidecar(self.metadata.georeference, sidecar):

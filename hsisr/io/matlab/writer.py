@@ -94,7 +94,7 @@ class Mat5Writer(FileWriter):
         flags = (1, *shape[1:]) if self._options.masked else (1, 1, 1)
         valid = RawFile(self._place.file("valid"), flags, np.dtype(np.uint8))
         self._valid = self._held.enter_context(closing(valid))
-        require_room(self._place.folder, self.path, self._cube.nbytes)  # the turned copy
+        require_room(self._place.folder, self.path, self._cube.numbers.end)  # the turned copy
 
     def _put(self, numbers: npt.NDArray[Any], band: int, row: int, col: int) -> None:
         self._cube.write(numbers, row=row, col=col, band=band)
@@ -144,13 +144,13 @@ def _write_turned(
 ) -> None:
     """Write an array in column order from a band sequential file."""
     file.write(_array_head(name, dims, dtype, logical=logical))
-    rows, cols = dims[0], dims[1]
+    rows, cols = dims[:2]
     step = max(1, _AT_ONCE // (rows * dtype.itemsize))
     for band in range(dims[2] if len(dims) > 2 else 1):
         for col in range(0, cols, step):
-            part = raw.read(row=0, col=col, band=band, rows=rows, cols=min(step, cols - col))
+            part = raw.numbers[band : band + 1, :, col : col + step][0]
             file.write(part.T.tobytes())
-    file.write(bytes(-raw.nbytes % 8))
+    file.write(bytes(-raw.numbers.end % 8))
 
 
 def _array_head(name: str, dims: tuple[int, ...], dtype: np.dtype[Any], *, logical: bool) -> bytes:

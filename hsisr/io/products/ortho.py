@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from hsisr.errors import UsageError
 from hsisr.io.arrays.axes import cut
-from hsisr.io.arrays.raw import PlainNumbers, RawFile
+from hsisr.io.arrays.raw import RawFile
 from hsisr.io.atomic import require_room
 from hsisr.io.base import FileWriter, SceneWriter, TargetOptions
 from hsisr.io.geotiff.writer import create_geotiff
@@ -153,7 +153,6 @@ class OrthoWriter(FileWriter):
         shape, dtype = self.metadata.shape, self.metadata.stored.dtype
         require_room(self._place.folder, self.path, math.prod(shape) * dtype.itemsize)
         self._file = self._held.enter_context(closing(RawFile(self._grown, shape, dtype)))
-        self._numbers = PlainNumbers(self._grown, dtype, shape)
 
     def _put(self, numbers: npt.NDArray[Any], band: int, row: int, col: int) -> None:
         self._file.write(numbers, row=row, col=col, band=band)
@@ -190,7 +189,7 @@ class OrthoWriter(FileWriter):
         step = max(1, _READ_BYTES // (part.rows * part.cols * stored.dtype.itemsize))
         for band in range(0, bands, step):
             own = range(band, min(band + step, bands))
-            values = cut(self._numbers, "brc", part, own)
+            values = cut(self._file.numbers, "brc", part, own)
             found[own.start : own.stop][:, seen] = values[:, rows - top, cols - left]
         return found
 
