@@ -75,7 +75,7 @@ class RemotePath(_Base):
 
 
 def scene_path(name: str | Path) -> Path:
-    """The path that a name given by the user stands for.
+    """The path that a name given by the user stands for; `.` and `..` by the folder's name.
 
     >>> scene_path("a/b.tif").name, str(scene_path("https://me:pass@host/b.tif?sig=1"))
     ('b.tif', 'https://host/b.tif')
@@ -89,7 +89,8 @@ def scene_path(name: str | Path) -> Path:
         return RemotePath(_restored(text))
     found = _SCHEME.match(text)
     if found is None or not (found[2] or found[1].lower() in _KNOWN_ONCE_COLLAPSED):
-        return Path(name)
+        path = Path(name)
+        return path if path.name.strip(".") else path.resolve()
     url = f"{found[1].lower()}://{text[found.end() :]}"
     if found[1].lower() == "file":
         return _local(url)

@@ -21,6 +21,7 @@ from hsisr.commands.archive.select import (
 from hsisr.engine.options import SelectOptions, UpscaleOptions
 from hsisr.errors import InputDataError, UsageError
 from hsisr.resume.completion import Work
+from tests.program import hsisr
 from tests.scenes import numbered, write_envi, write_geotiff, write_image_folder
 
 X4 = UpscaleOptions(model="bicubic")
@@ -105,10 +106,15 @@ def test_a_path_that_stands_for_no_scene_is_a_failure_of_its_own(source: str, wo
 
 def test_outputs_are_named_after_their_scenes_in_their_own_formats() -> None:
     write_envi(Path("in/d.hdr"), numbered())
-    write_image_folder(Path("cave.v1"), numbered())
-    assert outputs(chosen("in", "cave.v1")) == [
-        *("a_x4.tif", "b_x4.tif", "c_x4.tif", "d_x4.hdr", "cave.v1_x4.tif")
+    for name in ("cave.v1", "cave"):
+        write_image_folder(Path(name), numbered())
+    assert outputs(chosen("in", "cave.v1", "cave")) == [
+        *("a_x4.tif", "b_x4.tif", "c_x4.tif", "d_x4.hdr", "cave.v1_x4.tif", "cave_x4.tif")
     ]
+    for name in ("e", "f.fla", "g.dat"):
+        write_envi(Path(name).with_suffix(".hdr"), numbered())
+        Path(name).with_suffix(".img").rename(name)
+    assert outputs(chosen("e", "f.fla", "g.dat")) == ["e_x4.hdr", "f_x4.hdr", "g_x4.hdr"]
     envi = UpscaleOptions(scale=2, model="bicubic", format="envi")
     assert outputs(chosen("in/a.tif", "in/d.hdr", options=envi)) == ["a_x2.hdr", "d_x2.hdr"]
 
@@ -178,3 +184,11 @@ def test_a_job_array_with_gaps_is_refused_in_every_task(
 def test_outputs_of_many_scenes_stay_in_their_folder(name: str, tmp_path: Path) -> None:
     output = tmp_path / _name(Path(name), Path(name), None, UpscaleOptions(scale=2))
     assert output.resolve().parent == tmp_path.resolve()
+
+
+def test_the_folder_one_stands_in_is_a_scene_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_image_folder(Path("cave"), numbered())
+    monkeypatch.chdir("cave")
+    done = hsisr("upscale", ".", "-s", 2, "-m", "bicubic")
+    assert done.exit_code == 0, done.stderr
+    assert Path("../cave_x2.tif").exists()

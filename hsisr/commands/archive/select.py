@@ -245,13 +245,11 @@ def output_beside(scene: Path, options: UpscaleOptions) -> Path:
 
 def _suffix(scene: Path, format_name: str | None) -> str:
     """Suffix of an output: of the format named, else of the scene's own if it can be written."""
-    if format_name is None and not scene.suffix:
-        return ".hdr"  # the name of an ENVI data file
     try:
         target = scene if format_name is None else Path("output")
         return output_format(target, format_name).output_suffixes[0]
-    except HsisrError:
-        return ".tif"
+    except HsisrError:  # ENVI's data files have any suffix, or none
+        return ".hdr" if (scene.parent / f"{scene.stem}.hdr").exists() else ".tif"
 
 
 def _say_without_item(entries: Sequence[Work | Failure]) -> None:
