@@ -159,19 +159,21 @@ class Column:
 
     title: str
     values: Mapping[str, float] = field(default_factory=lambda: _NO_NAMES)
+    sign: str = ""
+    """Before positive figures: "+" for differences."""
 
 
 def table(columns: Iterable[Column]) -> str:
     """Figures as aligned text, one line per figure, one column per estimate.
 
-    >>> print(table([Column("a.tif", {"sam": 1.25})]))
-    figure  unit     a.tif
-    sam     deg   1.250000
+    >>> print(table([Column("a.tif", {"sam": 1.25}), Column("gain", {"sam": 0.5}, "+")]))
+    figure  unit     a.tif       gain
+    sam     deg   1.250000  +0.500000
     """
     columns = list(columns)
     rows = [["figure", "unit", *(c.title for c in columns)]]
     for name in columns[0].values:
-        numbers = [_text(c.values.get(name, math.nan)) for c in columns]
+        numbers = [_text(c.values.get(name, math.nan), c.sign) for c in columns]
         rows.append([name, UNITS.get(name, ""), *numbers])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join(
@@ -203,11 +205,12 @@ def as_csv(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     return text.getvalue().rstrip("\n")
 
 
-def _text(value: float) -> str:
+def _text(value: float, sign: str = "") -> str:
     """Six digits after the point suit figures of order 1; small and large ones keep theirs."""
     if math.isnan(value):
         return "-"
-    return f"{value:.6f}" if value == 0 or 1e-4 <= abs(value) < 1e7 else f"{value:.6g}"
+    form = ".6f" if value == 0 or 1e-4 <= abs(value) < 1e7 else ".6g"
+    return f"{value:{sign}{form}}"
 
 
 def markdown_cell(text: str) -> str:

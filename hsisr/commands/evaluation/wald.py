@@ -117,7 +117,7 @@ class WaldReport:
                 Column(self.model, self.scores.values),
                 Column(f"plain {PLAIN}", self.plain.values),
                 Column(BASELINE, self.baseline.values),
-                Column("gain over baseline", self.gain),
+                Column("gain over baseline", self.gain, "+"),
             ]
         )
         return f"{text}\n\n{band_table(self.scores)}" if per_band else text
