@@ -5,6 +5,7 @@ sensors blur, or carries noise in the LR patch alone, so that noise is not taken
 """
 
 from functools import lru_cache
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,8 @@ _NOISE = (0.002, 0.06)
 """Standard deviation of noise, in deviations of a band over its scene."""
 _STRIPES = 0.3
 """Share of the noisy patches whose columns have offsets of their own."""
+_SOFTEST: Final = 0.9
+"""Largest sigma of a softened patch: as wide as two pixels."""
 
 
 def observed(
@@ -46,6 +49,24 @@ def observed(
     if rng.random() < noise_share:
         lr += _noise(lr.shape, rng)
     return lr
+
+
+def softened(hr: Float32, rng: np.random.Generator) -> Float32:
+    """A patch as a resampled scene has it: blurred along rows and columns, by widths of their own.
+
+    Orthorectified scenes are interpolated, and some are wider seen along the track than across;
+    there is less detail below their LR pixels than a sharp scene has.
+
+    Args:
+        hr: Shape (bands, rows, cols).
+        rng: Decides on the width of each Gaussian, up to `_SOFTEST` HR pixels.
+    """
+    from scipy.ndimage import gaussian_filter1d
+
+    for axis in (-2, -1):
+        sigma = float(rng.uniform(0, _SOFTEST))
+        hr = gaussian_filter1d(hr, sigma, axis=axis, truncate=3)
+    return hr
 
 
 def _noise(shape: tuple[int, ...], rng: np.random.Generator) -> Float32:

@@ -124,6 +124,16 @@ def test_patches_may_be_of_runs_blurred_and_noisy_at_once() -> None:
     assert not np.allclose(batch.lr, area_average(batch.hr, 4), atol=1e-3)
 
 
+def test_softened_patches_have_less_detail_on_both_grids() -> None:
+    home = [scene(12, 96, 96, 4)]
+    sharp = patches(home, 4).batch(0, 0, 6)
+    soft = patches(home, 4, augmentation=Augmentation(band_steps=2, soft_share=1.0)).batch(0, 0, 6)
+    assert np.allclose(soft.lr, area_average(soft.hr, 4), atol=1e-5)
+    steps = [np.square(np.diff(batch.hr)).sum((1, 2, 3)) for batch in (soft, sharp)]
+    assert (steps[0] < steps[1]).all()
+    assert np.abs(soft.hr.mean() - sharp.hr.mean()) < 0.05
+
+
 SETTINGS = (
     *("steps=2", "validate_every=1", "batch_size=2", "crop_lr_px=6", "least_crop_lr_px=4"),
     *("network.features=2", "network.heads=1", "network.stages=1", "network.blocks=1"),
