@@ -6,7 +6,7 @@ all. Both speak of a file through `SceneMetadata`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -256,39 +256,43 @@ class SceneWriter(ABC):
 class FileWriter(SceneWriter):
     """A writer whose files grow in a hidden folder beside the target.
 
-    A format begins its file in `_open`, where `_held` takes what is to be closed in the end, takes
-    blocks in `_put` and `_put_mask`, and ends in `_finish`. What the system refuses in any of them
-    is one line.
+    A format refuses what it cannot hold in `_prepare`, begins its file in `_open`, where `_held`
+    takes what is to be closed in the end, takes blocks in `_put` and `_put_mask`, and ends in
+    `_finish`. What the system refuses in any of them is one line.
 
     Args:
         path: The target.
         metadata: What it will hold.
-        options: How.
+        options: How; with `masked`, a mask says where pixels are data.
         blocks: Rows and columns that callers should write at a time.
-        sidecars: Existing files that readers would take for a part of the target.
-        replaceable: True for a folder that may be replaced; the target is a folder then.
 
     Raises:
+        UsageError: A creation option, the data type or the place is none that the format knows.
         OutputExistsError: The target exists.
         ResourceError: There is no room, or no permission.
     """
+
+    replaceable = staticmethod(no_folder)
+    """True for a folder that may be replaced; the target is a folder then."""
 
     def __init__(
         self,
         path: Path,
         metadata: SceneMetadata,
         options: TargetOptions,
-        blocks: tuple[int, int],
-        *,
-        sidecars: Sequence[Path] = (),
-        replaceable: Callable[[Path], bool] = no_folder,
+        blocks: tuple[int, int] = (1, 1),
     ) -> None:
         self.path, self.metadata, self._options = path, metadata, options
         self.block_rows, self.block_cols = blocks
+        self._co = {key.upper(): value for key, value in options.creation_options.items()}
+        self._prepare()
         self._place = TemporaryPlace(
-            path, overwrite=options.overwrite, sidecars=sidecars, replaceable=replaceable
+            self.path,
+            overwrite=options.overwrite,
+            sidecars=self._sidecars(),
+            replaceable=self.replaceable,
         )
-        self._grown, self._held = self._place.file(path.name), ExitStack()
+        self._grown, self._held = self._place.file(self.path.name), ExitStack()
         try:
             with self._writing():
                 self._open()
@@ -334,6 +338,13 @@ class FileWriter(SceneWriter):
             self._held.close()
         finally:
             self._place.discard()
+
+    def _prepare(self) -> None:
+        """Refuse what the format cannot hold, before anything is made; may rename the target."""
+
+    def _sidecars(self) -> Sequence[Path]:
+        """Files that readers would take for a part of the target."""
+        return ()
 
     @abstractmethod
     def _open(self) -> None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from hsisr.errors import ResourceError, UsageError
 from hsisr.io.arrays.raw import Interleave, RawFile
-from hsisr.io.base import FileWriter, TargetOptions
+from hsisr.io.base import FileWriter
 from hsisr.io.envi.files import TYPES, envi_pair, refuse_existing_pair
 from hsisr.io.envi.place_fields import place_fields, write_sidecar
 from hsisr.io.paths import sibling
@@ -37,37 +37,20 @@ class EnviWriter(FileWriter):
 
     Pixels without data need a nodata number: a header knows no masks, so the caller sees to it.
 
-    Args:
-        path: The header, or the data file; see `envi_pair`.
-        metadata: What it will hold.
-        options: How; `INTERLEAVE` is the one creation option (else by the suffix, else bsq).
-        blocks: Rows and columns that callers should write at a time.
-
-    Raises:
-        UsageError: An option, the data type or the transform is none that ENVI knows.
-        OutputExistsError: A file of the pair exists.
-        ResourceError: There is no room, or no permission.
+    `INTERLEAVE` is the one creation option (else by the suffix, else bsq); the path names the
+    header or the data file, see `envi_pair`.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        metadata: SceneMetadata,
-        options: TargetOptions,
-        blocks: tuple[int, int] = (1, 1),
-    ) -> None:
-        header, self._data = envi_pair(path)
-        self._interleave = _interleave(path, options.creation_options)
-        self._text = header_text(metadata, self._interleave, self._data)
-        refuse_existing_pair(path, overwrite=options.overwrite)
-        beside = [_with(self._data, suffix) for suffix in (".aux.xml", ".msk", ".ovr", ".hdr")]
-        super().__init__(
-            header,
-            metadata,
-            options,
-            blocks,
-            sidecars=[sidecar for sidecar in beside if sidecar != header],
-        )
+    def _prepare(self) -> None:
+        named = self.path
+        self.path, self._data = envi_pair(named)
+        self._interleave = _interleave(named, self._co)
+        self._text = header_text(self.metadata, self._interleave, self._data)
+        refuse_existing_pair(named, overwrite=self._options.overwrite)
+
+    def _sidecars(self) -> list[Path]:
+        beside = (_with(self._data, suffix) for suffix in (".aux.xml", ".msk", ".ovr", ".hdr"))
+        return [sidecar for sidecar in beside if sidecar != self.path]
 
     def _open(self) -> None:
         data, dtype = self._place.file("data"), self.metadata.stored.dtype
@@ -173,7 +156,7 @@ def _wrapped(text: str) -> str:
 
 
 def _interleave(path: Path, creation_options: Mapping[str, str]) -> Interleave:
-    options = {key.upper(): value.lower() for key, value in creation_options.items()}
+    options = {key: value.lower() for key, value in creation_options.items()}
     asked = options.pop("INTERLEAVE", None)
     if options:
         raise UsageError(

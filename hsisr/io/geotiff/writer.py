@@ -19,7 +19,7 @@ from rasterio.windows import Window as GdalWindow
 
 from hsisr.errors import HsisrWarning, ResourceError
 from hsisr.io.atomic import require_room, resource_errors
-from hsisr.io.base import FileWriter, TargetOptions
+from hsisr.io.base import FileWriter
 from hsisr.io.formats import SIDECARS
 from hsisr.io.geotiff.gdal import (
     GdalError,
@@ -44,38 +44,20 @@ _COG_BLOCK_BYTES = 32 * 2**20
 class GeoTiffWriter(FileWriter):
     """A GeoTIFF that grows block by block, each block compressed once.
 
-    A COG is first written as a plain GeoTIFF and then copied by GDAL's COG driver.
-
-    Args:
-        path: The target.
-        metadata: What it will hold.
-        options: How.
-        blocks: Rows and columns of a block.
-        cog: Make it cloud-optimised.
-
-    Raises:
-        UsageError: GDAL knows no such creation option, or cannot store the data type.
-        OutputExistsError: The target exists.
-        ResourceError: The target's folder cannot be written.
+    Creation options are those of GDAL's GTiff driver.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        metadata: SceneMetadata,
-        options: TargetOptions,
-        blocks: tuple[int, int],
-        *,
-        cog: bool,
-    ) -> None:
-        self.metadata, self._options, self._cog = metadata, options, cog
-        self._co = {key.upper(): value for key, value in options.creation_options.items()}
+    _cog = False
+    """First written as a plain GeoTIFF, then copied by GDAL's COG driver."""
+
+    def _prepare(self) -> None:
         self._heard = Listener()
         silence_libtiff()
-        if cog:
-            _try_cog(path, metadata, self._cog_options())
-        sidecars = [path.with_name(path.name + suffix) for suffix in _BESIDE]
-        super().__init__(path, metadata, options, blocks, sidecars=sidecars)
+        if self._cog:
+            _try_cog(self.path, self.metadata, self._cog_options())
+
+    def _sidecars(self) -> list[Path]:
+        return [self.path.with_name(self.path.name + suffix) for suffix in _BESIDE]
 
     def _open(self) -> None:
         profile = creation_profile(self.metadata) | self._gtiff_options()
@@ -211,18 +193,10 @@ class GeoTiffWriter(FileWriter):
             yield
 
 
-def create_geotiff(
-    path: Path, metadata: SceneMetadata, options: TargetOptions, blocks: tuple[int, int]
-) -> GeoTiffWriter:
-    """A writer of tiled GeoTIFF; see `GeoTiffWriter`."""
-    return GeoTiffWriter(path, metadata, options, blocks, cog=False)
+class CogWriter(GeoTiffWriter):
+    """A cloud-optimised GeoTIFF; creation options are those of GDAL's COG driver."""
 
-
-def create_cog(
-    path: Path, metadata: SceneMetadata, options: TargetOptions, blocks: tuple[int, int]
-) -> GeoTiffWriter:
-    """A writer of cloud-optimised GeoTIFF; see `GeoTiffWriter`."""
-    return GeoTiffWriter(path, metadata, options, blocks, cog=True)
+    _cog = True
 
 
 def _overview_factors(metadata: SceneMetadata) -> list[int]:

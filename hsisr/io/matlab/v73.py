@@ -145,17 +145,8 @@ class Mat73Writer(HdfWriter):
     """A MATLAB v7.3 file that grows block by block.
 
     MATLAB counts the first axis fastest and HDF5 the last, so `data`, (rows, cols, bands) for
-    MATLAB, is stored as (bands, cols, rows).
-
-    Args:
-        path: The target.
-        metadata: What it will hold.
-        options: How; with `masked`, a logical variable `valid` says where pixels are data.
-        blocks: Rows and columns of an HDF5 chunk.
-
-    Raises:
-        OutputExistsError: The target exists.
-        ResourceError: There is no room, or no permission.
+    MATLAB, is stored as (bands, cols, rows); with `masked`, a logical variable
+    `valid` says where pixels are data.
     """
 
     def _open(self) -> None:

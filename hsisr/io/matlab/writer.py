@@ -76,15 +76,7 @@ def create_mat_writer(
 class Mat5Writer(FileWriter):
     """A MATLAB v5 file; the target appears when the last column is turned.
 
-    Args:
-        path: The target.
-        metadata: What it will hold.
-        options: How; with `masked`, a logical variable `valid` says where pixels are data.
-        blocks: Rows and columns that callers should write at a time.
-
-    Raises:
-        OutputExistsError: The target exists.
-        ResourceError: There is no room, or no permission.
+    With `masked`, a logical variable `valid` says where pixels are data.
     """
 
     def _open(self) -> None:

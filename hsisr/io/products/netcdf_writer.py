@@ -47,33 +47,17 @@ _OPTIONS: Final = {
 class NetcdfWriter(HdfWriter):
     """A CF netCDF-4 file that grows block by block.
 
-    Args:
-        path: The target.
-        metadata: What it will hold.
-        options: How; creation options are `LAYOUT` (CF or EMIT), `COMPRESS` (DEFLATE or NONE)
-            and `ZLEVEL` (1 to 9, else 1). With `masked`, `mask` says where pixels are data.
-        blocks: Rows and columns of a chunk.
-
-    Raises:
-        UsageError: A creation option is none of these, or h5netcdf is not installed.
-        OutputExistsError: The target exists.
-        ResourceError: There is no room, or no permission.
+    Creation options are `LAYOUT` (CF or EMIT), `COMPRESS` (DEFLATE or NONE) and `ZLEVEL` (1 to 9,
+    else 1). With `masked`, `mask` says where pixels are data.
     """
 
     _dimensions = DIMENSIONS
 
-    def __init__(
-        self,
-        path: Path,
-        metadata: SceneMetadata,
-        options: TargetOptions,
-        blocks: tuple[int, int],
-    ) -> None:
-        asked, packing = _asked(options.creation_options), {"compression": "gzip", "shuffle": True}
+    def _prepare(self) -> None:
+        asked, packing = _asked(self._co), {"compression": "gzip", "shuffle": True}
         packed = asked["COMPRESS"] == "DEFLATE"
         self._packing = {**packing, "compression_opts": int(asked["ZLEVEL"])} if packed else {}
         h5netcdf_package()
-        super().__init__(path, metadata, options, blocks)
 
     def _open(self) -> None:
         require_room(self._place.folder, self.path, _HEAD_BYTES)

@@ -24,7 +24,7 @@ from hsisr.io.arrays.axes import cut
 from hsisr.io.arrays.raw import RawFile
 from hsisr.io.atomic import require_room
 from hsisr.io.base import FileWriter, SceneWriter, TargetOptions
-from hsisr.io.geotiff.writer import create_geotiff
+from hsisr.io.geotiff.writer import GeoTiffWriter
 from hsisr.io.paths import POSITIONS, sibling
 from hsisr.scene.georeference import Geolocation, Georeference, LookupTable
 from hsisr.scene.metadata import SceneMetadata, SpectralAxis
@@ -84,7 +84,7 @@ def _write_positions(
         spectral_axis=SpectralAxis(count=2, names=("longitude", "latitude")),
         georeference=metadata.georeference,
     )
-    with create_geotiff(path, two, TargetOptions(threads=threads), (256, 256)) as writer:
+    with GeoTiffWriter(path, two, TargetOptions(threads=threads), (256, 256)) as writer:
         for row in range(0, two.rows, writer.block_rows):
             end = min(row + writer.block_rows, two.rows)
             writer.write(np.stack(places.positions(row, end)), row=row, col=0, band=0)
@@ -136,6 +136,8 @@ class OrthoWriter(FileWriter):
         ResourceError: There is no room, or no permission.
     """
 
+    replaceable = staticmethod(lambda _: True)
+
     def __init__(
         self,
         path: Path,
@@ -147,7 +149,7 @@ class OrthoWriter(FileWriter):
         self._located = _located(metadata)
         if metadata.stored.nodata is None and metadata.stored.dtype.kind != "f":
             raise UsageError("--ortho needs a nodata value for pixels that the sensor did not see")
-        super().__init__(path, metadata, options, (1, 1), replaceable=lambda _: True)
+        super().__init__(path, metadata, options)
 
     def _open(self) -> None:
         shape, dtype = self.metadata.shape, self.metadata.stored.dtype

@@ -6,7 +6,6 @@ one can be told from an empty one.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +14,7 @@ import numpy.typing as npt
 
 from hsisr.errors import ResourceError, UsageError
 from hsisr.io.atomic import require_room
-from hsisr.io.base import FileWriter, TargetOptions
+from hsisr.io.base import FileWriter
 from hsisr.io.formats import is_zarr_store
 from hsisr.io.zarr.layout import (
     CUBE,
@@ -26,8 +25,7 @@ from hsisr.io.zarr.layout import (
     cube_attributes,
 )
 from hsisr.io.zarr.store import LARGEST_CHUNK, WHOLE, zarr_package
-from hsisr.scene.metadata import SceneMetadata
-from hsisr.scene.quantisation import StoredNumbers
+from hsisr.scene.quantisation import StoredNumbers, holds
 
 _CHUNK_BYTES: Final = 8 * 2**20
 _LEVELS: Final = {"ZSTD": (1, 22, 3), "GZIP": (1, 9, 6)}
@@ -35,44 +33,36 @@ _LEVELS: Final = {"ZSTD": (1, 22, 3), "GZIP": (1, 9, 6)}
 _LACKING: Final = frozenset({"float16", "longdouble", "float128"})
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ZarrOptions:
-    """What was chosen."""
-
-    chunks: tuple[int, int, int]
-    """Bands, rows and columns."""
-    compressor: Any
-    """One of numcodecs; None: none."""
-
-
 class ZarrWriter(FileWriter):
     """A Zarr store of version 2; the folder appears when it is complete.
 
-    Args:
-        path: The target, a folder to be.
-        metadata: What it will hold.
-        options: How; with `masked`, an array `mask` says where pixels are data.
-        blocks: Rows and columns that callers should write at a time.
-
-    Raises:
-        UsageError: A creation option or the data type is none for Zarr, or zarr is not installed.
-        OutputExistsError: The target exists.
-        ResourceError: There is no room, or no permission.
+    Creation options are `CHUNKS=BANDS,ROWS,COLS`, `COMPRESSION=ZSTD`, `GZIP` or `NONE`, and
+    `LEVEL`. With `masked`, an array `mask` says where pixels are data.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        metadata: SceneMetadata,
-        options: TargetOptions,
-        blocks: tuple[int, int],
-    ) -> None:
+    replaceable = staticmethod(is_zarr_store)
+
+    def _prepare(self) -> None:
         zarr_package()
-        self._chosen = zarr_options(path, metadata, options.creation_options, blocks)
-        self._deep = self._chosen.chunks[0]
+        _require_storable(self.path, self.metadata.stored)
+        self._compressor = _compressor(self.path, self._co)
+        self._chunks = self._fitting_chunks()
         self._waiting: dict[Any, tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]] = {}
         """Blocks of which not all bands of a chunk have come, by first band, rows and columns."""
-        super().__init__(path, metadata, options, blocks, replaceable=is_zarr_store)
+
+    def _fitting_chunks(self) -> tuple[int, int, int]:
+        """As high and wide as the blocks that callers write, a few megabytes deep."""
+        asked = asked_chunks(self._co)
+        bands, rows, cols = self.metadata.shape
+        high, wide = min(self.block_rows, rows), min(self.block_cols, cols)
+        band_bytes = high * wide * self.metadata.stored.dtype.itemsize
+        deep = min(bands, asked[0] if asked else max(1, _CHUNK_BYTES // band_bytes))
+        if deep * band_bytes > LARGEST_CHUNK:
+            raise UsageError(
+                f"{self.path.name}: CHUNKS={self._co['CHUNKS']} are chunks of {deep * band_bytes} "
+                f"bytes, expected at most {LARGEST_CHUNK}"
+            )
+        return deep, high, wide
 
     def _open(self) -> None:
         zarr = zarr_package()
@@ -80,14 +70,15 @@ class ZarrWriter(FileWriter):
         group = zarr.create_group(
             self._store, zarr_format=2, attributes={"Conventions": "CF-1.10", WHOLE: True}
         )
-        self._cube = self._create_cube(group, self._chosen)
-        self._mask: Any = self._create_mask(group, self._chosen) if self._options.masked else None
+        self._cube = self._create_cube(group)
+        self._mask: Any = self._create_mask(group) if self._options.masked else None
         for name, beside in coordinates(self.metadata).items():
             _add(group, name, beside)
 
     def _put(self, numbers: npt.NDArray[Any], band: int, row: int, col: int) -> None:
         require_room(self._place.folder, self.path, numbers.nbytes)
-        for start in range(band - band % self._deep, band + len(numbers), self._deep):
+        deep = self._chunks[0]
+        for start in range(band - band % deep, band + len(numbers), deep):
             self._put_chunk(start, band, numbers, row, col)
 
     def _put_mask(self, mask: npt.NDArray[np.bool_], row: int, col: int) -> None:
@@ -99,9 +90,9 @@ class ZarrWriter(FileWriter):
     ) -> None:
         """Write what falls on the chunks from band `start`, once all of their bands have come."""
         bands, rows, cols = numbers.shape
-        first, last = max(band, start), min(band + bands, start + self._deep)
+        first, last = max(band, start), min(band + bands, start + self._chunks[0])
         place = (start, row, col, rows, cols)
-        size = min(self._deep, self.metadata.bands - start)
+        size = min(self._chunks[0], self.metadata.bands - start)
         waiting = self._waiting.pop(place, None)
         if waiting is None:
             waiting = (np.empty((size, rows, cols), numbers.dtype), np.zeros(size, np.bool_))
@@ -122,14 +113,14 @@ class ZarrWriter(FileWriter):
         zarr_package().consolidate_metadata(self._store, zarr_format=2)
         return [(self._grown, self.path)]
 
-    def _create_cube(self, group: Any, chosen: ZarrOptions) -> Any:
+    def _create_cube(self, group: Any) -> Any:
         dtype, nodata = self.metadata.stored.dtype, self.metadata.stored.nodata
         return group.create_array(
             CUBE,
             shape=self.metadata.shape,
             dtype=dtype,
-            chunks=chosen.chunks,
-            compressors=chosen.compressor,
+            chunks=self._chunks,
+            compressors=self._compressor,
             fill_value=None if nodata is None else dtype.type(nodata),
             config={"write_empty_chunks": True},
             attributes={
@@ -138,14 +129,14 @@ class ZarrWriter(FileWriter):
             },
         )
 
-    def _create_mask(self, group: Any, chosen: ZarrOptions) -> Any:
+    def _create_mask(self, group: Any) -> Any:
         meaning = {"flag_values": [0, 1], "flag_meanings": "no_data data", "long_name": "mask"}
         return group.create_array(
             MASK,
             shape=self.metadata.shape[1:],
             dtype=np.uint8,
-            chunks=chosen.chunks[1:],
-            compressors=chosen.compressor,
+            chunks=self._chunks[1:],
+            compressors=self._compressor,
             fill_value=None,
             config={"write_empty_chunks": True},
             attributes={**meaning, DIMENSIONS: ["y", "x"]},
@@ -173,39 +164,6 @@ def _add(group: Any, name: str, beside: Coordinate) -> None:
         attributes={**beside.attributes, DIMENSIONS: list(beside.dimensions)},
     )
     array[...] = beside.values
-
-
-def zarr_options(
-    path: Path,
-    metadata: SceneMetadata,
-    creation_options: Mapping[str, str],
-    blocks: tuple[int, int],
-) -> ZarrOptions:
-    """Chunks of the blocks that callers write, a few megabytes deep, packed by Zstandard.
-
-    Args:
-        path: The target, for messages.
-        metadata: What it will hold.
-        creation_options: `CHUNKS=BANDS,ROWS,COLS`, `COMPRESSION=ZSTD`, `GZIP` or `NONE`, and
-            `LEVEL`.
-        blocks: Rows and columns of a block, `CHUNKS` obeyed.
-
-    Raises:
-        UsageError: An option is unknown, or the option, the data type or nodata is impossible.
-    """
-    options = {key.upper(): value for key, value in creation_options.items()}
-    _require_storable(path, metadata.stored)
-    asked = asked_chunks(options)
-    bands, rows, cols = metadata.shape
-    high, wide = min(blocks[0], rows), min(blocks[1], cols)
-    band_bytes = high * wide * metadata.stored.dtype.itemsize
-    deep = min(bands, asked[0] if asked else max(1, _CHUNK_BYTES // band_bytes))
-    if deep * band_bytes > LARGEST_CHUNK:
-        raise UsageError(
-            f"{path.name}: CHUNKS={options['CHUNKS']} are chunks of {deep * band_bytes} bytes, "
-            f"expected at most {LARGEST_CHUNK}"
-        )
-    return ZarrOptions((deep, high, wide), _compressor(path, options))
 
 
 def asked_chunks(options: Mapping[str, str]) -> tuple[int, int, int] | None:
@@ -260,12 +218,8 @@ def _require_storable(path: Path, stored: StoredNumbers) -> None:
             f"{path.name}: found {stored.dtype}, which GDAL does not read from Zarr stores; "
             "choose a --dtype, or another format"
         )
-    nodata = stored.nodata
-    if nodata is None or stored.dtype.kind == "f":
-        return
-    info = np.iinfo(stored.dtype)
-    if not np.isfinite(nodata) or nodata != int(nodata) or not info.min <= nodata <= info.max:
+    if stored.nodata is not None and not holds(stored.dtype, stored.nodata):
         raise UsageError(
-            f"{path.name}: nodata {nodata:g} does not fit {stored.dtype}, in which a Zarr store "
-            "keeps it; choose a --dtype that holds it"
+            f"{path.name}: nodata {stored.nodata:g} does not fit {stored.dtype}, in which a Zarr "
+            "store keeps it; choose a --dtype that holds it"
         )
