@@ -205,7 +205,7 @@ ZOO = (
     Exhibit("random bytes", _file("scene.dat", bytes(range(256)) * 9), DATA, "scene.dat"),
     Exhibit("a spreadsheet", _file("scene.csv", b"a,b\n1,2\n"), DATA, "scene.csv"),
     Exhibit("an empty folder", _empty_folder, DATA, "found no scene in this folder"),
-    Exhibit("a truncated GeoTIFF", lambda f: [_cut(_tiff(f), 0.5)], DATA, "scene.tif"),
+    Exhibit("a truncated GeoTIFF", lambda f: [_cut(_tiff(f), 0.5)], DATA, "truncated or damaged"),
     Exhibit("a truncated TIFF stack", _truncated_stack, DATA, "scene.tif"),
     Exhibit("a complex GeoTIFF", _complex_tiff, DATA, "complex64, expected integers or floats"),
     Exhibit("a netCDF product", _file("EMIT.nc", b"CDF\x01" + bytes(99)), DATA, "classic netCDF"),

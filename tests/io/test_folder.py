@@ -69,7 +69,7 @@ def test_an_image_that_does_not_belong_is_named(
 
 def test_a_damaged_image_is_named(folder: Path) -> None:
     (folder / "band_3.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
-    with pytest.raises(InputDataError, match=r"band_3\.png: not an image"):
+    with pytest.raises(InputDataError, match=r"band_3\.png: the image is truncated"):
         open_scene(folder)
 
 

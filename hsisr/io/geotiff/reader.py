@@ -170,10 +170,11 @@ def open_dataset(
             return DatasetReader(name, driver=list(drivers), sharing=False)
     except RasterioError as error:
         _refuse_unreachable(name, [*heard.errors, *heard.warnings, reason(error)])
-        raise InputDataError(
-            "not an image that can be read, expected GeoTIFF, ENVI, MATLAB, a TIFF stack or a "
-            f"folder of single-band images ({reason(error)})"
-        ) from error
+        kinds = "GeoTIFF, ENVI, MATLAB, a TIFF stack or a folder of single-band images"
+        found, said = f"not an image that can be read, expected {kinds}", reason(error)
+        if "not recognized as" not in said:
+            found = "the image is truncated or damaged; copy it again"
+        raise InputDataError(f"{found} ({said})") from error
 
 
 def is_other_raster(path: Path, _start: bytes = b"") -> bool:
