@@ -315,38 +315,20 @@ def _was_moved(grown: Path, target: Path) -> bool:
 
 
 def _move_to_free_name(grown: Path, target: Path) -> None:
-    """Rename, but never over another file: whoever came first keeps the name."""
-    if grown.is_dir():
-        _move_folder(grown, target)
-        return
+    """Rename, but never over anything: whoever came first keeps the name."""
+    is_folder = grown.is_dir()
     try:
-        os.link(grown, target)
-    except FileExistsError as error:
-        raise _appeared(target) from error
-    except OSError:  # a file system without hard links: claim the name, then rename over it
-        try:
-            target.touch(exist_ok=False)
-        except FileExistsError as error:
-            raise _appeared(target) from error
-        try:
-            grown.replace(target)
-        except BaseException:
-            if grown.exists():
-                target.unlink()
-            raise
-
-
-def _move_folder(grown: Path, target: Path) -> None:
-    """Rename a folder, but never over anything; the system itself refuses all but empty folders."""
-    taken = os.path.lexists(target)
-    try:
-        if not taken:
+        if not is_folder:
+            os.link(grown, target)
+        elif not os.path.lexists(target):  # an empty folder would be replaced
             grown.rename(target)
     except OSError as error:
-        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+        if os.path.lexists(target):
+            raise _appeared(target) from error
+        if is_folder:
             raise
-        taken = True
-    if taken:
+        grown.replace(target)  # this file system has no hard links
+    if is_folder and grown.exists():
         raise _appeared(target)
 
 

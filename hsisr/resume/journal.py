@@ -8,7 +8,6 @@ numbers are the same.
 """
 
 import json
-import math
 import shutil
 import tokenize
 import warnings
@@ -21,7 +20,6 @@ from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib import format as npy_format
 
 from hsisr.errors import HsisrWarning, ResourceError
 
@@ -32,6 +30,18 @@ _DAMAGED: Final = (
     *(SyntaxError, tokenize.TokenError),
 )
 """What zipfile, json and numpy raise on what is none; the last line is Python's, on a literal."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """Stored numbers at a place of the panel."""
+
+    numbers: npt.NDArray[Any]
+    """Shape (bands, rows, cols of the panel)."""
+    band: int
+    row: int
+    """HR row of the scene."""
+    mask: npt.NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,61 +59,19 @@ class Extent:
     masked: bool
     """True if the piece with the first band has the pixel mask."""
 
-
-def _is_whole(path: Path, place: tuple[int, int], extent: Extent) -> bool:
-    """True if a file holds a strip of that place: every checksum right, its pieces filling it."""
-    try:
-        with zipfile.ZipFile(path) as file:
-            plain = all(
-                member.compress_type == zipfile.ZIP_STORED and not member.flag_bits & 1
-                for member in file.infolist()
-            )
-            return plain and file.testzip() is None and _is_complete(file, place, extent)
-    except _DAMAGED:
-        return False
-
-
-def _is_complete(file: zipfile.ZipFile, place: tuple[int, int], extent: Extent) -> bool:
-    facts = _facts(file)
-    filled: list[int] = []
-    for number, piece in enumerate(facts["places"]):
-        (bands, *sides), dtype = _header(file, f"numbers-{number}.npy")
-        masked = extent.masked and piece["band"] == 0
-        said = dtype, sides, piece["row"], piece["masked"]
-        if said != (extent.dtype, [extent.rows, extent.cols], extent.row, masked):
-            return False
-        if masked and _header(file, f"mask-{number}.npy") != (tuple(sides), np.dtype(np.bool_)):
-            return False
-        filled += range(piece["band"], piece["band"] + bands)
-    ours = facts["strip"] == list(place) and facts["moved"] in range(2**63)
-    return ours and sorted(filled) == list(range(extent.bands))
-
-
-def _header(file: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and type of an array that has all its numbers; ValueError if it has more, or fewer."""
-    with file.open(name) as member:
-        if npy_format.read_magic(member) != (1, 0):
-            raise ValueError("no array of numpy's version 1.0")
-        shape, _, dtype = npy_format.read_array_header_1_0(member)
-        size = math.prod(shape, start=dtype.itemsize)
-        if min(shape, default=0) < 1 or member.tell() + size != file.getinfo(name).file_size:
-            raise ValueError("another number of numbers than it says")
-    return shape, dtype
+    def holds(self, piece: Piece) -> bool:
+        """True for a piece as wide and as high as the strip, of its type, with a mask where due."""
+        mask, masked = piece.mask, self.masked and piece.band == 0
+        sides = self.rows, self.cols
+        return (
+            (piece.numbers.dtype, piece.numbers.shape[1:], piece.row)
+            == (self.dtype, sides, self.row)
+            and masked == (mask is not None)
+            and (mask is None or (mask.dtype, mask.shape) == (np.dtype(np.bool_), sides))
+        )
 
 
 _SUFFIX: Final = ".npz"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Piece:
-    """Stored numbers at a place of the panel."""
-
-    numbers: npt.NDArray[Any]
-    """Shape (bands, rows, cols of the panel)."""
-    band: int
-    row: int
-    """HR row of the scene."""
-    mask: npt.NDArray[np.bool_] | None = None
 
 
 class Journal:
@@ -126,15 +94,23 @@ class Journal:
 
     def has(self, panel: int, row: int, extent: Extent) -> bool:
         """True if a strip (number of the panel, of the row of tiles) is there, whole, and fits."""
-        return _is_whole(self._path(panel, row), (panel, row), extent)
+        filled: list[int] = []
+        try:
+            with zipfile.ZipFile(self._path(panel, row)) as file:
+                facts = _facts(file)
+                ours = facts["strip"] == [panel, row] and facts["moved"] in range(2**63)
+                for piece in _pieces(file):  # reading one to its end checks its sum
+                    if not extent.holds(piece):
+                        return False
+                    filled += range(piece.band, piece.band + len(piece.numbers))
+        except _DAMAGED:
+            return False
+        return ours and sorted(filled) == list(range(extent.bands))
 
     def pieces(self, panel: int, row: int) -> Iterator[Piece]:
         """The pieces of a strip that is there, in the order they were put."""
         with zipfile.ZipFile(self._path(panel, row)) as file:
-            for number, place in enumerate(_facts(file)["places"]):
-                mask = _array(file, f"mask-{number}.npy") if place["masked"] else None
-                numbers = _array(file, f"numbers-{number}.npy")
-                yield Piece(numbers, place["band"], place["row"], mask)
+            yield from _pieces(file)
 
     def moved(self, panel: int, row: int) -> int:
         """How many values of a strip that is there had to be moved."""
@@ -240,6 +216,13 @@ def _array(file: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
     with file.open(name) as member:
         array: npt.NDArray[Any] = np.lib.format.read_array(member, allow_pickle=False)
     return array
+
+
+def _pieces(file: zipfile.ZipFile) -> Iterator[Piece]:
+    for number, place in enumerate(_facts(file)["places"]):
+        mask = _array(file, f"mask-{number}.npy") if place["masked"] else None
+        numbers = _array(file, f"numbers-{number}.npy")
+        yield Piece(numbers, place["band"], place["row"], mask)
 
 
 def _facts(file: zipfile.ZipFile) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from hsisr.engine.observed import fill_rounds
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Plan
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
+from hsisr.io.arrays.axes import axis_letter, checked_axes, is_wavelength
 from hsisr.io.spectral import SpectralSource, merged_axis
 from hsisr.resume.record import PREFIX
 from hsisr.scene.georeference import Georeference
@@ -136,19 +137,6 @@ def _read_for(plan: Plan, metadata: SceneMetadata, place: int, number: int) -> W
     return core.grown(plan.halo + fill_rounds(plan), metadata.rows, metadata.cols)
 
 
-_ROWS: Final = ("y", "lat", "latitude", "northing", "row", "rows", "line", "lines", "downtrack")
-_COLS: Final = (
-    "x",
-    "lon",
-    "longitude",
-    "easting",
-    "col",
-    "cols",
-    "sample",
-    "samples",
-    "crosstrack",
-)
-_CENTRES: Final = ("wavelength", "wavelengths", "wavelength_nm", "center_wavelength")
 _GOOD: Final = ("good", "bbl", "good_wavelengths")
 _UNEVEN: Final = 0.01
 """Part of a step by which coordinates may miss an even grid, as map coordinates in float32 do."""
@@ -230,11 +218,9 @@ def _order(array: "DataArray", axes: str | None) -> str:
             "entry of the others with isel, or add bands with expand_dims('band')"
         )
     if axes is not None:
-        from hsisr.io.arrays.axes import checked_axes
-
         return checked_axes(axes)
-    names = [str(dim).lower() for dim in array.dims]
-    order = "".join("r" if n in _ROWS else "c" if n in _COLS else "b" for n in names)
+    letters = [axis_letter(str(dim)) for dim in array.dims]
+    order = "".join(letter if letter in ("r", "c") else "b" for letter in letters)
     if sorted(order) != ["b", "c", "r"]:
         raise UsageError(
             f"found the dimensions {array.dims}, of which rows and columns are not known by name; "
@@ -260,7 +246,7 @@ def _spectral_axis(array: "DataArray", band: Hashable) -> SpectralAxis:
     own = along.get(str(band).lower())  # the dimension's own coordinate may hold wavelengths
     if own is not None and str(own.attrs.get("units", "")).lower() not in NM_PER_UNIT:
         own = None
-    centres = next((along[name] for name in _CENTRES if name in along), own)
+    centres = next((c for name, c in along.items() if is_wavelength(name, c.attrs)), own)
     widths = along.get("fwhm")
     good = next((along[name] for name in _GOOD if name in along), None)
     units = [c.attrs.get("units") for c in (centres, widths) if c is not None]

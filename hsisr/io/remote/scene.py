@@ -30,6 +30,7 @@ from hsisr.io.remote.transport import (
     fetch_first,
     fetched,
     file_system,
+    files_at,
     gdal_name,
     gdal_options,
     is_half_sent,
@@ -287,19 +288,15 @@ def _first(paths: Iterable[RemotePath]) -> list[tuple[RemotePath, Fingerprint]]:
 def _told(path: RemotePath, *, folder: bool = False) -> Fingerprint:
     """Of a file; of a folder with `folder` only, and then of all its files together."""
     try:
-        with reaching(path, InputDataError, "cannot be looked at"):
-            system, key = file_system(path)
-            system.invalidate_cache()
-            found = system.info(key)
-            if (found["type"] == "directory") != folder:
-                return []
-            inside = system.find(key, detail=True) if folder else {}
+        is_folder, files = files_at(path)
     except HsisrError:
         return []
+    states = [(name, *_state(file)) for name, file in sorted(files.items())]
+    if is_folder != folder or not (files or folder):
+        return []
     if not folder:
-        size, mark = _state(found)
+        (_, size, mark) = states[0]
         return [size, mark] if mark or size >= 0 else []
-    states = [(name, *_state(file)) for name, file in sorted(inside.items())]
     digest = hashlib.sha256(json.dumps(states).encode()).hexdigest()[:32]
     return [sum(max(0, size) for _, size, _ in states), digest]
 

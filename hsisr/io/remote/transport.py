@@ -296,11 +296,8 @@ _MARK: Final = ".hsisr/{}.sending"
 _LARGEST: Final = 2**26
 
 
-def remote_state(path: RemotePath) -> tuple[int, int] | None:
-    """Bytes, and time of the last change in ns (0 where none is told); of a folder, of all in it.
-
-    Returns:
-        None where there is nothing.
+def files_at(path: RemotePath) -> tuple[bool, dict[str, Mapping[str, Any]]]:
+    """Whether a folder is there, and what is told of the file, or of all files in the folder.
 
     Raises:
         InputDataError: It cannot be reached.
@@ -312,10 +309,23 @@ def remote_state(path: RemotePath) -> tuple[int, int] | None:
         try:
             found = system.info(key)
         except _ABSENT:
-            return None
-        files = [found]
-        if found["type"] == "directory":
-            files = list(system.find(key, detail=True).values())
+            return False, {}
+        if found["type"] != "directory":
+            return False, {key: found}
+        return True, dict(system.find(key, detail=True))
+
+
+def remote_state(path: RemotePath) -> tuple[int, int] | None:
+    """Bytes, and time of the last change in ns (0 where none is told); of a folder, of all in it.
+
+    Returns:
+        None where there is nothing.
+
+    Raises:
+        InputDataError: It cannot be reached.
+        UsageError: What reaches it is not installed, or only GDAL reaches it.
+    """
+    files = files_at(path)[1].values()
     if not files:
         return None
     return sum(_bytes(file) for file in files), max(_changed(file) for file in files)
@@ -384,16 +394,10 @@ def is_half_sent(output: RemotePath) -> bool:
 
 def _found(output: RemotePath, expected: Mapping[str, int]) -> dict[str, int]:
     """Bytes of all files of an output that are there, by their names beside it."""
-    with reaching(output, InputDataError, "cannot be looked at"):
-        system, key = file_system(output)
-        system.invalidate_cache()
-        if system.isdir(key):
-            start = len(key.strip("/")) + 1
-            inside = system.find(key, detail=True)
-            return {
-                f"{output.name}/{name.strip('/')[start:]}": _bytes(file)
-                for name, file in inside.items()
-            }
+    is_folder, inside = files_at(output)
+    if is_folder:
+        start = len(file_system(output)[1].strip("/"))
+        return {output.name + name.strip("/")[start:]: _bytes(f) for name, f in inside.items()}
     states = {name: remote_state(beside(output, name)) for name in expected}
     return {name: state[0] for name, state in states.items() if state is not None}
 
