@@ -101,9 +101,9 @@ def row_strips(scene: Scene, reading: Reading | None = None) -> Iterator[tuple[i
             reading(min(row + step, rows), rows)
 
 
-def scene_statistics(scene: Scene, reading: Reading | None = None) -> BandStatistics:
+def scene_statistics(scene: Scene) -> BandStatistics:
     """Read a scene once and describe its bands."""
     moments = BandMoments(scene.metadata.bands)
-    for _, cube in row_strips(scene, reading):
+    for _, cube in row_strips(scene):
         moments.add(cube)
     return moments.statistics()

@@ -13,7 +13,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from hsisr.errors import HsisrError, OutputExistsError, ResourceError, UsageError
@@ -287,26 +287,6 @@ class TemporaryPlace:
                 path.replace(aside / path.name)
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write beside the place, flush to the disk, rename; its folder is made if need be.
-
-    Raises:
-        ResourceError: It cannot be written.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with resource_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with beside.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-    finally:
-        with suppress(OSError):
-            beside.unlink()
-
-
 def _was_moved(grown: Path, target: Path) -> bool:
     """True if `move_to_free_name` has done its work, even if it was interrupted at its end."""
     if not os.path.lexists(target):
@@ -384,3 +364,14 @@ def write_new(path: Path, content: bytes, *, overwrite: bool) -> None:
         place.commit([(grown, path)])
     finally:
         place.discard()
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a small file, or replace it, whole or not at all; its folder is made if need be.
+
+    Raises:
+        ResourceError: It cannot be written.
+    """
+    with resource_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_new(path, content, overwrite=True)

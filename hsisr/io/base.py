@@ -213,12 +213,11 @@ class SceneWriter(ABC):
         """
         raise UsageError(f"{self.path}: {target.name} cannot appear together with this output")
 
-    @abstractmethod
     def commit(self) -> Path:
         """Finish, check and rename into place; returns the path the user should open."""
+        return self.path
 
-    @abstractmethod
-    def discard(self) -> None:
+    def discard(self) -> None:  # noqa: B027 - of writers that keep nothing on disk
         """Remove everything written so far."""
 
     def require_fit(self, numbers: npt.NDArray[Any], *, row: int, col: int, band: int) -> None:

@@ -396,14 +396,14 @@ def format_names() -> list[str]:
     return [row.name for row in writable()]
 
 
-def listed(words: Iterable[str], last: str = "or") -> str:
+def listed(words: Iterable[str]) -> str:
     """Words as English lists them.
 
     >>> listed(["a", "b", "c"])
     'a, b or c'
     """
     *first, end = words
-    return f"{', '.join(first)} {last} {end}" if first else end
+    return f"{', '.join(first)} or {end}" if first else end
 
 
 def output_format(path: Path, name: str | None = None) -> Format:

@@ -280,35 +280,26 @@ def _bands(numbers: Sequence[int]) -> str:
     return f"band {few} has" if len(numbers) == 1 else f"bands {few} have"
 
 
-OWN_FIELDS = frozenset(
-    {
-        "band names",
-        "bands",
-        "bbl",
-        "byte order",
-        "coordinate system string",
-        "data gain values",
-        "data ignore value",
-        "data offset values",
-        "data type",
-        "description",
-        "file compression",
-        "file type",
-        "geo points",
-        "header offset",
-        "interleave",
-        "lines",
-        "major frame offsets",
-        "map info",
-        "minor frame offsets",
-        "pixel size",
-        "projection info",
-        "rpc info",
-        "samples",
-        "x start",
-        "y start",
-    }
+LAYOUT_FIELDS: Final = frozenset(
+    {"samples", "lines", "bands", "header offset", "file type", "data type", "interleave"}
+    | {"byte order", "major frame offsets", "minor frame offsets", "file compression"}
 )
+"""ENVI header fields that speak of the file."""
+GRID_FIELDS: Final = frozenset(
+    {"map info", "coordinate system string", "geo points", "rpc info", "pixel size"}
+    | {"x start", "y start"}
+)
+"""Those that speak of the place of its grid."""
+NUMBER_FIELDS: Final = frozenset(
+    {"data ignore value", "data gain values", "data offset values", "data units"}
+)
+"""Those that say what its numbers mean."""
+_NEVER_PASSED_ON: Final = (LAYOUT_FIELDS | GRID_FIELDS | NUMBER_FIELDS - {"data units"}) | {
+    "bbl",
+    "band names",
+    "description",
+    "projection info",
+}
 """Header fields of the input that are never passed on as they are: they speak of its grid or its
 file, or have a field of their own in `SceneMetadata`."""
 
@@ -426,7 +417,7 @@ def free_fields(metadata: SceneMetadata) -> dict[str, str]:
         lower.setdefault("default bands", number_list(band + 1 for band in shown))
     if "start_time" in metadata.tags:
         lower.setdefault(_ACQUIRED, metadata.tags["start_time"])
-    own = OWN_FIELDS | spectral_fields(metadata).keys()
+    own = _NEVER_PASSED_ON | spectral_fields(metadata).keys()
     return {key: value for key, value in lower.items() if key not in own}
 
 

@@ -96,8 +96,6 @@ class SpectralAxis:
         unit: str,
         wavelengths: Sequence[float] | None,
         fwhm: Sequence[float] | None = None,
-        good: Sequence[bool] | None = None,
-        names: Sequence[str] | None = None,
     ) -> "SpectralAxis":
         """Build an axis from wavelengths and widths given in `unit`.
 
@@ -116,8 +114,6 @@ class SpectralAxis:
             count=count,
             wavelengths_nm=None if wavelengths is None else _times(wavelengths, factor),
             fwhm_nm=None if fwhm is None else _times(fwhm, factor),
-            good=None if good is None else tuple(bool(g) for g in good),
-            names=None if names is None else tuple(names),
             unit=unit,
         )
 

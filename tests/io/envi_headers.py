@@ -7,6 +7,7 @@ differ; where they are empty, both must read the same. `warns` is a word of the 
 header deserves; where it is empty, there is none.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -55,48 +56,72 @@ GOOD: Final = (True, False, True, True)
 N: Final = "wavelength = {400, 500, 600, 700}"
 U: Final = "wavelength = {0.4, 0.5, 0.6, 0.7}"
 
+_CORNERS: Final = {
+    "here": (AT, FAR),
+    "turned": (AT, TURNED),
+    "degrees": ((13.0, 52.0), (13.8, 51.4)),
+    "nowhere": (None, None),
+    "not-square": (AT, (500240.0, 3999880.0)),
+    "turned-inside": ((499933.038476, 3999995.980762), (500230.884573, 3999960.096189)),
+    "turned-oblong": (AT, (500267.846097, 4000016.076952)),
+    "turned-180": (AT, (499760.0, 4000180.0)),
+    "exchanged": ((52.0, 113.0), (52.8, 112.4)),
+    "arbitrary": ((0.5, 4000000.0), (16.5, 3999988.0)),
+}
+_TABLE: Final = """
+north | @@, units=Meters | 32633 | here | - | -
+south | @, 33, South, WGS-84, units=Meters | 32733 | here | - | -
+small-letters | @, 33, south, wgs-84 | 32733 | here | - | -
+letter-h | @, 56, H, WGS-84 | 32756 | here | north | -
+letter-t | @, 33, T, WGS-84 | 32633 | here | - | -
+letter-s | @, 33, S, WGS-84 | 32733 | here | north | taken as South
+zone-and-letter | @, 56H, WGS-84 | 32756 | here | north | -
+negative-zone | @, -33, South, WGS-84 | 32733 | here | not the EPSG system | -
+sign-alone | @, -33, WGS-84 | 32733 | here | north | -
+no-hemisphere | @, 33, WGS-84 | 32633 | here | not the EPSG system | without a hemisphere
+sign-against-word | @, -33, North, WGS-84 | - | here | takes the word | negative UTM zone
+zone-with-zeros | @, 033.0, North, WGS-84 | 32633 | here | - | -
+zone-in-words | @, Zone 33, North, WGS-84 | 32633 | here | no zone | -
+unknown-unit | @@, units=Cubits | 32633 | here | - | the unit 'Cubits' is not known
+no-zone | @ | - | here | an engineering system | found UTM zone 'nothing'
+zone-61 | @, 61, North, WGS-84 | - | here | a zone that is not there | found UTM zone '61'
+nad-83 | @, 11, North, North America 1983 | 26911 | here | - | -
+nad83 | @, 11, North, NAD83 | 26911 | here | WGS 84 | -
+ed-50 | @, 33, North, European 1950 | 23033 | here | - | -
+etrs-89 | @, 33, North, ETRS-89 | 25833 | here | WGS 84 | -
+unknown-datum | @, 33, North, Ruritania 1900 | 32633 | here | - | taken as WGS 84
+centre-of-a-pixel | UTM, 1.5, 1.5, 500015, 3999985, 30, 30, 33, North, WGS-84 | 32633 | here | - | -
+inner-reference-pixel | UTM, 5, 4, 500120, 3999910, 30, 30, 33, North, WGS-84 | 32633 | here | - | -
+not-square | UTM, 1, 1, 500000, 4000000, 30, 20, 33, North, WGS-84 | 32633 | not-square | - | -
+rotation | @@, rotation=30 | 32633 | turned | - | -
+rotation-with-blanks | @@, units = Meters, rotation = 30 | 32633 | turned | not turned | -
+rotation-without-sign | @@, units  meters, rotation  30.000 | 32633 | turned | not turned | -
+rotation-180 | @@, rotation=180 | 32633 | turned-180 | mirrored | 180 degrees
+rotation-in-degrees | @@, rotation=30 degrees | 32633 | turned | - | -
+rotation-in-words | @@, rotation=none | 32633 | here | - | found rotation 'none'
+geographic | %, 13, 52, 0.1, 0.1, WGS-84, units=Degrees | 4326 | degrees | - | -
+geographic-in-seconds | %, 46800, 187200, 360, 360, WGS-84, units=Seconds | 4326 | degrees | - | -
+truncated | UTM, 1, 1, 500000 | - | nowhere | a pixel at 500000 | map info left out
+"""
+"""Name, map info (see `_spelt_out`), EPSG code, corners, how GDAL differs, warning; - for none."""
+
+
+def _spelt_out(text: str) -> str:
+    text = text.replace("@@", f"{UTM}, 33, North, WGS-84").replace("@", UTM)
+    return text.replace("%", "Geographic Lat/Lon, 1, 1")
+
+
+def _rows() -> Iterator[Header]:
+    for row in _TABLE.strip().splitlines():
+        name, text, epsg, corners, gdal, warns = (
+            "" if part == "-" else part for part in row.split(" | ")
+        )
+        place = int(epsg) if epsg else None, *_CORNERS[corners]
+        yield Header(name, _map(_spelt_out(text)), place, gdal=gdal, warns=warns)
+
+
 PLACES: Final = (
-    Header("north", _map(f"{UTM}, 33, North, WGS-84, units=Meters"), (32633, AT, FAR)),
-    Header("south", _map(f"{UTM}, 33, South, WGS-84, units=Meters"), (32733, AT, FAR)),
-    Header("small-letters", _map(f"{UTM}, 33, south, wgs-84"), (32733, AT, FAR)),
-    Header("letter-h", _map(f"{UTM}, 56, H, WGS-84"), (32756, AT, FAR), gdal="north"),
-    Header("letter-t", _map(f"{UTM}, 33, T, WGS-84"), (32633, AT, FAR)),
-    Header(
-        "letter-s",
-        _map(f"{UTM}, 33, S, WGS-84"),
-        (32733, AT, FAR),
-        gdal="north",
-        warns="taken as South",
-    ),
-    Header("zone-and-letter", _map(f"{UTM}, 56H, WGS-84"), (32756, AT, FAR), gdal="north"),
-    Header(
-        "negative-zone",
-        _map(f"{UTM}, -33, South, WGS-84"),
-        (32733, AT, FAR),
-        gdal="not the EPSG system",
-    ),
-    Header("sign-alone", _map(f"{UTM}, -33, WGS-84"), (32733, AT, FAR), gdal="north"),
-    Header(
-        "no-hemisphere",
-        _map(f"{UTM}, 33, WGS-84"),
-        (32633, AT, FAR),
-        gdal="not the EPSG system",
-        warns="without a hemisphere",
-    ),
-    Header(
-        "sign-against-word",
-        _map(f"{UTM}, -33, North, WGS-84"),
-        (None, AT, FAR),
-        gdal="takes the word",
-        warns="negative UTM zone",
-    ),
-    Header("zone-with-zeros", _map(f"{UTM}, 033.0, North, WGS-84"), (32633, AT, FAR)),
-    Header(
-        "zone-in-words",
-        _map(f"{UTM}, Zone 33, North, WGS-84"),
-        (32633, AT, FAR),
-        gdal="no zone",
-    ),
+    *_rows(),
     Header(
         "zone-in-name",
         _map("UTM Zone 33S, 1, 1, 500000, 4000000, 30, 30, WGS-84"),
@@ -105,68 +130,10 @@ PLACES: Final = (
         warns="taken as South",
     ),
     Header(
-        "unknown-unit",
-        _map(f"{UTM}, 33, North, WGS-84, units=Cubits"),
-        (32633, AT, FAR),
-        warns="the unit 'Cubits' is not known",
-    ),
-    Header(
         "unit-against-system",
         _map(f"{UTM}, 33, North, WGS-84, units=Feet", f"coordinate system string = {{{ESRI_UTM}}}"),
         (32633, AT, FAR),
         warns="found the unit Feet",
-    ),
-    Header(
-        "no-zone",
-        _map(UTM),
-        (None, AT, FAR),
-        gdal="an engineering system",
-        warns="found UTM zone 'nothing'",
-    ),
-    Header(
-        "zone-61",
-        _map(f"{UTM}, 61, North, WGS-84"),
-        (None, AT, FAR),
-        gdal="a zone that is not there",
-        warns="found UTM zone '61'",
-    ),
-    Header("nad-83", _map(f"{UTM}, 11, North, North America 1983"), (26911, AT, FAR)),
-    Header("nad83", _map(f"{UTM}, 11, North, NAD83"), (26911, AT, FAR), gdal="WGS 84"),
-    Header("ed-50", _map(f"{UTM}, 33, North, European 1950"), (23033, AT, FAR)),
-    Header("etrs-89", _map(f"{UTM}, 33, North, ETRS-89"), (25833, AT, FAR), gdal="WGS 84"),
-    Header(
-        "unknown-datum",
-        _map(f"{UTM}, 33, North, Ruritania 1900"),
-        (32633, AT, FAR),
-        warns="taken as WGS 84",
-    ),
-    Header(
-        "centre-of-a-pixel",
-        _map("UTM, 1.5, 1.5, 500015, 3999985, 30, 30, 33, North, WGS-84"),
-        (32633, AT, FAR),
-    ),
-    Header(
-        "inner-reference-pixel",
-        _map("UTM, 5, 4, 500120, 3999910, 30, 30, 33, North, WGS-84"),
-        (32633, AT, FAR),
-    ),
-    Header(
-        "not-square",
-        _map("UTM, 1, 1, 500000, 4000000, 30, 20, 33, North, WGS-84"),
-        (32633, AT, (500240.0, 3999880.0)),
-    ),
-    Header("rotation", _map(f"{UTM}, 33, North, WGS-84, rotation=30"), (32633, AT, TURNED)),
-    Header(
-        "rotation-with-blanks",
-        _map(f"{UTM}, 33, North, WGS-84, units = Meters, rotation = 30"),
-        (32633, AT, TURNED),
-        gdal="not turned",
-    ),
-    Header(
-        "rotation-without-sign",
-        _map(f"{UTM}, 33, North, WGS-84, units  meters, rotation  30.000"),
-        (32633, AT, TURNED),
-        gdal="not turned",
     ),
     Header(
         "rotation-about-an-inner-pixel",
@@ -179,34 +146,6 @@ PLACES: Final = (
         _map("UTM, 1, 1, 500000, 4000000, 30, 20, 33, North, WGS-84, rotation=30"),
         (32633, AT, (500267.846097, 4000016.076952)),
         gdal="sides exchanged",
-    ),
-    Header(
-        "rotation-180",
-        _map(f"{UTM}, 33, North, WGS-84, rotation=180"),
-        (32633, AT, (499760.0, 4000180.0)),
-        gdal="mirrored",
-        warns="180 degrees",
-    ),
-    Header(
-        "rotation-in-degrees",
-        _map(f"{UTM}, 33, North, WGS-84, rotation=30 degrees"),
-        (32633, AT, TURNED),
-    ),
-    Header(
-        "rotation-in-words",
-        _map(f"{UTM}, 33, North, WGS-84, rotation=none"),
-        (32633, AT, FAR),
-        warns="found rotation 'none'",
-    ),
-    Header(
-        "geographic",
-        _map("Geographic Lat/Lon, 1, 1, 13, 52, 0.1, 0.1, WGS-84, units=Degrees"),
-        (4326, (13.0, 52.0), (13.8, 51.4)),
-    ),
-    Header(
-        "geographic-in-seconds",
-        _map("Geographic Lat/Lon, 1, 1, 46800, 187200, 360, 360, WGS-84, units=Seconds"),
-        (4326, (13.0, 52.0), (13.8, 51.4)),
     ),
     Header(
         "geographic-in-radians",
@@ -279,13 +218,6 @@ PLACES: Final = (
         (None, None, None),
         gdal="no word",
         warns="rpc info left out",
-    ),
-    Header(
-        "truncated",
-        _map("UTM, 1, 1, 500000"),
-        (None, None, None),
-        gdal="a pixel at 500000",
-        warns="map info left out",
     ),
     Header(
         "no-pixel-size",

@@ -210,13 +210,6 @@ class _Nowhere(SceneWriter):
     def write(self, numbers: npt.NDArray[Any], **place: Any) -> None:
         """Drop a block."""
 
-    def commit(self) -> Path:
-        """Nothing is there to appear."""
-        return self.path
-
-    def discard(self) -> None:
-        """Nothing is there to go."""
-
 
 def outline(plan: Plan) -> tuple[Any, ...]:
     """What two plans have in common that make the same strips."""

@@ -82,13 +82,6 @@ class ArrayWriter(SceneWriter):
         if mask is not None:
             self.mask[place] = mask
 
-    def commit(self) -> Path:
-        """The numbers are there already."""
-        return self.path
-
-    def discard(self) -> None:
-        """Nothing lies anywhere."""
-
 
 def upscale_array(
     cube: npt.ArrayLike,

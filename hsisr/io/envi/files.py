@@ -18,21 +18,20 @@ from hsisr.errors import InputDataError, OutputExistsError, warn_of_scene
 from hsisr.io.atomic import refuse_existing
 from hsisr.io.formats import ROWS, has_own_format
 from hsisr.io.paths import sibling
-from hsisr.io.spectral import SpectralSource, is_length, source_from_text
+from hsisr.io.spectral import (
+    GRID_FIELDS,
+    LAYOUT_FIELDS,
+    NUMBER_FIELDS,
+    SpectralSource,
+    is_length,
+    source_from_text,
+)
 
-_LAYOUT: Final = frozenset(
-    {"samples", "lines", "bands", "header offset", "file type", "data type", "interleave"}
-    | {"byte order", "major frame offsets", "minor frame offsets", "file compression"}
-)
-_GRID: Final = frozenset(
-    {"map info", "coordinate system string", "geo points", "rpc info", "pixel size"}
-    | {"x start", "y start"}
-)
 _SPECTRAL: Final = frozenset({"wavelength", "wavelength units", "fwhm", "bbl", "band names"})
-_NUMBERS: Final = frozenset(
-    {"data ignore value", "data gain values", "data offset values", "data units"}
+_KNOWN: Final = (
+    *(LAYOUT_FIELDS | GRID_FIELDS | NUMBER_FIELDS | _SPECTRAL),
+    *("description", "projection info"),
 )
-_KNOWN: Final = _LAYOUT | _GRID | _SPECTRAL | _NUMBERS | {"description", "projection info"}
 
 
 def read_header(path: Path) -> dict[str, str]:
@@ -95,7 +94,7 @@ def carried_fields(fields: Mapping[str, str]) -> dict[str, str]:
     spectral = _SPECTRAL
     if not is_length(fields.get("wavelength units")):
         spectral = _SPECTRAL - {"wavelength", "wavelength units", "fwhm"}
-    drop = _LAYOUT | _GRID | _NUMBERS | spectral
+    drop = LAYOUT_FIELDS | GRID_FIELDS | NUMBER_FIELDS | spectral
     return {key: text for key, text in fields.items() if key not in drop}
 
 

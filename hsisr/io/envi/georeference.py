@@ -393,7 +393,7 @@ def envi_georeference(fields: Mapping[str, str], sidecar: Path | None = None) ->
     if not known and sidecar is None:
         return Georeference()
     text = sidecar.read_text("utf-8", "replace") if sidecar else ""
-    place = _by_gdal(known, sidecar)
+    place = by_gdal(known, sidecar)
     for key, found in (("geo points", place.gcps), ("rpc info", place.rpcs)):
         if listed(fields.get(key, "")) and not found:
             warn_of_scene(f"{key} left out: GDAL does not understand {fields[key][:60]!r}")
@@ -454,7 +454,12 @@ def sidecar_sources(sidecar: Path, bands: int) -> list[SpectralSource]:
         return []
 
 
-def _by_gdal(fields: Mapping[str, str], sidecar: Path | None) -> Georeference:
+def by_gdal(fields: Mapping[str, str], sidecar: Path | None = None) -> Georeference:
+    """What GDAL makes of header fields, and of its sidecar.
+
+    Raises:
+        InputDataError: It cannot make sense of geo points or RPC.
+    """
     try:
         with _one_pixel(fields, sidecar) as dataset:
             return georeference_of(dataset)

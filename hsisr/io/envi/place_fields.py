@@ -20,7 +20,7 @@ from rasterio.warp import transform as to_other_crs
 
 from hsisr.errors import HsisrWarning, UsageError
 from hsisr.io.envi.files import listed
-from hsisr.io.envi.georeference import envi_georeference
+from hsisr.io.envi.georeference import by_gdal, envi_georeference
 from hsisr.io.geotiff.gdal import crs_name, gdal_env, listening, same_crs
 from hsisr.io.geotiff.tags import gdal_points, parsed_crs, wkt_of
 from hsisr.io.spectral import number_text, one_line
@@ -70,7 +70,7 @@ def _require_grid(
     transform: Affine, fields: Mapping[str, str], metadata: SceneMetadata, target: Path
 ) -> None:
     """Check that map info, read by GDAL and by hsisr, gives the transform back."""
-    readings = [_transform_of(fields), _read_back(fields).transform]
+    readings = [by_gdal(fields).transform, _read_back(fields).transform]
     if all(found is not None and _near(found, transform, metadata) for found in readings):
         return
     raise UsageError(
@@ -170,18 +170,6 @@ def _with_signs(map_info: str, grid: Affine) -> str:
     kept = [item for item in items[7:] if not item.startswith("rotation")]
     sizes = [number_text(grid.a), number_text(-grid.e)]
     return "{" + ", ".join([*items[:5], *sizes, *kept]) + "}"
-
-
-def _transform_of(fields: Mapping[str, str]) -> Affine:
-    """The transform that GDAL reads from header fields."""
-    with tempfile.TemporaryDirectory() as folder, gdal_env(), listening():
-        path = Path(folder, "x.img")
-        _small_envi(path)
-        with path.with_suffix(".hdr").open("a", encoding="utf-8") as header:
-            header.writelines(f"{key} = {text}\n" for key, text in fields.items())
-        with rasterio.open(path) as dataset:
-            found: Affine = dataset.transform
-            return found
 
 
 def _small_envi(path: Path, gcps: Sequence[Any] = (), crs: CRS | None = None, **known: Any) -> None:
