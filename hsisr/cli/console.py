@@ -58,9 +58,9 @@ def bars_on(console: "Console") -> Iterator[None]:
 
 
 def say(message: str, *, color: str | None = None) -> None:
-    """One line of talk on stderr; colours only on a terminal that wants them."""
+    """One line of talk on stderr, on a terminal in colour and broken between words."""
     plain = "NO_COLOR" in os.environ or not sys.stderr.isatty()
-    _say(one_line(message), None if plain else color)
+    _say(_filled(one_line(message), sys.stderr), None if plain else color)
 
 
 def say_table(text: str) -> None:
@@ -70,19 +70,21 @@ def say_table(text: str) -> None:
 
 def fact_table(title: str, rows: Iterable[tuple[str, str]], column: int, stream: TextIO) -> str:
     """Facts, one a line, values from `column` on; a terminal's width breaks them between words."""
-    width = shutil.get_terminal_size().columns if stream.isatty() else sys.maxsize
-    lines = [
-        textwrap.fill(
-            value,
-            max(width, 2 * column),
-            initial_indent=f"  {name:<{column - 2}}",
-            subsequent_indent=" " * column,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        for name, value in rows
-    ]
+    start = f"  {{:<{column - 2}}}"
+    lines = [_filled(value, stream, start.format(name), column) for name, value in rows]
     return "\n".join([title, *lines])
+
+
+def _filled(text: str, stream: TextIO, start: str = "", column: int = 0) -> str:
+    """Text that a terminal's width breaks between words, lines after the first from `column` on."""
+    return textwrap.fill(
+        text,
+        max(shutil.get_terminal_size().columns, 2 * column) if stream.isatty() else sys.maxsize,
+        initial_indent=start,
+        subsequent_indent=" " * column,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _say(text: str, color: str | None) -> None:

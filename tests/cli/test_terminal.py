@@ -50,6 +50,7 @@ def test_results_and_warnings_stand_above_bars_that_leave_nothing_behind(
     lines = screen_after(call, tmp_path)
     assert [line for line in lines if line.startswith("out/")] == ["out/a_x4.tif", "out/b_x4.tif"]
     assert sum(line.startswith("warning: a_x4.tif: ") for line in lines) == 1
+    assert lines.count("--dtype float32 keeps them") == 2  # broken between words
     assert not any(mark in line for line in lines for mark in ("━", "\x1b", "scenes "))
 
 
