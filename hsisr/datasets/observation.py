@@ -22,7 +22,9 @@ _NOISE = (0.002, 0.06)
 _STRIPES = 0.3
 """Share of the noisy patches whose columns have offsets of their own."""
 _SOFTEST: Final = 0.9
-"""Largest sigma of a softened patch: as wide as two pixels."""
+"""Largest sigma of an interpolated patch, in HR pixels: as wide as two of them."""
+_SLIPPED: Final = 0.4
+"""Share of the resampled patches whose columns slip."""
 
 
 def observed(
@@ -51,21 +53,27 @@ def observed(
     return lr
 
 
-def softened(hr: Float32, rng: np.random.Generator) -> Float32:
-    """A patch as a resampled scene has it: blurred along rows and columns, by widths of their own.
+def resampled(hr: Float32, rng: np.random.Generator) -> Float32:
+    """A patch as a scene has it that was resampled to a map, or read out unevenly.
 
-    Orthorectified scenes are interpolated, and some are wider seen along the track than across;
-    there is less detail below their LR pixels than a sharp scene has.
+    Most are interpolated: blurred along rows and columns, by Gaussians of widths of their own. The
+    others are nearest neighbours: columns slip along the rows, every other one, or the more the
+    farther to the right, so that edges get teeth. Either has less, or other, detail below its LR
+    pixels than a sharp scene.
 
     Args:
         hr: Shape (bands, rows, cols).
-        rng: Decides on the width of each Gaussian, up to `_SOFTEST` HR pixels.
+        rng: Decides how.
     """
+    if rng.random() < _SLIPPED:
+        rows, cols = (np.arange(n) for n in hr.shape[1:])
+        slope = float(rng.uniform(-0.5, 0.5))
+        slips = cols % 2 if rng.integers(2) else np.rint(slope * (cols - cols.mean())).astype(int)
+        return hr[:, (rows[:, None] + slips).clip(0, len(rows) - 1), cols]
     from scipy.ndimage import gaussian_filter1d
 
     for axis in (-2, -1):
-        sigma = float(rng.uniform(0, _SOFTEST))
-        hr = gaussian_filter1d(hr, sigma, axis=axis, truncate=3)
+        hr = gaussian_filter1d(hr, rng.uniform(0, _SOFTEST), axis=axis, truncate=3)
     return hr
 
 

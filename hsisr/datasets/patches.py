@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.datasets.observation import observed, softened
+from hsisr.datasets.observation import observed, resampled
 from hsisr.datasets.photographs import Photographs
 from hsisr.datasets.training_scenes import TrainingScene, area_average
 from hsisr.errors import InputDataError
@@ -121,8 +121,8 @@ class Augmentation:
     """Probability that a sensor's blur takes the place of the area average."""
     noise_share: float = 0.0
     """Probability of noise in the LR patch."""
-    soft_share: float = 0.0
-    """Probability that a patch is blurred before all else, as a resampled scene is."""
+    resampled_share: float = 0.0
+    """Probability that a patch is one of a resampled scene."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -223,8 +223,8 @@ class RandomPatches:
         if chances.flips:
             patch = patch.turned(int(rng.integers(8)))
         whole = patch.valid is None or bool(patch.valid.all())
-        if chances.soft_share and rng.random() < chances.soft_share and whole:
-            patch = replace(patch, hr=softened(patch.hr, rng))
+        if chances.resampled_share and rng.random() < chances.resampled_share and whole:
+            patch = replace(patch, hr=resampled(patch.hr, rng))
         if not (chances.blur_share or chances.noise_share):
             return patch
         hr, shares = np.ascontiguousarray(patch.hr), (chances.blur_share, chances.noise_share)

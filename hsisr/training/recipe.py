@@ -69,9 +69,9 @@ class Recipe:
     Nyquist frequency) in place of the area average."""
     noise_share: Share = 0.0
     """Share of the random patches with noise and stripes in the LR patch alone."""
-    soft_share: Share = 0.0
-    """Share of the random patches that are blurred before they are observed, HR and LR alike, as
-    resampled scenes are."""
+    resampled_share: Share = 0.0
+    """Share of the random patches that are blurred, or whose columns slip, on both grids, as in
+    scenes that were resampled to a map."""
     normalisation: Normalisation = "architecture"
     """none or band to override what the architecture asks for."""
     group_size: Count = 0

@@ -199,7 +199,7 @@ def training_data(
             pseudo_share=recipe.pseudo_share,
             blur_share=recipe.blur_share,
             noise_share=recipe.noise_share,
-            soft_share=recipe.soft_share,
+            resampled_share=recipe.resampled_share,
         ),
         normalise=descriptor.normalisation == "band",
         power=recipe.scene_power,
