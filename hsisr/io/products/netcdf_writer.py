@@ -27,7 +27,6 @@ from hsisr.scene.georeference import Geolocation, LookupTable
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling import Window
 
-DIMENSIONS: Final = ("band", "y", "x")
 SOURCE: Final = "hsisr"
 """Attribute by which this tool knows its own files, whatever product they were made from."""
 _POSITIONS: Final = "longitude latitude"
@@ -51,7 +50,9 @@ class NetcdfWriter(HdfWriter):
     else 1). With `masked`, `mask` says where pixels are data.
     """
 
-    _dimensions = DIMENSIONS
+    _dimensions: tuple[str, str, str] = ("band", "y", "x")
+    _order: tuple[int, int, int] = (0, 1, 2)
+    """Of the cube's axes: bands, rows and columns by their numbers."""
 
     def _prepare(self) -> None:
         asked, packing = _asked(self._co), {"compression": "gzip", "shuffle": True}
@@ -69,16 +70,17 @@ class NetcdfWriter(HdfWriter):
     def _describe(self) -> None:
         """Everything but the numbers."""
         self._file.attrs.update({**_global_attributes(self.metadata), "source": SOURCE})
-        self._cube, self._mask = self._create(CUBE, DIMENSIONS)
+        self._cube, self._mask = self._create(CUBE)
         for name, beside in coordinates(self.metadata).items():
             _add(self._file, name, beside)
         if self.metadata.geolocation is not None:
             self._write_positions(self._file, "longitude", "latitude", self.metadata.geolocation)
 
     def _put(self, numbers: npt.NDArray[Any], band: int, row: int, col: int) -> None:
-        bands, rows, cols = numbers.shape
         require_room(self._place.folder, self.path, numbers.nbytes)
-        self._cube[band : band + bands, row : row + rows, col : col + cols] = numbers
+        starts = zip((band, row, col), numbers.shape, strict=True)
+        place = [slice(start, start + size) for start, size in starts]
+        self._cube[tuple(place[n] for n in self._order)] = numbers.transpose(self._order)
 
     def _put_mask(self, mask: npt.NDArray[np.bool_], row: int, col: int) -> None:
         rows, cols = mask.shape
@@ -97,14 +99,17 @@ class NetcdfWriter(HdfWriter):
         with suppress(OSError, RuntimeError, ValueError):  # the space it lacks is not wanted
             self._file.close()
 
-    def _create(self, name: str, dimensions: tuple[str, str, str]) -> tuple[Any, Any]:
+    def _create(self, name: str) -> tuple[Any, Any]:
         """The cube, and the mask if there is one; a chunk holds a block of one band."""
-        stored, sizes = self.metadata.stored, self._file.dimensions
-        side = dict(zip(self._dimensions, (1, self.block_rows, self.block_cols), strict=True))
-        chunks = [min(side[name], sizes[name].size) for name in dimensions]
-        fill = None if stored.nodata is None else stored.dtype.type(stored.nodata)
+        stored, (_, rows, cols) = self.metadata.stored, self.metadata.shape
+        block = 1, min(self.block_rows, rows), min(self.block_cols, cols)
         cube = self._file.create_variable(
-            name, dimensions, stored.dtype, fillvalue=fill, chunks=tuple(chunks), **self._packing
+            name,
+            tuple(self._dimensions[n] for n in self._order),
+            stored.dtype,
+            fillvalue=None if stored.nodata is None else stored.dtype.type(stored.nodata),
+            chunks=tuple(block[n] for n in self._order),
+            **self._packing,
         )
         cube.attrs.update(_cube_attributes(self.metadata))
         if not self._options.masked:
@@ -138,6 +143,7 @@ class EmitWriter(NetcdfWriter):
     """
 
     _dimensions = ("bands", "downtrack", "crosstrack")
+    _order = (1, 2, 0)
 
     def _describe(self) -> None:
         metadata, places = self.metadata, self.metadata.geolocation
@@ -153,20 +159,13 @@ class EmitWriter(NetcdfWriter):
         self._file.attrs["geotransform"] = np.array(grid.to_gdal())
         kind = metadata.header.get("product", "").rpartition(" ")[2]
         name = kind if _NAME.fullmatch(kind) else CUBE
-        down, across = self._dimensions[1:]
-        self._cube, self._mask = self._create(name, (down, across, "bands"))
+        self._cube, self._mask = self._create(name)
         for word in ("coordinates", "grid_mapping"):  # which name variables of the CF layout
             self._cube.attrs.pop(word, None)
         self._write_bands(self._file.create_group("sensor_band_parameters"))
         group = self._file.create_group("location")
         self._write_positions(group, "lon", "lat", places)
         self._write_table(group, places, table)
-
-    def _put(self, numbers: npt.NDArray[Any], band: int, row: int, col: int) -> None:
-        bands, rows, cols = numbers.shape
-        require_room(self._place.folder, self.path, numbers.nbytes)
-        place = slice(row, row + rows), slice(col, col + cols), slice(band, band + bands)
-        self._cube[place] = numbers.transpose(1, 2, 0)
 
     def _write_bands(self, group: Any) -> None:
         axis = self.metadata.spectral_axis

@@ -1,5 +1,6 @@
 """Which product an HDF5 or netCDF-4 file is."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -29,12 +30,19 @@ def open_hdf(path: Path, *, variable: str | None, axes: str | None) -> Scene:
         UsageError: `variable` or `axes` does not fit the file.
     """
     _refuse_older(path)
-    file = HdfFile(path)
-    try:
-        return _open(path, file, variable, axes)
-    except BaseException:
-        file.close()
-        raise
+    with ExitStack() as unless_opened:
+        file = HdfFile(path)
+        unless_opened.callback(file.close)
+        products = () if file.text("source") == SOURCE else _PRODUCTS
+        open_product = next((opens for fits, opens in products if fits(file)), None)
+        if open_product is None:
+            scene = open_cf(path, file, variable, axes)
+        elif axes is not None:
+            raise UsageError(f"--axes {axes} has no meaning for a product; leave it out")
+        else:
+            scene = open_product(path, file, variable)
+        unless_opened.pop_all()
+    return scene
 
 
 def _refuse_older(path: Path) -> None:
@@ -47,16 +55,6 @@ def _refuse_older(path: Path) -> None:
         )
     if start == b"\x0e\x03\x13\x01":
         raise InputDataError("found an HDF4 file, expected HDF5; convert it: h4toh5 OLD NEW")
-
-
-def _open(path: Path, file: HdfFile, variable: str | None, axes: str | None) -> Scene:
-    own = file.text("source") == SOURCE
-    for is_product, open_product in () if own else _PRODUCTS:
-        if is_product(file):
-            if axes is not None:
-                raise UsageError(f"--axes {axes} has no meaning for a product; leave it out")
-            return open_product(path, file, variable)
-    return open_cf(path, file, variable, axes)
 
 
 _PRODUCTS: Final = (

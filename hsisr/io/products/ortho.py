@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from affine import Affine
 
 from hsisr.errors import UsageError
 from hsisr.io.arrays.axes import cut
@@ -210,6 +211,8 @@ def nearest_pixels(
         Where the sensor saw something, shape (rows, cols); the sensor's row and column of each of
         these pixels, in row order. None where it saw nothing at all.
     """
+    from scipy.spatial import cKDTree  # late: only --ortho needs it
+
     scale = places.scale
     rows, cols = (np.arange(window.row, window.row_end), np.arange(window.col, window.col_end))
     own = np.ix_(rows // scale, cols // scale)
@@ -222,36 +225,13 @@ def nearest_pixels(
         for n, size in zip((named_rows[seen], named_cols[seen]), places.shape, strict=True)
     ]
     (top, bottom), (left, right) = sides
-    tree, places_of = _tree(places, top, bottom, left, right)
-    _, nearest = tree.query(_centres(table, rows, cols, scale, places)[seen])
-    inside = np.unravel_index(places_of[nearest], (bottom - top, right - left))
-    return seen, inside[0] + top, inside[1] + left
-
-
-def _tree(
-    places: Geolocation, top: int, bottom: int, left: int, right: int
-) -> tuple[Any, npt.NDArray[np.intp]]:
-    """A search tree over sensor pixels with a known place, and their positions in the part."""
-    from scipy.spatial import cKDTree  # late: only --ortho needs it
-
-    longitude, latitude = places.positions(top, bottom, left, right)
-    points = _plane(places, longitude.ravel(), latitude.ravel())
+    points = _plane(places, *places.positions(top, bottom, left, right)).reshape(-1, 2)
     known = np.flatnonzero(np.isfinite(points).all(axis=1))
-    return cKDTree(points[known]), known
-
-
-def _centres(
-    table: LookupTable,
-    rows: npt.NDArray[np.intp],
-    cols: npt.NDArray[np.intp],
-    scale: int,
-    places: Geolocation,
-) -> npt.NDArray[np.float64]:
-    """Centres of the map's pixels in the plane of the search, shape (rows, cols, 2)."""
-    c, r = np.meshgrid((cols + 0.5) / scale, (rows + 0.5) / scale)
-    t = table.transform
-    x, y = t.c + t.a * c + t.b * r, t.f + t.d * c + t.e * r
-    return _plane(places, x.ravel(), y.ravel()).reshape(*x.shape, 2)
+    grid = table.transform @ Affine.scale(1 / scale)
+    x, y = grid @ np.meshgrid(cols + 0.5, rows + 0.5)
+    _, nearest = cKDTree(points[known]).query(_plane(places, x[seen], y[seen]))
+    inside = np.unravel_index(known[nearest], (bottom - top, right - left))
+    return seen, inside[0] + top, inside[1] + left
 
 
 def _plane(
@@ -261,7 +241,7 @@ def _plane(
     middle = float(np.nanmean(places.latitude))
     first = float(places.longitude.flat[np.isfinite(places.longitude).argmax()])
     turned = (longitude - first + 180) % 360 - 180
-    return np.stack([turned * np.cos(np.deg2rad(middle)), latitude], axis=1)
+    return np.stack([turned * np.cos(np.deg2rad(middle)), latitude], axis=-1)
 
 
 def _blocks(metadata: SceneMetadata, writer: SceneWriter) -> list[Window]:
