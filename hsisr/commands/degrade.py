@@ -1,7 +1,6 @@
 """Make a coarser scene file from a scene file: the LR scene that a sensor would have seen."""
 
 import json
-import warnings
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -13,7 +12,7 @@ import numpy.typing as npt
 
 from hsisr.commands.options import DegradeOptions
 from hsisr.degradation import Degradation, degradation_named
-from hsisr.errors import InputDataError, MovedValuesWarning
+from hsisr.errors import InputDataError
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.io.formats import output_format
 from hsisr.io.open import open_with
@@ -24,7 +23,13 @@ from hsisr.io.views import (
     warn_of_fill,
     warn_of_infinite,
 )
-from hsisr.io.write import check_target, create_writer, output_numbers, refuse_same_file
+from hsisr.io.write import (
+    check_target,
+    create_writer,
+    output_numbers,
+    refuse_same_file,
+    warn_of_moved,
+)
 from hsisr.resume.record import PREFIX, decisive_options, with_provenance
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import quantise
@@ -102,13 +107,7 @@ def degrade(
         metadata, masked = _output_metadata(part, output, options)
         with create_writer(output, metadata, replace(target, masked=masked)) as writer:
             moved = _run(part, writer, options)
-    if moved:
-        warnings.warn(
-            f"{output.name}: {moved} values did not fit {metadata.stored.dtype} and were moved "
-            "to the nearest storable number; --dtype float32 keeps them",
-            MovedValuesWarning,
-            stacklevel=2,
-        )
+    warn_of_moved(output, moved, metadata.stored.dtype)
     whole = scene.metadata
     return DegradeResult(
         source=source,

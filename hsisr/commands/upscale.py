@@ -20,13 +20,19 @@ from hsisr.engine.mixing import PSEUDO_BANDS
 from hsisr.engine.options import AFFECTS_BITS, UpscaleOptions
 from hsisr.engine.session import Model, Session
 from hsisr.engine.stitch import stitch
-from hsisr.errors import HsisrWarning, InputDataError, MovedValuesWarning, UsageError, WeightsError
+from hsisr.errors import HsisrWarning, InputDataError, UsageError, WeightsError
 from hsisr.io.atomic import refuse_existing
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.io.open import open_scene, open_with
 from hsisr.io.paths import RemotePath, scene_path
 from hsisr.io.views import PartScene, warn_of_fill
-from hsisr.io.write import check_target, create_writer, refuse_same_file, writing_async
+from hsisr.io.write import (
+    check_target,
+    create_writer,
+    refuse_same_file,
+    warn_of_moved,
+    writing_async,
+)
 from hsisr.resume.completion import Work, judge, output_files
 from hsisr.resume.journal import Journal
 from hsisr.resume.lock import RunKey, RunLock, is_unfinished, locked_run, run_place
@@ -89,13 +95,7 @@ def upscale(
     result = job.result(written=True)
     _write_quicklook(job, options)
     _write_report(job, options)
-    if moved:
-        warnings.warn(
-            f"{output.name}: {moved} values did not fit {result.dtype} and were moved to the "
-            "nearest storable number; --dtype float32 keeps them",
-            MovedValuesWarning,
-            stacklevel=2,
-        )
+    warn_of_moved(output, moved, result.dtype)
     return replace(
         result,
         moved_values=moved,

@@ -134,6 +134,7 @@ def _is_webp(_path: Path, start: bytes) -> bool:
 
 _is_dlr: Final = late("hsisr.io.products.dlr:is_dlr")
 _HDF: Final = (b"\x89HDF\r\n\x1a\n", b"CDF", b"\x0e\x03\x13\x01")
+_JP2: Final = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")
 _RASTER: Final = "hsisr.io.geotiff.reader:open_raster"
 OTHER_RASTERS: Final = (
     *("AAIGrid", "BMP", "BSB", "BT", "BYN", "DTED", "FITS", "GIF", "GRIB", "GS7BG", "GSAG"),
@@ -249,55 +250,19 @@ ROWS: Final[tuple[Format, ...]] = (
         refusal="found a text of JSON, expected an image; hsisr upscale takes STAC Items, other "
         "commands the files that they lead to",
     ),
-    Format(
-        name="PNG",
-        suffixes=(".png",),
-        recognise=_begins(b"\x89PNG\r\n\x1a\n"),
-        read=_RASTER,
-        drivers=("PNG",),
-    ),
-    Format(
-        name="JPEG",
-        suffixes=(".jpg", ".jpeg"),
-        recognise=_begins(b"\xff\xd8\xff"),
-        read=_RASTER,
-        drivers=("JPEG",),
-    ),
-    Format(
-        name="JPEG 2000",
-        suffixes=(".jp2", ".j2k"),
-        recognise=_begins(b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),
-        read=_RASTER,
-        drivers=("JP2OpenJPEG", "JP2KAK", "JP2ECW", "JP2MrSID"),
+    *(
+        Format(name=name, suffixes=ends, recognise=_begins(*start), read=_RASTER, drivers=drivers)
+        for name, ends, start, drivers in (
+            ("PNG", (".png",), (b"\x89PNG\r\n\x1a\n",), ("PNG",)),
+            ("JPEG", (".jpg", ".jpeg"), (b"\xff\xd8\xff",), ("JPEG",)),
+            ("JPEG 2000", (".jp2", ".j2k"), _JP2, ("JP2OpenJPEG", "JP2KAK", "JP2ECW", "JP2MrSID")),
+            ("ERDAS Imagine", (), (b"EHFA_HEADER_TAG",), ("HFA",)),
+            ("PCIDSK", (".pix",), (b"PCIDSK  ",), ("PCIDSK",)),
+            ("GeoPackage", (".gpkg",), (b"SQLite format 3\0",), ("GPKG", "MBTiles")),
+            ("NITF", (".ntf", ".nitf"), (b"NITF0", b"NSIF0"), ("NITF",)),
+        )
     ),
     Format(name="WebP", recognise=_is_webp, read=_RASTER, drivers=("WEBP",)),
-    Format(
-        name="ERDAS Imagine",
-        recognise=_begins(b"EHFA_HEADER_TAG"),
-        read=_RASTER,
-        drivers=("HFA",),
-    ),
-    Format(
-        name="PCIDSK",
-        suffixes=(".pix",),
-        recognise=_begins(b"PCIDSK  "),
-        read=_RASTER,
-        drivers=("PCIDSK",),
-    ),
-    Format(
-        name="GeoPackage",
-        suffixes=(".gpkg",),
-        recognise=_begins(b"SQLite format 3\0"),
-        read=_RASTER,
-        drivers=("GPKG", "MBTiles"),
-    ),
-    Format(
-        name="NITF",
-        suffixes=(".ntf", ".nitf"),
-        recognise=_begins(b"NITF0", b"NSIF0"),
-        read=_RASTER,
-        drivers=("NITF",),
-    ),
     Format(
         name="ENVI",
         suffixes=(".hdr", ".img", ".dat", ".raw", ".bsq", ".bil", ".bip", ".bin", ".hyspex"),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.errors import HsisrWarning, UsageError
+from hsisr.errors import HsisrWarning, MovedValuesWarning, UsageError
 from hsisr.io.atomic import refuse_existing
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.io.formats import loaded, output_format
@@ -90,9 +90,7 @@ def _without_suffix(path: Path) -> Path:
 
 def _with_fitting_nodata(scene: Scene, target: StoredNumbers) -> StoredNumbers:
     nodata = target.nodata
-    if nodata is None or target.dtype.kind == "f":
-        return target
-    if holds(target.dtype, nodata):
+    if nodata is None or holds(target.dtype, nodata):
         return target
     chosen = _spare_number(target.dtype)
     if not np.isnan(nodata):
@@ -103,6 +101,21 @@ def _with_fitting_nodata(scene: Scene, target: StoredNumbers) -> StoredNumbers:
             stacklevel=2,
         )
     return replace(target, nodata=chosen)
+
+
+def warn_of_moved(output: Path, count: int, dtype: object) -> None:
+    """Say how many numbers of an output had to be changed to be storable.
+
+    Warns:
+        MovedValuesWarning: There are any.
+    """
+    if count:
+        warnings.warn(
+            f"{output.name}: {count} values did not fit {dtype} and were moved to the nearest "
+            "storable number; --dtype float32 keeps them",
+            MovedValuesWarning,
+            stacklevel=3,
+        )
 
 
 def _spare_number(dtype: np.dtype[Any]) -> float:
@@ -258,20 +271,11 @@ class AsyncWriter(SceneWriter):
         self._waiting: deque[tuple[int, Future[None]]] = deque()
         self._bytes = 0
 
-    def write(
-        self,
-        numbers: npt.NDArray[Any],
-        *,
-        row: int,
-        col: int,
-        band: int,
-        mask: npt.NDArray[np.bool_] | None = None,
-    ) -> None:
+    def write(self, numbers: npt.NDArray[Any], **place: Any) -> None:
         """See `SceneWriter.write`; waits while too much is waiting."""
         while self._waiting and self._bytes + numbers.nbytes > _WAITING_BYTES:
             self._await_first()
-        write = self._writer.write
-        coming = self._thread.submit(write, numbers, row=row, col=col, band=band, mask=mask)
+        coming = self._thread.submit(self._writer.write, numbers, **place)
         self._waiting.append((numbers.nbytes, coming))
         self._bytes += numbers.nbytes
 

@@ -13,6 +13,7 @@ import tokenize
 import warnings
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -142,7 +143,7 @@ class Journal:
                 f"finished strips cannot be kept ({reason}); should this run break, the next one "
                 "begins anew",
                 HsisrWarning,
-                stacklevel=4,
+                stacklevel=6,
             )
 
     def _path(self, panel: int, row: int) -> Path:
@@ -158,12 +159,10 @@ class Recording:
         self._places: list[dict[str, Any]] = []
         self._file: zipfile.ZipFile | None = None
         if not journal.given_up:
-            try:
+            with self._keeping():
                 if not journal.required:
                     path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = zipfile.ZipFile(self._growing, "w")
-            except OSError as error:
-                journal.give_up(error)
 
     def put(self, piece: Piece) -> None:
         """Add a piece."""
@@ -172,39 +171,37 @@ class Recording:
         number = len(self._places)
         place = {"band": piece.band, "row": piece.row, "masked": piece.mask is not None}
         self._places.append(place)
-        try:
+        with self._keeping():
             _write(self._file, f"numbers-{number}.npy", piece.numbers)
             if piece.mask is not None:
                 _write(self._file, f"mask-{number}.npy", piece.mask)
-        except OSError as error:
-            self.discard()
-            self._journal.give_up(error)
 
     def commit(self, moved: int) -> None:
         """The strip is whole."""
         if self._file is None:
             return
         facts = {"strip": self._place, "places": self._places, "moved": moved}
-        try:
+        with self._keeping():
             self._file.writestr(FACTS, json.dumps(facts))
             self._file.close()
             self._growing.replace(self._path)
             self._file = None
-        except OSError as error:
-            self.discard()
-            self._journal.give_up(error)
 
     def discard(self) -> None:
         """Forget the strip; after `commit` it does nothing."""
-        if self._file is None:
-            return
         file, self._file = self._file, None
-        try:
-            file.close()
-        except OSError:
-            pass  # what cannot be written now is not wanted any more
-        finally:
+        if file is not None:
+            with suppress(OSError):  # what cannot be written now is not wanted any more
+                file.close()
             self._growing.unlink(missing_ok=True)
+
+    @contextmanager
+    def _keeping(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.discard()
+            self._journal.give_up(error)
 
 
 def _write(file: zipfile.ZipFile, name: str, array: npt.NDArray[Any]) -> None:

@@ -16,28 +16,16 @@ from hsisr.scene.quantisation import StoredNumbers
 _T = TypeVar("_T")
 
 NM_PER_UNIT: Final = {
-    "nanometers": 1.0,
-    "nanometer": 1.0,
-    "nanometres": 1.0,
-    "nanometre": 1.0,
-    "nm": 1.0,
-    "micrometers": 1e3,
-    "micrometer": 1e3,
-    "micrometres": 1e3,
-    "micrometre": 1e3,
-    "micron": 1e3,
-    "microns": 1e3,
-    "um": 1e3,
-    "µm": 1e3,
-    "μm": 1e3,
-    "millimeters": 1e6,
-    "mm": 1e6,
-    "centimeters": 1e7,
-    "cm": 1e7,
-    "meters": 1e9,
-    "m": 1e9,
-    "angstrom": 0.1,
-    "angstroms": 0.1,
+    name: size
+    for size, names in (
+        (1.0, "nanometers nanometer nanometres nanometre nm"),
+        (1e3, "micrometers micrometer micrometres micrometre micron microns um \u00b5m \u03bcm"),
+        (1e6, "millimeters mm"),
+        (1e7, "centimeters cm"),
+        (1e9, "meters m"),
+        (0.1, "angstrom angstroms"),
+    )
+    for name in names.split()
 }
 """Nanometres in one unit of length, by the names (lower case) that headers use."""
 

@@ -7,7 +7,7 @@ them. Told here are which there are, which this tool understands, which it passe
 import re
 import tempfile
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -197,7 +197,7 @@ def is_own_header(header: Path, data: Path) -> bool:
     return header.name.lower() == f"{data.name}.hdr".lower()
 
 
-def data_beside(header: Path, promised: int) -> Path:
+def data_beside(header: Path, promised: int, suffixes: Sequence[str] = DATA_SUFFIXES) -> Path:
     """The data file of a header.
 
     Files of another format, and those that have a header of their own, are no candidates. One of
@@ -206,15 +206,16 @@ def data_beside(header: Path, promised: int) -> Path:
     Args:
         header: The header's file.
         promised: Bytes that it speaks of.
+        suffixes: What data files add to its stem.
 
     Raises:
         InputDataError: There is none, or there are several that fit equally well.
     """
-    candidates = _candidates(header)
+    candidates = _candidates(header, suffixes)
     if not candidates:
         raise InputDataError(
             f"found no data file beside the header, expected {header.stem} with one of the "
-            f"suffixes (none) {' '.join(DATA_SUFFIXES[1:])}; if it is named otherwise, name it "
+            f"suffixes (none) {' '.join(suffixes[1:])}; if it is named otherwise, name it "
             "instead"
         )
     exact = [file for file in candidates if file.stat().st_size == promised]
@@ -293,9 +294,9 @@ def refuse_existing_pair(path: Path, *, overwrite: bool) -> None:
             )
 
 
-def _candidates(header: Path) -> list[Path]:
+def _candidates(header: Path, suffixes: Sequence[str] = DATA_SUFFIXES) -> list[Path]:
     """Files that may hold the numbers of a header; those with headers of their own are last."""
-    names = dict.fromkeys(header.stem + suffix for suffix in DATA_SUFFIXES)
+    names = dict.fromkeys(header.stem + suffix for suffix in suffixes)
     found = [file for name in names if (file := first_file(header.parent, [name]))]
     raw = [file for file in dict.fromkeys(found) if not has_own_format(file)]
     if not raw:

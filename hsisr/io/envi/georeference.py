@@ -48,26 +48,22 @@ _MOST_LATITUDE: Final = 90.5
 """Degrees; a little more, for pixels whose centres lie at the poles."""
 _WGS_84: Final = "WGS-84"
 _DATUMS: Final = {
-    "wgs84": _WGS_84,
-    "wgs1984": _WGS_84,
-    "worldgeodeticsystem1984": _WGS_84,
-    "wgs72": "WGS-72",
-    "nad83": "North America 1983",
-    "northamerica1983": "North America 1983",
-    "northamericandatum1983": "North America 1983",
-    "nad27": "North America 1927",
-    "northamerica1927": "North America 1927",
-    "northamericandatum1927": "North America 1927",
-    "ed50": "European 1950",
-    "european1950": "European 1950",
-    "sad69/brazil": "SAD-69/Brazil",
-    "gda94": "Geocentric Datum of Australia 1994",
-    "geocentricdatumofaustralia1994": "Geocentric Datum of Australia 1994",
-    "australiangeodetic1984": "Australian Geodetic 1984",
-    "ordnancesurveyofgreatbritain'36": "Ordnance Survey of Great Britain '36",
-    "nouvelletriangulationfrancaiseign": "Nouvelle Triangulation Francaise IGN",
+    spelling: name
+    for name, spellings in (
+        (_WGS_84, "wgs84 wgs1984 worldgeodeticsystem1984"),
+        ("WGS-72", "wgs72"),
+        ("North America 1983", "nad83 northamerica1983 northamericandatum1983"),
+        ("North America 1927", "nad27 northamerica1927 northamericandatum1927"),
+        ("European 1950", "ed50 european1950"),
+        ("SAD-69/Brazil", "sad69/brazil"),
+        ("Geocentric Datum of Australia 1994", "gda94 geocentricdatumofaustralia1994"),
+        ("Australian Geodetic 1984", "australiangeodetic1984"),
+        ("Ordnance Survey of Great Britain '36", "ordnancesurveyofgreatbritain'36"),
+        ("Nouvelle Triangulation Francaise IGN", "nouvelletriangulationfrancaiseign"),
+    )
+    for spelling in spellings.split()
 }
-"""Spellings of datums, lower case without spaces, hyphens and underscores, and GDAL's names."""
+"""GDAL's names of datums, by spellings in lower case without spaces, hyphens and underscores."""
 _BY_EPSG: Final = {
     "etrs89": (4258, 25800, None),
     "europeanterrestrialreferencesystem1989": (4258, 25800, None),
@@ -87,13 +83,9 @@ _LENGTHS: Final = {
 }
 """GDAL's word for each, its length in metres, and spellings of it without blanks."""
 _ANGLES: Final = {
-    "degree": 1.0,
-    "degrees": 1.0,
-    "deg": 1.0,
-    "minutes": 1 / 60,
-    "seconds": 1 / 3600,
-    "arcseconds": 1 / 3600,
-    "radians": math.degrees(1),
+    **dict.fromkeys(("degree", "degrees", "deg"), 1.0),
+    **dict.fromkeys(("seconds", "arcseconds"), 1 / 3600),
+    "minutes": 1 / 60, "radians": math.degrees(1),
 }
 """In degrees."""
 _SAME: Final = 1e-4

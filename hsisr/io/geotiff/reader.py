@@ -26,13 +26,13 @@ from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.io.base import Scene
 from hsisr.io.envi.files import (
     DATA_SUFFIXES,
-    first_file,
+    data_beside,
     header_beside,
     is_envi_header,
     read_header,
     spectral_source,
 )
-from hsisr.io.formats import OTHER_RASTERS, format_of, gdal_drivers, has_own_format, loaded
+from hsisr.io.formats import OTHER_RASTERS, format_of, gdal_drivers, loaded
 from hsisr.io.geotiff.gdal import Listener, gdal_env, listening
 from hsisr.io.geotiff.tags import metadata_of
 from hsisr.io.paths import RemotePath, scene_path, without_secrets
@@ -453,25 +453,10 @@ def open_esri(path: Path) -> RasterScene:
         InputDataError: The header stands alone, several files may be its data, or GDAL cannot
             read them.
     """
-    return open_raster(path, str(_data_beside(path) if path.suffix.lower() == ".hdr" else path))
-
-
-def _data_beside(header: Path) -> Path:
-    names = [header.stem + suffix for suffix in _SUFFIXES]
-    found = [file for name in names if (file := first_file(header.parent, [name]))]
-    found = [file for file in dict.fromkeys(found) if not has_own_format(file)]
-    if not found:
-        raise InputDataError(
-            f"found no data file beside the ESRI header, expected {header.stem} with one of the "
-            f"suffixes {' '.join(_SUFFIXES[1:])}"
-        )
-    exact = [file for file in found if file.stat().st_size == _promised(header)]
-    if len(exact or found) > 1:
-        raise InputDataError(
-            f"found {' and '.join(file.name for file in exact or found)} beside the ESRI header; "
-            "name the data file, or move the others away"
-        )
-    return (exact or found)[0]
+    is_header = path.suffix.lower() == ".hdr"
+    return open_raster(
+        path, str(data_beside(path, _promised(path), _SUFFIXES) if is_header else path)
+    )
 
 
 def _promised(header: Path) -> int:

@@ -9,9 +9,11 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import unquote
 from urllib.request import url2pathname
+
+import msgspec
 
 from hsisr.errors import InputDataError, ResourceError
 from hsisr.io.formats import ROWS
@@ -24,7 +26,6 @@ _LARGEST: Final = 64 * 2**20
 """Bytes of an item; real ones have some thousands."""
 _DEEPEST: Final = 64
 """Braces inside of each other; real items have about ten."""
-_LONGEST_HREF: Final = 8192
 _SCHEME: Final = re.compile("^([A-Za-z][A-Za-z0-9+.-]+):/")
 _REACHED: Final = ("http", "https", "ftp", "s3", "gs", "gcs", "az", "abfs")
 _REACHED_BY_GDAL: Final = ("/vsicurl/", "/vsis3/", "/vsigs/", "/vsiaz/")
@@ -126,23 +127,27 @@ def _is_too_deep(content: Any) -> bool:
     return True
 
 
+class _Asset(msgspec.Struct):
+    href: Annotated[str, msgspec.Meta(max_length=8192)]
+    type: str | None = None
+    roles: list[str] | None = None
+
+
+class _Form(msgspec.Struct):
+    """What is used here, and pystac takes as it comes."""
+
+    id: str
+    assets: dict[str, _Asset]
+
+
 def _require_form(path: Path, content: dict[str, Any]) -> None:
-    """Check what is used here and pystac takes as it comes."""
-    assets = content.get("assets")
-    wrong = not isinstance(content.get("id"), str) or not isinstance(assets, dict)
-    for asset in assets.values() if isinstance(assets, dict) else ():
-        roles = asset.get("roles") or [] if isinstance(asset, dict) else None
-        wrong = wrong or not (
-            isinstance(roles, list)
-            and all(isinstance(role, str) for role in roles)
-            and isinstance(asset.get("href"), str)
-            and len(asset["href"]) <= _LONGEST_HREF
-            and isinstance(asset.get("type") or "", str)
-        )
-    if wrong:
+    try:
+        msgspec.convert(content, _Form)
+    except msgspec.ValidationError as error:
         raise InputDataError(
-            f"{path}: is no valid STAC Item, expected an id and assets with href, type and roles"
-        )
+            f"{path}: is no valid STAC Item, expected an id and assets with href, type and roles "
+            f"({error})"
+        ) from error
     if _is_too_deep(content):
         raise InputDataError(f"{path}: is no valid STAC Item, lists lie {_DEEPEST} deep in it")
 

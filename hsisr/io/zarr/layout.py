@@ -29,21 +29,8 @@ CUBE: Final = "data"
 MASK: Final = "mask"
 PLACE: Final = "spatial_ref"
 OWN_ATTRIBUTES: Final = frozenset(
-    {
-        DIMENSIONS,
-        "_CRS",
-        "_FillValue",
-        "add_offset",
-        "band_tags",
-        "band_units",
-        "coordinates",
-        "envi_header",
-        "grid_mapping",
-        "missing_value",
-        "scale_factor",
-        "tags",
-        "units",
-    }
+    {DIMENSIONS, "_CRS", "_FillValue", "missing_value", "add_offset", "scale_factor", "units"}
+    | {"band_tags", "band_units", "coordinates", "envi_header", "grid_mapping", "tags"}
 )
 """Attributes of a cube that are no tags."""
 
