@@ -109,7 +109,6 @@ class Job:
         scene: Scene,
         output: Path,
         options: UpscaleOptions,
-        target: TargetOptions,
         session: Session,
         room: Room,
         statistics: SceneStatistics | None = None,
@@ -120,7 +119,6 @@ class Job:
             scene: The input.
             output: Where the result goes.
             options: How.
-            target: How it is written.
             session: The model, ready.
             room: Memory to plan with.
             statistics: Of the scene, where they are known; else it is read once if they are needed.
@@ -155,7 +153,6 @@ class Job:
             options=session.model.settled(options),
         )
         metadata = replace(with_provenance(kept.finer(options.scale), tags), stored=stored)
-        target = replace(target, masked=masked)
         blocks = block_size(metadata, written.name, options.creation_options)
         block_rows, block_cols = (1, 1) if options.ortho else blocks
         if options.ortho:
@@ -182,7 +179,7 @@ class Job:
             scene=scene,
             output=output,
             options=options,
-            target=target,
+            target=replace(target_of(options), masked=masked),
             session=session,
             bands=bands,
             bad=bad,
@@ -228,6 +225,18 @@ class Job:
             output_bytes=bands * rows * cols * self.metadata.stored.dtype.itemsize,
             peak_memory_bytes=self.plan.peak_bytes,
         )
+
+
+def target_of(options: UpscaleOptions) -> TargetOptions:
+    """How an output is written, as far as the scene does not decide it."""
+    return TargetOptions(
+        format=options.format,
+        creation_options=options.creation_options,
+        overviews=options.overviews,
+        overwrite=options.overwrite,
+        threads=options.threads or 2,
+        ortho=options.ortho,
+    )
 
 
 def measure_if_needed(

@@ -13,7 +13,7 @@ import numpy as np
 
 from hsisr import __version__
 from hsisr.commands.evaluation.agreement import sampled_agreement
-from hsisr.commands.job import Job, UpscaleResult, measure_if_needed
+from hsisr.commands.job import Job, UpscaleResult, measure_if_needed, target_of
 from hsisr.engine.device import torch_threads
 from hsisr.engine.memory import peak_memory_bytes
 from hsisr.engine.mixing import PSEUDO_BANDS
@@ -79,7 +79,7 @@ def upscale(
     source, output = scene_path(source), scene_path(output)
     session = session or Session(options or UpscaleOptions())
     options = session.options_of(options or session.options)
-    target = _checked_target(source, output, options, dry=False)
+    _check_targets(source, output, options, dry=False)
     _check_uncertainty(output, options, session.model)
     with (
         torch_threads(session.threads) as count,
@@ -88,8 +88,8 @@ def upscale(
     ):
         finished = _is_finished(source, output, options, session)
         if not finished:
-            check_target(output, target)
-        job = Job.prepare(scene, output, options, target, session, run.room, run.statistics)
+            check_target(output, target_of(options))
+        job = Job.prepare(scene, output, options, session, run.room, run.statistics)
         moved = 0 if finished else _run(job, progress, run, count)
         checked = _checked(job, options)
     result = job.result(written=True)
@@ -134,28 +134,18 @@ def plan_upscale(
     source, output = scene_path(source), scene_path(output)
     session = session or Session(options or UpscaleOptions())
     options = session.options_of(options or session.options)
-    target = _checked_target(source, output, options, dry=True)
+    _check_targets(source, output, options, dry=True)
     _check_uncertainty(output, options, session.model)
     with torch_threads(session.threads), closing(_opened(source, options)) as scene:
-        job = Job.prepare(scene, output, options, target, session, session.room)
+        job = Job.prepare(scene, output, options, session, session.room)
         return job.result(written=False)
 
 
-def _checked_target(
-    source: Path, output: Path, options: UpscaleOptions, *, dry: bool
-) -> TargetOptions:
-    """How the output is written, after a look at what is there already."""
-    target = TargetOptions(
-        format=options.format,
-        creation_options=options.creation_options,
-        overviews=options.overviews,
-        overwrite=options.overwrite,
-        threads=options.threads or 2,
-        ortho=options.ortho,
-    )
+def _check_targets(source: Path, output: Path, options: UpscaleOptions, *, dry: bool) -> None:
+    """Look at what is there already, under the names of the output and what lies beside it."""
     refuse_same_file(source, output)
     if dry or not (options.resume or is_unfinished(run_place(output, options.format))):
-        check_target(output, target)
+        check_target(output, target_of(options))
     if options.quicklook is not None:
         from hsisr.view.figure import check_picture
 
@@ -169,7 +159,6 @@ def _checked_target(
             "--quicklook and --report show an output on the grid of the scene; leave them or "
             "--ortho out"
         )
-    return target
 
 
 def _is_finished(source: Path, output: Path, options: UpscaleOptions, session: Session) -> bool:

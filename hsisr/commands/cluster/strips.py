@@ -23,7 +23,7 @@ from hsisr.engine.session import Session
 from hsisr.engine.stitch import stitch
 from hsisr.errors import InputDataError, ResourceError, WeightsError
 from hsisr.io.atomic import resource_errors
-from hsisr.io.base import Scene, SceneWriter, TargetOptions
+from hsisr.io.base import Scene, SceneWriter
 from hsisr.io.open import open_with
 from hsisr.io.paths import RemotePath
 from hsisr.resume.journal import Journal
@@ -48,7 +48,6 @@ class Orders:
     source: Path
     output: Path
     options: UpscaleOptions
-    target: TargetOptions
     room: Room
     statistics: SceneStatistics | None
     threads: int
@@ -103,7 +102,6 @@ def orders_of(job: Job, run: RunLock, threads: int) -> Orders:
             device=_device(job),
             scheduler=None,
         ),
-        target=replace(job.target, creation_options=dict(job.target.creation_options)),
         room=run.room,
         statistics=job.statistics,
         threads=threads,
@@ -178,9 +176,7 @@ def _prepared(orders: Orders, scene: Scene, here: WorkerContext) -> Job:
             f"{(session.model.sha256 or 'none')[:12]}..., expected "
             f"{(orders.weights or 'none')[:12]}...); give all workers the same file"
         )
-    job = Job.prepare(
-        scene, orders.output, options, orders.target, session, orders.room, orders.statistics
-    )
+    job = Job.prepare(scene, orders.output, options, session, orders.room, orders.statistics)
     if outline(job.plan) != orders.outline:
         raise ResourceError(
             f"worker {here.name} would cut the scene into other tiles than the command; "

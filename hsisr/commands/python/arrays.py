@@ -15,15 +15,13 @@ import numpy.typing as npt
 from hsisr.commands.job import Job
 from hsisr.commands.python.calls import Progress, chosen_options, shown
 from hsisr.engine.device import torch_threads
-from hsisr.engine.memory import Room
-from hsisr.engine.mixing import SceneStatistics
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Plan
 from hsisr.engine.session import Model, Session
 from hsisr.engine.stitch import stitch
 from hsisr.errors import UsageError
 from hsisr.io.arrays.axes import ArrayScene, checked_axes, sizes, whole
-from hsisr.io.base import Scene, SceneWriter, TargetOptions
+from hsisr.io.base import SceneWriter
 from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
 from hsisr.tiling import Window
@@ -35,7 +33,7 @@ _OF_FILES: Final = (
 )
 """Options that mean nothing for an array."""
 _SOURCE: Final = Path("array")
-_NAME: Final = Path("array.tif")
+OUTPUT: Final = Path("array.tif")
 """Stand for input and output in messages and plans; nothing is written."""
 
 
@@ -60,7 +58,7 @@ class ArrayWriter(SceneWriter):
     block_rows = block_cols = 1
 
     def __init__(self, metadata: SceneMetadata, window: Window) -> None:
-        self.path, self.metadata, self._window = _NAME, metadata, window
+        self.path, self.metadata, self._window = OUTPUT, metadata, window
         shape = metadata.bands, window.rows, window.cols
         self.numbers = np.empty(shape, metadata.stored.dtype)
         self.mask = np.ones((window.rows, window.cols), np.bool_)
@@ -147,7 +145,7 @@ def upscale_array(
     )
     scene = array_scene(array, order, metadata, valid)
     with shown(progress, "array") as advance, torch_threads(session.threads):
-        job = prepared(scene, session, session.room)
+        job = Job.prepare(scene, OUTPUT, session.options, session, session.room)
         writer = computed(job, job.plan, advance=advance)
     made = writer.numbers.transpose(["brc".index(axis) for axis in order])
     if not job.target.masked:
@@ -175,14 +173,6 @@ def array_session(
     if isinstance(model, LoadedModel):
         return Session(options, Model(model.name, model.of_scale(options.scale)))
     return Session(options)
-
-
-def prepared(
-    scene: Scene, session: Session, room: Room, statistics: SceneStatistics | None = None
-) -> Job:
-    """Everything about an array that is decided before its first tile."""
-    options = session.options
-    return Job.prepare(scene, _NAME, options, TargetOptions(), session, room, statistics)
 
 
 def computed(

@@ -16,12 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.commands.job import Job
-from hsisr.commands.python.arrays import (
-    array_scene,
-    array_session,
-    computed,
-    prepared,
-)
+from hsisr.commands.python.arrays import OUTPUT, array_scene, array_session, computed
 from hsisr.commands.python.calls import Progress, shown
 from hsisr.engine.device import torch_threads
 from hsisr.engine.memory import Room
@@ -95,7 +90,9 @@ class StripMaker:
             scene = array_scene(_Placed(part, self._axes, read), self._axes, self._metadata)
             if self._job is None:
                 session = array_session(self._options, self._model, {})
-                self._job = prepared(scene, session, self._room, self._statistics)
+                self._job = Job.prepare(
+                    scene, OUTPUT, session.options, session, self._room, self._statistics
+                )
             job = replace(self._job, scene=scene)
             plan = replace(job.plan, reads_ahead=False)
             with torch_threads(job.session.threads):
@@ -192,7 +189,7 @@ def upscale_dataarray(
     numbers: Any
     with torch_threads(session.threads):
         room = session.room
-        job = prepared(scene, session, room)
+        job = Job.prepare(scene, OUTPUT, session.options, session, room)
         if lazy:
             numbers = lazily_upscaled(job, array.data, order, model, room)
         else:

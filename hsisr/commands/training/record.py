@@ -75,7 +75,7 @@ def _network(descriptor: ModelDescriptor) -> str:
 
 
 def _scores(progress: Progress) -> str:
-    best = next((r for r in progress.history if r.step == progress.best_step), None)
+    best = _best(progress)
     if best is None:
         return "Nothing was held out, so there are none."
     rows = [
@@ -312,7 +312,7 @@ def written_result(
 
 def _remarks(recipe: Recipe, outcome: Outcome, facts: Mapping[str, Any]) -> dict[str, str]:
     """What travels inside the weights file."""
-    best = _best(outcome)
+    best = _best(outcome.progress)
     return {
         "recipe": recipe.name,
         "seed": str(facts["seed"]),
@@ -323,14 +323,13 @@ def _remarks(recipe: Recipe, outcome: Outcome, facts: Mapping[str, Any]) -> dict
     }
 
 
-def _best(outcome: Outcome) -> Record | None:
-    progress = outcome.progress
+def _best(progress: Progress) -> Record | None:
     return next((r for r in progress.history if r.step == progress.best_step), None)
 
 
 def _say_gain(options: TrainOptions, outcome: Outcome) -> None:
     """Say so if the weights a user began with were not improved, or lose to the baseline."""
-    best, start = _best(outcome), next(iter(outcome.progress.history), None)
+    best, start = _best(outcome.progress), next(iter(outcome.progress.history), None)
     if best is None or outcome.ending == "stopped":
         return
     if options.init is not None and start is not None and best.step == start.step:
@@ -354,11 +353,15 @@ def _say_gain(options: TrainOptions, outcome: Outcome) -> None:
         )
 
 
+_SCORES: Final = ("score", "bicubic", "sam", "bicubic_sam", "baseline", "baseline_sam")
+"""Of the best record, under the same names in the result."""
+
+
 def training_result(
     options: TrainOptions, outcome: Outcome, weights: Path | None, *, first: bool = True
 ) -> TrainResult:
     """What to tell the caller."""
-    best, progress = _best(outcome), outcome.progress
+    progress, best = outcome.progress, _best(outcome.progress)
     return TrainResult(
         out=options.out,
         weights=weights,
@@ -367,12 +370,7 @@ def training_result(
         steps=progress.step,
         best_step=progress.best_step,
         seconds=progress.seconds,
-        score=best.score if best is not None else None,
-        bicubic=best.bicubic if best is not None else None,
-        sam=best.sam if best is not None else None,
-        bicubic_sam=best.bicubic_sam if best is not None else None,
-        baseline=best.baseline if best is not None else None,
-        baseline_sam=best.baseline_sam if best is not None else None,
+        **{name: getattr(best, name, None) for name in _SCORES},
         start=progress.history[0].score if progress.history else None,
         gain=gain_words(best) if best is not None else "",
         first=first,

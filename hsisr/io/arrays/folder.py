@@ -37,8 +37,8 @@ class ImageFolder(ArrayScene):
             tags=first.tags,
         )
         self._nodata = nodata
-        shape, dtype = metadata.shape[1:], metadata.stored.dtype
-        images = BandImages([str(file) for file in files], shape, dtype)
+        names = [str(file) for file in files]
+        images = BandImages(names, metadata.shape, metadata.stored.dtype)
         super().__init__(path, "image folder", metadata, whole(images, "brc"), file=images)
 
     def nodata_of(self, band: int) -> float | None:

@@ -167,16 +167,6 @@ class RawFile:
             left = left[self._file.write(left) :]
 
 
-Interleave = Literal["bsq", "bil", "bip"]
-
-_AXES: Final[dict[str, tuple[int, int, int]]] = {
-    "bsq": (0, 1, 2),
-    "bil": (1, 0, 2),
-    "bip": (1, 2, 0),
-}
-"""Order of (bands, rows, cols) in the file, slowest first."""
-
-
 def reserve_space(handle: int, nbytes: int) -> None:
     """Take space on the device for a file of this size; where that cannot be, set the size only.
 

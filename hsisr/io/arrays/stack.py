@@ -40,9 +40,9 @@ _OPEN_AT_ONCE: Final = 128
 class BandImages:
     """Images of one size and type that slice like an array of (bands, rows, cols)."""
 
-    def __init__(self, images: Sequence[str], shape: tuple[int, int], dtype: np.dtype[Any]) -> None:
-        """`images` are names that GDAL opens, each with so many rows and columns of `dtype`."""
-        self.shape, self._dtype = (len(images), *shape), dtype
+    def __init__(self, images: Sequence[str], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        """`images` are names that GDAL opens; they are as many, as high and as wide as `shape`."""
+        self.shape, self._dtype = shape, dtype
         self._images = tuple(images)
         self._open: OrderedDict[int, Any] = OrderedDict()
 
@@ -133,7 +133,7 @@ def _scene(path: Path, tiff: TiffFile, series: TiffPageSeries, order: str | None
             "band per page; save it so"
         )
     names = [_gdal_name(path, page) for page in series.pages]
-    images = BandImages(names, series.shape[1:], metadata.stored.dtype)
+    images = BandImages(names, series.shape, metadata.stored.dtype)
     return ArrayScene(path, FORMAT, metadata, whole(images, axes), file=images)
 
 

@@ -85,7 +85,8 @@ _LENGTHS: Final = {
 _ANGLES: Final = {
     **dict.fromkeys(("degree", "degrees", "deg"), 1.0),
     **dict.fromkeys(("seconds", "arcseconds"), 1 / 3600),
-    "minutes": 1 / 60, "radians": math.degrees(1),
+    "minutes": 1 / 60,
+    "radians": math.degrees(1),
 }
 """In degrees."""
 _SAME: Final = 1e-4

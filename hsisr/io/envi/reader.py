@@ -81,9 +81,8 @@ def open_envi(path: Path) -> ArrayScene:
     _require_size(numbers, metadata.shape, fields["data type"])
     metadata = replace(metadata, georeference=envi_georeference(fields, sidecar))
     mask = _mask_beside(numbers.path)
-    scene = ArrayScene(
-        path, "ENVI", metadata, whole(numbers, axes), mask=mask and partial(_valid, mask), file=mask
-    )
+    valid = None if mask is None else partial(_valid, mask)
+    scene = ArrayScene(path, "ENVI", metadata, whole(numbers, axes), mask=valid, file=mask)
     _warn_of_type(scene, fields["data type"])
     return scene
 

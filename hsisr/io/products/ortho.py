@@ -137,7 +137,7 @@ class OrthoWriter(FileWriter):
         ResourceError: There is no room, or no permission.
     """
 
-    replaceable = staticmethod(lambda _: True)
+    replaceable = staticmethod(lambda path: True)  # noqa: ARG005 - checked before
 
     def __init__(
         self,
