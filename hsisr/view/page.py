@@ -144,16 +144,18 @@ def page_content(scenes: PageScenes, centres: Sequence[tuple[int, int]] = ()) ->
 
 
 def _named(finer: Sequence[tuple[str, Scene, int, list[int]]]) -> Iterator[tuple[str, Scene]]:
-    """What the page calls each finer scene."""
+    """What the page calls each finer scene: what made it, or its file's name where that is taken.
+
+    Bicubic interpolation is always on the page.
+    """
+    makers = [
+        provenance_of(one.metadata).get("MODEL") for kind, one, *_ in finer if kind == "result"
+    ]
     for kind, scene, scale, _ in finer:
-        made_by = provenance_of(scene.metadata).get("MODEL")
-        words = made_by or scene.path.name
-        yield (
-            f"uncertainty ({scene.path.name})"
-            if kind == "uncertainty"
-            else (f"{words}, x{scale}" if scale > 1 else words),
-            scene,
-        )
+        maker, name = provenance_of(scene.metadata).get("MODEL"), scene.path.name
+        own = maker if maker and [*makers, "bicubic"].count(maker) == 1 else name
+        known = f"{own}, x{scale}" if scale > 1 else own
+        yield f"uncertainty ({name})" if kind == "uncertainty" else known, scene
 
 
 def _overview(cube: Float32, step: int) -> tuple[PackedCube, int, int]:

@@ -96,6 +96,7 @@ def test_the_page_asks_the_network_for_nothing(scenes: tuple[Path, Path], tmp_pa
     assert "estimated, not measured" in text
     assert "bicubic" in text
     assert "in the same colours; 0 everywhere, so black." in text
+    assert '"names": ["finer.tif, x2"]' in text  # bicubic is another curve
 
 
 def test_names_in_files_cannot_leave_their_place_in_the_page() -> None:
