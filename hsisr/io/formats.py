@@ -100,6 +100,26 @@ def loaded(name: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
+def package(name: str, needed_by: str, extra: str) -> Any:
+    """A package that is installed on demand.
+
+    Args:
+        name: Of the package.
+        needed_by: What needs it, in the plural.
+        extra: Of hsisr, which brings it.
+
+    Raises:
+        UsageError: It is not there.
+    """
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise UsageError(
+            f"{needed_by} need the package {name}, which is not installed; "
+            f"pip install 'hsisr[{extra}]'"
+        ) from error
+
+
 def late(name: str) -> Recogniser:
     """A recogniser that is imported when it is first asked."""
     return lambda path, start: bool(loaded(name)(path, start))

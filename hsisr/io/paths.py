@@ -28,6 +28,13 @@ _FILE_SYSTEM: Final = re.compile(
 _USER: Final = re.compile(r"(?<=:/)(/?)[^/@\s]*@")
 _QUERY: Final = re.compile(r"[?#][^\s'\"}|]*")
 
+SERVERS: Final = {
+    "/vsicurl/": ("http", "https", "ftp"),
+    "/vsis3/": ("s3",),
+    "/vsigs/": ("gs", "gcs"),
+    "/vsiaz/": ("az", "abfs"),
+}
+"""GDAL's file systems of servers and object stores, and the schemes of URLs that lie in each."""
 POSITIONS: Final = ".lonlat.tif"
 """End of the name of a file with the longitude and latitude of the pixels of an output."""
 

@@ -20,6 +20,7 @@ from affine import Affine
 from hsisr.errors import ResourceError, UsageError
 from hsisr.io.atomic import refuse_existing, require_room
 from hsisr.io.base import TargetOptions
+from hsisr.io.formats import package
 from hsisr.io.products.hdf import HdfWriter
 from hsisr.io.products.ortho import nearest_pixels
 from hsisr.io.zarr.layout import CUBE, MASK, Coordinate, coordinates, cube_attributes
@@ -213,19 +214,8 @@ def refuse_existing_netcdf(path: Path, *, overwrite: bool) -> None:
 
 
 def h5netcdf_package() -> Any:
-    """The package h5netcdf, which is installed on demand.
-
-    Raises:
-        UsageError: It is not there.
-    """
-    try:
-        import h5netcdf
-    except ImportError as error:
-        raise UsageError(
-            "netCDF outputs need the package h5netcdf, which is not installed; pip install "
-            "'hsisr[netcdf]'"
-        ) from error
-    return h5netcdf
+    """The package h5netcdf; see `package`."""
+    return package("h5netcdf", "netCDF outputs", "netcdf")
 
 
 def _asked(options: Mapping[str, str]) -> dict[str, str]:

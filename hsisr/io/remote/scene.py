@@ -25,7 +25,7 @@ from hsisr.io.base import Scene, SceneWriter
 from hsisr.io.envi.files import DATA_SUFFIXES
 from hsisr.io.formats import ZARR_MARKS, format_by_suffix, is_format_name
 from hsisr.io.geotiff.reader import RasterScene, open_raster
-from hsisr.io.paths import POSITIONS, RemotePath, beside
+from hsisr.io.paths import POSITIONS, SERVERS, RemotePath, beside
 from hsisr.io.remote.transport import (
     fetch_first,
     fetched,
@@ -123,9 +123,7 @@ def _raster(path: RemotePath, name: str, kind: str, array_option: str | None) ->
 
 def _only_gdal(path: RemotePath) -> bool:
     """True for names inside of archives, which nothing else can reach."""
-    return path.url.startswith("/vsi") and not path.url.startswith(
-        ("/vsicurl/", "/vsis3/", "/vsigs/", "/vsiaz/")
-    )
+    return path.url.startswith("/vsi") and not path.url.startswith(tuple(SERVERS))
 
 
 def other_halves(path: RemotePath) -> list[str]:

@@ -23,25 +23,9 @@ from hsisr.errors import (
     ResourceError,
     UsageError,
 )
-from hsisr.io.paths import RemotePath, beside, without_secrets
+from hsisr.io.formats import package
+from hsisr.io.paths import SERVERS, RemotePath, beside, without_secrets
 
-_TO_GDAL: Final = {
-    "http": "/vsicurl/http://",
-    "https": "/vsicurl/https://",
-    "ftp": "/vsicurl/ftp://",
-    "s3": "/vsis3/",
-    "gs": "/vsigs/",
-    "gcs": "/vsigs/",
-    "az": "/vsiaz/",
-    "abfs": "/vsiaz/",
-}
-"""GDAL's file system for each kind of URL."""
-_FROM_GDAL: Final = {
-    "/vsicurl/": "",
-    "/vsis3/": "s3://",
-    "/vsigs/": "gs://",
-    "/vsiaz/": "az://",
-}
 _BUCKETS: Final = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl"}
 """What fsspec calls the stores without folders; their buckets are made by hand."""
 _CONNECT_SECONDS: Final = 20
@@ -57,8 +41,10 @@ def gdal_name(path: RemotePath) -> str | None:
     if path.url.startswith("/vsi"):
         return path.url
     scheme, _, rest = path.url.partition("://")
-    start = _TO_GDAL.get(scheme)
-    return None if start is None else start + rest
+    start = next((start for start, schemes in SERVERS.items() if scheme in schemes), None)
+    if start is None:
+        return None
+    return start + (path.url if start == "/vsicurl/" else rest)
 
 
 def gdal_options(path: RemotePath) -> dict[str, str]:
@@ -137,9 +123,10 @@ def url_of(path: RemotePath) -> str:
     """
     if not path.url.startswith("/vsi"):
         return path.url
-    for start, scheme in _FROM_GDAL.items():
+    for start, schemes in SERVERS.items():
         if path.url.startswith(start):
-            return scheme + path.url.removeprefix(start)
+            rest = path.url.removeprefix(start)
+            return rest if start == "/vsicurl/" else f"{schemes[0]}://{rest}"
     raise UsageError(
         f"{path}: only rasters that GDAL reads (GeoTIFF, ...) can be read out of this file system; "
         "unpack or copy it first"
@@ -152,13 +139,7 @@ def file_system(path: RemotePath) -> tuple[Any, str]:
     Raises:
         UsageError: fsspec, or what it needs for this kind of URL, is not installed.
     """
-    try:
-        import fsspec
-    except ImportError as error:
-        raise UsageError(
-            f"{path}: it is not on this machine, and the package fsspec, which fetches it, is not "
-            "installed; pip install 'hsisr[remote]'"
-        ) from error
+    fsspec = package("fsspec", f"{path}: files that are not on this machine", "remote")
     url = url_of(path)
     system, key = fsspec.core.url_to_fs(url, **_storage_options(url))
     return system, str(key)

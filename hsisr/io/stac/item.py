@@ -8,6 +8,7 @@ import json
 import math
 import re
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import unquote
@@ -18,6 +19,7 @@ import msgspec
 from hsisr.errors import InputDataError, ResourceError
 from hsisr.io.formats import ROWS
 from hsisr.io.open import scene_files
+from hsisr.io.paths import SERVERS
 
 if TYPE_CHECKING:
     import pystac
@@ -27,8 +29,7 @@ _LARGEST: Final = 64 * 2**20
 _DEEPEST: Final = 64
 """Braces inside of each other; real items have about ten."""
 _SCHEME: Final = re.compile("^([A-Za-z][A-Za-z0-9+.-]+):/")
-_REACHED: Final = ("http", "https", "ftp", "s3", "gs", "gcs", "az", "abfs")
-_REACHED_BY_GDAL: Final = ("/vsicurl/", "/vsis3/", "/vsigs/", "/vsiaz/")
+_REACHED: Final = tuple(chain.from_iterable(SERVERS.values()))
 _READABLE: Final = frozenset(end for row in ROWS if row.searched for end in row.suffixes)
 _OTHER_ROLES: Final = frozenset({"thumbnail", "overview", "visual", "metadata", "cloud", "mask"})
 
@@ -244,7 +245,7 @@ def _is_there(path: Path, place: Path) -> bool:
 def _address(path: Path, href: str, scheme: str) -> str:
     """An address of something far away, as the item gives it."""
     far = scheme.lower() in _REACHED and href[len(scheme) :].startswith("://")
-    if "::" in href or not (far or href.startswith(_REACHED_BY_GDAL)):
+    if "::" in href or not (far or href.startswith(tuple(SERVERS))):
         raise InputDataError(
             f"{path}: the href of its asset is {href[:80]!r}, expected a file or an address of "
             f"{', '.join(_REACHED)}"

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from hsisr.errors import InputDataError, ResourceError, UsageError
 from hsisr.io.atomic import refuse_existing
-from hsisr.io.formats import is_zarr_store
+from hsisr.io.formats import is_zarr_store, package
 from hsisr.io.paths import without_secrets
 
 LARGEST_CHUNK: Final = 2**30
@@ -69,18 +69,8 @@ def refuse_existing_store(path: Path, *, overwrite: bool) -> None:
 
 
 def zarr_package() -> Any:
-    """The package zarr, which is installed on demand.
-
-    Raises:
-        UsageError: It is not there.
-    """
-    try:
-        import zarr
-    except ImportError as error:
-        raise UsageError(
-            "Zarr stores need the package zarr, which is not installed; pip install 'hsisr[zarr]'"
-        ) from error
-    return zarr
+    """The package zarr; see `package`."""
+    return package("zarr", "Zarr stores", "zarr")
 
 
 @contextmanager
