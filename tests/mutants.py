@@ -116,7 +116,7 @@ scene/quantisation.py: numbers.shape)] = empty -> numbers.shape)] = 0
     scene/test_scene.py a_valid_number_never_becomes_nodata_and_an_invalid_one_always_does
 scene/metadata.py: good=_pick(self.good, bands) -> good=self.good and self.good[: len(bands)]
     scene/test_scene.py metadata_follow_the_grid_and_the_bands
-scene/metadata.py: "um": 1e3 -> "um": 1e2
+scene/metadata.py: (1e3, "micrometers -> (1e2, "micrometers
     io/test_envi_headers.py fields_of_the_bands_are_read
 metrics/figures.py: 20 * np.log10(ratio) -> 10 * np.log10(ratio)
     metrics/test_scoring.py the_values_of_the_published_functions_are_met

@@ -81,7 +81,7 @@ def _verdict(name: str) -> Verdict:
         path = source.path if isinstance(source, CatalogueEntry) else source
         loaded = load_weights(source)
     except WeightsError as error:
-        return Verdict(name, path, None, " ".join(str(error).split()))
+        return Verdict(name, path, None, str(error))
     return Verdict(name, path, loaded.sha256, None)
 
 

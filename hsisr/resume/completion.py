@@ -255,8 +255,7 @@ def _require_blocks(path: Path) -> None:
                 for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)
             )
     except DAMAGED as error:
-        reason = " ".join(str(error).split())
-        raise InputDataError(f"{path}: cannot be read as TIFF ({reason})") from error
+        raise InputDataError(f"{path}: cannot be read as TIFF ({error})") from error
     if end > size:
         raise InputDataError(f"{path}: its blocks end at byte {end}, but it holds {size}")
 

@@ -7,12 +7,14 @@ other files are told by their first bytes.
 
 import hashlib
 import json
+import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import msgspec
 import torch
@@ -54,9 +56,15 @@ def first_bytes(path: Path, count: int) -> bytes:
     Raises:
         WeightsError: There is no such file, or it cannot be read.
     """
+    with _opened(path) as file:
+        return file.read(count)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
         with path.open("rb") as file:
-            return file.read(count)
+            yield file
     except FileNotFoundError as error:
         raise WeightsError(f"{path}: no such weights file; check the path") from error
     except IsADirectoryError as error:
@@ -330,11 +338,8 @@ def file_sha256(path: Path) -> str:
     Raises:
         WeightsError: It cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
+    with _opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _bytes(path: Path) -> bytes:
@@ -342,13 +347,11 @@ def _bytes(path: Path) -> bytes:
 
     The library would map it into memory, where a file that shrinks meanwhile ends the process.
     """
-    try:
-        size = path.stat().st_size
+    with _opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
         if size > MAX_FILE_BYTES:
             raise WeightsError(f"{path}: found {size} bytes, expected at most {MAX_FILE_BYTES}")
-        return path.read_bytes()
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
+        return file.read()
 
 
 def _contents(path: Path, data: bytes) -> tuple[Mapping[str, str], dict[str, torch.Tensor]]:

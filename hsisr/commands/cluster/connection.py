@@ -210,9 +210,8 @@ def connected(scheduler: str) -> Iterator[Workers]:
         except ResourceError:
             raise
         except (OSError, ValueError, RuntimeError, MemoryError) as error:
-            reason = " ".join(str(error).split())
             raise ResourceError(
-                f"no Dask scheduler at {scheduler} ({reason}); start one (dask scheduler), or run "
+                f"no Dask scheduler at {scheduler} ({error}); start one (dask scheduler), or run "
                 "without --scheduler"
             ) from error
         stack.callback(client.close, timeout=CONNECT_S)

@@ -26,7 +26,8 @@ from hsisr.datasets.download import Fetching, data_folder, dataset_scenes
 from hsisr.datasets.download import Progress as DownloadProgress
 from hsisr.datasets.photographs import Photographs, photograph_files, read_photographs
 from hsisr.engine.device import torch_threads
-from hsisr.errors import HsisrWarning, OutputExistsError, ResourceError, UsageError
+from hsisr.errors import HsisrWarning, OutputExistsError, UsageError
+from hsisr.io.atomic import resource_errors
 from hsisr.metrics.report import jsonable
 from hsisr.resume.lock import alone_in
 from hsisr.training.distributed import Workers, joined_workers
@@ -75,7 +76,8 @@ def _alone(out: Path, workers: Workers) -> AbstractContextManager[None]:
     """One training at a time in a folder; its first process keeps the others out."""
     if not workers.first:
         return nullcontext()
-    _make_folder(out)
+    with resource_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
     return alone_in(
         out, f"another training runs in {out} now; wait until it is done, or give another --out"
     )
@@ -179,15 +181,6 @@ def _prepared(options: TrainOptions, workers: Workers) -> bool:
             stacklevel=4,
         )
     return options.resume and there
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ResourceError(
-            f"{out}: cannot be made ({error.strerror}); choose another --out"
-        ) from error
 
 
 def _start(options: TrainOptions, recipe: Recipe) -> Start:

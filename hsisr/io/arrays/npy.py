@@ -67,8 +67,7 @@ def _located(path: Path) -> tuple[PlainNumbers, bool]:
             start = io.BytesIO(file.read(_LONGEST_HEADER))
         shape, reverse, dtype = _HEADERS[npy_format.read_magic(start)](start)
     except _DAMAGED as error:
-        reason = " ".join(str(error).split())
         raise InputDataError(
-            f"cannot be read as a numpy array of numbers; it is truncated or damaged ({reason})"
+            f"cannot be read as a numpy array of numbers; it is truncated or damaged ({error})"
         ) from error
     return PlainNumbers(path, dtype, shape[::-1] if reverse else shape, start.tell()), reverse

@@ -50,10 +50,7 @@ def reading_errors(what: str = "HDF5 or netCDF-4 file") -> Iterator[None]:
         *(OSError, ValueError, TypeError, LookupError, RuntimeError, NotImplementedError),
         *(AttributeError, ArithmeticError, struct.error, zlib.error),
     ) as error:
-        reason = " ".join(str(error).split())
-        raise InputDataError(
-            f"not a whole {what}; it is truncated or damaged ({reason})"
-        ) from error
+        raise InputDataError(f"not a whole {what}; it is truncated or damaged ({error})") from error
 
 
 class HdfFile:

@@ -176,7 +176,7 @@ def reaching(path: RemotePath, kind: type[HsisrError], what: str) -> Iterator[No
         reason = "there is no such file; check the name"
         raise kind(f"{path}: {what}: {reason}") from error
     except ImportError as error:
-        words = without_secrets(" ".join(str(error).split()))
+        words = without_secrets(str(error))
         raise UsageError(
             f"{path}: this kind of URL needs another package ({words}); "
             "pip install 'hsisr[remote]' serves https"
@@ -210,7 +210,7 @@ def _reason(error: BaseException) -> str:
         return f"the server answers {status}"
     if isinstance(error, ConnectionError) or type(error).__name__.startswith("ClientConnector"):
         return "no connection to the server"
-    return without_secrets(" ".join(str(error).split()))[:160] or type(error).__name__
+    return without_secrets(str(error))[:160] or type(error).__name__
 
 
 def refuse_unwritable(path: RemotePath) -> None:

@@ -94,8 +94,7 @@ def _content(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputDataError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise InputDataError(f"{path}: found no JSON ({reason}), expected a STAC Item") from error
+        raise InputDataError(f"{path}: found no JSON ({error}), expected a STAC Item") from error
     kind = content.get("type") if isinstance(content, dict) else None
     if kind == "Feature" and "stac_version" in content:
         _require_form(path, content)
@@ -164,7 +163,7 @@ def _parsed(path: Path, content: dict[str, Any]) -> "pystac.Item":
     try:
         item = pystac.Item.from_dict(content, href=str(path.absolute()))
     except (pystac.STACError, *_NO_ITEM) as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = f"{type(error).__name__}: {error}"
         raise InputDataError(f"{path}: is no valid STAC Item ({reason})") from error
     return item
 

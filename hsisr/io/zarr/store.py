@@ -91,7 +91,7 @@ def zarr_errors(what: str = "not a Zarr store that can be read") -> Iterator[Non
     except MemoryError as error:
         raise ResourceError(f"{what}; it does not fit into memory") from error
     except _DAMAGED as error:
-        words = without_secrets(" ".join(str(error).split()))[:200] or type(error).__name__
+        words = without_secrets(str(error))[:200] or type(error).__name__
         raise InputDataError(
             f"{what}; it is incomplete, damaged or of an unknown kind ({words})"
         ) from error
