@@ -325,7 +325,8 @@ def _map(
         values, vmin=0, vmax=top or top_of([values]), cmap=COLOURS, interpolation="nearest"
     )
     axes.set(title=title, xticks=[], yticks=[])
-    figure.colorbar(image, ax=axes, label=unit, extend="max")
+    beside = axes.inset_axes((1.02, 0, 0.03, 1))  # as high as the map
+    figure.colorbar(image, cax=beside, label=unit, extend="max")
 
 
 def _spectra(
@@ -346,7 +347,7 @@ def _spectra(
     order = np.argsort(x)
     x, truth, guess = x[order], pair[0][order, 0, 0], pair[1][order, 0, 0]
     gaps = _gaps(x)
-    label = f"{which}: row {pixel.row}, column {pixel.col}"
+    label = f"{which}: row {pixel.row + 1}, column {pixel.col + 1}"
     line = np.insert(x.astype(float), gaps, np.nan), np.insert(truth.astype(float), gaps, np.nan)
     axes.plot(*line, color=color, lw=1, label=label)
     axes.plot(x, guess, ".", color=color, ms=3)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from hsisr.models.interpolation import KERNELS, interpolate
 from hsisr.scene.metadata import SpectralAxis
 from hsisr.tiling import Window
 from hsisr.view.figure import Quicklook, bicubic_values, draw_quicklook, write_quicklook
-from hsisr.view.maps import band_pairs, detail_maps, overview_cube
+from hsisr.view.maps import band_pairs, detail_maps, draw_errors, overview_cube
 from tests.io.written import PLACED
 from tests.memory import MemoryScene
 
@@ -136,6 +137,20 @@ def test_bicubic_adds_no_detail_and_what_is_moved_does_not_agree() -> None:
     block = hr.cube.reshape(4, 12, 2, 10, 2).mean(axis=(2, 4))
     apart = np.sqrt(np.square(block - lr.cube).mean(axis=0))
     np.testing.assert_allclose(maps.agreement, apart, atol=1e-6)
+
+
+def test_pixels_of_errors_are_counted_from_1_and_scales_are_as_high_as_maps() -> None:
+    truth, estimate = pair(6, 9, 1)
+    estimate.cube[0] += 0.5
+    estimate.cube[0, 0, 0] -= 0.5
+    figure = Figure(layout="constrained")
+    scored: Any = SimpleNamespace(bands=[SimpleNamespace(band=band) for band in range(4)])
+    draw_errors(figure, truth, estimate, scored)
+    figure.draw_without_rendering()
+    (scale,) = figure.axes[0].child_axes  # an arrow at its end takes a little
+    high, whole = (axes.get_window_extent().height for axes in (scale, figure.axes[0]))
+    assert 0.9 * whole < high <= whole
+    assert figure.axes[2].get_legend_handles_labels()[1][0] == "best: row 1, column 1"
 
 
 def test_an_overview_is_made_of_means_of_what_is_valid() -> None:
