@@ -74,7 +74,7 @@ def _measure_speed(options: SpeedOptions, *, json: bool, quiet: bool) -> None:
     if json:
         print_json(facts)
     else:
-        typer.echo(speed_page(facts), nl=False)
+        tell(speed_page(facts).removesuffix("\n"))
 
 
 def _seeds(text: str) -> tuple[int, dict[str, int]]:

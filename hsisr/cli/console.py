@@ -18,6 +18,7 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import PurePath
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TextIO
 
@@ -27,6 +28,7 @@ from hsisr.errors import (
     HsisrError,
     HsisrWarning,
     ResourceError,
+    UsageError,
     means_no_memory,
     one_line,
     printable,
@@ -97,6 +99,8 @@ def _say(text: str, color: str | None) -> None:
 def tell(result: object) -> None:
     """A result on stdout, without control characters that a file may have brought."""
     text = printable(str(result))
+    if isinstance(result, PurePath):
+        text = text.replace("\n", "\\n")
     if _LIVE and sys.stdout.isatty():
         _print_above(text, None)  # the same terminal
     else:
@@ -131,6 +135,9 @@ def expected_errors(verbosity: int = NORMAL) -> Iterator[None]:
             _fail(str(error), error.exit_code, error)
         except KeyboardInterrupt as error:
             _fail("interrupted; no half-made output was left behind", INTERRUPTED, error)
+        except UnicodeEncodeError as error:
+            what = "a name is not UTF-8, which files and records need; rename the file or folder"
+            _fail(what, UsageError.exit_code, error)
         except Exception as error:
             if means_no_memory(error):
                 advice = "out of memory; free some, or try a smaller --tile or --batch-size"

@@ -33,4 +33,4 @@ def degrade(
         if json:
             print_json(result.as_dict())
         else:
-            tell(str(result.output))
+            tell(result.output)

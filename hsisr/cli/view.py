@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hsisr.cli.console import QUIET, expected_errors, print_json, say
+from hsisr.cli.console import QUIET, expected_errors, print_json, say, tell
 from hsisr.cli.options import Given, Json, Quiet, Verbose, takes, verbosity
 from hsisr.commands.options import ViewOptions
 from hsisr.io.paths import scene_path
@@ -40,6 +40,6 @@ def view(
         if json:
             print_json(made.as_dict())
             return
-        typer.echo(str(made.output))
+        tell(made.output)
         if level > QUIET:
             say(f"{made.bytes / 1e6:.1f} MB; at full size: {'; '.join(made.windows)}")

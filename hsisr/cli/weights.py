@@ -58,7 +58,7 @@ def show(
         else:
             tell(_text(facts))
             if card := card_of(model):
-                typer.echo(f"\n{card}", nl=False)
+                tell(f"\n{card}".removesuffix("\n"))
 
 
 @weights.command(
@@ -135,7 +135,7 @@ def export(
 
         difference = export_weights(model, output, overwrite=overwrite)
         say(f"largest difference from PyTorch: {difference:.1e} in normalised numbers")
-        typer.echo(output)
+        tell(output)
 
 
 def _text(facts: dict[str, Any]) -> str:

@@ -107,7 +107,7 @@ def degrade(
         metadata, masked = _output_metadata(part, output, options)
         with create_writer(output, metadata, replace(target, masked=masked)) as writer:
             moved = _run(part, writer, options)
-    warn_of_moved(output, moved, metadata.stored.dtype)
+    warn_of_moved(output, moved, metadata.stored)
     whole = scene.metadata
     return DegradeResult(
         source=source,

@@ -95,7 +95,7 @@ def upscale(
     result = job.result(written=True)
     _write_quicklook(job, options)
     _write_report(job, options)
-    warn_of_moved(output, moved, result.dtype)
+    warn_of_moved(output, moved, job.metadata.stored)
     return replace(
         result,
         moved_values=moved,

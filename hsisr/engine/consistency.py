@@ -18,6 +18,7 @@ def agree(
     limits: tuple[float, float] = (-torch.inf, torch.inf),
     floors: Sequence[float] | None = None,
     whole: bool = False,
+    avoid: float | None = None,
     dtype: torch.dtype | None = None,
     valid: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, int]:
@@ -38,12 +39,14 @@ def agree(
         floors: Least number that each band may have; blocks are held there as at a limit, but
             that is not counted. None: none.
         whole: The result will be stored as integers.
+        avoid: With `whole`, a number inside `limits` that means no data: values that would round
+            to it lie beside it, and are counted. None: there is none.
         dtype: Type of the result, with `whole` also one of integers that holds `limits` and that
             the type of `hr` holds exactly. None: that of `hr`.
         valid: Where `observed` is data, same shape; others are not counted. None: everywhere.
 
     Returns:
-        The agreeing result and how many values had to be held at a limit.
+        The agreeing result and how many values had to be held at a limit or beside `avoid`.
 
     Raises:
         FloatingPointError: A value is not finite, or the sum over a block is not.
@@ -52,6 +55,10 @@ def agree(
     least = [-torch.inf] * len(hr) if floors is None else floors
     for band, (values, seen) in enumerate(zip(hr, observed, strict=True)):  # one fits the cache
         planes, outside = _agree_band(values, seen, scale, limits, least[band], whole=whole)
+        if avoid is not None and bool((hits := planes == avoid).any()):
+            outside = outside + hits.sum(dim=0)
+            some = hits.any(dim=0)
+            planes[:, some] = _without(planes[:, some], avoid, limits)
         _blocks(result[band], scale).copy_(planes.reshape(scale, scale, *planes.shape[1:]))
         held += int((outside if valid is None else outside * valid[band]).sum())
     return result, held
@@ -158,6 +165,26 @@ def _rounded(
         if limits is not None and bool((short := left > 0).any()):
             rounded[:, short] = _shared(rounded[:, short], step[short], left[short], limits)
     return rounded
+
+
+def _without(numbers: torch.Tensor, avoid: float, limits: tuple[float, float]) -> torch.Tensor:
+    """Blocks (pixels, n) of whole numbers without the one to avoid, their sums as they were.
+
+    Numbers there go up and down by turns; what that leaves of a sum, another number takes back.
+    """
+    owed = torch.zeros_like(numbers[0])
+    for number in numbers:
+        step = torch.where(owed > 0, -1, 1) * (number == avoid)
+        number.add_(step)
+        owed += step
+    for size in (1, 2, 1):  # past the number to avoid and back, where all lie close above it
+        for number in numbers:
+            there = number - owed.sign() * size
+            take = (there != avoid) & (there >= limits[0]) & (there <= limits[1])
+            step = owed.sign() * size * take
+            number.sub_(step)
+            owed -= step
+    return numbers
 
 
 def _shared(

@@ -62,7 +62,10 @@ class PanelFinisher:
         self._errors = errors
         self._error_blocks = None if errors is None else BlockWriter(errors.writer, *place)
         self._stored: StoredNumbers = writer.metadata.stored
-        self._limits = storable_range(self._stored)
+        self._limits = low, high = storable_range(self._stored)
+        nodata = self._stored.nodata
+        inside = self._stored.dtype.kind != "f" and nodata is not None and low < nodata < high
+        self._avoid = nodata if inside else None
         self._plan, self._panel = plan, panel
         self._consistent, self._masked, self._overflown = consistent, masked, overflown
         self._waiting: dict[int, torch.Tensor] = {}
@@ -239,6 +242,7 @@ class PanelFinisher:
             limits=self._limits,
             floors=None if floors is None else [floors[band] for band in bands],
             whole=whole,
+            avoid=self._avoid,
             dtype=_tensor_type(self._stored.dtype) if whole and itemsize <= 4 else None,
             valid=torch.from_numpy(np.ascontiguousarray(valid)),
         )

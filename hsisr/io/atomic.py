@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hsisr.errors import HsisrError, OutputExistsError, ResourceError, UsageError
+from hsisr.io.paths import is_utf8
 
 _PART = ".part"
 _REPLACED = "replaced"
@@ -111,10 +112,12 @@ def refuse_existing(
 
     Raises:
         OutputExistsError: One is there, and `overwrite` is off.
-        UsageError: One is a folder, and not such an output.
+        UsageError: One is a folder, and not such an output; or a name is not UTF-8.
         ResourceError: The folder does not exist or cannot be written.
     """
     for target in targets:
+        if not is_utf8(target):
+            raise UsageError(f"{target}: the name is not UTF-8, which GDAL expects; give another")
         with resource_errors(target):
             found = os.path.lexists(target)
             if target.is_dir() and not replaceable(target):

@@ -1,17 +1,22 @@
 """Opening a scene by the row of its format, and which files are scenes or parts of one."""
 
+import math
 import stat
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from hsisr.errors import InputDataError, ResourceError, UsageError, about_scene
+from hsisr.errors import InputDataError, ResourceError, UsageError, about_scene, warn_of_scene
 from hsisr.io.base import Scene
 from hsisr.io.envi.files import DATA_SUFFIXES, is_envi_header
 from hsisr.io.formats import ROWS, SIDECARS, format_by_suffix, format_of, is_format_name
 from hsisr.io.geotiff.reader import is_esri, is_tiff_stack
-from hsisr.io.paths import POSITIONS, RemotePath, scene_path
-from hsisr.io.views import PartScene, chosen_bands, window_of_bbox, with_nodata
+from hsisr.io.geotiff.tags import known_crs
+from hsisr.io.paths import POSITIONS, RemotePath, is_utf8, scene_path
+from hsisr.io.views import DescribedScene, PartScene, chosen_bands, window_of_bbox
+from hsisr.scene.georeference import Georeference
+from hsisr.scene.quantisation import StoredNumbers, holds
 from hsisr.tiling import Window
 
 
@@ -55,7 +60,7 @@ def open_scene(
                 scene = open_remote(path, _open_local, variable=variable, axes=axes)
             else:
                 scene = _open_local(path, variable, axes)
-            return with_nodata(scene, nodata)
+            return _with_usable_fields(scene, nodata)
     except (InputDataError, UsageError, ResourceError) as error:
         raise type(error)(_named(path, error)) from error
 
@@ -131,6 +136,68 @@ def _open_local(path: Path, variable: str | None, axes: str | None) -> Scene:
         raise InputDataError(f"the file cannot be opened ({error.strerror})") from error
     scene: Scene = row.open(path, {"variable": variable, "axes": axes})
     return scene
+
+
+def _with_usable_fields(scene: Scene, nodata: float | str | None) -> Scene:
+    """The scene with its nodata named anew, and without fields that nobody could use.
+
+    Args:
+        scene: As opened; closing the result closes it.
+        nodata: The number, as a text too; "none" for no such number; None: as the file says.
+
+    Warns:
+        HsisrWarning: Nodata, gains, the transform or the reference system is left out.
+
+    Raises:
+        UsageError: `nodata` is neither a number nor none; the scene is closed then.
+    """
+    meta = scene.metadata
+    try:
+        named = meta.stored if nodata is None else replace(meta.stored, nodata=_number(nodata))
+    except UsageError:
+        scene.close()
+        raise
+    stored, place = _usable_numbers(named), _usable_place(meta.georeference)
+    if stored is meta.stored and place is meta.georeference:
+        return scene
+    return DescribedScene(scene, replace(meta, stored=stored, georeference=place))
+
+
+def _number(nodata: float | str) -> float | None:
+    if isinstance(nodata, str) and nodata.strip().lower() == "none":
+        return None
+    try:
+        return float(nodata)
+    except ValueError as error:
+        raise UsageError(f"--nodata {nodata}: expected a number, nan or none") from error
+
+
+def _usable_numbers(stored: StoredNumbers) -> StoredNumbers:
+    if stored.nodata is not None and not holds(stored.dtype, stored.nodata):
+        warn_of_scene(
+            f"nodata {stored.nodata:g} cannot occur among {stored.dtype} numbers and is left out"
+        )
+        stored = replace(stored, nodata=None)
+    gains, offsets = stored.scales or (), stored.offsets or ()
+    if not all(map(math.isfinite, (*gains, *offsets))) or 0 in gains:
+        warn_of_scene("gains and offsets left out: found 0 or what is no number among them")
+        stored = replace(stored, scales=None, offsets=None)
+    return stored
+
+
+def _usable_place(place: Georeference) -> Georeference:
+    grid = place.transform
+    if grid is not None and not (all(map(math.isfinite, grid)) and grid.determinant):
+        warn_of_scene("the transform is left out: it does not make pixels of any size")
+        place = replace(place, transform=None)
+    if not all(math.isfinite(n) for p in place.gcps for n in (p.row, p.col, p.x, p.y, p.z)):
+        warn_of_scene("ground control points left out: found what is no number among them")
+        place = replace(place, gcps=(), gcps_crs_wkt=None)
+    for field in ("crs_wkt", "gcps_crs_wkt"):
+        text = getattr(place, field)
+        if text and (wkt := known_crs(text)) != text:
+            place = replace(place, **{field: wkt})
+    return place
 
 
 def _named(path: Path, error: Exception) -> str:
@@ -220,6 +287,8 @@ def _require_scene_place(path: Path) -> None:
         raise InputDataError(f"the file cannot be opened ({reason})") from error
     if not (stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)):
         raise InputDataError("found a pipe or a device, expected a file; copy it into one")
+    if not is_utf8(path):
+        raise InputDataError("the name is not UTF-8, which GDAL expects; rename it")
     if stat.S_ISREG(found.st_mode) and not found.st_size:
         raise InputDataError("the file is empty; expected a scene")
 

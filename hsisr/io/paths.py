@@ -104,6 +104,19 @@ def scene_path(name: str | Path) -> Path:
     return RemotePath(url)
 
 
+def is_utf8(path: Path) -> bool:
+    r"""False for a name with bytes that are none, which GDAL, HDF5 and JSON cannot take.
+
+    >>> is_utf8(Path("a.tif")), is_utf8(Path("b\udcff.tif"))
+    (True, False)
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def beside(path: RemotePath, name: str) -> RemotePath:
     """Another name in the same folder; a query, which may hold the key to it, stays.
 

@@ -20,7 +20,9 @@ _Value = TypeVar("_Value")
 _LIMITS_NM: Final = 100.0, 1e5
 """No sensor sees beyond; wavelengths that a file puts there are in another unit, or none."""
 _UNNAMED: Final = {"", "unknown", "none", "n/a"}
-_NOT_LENGTHS: Final = re.compile(r"index|wave ?numbers?.*|.*cm ?(\^|\*\*)? ?-1|1/cm|[kmgt]?hz|ev")
+_NOT_LENGTHS: Final = re.compile(
+    r"index|wave ?numbers?.*|.*cm ?(\^|\*\*)? ?-1|.*cm⁻¹|1/cm|[kmgt]?hz|ev"
+)
 """Names (lower case) of what ENVI's list of units has beside lengths."""
 _QUANTITY: Final = re.compile(
     r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?nan|[+-]?inf)\s*(.*)"
@@ -413,8 +415,8 @@ def free_fields(metadata: SceneMetadata) -> dict[str, str]:
     does not hold them.
     """
     lower = {key.lower(): one_line(value) for key, value in metadata.header.items()}
-    if (shown := shown_bands(metadata)) is not None:
-        lower.setdefault("default bands", number_list(band + 1 for band in shown))
+    if (shown := shown_bands(metadata)) is not None:  # GDAL writes {1} for a file without colours
+        lower["default bands"] = number_list(band + 1 for band in shown)
     if "start_time" in metadata.tags:
         lower.setdefault(_ACQUIRED, metadata.tags["start_time"])
     own = _NEVER_PASSED_ON | spectral_fields(metadata).keys()

@@ -23,7 +23,6 @@ from hsisr.scene.fill import (
     varied_bands,
 )
 from hsisr.scene.metadata import SceneMetadata
-from hsisr.scene.quantisation import holds
 from hsisr.tiling import Window
 
 _MOST_BLOCK_ROWS: Final = 512
@@ -302,32 +301,6 @@ _LOOKED_AT: Final = 9
 _SAMPLES_LOOKED_AT: Final = 2**21
 
 
-def with_nodata(scene: Scene, nodata: float | str | None) -> Scene:
-    """The scene with its nodata named anew, and without one that its numbers cannot have.
-
-    Args:
-        scene: As opened; closing the result closes it.
-        nodata: The number, as a text too; "none" for no such number; None: as the file says.
-
-    Warns:
-        HsisrWarning: The data type cannot hold the number that the file, or the user, names.
-
-    Raises:
-        UsageError: A text is neither a number nor none.
-    """
-    stored = scene.metadata.stored
-    if nodata is not None:
-        stored = replace(stored, nodata=_number(nodata))
-    if stored.nodata is not None and not holds(stored.dtype, stored.nodata):
-        warn_of_scene(
-            f"nodata {stored.nodata:g} cannot occur among {stored.dtype} numbers and is left out"
-        )
-        stored = replace(stored, nodata=None)
-    if stored is scene.metadata.stored:
-        return scene
-    return DescribedScene(scene, replace(scene.metadata, stored=stored))
-
-
 def warn_of_fill(scene: Scene) -> Scene:
     """Warn where a usual fill value looks like no data (`fill_among`), and the scene names none.
 
@@ -441,12 +414,3 @@ def warn_of_infinite(scene: Scene, count: int) -> None:
     if count:
         with about_scene(scene.path):
             warn_of_scene(f"{count} numbers are infinite and count as no data")
-
-
-def _number(nodata: float | str) -> float | None:
-    if isinstance(nodata, str) and nodata.strip().lower() == "none":
-        return None
-    try:
-        return float(nodata)
-    except ValueError as error:
-        raise UsageError(f"--nodata {nodata}: expected a number, nan or none") from error

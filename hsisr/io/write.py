@@ -103,23 +103,31 @@ def _with_fitting_nodata(scene: Scene, target: StoredNumbers) -> StoredNumbers:
     return replace(target, nodata=chosen)
 
 
-def warn_of_moved(output: Path, count: int, dtype: object) -> None:
+def warn_of_moved(output: Path, count: int, stored: StoredNumbers) -> None:
     """Say how many numbers of an output had to be changed to be storable.
+
+    Args:
+        output: The output.
+        count: How many.
+        stored: How its numbers are stored.
 
     Warns:
         MovedValuesWarning: There are any.
     """
     if count:
+        met = "" if stored.nodata is None else f", or met nodata {stored.nodata:g},"
         warnings.warn(
-            f"{output.name}: {count} values did not fit {dtype} and were moved to the nearest "
-            "storable number; --dtype float32 keeps them",
+            f"{output.name}: {count} values did not fit {stored.dtype}{met} and were moved to the "
+            "nearest storable number; --dtype float32 keeps them",
             MovedValuesWarning,
             stacklevel=3,
         )
 
 
 def _spare_number(dtype: np.dtype[Any]) -> float:
-    """The number least likely to be data: the lowest of signed types, else the highest."""
+    """The number least likely to be data: NaN, the lowest of signed types, else the highest."""
+    if dtype.kind == "f":
+        return np.nan
     info = np.iinfo(dtype)
     return float(info.min if dtype.kind == "i" else info.max)
 

@@ -20,10 +20,10 @@ NM_PER_UNIT: Final = {
     for size, names in (
         (1.0, "nanometers nanometer nanometres nanometre nm"),
         (1e3, "micrometers micrometer micrometres micrometre micron microns um \u00b5m \u03bcm"),
-        (1e6, "millimeters mm"),
-        (1e7, "centimeters cm"),
-        (1e9, "meters m"),
-        (0.1, "angstrom angstroms"),
+        (1e6, "millimeters millimeter millimetres millimetre mm"),
+        (1e7, "centimeters centimeter centimetres centimetre cm"),
+        (1e9, "meters meter metres metre m"),
+        (0.1, "angstrom angstroms \u00e5"),
     )
     for name in names.split()
 }

@@ -46,13 +46,16 @@ class StoredNumbers:
 
 
 def holds(dtype: np.dtype[Any], number: float) -> bool:
-    """True if a data type has that number, so that a pixel may have it.
+    """True if a data type has that number, rounded if need be, so that a pixel may have it.
 
     >>> holds(np.dtype("uint16"), -9999), holds(np.dtype("float32"), -9999)
     (False, True)
+    >>> holds(np.dtype("float32"), -1.7976931348623157e308)
+    False
     """
     if dtype.kind == "f":
-        return True
+        with np.errstate(over="ignore"):
+            return bool(np.isfinite(dtype.type(number)) or not np.isfinite(number))
     info = np.iinfo(dtype)
     return bool(np.isfinite(number)) and number == int(number) and info.min <= number <= info.max
 

@@ -136,7 +136,8 @@ def resolve(name_or_path: str | Path, scale: int | None = None) -> CatalogueEntr
     if text != path.name or path.suffix.lower() in _SUFFIXES:
         return _expanded(path)
     entries = released()
-    if (entry := next((e for e in entries if text in (e.name, e.alias)), None)) is not None:
+    named = [entry for entry in entries if text and text in (entry.name, entry.alias)]
+    if entry := next(iter(named), None):
         if scale in (None, entry.scale):
             return entry
         wrong = f"{entry.name} is for scale {entry.scale}, found --scale {scale}"

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from hsisr.io.atomic import recover
 from hsisr.metrics.report import as_csv
-from tests.program import hsisr
+from tests.program import hsisr, refusal
 from tests.scenes import numbered, write_npy
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="streams of POSIX systems")
@@ -92,6 +93,27 @@ def test_nothing_from_a_file_rewrites_the_terminal(tmp_path: Path) -> None:
     assert "\x1b" not in said.output
     assert "\x07" not in said.output
     assert r"x\x1b]0;PWNED\x07\x1b[2J" in said.stdout
+
+
+def test_a_name_of_two_lines_is_one_line_of_results(tmp_path: Path) -> None:
+    scene = write_npy(tmp_path / "a\nb.npy", numbered(2, 4, 4))
+    done = hsisr("degrade", scene, "-s", "2", "-o", tmp_path / "c\nd.tif")
+    assert done.stdout == f"{tmp_path}/c\\nd.tif\n"
+
+
+@pytest.mark.parametrize("command", ["info", "degrade", "upscale", "view", "evaluate", "train"])
+def test_a_name_that_is_not_utf8_is_one_line(command: str, tmp_path: Path) -> None:
+    plain = write_npy(tmp_path / "a.npy", numbered(2, 4, 4))
+    broken = tmp_path / os.fsdecode(b"b\xff.npy")
+    shutil.copy(plain, broken)
+    suffix = {"degrade": "tif", "upscale": "tif", "view": "html"}.get(command)
+    more = {"evaluate": [plain], "train": ["-o", tmp_path / "t"]}.get(command, [])
+    more = ["-o", tmp_path / f"o.{suffix}"] if suffix else more
+    how = ["-m", "nearest"] if command == "upscale" else []
+    assert "the name is not UTF-8" in refusal(hsisr(command, broken, *more, *how), 3)
+    if suffix:
+        target = os.fsdecode(f"{tmp_path}/o".encode() + b"\xff." + suffix.encode())
+        assert "the name is not UTF-8" in refusal(hsisr(command, plain, "-o", target, *how), 2)
 
 
 @pytest.mark.parametrize(

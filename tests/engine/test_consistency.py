@@ -146,6 +146,20 @@ def test_sums_are_exact_up_to_the_ends_of_the_type(
     np.testing.assert_array_equal(sums, seen.astype(np.int64) * scale**2)
 
 
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_sums_are_exact_though_a_number_is_avoided(scale: int) -> None:
+    """Means around nodata, at 10 of 8 to 13, so that blocks lie close above, below and on it."""
+    observed = torch.from_numpy(np.random.default_rng(scale).integers(8, 13, (2, 24, 24))).float()
+    observed[observed == 10] = 11
+    hr = repeat_pixels(observed, scale) + noise(2, 24 * scale, 24 * scale, high=2) - 1
+    for limits in ((0.0, 255.0), (8.0, 12.0)):
+        whole, held = agree(hr, observed, scale, limits=limits, whole=True, avoid=10.0)
+        assert held > 0
+        assert 10 not in whole
+        sums = whole.reshape(2, 24, scale, 24, scale).sum(dim=(2, 4))
+        torch.testing.assert_close(sums, observed * scale**2, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("low", [0, -32768])
 def test_only_numbers_that_the_type_cannot_hold_are_counted(low: int) -> None:
     """What the floor of the scene holds is no matter of the data type."""

@@ -12,7 +12,7 @@ from hsisr.commands.options import DegradeOptions, EvaluateOptions
 from hsisr.commands.upscale import upscale
 from hsisr.engine.observed import OddNumbers
 from hsisr.engine.options import UpscaleOptions
-from hsisr.errors import HsisrWarning
+from hsisr.errors import HsisrWarning, MovedValuesWarning
 from hsisr.io.open import open_scene
 from hsisr.tiling import Window
 from tests.memory import MemoryScene
@@ -82,6 +82,43 @@ def test_nodata_is_neither_infinite_nor_a_spike(nodata: float) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         odd.warn()
+
+
+@pytest.mark.parametrize(
+    ("nodata", "stored", "dtype", "chosen"),
+    [
+        (-np.inf, "f4", "uint16", 65535),
+        (-9999.0, "f4", "uint16", 65535),
+        (-1.7e308, "f8", "float32", np.nan),
+        (-1.7e308, "f8", "int16", -32768),
+    ],
+)
+def test_nodata_that_the_output_cannot_hold_becomes_another_number(
+    nodata: float, stored: str, dtype: str, chosen: float, tmp_path: Path
+) -> None:
+    values = (1000 * reflectance()).astype(stored)
+    values[:, 3, 4] = nodata
+    path = write_geotiff(tmp_path / "x.tif", values, nodata=nodata)
+    options = UpscaleOptions(scale=2, model="nearest", dtype=dtype)
+    with pytest.warns(HsisrWarning) as heard:
+        upscale(path, tmp_path / "o.tif", options)
+    assert any(f"does not fit {dtype}; {chosen:g} marks" in str(w.message) for w in heard)
+    with open_scene(tmp_path / "o.tif") as scene:
+        assert scene.metadata.stored.nodata == pytest.approx(chosen, nan_ok=True)
+        valid = scene.read().valid
+    np.testing.assert_array_equal(valid, (values != nodata).repeat(2, axis=1).repeat(2, axis=2))
+
+
+def test_sums_stay_exact_where_numbers_lie_around_nodata(tmp_path: Path) -> None:
+    values = RANDOM.integers(-9, 9, (3, 20, 16)).astype("int16")
+    path = write_geotiff(tmp_path / "x.tif", values, nodata=0)
+    with pytest.warns(MovedValuesWarning, match="did not fit int16, or met nodata 0, and"):
+        upscale(path, tmp_path / "o.tif", UpscaleOptions(scale=4, model="bicubic"))
+    with open_scene(tmp_path / "o.tif") as scene:
+        found = scene.read()
+    means = found.values.reshape(3, 20, 4, 16, 4).mean(axis=(2, 4))
+    np.testing.assert_array_equal(means, values)
+    assert found.valid.mean() == (values != 0).mean()
 
 
 def test_columns_of_other_panels_are_not_counted() -> None:

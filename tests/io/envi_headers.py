@@ -54,6 +54,8 @@ UTM: Final = "UTM, 1, 1, 500000, 4000000, 30, 30"
 NM: Final = (400.0, 500.0, 600.0, 700.0)
 GOOD: Final = (True, False, True, True)
 N: Final = "wavelength = {400, 500, 600, 700}"
+A: Final = "wavelength = {4000, 5000, 6000, 7000}"
+MM: Final = "wavelength = {4e-4, 5e-4, 6e-4, 7e-4}"
 U: Final = "wavelength = {0.4, 0.5, 0.6, 0.7}"
 
 _CORNERS: Final = {
@@ -66,6 +68,7 @@ _CORNERS: Final = {
     "turned-oblong": (AT, (500267.846097, 4000016.076952)),
     "turned-180": (AT, (499760.0, 4000180.0)),
     "exchanged": ((52.0, 113.0), (52.8, 112.4)),
+    "longitude": ((400.0, 52.0), (400.8, 51.4)),
     "arbitrary": ((0.5, 4000000.0), (16.5, 3999988.0)),
 }
 _TABLE: Final = """
@@ -82,6 +85,11 @@ no-hemisphere | @, 33, WGS-84 | 32633 | here | not the EPSG system | without a h
 sign-against-word | @, -33, North, WGS-84 | - | here | takes the word | negative UTM zone
 zone-with-zeros | @, 033.0, North, WGS-84 | 32633 | here | - | -
 zone-in-words | @, Zone 33, North, WGS-84 | 32633 | here | no zone | -
+zone-in-short-name | UTM_33N, 1, 1, 500000, 4000000, 30, 30, WGS-84 | 32633 | here | unknown | -
+hemisphere-in-words | @, 33, Southern Hemisphere, WGS-84 | 32733 | here | north | -
+unknown-item | @@, azimuth=30 | 32633 | here | - | 'azimuth=30' is not understood
+unknown-number | @@, 30 | 32633 | here | - | '30' is not understood
+unit-without-its-name | @@, Meters | 32633 | here | - | -
 unknown-unit | @@, units=Cubits | 32633 | here | - | the unit 'Cubits' is not known
 no-zone | @ | - | here | an engineering system | found UTM zone 'nothing'
 zone-61 | @, 61, North, WGS-84 | - | here | a zone that is not there | found UTM zone '61'
@@ -89,6 +97,10 @@ nad-83 | @, 11, North, North America 1983 | 26911 | here | - | -
 nad83 | @, 11, North, NAD83 | 26911 | here | WGS 84 | -
 ed-50 | @, 33, North, European 1950 | 23033 | here | - | -
 etrs-89 | @, 33, North, ETRS-89 | 25833 | here | WGS 84 | -
+datum-of-esri | @, 33, North, D_WGS_1984 | 32633 | here | - | -
+etrs-of-esri | @, 33, North, D_ETRS_1989 | 25833 | here | WGS 84 | -
+sirgas | @, 19, North, SIRGAS 2000 | 31973 | here | WGS 84 | -
+etrs-89-elsewhere | @, 11, North, ETRS-89 | 32611 | here | - | taken as WGS 84
 unknown-datum | @, 33, North, Ruritania 1900 | 32633 | here | - | taken as WGS 84
 centre-of-a-pixel | UTM, 1.5, 1.5, 500015, 3999985, 30, 30, 33, North, WGS-84 | 32633 | here | - | -
 inner-reference-pixel | UTM, 5, 4, 500120, 3999910, 30, 30, 33, North, WGS-84 | 32633 | here | - | -
@@ -96,11 +108,13 @@ not-square | UTM, 1, 1, 500000, 4000000, 30, 20, 33, North, WGS-84 | 32633 | not
 rotation | @@, rotation=30 | 32633 | turned | - | -
 rotation-with-blanks | @@, units = Meters, rotation = 30 | 32633 | turned | not turned | -
 rotation-without-sign | @@, units  meters, rotation  30.000 | 32633 | turned | not turned | -
+rotation-in-short | @@, rot = 30 | 32633 | turned | not turned | -
 rotation-180 | @@, rotation=180 | 32633 | turned-180 | mirrored | 180 degrees
 rotation-in-degrees | @@, rotation=30 degrees | 32633 | turned | - | -
 rotation-in-words | @@, rotation=none | 32633 | here | - | found rotation 'none'
 geographic | %, 13, 52, 0.1, 0.1, WGS-84, units=Degrees | 4326 | degrees | - | -
 geographic-in-seconds | %, 46800, 187200, 360, 360, WGS-84, units=Seconds | 4326 | degrees | - | -
+longitude-400 | %, 400, 52, 0.1, 0.1, WGS-84 | - | longitude | 400 degrees | found longitude 400
 truncated | UTM, 1, 1, 500000 | - | nowhere | a pixel at 500000 | map info left out
 """
 """Name, map info (see `_spelt_out`), EPSG code, corners, how GDAL differs, warning; - for none."""
@@ -162,6 +176,13 @@ PLACES: Final = (
         (None, (52.0, 113.0), (52.8, 112.4)),
         gdal="a latitude of 113",
         warns="found latitude 113",
+    ),
+    Header(
+        "longitude-400",
+        _map("Geographic Lat/Lon, 1, 1, 400, 52, 0.1, 0.1, WGS-84"),
+        (None, (400.0, 52.0), (400.8, 51.4)),
+        gdal="a longitude of 400",
+        warns="found longitude 400",
     ),
     Header(
         "geographic-short",
@@ -256,6 +277,37 @@ BANDS: Final = (
     ),
     Header("bad", "bbl = {1, 0, 1.0, 1}", bands={"good": GOOD}),
     Header("bad-in-words", "bbl = {true, false, true, true}", bands={"good": GOOD}),
+    Header(
+        "unit-with-accent",
+        f"wavelength units = Å\n{A}",
+        bands={"wavelengths_nm": NM},
+        spy="numbers as they stand",
+    ),
+    Header(
+        "unit-of-one",
+        f"wavelength units = Millimetre\n{MM}",
+        bands={"wavelengths_nm": NM},
+        spy="numbers as they stand",
+    ),
+    Header(
+        "wavenumbers",
+        f"wavelength units = cm⁻¹\n{N}",
+        bands={"wavelengths_nm": None},
+        warns="wavelengths are in cm⁻¹",
+    ),
+    Header("ignore-several", "data ignore value = {-9999, -9999}", bands={"nodata": -9999.0}),
+    Header(
+        "ignore-comma",
+        "data ignore value = 1,5",
+        bands={"nodata": None},
+        warns="data ignore value left out: found 1 and 5",
+    ),
+    Header(
+        "gain-zero",
+        "data gain values = {0, 1, 1, 1}",
+        bands={"scales": None},
+        warns="gains and offsets left out",
+    ),
     Header("names", "band names = {a, b, c d, e}", bands={"names": ("a", "b", "c d", "e")}),
     Header(
         "wavelengths-in-names",

@@ -137,6 +137,9 @@ def test_texts_of_version_73_as_chars_as_cells_and_as_strings(tmp_path: Path) ->
         ({"transform": [[1.0, 2, 3]]}, "transform left out: found 3 numbers"),
         ({"gcps": [[1.0, 2], [3, 4]]}, "gcps left out"),
         ({"scales": [[1.0, 2]]}, "scales left out: found 2 for 4"),
+        ({"transform": [[0.0] * 6]}, "transform is left out"),
+        ({"transform": [[1.0, 0, np.nan, 0, 1, 0]]}, "transform is left out"),
+        ({"gcps": [[np.nan, 1, 2, 3, 4]]}, "ground control points left out"),
     ],
 )
 def test_fields_that_do_not_fit_are_left_out(
@@ -145,6 +148,28 @@ def test_fields_that_do_not_fit_are_left_out(
     path = write(tmp_path / "x.mat", VALUES, **{k: np.array(v) for k, v in beside.items()})
     with pytest.warns(HsisrWarning, match=r"x\.mat: .*" + words), open_scene(path) as scene:
         np.testing.assert_array_equal(scene.read().values, VALUES)
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "words"),
+    [
+        ("nodata", "-9999 or 0", "nodata left out: found a text"),
+        ("wavelengths", "400:100:700", "wavelengths left out: found a text"),
+        ("crs_wkt", "PROJCS[", "reference system is left out: PROJ does not understand"),
+    ],
+)
+def test_texts_that_say_nothing_are_left_out(
+    field: str, text: str, words: str, tmp_path: Path
+) -> None:
+    path = write_mat5(tmp_path / "x.mat", VALUES, **{field: text})
+    with pytest.warns(HsisrWarning, match=r"x\.mat: .*" + words), open_scene(path) as scene:
+        assert (scene.metadata.stored.nodata, scene.metadata.georeference.crs_wkt) == (None, None)
+
+
+def test_a_reference_system_may_be_a_code(tmp_path: Path) -> None:
+    path = write_mat5(tmp_path / "x.mat", VALUES, crs_wkt="EPSG:32633")
+    with open_scene(path) as scene:
+        assert "UTM zone 33N" in str(scene.metadata.georeference.crs_wkt)
 
 
 def test_a_file_without_a_cube_lists_what_it_holds(tmp_path: Path) -> None:

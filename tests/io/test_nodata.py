@@ -1,5 +1,6 @@
 """Which numbers are data: named by the user, impossible ones, constants that nobody named."""
 
+import re
 import warnings
 from pathlib import Path
 
@@ -37,9 +38,13 @@ def test_the_users_word_goes_before_the_files(tmp_path: Path) -> None:
         open_scene(path, nodata="water")
 
 
-def test_a_number_that_the_type_cannot_hold_is_left_out(tmp_path: Path) -> None:
-    path = write_envi(tmp_path / "x.hdr", VALUES.astype("u2"), {"data ignore value": "-9999"})
-    with pytest.warns(HsisrWarning, match="nodata -9999 cannot occur among uint16 numbers"):
+@pytest.mark.parametrize(("dtype", "nodata"), [("uint16", "-9999"), ("float32", "-1.7e+308")])
+def test_a_number_that_the_type_cannot_hold_is_left_out(
+    dtype: str, nodata: str, tmp_path: Path
+) -> None:
+    path = write_envi(tmp_path / "x.hdr", VALUES.astype(dtype), {"data ignore value": nodata})
+    words = re.escape(f"nodata {nodata} cannot occur among {dtype} numbers")
+    with pytest.warns(HsisrWarning, match=words):
         scene = open_scene(path)
     with scene:
         assert scene.metadata.stored.nodata is None

@@ -8,6 +8,7 @@ import pytest
 import rasterio
 from rasterio.enums import ColorInterp
 
+from hsisr.errors import HsisrWarning
 from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.io.open import open_scene, scene_files
 from hsisr.scene.metadata import SceneMetadata
@@ -91,6 +92,35 @@ def test_fields_are_found_where_other_programs_keep_them(place: str, tmp_path: P
     assert not set(PER_BAND) & meta.tags.keys()
 
 
+SIDECAR = (
+    """<PAMDataset><Metadata><MDI key="start_time">2022-07-24</MDI></Metadata>{}</PAMDataset>"""
+)
+SIDECAR_BAND = (
+    '<PAMRasterBand band="{}"><NoDataValue>-9999</NoDataValue><Offset>1</Offset><Scale>0.5</Scale>'
+    "<UnitType>W</UnitType><Description>n</Description></PAMRasterBand>"
+)
+
+
+@pytest.mark.parametrize("told", [{}, {"data ignore value": "7", "data gain values": "{2}"}])
+def test_numbers_and_times_in_a_sidecar_count_where_the_header_has_none(
+    told: dict[str, str], tmp_path: Path
+) -> None:
+    path = write_envi(tmp_path / "x.hdr", numbered(4, 6, 5, "int16"), told)
+    bands = "".join(SIDECAR_BAND.format(band) for band in range(1, 5))
+    (tmp_path / "x.img.aux.xml").write_text(SIDECAR.format(bands))
+    meta = metadata_of(path)
+    assert meta.stored.nodata == (7 if told else -9999)
+    assert meta.stored.scales == ((2.0,) * 4 if told else (0.5,) * 4)
+    assert (meta.stored.offsets, meta.stored.units) == ((1.0,) * 4, ("W",) * 4)
+    assert (meta.spectral_axis.names, meta.tags["start_time"]) == (("n",) * 4, "2022-07-24")
+
+
+def test_a_field_that_some_bands_lack_is_left_out(tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "x.tif", VALUES, band_tags=[{"wavelength": "400"}] * 3)
+    with pytest.warns(HsisrWarning, match="wavelength left out: found 3 for 4 bands"):
+        assert metadata_of(path).spectral_axis.wavelengths_nm is None
+
+
 def test_a_header_beside_a_tiff_is_one_of_its_files(tmp_path: Path) -> None:
     for name in ("a.tif", "b.tif"):
         write_geotiff(tmp_path / name, numbered(3, 4, 5))
@@ -138,6 +168,7 @@ def test_acquisition_time_is_start_time(tmp_path: Path) -> None:
     [
         ("{450, 480, 550, 660}", (4, 3, 2)),
         ("{655, 552, 490, 850}", (1, 2, 3)),
+        ("{655, 552, 490, 850}\ndefault bands = {1}", (1, 2, 3)),  # as GDAL writes
         ("{1.5, 2, 3, 4}", None),
     ],
 )

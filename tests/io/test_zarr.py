@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hsisr.errors import InputDataError, UsageError
+from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.io.open import open_scene, options_of_kind
 from hsisr.tiling import Window
 from tests.io.written import UTM, rich_metadata, write_scene
@@ -55,6 +55,23 @@ def test_a_store_as_xarray_writes_it_is_a_scene(version: Version, tmp_path: Path
     assert meta.georeference.crs_wkt == UTM
     assert tuple(meta.georeference.transform or ())[:6] == (7.5, 0, 100, 0, -7.5, 500)
     assert meta.tags == {"title": "field"}
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"crs_wkt": "PROJCS["}, "reference system is left out: PROJ does not understand"),
+        ({"grid_mapping_name": "transverse_mercator"}, "says transverse_mercator, but has no crs"),
+        ({"GeoTransform": "5 0 0 4 0 0"}, "transform is left out"),
+    ],
+)
+def test_a_place_that_cannot_be_understood_is_left_out(
+    said: dict[str, str], words: str, tmp_path: Path
+) -> None:
+    arrays = {"data": CUBE, "spatial_ref": ((), 0)}
+    path = write_store(tmp_path / "x.zarr", arrays, attributes={"spatial_ref": said})
+    with pytest.warns(HsisrWarning, match=r"x\.zarr: .*" + words), open_scene(path) as scene:
+        assert not scene.metadata.georeference.exists
 
 
 def test_one_of_several_cubes_is_named(tmp_path: Path) -> None:

@@ -57,6 +57,12 @@ def test_a_name_without_version_stands_for_the_newest(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("folder")
+def test_no_name_is_the_name_of_none() -> None:
+    with pytest.raises(WeightsError, match="no weights named ''"):
+        resolve("")
+
+
+@pytest.mark.usefixtures("folder")
 def test_a_name_of_another_scale_is_refused_with_the_fitting_ones() -> None:
     with pytest.raises(
         WeightsError,

@@ -14,7 +14,7 @@ from hsisr.engine.options import SelectOptions, UpscaleOptions
 from hsisr.errors import HsisrError, HsisrWarning, InputDataError, UsageError
 from hsisr.io.formats import is_zarr_store, output_format
 from hsisr.io.open import find_scenes
-from hsisr.io.paths import RemotePath, is_item_name, scene_path
+from hsisr.io.paths import RemotePath, is_item_name, is_utf8, scene_path
 from hsisr.resume.completion import Work, item_path
 
 if TYPE_CHECKING:
@@ -175,13 +175,11 @@ def _found(source: Path) -> Iterator[tuple[Path, Path | Failure]]:
     if not scenes:
         yield source, Failure(source, InputDataError(f"{source}: {lacks}"))
     for scene in scenes:
-        try:
-            str(scene).encode()
-        except UnicodeEncodeError:
+        if is_utf8(scene):
+            yield scene, scene
+        else:
             reason = f"{scene}: the name is not UTF-8, which GDAL expects; rename it"
             yield scene, Failure(scene, InputDataError(reason))
-        else:
-            yield scene, scene
 
 
 def _require_folder_of_its_own(output: Path, sources: Iterable[Path]) -> None:

@@ -31,32 +31,30 @@ from rasterio.io import MemoryFile
 from hsisr.errors import InputDataError, warn_of_scene
 from hsisr.io.envi.files import listed
 from hsisr.io.geotiff.gdal import gdal_env
-from hsisr.io.geotiff.tags import georeference_of, spectral_sources, wkt_of
-from hsisr.io.spectral import SpectralSource
+from hsisr.io.geotiff.tags import georeference_of, wkt_of
 from hsisr.scene.georeference import Georeference
 
-_ROTATION: Final = re.compile(r"rotation\s*[=:\s]\s*(.*)", re.IGNORECASE)
-_UNITS: Final = re.compile(r"units\s*[=:\s]\s*(.*)", re.IGNORECASE)
-_UTM: Final = re.compile(r"(.*\s)?utm\b.*|universal transverse mercator.*", re.IGNORECASE)
+_ROTATION: Final = re.compile(r"rot(?:ation)?(?:\s+angle)?\s*[=:\s]\s*(.*)", re.IGNORECASE)
+_UNITS: Final = re.compile(r"units?\s*[=:\s]\s*(.*)", re.IGNORECASE)
+_UTM: Final = re.compile(r"(.*[\s_])?utm(?![a-z]).*|universal transverse.*", re.IGNORECASE)
+_HEMISPHERE: Final = re.compile(r"[a-z]?|(north|south)(ern)?(\s+hemisphere)?", re.IGNORECASE)
 _GEOGRAPHIC: Final = re.compile(r"geographic\b.*|geodetic\b.*|lat\w*\s*/?\s*lon\w*", re.IGNORECASE)
 _ZONE: Final = re.compile(
     r"(?:zone\s*)?([+-]?)\s*0*(\d{1,2})(?:\.0*)?\s*([A-Za-z]*)", re.IGNORECASE
 )
-_ZONE_IN_NAME: Final = re.compile(r".*\bzone\s*([+-]?\d{1,2}\s*[A-Za-z]*)", re.IGNORECASE)
+_ZONE_IN_NAME: Final = re.compile(r".*(?:zone|utm)[\s_]*([+-]?\d{1,2}\s*[a-z]*)", re.IGNORECASE)
 _MOST_ZONES: Final = 60
-_MOST_LATITUDE: Final = 90.5
-"""Degrees; a little more, for pixels whose centres lie at the poles."""
 _WGS_84: Final = "WGS-84"
 _DATUMS: Final = {
     spelling: name
     for name, spellings in (
         (_WGS_84, "wgs84 wgs1984 worldgeodeticsystem1984"),
         ("WGS-72", "wgs72"),
-        ("North America 1983", "nad83 northamerica1983 northamericandatum1983"),
-        ("North America 1927", "nad27 northamerica1927 northamericandatum1927"),
+        ("North America 1983", "nad83 northamerica1983 northamerican1983 northamericandatum1983"),
+        ("North America 1927", "nad27 northamerica1927 northamerican1927 northamericandatum1927"),
         ("European 1950", "ed50 european1950"),
         ("SAD-69/Brazil", "sad69/brazil"),
-        ("Geocentric Datum of Australia 1994", "gda94 geocentricdatumofaustralia1994"),
+        ("Geocentric Datum of Australia 1994", "gda94 gda1994 geocentricdatumofaustralia1994"),
         ("Australian Geodetic 1984", "australiangeodetic1984"),
         ("Ordnance Survey of Great Britain '36", "ordnancesurveyofgreatbritain'36"),
         ("Nouvelle Triangulation Francaise IGN", "nouvelletriangulationfrancaiseign"),
@@ -64,14 +62,17 @@ _DATUMS: Final = {
     for spelling in spellings.split()
 }
 """GDAL's names of datums, by spellings in lower case without spaces, hyphens and underscores."""
+_NONE: Final = 0, range(0)
 _BY_EPSG: Final = {
-    "etrs89": (4258, 25800, None),
-    "europeanterrestrialreferencesystem1989": (4258, 25800, None),
-    "gda2020": (7844, None, 7800),
-    "sirgas2000": (4674, None, 31960),
+    **dict.fromkeys(
+        ("etrs89", "etrs1989", "europeanterrestrialreferencesystem1989"),
+        (4258, (25800, range(28, 39)), _NONE),
+    ),
+    "gda2020": (7844, _NONE, (7800, range(46, 60))),
+    "sirgas2000": (4674, (31954, range(11, 23)), (31960, range(17, 26))),
 }
 """Datums that GDAL does not know here: EPSG codes of longitude and latitude, and what a UTM zone
-is added to, north and south."""
+is added to, and which there are, north and south."""
 
 _LENGTHS: Final = {
     "Meters": (1.0, "m meter meters metre metres"),
@@ -82,6 +83,7 @@ _LENGTHS: Final = {
     "Nautical Miles": (1852.0, "nm nauticalmile nauticalmiles"),
 }
 """GDAL's word for each, its length in metres, and spellings of it without blanks."""
+_SPELLINGS: Final = " ".join(spellings for _, spellings in _LENGTHS.values()).split()
 _ANGLES: Final = {
     **dict.fromkeys(("degree", "degrees", "deg"), 1.0),
     **dict.fromkeys(("seconds", "arcseconds"), 1 / 3600),
@@ -132,6 +134,7 @@ def parse_map_info(
     if transform is None:
         return None
     units = next((found[1] for item in named if (found := _UNITS.fullmatch(item))), "")
+    _warn_of_rest([item for item in plain if "=" in item])
     is_geographic = _GEOGRAPHIC.fullmatch(plain[0]) is not None
     if is_geographic:
         transform = _in_degrees(transform, units)
@@ -198,14 +201,17 @@ def _utm(transform: Affine, plain: Sequence[str], units: str) -> MapInfo:
             "reference system is unknown"
         )
         return MapInfo(transform)
-    letters = found[3] or (rest.pop(0) if rest and _is_hemisphere(rest[0]) else "")
+    letters = found[3] or (rest.pop(0) if rest and _HEMISPHERE.fullmatch(rest[0]) else "")
     south = _is_south(letters, found[1])
     if south is None:
         return MapInfo(transform)
     datum = _datum(rest)
+    lengths = [item for item in rest[1:] if re.sub(r"\s", "", item.lower()) in _SPELLINGS]
+    units = units or _known_length(next(iter(lengths), ""))
+    _warn_of_rest([item for item in rest[1:] if item not in lengths and "=" not in item])
     if datum in _BY_EPSG:
-        start = _BY_EPSG[datum][1 + south]
-        if start is not None:
+        start, zones = _BY_EPSG[datum][1 + south]
+        if zone in zones:
             return MapInfo(transform, epsg=start + zone)
         datum = _assumed(rest[0])
     return MapInfo(
@@ -214,20 +220,18 @@ def _utm(transform: Affine, plain: Sequence[str], units: str) -> MapInfo:
 
 
 def _geographic(transform: Affine, plain: Sequence[str]) -> MapInfo:
-    if abs(transform.f) > _MOST_LATITUDE:
-        warn_of_scene(
-            f"map info: found latitude {transform.f:g}, expected -90 to 90; the coordinate "
-            "reference system is unknown"
-        )
-        return MapInfo(transform)
+    for what, found, most in (("longitude", transform.c, 360), ("latitude", transform.f, 90)):
+        if abs(found) > most + 0.5:  # a little more, for pixels whose centres lie at the ends
+            warn_of_scene(
+                f"map info: found {what} {found:g}, expected -{most} to {most}; the coordinate "
+                "reference system is unknown"
+            )
+            return MapInfo(transform)
     datum = _datum(plain[7:])
+    _warn_of_rest([item for item in plain[8:] if item.lower() not in (*_ANGLES, "")])
     if datum in _BY_EPSG:
         return MapInfo(transform, epsg=_BY_EPSG[datum][0])
     return MapInfo(transform, _text("Geographic Lat/Lon", datum, units="Degrees"))
-
-
-def _is_hemisphere(text: str) -> bool:
-    return len(text) < 2 or text.lower() in ("north", "south", "northern", "southern")
 
 
 def _is_south(letters: str, sign: str) -> bool | None:
@@ -264,10 +268,20 @@ def _is_south(letters: str, sign: str) -> bool | None:
 def _datum(rest: Sequence[str]) -> str:
     """GDAL's name of the datum, or a key of `_BY_EPSG`."""
     text = next((item for item in rest if item), "")
-    key = re.sub(r"[\s_-]", "", text.lower())
+    key = re.sub(r"^d_|[\s_-]", "", text.lower())
     if key in _BY_EPSG:
         return key
     return _DATUMS.get(key) or _assumed(text)
+
+
+def _warn_of_rest(items: Sequence[str]) -> None:
+    """Warn of items that nothing here understands; empty ones are none.
+
+    Warns:
+        HsisrWarning: There are any.
+    """
+    if rest := ", ".join(filter(None, items)):
+        warn_of_scene(f"map info: {rest!r} is not understood and left out")
 
 
 def _assumed(datum: str) -> str:
@@ -349,8 +363,8 @@ def _plain_angle(text: str) -> str:
 
 _CRS: Final = "coordinate system string"
 _ONE_PIXEL: Final = (
-    *("ENVI", "samples = 1", "lines = 1", "header offset = 0", "data type = 1"),
-    *("file type = ENVI Standard", "interleave = bsq", "byte order = 0"),
+    *("ENVI", "samples = 1", "lines = 1", "header offset = 0", "byte order = 0"),
+    *("file type = ENVI Standard", "interleave = bsq"),
 )
 _NO_SYSTEM: Final = ("LOCAL_CS", "ENGCRS", "ENGINEERINGCRS")
 """How GDAL begins what it makes of projections that it does not know."""
@@ -433,20 +447,6 @@ def _with_own(
     return replace(gdal, crs_wkt=crs, transform=transform)
 
 
-def sidecar_sources(sidecar: Path, bands: int) -> list[SpectralSource]:
-    """The spectral fields in GDAL's `.aux.xml` beside a data file of so many bands.
-
-    Warns:
-        HsisrWarning: The file cannot be read.
-    """
-    try:
-        with _one_pixel({}, sidecar, bands) as dataset:
-            return spectral_sources(dataset, dataset.indexes)
-    except (RasterioError, OSError) as error:
-        warn_of_scene(f"{sidecar.name} left out: {error}")
-        return []
-
-
 def by_gdal(fields: Mapping[str, str], sidecar: Path | None = None) -> Georeference:
     """What GDAL makes of header fields, and of its sidecar.
 
@@ -454,7 +454,7 @@ def by_gdal(fields: Mapping[str, str], sidecar: Path | None = None) -> Georefere
         InputDataError: It cannot make sense of geo points or RPC.
     """
     try:
-        with _one_pixel(fields, sidecar) as dataset:
+        with one_pixel(fields, sidecar) as dataset:
             return georeference_of(dataset)
     except RasterioError as error:
         raise InputDataError(
@@ -463,14 +463,19 @@ def by_gdal(fields: Mapping[str, str], sidecar: Path | None = None) -> Georefere
 
 
 @contextmanager
-def _one_pixel(fields: Mapping[str, str], sidecar: Path | None, bands: int = 1) -> Iterator[Any]:
-    """An ENVI file of one pixel in memory with these fields and this sidecar, opened by GDAL."""
-    lines = [f"{key} = {text}" for key, text in fields.items()]
+def one_pixel(
+    fields: Mapping[str, str], sidecar: Path | None, bands: int = 1, code: str = "1"
+) -> Iterator[Any]:
+    """An ENVI file of one pixel in memory with these fields and this sidecar, opened by GDAL.
+
+    `code` is ENVI's number for the data type.
+    """
+    lines = [f"data type = {code}", *(f"{key} = {text}" for key, text in fields.items())]
     header = "\n".join([*_ONE_PIXEL, f"bands = {bands}", *lines, ""]).encode()
     place = {"dirname": f"hsisr-{uuid4().hex}"}
     with (
         gdal_env(),
-        MemoryFile(bytes(max(64, bands)), filename="scene.img", **place) as image,
+        MemoryFile(bytes(64 + 16 * bands), filename="scene.img", **place) as image,
         MemoryFile(header, filename="scene.hdr", **place),
         _in_memory(sidecar, place),
         image.open(driver="ENVI") as dataset,

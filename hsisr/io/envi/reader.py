@@ -4,14 +4,16 @@ The numbers are read by plain reads of the windows asked for.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from rasterio.errors import RasterioError
 
 from hsisr.errors import InputDataError, warn_of_scene
 from hsisr.io.arrays.axes import ArrayScene, sizes, whole
@@ -30,10 +32,13 @@ from hsisr.io.envi.files import (
     rival_data,
     spectral_source,
 )
-from hsisr.io.envi.georeference import envi_georeference, sidecar_sources
+from hsisr.io.envi.georeference import envi_georeference, one_pixel
 from hsisr.io.geotiff.reader import RasterScene, is_other_raster, open_raster
+from hsisr.io.geotiff.tags import is_spectral_list, spectral_sources, stored_numbers, tags_in
 from hsisr.io.spectral import (
+    SpectralSource,
     merged_axis,
+    number_text,
     numbers_from_text,
     per_band,
     source_from_names,
@@ -71,12 +76,16 @@ def open_envi(path: Path) -> ArrayScene:
     beside = _with(numbers.path, ".aux.xml")
     sidecar = beside if beside.is_file() else None
     bands, rows, cols = sizes(numbers.shape, axes)
+    told = _Sidecar(StoredNumbers(dtype=numbers.dtype))
+    if sidecar is not None:
+        told = _read_sidecar(sidecar, bands, fields["data type"]) or told
     metadata = SceneMetadata(
         rows=rows,
         cols=cols,
-        stored=_stored(fields, numbers.dtype, bands),
-        spectral_axis=_spectral_axis(fields, bands, sidecar),
+        stored=_stored(fields, numbers.dtype, bands, told.stored),
+        spectral_axis=_spectral_axis(fields, bands, told),
         header=carried_fields(fields),
+        tags=told.tags,
     )
     _require_size(numbers, metadata.shape, fields["data type"])
     metadata = replace(metadata, georeference=envi_georeference(fields, sidecar))
@@ -224,16 +233,45 @@ def _whole(fields: Mapping[str, str], key: str, least: int = 1) -> int:
     return number
 
 
-def _spectral_axis(fields: Mapping[str, str], bands: int, sidecar: Path | None) -> SpectralAxis:
+class _Sidecar(NamedTuple):
+    """What GDAL keeps in `.aux.xml` beside an ENVI file."""
+
+    stored: StoredNumbers
+    sources: Sequence[SpectralSource] = ()
+    names: Sequence[str] = ()
+    tags: Mapping[str, str] = MappingProxyType({})
+
+
+def _read_sidecar(sidecar: Path, bands: int, code: str) -> _Sidecar | None:
+    """The sidecar of so many bands of that type; None, and a warning, if it cannot be read."""
+    try:
+        with one_pixel({}, sidecar, bands, code) as dataset:
+            names = [name or "" for name in dataset.descriptions]
+            return _Sidecar(
+                stored_numbers(dataset, dataset.indexes),
+                spectral_sources(dataset, dataset.indexes),
+                names if any(names) else (),
+                {k: v for k, v in tags_in(dataset).items() if not is_spectral_list(k, v)},
+            )
+    except (RasterioError, OSError) as error:
+        warn_of_scene(f"{sidecar.name} left out: {error}")
+        return None
+
+
+def _spectral_axis(fields: Mapping[str, str], bands: int, beside: _Sidecar) -> SpectralAxis:
     """What the header says of the bands, then what GDAL's sidecar and the names say."""
-    names = listed(fields.get("band names", ""))
-    more = sidecar_sources(sidecar, bands) if sidecar else []
-    sources = [spectral_source(fields), *more, source_from_names(names)]
+    names = listed(fields.get("band names", "")) or beside.names
+    sources = [spectral_source(fields), *beside.sources, source_from_names(names)]
     return merged_axis(bands, sources, names or None)
 
 
-def _stored(fields: Mapping[str, str], dtype: np.dtype[Any], bands: int) -> StoredNumbers:
-    """How the header says that values are stored; lists may be one item for all bands."""
+def _stored(
+    fields: Mapping[str, str], dtype: np.dtype[Any], bands: int, beside: StoredNumbers
+) -> StoredNumbers:
+    """How the header, else what lies beside it, says that values are stored.
+
+    Lists may be one item for all bands.
+    """
 
     def numbers(key: str) -> tuple[float, ...] | None:
         return numbers_from_text(listed(fields.get(key, "")))[0]
@@ -241,13 +279,19 @@ def _stored(fields: Mapping[str, str], dtype: np.dtype[Any], bands: int) -> Stor
     def each(key: str) -> tuple[float, ...] | None:
         return usable(key, lambda: per_band(bands, numbers(key)))
 
+    def same(key: str) -> float | None:
+        found = numbers(key) or ()
+        if len(texts := {number_text(number) for number in found}) > 1:
+            raise InputDataError(f"found {' and '.join(sorted(texts))}, expected one number")
+        return found[0] if found else None
+
     key, units = "data ignore value", listed(fields.get("data units", "")) or None
     none_said = fields.get(key, "").strip(" {}").lower() in ("", "none", "n/a", "null")
-    nodata = None if none_said else usable(key, lambda: numbers(key))
+    nodata = None if none_said else usable(key, lambda: same(key))
     return StoredNumbers(
         dtype=dtype.newbyteorder("="),
-        nodata=nodata[0] if nodata else None,
-        scales=each("data gain values"),
-        offsets=each("data offset values"),
-        units=usable("data units", lambda: per_band(bands, units)),
+        nodata=beside.nodata if nodata is None else nodata,
+        scales=each("data gain values") or beside.scales,
+        offsets=each("data offset values") or beside.offsets,
+        units=usable("data units", lambda: per_band(bands, units)) or beside.units,
     )

@@ -6,6 +6,7 @@ domain, an ENVI header beside the file, the names of the bands. They are trusted
 GDAL derives IMAGERY from the ENVI domain with three decimals of a micrometre.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
@@ -36,6 +37,7 @@ from hsisr.scene.quantisation import StoredNumbers
 
 _UNIT_TAGS: Final = ("wavelength_units", "wavelength_unit")
 _SPECTRAL_TAGS: Final = ("wavelength", "fwhm", "bbl")
+_CODE: Final = re.compile(r"(epsg|esri|ogc):\w+", re.IGNORECASE)
 _OTHER_SOFTWARE: Final = ("ImageJ=", "<OME", "<?xml", '{"shape"')
 """Beginnings of TIFF descriptions that speak of the layout of the file they were written in."""
 
@@ -62,7 +64,7 @@ def metadata_of(
     return SceneMetadata(
         rows=dataset.height,
         cols=dataset.width,
-        stored=_stored_numbers(dataset, indexes),
+        stored=stored_numbers(dataset, indexes),
         spectral_axis=merged_axis(
             len(indexes),
             [*sources, *([beside] if beside else []), source_from_names([n or "" for n in names])],
@@ -70,14 +72,14 @@ def metadata_of(
         ),
         georeference=georeference_of(dataset),
         header=carried_fields(header),
-        tags={k: v for k, v in tags_in(dataset).items() if not _is_spectral_list(k, v)},
+        tags={k: v for k, v in tags_in(dataset).items() if not is_spectral_list(k, v)},
         band_tags=_free_band_tags(tags, sources[0]),
     )
 
 
 def spectral_sources(dataset: Any, indexes: Sequence[int]) -> list[SpectralSource]:
     """The spectral fields of an open rasterio dataset, most trusted place first."""
-    lists = {k: v for k, v in dataset.tags().items() if _is_spectral_list(k, v)}
+    lists = {k: v for k, v in dataset.tags().items() if is_spectral_list(k, v)}
     return [
         band_tag_source([{**dataset.tags(i, ns="ENVI"), **dataset.tags(i)} for i in indexes]),
         spectral_source(_envi_fields({**dataset.tags(), **lists}) if lists else {}),
@@ -91,7 +93,7 @@ def _envi_fields(tags: Mapping[str, str]) -> dict[str, str]:
     return {key.lower().replace("_", " "): text for key, text in tags.items()}
 
 
-def _is_spectral_list(key: str, text: str) -> bool:
+def is_spectral_list(key: str, text: str) -> bool:
     """True for a tag of the dataset that holds one number for each band, as EnMAP-Box writes."""
     return key.lower() in _SPECTRAL_TAGS and (text.strip().startswith("{") or "," in text)
 
@@ -151,6 +153,8 @@ def _imagery_source(tags: Sequence[Mapping[str, str]]) -> SpectralSource:
 
 def _of_every_band(tags: Sequence[Mapping[str, str]], key: str) -> list[str] | None:
     found = [band[key] for band in tags if key in band]
+    if found and len(found) < len(tags):
+        warn_of_scene(f"{key} left out: found {len(found)} for {len(tags)} bands")
     return found if found and len(found) == len(tags) else None
 
 
@@ -174,7 +178,12 @@ def _free_band_tags(
     return free if any(free) else ()
 
 
-def _stored_numbers(dataset: Any, indexes: Sequence[int]) -> StoredNumbers:
+def stored_numbers(dataset: Any, indexes: Sequence[int]) -> StoredNumbers:
+    """How an open rasterio dataset stores the numbers of these 1-based bands.
+
+    Raises:
+        InputDataError: The bands differ in type, or hold no real numbers.
+    """
     of_all_bands, missing = dataset.dtypes, dataset.nodatavals  # asked once: each asks every band
     types = {of_all_bands[i - 1] for i in indexes}
     if len(types) > 1 or any(name.startswith("complex") for name in types):
@@ -264,6 +273,25 @@ def parsed_crs(wkt: str) -> CRS:
             f"found a coordinate reference system that PROJ does not understand ({wkt[:60]}...), "
             "expected WKT; correct or remove it in the input"
         ) from error
+
+
+def known_crs(text: str) -> str | None:
+    """A reference system as WKT, which may also be given by its code; None: it is neither.
+
+    Warns:
+        HsisrWarning: PROJ does not understand the text.
+
+    >>> known_crs("EPSG:4326").partition("[")[0]
+    'GEOGCRS'
+    """
+    try:
+        if _CODE.fullmatch(text):
+            return wkt_of(CRS.from_string(text))
+        CRS.from_wkt(text)
+    except CRSError:
+        warn_of_scene(f"the reference system is left out: PROJ does not understand {text[:60]!r}")
+        return None
+    return text
 
 
 def gdal_points(place: Georeference) -> list[GdalPoint]:

@@ -209,6 +209,8 @@ class MatFields:
     def _read_numbers(self, name: str, *, row: bool) -> npt.NDArray[np.float64] | None:
         known = self._names.get(name)
         if known is None or self._file.variables[known].kind not in ("numbers", "flags"):
+            if known is not None and self._file.variables[known].kind == "text":
+                raise InputDataError("found a text, expected numbers")
             return None
         shape = self._file.variables[known].shape
         if len(shape) > 2 or (row and sum(side != 1 for side in shape) > 1):

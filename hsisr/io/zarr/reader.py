@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from affine import Affine
 
-from hsisr.errors import InputDataError, UsageError
+from hsisr.errors import InputDataError, UsageError, warn_of_scene
 from hsisr.io.arrays.axes import (
     ArrayScene,
     checked_axes,
@@ -168,6 +168,10 @@ class ZarrFields:
         name = self._beside(named) or self._beside(PLACE) or self._beside("crs")
         said = dict(self._store.arrays[name].attrs) if name else {}
         wkt = said.get("crs_wkt") or said.get("spatial_ref") or _gdal_wkt(self._attributes)
+        if not wkt and (projection := said.get("grid_mapping_name")):
+            warn_of_scene(
+                f"the reference system is left out: {name} says {projection}, but has no crs_wkt"
+            )
         return Georeference(
             crs_wkt=str(wkt) if wkt else None,
             transform=usable("GeoTransform", lambda: _transform(said.get("GeoTransform")))
