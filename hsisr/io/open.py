@@ -193,11 +193,9 @@ def _usable_place(place: Georeference) -> Georeference:
     if not all(math.isfinite(n) for p in place.gcps for n in (p.row, p.col, p.x, p.y, p.z)):
         warn_of_scene("ground control points left out: found what is no number among them")
         place = replace(place, gcps=(), gcps_crs_wkt=None)
-    for field in ("crs_wkt", "gcps_crs_wkt"):
-        text = getattr(place, field)
-        if text and (wkt := known_crs(text)) != text:
-            place = replace(place, **{field: wkt})
-    return place
+    said = place.crs_wkt, place.gcps_crs_wkt
+    known = [text and known_crs(text) for text in said]
+    return place if (*known,) == said else replace(place, crs_wkt=known[0], gcps_crs_wkt=known[1])
 
 
 def _named(path: Path, error: Exception) -> str:

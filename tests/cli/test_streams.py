@@ -107,8 +107,8 @@ def test_a_name_that_is_not_utf8_is_one_line(command: str, tmp_path: Path) -> No
     broken = tmp_path / os.fsdecode(b"b\xff.npy")
     shutil.copy(plain, broken)
     suffix = {"degrade": "tif", "upscale": "tif", "view": "html"}.get(command)
-    more = {"evaluate": [plain], "train": ["-o", tmp_path / "t"]}.get(command, [])
-    more = ["-o", tmp_path / f"o.{suffix}"] if suffix else more
+    others: dict[str, list[object]] = {"evaluate": [plain], "train": ["-o", tmp_path / "t"]}
+    more = ["-o", tmp_path / f"o.{suffix}"] if suffix else others.get(command, [])
     how = ["-m", "nearest"] if command == "upscale" else []
     assert "the name is not UTF-8" in refusal(hsisr(command, broken, *more, *how), 3)
     if suffix:
