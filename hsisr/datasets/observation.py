@@ -23,8 +23,11 @@ _STRIPES = 0.3
 """Share of the noisy patches whose columns have offsets of their own."""
 _SOFTEST: Final = 0.9
 """Largest sigma of an interpolated patch, in HR pixels: as wide as two of them."""
-_SLIPPED: Final = 0.4
-"""Share of the resampled patches whose columns slip."""
+_NEAREST, _UNEVEN = 0.4, 0.3
+"""Share of the resampled patches that are nearest neighbours, and of these with uneven columns."""
+_DENSER: Final = (0.65, 0.95)
+_TURN: Final = 0.3
+"""Tangent of the largest angle."""
 
 
 def observed(
@@ -57,24 +60,37 @@ def resampled(hr: Float32, rng: np.random.Generator) -> Float32:
     """A patch as a scene has it that was resampled to a map, or read out unevenly.
 
     Most are interpolated: blurred along rows and columns, by Gaussians of widths of their own. The
-    others are nearest neighbours: columns slip along the rows, every other one, or the more the
-    farther to the right, so that edges get teeth. Either has less, or other, detail below its LR
-    pixels than a sharp scene.
+    others are nearest neighbours of a turned and denser grid, where edges have teeth and some rows
+    and columns stand twice, or every other column lies a pixel too low. All have less, or other,
+    detail below their LR pixels than a sharp scene.
 
     Args:
         hr: Shape (bands, rows, cols).
         rng: Decides how.
     """
-    if rng.random() < _SLIPPED:
-        rows, cols = (np.arange(n) for n in hr.shape[1:])
-        slope = float(rng.uniform(-0.5, 0.5))
-        slips = cols % 2 if rng.integers(2) else np.rint(slope * (cols - cols.mean())).astype(int)
-        return hr[:, (rows[:, None] + slips).clip(0, len(rows) - 1), cols]
+    if rng.random() < _NEAREST:
+        row, col = np.indices(hr.shape[1:])
+        if rng.random() < _UNEVEN:
+            return hr[:, np.maximum(row - col % 2, 0), col]
+        places = _turned_grid(row, col, rng)
+        near = [
+            np.rint(p).astype(int).clip(0, n - 1) for p, n in zip(places, row.shape, strict=True)
+        ]
+        return hr[:, near[0], near[1]]
     from scipy.ndimage import gaussian_filter1d
 
     for axis in (-2, -1):
         hr = gaussian_filter1d(hr, rng.uniform(0, _SOFTEST), axis=axis, truncate=3)
     return hr
+
+
+def _turned_grid(
+    row: npt.NDArray[np.int_], col: npt.NDArray[np.int_], rng: np.random.Generator
+) -> tuple[Float64, Float64]:
+    """Where pixels lie of a grid around the same middle, a little denser and a little turned."""
+    dense, turn = rng.uniform(*_DENSER, 2), float(rng.uniform(-_TURN, _TURN))
+    up, left = row - row.mean(), col - col.mean()
+    return dense[0] * up + turn * left + row.mean(), dense[1] * left - turn * up + col.mean()
 
 
 def _noise(shape: tuple[int, ...], rng: np.random.Generator) -> Float32:

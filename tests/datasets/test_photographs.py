@@ -135,8 +135,8 @@ def test_patches_may_be_of_resampled_scenes() -> None:
         not np.array_equal(one, other) for one, other in zip(found.hr, sharp.hr, strict=True)
     ]
     assert sum(changed) > 4
-    rows = np.sort(found.hr, axis=2)  # columns that slip keep their numbers, blurred ones do not
-    kept = [np.isin(one, other).all() for one, other in zip(rows, sharp.hr, strict=True)]
+    # nearest neighbours have numbers of the sharp patch, blurred patches do not
+    kept = [np.isin(one, other).all() for one, other in zip(found.hr, sharp.hr, strict=True)]
     assert 0 < sum(kept) < 8
 
 
