@@ -166,7 +166,8 @@ class RandomPatches:
     def batch(self, step: int, first: int, count: int) -> Batch:
         """See `PatchSource.batch`."""
         sides = np.array([self._side(scene) for scene in self.scenes])
-        drawn = [_training_px(scene) ** self.power for scene in self.scenes]
+        pixels = [sum(w.rows * w.cols for w in s.split.training) for s in self.scenes]
+        drawn = [count**self.power for count in pixels]
         shares = np.where(sides > 0, drawn, 0.0)
         leader = np.random.default_rng((self.seed, step))
         side = int(sides[leader.choice(len(sides), p=shares / shares.sum())])
@@ -271,10 +272,6 @@ class RandomPatches:
         if self.augmentation.reverse_bands and rng.integers(2):
             chosen.reverse()
         return chosen
-
-
-def _training_px(scene: TrainingScene) -> int:
-    return sum(w.rows * w.cols for w in scene.split.training)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 import math
 import stat
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -299,7 +298,8 @@ def scene_files(path: Path) -> tuple[Path, ...]:
     """
     row = format_by_suffix(path)
     if path.suffix.lower() == ".hdr":
-        halves = [path.with_name(path.stem + suffix) for suffix in _cases(DATA_SUFFIXES)]
+        cases = (end for suffix in DATA_SUFFIXES for end in (suffix, suffix.upper()))
+        halves = [path.with_name(path.stem + end) for end in cases]
     elif (row is not None and row.name not in ("ENVI", "GTiff")) or path.is_dir():
         halves = []
     else:  # folders of archives are long, so ask for names instead of listing them
@@ -311,8 +311,3 @@ def scene_files(path: Path) -> tuple[Path, ...]:
         part.with_name(part.name + suffix) for part in (path, *halves) for suffix in SIDECARS
     )
     return (path, *halves, *(sidecar for sidecar in sidecars if sidecar.is_file()))
-
-
-def _cases(suffixes: Iterable[str]) -> Iterator[str]:
-    for suffix in suffixes:
-        yield from dict.fromkeys((suffix, suffix.upper()))

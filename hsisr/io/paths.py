@@ -93,14 +93,16 @@ def scene_path(name: str | Path) -> Path:
         return name
     text = str(name)
     if _FILE_SYSTEM.match(text):
-        return RemotePath(_restored(text))
+        # both slashes of a URL inside a name from which a path was made
+        return RemotePath(re.sub(r"\b(https?|ftp):/(?=[^/])", r"\1://", text))
     found = _SCHEME.match(text)
     if found is None or not (found[2] or found[1].lower() in _KNOWN_ONCE_COLLAPSED):
         path = Path(name)
         return path if path.name.strip(".") else path.resolve()
     url = f"{found[1].lower()}://{text[found.end() :]}"
     if found[1].lower() == "file":
-        return _local(url)
+        place = urlsplit(url).path
+        return Path(url2pathname(unquote(place) if sys.platform != "win32" else place))
     return RemotePath(url)
 
 
@@ -143,16 +145,6 @@ def without_secrets(text: str) -> str:
     if "://" not in text and "/vsi" not in text:
         return text
     return _QUERY.sub("", _USER.sub(r"\1", text))
-
-
-def _restored(text: str) -> str:
-    """Both slashes of a URL inside a name from which a path was made."""
-    return re.sub(r"\b(https?|ftp):/(?=[^/])", r"\1://", text)
-
-
-def _local(url: str) -> Path:
-    parts = urlsplit(url)
-    return Path(url2pathname(unquote(parts.path) if sys.platform != "win32" else parts.path))
 
 
 def is_item_name(path: Path) -> bool:

@@ -136,7 +136,8 @@ def locked_run(
             raise
         shutil.rmtree(folder, ignore_errors=True)
     finally:
-        _remove_if_empty(folder)
+        if folder.exists() and not (folder / _BOUND).exists():  # nothing but the lock
+            shutil.rmtree(folder, ignore_errors=True)
         lock.release()  # last, so that nobody begins in a folder that is being removed
 
 
@@ -312,9 +313,3 @@ def _keep_or_remove(run: RunLock, output: Path) -> None:
 
 def _strips(count: int) -> str:
     return "1 strip" if count == 1 else f"{count} strips"
-
-
-def _remove_if_empty(folder: Path) -> None:
-    """A folder that holds nothing but the lock is of no use to anyone."""
-    if folder.exists() and not (folder / _BOUND).exists():
-        shutil.rmtree(folder, ignore_errors=True)

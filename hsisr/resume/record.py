@@ -9,8 +9,7 @@ one step. Folders may be moved with it, as long as their files keep their times.
 
 import hashlib
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
@@ -36,23 +35,19 @@ def provenance_tags(
     """Dataset tags that say how an output came to be."""
     from hsisr import __version__
 
+    plain = plain_options(options)
+    if "model" in plain:  # without its folder: outputs are for other people, too
+        plain["model"] = PurePath(plain["model"]).name
     tags = {
         "VERSION": __version__,
         "SOURCE": source,
         "MODEL": model,
-        "OPTIONS": json.dumps(_without_folders(plain_options(options)), sort_keys=True),
+        "OPTIONS": json.dumps(plain, sort_keys=True),
         "CREATED": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     if weights_sha256:
         tags["WEIGHTS_SHA256"] = weights_sha256
     return {PREFIX + key: value for key, value in tags.items()}
-
-
-def _without_folders(options: dict[str, Any]) -> dict[str, Any]:
-    """Plain options in which a weights file has no folder: outputs are for other people, too."""
-    if "model" not in options:
-        return options
-    return {**options, "model": PurePath(options["model"]).name}
 
 
 def provenance_of(metadata: SceneMetadata) -> dict[str, str]:
@@ -209,18 +204,14 @@ def _state(path: Path) -> FileState | None:
         known = remote_state(path)
         return None if known is None else FileState(path.name, *known)
     try:
-        found = [entry.stat() for entry in (_inside(path) if path.is_dir() else [path])]
+        files = [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
+        found = [file.stat() for file in files]
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise InputDataError(f"{path}: cannot be looked at ({error.strerror})") from error
     newest = max((entry.st_mtime_ns for entry in found), default=0)
     return FileState(path.name, sum(entry.st_size for entry in found), newest)
-
-
-def _inside(folder: Path) -> Iterator[Path]:
-    for parent, _, names in os.walk(folder):
-        yield from (Path(parent) / name for name in names)
 
 
 FOLDER: Final = ".hsisr"

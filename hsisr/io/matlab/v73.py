@@ -205,12 +205,9 @@ class Mat73Writer(HdfWriter):
         bands, rows, cols = self.metadata.shape
         with h5py.File(self._grown, "r") as found:
             complete = found["data"].shape == (bands, cols, rows)
-        if not complete or self._grown.stat().st_size < self._nbytes():
+        nbytes = bands * rows * cols * self.metadata.stored.dtype.itemsize
+        if not complete or self._grown.stat().st_size < nbytes:
             raise ResourceError(f"cannot write {self.path}: the file was cut off")
-
-    def _nbytes(self) -> int:
-        bands, rows, cols = self.metadata.shape
-        return bands * rows * cols * self.metadata.stored.dtype.itemsize
 
     def _whole_chunks(self) -> int:
         """Bytes of the cube with the chunks at its borders counted whole."""

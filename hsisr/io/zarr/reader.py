@@ -167,7 +167,9 @@ class ZarrFields:
         named = str(self._attributes.get("grid_mapping", PLACE)).split(":")[0]
         name = self._beside(named) or self._beside(PLACE) or self._beside("crs")
         said = dict(self._store.arrays[name].attrs) if name else {}
-        wkt = said.get("crs_wkt") or said.get("spatial_ref") or _gdal_wkt(self._attributes)
+        gdals = self._attributes.get("_CRS")  # GDAL, Zarr driver, "SRS encoding"
+        gdals = gdals.get("wkt") if isinstance(gdals, Mapping) else None
+        wkt = said.get("crs_wkt") or said.get("spatial_ref") or gdals
         if not wkt and (projection := said.get("grid_mapping_name")):
             warn_of_scene(
                 f"the reference system is left out: {name} says {projection}, but has no crs_wkt"
@@ -280,12 +282,6 @@ def _decoded(text: Any) -> Any:
         return json.loads(text) if isinstance(text, str) else text
     except (ValueError, RecursionError) as error:
         raise InputDataError(f"the place holds no JSON where it should ({error})") from error
-
-
-def _gdal_wkt(attributes: Mapping[str, Any]) -> str | None:
-    """GDAL's own attribute. Source: GDAL, Zarr driver, "SRS encoding"."""
-    said = attributes.get("_CRS")
-    return str(said["wkt"]) if isinstance(said, Mapping) and "wkt" in said else None
 
 
 def _transform(text: Any) -> Affine | None:

@@ -110,7 +110,9 @@ class OpenStore:
         with zarr_errors():
             if isinstance(source, Path):
                 source = zarr.storage.LocalStore(source, read_only=True)
-            self._store = _guarded(source)
+            from hsisr.io.zarr.guard import GuardedStore  # loads zarr
+
+            self._store = GuardedStore(source)
             root = zarr.open(store=self._store, mode="r")
             if isinstance(root, zarr.Array):
                 self.arrays: dict[str, Any] = {"": root}
@@ -162,12 +164,6 @@ class OpenStore:
     def close(self) -> None:
         """Release the store; a second call does nothing."""
         self._store.close()
-
-
-def _guarded(store: Any) -> Any:
-    from hsisr.io.zarr.guard import GuardedStore  # loads zarr
-
-    return GuardedStore(store)
 
 
 def _require_harmless(name: str, array: Any) -> None:
