@@ -68,7 +68,7 @@ class PlainHelp:
             if getattr(parameter, "is_flag", False) or getattr(parameter, "count", False):
                 parameter.metavar = ""
             if isinstance(parameter, TyperArgument):
-                parameter.display_type = lambda *_: ""
+                parameter.display_type = lambda *_: ""  # type: ignore[method-assign]
         return found
 
 

@@ -227,7 +227,7 @@ def nearest_pixels(
     (top, bottom), (left, right) = sides
     points = _plane(places, *places.positions(top, bottom, left, right)).reshape(-1, 2)
     known = np.flatnonzero(np.isfinite(points).all(axis=1))
-    grid = table.transform @ Affine.scale(1 / scale)
+    grid: Any = table.transform @ Affine.scale(1 / scale)  # takes arrays too
     x, y = grid @ np.meshgrid(cols + 0.5, rows + 0.5)
     _, nearest = cKDTree(points[known]).query(_plane(places, x[seen], y[seen]))
     inside = np.unravel_index(known[nearest], (bottom - top, right - left))
