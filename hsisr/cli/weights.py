@@ -82,11 +82,12 @@ def verify(
 
         verdicts = verify_weights(models or ())
         if json:
-            print_json({"weights": [verdict.as_dict() for verdict in verdicts]})
+            print_json({"weights": verdicts})
         else:
             for verdict in verdicts:
-                tell(f"{verdict.name}: {verdict.complaint or f'sound, {verdict.sha256}'}")
-        if unsound := [verdict.name for verdict in verdicts if verdict.complaint]:
+                sound = f"sound, {verdict['sha256']}"
+                tell(f"{verdict['name']}: {verdict['complaint'] or sound}")
+        if unsound := [verdict["name"] for verdict in verdicts if not verdict["sound"]]:
             raise WeightsError(
                 f"{len(unsound)} of {len(verdicts)} weights cannot be used: {', '.join(unsound)}"
             )

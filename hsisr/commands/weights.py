@@ -1,7 +1,7 @@
 """What there is in weights, what is in a file, whether it is sound, and bringing in Keras files."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,29 +10,6 @@ from hsisr.io.atomic import write_new
 from hsisr.weights import CatalogueEntry, LoadedWeights, load_weights, released, resolve
 from hsisr.weights.keras import import_keras
 from hsisr.weights.store import as_bytes, file_sha256
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of one file when it was loaded and its hash compared."""
-
-    name: str
-    path: Path | None
-    """None where there is no such name."""
-    sha256: str | None
-    """None where the file cannot be used."""
-    complaint: str | None
-    """None where it is sound."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "name": self.name,
-            "path": None if self.path is None else str(self.path),
-            "sha256": self.sha256,
-            "sound": self.complaint is None,
-            "complaint": self.complaint,
-        }
 
 
 def facts_of_entry(entry: CatalogueEntry) -> dict[str, Any]:
@@ -65,24 +42,29 @@ def card_of(name_or_path: str) -> str | None:
     return found.card.read_text(encoding="utf-8")
 
 
-def verify_weights(names: Sequence[str] = ()) -> tuple[Verdict, ...]:
+def verify_weights(names: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Load weights, without names the whole catalogue, and compare published hashes with them.
+
+    Returns:
+        Plain values of each: `name`, `path` (None where there is no such name), `sha256` (None
+        where the file cannot be used), `sound`, and the `complaint` where it is not.
 
     Raises:
         WeightsError: The catalogue itself cannot be read.
     """
-    return tuple(_verdict(name) for name in names or [entry.name for entry in released()])
+    return [_verdict(name) for name in names or [entry.name for entry in released()]]
 
 
-def _verdict(name: str) -> Verdict:
-    path = None
+def _verdict(name: str) -> dict[str, Any]:
+    path = sha256 = complaint = None
     try:
         source = resolve(name)
-        path = source.path if isinstance(source, CatalogueEntry) else source
-        loaded = load_weights(source)
+        path = str(source.path if isinstance(source, CatalogueEntry) else source)
+        sha256 = load_weights(source).sha256
     except WeightsError as error:
-        return Verdict(name, path, None, str(error))
-    return Verdict(name, path, loaded.sha256, None)
+        complaint = str(error)
+    sound = complaint is None
+    return {"name": name, "path": path, "sha256": sha256, "sound": sound, "complaint": complaint}
 
 
 def export_weights(name_or_path: str, output: Path, *, overwrite: bool = False) -> float:
