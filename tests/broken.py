@@ -25,6 +25,7 @@ from tests.scenes import (
 )
 
 DATA, USAGE, WEIGHTS, RESOURCES = 3, 2, 4, 5
+_PICKLE = pickle.dumps({"a": 1})
 
 
 @dataclass(frozen=True)
@@ -97,22 +98,17 @@ def _complex_envi(folder: Path) -> list[Any]:
     return [header]
 
 
-def _truncated_envi(folder: Path) -> list[Any]:
-    header = write_envi(folder / "scene.hdr", numbered())
-    _cut(header.with_suffix(".img"), 0.5)
-    return [header]
+def _pair(
+    spoil: Callable[[Path, Path], object], named: str = ".hdr"
+) -> Callable[[Path], list[Any]]:
+    """An ENVI pair of which a half is spoilt, and which half is named."""
 
+    def make(folder: Path) -> list[Any]:
+        header = write_envi(folder / "scene.hdr", numbered())
+        spoil(header, header.with_suffix(".img"))
+        return [header.with_suffix(named)]
 
-def _header_alone(folder: Path) -> list[Any]:
-    header = write_envi(folder / "scene.hdr", numbered())
-    header.with_suffix(".img").unlink()
-    return [header]
-
-
-def _data_alone(folder: Path) -> list[Any]:
-    header = write_envi(folder / "scene.hdr", numbered())
-    header.unlink()
-    return [header.with_suffix(".img")]
+    return make
 
 
 def _mat73_of_text(folder: Path) -> list[Any]:
@@ -142,15 +138,9 @@ def _pickled(folder: Path) -> list[Any]:
     return [_tiff(folder), "--model", path]
 
 
-def _bare_pickle(folder: Path) -> list[Any]:
-    path = folder / "weights.pkl"
-    path.write_bytes(pickle.dumps({"a": 1}))
-    return [_tiff(folder), "--model", path]
-
-
-def _weights(content: bytes) -> Callable[[Path], list[Any]]:
+def _weights(content: bytes, name: str = "weights.safetensors") -> Callable[[Path], list[Any]]:
     def make(folder: Path) -> list[Any]:
-        path = folder / "weights.safetensors"
+        path = folder / name
         path.write_bytes(content)
         return [_tiff(folder), "--model", path]
 
@@ -211,9 +201,21 @@ ZOO = (
     Exhibit("a netCDF product", _file("EMIT.nc", b"CDF\x01" + bytes(99)), DATA, "classic netCDF"),
     Exhibit("an HDF5 product", _file("PRS.he5", b"\x89HDF\r\n\x1a\n"), DATA, "truncated"),
     Exhibit("product metadata", _file("METADATA.XML", b"<a/>"), DATA, "no SPECTRAL_IMAGE"),
-    Exhibit("a header without data", _header_alone, DATA, "no data file beside the header"),
-    Exhibit("data without a header", _data_alone, DATA, "scene.img"),
-    Exhibit("truncated ENVI data", _truncated_envi, DATA, "the file is truncated or the header"),
+    Exhibit(
+        "a header without data",
+        _pair(lambda _, data: data.unlink()),
+        DATA,
+        "no data file beside the header",
+    ),
+    Exhibit(
+        "data without a header", _pair(lambda header, _: header.unlink(), ".img"), DATA, "scene.img"
+    ),
+    Exhibit(
+        "truncated ENVI data",
+        _pair(lambda _, data: _cut(data, 0.5)),
+        DATA,
+        "the file is truncated or the header",
+    ),
     Exhibit("a header that is no header", _file("scene.hdr", b"hello"), DATA, "scene.hdr"),
     Exhibit("a header that promises more lines", _envi(lines="999"), DATA, "promises"),
     Exhibit("a header with zero bands", _envi(bands="0"), DATA, "bands = 0"),
@@ -251,7 +253,7 @@ ZOO = (
     Exhibit("a suffix that says nothing", _with(), USAGE, ".xyz", output="out.xyz"),
     Exhibit("a model nobody knows", _with("--model", "swinir"), WEIGHTS, "swinir"),
     Exhibit("torch's pickle as weights", _pickled, WEIGHTS, "pickle"),
-    Exhibit("a bare pickle as weights", _bare_pickle, WEIGHTS, "pickle"),
+    Exhibit("a bare pickle as weights", _weights(_PICKLE, "weights.pkl"), WEIGHTS, "pickle"),
     Exhibit("empty weights", _weights(b""), WEIGHTS, "weights.safetensors"),
     Exhibit("weights of noise", _weights(b"\x10" * 99), WEIGHTS, "weights.safetensors"),
     Exhibit("weights of something else", _foreign_weights, WEIGHTS, "weights.safetensors"),

@@ -114,33 +114,17 @@ class ZarrWriter(FileWriter):
         return [(self._grown, self.path)]
 
     def _create_cube(self, group: Any) -> Any:
+        attributes = {**cube_attributes(self.metadata), DIMENSIONS: ["band", "y", "x"]}
         dtype, nodata = self.metadata.stored.dtype, self.metadata.stored.nodata
-        return group.create_array(
-            CUBE,
-            shape=self.metadata.shape,
-            dtype=dtype,
-            chunks=self._chunks,
-            compressors=self._compressor,
-            fill_value=None if nodata is None else dtype.type(nodata),
-            config={"write_empty_chunks": True},
-            attributes={
-                **cube_attributes(self.metadata),
-                DIMENSIONS: ["band", "y", "x"],
-            },
-        )
+        fill = None if nodata is None else dtype.type(nodata)
+        packing = {"chunks": self._chunks, "compressors": self._compressor, "fill_value": fill}
+        return _create(group, CUBE, self.metadata.shape, dtype, attributes, **packing)
 
     def _create_mask(self, group: Any) -> Any:
         meaning = {"flag_values": [0, 1], "flag_meanings": "no_data data", "long_name": "mask"}
-        return group.create_array(
-            MASK,
-            shape=self.metadata.shape[1:],
-            dtype=np.uint8,
-            chunks=self._chunks[1:],
-            compressors=self._compressor,
-            fill_value=None,
-            config={"write_empty_chunks": True},
-            attributes={**meaning, DIMENSIONS: ["y", "x"]},
-        )
+        attributes, shape = {**meaning, DIMENSIONS: ["y", "x"]}, self.metadata.shape[1:]
+        packing = {"chunks": self._chunks[1:], "compressors": self._compressor}
+        return _create(group, MASK, shape, np.uint8, attributes, **packing)
 
     def _check(self) -> None:
         for array in (self._cube, self._mask):
@@ -153,17 +137,18 @@ class ZarrWriter(FileWriter):
 
 def _add(group: Any, name: str, beside: Coordinate) -> None:
     """One small array beside the cube, in one chunk."""
-    array = group.create_array(
-        name,
-        shape=beside.values.shape,
-        dtype=beside.values.dtype,
-        chunks=beside.values.shape,
-        compressors=None,
-        fill_value=None,
-        config={"write_empty_chunks": True},
-        attributes={**beside.attributes, DIMENSIONS: list(beside.dimensions)},
-    )
+    attributes = {**beside.attributes, DIMENSIONS: list(beside.dimensions)}
+    shape, dtype = beside.values.shape, beside.values.dtype
+    array = _create(group, name, shape, dtype, attributes, chunks=shape, compressors=None)
     array[...] = beside.values
+
+
+def _create(
+    group: Any, name: str, shape: tuple[int, ...], dtype: Any, attributes: Any, **packing: Any
+) -> Any:
+    """An array whose chunks are all written, empty ones too."""
+    own = {"fill_value": None, **packing, "config": {"write_empty_chunks": True}}
+    return group.create_array(name, shape=shape, dtype=dtype, attributes=attributes, **own)
 
 
 def asked_chunks(options: Mapping[str, str]) -> tuple[int, int, int] | None:
