@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hsisr.datasets.catalogue import Dataset
 from hsisr.datasets.patches import (
@@ -36,6 +37,7 @@ from hsisr.io.base import Scene
 from hsisr.io.open import find_scenes, open_with, options_of_kind
 from hsisr.io.views import warn_of_fill
 from hsisr.models.descriptor import ModelDescriptor
+from hsisr.tiling import Window
 from hsisr.training.recipe import Recipe
 from hsisr.training.validation import ValidationWindow, validation_windows
 
@@ -75,19 +77,18 @@ class TrainingData:
 
     def facts(self) -> list[dict[str, Any]]:
         """What identifies and describes scenes and photographs, as plain values."""
-        facts = [_facts(scene) for scene in self.scenes]
+        facts = [_facts(scene.name, scene.values, scene.split) for scene in self.scenes]
         return facts if self.photographs is None else [*facts, _photograph_facts(self.photographs)]
 
 
-def _facts(scene: TrainingScene) -> dict[str, Any]:
-    bands, rows, cols = scene.values.shape
-    split = scene.split
+def _facts(name: str, numbers: npt.NDArray[Any], split: Split) -> dict[str, Any]:
+    bands, rows, cols = numbers.shape[-3:]
     return {
-        "name": scene.name,
+        "name": name,
         "live_bands": bands,
         "rows": rows,
         "cols": cols,
-        "crc32": f"{zlib.crc32(np.ascontiguousarray(scene.values).tobytes()):08x}",
+        "crc32": f"{zlib.crc32(np.ascontiguousarray(numbers).tobytes()):08x}",
         "training_px": sum(w.rows * w.cols for w in split.training),
         "validation_px": sum(w.rows * w.cols for w in split.validation),
         "test_windows": [list(dataclasses.astuple(w)) for w in split.test],
@@ -96,18 +97,9 @@ def _facts(scene: TrainingScene) -> dict[str, Any]:
 
 
 def _photograph_facts(photographs: Photographs) -> dict[str, Any]:
-    count, colours, rows, cols = photographs.images.shape
-    return {
-        "name": f"{photographs.name} ({count} photographs)",
-        "live_bands": colours,
-        "rows": rows,
-        "cols": cols,
-        "crc32": f"{zlib.crc32(photographs.images.tobytes()):08x}",
-        "training_px": count * rows * cols,
-        "validation_px": 0,
-        "test_windows": [],
-        "test_px_also_trained_on": 0,
-    }
+    count, _, rows, cols = photographs.images.shape
+    split = Split(training=(Window(0, 0, count * rows, cols),))
+    return _facts(f"{photographs.name} ({count} photographs)", photographs.images, split)
 
 
 def expand_sources(
@@ -128,21 +120,16 @@ def expand_sources(
     alone = sum(len(found) for _, found in named) == 1
     sources = []
     for path, found in named:
-        own = [_source(scene, variable, axes, nodata, alone=alone) for scene in found]
+        own = []
+        for scene in found:
+            taken = (variable, axes) if alone else options_of_kind(scene, variable, axes)
+            own.append(Source(path=scene, variable=taken[0], axes=taken[1], nodata=nodata))
         if found != [path]:
             own = [source for source in own if _can_be_opened(source)]
         if not own:
             raise InputDataError(f"{path}: found no scene in this folder; name scene files")
         sources += own
     return sources
-
-
-def _source(
-    path: Path, variable: str | None, axes: str | None, nodata: str | None, *, alone: bool
-) -> Source:
-    if not alone:
-        variable, axes = options_of_kind(path, variable, axes)
-    return Source(path=path, variable=variable, axes=axes, nodata=nodata)
 
 
 def _can_be_opened(source: Source) -> bool:
@@ -193,13 +180,7 @@ def training_data(
         least_lr_px=recipe.least_crop_lr_px,
         seed=seed,
         augmentation=Augmentation(
-            flips=recipe.flips,
-            reverse_bands=recipe.reverse_bands,
-            band_steps=recipe.band_steps,
-            pseudo_share=recipe.pseudo_share,
-            blur_share=recipe.blur_share,
-            noise_share=recipe.noise_share,
-            resampled_share=recipe.resampled_share,
+            **{f.name: getattr(recipe, f.name) for f in dataclasses.fields(Augmentation)}
         ),
         normalise=descriptor.normalisation == "band",
         power=recipe.scene_power,
@@ -302,10 +283,9 @@ def _split(
         return published_split(name or source.path.name, rows, cols, scale)
     if recipe.split == "patches":
         test = (PUBLISHED_TESTS[name][1],) if name in PUBLISHED_TESTS else ()
-        if not whole:
-            return patch_split(*size, scale, test, recipe.patch_hr_px, seed=seed)
         split = patch_split(*size, scale, test, recipe.patch_hr_px, seed=seed)
-        return Split(training=(*split.training, *split.validation), test=test)
+        joined = Split(training=(*split.training, *split.validation), test=test)
+        return joined if whole else split
     if whole or recipe.split == "whole":
         return whole_split(*size, scale)
     return held_out_split(*size, scale, _LEAST_STRIP_LR_PX)
