@@ -125,6 +125,7 @@ def saved_and_judged(
         trained.network,
         descriptor,
         card=trained.card,
+        trained=True,
         overwrite=True,
     )
     found = [

@@ -216,7 +216,7 @@ class LoadedWeights:
     card: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Free remarks on training, licence, origin."""
     trained: bool | None = None
-    """Whether the file says that it was trained; None: it does not say."""
+    """Whether it is released, or the file says that it was trained; None: it does not say."""
 
 
 def save_weights(
@@ -304,7 +304,7 @@ def load_weights(source: CatalogueEntry | str | Path) -> LoadedWeights:
         descriptor=descriptor,
         network=fitted(descriptor, tensors, str(path)).eval(),
         card=card,
-        trained=trained,
+        trained=True if entry else trained,
     )
 
 

@@ -23,7 +23,7 @@ MOST_DB_LOST = 0.02
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_it_loads_and_its_card_tells_what_a_user_must_know(entry: CatalogueEntry) -> None:
     loaded = load_weights(entry)
-    assert (loaded.name, loaded.descriptor.scale) == (entry.name, entry.scale)
+    assert (loaded.name, loaded.descriptor.scale, loaded.trained) == (entry.name, entry.scale, True)
     card = entry.card.read_text(encoding="utf-8")
     for needed in ("not trained on", "Training scenes", "terms", "recipe", "command", "Limits"):
         assert needed in card, needed
