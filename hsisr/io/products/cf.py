@@ -164,18 +164,14 @@ def _geolocation(store: HdfStore, rows: int, cols: int, place: Georeference) -> 
     """Longitudes and latitudes of each pixel, where there is no map grid and one pair of them."""
     if place.transform is not None or min(rows, cols) < 2:
         return None
-    found = []
-    for names in (_LONGITUDES, _LATITUDES):
-        fitting = [
-            name
-            for name, array in store.arrays.items()
-            if array.shape == (rows, cols) and name.rpartition("/")[2].lower() in names
-        ]
-        found.append(fitting[0] if len(fitting) == 1 else None)
-    longitude, latitude = found
-    if longitude is None or latitude is None:
+    alike = [name for name, array in store.arrays.items() if array.shape == (rows, cols)]
+    longitudes, latitudes = (
+        [name for name in alike if name.rpartition("/")[2].lower() in names]
+        for names in (_LONGITUDES, _LATITUDES)
+    )
+    if len(longitudes) != 1 or len(latitudes) != 1:
         return None
-    return store.file.positions(longitude, latitude, (rows, cols))
+    return store.file.positions(longitudes[0], latitudes[0], (rows, cols))
 
 
 def _array(file: HdfFile, name: str, item: Any) -> SimpleNamespace:

@@ -72,10 +72,8 @@ def _grid(file: HdfFile, group: str, rows: int, cols: int) -> Georeference:
         if text is not None:
             return _framed(text, rows, cols)
     text = file.texts(_STRUCTURE)[0]
-    (west, north), (east, south) = (
-        _corner(text, "UpperLeftPointMtrs"),
-        _corner(text, "LowerRightMtrs"),
-    )
+    corners = (_corner(text, name) for name in ("UpperLeftPointMtrs", "LowerRightMtrs"))
+    (west, north), (east, south) = corners
     code = file.attributes(group).get("epsg_code")
     transform = Affine((east - west) / cols, 0, west, 0, (south - north) / rows, north)
     return Georeference(crs_wkt=crs_of_epsg(code), transform=transform)
