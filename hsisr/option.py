@@ -8,6 +8,7 @@ of `hsisr upscale`, and those that commands share, are in `hsisr.engine.options`
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, get_type_hints
 
 from hsisr.errors import UsageError
@@ -68,6 +69,12 @@ class Option:
 
 def _several(value: Any) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)
+
+
+def plain_fields(made: Any) -> dict[str, Any]:
+    """What a dataclass holds as values for JSON: paths become texts."""
+    values = {f.name: getattr(made, f.name) for f in fields(made)}
+    return {name: str(v) if isinstance(v, Path) else v for name, v in values.items()}
 
 
 def declared(kind: type) -> dict[str, tuple[Any, Option]]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from hsisr.io.write import (
     refuse_same_file,
     warn_of_moved,
 )
+from hsisr.option import plain_fields
 from hsisr.resume.record import PREFIX, decisive_options, with_provenance
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import quantise
@@ -69,7 +70,7 @@ class DegradeResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
+        return plain_fields(self)
 
 
 def degrade(

@@ -25,6 +25,7 @@ from hsisr.io.paths import scene_path
 from hsisr.io.views import chosen_bands, rows_at_once
 from hsisr.io.write import block_size, output_numbers
 from hsisr.models.interpolation import Trim
+from hsisr.option import plain_fields
 from hsisr.resume.record import provenance_tags, with_provenance
 from hsisr.scene.metadata import SceneMetadata
 
@@ -81,9 +82,7 @@ class UpscaleResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        names = self.__dataclass_fields__
-        plain = {name: getattr(self, name) for name in names}
-        return {k: str(v) if isinstance(v, Path) else v for k, v in plain.items()}
+        return plain_fields(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

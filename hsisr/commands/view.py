@@ -13,6 +13,7 @@ from hsisr.io.base import Scene
 from hsisr.io.open import open_scene, options_of_kind
 from hsisr.io.paths import scene_path
 from hsisr.io.views import warn_of_fill
+from hsisr.option import plain_fields
 from hsisr.view.page import PageScenes, page_content, write_page
 
 SUFFIXES = (".html", ".htm")
@@ -29,7 +30,7 @@ class ViewResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {"output": str(self.output), "bytes": self.bytes, "windows": list(self.windows)}
+        return plain_fields(self)
 
 
 def view(

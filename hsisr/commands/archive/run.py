@@ -23,6 +23,7 @@ from hsisr.errors import (
 )
 from hsisr.io.atomic import resource_errors
 from hsisr.io.paths import RemotePath, scene_path
+from hsisr.option import plain_fields
 from hsisr.resume.completion import Work, judge, output_files, source_states, told_of_source
 from hsisr.resume.record import FileState, Record, head_of, output_spec_of, states, write_record
 
@@ -49,9 +50,9 @@ class Skipped:
     reason: str
     """How that was seen."""
 
-    def as_dict(self) -> dict[str, str]:
+    def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {"source": str(self.source), "output": str(self.output), "reason": self.reason}
+        return plain_fields(self)
 
 
 Outcome = Done | Skipped | Failure

@@ -14,6 +14,7 @@ from hsisr.errors import HsisrWarning
 from hsisr.io.atomic import replace_file
 from hsisr.metrics.report import markdown_cell
 from hsisr.models.descriptor import ModelDescriptor
+from hsisr.option import plain_fields
 from hsisr.tiling import Window
 from hsisr.training.loop import Outcome, Plan
 from hsisr.training.recipe import Recipe
@@ -215,11 +216,8 @@ class TrainResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        plain = dataclasses.asdict(self)
         hidden = ("first", "gain")
-        return {
-            k: str(v) if isinstance(v, Path) else v for k, v in plain.items() if k not in hidden
-        }
+        return {key: value for key, value in plain_fields(self).items() if key not in hidden}
 
 
 def run_facts(
