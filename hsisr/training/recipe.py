@@ -83,7 +83,7 @@ class Recipe:
     """Optimiser steps; random patches."""
     epochs: Count = 0
     """Times every grid patch is shown; grid."""
-    batch_size: Positive = 16
+    batch_size: Annotated[int, Meta(gt=0, le=65536)] = 16
     """Per process."""
     optimiser: Literal["adam", "adamw"] = "adamw"
     learning_rate: Annotated[float, Meta(gt=0, le=1e30)] = 1e-3

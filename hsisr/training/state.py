@@ -9,7 +9,7 @@ random generator is not part of it.
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import torch
@@ -61,8 +61,8 @@ class Record:
 class Progress:
     """How far a run has come."""
 
-    step: int = 0
-    seconds: float = 0.0
+    step: Annotated[int, msgspec.Meta(ge=0)] = 0
+    seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     validated_step: int = -1
     """Step of the last validation; -1 before the first."""
     best_step: int = 0

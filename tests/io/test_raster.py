@@ -190,6 +190,16 @@ def test_the_alpha_band_of_many_is_their_mask_or_one_of_them(many: bool, tmp_pat
     assert (~cube.valid).sum() == (0 if many else 6)
 
 
+def test_overviews_that_lie_elsewhere_are_not_asked(tmp_path: Path) -> None:
+    """Whether the alpha band is a mask is told by its own numbers."""
+    write_geotiff(tmp_path / "other.tif", np.zeros((4, 64, 64), "uint16"))
+    path = write_geotiff(tmp_path / "x.tif", numbered(4, 128, 128), photometric="RGB", alpha="yes")
+    with edited(path) as dataset:
+        dataset.update_tags(ns="OVERVIEWS", OVERVIEW_FILE=str(tmp_path / "other.tif"))
+    with pytest.warns(HsisrWarning, match="read as a spectral band"), open_scene(path) as scene:
+        assert scene.metadata.bands == 4
+
+
 def test_a_band_with_a_wavelength_is_no_alpha(tmp_path: Path) -> None:
     tags = [{"wavelength": w} for w in ("400", "500", "600", "700")]
     with open_scene(rgba(tmp_path / "x.tif", band_tags=tags)) as scene:

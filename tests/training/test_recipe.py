@@ -29,6 +29,7 @@ def test_every_shipped_recipe_loads_and_says_what_it_is(name: str) -> None:
         ("steps = 0", "steps is 0, expected at least 1 for random patches"),
         ("patience = -1", "patience is -1, expected int >= 0"),
         ("ema_decay = 1.0", "ema_decay is 1.0, expected float < 1.0"),
+        ("batch_size = 99999999999999999999", "batch_size is 9+, expected int <= 65536"),
         ("coarser = [1]", r"coarser is \(1,\), expected float > 1"),
         ("validate_every = 0", "validate_every is 0, which needs grid patches"),
         ("patches = 'grid'\nsplit = 'whole'\nepochs = 1", "'whole' does not go with grid"),

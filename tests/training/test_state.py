@@ -1,6 +1,7 @@
 """Training states: what is saved comes back, whole or not at all."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -72,6 +73,8 @@ DEEP = "[" * 100_000 + "]" * 100_000
         lambda found: {**found, "fingerprint": None},
         lambda found: {**found, "fingerprint": ["seed"]},
         lambda found: {**found, "progress": {**found["progress"], "step": "six"}},
+        lambda found: {**found, "progress": {**found["progress"], "step": -1}},
+        lambda found: {**found, "progress": {**found["progress"], "seconds": math.nan}},
         lambda found: {**found, "progress": {**found["progress"], "history": [{"step": 1}]}},
         lambda found: {**found, "progress": []},
         lambda _: [],
