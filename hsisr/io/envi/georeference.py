@@ -63,7 +63,7 @@ _DATUMS: Final = {
 }
 """GDAL's names of datums, by spellings in lower case without spaces, hyphens and underscores."""
 _NONE: Final = 0, range(0)
-_BY_EPSG: Final = {
+_BY_EPSG: Final[Mapping[str, tuple[int, tuple[int, range], tuple[int, range]]]] = {
     **dict.fromkeys(
         ("etrs89", "etrs1989", "europeanterrestrialreferencesystem1989"),
         (4258, (25800, range(28, 39)), _NONE),
@@ -210,7 +210,7 @@ def _utm(transform: Affine, plain: Sequence[str], units: str) -> MapInfo:
     units = units or _known_length(next(iter(lengths), ""))
     _warn_of_rest([item for item in rest[1:] if item not in lengths and "=" not in item])
     if datum in _BY_EPSG:
-        start, zones = _BY_EPSG[datum][1 + south]
+        start, zones = _BY_EPSG[datum][2 if south else 1]
         if zone in zones:
             return MapInfo(transform, epsg=start + zone)
         datum = _assumed(rest[0])
