@@ -210,7 +210,8 @@ def _utm(transform: Affine, plain: Sequence[str], units: str) -> MapInfo:
     units = units or _known_length(next(iter(lengths), ""))
     _warn_of_rest([item for item in rest[1:] if item not in lengths and "=" not in item])
     if datum in _BY_EPSG:
-        start, zones = _BY_EPSG[datum][2 if south else 1]
+        _, in_north, in_south = _BY_EPSG[datum]
+        start, zones = in_south if south else in_north
         if zone in zones:
             return MapInfo(transform, epsg=start + zone)
         datum = _assumed(rest[0])
