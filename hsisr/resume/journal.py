@@ -99,7 +99,9 @@ class Journal:
         try:
             with zipfile.ZipFile(self._path(panel, row)) as file:
                 facts = _facts(file)
-                ours = facts["strip"] == [panel, row] and facts["moved"] in range(2**63)
+                moved = facts["moved"]  # not `in range`: a float would be looked for one by one
+                counted = type(moved) is int and 0 <= moved < 2**63
+                ours = counted and facts["strip"] == [panel, row]
                 for piece in _pieces(file):  # reading one to its end checks its sum
                     if not extent.holds(piece):
                         return False
