@@ -69,13 +69,12 @@ def resampled(hr: Float32, rng: np.random.Generator) -> Float32:
         rng: Decides how.
     """
     if rng.random() < _NEAREST:
-        row, col = np.indices(hr.shape[1:])
+        shape = hr.shape[1:]
+        row, col = (np.asarray(index) for index in np.indices(shape))
         if rng.random() < _UNEVEN:
             return hr[:, np.maximum(row - col % 2, 0), col]
         places = _turned_grid(row, col, rng)
-        near = [
-            np.rint(p).astype(int).clip(0, n - 1) for p, n in zip(places, row.shape, strict=True)
-        ]
+        near = [np.rint(p).astype(int).clip(0, n - 1) for p, n in zip(places, shape, strict=True)]
         return hr[:, near[0], near[1]]
     from scipy.ndimage import gaussian_filter1d
 
