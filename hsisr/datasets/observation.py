@@ -1,7 +1,8 @@
-"""How a sensor sees a training patch: blur, noise and stripes between HR and LR.
+"""How a sensor sees a training patch: blur, noise and stripes between HR and LR, and resampling.
 
 The released networks learn from area averages above all; a share of the patches is blurred as
-sensors blur, or carries noise in the LR patch alone, so that noise is not taken for detail.
+sensors blur, or carries noise in the LR patch alone, so that noise is not taken for detail, or is,
+on both grids, as if resampled to a map, so that edges are not taken for sharper than they are.
 """
 
 from functools import lru_cache

@@ -310,9 +310,23 @@ def _move_to_free_name(grown: Path, target: Path) -> None:
             raise _appeared(target) from error
         if is_folder:
             raise
-        grown.replace(target)  # this file system has no hard links
+        _move_without_links(grown, target)
     if is_folder and grown.exists():
         raise _appeared(target)
+
+
+def _move_without_links(grown: Path, target: Path) -> None:
+    """The same of a file, where the file system has no hard links: claim the name, then rename."""
+    try:
+        target.touch(exist_ok=False)
+    except FileExistsError as error:
+        raise _appeared(target) from error
+    try:
+        grown.replace(target)
+    except BaseException:
+        if grown.exists():
+            target.unlink()
+        raise
 
 
 def _appeared(target: Path) -> OutputExistsError:

@@ -70,8 +70,8 @@ class Recipe:
     noise_share: Share = 0.0
     """Share of the random patches with noise and stripes in the LR patch alone."""
     resampled_share: Share = 0.0
-    """Share of the random patches that are blurred, or whose columns slip, on both grids, as in
-    scenes that were resampled to a map."""
+    """Share of the random patches that are blurred, or nearest neighbours of a turned grid, on both
+    grids, as scenes are that were resampled to a map."""
     normalisation: Normalisation = "architecture"
     """none or band to override what the architecture asks for."""
     group_size: Count = 0

@@ -8,7 +8,6 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -24,7 +23,7 @@ from hsisr.benchmark.report import environment
 from hsisr.benchmark.speed.network_cost import fresh_values, operations
 from hsisr.benchmark.tables import Table, facts_table
 from hsisr.commands.upscale import upscale
-from hsisr.engine.device import device_named, torch_threads
+from hsisr.engine.device import PRECISIONS, device_named, torch_threads
 from hsisr.engine.memory import tile_bytes, tiles_that_pay, tune_allocator
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import OutputExistsError
@@ -34,7 +33,7 @@ from hsisr.models.registry import for_inference
 from hsisr.weights import default_for, load_weights, resolve
 
 NAMES = ("speed.json", "speed.md")
-PRECISIONS: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_MEASURED: Final = ("float32", "bfloat16")
 _GIGA: Final = 1e9
 
 Subjects = Mapping[str, Callable[[], object]]
@@ -103,7 +102,8 @@ def tile_facts(scale: int, device: torch.device, rounds: int) -> list[dict[str, 
     side, bands = descriptor.tile_lr_px + 2 * descriptor.margin_lr_px, descriptor.group_size
     zero = torch.zeros(1, bands, 1, 1, device=device)
     facts = []
-    for name, precision in PRECISIONS.items():
+    for name in _MEASURED:
+        precision = PRECISIONS[name]
         fast = for_inference(trained, precision)
         at_once = tiles_that_pay(side, tile_bytes(fast, bands, side), device, precision)
         lr = torch.rand(at_once, bands, side, side, device=device)
@@ -132,13 +132,10 @@ def tile_facts(scale: int, device: torch.device, rounds: int) -> list[dict[str, 
 def _called(
     network: nn.Module, lr: torch.Tensor, zero: torch.Tensor, precision: torch.dtype
 ) -> object:
-    with in_precision(precision, lr.device):
+    """One pass in a precision, by autocast as `hsisr upscale --precision` has it."""
+    enabled = precision is not torch.float32
+    with torch.autocast(lr.device.type, precision, enabled=enabled):
         return network(lr, zero)
-
-
-def in_precision(precision: torch.dtype, device: torch.device) -> AbstractContextManager[object]:
-    """Autocast as `hsisr upscale --precision` has it; none for float32."""
-    return torch.autocast(device.type, precision, enabled=precision is not torch.float32)
 
 
 def taking_turns(subjects: Subjects, rounds: int, device: torch.device) -> dict[str, list[float]]:
