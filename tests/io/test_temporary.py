@@ -50,6 +50,22 @@ def test_a_file_system_without_hard_links_will_do(
     assert (tmp_path / "c").read_text() == "precious"
 
 
+def test_without_hard_links_whoever_came_a_moment_before_keeps_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    late = TemporaryPlace(tmp_path / "c", overwrite=False)
+    grown = grown_in(late)
+    (tmp_path / "c").write_text("precious")
+    monkeypatch.setattr("os.link", no_links)
+    monkeypatch.setattr("os.path.lexists", lambda _: False)  # it came after the look
+    with pytest.raises(OutputExistsError, match="appeared while it was being made"):
+        late.commit([(grown, tmp_path / "c")])
+    assert (tmp_path / "c").read_text() == "precious"
+
+
 def test_more_than_is_free_is_refused_with_both_numbers(tmp_path: Path) -> None:
     with pytest.raises(ResourceError, match=rf"{2**60} bytes needed and \d+ free"):
         require_room(tmp_path, tmp_path / "a", 2**60)
