@@ -26,18 +26,16 @@ class Activation:
     Args:
         plain: Torch's function; may work in place.
         name: oneDNN's name.
-        scalars: oneDNN's parameters.
         algorithm: oneDNN's variant.
     """
 
     plain: Callable[[torch.Tensor], torch.Tensor]
     name: str
-    scalars: tuple[float, ...] = ()
     algorithm: str = ""
 
 
 NONE: Final = Activation(lambda x: x, "none")
-GELU: Final = Activation(functional.gelu, "gelu", (), "none")
+GELU: Final = Activation(functional.gelu, "gelu", "none")
 
 
 def available(x: torch.Tensor, weight: torch.Tensor) -> bool:
@@ -107,7 +105,7 @@ def packed_kernel(weight: torch.Tensor, padding: int, shape: torch.Size) -> torc
 
 
 def _of(activation: Activation) -> tuple[str, list[float], str]:
-    return activation.name, list(activation.scalars), activation.algorithm
+    return activation.name, [], activation.algorithm
 
 
 def _called(operation: Any, *given: Any) -> torch.Tensor:
