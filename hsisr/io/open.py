@@ -13,9 +13,8 @@ from hsisr.io.formats import ROWS, SIDECARS, format_by_suffix, format_of, is_for
 from hsisr.io.geotiff.reader import is_esri, is_tiff_stack
 from hsisr.io.geotiff.tags import known_crs
 from hsisr.io.paths import POSITIONS, RemotePath, is_utf8, scene_path
-from hsisr.io.views import DescribedScene, PartScene, chosen_bands, window_of_bbox
+from hsisr.io.views import DescribedScene, PartScene, chosen_bands, usable_numbers, window_of_bbox
 from hsisr.scene.georeference import Georeference
-from hsisr.scene.quantisation import StoredNumbers, holds
 from hsisr.tiling import Window
 
 
@@ -156,7 +155,7 @@ def _with_usable_fields(scene: Scene, nodata: float | str | None) -> Scene:
     except UsageError:
         scene.close()
         raise
-    stored, place = _usable_numbers(named), _usable_place(meta.georeference)
+    stored, place = usable_numbers(named), _usable_place(meta.georeference)
     if stored is meta.stored and place is meta.georeference:
         return scene
     return DescribedScene(scene, replace(meta, stored=stored, georeference=place))
@@ -169,19 +168,6 @@ def _number(nodata: float | str) -> float | None:
         return float(nodata)
     except ValueError as error:
         raise UsageError(f"--nodata {nodata}: expected a number, nan or none") from error
-
-
-def _usable_numbers(stored: StoredNumbers) -> StoredNumbers:
-    if stored.nodata is not None and not holds(stored.dtype, stored.nodata):
-        warn_of_scene(
-            f"nodata {stored.nodata:g} cannot occur among {stored.dtype} numbers and is left out"
-        )
-        stored = replace(stored, nodata=None)
-    gains, offsets = stored.scales or (), stored.offsets or ()
-    if not all(map(math.isfinite, (*gains, *offsets))) or 0 in gains:
-        warn_of_scene("gains and offsets left out: found 0 or what is no number among them")
-        stored = replace(stored, scales=None, offsets=None)
-    return stored
 
 
 def _usable_place(place: Georeference) -> Georeference:

@@ -23,6 +23,7 @@ from hsisr.scene.fill import (
     varied_bands,
 )
 from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.quantisation import StoredNumbers, holds
 from hsisr.tiling import Window
 
 _MOST_BLOCK_ROWS: Final = 512
@@ -62,17 +63,23 @@ class DelegatingScene(Scene):
 class DescribedScene(DelegatingScene):
     """A scene of which more, or something else, is known than its file says.
 
-    The nodata of `metadata`, where it is another than the scene's, holds for every band.
+    The nodata of `metadata`, where it is another than the scene's, holds for every band, unless
+    `nodata` has one for each.
     """
 
-    def __init__(self, scene: Scene, metadata: SceneMetadata) -> None:
+    def __init__(
+        self, scene: Scene, metadata: SceneMetadata, nodata: Sequence[float | None] | None = None
+    ) -> None:
         """`metadata` is of the same size and data type as the scene's; closing closes `scene`."""
         super().__init__(scene)
+        self._nodata = nodata
         self._renamed = metadata.stored.nodata != scene.metadata.stored.nodata
         self.metadata = metadata
 
     def nodata_of(self, band: int) -> float | None:
         """See `Scene.nodata_of`."""
+        if self._nodata is not None:
+            return self._nodata[band]
         return self.metadata.stored.nodata if self._renamed else self._scene.nodata_of(band)
 
 
@@ -391,6 +398,24 @@ class FillWatch(DelegatingScene):
         wide = (counts[:, 1:] >= LEAST_SHARE * counts[:, :1]).all(axis=0)
         if wide.any():
             _warn_of_fill(self._scene, self._apart[int(wide.argmax())])
+
+
+def usable_numbers(stored: StoredNumbers) -> StoredNumbers:
+    """The same without nodata that cannot occur, and without gains that make nothing of a number.
+
+    Warns:
+        HsisrWarning: Something is left out.
+    """
+    if stored.nodata is not None and not holds(stored.dtype, stored.nodata):
+        warn_of_scene(
+            f"nodata {stored.nodata:g} cannot occur among {stored.dtype} numbers and is left out"
+        )
+        stored = replace(stored, nodata=None)
+    gains, offsets = stored.scales or (), stored.offsets or ()
+    if not all(map(math.isfinite, (*gains, *offsets))) or 0 in gains:
+        warn_of_scene("gains and offsets left out: found 0 or what is no number among them")
+        stored = replace(stored, scales=None, offsets=None)
+    return stored
 
 
 def infinite_numbers(values: npt.NDArray[np.floating], nodata: float | None) -> int:

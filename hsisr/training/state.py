@@ -7,7 +7,7 @@ random generator is not part of it.
 """
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -25,6 +25,11 @@ _DAMAGED: Final = (
     *(OSError, SafetensorError, KeyError, ValueError, TypeError, RecursionError),
     msgspec.ValidationError,
 )
+_Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+_Finite = Annotated[float, msgspec.Meta(ge=-1e300, le=1e300)]
+_Size = Annotated[float, msgspec.Meta(ge=0, le=1e300)]
+_Score = Annotated[float, msgspec.Meta(ge=-1e300)]
+"""Infinite where a network hits every number."""
 BASELINE: Final = "bicubic that agrees with the LR pixels"
 
 
@@ -32,22 +37,22 @@ BASELINE: Final = "bicubic that agrees with the LR pixels"
 class Record:
     """One validation."""
 
-    step: int
-    seconds: float
+    step: _Count
+    seconds: _Size
     """Of training, pauses not counted."""
-    loss: float | None
+    loss: _Finite | None
     """Mean training loss since the validation before; None before the first step."""
-    learning_rate: float
-    score: float
+    learning_rate: _Size
+    score: _Score
     """MPSNR of the network over the validation windows, in dB."""
-    bicubic: float
+    bicubic: _Score
     """MPSNR of bicubic interpolation over the same windows, in dB."""
-    sam: float
+    sam: _Finite
     """Mean spectral angle of the network, in degrees."""
-    bicubic_sam: float
-    baseline: float | None = None
+    bicubic_sam: _Finite
+    baseline: _Score | None = None
     """MPSNR of bicubic drawn to agree with the LR pixels, in dB; None in states of before 0.2."""
-    baseline_sam: float | None = None
+    baseline_sam: _Finite | None = None
 
     @property
     def gain(self) -> tuple[float, float, str]:
@@ -61,18 +66,18 @@ class Record:
 class Progress:
     """How far a run has come."""
 
-    step: Annotated[int, msgspec.Meta(ge=0)] = 0
-    seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
-    validated_step: int = -1
+    step: _Count = 0
+    seconds: _Size = 0.0
+    validated_step: Annotated[int, msgspec.Meta(ge=-1)] = -1
     """Step of the last validation; -1 before the first."""
-    best_step: int = 0
-    best_score: float | None = None
-    waiting: int = 0
+    best_step: _Count = 0
+    best_score: _Score | None = None
+    waiting: _Count = 0
     """Validations since the best one."""
     history: list[Record] = field(default_factory=list)
-    loss_sum: float = 0.0
+    loss_sum: _Finite = 0.0
     """Of the losses since the last validation."""
-    loss_count: int = 0
+    loss_count: _Count = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -145,8 +150,24 @@ def _unpacked(found: dict[str, Any], flat: dict[str, torch.Tensor]) -> TrainingS
         else:
             tensors.setdefault(part, {})[rest] = tensor
     return TrainingState(
-        progress=msgspec.convert(found["progress"], Progress),
+        progress=_progress(found["progress"]),
         fingerprint=msgspec.convert(found["fingerprint"], dict[str, Any]),
         tensors=tensors,
         optimiser=optimiser,
     )
+
+
+def _progress(found: Any) -> Progress:
+    """How far the run had come; `save_state` writes every field.
+
+    Raises:
+        ValueError: A field is not there, or the steps contradict each other.
+    """
+    if lacking := sorted({own.name for own in fields(Progress)} - {*found}):
+        raise ValueError(f"its progress lacks {', '.join(lacking)}")
+    progress = msgspec.convert(found, Progress)
+    steps = [record.step for record in progress.history]
+    last = max(progress.validated_step, progress.best_step, *steps[-1:])
+    if steps != sorted(steps) or last > progress.step:
+        raise ValueError(f"it has done {progress.step} steps, and validated {last}")
+    return progress

@@ -107,9 +107,13 @@ ODD: dict[str, tuple[dict[str, Any], str | None]] = {
         {"nodata": -9999, "eo:bands": [{"center_wavelength": w} for w in (400, 500, 600)]},
         "wavelengths left out: found 400 to 600 Micrometers",
     ),
-    "several nodata": (
-        {"raster:bands": [{"nodata": n} for n in (-9999, -1, -9999)]},
-        r"several nodata \(-9999, -1\), of which -9999 is used",
+    "a gain of 0": (
+        {"nodata": -9999, "raster:bands": [{"scale": 0, "offset": 1}] * 3},
+        "gains and offsets left out: found 0",
+    ),
+    "a nodata that cannot occur": (
+        {"raster:bands": [{"nodata": n} for n in (-9999, -9999, 1e9)]},
+        r"nodata 1e\+09 cannot occur: left out",
     ),
 }
 
@@ -130,7 +134,26 @@ def test_what_an_item_says_oddly_costs_no_more_than_itself(
             result = made(item, out / "fine.tif").result
     with open_scene(result.output) as scene:
         assert scene.metadata.stored.nodata == -9999
+        assert scene.metadata.stored.scales is None
         assert scene.metadata.spectral_axis.wavelengths_nm is None
+
+
+def test_an_item_may_name_another_nodata_in_each_band(tmp_path: Path, out: Path) -> None:
+    said = {"raster:bands": [{"nodata": -9999}, {"nodata": -1}, {"nodata": "nan"}]}
+    values = np.full((3, 8, 8), 2000, np.float32)
+    for plane, number in zip(values, (-9999, -1, np.nan), strict=True):
+        plane[:, :3] = number
+    values[0, 7, 7] = -1
+    item = write_item(tmp_path / "in", {"data": data_asset("./s.tif", **said)})
+    write_geotiff(item.parent / "s.tif", values)
+    words = r"several nodata \(-9999, -1, nan\): each is used .* an output names -9999"
+    with pytest.warns(HsisrWarning, match=words):
+        result = made(item, out / "fine.tif").result
+    with open_scene(result.output) as scene:
+        cube = scene.read()
+    assert not cube.valid[:, :, :6].any()
+    assert cube.valid[:, :, 6:].all()
+    np.testing.assert_allclose(cube.values[1:, :, 6:], 2000)
 
 
 def test_the_file_goes_before_its_item_and_the_user_before_both(tmp_path: Path, out: Path) -> None:

@@ -147,7 +147,25 @@ PLACES: Final = (
         "unit-against-system",
         _map(f"{UTM}, 33, North, WGS-84, units=Feet", f"coordinate system string = {{{ESRI_UTM}}}"),
         (32633, AT, FAR),
-        warns="found the unit Feet",
+        warns="of the coordinate system string is taken",
+    ),
+    *(
+        Header(
+            f"{name}-against-system",
+            _map(text, f"coordinate system string = {{{ESRI_UTM}}}"),
+            (32633, AT, FAR),
+            warns=f"map info says {system}; EPSG:32633 of .* is taken, .* km away",
+        )
+        for name, text, system in (
+            ("zone", f"{UTM}, 34, North, WGS-84", "EPSG:32634"),
+            ("hemisphere", f"{UTM}, 33, South, WGS-84", "EPSG:32733"),
+            ("datum", f"{UTM}, 33, North, European 1950", "EPSG:23033"),
+        )
+    ),
+    Header(
+        "datums-that-are-nearly-one",
+        _map(f"{UTM}, 33, North, ETRS-89", f"coordinate system string = {{{ESRI_UTM}}}"),
+        (32633, AT, FAR),
     ),
     Header(
         "rotation-about-an-inner-pixel",

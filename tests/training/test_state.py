@@ -77,6 +77,25 @@ DEEP = "[" * 100_000 + "]" * 100_000
         lambda found: {**found, "progress": {**found["progress"], "seconds": math.nan}},
         lambda found: {**found, "progress": {**found["progress"], "history": [{"step": 1}]}},
         lambda found: {**found, "progress": []},
+        lambda found: {**found, "progress": {}},
+        lambda found: {**found, "progress": {**found["progress"], "best_step": 4}},
+        lambda found: {**found, "progress": {**found["progress"], "loss_sum": math.inf}},
+        *(
+            lambda found, wrong=wrong: {
+                **found,
+                "progress": {**found["progress"], "history": [{**asdict(RECORD), **wrong}]},
+            }
+            for wrong in (
+                {"step": -1},
+                {"step": 4},
+                {"step": 10**400},
+                {"seconds": math.inf},
+                {"loss": math.nan},
+                {"score": -math.inf},
+                {"bicubic": math.nan},
+                {"learning_rate": 1e400},
+            )
+        ),
         lambda _: [],
         lambda _: DEEP,
     ],

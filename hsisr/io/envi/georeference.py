@@ -7,7 +7,7 @@ The list `map info` holds projection, reference pixel (x, y; the outer corner of
 1, 1), easting and northing of it, pixel width and height (negative on mirrored grids); then, for
 UTM, zone and hemisphere; then the datum; `units=` and `rotation=` (degrees, counterclockwise, about
 the reference pixel) anywhere behind. Source: ENVI Header Files, "map info". What cannot be
-understood is a warning.
+understood is a warning; so is what contradicts the coordinate system string, which is taken.
 
 GDAL 3.10 differs: it turns a grid about the first pixel instead of the reference pixel, exchanges
 the sides of turned pixels that are not square, takes a rotation of 180 degrees for a mirrored
@@ -16,8 +16,9 @@ grid, only the word South for the southern hemisphere, and unknown datums for WG
 
 import math
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -27,10 +28,11 @@ from affine import Affine
 from rasterio.crs import CRS
 from rasterio.errors import CRSError, RasterioError
 from rasterio.io import MemoryFile
+from rasterio.warp import transform as warp_points
 
-from hsisr.errors import InputDataError, warn_of_scene
+from hsisr.errors import HsisrWarning, InputDataError, warn_of_scene
 from hsisr.io.envi.files import listed
-from hsisr.io.geotiff.gdal import gdal_env
+from hsisr.io.geotiff.gdal import GdalError, crs_name, gdal_env
 from hsisr.io.geotiff.tags import georeference_of, wkt_of
 from hsisr.scene.georeference import Georeference
 
@@ -91,8 +93,8 @@ _ANGLES: Final = {
     "radians": math.degrees(1),
 }
 """In degrees."""
-_SAME: Final = 1e-4
-"""Relative difference up to which units are one, such as both feet."""
+_SAME_PLACE_M: Final = 20.0
+"""How far apart systems put the same numbers that are called one, such as WGS 84 and NAD 83."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +110,12 @@ class MapInfo:
     """Its EPSG code, where GDAL has no words for it."""
 
 
-def parse_map_info(
-    items: Sequence[str], *, has_crs: bool, unit_m: float | None = None
-) -> MapInfo | None:
+def parse_map_info(items: Sequence[str], *, has_crs: bool) -> MapInfo | None:
     """Read the items of a `map info` list.
 
     Args:
         items: The list, without braces.
         has_crs: Another field names the coordinate reference system, so it is not looked for.
-        unit_m: Unit of length of that system, in metres; None: it has none.
 
     Returns:
         None where it says no place.
@@ -138,12 +137,8 @@ def parse_map_info(
     is_geographic = _GEOGRAPHIC.fullmatch(plain[0]) is not None
     if is_geographic:
         transform = _in_degrees(transform, units)
-    if has_crs:
-        if unit_m is not None:
-            _require_same_length(units, unit_m)
-        return MapInfo(transform)
-    if is_geographic:
-        return _geographic(transform, plain)
+    if has_crs or is_geographic:
+        return MapInfo(transform) if has_crs else _geographic(transform, plain)
     if plain[0].lower() == "arbitrary":
         return MapInfo(transform, _text(plain[0]))
     units = _known_length(units)
@@ -298,11 +293,9 @@ def _text(projection: str, *rest: str, units: str = "") -> str:
 
 
 def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+    with suppress(ValueError):
+        return number if math.isfinite(number := float(text)) else None
+    return None
 
 
 def _known_length(units: str) -> str:
@@ -321,20 +314,6 @@ def _known_length(units: str) -> str:
     if plain:
         warn_of_scene(f"map info: the unit {units!r} is not known; taken as metres")
     return ""
-
-
-def _require_same_length(units: str, unit_m: float) -> None:
-    """Warn where map info is in another unit than the coordinate reference system.
-
-    Warns:
-        HsisrWarning: It is; the numbers are taken to be in the system's.
-    """
-    word = _known_length(units)
-    if word and abs(_LENGTHS[word][0] / unit_m - 1) > _SAME:
-        warn_of_scene(
-            f"map info: found the unit {units}, but the coordinate system string has one of "
-            f"{unit_m:g} m, which is taken"
-        )
 
 
 def _in_degrees(transform: Affine, units: str) -> Affine:
@@ -389,9 +368,10 @@ def envi_georeference(fields: Mapping[str, str], sidecar: Path | None = None) ->
     system = _system(fields.get(_CRS, ""))
     info = None
     if "map info" in fields:
-        unit = system.linear_units_factor[1] if system is not None and system.is_projected else None
         items = listed(fields["map info"])
-        info = parse_map_info(items, has_crs=system is not None, unit_m=unit)
+        info = parse_map_info(items, has_crs=system is not None)
+        if info is not None and system is not None:
+            _warn_if_apart(items, info.transform, system)
     if system is not None:
         known[_CRS] = fields[_CRS]
     elif "projection info" in fields:
@@ -406,6 +386,33 @@ def envi_georeference(fields: Mapping[str, str], sidecar: Path | None = None) ->
         if listed(fields.get(key, "")) and not found:
             warn_of_scene(f"{key} left out: GDAL does not understand {fields[key][:60]!r}")
     return _with_own(place, info, system, sidecar_text=text)
+
+
+def _warn_if_apart(items: Sequence[str], transform: Affine, system: CRS) -> None:
+    """Warn where UTM or longitude and latitude of map info contradict the coordinate system string.
+
+    Warns:
+        HsisrWarning: They put the scene at two places; the string's is taken.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HsisrWarning)  # of what the string makes needless
+        info = parse_map_info(items, has_crs=False)
+    if info is None or not (_UTM.fullmatch(items[0]) or _GEOGRAPHIC.fullmatch(items[0])):
+        return
+    text = info.gdal_text and by_gdal({"map info": info.gdal_text}).crs_wkt
+    if (wkt := wkt_of(CRS.from_epsg(info.epsg)) if info.epsg else text) is None:
+        return
+    unit_m = 111e3 if system.is_geographic else system.linear_units_factor[1]
+    try:
+        (x,), (y,) = warp_points(CRS.from_wkt(wkt), system, [transform.c], [transform.f])
+        apart = math.hypot(x - transform.c, y - transform.f) * unit_m
+    except (RasterioError, GdalError):  # no place of the other system at all
+        apart = math.inf
+    if not apart <= _SAME_PLACE_M:
+        warn_of_scene(
+            f"map info says {crs_name(wkt)}; {crs_name(system.to_wkt())} of the coordinate system "
+            f"string is taken, {apart / 1000:,.1f} km away"
+        )
 
 
 def _system(text: str) -> CRS | None:

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+import numpy as np
+
 from hsisr.errors import about_scene, warn_of_scene
 from hsisr.io.base import Scene
 from hsisr.io.spectral import SpectralSource, merged_axis
-from hsisr.io.views import DescribedScene
+from hsisr.io.views import DescribedScene, usable_numbers
 from hsisr.scene.quantisation import holds
 
 _KEYS: Final = {
@@ -66,7 +68,8 @@ def with_bands_of_item(
     """The scene, described by an item where its file says nothing; closing it closes `scene`.
 
     Warns:
-        HsisrWarning: The item has another number of bands, or a nodata that cannot occur.
+        HsisrWarning: The item has another number of bands, several nodata, or numbers that nobody
+            could use.
     """
     meta, count = scene.metadata, scene.metadata.bands
     with about_scene(scene.path):
@@ -89,17 +92,28 @@ def with_bands_of_item(
         if stored.scales is None and stored.offsets is None:
             scales, offsets = _all(bands, "scale"), _all(bands, "offset")
             stored = replace(stored, scales=scales, offsets=offsets)
-        named = sorted({band["nodata"] for band in bands if "nodata" in band})
-        number = bands[0].get("nodata", named[0] if named else None)
-        if len(named) > 1 and nodata and number is not None:
-            several = ", ".join(f"{one:g}" for one in named)
-            warn_of_scene(f"the item names several nodata ({several}), of which {number:g} is used")
-        if nodata and number is not None and scene.nodata_of(0) is None:
-            if holds(stored.dtype, number):
-                stored = replace(stored, nodata=number)
-            else:
-                warn_of_scene(f"the item's nodata {number:g} cannot occur: left out")
-    return DescribedScene(scene, replace(meta, spectral_axis=axis, stored=stored))
+        own = _nodata(bands, stored.dtype) if nodata and scene.nodata_of(0) is None else ()
+        first = next((number for number in own if number is not None), None)
+        stored = usable_numbers(replace(stored, nodata=stored.nodata if first is None else first))
+    meta = replace(meta, spectral_axis=axis, stored=stored)
+    return DescribedScene(scene, meta, None if first is None else own)
+
+
+def _nodata(bands: Sequence[Mapping[str, float]], dtype: np.dtype[Any]) -> tuple[float | None, ...]:
+    """The number of each band that means no data; None: the item names none that can occur."""
+    said = dict.fromkeys(f"{band['nodata']:g}" for band in bands if "nodata" in band)
+    known = [text for text in said if holds(dtype, float(text))]
+    if left := ", ".join(text for text in said if text not in known):
+        warn_of_scene(f"the item's nodata {left} cannot occur: left out")
+    if len(known) > 1:
+        warn_of_scene(
+            f"the item names several nodata ({', '.join(known)}): each is used in its own bands, "
+            f"and an output names {known[0]}"
+        )
+    return tuple(
+        band["nodata"] if "nodata" in band and f"{band['nodata']:g}" in known else None
+        for band in bands
+    )
 
 
 def _for_each(bands: Sequence[Mapping[str, float]], count: int) -> Sequence[Mapping[str, float]]:
@@ -111,9 +125,9 @@ def _for_each(bands: Sequence[Mapping[str, float]], count: int) -> Sequence[Mapp
             f"the item tells of {len(bands)} bands, the scene has {count}: left out, save a nodata "
             "of all"
         )
-        named = {band.get("nodata") for band in bands}
-        common = named.pop() if len(named) == 1 else None
-        bands = [{} if common is None else {"nodata": common}]
+        named = {str(band.get("nodata")) for band in bands}
+        common = "nodata" in bands[0] and len(named) == 1
+        bands = [{"nodata": bands[0]["nodata"]} if common else {}]
     return [bands[0]] * count
 
 
