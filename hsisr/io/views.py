@@ -16,9 +16,11 @@ from hsisr.io.base import Scene
 from hsisr.io.paths import RemotePath
 from hsisr.scene.fill import (
     LEAST_SHARE,
+    are_whole_pixels,
+    bands_apart,
     fill_among,
     number_text,
-    stands_apart,
+    suffices,
     usual_of,
     varied_bands,
 )
@@ -370,8 +372,10 @@ class FillWatch(DelegatingScene):
         super().__init__(scene)
         varied = varied_bands(found)
         few = found[varied, :: max(1, found.shape[1] // _LOOKED_AT)]
-        apart = self._apart = [number for number in usual_of(few) if stands_apart(few, number)]
-        self._counts = {bands[n]: np.zeros(1 + len(apart), np.int64) for n in varied if apart}
+        self._numbers = usual_of(few)
+        self._apart = [bands_apart(few, number) for number in self._numbers]
+        self._counts = {bands[n]: np.zeros(2 + len(self._numbers), np.uint64) for n in varied}
+        """Of each band: samples, which of them are 0 (see `_trace`), how many each number."""
 
     @property
     def whole(self) -> Scene:
@@ -383,21 +387,37 @@ class FillWatch(DelegatingScene):
         numbers = self._scene.read_stored(window, bands)
         for plane, band in zip(numbers, bands, strict=True):
             if band in self._counts:
-                hits = [np.count_nonzero(plane == number) for number in self._apart]
-                self._counts[band] += [plane.size, *hits]
+                hits = [np.count_nonzero(plane == number) for number in self._numbers]
+                trace = self._trace(plane, window)
+                self._counts[band] += np.array([plane.size, trace, *hits], np.uint64)
         if self._counts:
             self._judge()
         return numbers
 
+    def _trace(self, plane: npt.NDArray[Any], window: Window) -> np.uint64:
+        """A sum that is the same for bands whose zeros are the same pixels, and hardly for others.
+
+        It is that of the squares of their places in the scene, modulo 2^64.
+        """
+        row, col = np.nonzero(plane == 0)
+        place = (row + window.row).astype(np.uint64) * np.uint64(self.metadata.cols)
+        place += (col + window.col).astype(np.uint64)
+        return np.uint64((place * place).sum(dtype=np.uint64))
+
     def _judge(self) -> None:
         """Once all was read, say what fills enough of every band."""
-        counts = np.array([*self._counts.values()])
-        if counts[:, 0].min() < self.metadata.rows * self.metadata.cols:
+        size, trace, *hits = np.array([*self._counts.values()]).T
+        if size.min() < self.metadata.rows * self.metadata.cols:
             return
         self._counts = {}
-        wide = (counts[:, 1:] >= LEAST_SHARE * counts[:, :1]).all(axis=0)
-        if wide.any():
-            _warn_of_fill(self._scene, self._apart[int(wide.argmax())])
+        for number, apart, count in zip(self._numbers, self._apart, hits, strict=True):
+            found = suffices(apart & (count >= LEAST_SHARE * size), number)
+            if number == 0 and not found:
+                same = (count == count.min()) & (trace == trace[count.argmin()])
+                found = are_whole_pixels(count, size.min(), same)
+            if found:
+                _warn_of_fill(self._scene, number)
+                return
 
 
 def usable_numbers(stored: StoredNumbers) -> StoredNumbers:

@@ -24,7 +24,9 @@ def fill_among(found: npt.NDArray[Any]) -> float | None:
 
     It takes `LEAST_SHARE` of every band or a whole border, and in each band it lies more than ten
     interquartile ranges from the other numbers, or farther from them than they from each other,
-    or is the only one below zero. Zeros also count where a pixel has either nothing else or none.
+    or is the only one below zero; numbers that are hardly ever measured (-9999) may do so in some
+    bands alone. Zeros also count where most bands have them in the same pixels, which have none in
+    any other band either.
 
     Args:
         found: Some rows of some bands, shape (bands, rows, cols).
@@ -35,10 +37,13 @@ def fill_among(found: npt.NDArray[Any]) -> float | None:
     found = found[varied_bands(found)]
     for number in usual_of(found):
         hits = found == number
-        if all(map(_is_wide, hits)) and stands_apart(found, number):
+        wide = np.array(list(map(_is_wide, hits)), bool)
+        if suffices(wide, number) and suffices(wide & bands_apart(found, number, wide), number):
             return number
-        if number == 0 and _are_whole_pixels(hits):
-            return number
+        if number == 0:
+            same = (hits == hits.all(axis=0)).all(axis=(1, 2))
+            if are_whole_pixels(hits.sum(axis=(1, 2)), hits[:1].size, same):
+                return number
     return None
 
 
@@ -49,13 +54,35 @@ def varied_bands(found: npt.NDArray[Any]) -> list[int]:
 
 
 def usual_of(found: npt.NDArray[Any]) -> list[float]:
-    """Usual fill values that numbers of this type can be."""
-    return [number for number in _USUAL if holds(found.dtype, number)]
+    """Usual fill values that numbers of this type can be, the ends of the type among them."""
+    limits = np.finfo(found.dtype) if found.dtype.kind == "f" else np.iinfo(found.dtype)
+    numbers = (*_USUAL, float(limits.min), float(limits.max))
+    return [number for number in dict.fromkeys(numbers) if holds(found.dtype, number)]
 
 
-def stands_apart(found: npt.NDArray[Any], number: float) -> bool:
-    """True if a number is apart from the others in every band; see `fill_among`."""
-    return bool(len(found)) and all(_is_apart(band, number) for band in found)
+def bands_apart(
+    found: npt.NDArray[Any], number: float, chosen: npt.NDArray[np.bool_] | None = None
+) -> npt.NDArray[np.bool_]:
+    """In which bands, of those chosen, a number is apart from the others; see `fill_among`."""
+    of_bands = np.ones(len(found), bool) if chosen is None else chosen
+    bands = zip(found, of_bands, strict=True)
+    return np.array([bool(one) and _is_apart(band, number) for band, one in bands], bool)
+
+
+def suffices(bands: npt.NDArray[np.bool_], number: float) -> bool:
+    """True if the bands in which a number looks like fill are enough: all, or some of `-9999`."""
+    return bool(len(bands) and (bands.all() or (number <= _NEVER_MEASURED and bands.any())))
+
+
+def are_whole_pixels(counts: npt.NDArray[Any], size: float, same: npt.NDArray[np.bool_]) -> bool:
+    """True if most bands have zeros in the same pixels only, in which all bands have them.
+
+    Args:
+        counts: Zeros in each band.
+        size: Samples of a band.
+        same: Of which bands the zeros are those that all have.
+    """
+    return len(same) > 1 and counts.min() >= LEAST_SHARE * size and bool(same.mean() > 0.5)
 
 
 def number_text(number: float, dtype: np.dtype[Any]) -> str:
@@ -82,8 +109,3 @@ def _is_apart(band: npt.NDArray[Any], number: float) -> bool:
     reach = _RANGES * (high - low)
     apart = max(least - number, number - most)
     return bool(number < low - reach or number > high + reach or apart > most - least)
-
-
-def _are_whole_pixels(hits: npt.NDArray[np.bool_]) -> bool:
-    """True if pixels of more than one band are hit in all of them or in none."""
-    return len(hits) > 1 and hits[0].mean() >= LEAST_SHARE and bool((hits == hits[0]).all())

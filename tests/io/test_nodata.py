@@ -70,6 +70,15 @@ def with_dead_band(values: np.ndarray) -> np.ndarray:
     return values
 
 
+def dim() -> np.ndarray:
+    return RANDOM.integers(1, 8000, (4, 24, 24)).astype("u2")
+
+
+def with_dark_band(values: np.ndarray) -> np.ndarray:
+    values[3, ::2] = 0
+    return values
+
+
 FILLED = {
     "a dead band beside": (with_dead_band(with_corner(cube(), -9999)), "-9999"),
     "a corner of -9999": (with_corner(cube(), -9999), "-9999"),
@@ -102,6 +111,10 @@ PLAIN = {
     "saturation in one band": np.concatenate(
         [cube("uint16"), with_corner(cube("uint16")[:1], 65535)]
     ),
+    "saturated pixels among dark ones": np.where(
+        RANDOM.random((4, 24, 24)) < 0.02, 65535, RANDOM.integers(0, 60000, (4, 24, 24))
+    ).astype("u2"),
+    "zeros in most pixels of a band": with_dark_band(dim()),
     "a single dead pixel": np.where(np.arange(2304).reshape(4, 24, 24) == 700, 0, cube("uint16")),
 }
 
@@ -119,13 +132,24 @@ def test_a_constant_that_looks_like_no_data_is_named(what: str, tmp_path: Path) 
         assert not scene.read().valid[0, 0, :9].any(), "the advice, followed"
 
 
+HIDDEN = {
+    "-9999": (cube(), slice(None), -9999),
+    "-9999 in one detector": (cube(), slice(2), -9999),
+    "zeros in whole pixels": (dim(), slice(None), 0),
+    "zeros in whole pixels beside a dark band": (with_dark_band(dim()), slice(None), 0),
+    "the least number of the type": (cube("int32"), slice(None), -(2**31)),
+    "-1 among counts": (cube(), slice(None), -1),
+}
+
+
+@pytest.mark.parametrize("what", HIDDEN)
 @pytest.mark.parametrize("samples", [2**21, 0], ids=["small scene", "large scene"])
 def test_fill_between_nine_rows_is_named_when_all_was_read(
-    samples: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    what: str, samples: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hsisr.io.views._SAMPLES_LOOKED_AT", samples)
-    values = cube()
-    values[:, 6:8, 4:20] = -9999
+    values, bands, number = HIDDEN[what]
+    values[bands, 6:8, 4:20] = number
     path = write_geotiff(tmp_path / "x.tif", values)
     with warnings.catch_warnings(record=True) as heard, open_scene(path) as opened:
         warnings.simplefilter("always")
@@ -134,11 +158,15 @@ def test_fill_between_nine_rows_is_named_when_all_was_read(
             assert len(heard) == int(samples > 0)
             scene.read(Window(row, 0, 4, 24))
         np.testing.assert_array_equal(scene.read().values, values)
-    assert ["-9999, apart" in str(warning.message) for warning in heard] == [True]
+    assert [f" {number}, apart" in str(warning.message) for warning in heard] == [True]
 
 
 @pytest.mark.parametrize("what", PLAIN)
-def test_numbers_of_a_scene_are_no_fill(what: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("samples", [2**21, 0], ids=["small scene", "large scene"])
+def test_numbers_of_a_scene_are_no_fill(
+    what: str, samples: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hsisr.io.views._SAMPLES_LOOKED_AT", samples)
     with open_scene(write_geotiff(tmp_path / "x.tif", PLAIN[what])) as scene:
         warn_of_fill(scene).read()
 
