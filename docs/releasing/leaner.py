@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from hsisr.models.dacn_any import AnySize
-from hsisr.models.fast.fixed_layer import without_means
+from hsisr.models.fast.dacn_equivariant import without_means
 from hsisr.models.registry import build
 from hsisr.weights import LoadedWeights, load_weights, resolve, save_weights
 

@@ -445,7 +445,7 @@ def cost_table(costs: Iterable[Row]) -> Table:
             f"{row['parameters']:,}",
             NOTHING if row["flops"] is None else f"{row['flops'] / 1e9:.1f}",
             f"{row['seconds_per_mpb']:.3g}",
-            f"{row['peak_bytes'] / 2**20:.0f}",
+            NOTHING if row["peak_bytes"] is None else f"{row['peak_bytes'] / 2**20:.0f}",
         )
         for row in costs
     ]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -72,37 +73,10 @@ def tile_bytes(network: nn.Module, bands: int, side_px: int) -> int:
     tile = torch.empty(1, bands, side_px, side_px, device="meta")
     with torch.inference_mode():
         try:
-            return _most_alive(shapes_only, tile)
-        except ImportError:  # a torch without these private parts
+            from hsisr.models.live_bytes import most_live_bytes
+        except ImportError:  # a torch without the private parts that it uses
             return _all_features(shapes_only, tile)
-
-
-def _most_alive(network: nn.Module, tile: torch.Tensor) -> int:
-    """Bytes of all tensors made on the way and not yet let go, at the moment of most."""
-    from torch.multiprocessing.reductions import StorageWeakRef
-    from torch.utils._python_dispatch import TorchDispatchMode
-    from torch.utils._pytree import tree_leaves
-
-    class LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
-        peak = 0
-        live: dict[int, tuple[Any, int]] = {}  # noqa: RUF012 - each class has one object
-
-        def __torch_dispatch__(
-            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-        ) -> Any:
-            made = func(*args, **(kwargs or {}))
-            for tensor in tree_leaves(made):
-                if isinstance(tensor, torch.Tensor):
-                    storage = tensor.untyped_storage()
-                    ref = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
-                    self.live[ref.cdata] = (ref, storage.nbytes())
-            self.live = {key: found for key, found in self.live.items() if not found[0].expired()}
-            self.peak = max(self.peak, sum(size for _, size in self.live.values()))
-            return made
-
-    with LiveStorages() as found:  # type: ignore[no-untyped-call]
-        network(tile)
-    return int(found.peak)
+        return most_live_bytes(shapes_only, tile)
 
 
 def _all_features(network: nn.Module, tile: torch.Tensor) -> int:
@@ -232,7 +206,16 @@ def _is_set_by_user() -> bool:
 
 
 def peak_memory_bytes() -> int | None:
-    """Most memory that this process has held so far; None where the system does not tell."""
+    """Most memory that this process has held so far; None where the system does not tell.
+
+    Linux hands a child the peak of its parent under the usual name (`ru_maxrss` survives `exec`),
+    so the peak is read from `/proc` where it is there.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = status.read_text(encoding="utf-8").splitlines()
+        if peak := next((line for line in lines if line.startswith("VmHWM:")), None):
+            return int(peak.split()[1]) * 1024
     try:
         import resource
     except ImportError:  # pragma: no cover - Windows

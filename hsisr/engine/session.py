@@ -55,7 +55,7 @@ class Model:
         """Whether the network is to see pseudo-bands, as far as model and options decide that."""
         if self.weights is None or options.band_groups is not None:
             return self.weights is not None and options.band_groups == "pseudo"
-        from hsisr.models.detail import AddsDetail
+        from hsisr.models.back_projection import AddsDetail
 
         by_band = self.weights.descriptor.normalisation == "band"
         return by_band and isinstance(self.weights.network, AddsDetail)
@@ -245,7 +245,7 @@ class Session:
         self, weights: "LoadedWeights", statistics: SceneStatistics | None
     ) -> NetworkUpscaler:
         """The network as it runs, over bands or, for their detail alone, over pseudo-bands."""
-        from hsisr.models.registry import agrees, for_inference  # loads every network
+        from hsisr.models.registry import agrees, for_inference  # not needed to interpolate
 
         mixing = None if statistics is None else statistics.mixing
         detail_only = mixing is not None

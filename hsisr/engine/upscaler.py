@@ -18,7 +18,6 @@ from hsisr.models.back_projection import (
     context_lr_px,
 )
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.models.fast.cuda_graph import Graphed
 from hsisr.models.interpolation import KERNELS, Kernel, Trim, interpolate
 from hsisr.tiling import mirrored_order
 
@@ -215,9 +214,11 @@ class NetworkUpscaler(Upscaler):
                     f"one tile of {tuple(tiles.shape[1:])} does not fit into the memory of "
                     f"{self.device}; use a smaller --tile, or --device cpu"
                 ) from error
-        if isinstance(self.network, Graphed):
-            self.network.give_up("memory is short")
         if self.device.type == "cuda":
+            from hsisr.models.fast.cuda_graph import Graphed
+
+            if isinstance(self.network, Graphed):
+                self.network.give_up("memory is short")
             torch.cuda.empty_cache()
         middle = len(tiles) // 2
         halves = (tiles[:middle], tiles[middle:])

@@ -6,6 +6,8 @@ Averaging after interpolating acts on the LR grid alone, as one small symmetric 
 all rounds are done there and interpolated once.
 """
 
+from typing import Protocol, runtime_checkable
+
 import torch
 
 from hsisr.models.interpolation import (
@@ -109,3 +111,20 @@ def back_project(
     """
     difference = observed - area_average(hr, scale)
     return hr + interpolate_consistently(difference, kernel, scale, rounds=rounds - 1)
+
+
+@runtime_checkable
+class AddsDetail(Protocol):
+    """A network whose result is bicubic interpolation with agreement, plus detail."""
+
+    def detail(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
+        """What `forward(lr, zero)` adds to `interpolate_consistently(lr)`.
+
+        Args:
+            lr: Normalised band groups, shape (n, bands, rows, cols).
+            zero: The normalised value of a stored 0, shape (n or 1, bands, 1, 1); None: 0.
+
+        Returns:
+            Shape (n, bands, rows * scale, cols * scale), float32; its area average over each LR
+            pixel is 0.
+        """

@@ -154,7 +154,7 @@ class DacnAny(nn.Module):
         return hr + self.detail(lr, zero)
 
     def detail(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
-        """What `forward` adds to bicubic interpolation; see `hsisr.models.detail.AddsDetail`."""
+        """What `forward` adds to bicubic interpolation; see `AddsDetail`."""
         require_bands("dacn-any", lr, self.group_size)
         seen = with_level(lr, zero)
         features = self.entry(seen.contiguous(memory_format=torch.channels_last))

@@ -16,8 +16,6 @@ from typing import Final
 import torch
 from torch.nn import functional
 
-from hsisr.errors import UsageError
-
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
@@ -75,17 +73,6 @@ KERNELS: Final = {
 """Interpolations by name. baseline: bicubic that agrees with the LR pixels, by ten rounds of
 back-projection and a constant per LR pixel; gains of networks are stated over it, because it learns
 nothing and every network here is drawn to agree in the same way."""
-
-
-def kernel_named(name: str) -> Kernel:
-    """The kernel of that name.
-
-    Raises:
-        UsageError: There is none.
-    """
-    if (kernel := KERNELS.get(name)) is None:
-        raise UsageError(f"no interpolation {name!r}; known: {', '.join(KERNELS)}")
-    return kernel
 
 
 @cache

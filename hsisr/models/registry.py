@@ -247,21 +247,22 @@ def for_inference(
         network: On any device, in evaluation mode; not changed.
         precision: Of autocast around the calls, if any.
         detail_only: Return what the network adds to bicubic interpolation with agreement; see
-            `hsisr.models.detail`.
+            `hsisr.models.back_projection.AddsDetail`.
 
     Returns:
         The fast form if there is one, on a GPU as CUDA graphs; else the network.
     """
     own = type(network).__module__
     fast = next((row.fast for row in ARCHITECTURES.values() if row.module == own), None)
-    from hsisr.models.detail import AddsDetail, DetailOf  # late: loads the fast interpolation
+    from hsisr.models.back_projection import AddsDetail
+    from hsisr.models.fast.back_projection import DetailOf
 
     if fast is None:
         return DetailOf(network) if detail_only else network
     module, name = fast.split(":")
     lean: nn.Module = getattr(import_module(module), name)(network, precision)
     if detail_only and isinstance(network, AddsDetail):
-        lean.detail_only = True  # type: ignore[assignment]  # a `MixedPrecision`
+        lean.detail_only = True  # type: ignore[assignment]  # every fast form has it
     elif detail_only:
         lean = DetailOf(lean)
     if next(network.parameters()).device.type != "cuda":

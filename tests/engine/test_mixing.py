@@ -24,10 +24,10 @@ from hsisr.engine.upscaler import InterpolationUpscaler
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.io.open import open_scene
 from hsisr.io.views import PartScene
-from hsisr.models.back_projection import area_average, interpolate_consistently
+from hsisr.models.back_projection import AddsDetail, area_average, interpolate_consistently
 from hsisr.models.dacn_any import AnySize, DacnAny
 from hsisr.models.dacn_equivariant import build_dacn_equivariant, dacn_equivariant_descriptor
-from hsisr.models.detail import AddsDetail, DetailOf
+from hsisr.models.fast.back_projection import DetailOf
 from hsisr.models.interpolation import KERNELS, interpolate
 from hsisr.models.registry import for_inference
 from hsisr.tiling import Window

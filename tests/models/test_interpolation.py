@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from rasterio.warp import Resampling, reproject
 from torch.nn import functional
 
-from hsisr.errors import UsageError
-from hsisr.models.interpolation import KERNELS, Trim, interpolate, kernel_named
+from hsisr.models.interpolation import KERNELS, Trim, interpolate
 
 NAMES = tuple(KERNELS)
 SCALES = (2, 4, 8)
@@ -76,8 +75,3 @@ def test_trimmed_context_equals_the_same_part_of_the_whole(
     whole = interpolate(lr, KERNELS[name], scale)
     part = interpolate(lr, KERNELS[name], scale, Trim(top=top, left=left))
     torch.testing.assert_close(part, whole[top * scale :, left * scale :])
-
-
-def test_an_unknown_kernel_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="no interpolation 'cubic'; known: nearest, bicubic"):
-        kernel_named("cubic")

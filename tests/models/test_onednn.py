@@ -11,8 +11,7 @@ from torch.nn import functional
 from hsisr.engine.memory import tile_bytes
 from hsisr.models.dacn_equivariant import build_dacn_equivariant, dacn_equivariant_descriptor
 from hsisr.models.fast import onednn
-from hsisr.models.fast.dacn_equivariant import FastDacnEquivariant
-from hsisr.models.fast.fixed_layer import FixedLayer
+from hsisr.models.fast.dacn_equivariant import FastDacnEquivariant, FixedLayer
 from hsisr.models.fast.onednn import GELU, NONE, Activation, linear
 
 ACTIVATIONS: dict[str, tuple[Activation, Callable[[torch.Tensor], torch.Tensor]]] = {

@@ -1,8 +1,7 @@
 """What one batch through one network costs, measured in this process and for nothing else.
 
-Run as a program: a JSON object on stdin, a JSON object on stdout. Peak memory is the process's own
-only if nothing else ever ran in it. Linux hands a child the peak that its parent had under the
-usual name (`ru_maxrss` survives `exec`), so it is read from `/proc` where there is one.
+Run as a program: a JSON object on stdin, a JSON object on stdout. Peak memory is the network's own
+only if nothing else ever ran in the process.
 """
 
 import json
@@ -10,7 +9,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -19,7 +17,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from hsisr.engine.device import device_named
-from hsisr.engine.memory import tune_allocator
+from hsisr.engine.memory import peak_memory_bytes, tune_allocator
 from hsisr.engine.upscaler import InterpolationUpscaler
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.fast.cuda_graph import SETTLED_AFTER, Graphed
@@ -141,18 +139,11 @@ def _seconds(forward: Callable[[], object], device: torch.device) -> list[float]
     return found
 
 
-def _peak_bytes(device: torch.device) -> int:
+def _peak_bytes(device: torch.device) -> int | None:
     """Most memory held so far: on a GPU by tensors, elsewhere by the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    status = Path("/proc/self/status")
-    if status.exists():
-        lines = status.read_text(encoding="utf-8").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return peak_memory_bytes()
 
 
 if __name__ == "__main__":

@@ -5,19 +5,53 @@ round is an elementwise product, and so is the sum of all rounds; the inverse tr
 with the interpolation. (The matrices are close to symmetric, so that eigenvalues are real.)
 """
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Final
+from typing import Final, TypeVar, TypeVarTuple
 
 import numpy as np
 import torch
+from torch import nn
 
-from hsisr.models.back_projection import ROUNDS
-from hsisr.models.fast.cached_per_device import cached_per_device
+from hsisr.models.back_projection import ROUNDS, AddsDetail, without_block_means
 from hsisr.models.fast.onednn import linear
 from hsisr.models.interpolation import KERNELS, interpolate
 
 _BASE: Final = KERNELS["bicubic"]
+
+_Arguments = TypeVarTuple("_Arguments")
+_Result = TypeVar("_Result")
+_Build = Callable[..., _Result]
+
+
+def _cached_per_device(
+    build: Callable[[*_Arguments, torch.device], _Result],
+) -> Callable[[*_Arguments, torch.device], _Result]:
+    """Cache the tensors that `build` returns, for the last 32 sets of arguments, without gradients.
+
+    On CUDA nothing is evicted: a CUDA graph reads a tensor at a fixed address. On the meta device
+    nothing is cached, so that every memory estimate counts the same allocations.
+
+    Args:
+        build: Takes hashable arguments by position, the device as the last one.
+    """
+
+    def without_gradients(*given: *tuple[*_Arguments, torch.device]) -> _Result:
+        with torch.inference_mode(mode=False), torch.no_grad():
+            return build(*given)
+
+    recent: _Build[_Result] = functools.lru_cache(maxsize=32)(without_gradients)
+    caches: dict[str, _Build[_Result]] = {
+        "cuda": functools.cache(without_gradients),
+        "meta": without_gradients,
+    }
+
+    @functools.wraps(build)
+    def cached(*given: *tuple[*_Arguments, torch.device]) -> _Result:
+        return caches.get(given[-1].type, recent)(*given)
+
+    return cached
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +85,7 @@ def consistent_bicubic(lr: torch.Tensor, scale: int, rounds: int = ROUNDS) -> to
     return linear(down, cols.out)
 
 
-@cached_per_device
+@_cached_per_device
 def _factors(rows: int, cols: int, scale: int, rounds: int, device: torch.device) -> torch.Tensor:
     """Factors of all rounds together for tiles of this size in LR pixels; shape (cols, rows)."""
     seen = _axis(cols, scale, device).seen[:, None] * _axis(rows, scale, device).seen
@@ -66,13 +100,13 @@ def _sum_of_rounds(seen: torch.Tensor, rounds: int) -> torch.Tensor:
     return total
 
 
-@cached_per_device
+@_cached_per_device
 def _axis(length: int, scale: int, device: torch.device) -> _Axis:
     """Matrices for an axis of `length` LR pixels."""
     return _Axis(*(matrix.to(device) for matrix in _matrices(length, scale)))
 
 
-@lru_cache(maxsize=32)
+@functools.lru_cache(maxsize=32)
 def _matrices(length: int, scale: int) -> tuple[torch.Tensor, ...]:
     """The fields of `_Axis`, in order."""
     impulses = torch.eye(length, dtype=torch.float64)[:, None]
@@ -81,3 +115,26 @@ def _matrices(length: int, scale: int) -> tuple[torch.Tensor, ...]:
     out = finer @ vectors.real
     found = np.linalg.inv(vectors).real, out, values.real
     return tuple(torch.from_numpy(matrix.copy()).float() for matrix in found)
+
+
+class DetailOf(nn.Module):
+    """A network whose forward pass returns the detail alone.
+
+    For a network that is no `AddsDetail` it is the difference from bicubic interpolation with
+    agreement, less its mean over each LR pixel.
+
+    Args:
+        network: Called with band groups and the normalised value of a stored 0.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
+        """See `AddsDetail.detail`."""
+        if isinstance(self.network, AddsDetail):
+            return self.network.detail(lr, zero)
+        hr = self.network(lr, zero).float()
+        scale = hr.shape[-1] // lr.shape[-1]
+        return without_block_means(hr - consistent_bicubic(lr.float(), scale), scale)
