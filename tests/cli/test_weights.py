@@ -8,7 +8,7 @@ from typer.testing import Result
 from hsisr.models.dacn import build_dacn, dacn_descriptor
 from hsisr.weights import load_weights, save_weights
 from hsisr.weights.store import file_sha256
-from tests.program import hsisr, refusal
+from tests.program import hsisr
 from tests.weights.keras_files import archive, arrays_of, hdf5
 
 
@@ -55,12 +55,6 @@ def test_show_says_what_is_in_a_file(file: Path) -> None:
     assert done.exit_code == 0
     for fact in ("mine-x2", "dacn, 2,570,800 parameters", "72 LR pixels", "CC0", file_sha256(file)):
         assert fact in done.stdout
-
-
-@pytest.mark.usefixtures("catalogue")
-def test_show_refuses_what_is_not_there() -> None:
-    words = "error: no weights named 'sound-2x'; did you mean 'sound-x2'?"
-    assert refusal(weights("show", "sound-2x"), 4).startswith(words)
 
 
 @pytest.mark.usefixtures("catalogue")

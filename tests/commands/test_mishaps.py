@@ -12,12 +12,12 @@ from hsisr.commands.options import TrainOptions
 from hsisr.commands.training.train import train
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
-from hsisr.errors import HsisrWarning, InputDataError, OutputExistsError, ResourceError
+from hsisr.errors import InputDataError, OutputExistsError, ResourceError
 from hsisr.io.open import open_scene
 from hsisr.resume.lock import alone_in
 from hsisr.training.reporting import draw_curve
 from hsisr.training.state import Record
-from tests.scenes import numbered, write_geotiff, write_mat5, write_npy
+from tests.scenes import numbered, write_geotiff
 
 PLAIN = UpscaleOptions(scale=2, model="bicubic", tile=8)
 RECORD = Record(
@@ -76,19 +76,6 @@ def test_nodata_beyond_float32_is_read_without_a_line_of_a_library(
     assert float(json.loads(json.dumps(told, allow_nan=False))["nodata"]) == nodata
     upscale(tmp_path / "x.tif", tmp_path / "o.tif", PLAIN)
     assert capfd.readouterr().err == ""
-
-
-@pytest.mark.parametrize("write", [write_npy, write_mat5])
-def test_an_array_with_its_bands_first_is_told_when_it_is_opened(
-    write: object, tmp_path: Path
-) -> None:
-    path = tmp_path / ("x.npy" if write is write_npy else "x.mat")
-    bands_first = np.zeros((31, 40, 50), "f4").transpose(2, 0, 1)  # written as (31, 40, 50)
-    write(path, bands_first)  # type: ignore[operator]
-    with pytest.warns(HsisrWarning, match=r"50 bands of 31 x 40 pixels.*--axes brc"):
-        open_scene(path).close()
-    with open_scene(path, axes="brc") as scene:
-        assert scene.metadata.shape == (31, 40, 50)
 
 
 def test_an_item_named_where_a_scene_is_expected_is_told_what_to_do(tmp_path: Path) -> None:

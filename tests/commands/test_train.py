@@ -4,6 +4,7 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:the weights lose:hsisr.errors.Hs
 @pytest.fixture
 def scene(tmp_path: Path) -> Path:
     return write_tif(tmp_path / "scene.tif", smooth(36, 48, 40), bad=(3,))
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a run, with which others begin."""
+    scene = tmp_path_factory.mktemp("first") / "scene.tif"
+    run = train(options(write_tif(scene, smooth(36, 48, 40), bad=(3,))))
+    return run.out / "dacn-any-x2.safetensors"
 
 
 def smooth(bands: int, rows: int, cols: int, seed: int = 0) -> npt.NDArray[np.uint16]:
@@ -102,8 +111,9 @@ def test_validation_scenes_judge_and_do_not_teach(scene: Path) -> None:
     assert [s["validation_px"] for s in record["scenes"]] == [0]  # type: ignore[attr-defined]
 
 
-def test_adapting_starts_from_the_weights_and_keeps_them_if_nothing_is_better(scene: Path) -> None:
-    first = train(options(scene)).out / "dacn-any-x2.safetensors"
+def test_adapting_starts_from_the_weights_and_keeps_them_if_nothing_is_better(
+    scene: Path, first: Path
+) -> None:
     useless = ("steps=1", "validate_every=1", "learning_rate=1e-30", "weight_decay=0.0")
     own = options(scene, "adapted", init=str(first), settings=(*SMALL, *useless))
     with pytest.warns(HsisrWarning, match="no step improved on .* so these are kept"):
@@ -115,8 +125,7 @@ def test_adapting_starts_from_the_weights_and_keeps_them_if_nothing_is_better(sc
     assert run_json(result)["init_sha256"] == before.sha256
 
 
-def test_weights_of_another_scale_lend_all_but_their_upsampling(scene: Path) -> None:
-    first = train(options(scene)).out / "dacn-any-x2.safetensors"
+def test_weights_of_another_scale_lend_all_but_their_upsampling(scene: Path, first: Path) -> None:
     still = ("steps=1", "validate_every=1", "learning_rate=1e-30", "weight_decay=0.0")
     with pytest.warns(HsisrWarning, match="no step improved"):
         result = train(options(scene, "x4", init=str(first), scale=4, settings=(*SMALL, *still)))
@@ -128,14 +137,27 @@ def test_weights_of_another_scale_lend_all_but_their_upsampling(scene: Path) -> 
     assert run_json(result)["init_sha256"] == before.sha256
 
 
-def test_weights_and_options_that_do_not_fit_are_refused(scene: Path) -> None:
-    first = str(train(options(scene)).out / "dacn-any-x2.safetensors")
-    with pytest.raises(WeightsError, match="is a dacn-any, found --model dacn"):
-        train(options(scene, "b", init=first, model="dacn"))
-    with pytest.raises(UsageError, match=r"wants width = 16, but .* has 8; leave width out"):
-        train(options(scene, "b", init=first, settings=(*SMALL, "network.width=16")))
-    with pytest.raises(UsageError, match="wants normalisation = 'none', but"):
-        train(options(scene, "b", init=first, settings=(*SMALL, "normalisation=none")))
+@pytest.mark.parametrize(
+    ("changes", "kind", "words"),
+    [
+        ({"model": "dacn"}, WeightsError, "is a dacn-any, found --model dacn"),
+        (
+            {"settings": (*SMALL, "network.width=16")},
+            UsageError,
+            r"wants width = 16, but .* has 8; leave width out",
+        ),
+        (
+            {"settings": (*SMALL, "normalisation=none")},
+            UsageError,
+            "wants normalisation = 'none', but",
+        ),
+    ],
+)
+def test_weights_and_options_that_do_not_fit_are_refused(
+    scene: Path, first: Path, changes: dict[str, Any], kind: type[Exception], words: str
+) -> None:
+    with pytest.raises(kind, match=words):
+        train(options(scene, init=str(first), **changes))
 
 
 def test_the_papers_recipe_trains_the_exact_dacn_in_epochs(tmp_path: Path) -> None:

@@ -206,10 +206,3 @@ def test_numbers_that_begin_like_a_text_are_numbers(first: int, tmp_path: Path) 
 def test_widths_of_zero_are_none(tmp_path: Path) -> None:
     path = with_fields(tmp_path, wavelength="{400, 500, 600}", fwhm="{0, 0, 0}")
     assert metadata_at(path).spectral_axis.fwhm_nm is None
-
-
-def test_data_that_shrank_after_opening_is_refused(tmp_path: Path) -> None:
-    with open_scene(with_fields(tmp_path)) as scene:
-        (tmp_path / "x.img").write_bytes(b"short")
-        with pytest.raises(InputDataError, match="ended while it was read"):
-            scene.read()

@@ -214,20 +214,3 @@ def test_a_data_file_that_appears_meanwhile_is_kept_and_no_header_made(tmp_path:
     with pytest.raises(OutputExistsError, match=r"a.img appeared while"):
         writer.commit()
     assert [p.name for p in tmp_path.iterdir()] == ["a.img"]
-
-
-def test_a_replaced_pair_comes_back_if_the_new_one_cannot_be_placed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    old, new = metadata_of((1, 4, 4)), metadata_of((2, 8, 8))
-    write_scene(tmp_path / "a.hdr", old)
-    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
-    writer = writer_for(tmp_path / "a.hdr", new, overwrite=True)
-
-    def refuse(*_: object) -> None:
-        raise OutputExistsError("no")
-
-    monkeypatch.setattr("hsisr.io.atomic._move_to_free_name", refuse)
-    with pytest.raises(OutputExistsError, match="no"):
-        writer.commit()
-    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before

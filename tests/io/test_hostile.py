@@ -14,8 +14,7 @@ import scipy.io
 from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.open import open_scene
 from tests.limited import LITTLE, outcomes, outcomes_of_scenes
-from tests.program import metadata_at
-from tests.scenes import numbered, write_envi, write_geotiff, write_mat73, write_pages
+from tests.scenes import numbered, write_envi, write_mat73, write_pages
 
 CUBE = numbered(3, 4, 5)
 HUGE = 2**31 - 1
@@ -251,18 +250,3 @@ def test_cells_cannot_reach_outside_or_go_in_circles(tmp_path: Path) -> None:
         cells[...] = cells.ref
     with pytest.warns(HsisrWarning, match="band_names left out: .*cells that hold no texts"):
         open_scene(path)
-
-
-@pytest.mark.parametrize("name", ["scene.tif", "scene.dat", "scene"])
-def test_a_list_of_other_files_under_an_images_name_is_refused(name: str, tmp_path: Path) -> None:
-    write_geotiff(tmp_path / "secret.tif", CUBE)
-    vrt = tmp_path / "plain.vrt"
-    vrt.write_text(
-        '<VRTDataset rasterXSize="5" rasterYSize="4"><VRTRasterBand dataType="UInt16" band="1">'
-        '<SimpleSource><SourceFilename relativeToVRT="1">secret.tif</SourceFilename>'
-        "<SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>"
-    )
-    assert metadata_at(vrt).shape == (1, 4, 5)
-    vrt.rename(tmp_path / name)
-    with pytest.raises(InputDataError, match="found a text of XML, expected an image"):
-        open_scene(tmp_path / name)

@@ -32,35 +32,31 @@ def test_files_appear_in_order_and_the_folder_goes(tmp_path: Path) -> None:
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a": "two", "b": "one"}
 
 
+def no_links(*_: object) -> None:
+    """In place of `os.link`, on a file system that has none."""
+    raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_file_system_without_hard_links_will_do(
     overwrite: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_links(*_: object) -> None:
-        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
-
     monkeypatch.setattr("os.link", no_links)
     place = TemporaryPlace(tmp_path / "a", overwrite=overwrite)
     place.commit([(grown_in(place, "1"), tmp_path / "b"), (grown_in(place), tmp_path / "a")])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]
-    late = TemporaryPlace(tmp_path / "c", overwrite=False)
-    (tmp_path / "c").write_text("precious")
-    with pytest.raises(OutputExistsError, match="appeared while it was being made"):
-        late.commit([(grown_in(late), tmp_path / "c")])
-    assert (tmp_path / "c").read_text() == "precious"
 
 
-def test_without_hard_links_whoever_came_a_moment_before_keeps_the_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("seen", [True, False], ids=["before the look", "after it"])
+def test_without_hard_links_whoever_came_before_keeps_the_name(
+    seen: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_links(*_: object) -> None:
-        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
-
     late = TemporaryPlace(tmp_path / "c", overwrite=False)
     grown = grown_in(late)
     (tmp_path / "c").write_text("precious")
     monkeypatch.setattr("os.link", no_links)
-    monkeypatch.setattr("os.path.lexists", lambda _: False)  # it came after the look
+    if not seen:
+        monkeypatch.setattr("os.path.lexists", lambda _: False)
     with pytest.raises(OutputExistsError, match="appeared while it was being made"):
         late.commit([(grown, tmp_path / "c")])
     assert (tmp_path / "c").read_text() == "precious"
@@ -71,40 +67,38 @@ def test_more_than_is_free_is_refused_with_both_numbers(tmp_path: Path) -> None:
         require_room(tmp_path, tmp_path / "a", 2**60)
 
 
-def left_by_a_kill(folder: Path, moment: str) -> Path:
-    """An old pair `a.hdr`, `a.img` that was being replaced when the process was killed."""
+def replacing_a_pair(folder: Path) -> tuple[TemporaryPlace, list[tuple[Path, Path]]]:
+    """An old pair, the place of what will replace it, and what to commit."""
     header, data = folder / "a.hdr", folder / "a.img"
-    header.write_text("old header")
+    header.write_text("old h")
     data.write_text("old data")
     place = TemporaryPlace(header, overwrite=True)
-    grown = [(grown_in(place, "data", "new data"), data), (grown_in(place, "h", "new h"), header)]
-    if moment == "before":
-        return header
-    place._set_aside([data, header])
-    if moment in ("one placed", "both placed"):
-        os.link(grown[0][0], data)
-    if moment == "both placed":
-        os.link(grown[1][0], header)
-    return header
+    grown = grown_in(place, "data", "new data"), grown_in(place, "h", "new h")
+    return place, [(grown[0], data), (grown[1], header)]
+
+
+def left_by_a_kill(folder: Path, moment: str) -> Path:
+    """A pair that was being replaced when the process was killed."""
+    place, pair = replacing_a_pair(folder)
+    if moment != "before":
+        place._set_aside([target for _, target in pair])
+    for grown, target in pair[: {"one placed": 1, "both placed": 2}.get(moment, 0)]:
+        os.link(grown, target)
+    return place.target
 
 
 @pytest.mark.parametrize(
-    ("moment", "header", "data"),
-    [
-        ("before", "old header", "old data"),
-        ("set aside", "old header", "old data"),
-        ("one placed", "old header", "old data"),
-        ("both placed", "new h", "new data"),
-    ],
+    ("moment", "there"),
+    [("before", "old"), ("set aside", "old"), ("one placed", "old"), ("both placed", "new")],
 )
 def test_after_a_kill_the_old_pair_or_the_new_one_is_there(
-    tmp_path: Path, moment: str, header: str, data: str
+    tmp_path: Path, moment: str, there: str
 ) -> None:
     target = left_by_a_kill(tmp_path, moment)
     other = TemporaryPlace(tmp_path / "b.hdr", overwrite=False)
     recover(target)
-    assert target.read_text() == header
-    assert target.with_suffix(".img").read_text() == data
+    assert target.read_text() == f"{there} h"
+    assert target.with_suffix(".img").read_text() == f"{there} data"
     assert {p.name for p in tmp_path.iterdir()} == {other.folder.name, "a.hdr", "a.img"}
 
 
@@ -129,13 +123,7 @@ class Interrupting:
         return call
 
 
-def replacing_a_pair(folder: Path) -> tuple[TemporaryPlace, list[tuple[Path, Path]]]:
-    """An old pair, the place of what will replace it, and what to commit."""
-    target, data = folder / "a.hdr", folder / "a.img"
-    target.write_text("old header")
-    data.write_text("old data")
-    place = TemporaryPlace(target, overwrite=True)
-    return place, [(grown_in(place, "data", "new"), data), (grown_in(place, "h", "new"), target)]
+OLD = {"a.hdr": "old h", "a.img": "old data"}
 
 
 def written(folder: Path) -> dict[str, str]:
@@ -151,10 +139,10 @@ def test_an_interrupt_at_any_rename_leaves_the_old_pair(
     place, pair = replacing_a_pair(tmp_path)
     Interrupting(monkeypatch, number, after=after)
     if not links:
-        monkeypatch.setattr("os.link", _no_links)
+        monkeypatch.setattr("os.link", no_links)
     with pytest.raises(KeyboardInterrupt):
         place.commit(pair)
-    assert written(tmp_path) == {"a.hdr": "old header", "a.img": "old data"}
+    assert written(tmp_path) == OLD
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -187,12 +175,8 @@ def test_what_cannot_be_put_back_is_kept_for_the_next_run(
             place.commit(pair)
     assert not target.exists()
     recover(target)
-    assert written(tmp_path) == {"a.hdr": "old header", "a.img": "old data"}
+    assert written(tmp_path) == OLD
     assert len(list(tmp_path.iterdir())) == 2
-
-
-def _no_links(*_: object) -> None:
-    raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
 
 def _interrupted(*_: object) -> bool:

@@ -21,6 +21,14 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::hsisr.errors.MovedValuesWarning"),
 ]
 NAMES = ("EMIT", "PRS", "NEON", "2025", "AV32", "PACE", "ENMAP", "DESIS")
+each_product = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in ("EMIT", "ENMAP") else pytest.mark.slow)
+        for name in NAMES
+    ],
+)
+"""A file in sensor geometry and a folder on a map grid; the others the long way round."""
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +56,7 @@ def in_memory(path: Path) -> str:
     return f"memory://{path.name}"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_product
 def test_a_run_of_a_product_on_a_server_is_resumed(
     name: str, archive: Path, network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,7 +83,7 @@ def test_a_run_of_a_product_on_a_server_is_resumed(
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_product
 def test_an_item_of_a_product_becomes_one_of_its_output(
     name: str, archive: Path, tmp_path: Path
 ) -> None:

@@ -12,13 +12,19 @@ PAGES = Path(__file__).parents[2] / "docs/src/how-to/products"
 NAMES = sorted(page.stem for page in PAGES.glob("*.md") if page.stem != "netcdf")
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("products")
+    write_all(place)
+    return place
+
+
 @pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
 @pytest.mark.parametrize("name", NAMES)
 def test_three_commands_lead_to_qgis(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_all(tmp_path)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(folder)
     block = (PAGES / f"{name}.md").read_text(encoding="utf-8").split("```")[1]
     info, upscale, qgis = (shlex.split(line) for line in block.splitlines()[1:])
     assert (info[0], upscale[0], qgis[0]) == ("hsisr", "hsisr", "qgis")

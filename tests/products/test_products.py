@@ -300,7 +300,7 @@ def envi_by_spectral(path: Path) -> dict[str, Any]:
 BY_OTHERS = {".tif": geotiff_by_gdal, ".nc": netcdf_by_xarray, ".hdr": envi_by_spectral}
 
 
-@pytest.mark.parametrize("scale", [2, 4])
+@pytest.mark.parametrize("scale", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_outputs_lie_where_the_product_does(
     case: tuple[Path, Product], scale: int, tmp_path: Path
 ) -> None:

@@ -44,6 +44,12 @@ def equal(one: Outcome, other: Outcome) -> bool:
     return all(same) and len(one.weights) == len(other.weights)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """What a run of `plan` that nothing stops comes to."""
+    return train(plan(tmp_path_factory.mktemp("whole") / "state"))
+
+
 def interrupted_at(step: int) -> Watch:
     def stop(progress: Progress) -> None:
         if progress.step == step:
@@ -64,15 +70,17 @@ def test_training_raises_the_score_and_keeps_the_best(tmp_path: Path) -> None:
     assert watch.losses[-1] < watch.losses[0]
 
 
-def test_two_runs_of_one_seed_are_equal_bit_by_bit_and_of_two_are_not(tmp_path: Path) -> None:
-    one, other = (train(plan(tmp_path / name)) for name in ("a", "b"))
-    assert equal(one, other)
-    assert not equal(one, train(plan(tmp_path / "c", seed=1)))
+def test_two_runs_of_one_seed_are_equal_bit_by_bit_and_of_two_are_not(
+    whole: Outcome, tmp_path: Path
+) -> None:
+    assert equal(whole, train(plan(tmp_path / "a")))
+    assert not equal(whole, train(plan(tmp_path / "b", seed=1)))
 
 
 @pytest.mark.parametrize("step", [1, 4, 5, 11])
-def test_a_stopped_run_continues_to_the_same_result(step: int, tmp_path: Path) -> None:
-    whole = train(plan(tmp_path / "whole"))
+def test_a_stopped_run_continues_to_the_same_result(
+    step: int, whole: Outcome, tmp_path: Path
+) -> None:
     stopped = train(plan(tmp_path / "state"), interrupted_at(step))
     assert (stopped.ending, stopped.signal) == ("stopped", signal.SIGINT)
     assert load_state(tmp_path / "state").progress.step == step
@@ -107,7 +115,9 @@ def test_layers_that_draw_numbers_draw_the_same_after_a_break(tmp_path: Path) ->
     assert equal(train(noisy(tmp_path / "state"), resume=True), whole)
 
 
-def test_a_run_killed_without_warning_continues_to_the_same_result(tmp_path: Path) -> None:
+def test_a_run_killed_without_warning_continues_to_the_same_result(
+    whole: Outcome, tmp_path: Path
+) -> None:
     state = tmp_path / "state"
     program = (
         "import sys, time; from pathlib import Path\n"
@@ -125,7 +135,7 @@ def test_a_run_killed_without_warning_continues_to_the_same_result(tmp_path: Pat
     process.kill()  # SIGKILL
     process.wait()
     assert 3 <= load_state(state).progress.step < 12
-    assert equal(train(plan(state), resume=True), train(plan(tmp_path / "whole")))
+    assert equal(train(plan(state), resume=True), whole)
 
 
 def test_validations_that_bring_nothing_end_a_run(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Reading files as Keras 3 writes them, and refusing others."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -31,64 +30,52 @@ def test_an_imported_network_is_the_one_that_was_saved(scale: int, tmp_path: Pat
         assert torch.equal(network(formula_input(3, 5)), direct(formula_input(3, 5)))
 
 
-def _without_bias(arrays: dict[str, Array]) -> None:
-    del arrays["layers/conv2d_6/vars/1"]
+ATTENTION = "layers/multi_head_attention/{}_dense/vars/0"
+CHANGES: dict[str, tuple[dict[str, Array | tuple[int, ...] | None], str]] = {
+    "without a bias": ({"layers/conv2d_6/vars/1": None}, r"1 missing \(first: output\.bias\)"),
+    "another layer": (
+        {"layers/dropout/vars/0": np.ones(3, "f4")},
+        r"1 arrays that dacn does not have \(first: layers/dropout/vars/0\)",
+    ),
+    "odd upsampling": (
+        {f"layers/conv2d_transpose_1/vars/{n}": None for n in (0, 1)},
+        "found 1 transposed convolutions; expected .* 2, 4 or 6",
+    ),
+    "other heads": (
+        {ATTENTION.format("query"): (32, 8, 4)},
+        r"query_dense has shape \(32, 8, 4\); expected 4 heads",
+    ),
+    "other heads of the output": (
+        {ATTENTION.format("output"): (8, 4, 32)},
+        r"output_dense has shape \(8, 4, 32\); expected 4 heads",
+    ),
+    "an attention of one number": (
+        {ATTENTION.format("query"): np.ones((), "f4")},
+        r"query_dense has shape \(\); expected 4 heads",
+    ),
+    "another shape": (
+        {"layers/dense/vars/0": (16, 32)},
+        r"1 of another shape \(first: blocks\.0\.channel_attention\.squeeze",
+    ),
+    "not finite": (
+        {"layers/dense/vars/1": np.full(16, np.nan, "f4")},
+        r"1 not finite \(first: blocks\.0\.channel_attention\.squeeze\.bias",
+    ),
+    "integers": (
+        {"layers/dense/vars/1": np.ones(16, "i4")},
+        "/layers/dense/vars/1 holds int32; expected float32",
+    ),
+}
+"""Arrays in place of those of a network, their new shapes, or None for those left out."""
 
 
-def _extra_layer(arrays: dict[str, Array]) -> None:
-    arrays["layers/dropout/vars/0"] = np.ones(3, np.float32)
-
-
-def _odd_upsampling(arrays: dict[str, Array]) -> None:
-    del arrays["layers/conv2d_transpose_1/vars/0"]
-    del arrays["layers/conv2d_transpose_1/vars/1"]
-
-
-def _other_heads(arrays: dict[str, Array]) -> None:
-    kernel = arrays["layers/multi_head_attention/query_dense/vars/0"]
-    arrays["layers/multi_head_attention/query_dense/vars/0"] = kernel.reshape(32, 8, 4)
-
-
-def _other_output_heads(arrays: dict[str, Array]) -> None:
-    kernel = arrays["layers/multi_head_attention/output_dense/vars/0"]
-    arrays["layers/multi_head_attention/output_dense/vars/0"] = kernel.reshape(8, 4, 32)
-
-
-def _scalar_attention(arrays: dict[str, Array]) -> None:
-    arrays["layers/multi_head_attention/query_dense/vars/0"] = np.ones((), np.float32)
-
-
-def _other_shape(arrays: dict[str, Array]) -> None:
-    arrays["layers/dense/vars/0"] = arrays["layers/dense/vars/0"].T.copy()
-
-
-def _not_finite(arrays: dict[str, Array]) -> None:
-    arrays["layers/dense/vars/1"] = np.full(16, np.nan, np.float32)
-
-
-def _integers(arrays: dict[str, Array]) -> None:
-    arrays["layers/dense/vars/1"] = np.ones(16, np.int32)
-
-
-@pytest.mark.parametrize(
-    ("spoil", "complaint"),
-    [
-        (_without_bias, r"1 missing \(first: output\.bias\)"),
-        (_extra_layer, r"1 arrays that dacn does not have \(first: layers/dropout/vars/0\)"),
-        (_odd_upsampling, "found 1 transposed convolutions; expected .* 2, 4 or 6"),
-        (_other_heads, r"query_dense has shape \(32, 8, 4\); expected 4 heads"),
-        (_other_output_heads, r"output_dense has shape \(8, 4, 32\); expected 4 heads"),
-        (_scalar_attention, r"query_dense has shape \(\); expected 4 heads"),
-        (_other_shape, r"1 of another shape \(first: blocks\.0\.channel_attention\.squeeze"),
-        (_not_finite, r"1 not finite \(first: blocks\.0\.channel_attention\.squeeze\.bias"),
-        (_integers, "/layers/dense/vars/1 holds int32; expected float32"),
-    ],
-)
-def test_other_networks_are_refused(
-    spoil: Callable[[dict[str, Array]], None], complaint: str, x2: dict[str, Array], tmp_path: Path
-) -> None:
-    arrays = dict(x2)
-    spoil(arrays)
+@pytest.mark.parametrize("what", CHANGES)
+def test_other_networks_are_refused(what: str, x2: dict[str, Array], tmp_path: Path) -> None:
+    changes, complaint = CHANGES[what]
+    changed = {
+        name: x2[name].reshape(c) if isinstance(c, tuple) else c for name, c in changes.items()
+    }
+    arrays = {name: array for name, array in {**x2, **changed}.items() if array is not None}
     with pytest.raises(WeightsError, match=rf"odd\.keras: .*{complaint}"):
         import_keras(archive(tmp_path / "odd.keras", hdf5(arrays)))
 
