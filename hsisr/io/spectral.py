@@ -218,7 +218,7 @@ def _wavelengths(count: int, source: SpectralSource) -> SpectralAxis | None:
     if not found or not any(found):
         return None
     named = (source.unit or "").strip().lower() not in _UNNAMED
-    if not named and found == tuple(range(1, count + 1)):
+    if not named and found[0] in (0, 1) and found == tuple(found[0] + n for n in range(count)):
         raise InputDataError("found the numbers of the bands, expected lengths and their unit")
     axis = SpectralAxis.from_unit(count, unit=_unit(source) or "Nanometers", wavelengths=found)
     seen = [w for w in axis.wavelengths_nm or () if w]

@@ -1,5 +1,6 @@
 """ENVI: naming habits, layouts, header fields, and headers that lie."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,7 @@ UNUSABLE = {
         "found 400 to 600 Micrometers",
     ),
     "numbers of bands": ({"wavelength": "{1, 2, 3}"}, "found the numbers of the bands"),
+    "numbers of bands from 0 on": ({"wavelength": "{0, 1, 2}"}, "found the numbers of the bands"),
     "unknown unit": (
         {"wavelength": "{4, 5, 6}", "wavelength units": "Parsec"},
         "wavelengths left out: unknown wavelength unit 'Parsec'",
@@ -186,6 +188,26 @@ def test_a_list_without_an_end_takes_no_other_field_along(
     with pytest.warns(HsisrWarning, match=words):
         meta = metadata_at(path)
     assert meta.spectral_axis.wavelengths_nm == (400.0, 500.0, 600.0)
+
+
+def test_a_header_that_contradicts_itself_is_refused_or_told(tmp_path: Path) -> None:
+    path = with_fields(tmp_path, bbl="{1, 1, 1}")
+    plain = path.read_text("utf-8")
+    path.write_text(f"{plain}bands = 3\nbbl = {{1, 0, 1}}\n")
+    with pytest.warns(HsisrWarning, match="found bbl twice, .*; the last is taken"):
+        assert metadata_at(path).spectral_axis.good == (True, False, True)
+    path.write_text(f"{plain}Samples = 3\n")
+    with pytest.raises(InputDataError, match="contradicts itself: found samples twice"):
+        open_scene(path)
+
+
+def test_a_compressed_data_file_is_not_taken_for_numbers(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 2**16, (3, 6, 5)).astype("uint16")
+    path = write_envi(tmp_path / "x.hdr", noise)
+    data = path.with_suffix(".img")
+    data.write_bytes(gzip.compress(data.read_bytes()))
+    with pytest.raises(InputDataError, match="and is compressed; unpack it first"):
+        open_scene(path)
 
 
 def test_a_description_may_look_like_a_header(tmp_path: Path) -> None:

@@ -213,3 +213,10 @@ def test_colour_tables_are_refused(tmp_path: Path) -> None:
         dataset.write_colormap(1, {1: (255, 0, 0, 255)})
     with pytest.raises(InputDataError, match="found a colour table"):
         open_scene(path)
+
+
+def test_colours_that_gdal_mixes_are_refused(tmp_path: Path) -> None:
+    values = np.concatenate([VALUES, VALUES[:1]])[:4].astype(np.uint8)
+    path = write_geotiff(tmp_path / "x.tif", values, photometric="CMYK")
+    with pytest.raises(InputDataError, match="found colours of CMYK, expected measurements"):
+        open_scene(path)

@@ -14,7 +14,7 @@ from hsisr.io.open import open_scene, options_of_kind
 from hsisr.tiling import Window
 from tests.io.written import UTM, rich_metadata, write_scene
 from tests.io.zarr_stores import Version, edit_json, write_store
-from tests.program import values_of
+from tests.program import metadata_at, values_of
 from tests.scenes import numbered
 
 VALUES = numbered(4, 7, 6, "int16")
@@ -72,6 +72,31 @@ def test_a_place_that_cannot_be_understood_is_left_out(
     path = write_store(tmp_path / "x.zarr", arrays, attributes={"spatial_ref": said})
     with pytest.warns(HsisrWarning, match=r"x\.zarr: .*" + words), open_scene(path) as scene:
         assert not scene.metadata.georeference.exists
+
+
+@BOTH
+def test_what_attributes_say_is_used_or_told(version: Version, tmp_path: Path) -> None:
+    said = {"missing_value": [8], "scale_factor": "0.1", "add_offset": [1, 2]}
+    uneven = (("y",), [0, 1, 2, 3, 4, 5, 7])
+    places = {"x": (("x",), range(6)), "y": uneven}
+    path = write_store(
+        tmp_path / "x.zarr", {"a": CUBE, **places}, version=version, attributes={"a": said}
+    )
+    with pytest.warns(HsisrWarning) as heard:
+        meta = metadata_at(path)
+    assert (meta.stored.nodata, meta.georeference.transform) == (8, None)
+    words = [str(one.message).partition(".zarr: ")[2] for one in heard]
+    assert words == [
+        "scale_factor left out: found '0.1', expected a number",
+        "add_offset left out: found '[1, 2]', expected a number",
+        "the place is left out: y is not evenly spaced",
+    ]
+
+
+def test_unsigned_numbers_under_a_signed_type_are_refused(tmp_path: Path) -> None:
+    path = write_store(tmp_path / "x.zarr", {"a": CUBE}, attributes={"a": {"_Unsigned": "true"}})
+    with pytest.raises(InputDataError, match=r"unsigned .* stored as int16; save them as unsigned"):
+        open_scene(path)
 
 
 def test_one_of_several_cubes_is_named(tmp_path: Path) -> None:

@@ -120,10 +120,12 @@ def _closed(lines: list[str]) -> list[str]:
     ...     _closed(["wavelength = {400,", "500", "bands = 2", "bbl = {1"])
     ['wavelength = {400,', '500}', 'bands = 2', 'bbl = {1']
     """
-    closed, opened = list(lines), ""
+    closed, opened, seen = list(lines), "", dict[str, str]()
     for number, line in enumerate(lines):
         key, _, value = line.partition("=")
         key = key.strip().lower()
+        if not opened and seen.setdefault(key, value.strip()) != value.strip():
+            _complain_of_two(key, seen[key], value.strip())
         if opened and key in _KNOWN and _breaks_off(opened, lines, number):
             closed[number - 1] += "}"
             warn_of_scene(
@@ -135,6 +137,19 @@ def _closed(lines: list[str]) -> list[str]:
         if opened and line.rstrip().endswith("}"):
             opened = ""
     return closed
+
+
+def _complain_of_two(key: str, first: str, last: str) -> None:
+    """Say that a header contradicts itself, as far as the field matters.
+
+    Raises:
+        InputDataError: It decides where the numbers lie.
+    """
+    found = f"found {key} twice, {first[:40]!r} and {last[:40]!r}"
+    if key in LAYOUT_FIELDS:
+        raise InputDataError(f"the header contradicts itself: {found}; remove the wrong one")
+    if key in _KNOWN and key != "description":
+        warn_of_scene(f"{found}; the last is taken")
 
 
 def _breaks_off(opened: str, lines: list[str], number: int) -> bool:

@@ -33,6 +33,7 @@ from hsisr.io.envi.files import (
     spectral_source,
 )
 from hsisr.io.envi.georeference import envi_georeference, one_pixel
+from hsisr.io.formats import first_bytes
 from hsisr.io.geotiff.reader import RasterScene, is_other_raster, open_raster
 from hsisr.io.geotiff.tags import is_spectral_list, spectral_sources, stored_numbers, tags_in
 from hsisr.io.spectral import (
@@ -50,6 +51,8 @@ from hsisr.tiling import Window
 
 _AXES: Final = {"bsq": "brc", "bil": "rbc", "bip": "rcb"}
 _OTHER_KINDS: Final = ("classification", "library", "mosaic", "meta", "tiff", "hdf", "jpeg", "nitf")
+_PACKED: Final = (b"\x1f\x8b\x08", b"PK\3\4", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
+"""First bytes of gzip, zip, bzip2, xz and Zstandard."""
 
 
 def open_envi(path: Path) -> ArrayScene:
@@ -125,6 +128,8 @@ def _require_size(numbers: PlainNumbers, shape: tuple[int, int, int], code: str)
         f"({'{} bands x {} lines x {} samples'.format(*shape)} of {itemsize} bytes after "
         f"{numbers.offset}), but {numbers.path.name} holds {size}"
     )
+    if size != numbers.end and first_bytes(numbers.path).startswith(_PACKED):
+        raise InputDataError(f"{promised} and is compressed; unpack it first")
     if size < numbers.end:
         raise InputDataError(f"{promised}; the file is truncated or the header is wrong")
     each, rest = divmod(size - numbers.offset, math.prod(shape))

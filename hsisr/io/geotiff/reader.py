@@ -45,6 +45,8 @@ _NO_TIFF: Final = (
     "{} beside it is no TIFF, as masks and overviews of GDAL are; remove it, or write it anew"
 )
 _TIFF: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_MIXED: Final = ("CMYK", "LAB", "CIELAB", "ICCLAB", "ITULAB")
+"""Colours that GDAL turns into red, green and blue."""
 _PAGE: Final = "GTIFF_DIR:"
 """How names of single pages of a TIFF begin."""
 
@@ -260,8 +262,10 @@ def refuse_unusable(dataset: Any) -> None:
     if dataset.count == 0:
         inside = f" but {len(dataset.subdatasets)} subdatasets" if dataset.subdatasets else ""
         raise InputDataError(f"found no bands{inside}; convert the wanted one to GeoTIFF first")
-    if ColorInterp.palette in dataset.colorinterp:
-        raise InputDataError("found a colour table, expected measurements; not a spectral scene")
+    colours = dataset.tags(ns="IMAGE_STRUCTURE").get("SOURCE_COLOR_SPACE")
+    if ColorInterp.palette in dataset.colorinterp or colours in _MIXED:
+        what = f"colours of {colours}" if colours in _MIXED else "a colour table"
+        raise InputDataError(f"found {what}, expected measurements; not a spectral scene")
 
 
 def reason(error: BaseException) -> str:

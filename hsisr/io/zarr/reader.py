@@ -41,6 +41,7 @@ _GOOD: Final = ("good_bands", "good_wavelengths", "bbl")
 _BAND_NAMES: Final = ("band_name", "band_names")
 _Names = tuple[str, ...] | Callable[[str, Mapping[str, Any]], bool]
 """Names of an array, or what knows it by its name and attributes."""
+_TRUE: Final = ("true", "True", "1")
 _MOST_BANDS: Final = 100_000
 _NEAR: Final = 1e-4
 """How far, in pixels, coordinates may lie from an even grid."""
@@ -87,6 +88,11 @@ class ZarrFields:
     def _stored(self, bands: int) -> StoredNumbers:
         units = self._attributes.get("band_units")
         same = self._attributes.get("units")
+        if self._cube.dtype.kind == "i" and str(self._attributes.get("_Unsigned")) in _TRUE:
+            raise InputDataError(
+                f"its numbers are unsigned (_Unsigned) and stored as {self._cube.dtype}; save them "
+                "as unsigned integers, as xarray does when it decodes and writes the file"
+            )
         if isinstance(units, list) and len(units) == bands:
             known: tuple[str, ...] | None = tuple(map(str, units))
         else:
@@ -102,14 +108,26 @@ class ZarrFields:
     def _nodata(self) -> float | None:
         """`_FillValue`, else the fill value of version 2; that of version 3 is always there."""
         for name in ("_FillValue", "missing_value"):
-            if (said := _number(self._attributes.get(name))) is not None:
+            if (said := self._said(name)) is not None:
                 return said
         if self._cube.metadata.zarr_format == 2 and self._cube.fill_value is not None:
             return _number(self._cube.fill_value)
         return None
 
+    def _said(self, name: str) -> float | None:
+        """An attribute of one number, alone or in a list; None where it is not there.
+
+        Warns:
+            HsisrWarning: It is something else.
+        """
+        value = self._attributes.get(name)
+        number = _number(value[0] if isinstance(value, list) and len(value) == 1 else value)
+        if number is None and value not in (None, "", []):
+            warn_of_scene(f"{name} left out: found {str(value)[:40]!r}, expected a number")
+        return number
+
     def _scaling(self, attribute: str, array: str, bands: int) -> tuple[float, ...] | None:
-        shared = _number(self._attributes.get(attribute))
+        shared = self._said(attribute)
         return self._over_bands((array,), bands) if shared is None else (shared,) * bands
 
     def _axis(self, bands: int) -> SpectralAxis:
@@ -207,7 +225,10 @@ class ZarrFields:
             abs(value - found[0] - n * step) <= _NEAR * abs(step)
             for n, value in zip(at, found, strict=True)
         )
-        return (found[0], step) if step and math.isfinite(step) and even else None
+        if not (step and math.isfinite(step) and even):
+            warn_of_scene(f"the place is left out: {name} is not evenly spaced")
+            return None
+        return found[0], step
 
     def _beside(self, name: str) -> str | None:
         """Full name of an array in the folder of the cube, or above it as netCDF's groups have."""
