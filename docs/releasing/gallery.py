@@ -150,7 +150,7 @@ def spectra(
         axes.plot(*drawn, color=colour, lw=width, label=name)
     axes.set_xlabel("wavelength, nm" if known else "band")
     axes.set_ylabel("stored number")
-    axes.set_title(f"spectra of row {hr.row + 1}, column {hr.col + 1}", fontsize=10)
+    axes.set_title(f"spectra of row {hr.row}, column {hr.col}", fontsize=10)
     axes.legend(ncols=4, fontsize=9, frameon=False)
 
 

@@ -152,7 +152,7 @@ def spectra_plot(maps: Mapping[str, SceneMaps]) -> Plot:
                 axes.plot(x[order], one.spectra[n][order], lw=1, label=picture_label(name))
             row, col = first.pixels[n]
             axes.set_title(
-                f"{RANKS[n]} for {next(iter(maps))}: row {row + 1}, column {col + 1}", fontsize=10
+                f"{RANKS[n]} for {next(iter(maps))}: row {row}, column {col}", fontsize=10
             )
         handles = panels[0].get_legend_handles_labels() if len(panels) else ([], [])
         figure.legend(*handles, loc="outside lower center", ncols=2, frameon=False)

@@ -27,7 +27,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "info": ("hsisr info scene.hdr", "hsisr info cube.mat --variable data --json"),
     "view": (
-        "hsisr view scene.tif scene_x4.tif -o page.html",
+        "hsisr view scene.tif scene_x4.tif",
         "hsisr view scene.tif a.tif b.tif --window 120,80 -o page.html",
     ),
     "evaluate": (

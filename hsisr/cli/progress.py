@@ -58,12 +58,22 @@ class TrainingProgress:
         self._bars, self._minutes, self._lines = bars, minutes, lines
         self._task: Task | None = None
         self._download: Task | None = None
+        self._before: Task | None = None
         self._score = ""
+
+    def preparing(self, what: str) -> None:
+        """Something that is done before the first step begins; nothing: the steps do."""
+        if self._before is not None:
+            self._before.end()
+        self._before = Task(self._bars, what) if self._bars is not None and what else None
+        if self._bars is None and self._lines and what:
+            say(what)
 
     def stepped(self, progress: "Progress", total: int, loss: float, rate: float) -> None:
         """A training step is done; the bar counts minutes where these end the run."""
         if self._bars is None:
             return
+        self.preparing("")
         self._task = self._task or Task(self._bars, "training", "min" if self._minutes else "steps")
         words = f"loss {loss:.4g} rate {rate:.1e} {self._score}"
         if self._minutes:
@@ -75,12 +85,12 @@ class TrainingProgress:
     def validated(self, record: "Record", progress: "Progress") -> None:  # noqa: ARG002
         """A validation is done."""
         gain, angle, over = record.gain
-        self._score = f"{record.score:.2f} dB ({gain:+.2f})"
+        self._score = f"{record.score:.2f} dB ({gain:+z.2f})"
         if self._lines:
             loss = "" if record.loss is None else f", loss {record.loss:.4g}"
             say(
-                f"step {record.step}{loss}: {record.score:.3f} dB ({gain:+.3f} over {over}), "
-                f"{record.sam:.3f} degrees ({angle:+.3f}), {record.seconds:.0f} s"
+                f"step {record.step}{loss}: {record.score:.3f} dB ({gain:+z.3f} over {over}), "
+                f"{record.sam:.3f} degrees ({angle:+z.3f}), {record.seconds:.0f} s"
             )
 
     def downloaded(self, done: int, total: int | None) -> None:

@@ -38,7 +38,12 @@ def train(
         how = options.made(TrainOptions, scenes=tuple(scenes or ()), command=command)
         tune_allocator()
         with training_progress(enabled=level > QUIET, minutes=how.max_minutes) as progress:
-            result = run(how, observer=progress, downloading=progress.downloaded)
+            result = run(
+                how,
+                observer=progress,
+                downloading=progress.downloaded,
+                preparing=progress.preparing,
+            )
         if result.first:
             _report(result, json=json, quiet=level <= QUIET)
         if result.ending == "stopped":
@@ -55,7 +60,7 @@ def _report(result: "TrainResult", *, json: bool, quiet: bool) -> None:
     if quiet or result.score is None:
         return
     start = (
-        "" if result.start is None else f"{result.score - result.start:+.2f} dB over its start, "
+        "" if result.start is None else f"{result.score - result.start:+z.2f} dB over its start, "
     )
     say(
         f"{result.score:.2f} dB on what was held out, {start}{result.gain}; best at step "

@@ -18,13 +18,19 @@ def view(
         Path,
         typer.Argument(metavar="SCENE", parser=scene_path, help="The observed scene."),
     ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="PAGE.html", help="Page to write.")
-    ],
     results: Annotated[
         list[Path] | None,
         typer.Argument(
             metavar="RESULT", parser=scene_path, help="Finer scenes that were made from it."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PAGE.html",
+            help="Page to write. [default: NAME_view.html beside SCENE]",
         ),
     ] = None,
     json: Json = False,
@@ -42,4 +48,5 @@ def view(
             return
         tell(made.output)
         if level > QUIET:
-            say(f"{made.bytes / 1e6:.1f} MB; at full size: {'; '.join(made.windows)}")
+            size, windows = made.bytes / 1e6, "; ".join(made.windows)
+            say(f"{made.output.name}: {size:.1f} MB; at full size: {windows}")

@@ -226,15 +226,15 @@ class WaldOptions(_JudgeOptions):
 
 
 def _place(text: str) -> tuple[int, int]:
-    """0-based row and column.
+    """Row and column, counted from 0.
 
     >>> _place("12,40")
-    (11, 39)
+    (12, 40)
     """
     row, comma, col = text.partition(",")
     if not (comma and row.strip().isdecimal() and col.strip().isdecimal()):
         raise UsageError(f"--window {text}: expected ROW,COLUMN such as 120,80")
-    return int(row) - 1, int(col) - 1
+    return int(row), int(col)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,7 +244,7 @@ class ViewOptions(SceneOptions):
     windows: Annotated[
         tuple[tuple[int, int], ...],
         Option(
-            "Middle of a full-size window, in pixels of SCENE counted from 1; repeatable. "
+            "Middle of a full-size window, in pixels of SCENE counted from 0; repeatable. "
             "[default: where most detail was added]",
             ("--window",),
             metavar="ROW,COLUMN",
@@ -252,7 +252,7 @@ class ViewOptions(SceneOptions):
             parse=lambda texts: tuple(map(_place, texts)),
         ),
     ] = ()
-    """0-based row and column."""
+    """Row and column, counted from 0."""
     uncertainty: Annotated[
         Path | None,
         Option(

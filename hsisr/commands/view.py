@@ -11,7 +11,7 @@ from hsisr.errors import UsageError
 from hsisr.io.atomic import refuse_existing
 from hsisr.io.base import Scene
 from hsisr.io.open import open_scene, options_of_kind
-from hsisr.io.paths import scene_path
+from hsisr.io.paths import folder_of, scene_path
 from hsisr.io.views import warn_of_fill
 from hsisr.option import plain_fields
 from hsisr.view.page import PageScenes, page_content, write_page
@@ -35,8 +35,8 @@ class ViewResult:
 
 def view(
     observed: str | Path,
-    results: Sequence[str | Path],
-    output: str | Path,
+    results: Sequence[str | Path] = (),
+    output: str | Path | None = None,
     options: ViewOptions | None = None,
     *,
     look_for_fill: bool = True,
@@ -46,7 +46,7 @@ def view(
     Args:
         observed: A scene in any supported format.
         results: Scenes made from it, on grids a whole number of times finer.
-        output: The page, NAME.html.
+        output: The page; without it NAME_view.html beside the scene.
         options: How; the defaults without it.
         look_for_fill: Warn of undeclared fill; off where the caller has warned already.
 
@@ -56,7 +56,9 @@ def view(
         InputDataError: A scene cannot be read, or a result does not fit the observed scene.
         ResourceError: The page cannot be written.
     """
-    how, output = options or ViewOptions(), Path(output)
+    how, path = options or ViewOptions(), scene_path(observed)
+    page = folder_of(path) / f"{path.stem}_view.html"
+    output = page if output is None else Path(output)
     check_page(output, overwrite=how.overwrite)
     with ExitStack() as stack:
 
@@ -76,7 +78,7 @@ def view(
         content = page_content(scenes, how.windows)
         title = f"hsisr view: {scenes.observed.path.name}"
         size = write_page(output, title, content, overwrite=how.overwrite)
-    return ViewResult(output=output, bytes=size, windows=tuple(content.windows))
+    return ViewResult(output=output, bytes=size, windows=tuple(content.chosen))
 
 
 def check_page(path: Path, *, overwrite: bool) -> None:

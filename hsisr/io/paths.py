@@ -136,6 +136,11 @@ def sibling(path: Path, name: str) -> Path:
     return beside(path, name) if isinstance(path, RemotePath) else path.with_name(name)
 
 
+def folder_of(scene: Path) -> Path:
+    """Where outputs of a scene lie unless something else is said; of a remote one, here."""
+    return Path() if isinstance(scene, RemotePath) else scene.parent
+
+
 def without_secrets(text: str) -> str:
     """A text in which no URL has a user, a password or a query any more.
 

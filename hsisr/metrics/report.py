@@ -166,14 +166,16 @@ class Column:
 def table(columns: Iterable[Column]) -> str:
     """Figures as aligned text, one line per figure, one column per estimate.
 
-    >>> print(table([Column("a.tif", {"sam": 1.25}), Column("gain", {"sam": 0.5}, "+")]))
+    >>> print(table([Column("a.tif", {"sam": 1.25}), Column("gain", {"sam": 5e-5}, "+")]))
     figure  unit     a.tif       gain
-    sam     deg   1.250000  +0.500000
+    sam     deg   1.250000  +0.000050
     """
     columns = list(columns)
     rows = [["figure", "unit", *(c.title for c in columns)]]
-    for name in columns[0].values:
-        numbers = [_text(c.values.get(name, math.nan), c.sign) for c in columns]
+    for name, first in columns[0].values.items():
+        numbers = [
+            _text(c.values.get(name, math.nan), c.sign, first if c.sign else None) for c in columns
+        ]
         rows.append([name, UNITS.get(name, ""), *numbers])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join(
@@ -205,11 +207,15 @@ def as_csv(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     return text.getvalue().rstrip("\n")
 
 
-def _text(value: float, sign: str = "") -> str:
-    """Six digits after the point suit figures of order 1; small and large ones keep theirs."""
+def _text(value: float, sign: str = "", like: float | None = None) -> str:
+    """Six digits after the point suit figures of order 1; small and large ones keep theirs.
+
+    A difference has as many as the figure that it is `like`.
+    """
     if math.isnan(value):
         return "-"
-    form = ".6f" if value == 0 or 1e-4 <= abs(value) < 1e7 else ".6g"
+    size = abs(value if like is None or math.isnan(like) else like)
+    form = "z.6f" if size == 0 or 1e-4 <= size < 1e7 else ".6g"
     return f"{value:{sign}{form}}"
 
 

@@ -347,7 +347,7 @@ def _spectra(
     order = np.argsort(x)
     x, truth, guess = x[order], pair[0][order, 0, 0], pair[1][order, 0, 0]
     gaps = _gaps(x)
-    label = f"{which}: row {pixel.row + 1}, column {pixel.col + 1}"
+    label = f"{which}: row {pixel.row}, column {pixel.col}"
     line = np.insert(x.astype(float), gaps, np.nan), np.insert(truth.astype(float), gaps, np.nan)
     axes.plot(*line, color=color, lw=1, label=label)
     axes.plot(x, guess, ".", color=color, ms=3)

@@ -119,6 +119,7 @@ function draw() {
   const [left, right] = ["left", "right"].map((id) => state.view.layers[element(id).value]);
   paint(element("under"), right, colours, ends);
   paint(element("over"), left, colours, ends);
+  element("shown").textContent = ["view", "colours"].map((id) => element(id).selectedOptions[0].dataset.words).filter(Boolean).join("; ");
   element("name-left").textContent = left.name;
   element("name-right").textContent = right.name;
   element("viewer").setAttribute("aria-label", `Image of the scene. Left: ${left.name}. Right: ${right.name}. Arrow keys move the pixel.`);
@@ -211,8 +212,8 @@ function select(row, col) {
   const mark = element("mark").style, percent = (part) => `${100 * part}%`;
   mark.left = percent((state.col + 0.5) / finest.cols); mark.top = percent((state.row + 0.5) / finest.rows);
   mark.width = percent(1 / finest.cols); mark.height = percent(1 / finest.rows);
-  element("row").value = (view.row * view.scale + state.row) * view.step + 1;
-  element("col").value = (view.col * view.scale + state.col) * view.step + 1;
+  element("row").value = (view.row * view.scale + state.row) * view.step;
+  element("col").value = (view.col * view.scale + state.col) * view.step;
   plot();
   const shown = Number(element("red").value), values = spectra().map((line) => {
     const value = line.values[places.findIndex(({ band }) => band === shown)];
@@ -229,7 +230,7 @@ async function show(number) {
     element(id).value = chosen;
   }
   element("grid-name").textContent = step > 1 ? `counted in pixels of the observed scene, of which one here is ${step} x ${step}`
-    : scale > 1 ? `counted from 1 on the grid of x${scale}` : "counted from 1";
+    : scale > 1 ? `counted from 0 on the grid of x${scale}` : "counted from 0";
   draw();
   select(layers[layers.length - 1].rows >> 1, layers[layers.length - 1].cols >> 1);
 }
@@ -237,7 +238,7 @@ async function show(number) {
 function listen() {
   const viewer = element("viewer"), typed = () => select(...["row", "col"].map((id) => {
     const { view } = state;
-    return Math.floor((Number(element(id).value) - 1) / view.step) - view[id] * view.scale;
+    return Math.floor(Number(element(id).value) / view.step) - view[id] * view.scale;
   }));
   element("view").addEventListener("change", (event) => show(Number(event.target.value)));
   for (const id of ["left", "right"]) element(id).addEventListener("change", draw);

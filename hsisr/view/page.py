@@ -43,6 +43,7 @@ _OVERVIEW_BITS: Final = (12, 10, 8, 7, 6)
 _WINDOW_BITS: Final = 12
 _LARGEST_WINDOW_HR_PX: Final = 512
 _SMALLEST_WINDOW_LR_PX: Final = 4
+WHOLE: Final = "the whole scene"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -88,7 +89,14 @@ class PageContent:
     provenance: list[tuple[str, dict[str, str]]]
     """Name and tags of each result."""
     windows: list[str]
-    """Which full-size windows there are, in words."""
+    """Which full-size windows there are, in words so short that a telephone shows them."""
+    why: str
+    """Why these and no others."""
+
+    @property
+    def chosen(self) -> list[str]:
+        """Which full-size windows there are, and why, in words."""
+        return [w if w == WHOLE else f"{w}, {self.why}" for w in self.windows]
 
 
 def page_content(scenes: PageScenes, centres: Sequence[tuple[int, int]] = ()) -> PageContent:
@@ -107,8 +115,8 @@ def page_content(scenes: PageScenes, centres: Sequence[tuple[int, int]] = ()) ->
     for row, col in centres:
         if not (0 <= row < meta.rows and 0 <= col < meta.cols):
             raise UsageError(
-                f"--window {row + 1},{col + 1}: {observed.path.name} has {meta.rows} rows and "
-                f"{meta.cols} columns, counted from 1"
+                f"--window {row},{col}: {observed.path.name} has {meta.rows} rows and "
+                f"{meta.cols} columns, counted from 0"
             )
     finer = list(scenes.finer())  # refuses what does not fit before anything is read
     maps = detail_maps(observed, scenes.results[0]) if scenes.results else None
@@ -118,9 +126,7 @@ def page_content(scenes: PageScenes, centres: Sequence[tuple[int, int]] = ()) ->
     chosen = list(centres) or [maps.most_detail() if maps else (meta.rows // 2, meta.cols // 2)]
     room = (CUBES_BYTES - len(overview.content)) // len(chosen)
     windows = [_window(scenes, finer, centre, room) for centre in chosen]
-    why = "chosen by --window" if centres else "where most detail was added"
-    if maps is None and not centres:
-        why = "the middle of the scene"
+    why = "where most detail was added" if maps else "the middle of the scene"
     axis = meta.spectral_axis
     data = {
         "wavelengths": axis.wavelengths_nm,
@@ -139,7 +145,8 @@ def page_content(scenes: PageScenes, centres: Sequence[tuple[int, int]] = ()) ->
         facts=_facts(scenes, step, bits, overview.shape),
         maps=maps,
         provenance=[(one.path.name, provenance_of(one.metadata)) for one in scenes.results],
-        windows=[_where(w, meta.rows, meta.cols, why) for w in windows],
+        windows=[_where(w, meta.rows, meta.cols) for w in windows],
+        why="chosen by --window" if centres else why,
     )
 
 
@@ -225,12 +232,12 @@ def _around(centre: tuple[int, int], side: int, rows: int, cols: int) -> Window:
     return Window(row, col, high, wide)
 
 
-def _where(window: dict[str, Any], rows: int, cols: int, why: str) -> str:
+def _where(window: dict[str, Any], rows: int, cols: int) -> str:
     if (window["rows"], window["cols"]) == (rows, cols):
-        return "the whole scene"
+        return WHOLE
     top, left = window["row"], window["col"]
-    rows, cols = top + window["rows"], left + window["cols"]
-    return f"rows {top + 1} to {rows}, columns {left + 1} to {cols}, {why}"
+    bottom, right = top + window["rows"] - 1, left + window["cols"] - 1
+    return f"rows {top} to {bottom}, columns {left} to {right}"
 
 
 def _facts(scenes: PageScenes, step: int, bits: int, shape: tuple[int, int, int]) -> dict[str, str]:
@@ -326,7 +333,7 @@ def _maps(content: PageContent, top: float) -> list[dict[str, Any]]:
         {
             "picture": map_picture(maps.detail, top),
             "words": "Added detail: RMS of result minus bicubic over good bands.",
-            "alt": f"Map of added detail; most of it near row {row + 1}, column {col + 1}.",
+            "alt": f"Map of added detail; most of it near row {row}, column {col}.",
         },
         {
             "picture": map_picture(maps.agreement, top),

@@ -139,7 +139,7 @@ def test_bicubic_adds_no_detail_and_what_is_moved_does_not_agree() -> None:
     np.testing.assert_allclose(maps.agreement, apart, atol=1e-6)
 
 
-def test_pixels_of_errors_are_counted_from_1_and_scales_are_as_high_as_maps() -> None:
+def test_pixels_of_errors_are_counted_from_0_and_scales_are_as_high_as_maps() -> None:
     truth, estimate = pair(6, 9, 1)
     estimate.cube[0] += 0.5
     estimate.cube[0, 0, 0] -= 0.5
@@ -150,7 +150,7 @@ def test_pixels_of_errors_are_counted_from_1_and_scales_are_as_high_as_maps() ->
     (scale,) = figure.axes[0].child_axes  # an arrow at its end takes a little
     high, whole = (axes.get_window_extent().height for axes in (scale, figure.axes[0]))
     assert 0.9 * whole < high <= whole
-    assert figure.axes[2].get_legend_handles_labels()[1][0] == "best: row 1, column 1"
+    assert figure.axes[2].get_legend_handles_labels()[1][0] == "best: row 0, column 0"
 
 
 def test_an_overview_is_made_of_means_of_what_is_valid() -> None:

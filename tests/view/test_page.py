@@ -61,7 +61,7 @@ def test_the_window_with_most_added_detail_is_shown_and_named() -> None:
     lr, hr = pair(9, 700, 1)
     hr.cube[:, 4, 650] += 5
     content = page_content(PageScenes(observed=lr, results=(hr,)))
-    assert content.windows == ["rows 1 to 9, columns 189 to 700, where most detail was added"]
+    assert content.chosen == ["rows 0 to 8, columns 188 to 699, where most detail was added"]
 
 
 def test_dropped_bands_are_missing_and_others_stay_in_place() -> None:
@@ -113,7 +113,7 @@ def test_names_in_files_cannot_leave_their_place_in_the_page() -> None:
     ("arguments", "message", "code"),
     [
         (("--window", "5"), "--window 5: expected ROW,COLUMN such as 120,80", 2),
-        (("--window", "31,1"), "--window 31,1: observed.tif has 30 rows and 20 columns", 2),
+        (("--window", "30,0"), "--window 30,0: observed.tif has 30 rows and 20 columns", 2),
         (("-o", "page.pdf"), "page.pdf: found the suffix '.pdf', expected .html", 2),
         (("-o", "there.html"), "there.html exists and is kept", 1),
     ],
@@ -136,3 +136,18 @@ def test_upscale_makes_the_page_too(scenes: tuple[Path, Path], tmp_path: Path) -
     options = ("-m", "nearest", "-s", 4, "-o", tmp_path / "x4.tif", "--report", page)
     assert hsisr("upscale", scenes[0], *options).exit_code == 0
     assert "nearest" in page.read_text(encoding="utf-8")
+
+
+def test_without_a_name_the_page_lies_beside_the_scene(scenes: tuple[Path, Path]) -> None:
+    done = hsisr("view", *scenes, "--window", "29,0", "--nodata", "none")
+    page = scenes[0].parent / "observed_view.html"
+    assert (done.exit_code, done.stdout) == (0, f"{page}\n"), done.stderr
+    assert "observed_view.html: 0." in done.stderr
+
+
+def test_words_of_the_pages_own_choices_are_whole_on_a_telephone() -> None:
+    lr, hr = pair(9, 70_000, 1)
+    content = page_content(PageScenes(observed=lr, results=(hr,)), [(4, 69_000), (4, 9)])
+    chosen = re.findall(r"<option [^>]*>([^<]*)</option>", page_text("page", content))
+    assert chosen[0] == "rows 0 to 8, columns 68744 to 69255"
+    assert max(map(len, chosen)) < 42  # about 300 of 390 pixels

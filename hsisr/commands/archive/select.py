@@ -14,7 +14,7 @@ from hsisr.engine.options import SelectOptions, UpscaleOptions
 from hsisr.errors import HsisrError, HsisrWarning, InputDataError, UsageError
 from hsisr.io.formats import is_zarr_store, output_format
 from hsisr.io.open import find_scenes
-from hsisr.io.paths import RemotePath, is_item_name, is_utf8, scene_path
+from hsisr.io.paths import RemotePath, folder_of, is_item_name, is_utf8, scene_path
 from hsisr.resume.completion import Work, item_path
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def select(
     output = wanted.output
     if output is None:
         _require_one_scene(sources, single=single)
-        in_folder, folder = False, _folder_of(sources[0])
+        in_folder, folder = False, folder_of(sources[0])
     else:
         in_folder = not single or (output.is_dir() and not is_zarr_store(output))
         if in_folder:
@@ -145,10 +145,6 @@ def _require_one_scene(sources: Sequence[Path], *, single: bool) -> None:
         f"found {len(sources)} inputs and no output, expected a folder for the finer scenes: "
         "-o FOLDER"
     )
-
-
-def _folder_of(scene: Path) -> Path:
-    return Path() if isinstance(scene, RemotePath) else scene.parent
 
 
 def _key(path: Path) -> Path:
@@ -238,7 +234,7 @@ def _name(
 
 def output_beside(scene: Path, options: UpscaleOptions) -> Path:
     """NAME_xSCALE beside a scene, as `hsisr upscale` names it where no output is given."""
-    return _folder_of(scene) / _name(scene, scene, None, options)
+    return folder_of(scene) / _name(scene, scene, None, options)
 
 
 def _suffix(scene: Path, format_name: str | None) -> str:

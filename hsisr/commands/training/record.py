@@ -117,7 +117,7 @@ def _number(value: float | str | None) -> str:
 def gain_words(record: Record) -> str:
     """In words what was gained, or lost, against the baseline."""
     gain, angle, over = record.gain
-    return f"{gain:+.2f} dB and {angle:+.3f} degrees over {over}"
+    return f"{gain:+z.2f} dB and {angle:+z.3f} degrees over {over}"
 
 
 def _scenes(scenes: Sequence[Mapping[str, Any]]) -> str:
@@ -211,7 +211,7 @@ class TrainResult:
     def __repr__(self) -> str:
         gain = ""
         if self.score is not None and self.bicubic is not None:
-            gain = f", {self.score:.2f} dB ({self.score - self.bicubic:+.2f} against bicubic)"
+            gain = f", {self.score:.2f} dB ({self.score - self.bicubic:+z.2f} against bicubic)"
         return f"TrainResult({str(self.out)!r}: {self.ending} after {self.steps} steps{gain})"
 
     def as_dict(self) -> dict[str, Any]:
