@@ -7,7 +7,7 @@ line and nothing else; text of files in it is made safe for terminals.
 import errno
 import unicodedata
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import fields
@@ -133,6 +133,18 @@ def system_words(error: OSError) -> str:
     """
     named = [str(name) for name in (error.filename, error.filename2) if name is not None]
     return one_line(": ".join([*named, error.strerror or str(error)]))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The nearest of the known names, as words in the middle of a message; nothing if none is near.
+
+    >>> did_you_mean("dacm", ["dacn", "edsr"]), did_you_mean("x", ["dacn"])
+    ("did you mean 'dacn'? ", '')
+    """
+    from difflib import get_close_matches  # late: only mistakes need it
+
+    near = get_close_matches(name, list(known), n=1)
+    return f"did you mean {near[0]!r}? " if near else ""
 
 
 _NO_MEMORY: Final = (

@@ -139,6 +139,12 @@ def numbers_of(text: str | None, kind: type[Any]) -> tuple[Any, ...] | None:
         return (text,)
 
 
+def ranges_of(text: str) -> list[tuple[float, float]]:
+    """Pairs of numbers, as "400-700,900-1000" has them."""
+    ends = (part.partition("-") for part in text.split(","))
+    return [(float(low), float(high)) for low, _, high in ends]
+
+
 def names_of(text: str) -> tuple[str, ...]:
     """Names with commas between them."""
     return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -7,11 +7,10 @@ each by the loss, unit and rate of its authors, as nearly as recipes can say it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Final
 
-from hsisr.errors import UsageError
+from hsisr.errors import UsageError, did_you_mean
 from hsisr.models.registry import is_own, known_networks
 
 PLAIN: Final = "bicubic"
@@ -139,7 +138,6 @@ def method_named(name: str) -> Method:
     is_own(name)  # imports module:build, which is known from then on
     known = all_methods()
     if name not in known:
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = did_you_mean(name, known)
         raise UsageError(f"no method {name!r}; {hint}known: {', '.join(known)}")
     return known[name]

@@ -247,6 +247,15 @@ def _is_loading(frame: FrameType | None) -> bool:
     return False
 
 
+def counted(number: int, what: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "tile"), counted(2, "tile")
+    ('1 tile', '2 tiles')
+    """
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
 def ranges(numbers: Iterable[int]) -> str:
     """Rising whole numbers as ranges.
 

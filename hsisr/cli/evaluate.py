@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hsisr.cli.console import expected_errors, print_json, say, tell
+from hsisr.cli.console import counted, expected_errors, print_json, say, tell
 from hsisr.cli.options import Given, Json, Quiet, Verbose, takes, verbosity
 from hsisr.commands.options import EvaluateOptions, WaldOptions
 from hsisr.errors import OutputExistsError, UsageError
@@ -78,7 +78,7 @@ def _reference(images: list[Path], options: Given) -> Path | None:
     """The first of two images; None where one is judged by `--lr` alone."""
     if len(images) != 2 and not ("observed" in options.values and images):
         raise UsageError(
-            f"found {len(images)} scenes, expected REFERENCE and ESTIMATE "
+            f"found {counted(len(images), 'scene')}, expected REFERENCE and ESTIMATE "
             "(or --lr OBSERVED and ESTIMATE, or --wald SCENE)"
         )
     _refuse_foreign(options.foreign(EvaluateOptions), "belongs to --wald")

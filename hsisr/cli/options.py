@@ -10,6 +10,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any, Final, TypeVar, get_args
 
 import typer
+from typer.models import OptionInfo
 
 from hsisr.engine import options as declarations
 from hsisr.option import Option, declared
@@ -121,9 +122,12 @@ def _flag(parameter: inspect.Parameter) -> str:
 
 
 def _panel(parameter: inspect.Parameter) -> int:
-    """Place of a parameter's panel in the help; arguments come first."""
-    panel = getattr(parameter.annotation.__metadata__[0], "rich_help_panel", None)
-    return declarations.PANELS.index(panel) if panel in declarations.PANELS else -1
+    """Place of a parameter's panel in the help; arguments come first, options of none are main."""
+    described = parameter.annotation.__metadata__[0]
+    if not isinstance(described, OptionInfo):
+        return -1
+    described.rich_help_panel = described.rich_help_panel or declarations.MAIN
+    return declarations.PANELS.index(described.rich_help_panel)
 
 
 def _word(type_: Any) -> str | None:

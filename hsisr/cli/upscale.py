@@ -11,6 +11,7 @@ import typer
 
 from hsisr.cli.console import (
     QUIET,
+    counted,
     duration,
     expected_errors,
     fact_table,
@@ -21,7 +22,7 @@ from hsisr.cli.console import (
     tell,
 )
 from hsisr.cli.options import Given, Json, Quiet, Verbose, takes, verbosity
-from hsisr.engine.options import MAIN, MANY, OUTPUT, SelectOptions, UpscaleOptions
+from hsisr.engine.options import MANY, OUTPUT, SelectOptions, UpscaleOptions
 from hsisr.io.paths import scene_path
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def upscale(
     ] = False,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Print the plan; write nothing.", rich_help_panel=MAIN),
+        typer.Option("--dry-run", help="Print the plan; write nothing."),
     ] = False,
     json: Json = False,
     verbose: Verbose = 0,
@@ -191,9 +192,9 @@ def _plan_rows(made: "UpscaleResult") -> list[tuple[str, str]]:
 
 
 def _cost_rows(plan: "UpscaleResult") -> list[tuple[str, str]]:
-    seconds = plan.estimated_seconds
+    seconds, groups = plan.estimated_seconds, counted(plan.groups, "band group")
     return [
-        ("work", f"{plan.tiles} tiles in {plan.groups} band groups{_seen(plan)}"),
+        ("work", f"{counted(plan.tiles, 'tile')} in {groups}{_seen(plan)}"),
         ("output size", f"{plan.output_bytes / 1e6:,.1f} MB before compression"),
         ("peak memory", f"about {plan.peak_memory_bytes / 1e6:,.0f} MB"),
         ("time", "unknown" if seconds is None else f"about {duration(seconds)} here, tiles alone"),
@@ -203,6 +204,7 @@ def _cost_rows(plan: "UpscaleResult") -> list[tuple[str, str]]:
 def _done_rows(made: "UpscaleResult") -> list[tuple[str, str]]:
     written, used = made.file_bytes, made.used_memory_bytes
     size = "" if written is None else f", {written / 1e6:,.1f} MB"
+    near = f"are within {made.agreement:.2g} of" if made.agreement else "equal"
     return [
         ("format", f"{made.format}, {made.dtype}{size}"),
         *_plan_rows(made)[1:],
@@ -210,8 +212,7 @@ def _done_rows(made: "UpscaleResult") -> list[tuple[str, str]]:
             "agreement",
             "not measured"
             if made.agreement is None
-            else f"block averages are within {made.agreement:.2g} of the observed pixels "
-            "(first, middle and last rows)",
+            else f"block averages {near} the observed pixels (first, middle and last rows)",
         ),
         (
             "took",

@@ -1,10 +1,9 @@
 """Public scenes by name: where they are, how to know them, what they hold, whose they are."""
 
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Final
 
-from hsisr.errors import UsageError
+from hsisr.errors import UsageError, did_you_mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +207,6 @@ def dataset_named(name: str) -> Dataset:
     (103, 610, 340)
     """
     if (entry := DATASETS.get(name.lower())) is None:
-        near = get_close_matches(name.lower(), DATASETS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = did_you_mean(name.lower(), DATASETS)
         raise UsageError(f"no dataset {name!r}; {hint}known: {', '.join(sorted(DATASETS))}")
     return entry

@@ -12,7 +12,7 @@ from hsisr.errors import UsageError
 from hsisr.io.formats import CREATION_HELP, FORMAT_HELP, format_names
 from hsisr.io.paths import scene_path
 from hsisr.models.descriptor import SCALES
-from hsisr.option import Option, declared, key_values, numbers_of, refuse_impossible
+from hsisr.option import Option, declared, key_values, numbers_of, ranges_of, refuse_impossible
 
 PANELS: Final = (
     *("Main", "Output", "Input", "Many scenes", "Resume and cluster", "STAC"),
@@ -74,7 +74,6 @@ Scale = Annotated[
     Option(
         "HR pixels per LR pixel along a side; x4 is 4.",
         ("-s",),
-        panel=MAIN,
         affects_result=True,
         choices=SCALES,
         reads=scale_number,
@@ -95,6 +94,7 @@ Precision = Annotated[
     Option(
         "float32, or for the network alone bfloat16, float16, or auto: bfloat16 where the "
         "machine multiplies in it.",
+        metavar="NAME",
         panel=SPEED,
         affects_result=True,
         choices=PRECISIONS,
@@ -181,7 +181,8 @@ WavelengthsOf = Annotated[
         panel=INPUT,
         affects_result=True,
         pattern=rf"{_NM}(,{_NM})*",
-        expected="ranges in nm, such as 400-1000",
+        check=lambda text: all(low <= high for low, high in ranges_of(text)),
+        expected="ranges in nm from low to high, such as 400-1000",
     ),
 ]
 Dtype = Annotated[
@@ -240,7 +241,6 @@ class UpscaleOptions:
             "[default: the released any-sensor weights of that scale]",
             ("-m",),
             metavar="NAME|FILE",
-            panel=MAIN,
             suggest=models,
         ),
     ] = None
@@ -288,7 +288,6 @@ class UpscaleOptions:
         str,
         Option(
             "Bands marked bad, empty or constant: interpolate, keep or drop.",
-            panel=MAIN,
             affects_result=True,
             choices=("interpolate", "keep", "drop"),
         ),
@@ -297,7 +296,6 @@ class UpscaleOptions:
         bool,
         Option(
             "Make the area average of the output equal the input.",
-            panel=MAIN,
             affects_result=True,
         ),
     ] = True
@@ -426,7 +424,6 @@ class SelectOptions:
             "format where that can be written]",
             ("-o",),
             metavar="PATH",
-            panel=MAIN,
             reads=scene_path,
         ),
     ] = None

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from hsisr.errors import InputDataError, UsageError, about_scene, warn_of_scene
 from hsisr.io.base import Scene
 from hsisr.io.paths import RemotePath
+from hsisr.option import ranges_of
 from hsisr.scene.fill import (
     LEAST_SHARE,
     are_whole_pixels,
@@ -181,7 +182,7 @@ def chosen_bands(scene: Scene, bands: str | None, wavelengths: str | None) -> tu
     if axis.wavelengths_nm is None:
         raise InputDataError(f"{scene.path}: says no wavelengths, so give --bands in their place")
     centres = axis.wavelengths_nm
-    ranges = [[float(end) for end in part.split("-")] for part in wavelengths.split(",")]
+    ranges = ranges_of(wavelengths)
     found = tuple(b for b in every if any(low <= centres[b] <= high for low, high in ranges))
     if not found:
         raise InputDataError(

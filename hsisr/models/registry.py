@@ -20,7 +20,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
 from threading import get_ident
@@ -31,7 +30,7 @@ import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from hsisr.errors import UsageError, WeightsError
+from hsisr.errors import UsageError, WeightsError, did_you_mean
 from hsisr.models.descriptor import ModelDescriptor
 
 MOST_TENSORS: Final = 5_000
@@ -284,8 +283,7 @@ def architecture_named(name: str) -> Architecture:
         WeightsError: There is none.
     """
     if (architecture := ARCHITECTURES.get(name)) is None:
-        near = get_close_matches(str(name), ARCHITECTURES, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = did_you_mean(str(name), ARCHITECTURES)
         if _IMPORTABLE.fullmatch(str(name)):
             hint = f"if you trust this code, name it: --model {name}=FILE; "
         raise WeightsError(

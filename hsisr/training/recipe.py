@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from msgspec import Meta
 
-from hsisr.errors import UsageError, wrong_fields
+from hsisr.errors import UsageError, did_you_mean, wrong_fields
 
 Normalisation = Literal["architecture", "none", "band"]
 Count = Annotated[int, Meta(ge=0)]
@@ -139,7 +139,8 @@ class Recipe:
         known = [f.name for f in dataclasses.fields(cls)]
         if unknown := sorted(table.keys() - set(known)):
             raise UsageError(
-                f"{source}: unknown key {unknown[0]!r}; a recipe has {', '.join(known)}"
+                f"{source}: unknown key {unknown[0]!r}; {did_you_mean(unknown[0], known)}a recipe "
+                f"has {', '.join(known)}"
             )
         values: dict[str, Any] = {
             key: tuple(v) if isinstance(v, list) else v for key, v in table.items()

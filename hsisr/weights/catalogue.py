@@ -1,17 +1,17 @@
 """The released weights by name: which there are, where they lie, which a scale uses by default."""
 
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
 
-from hsisr.errors import WeightsError
+from hsisr.errors import WeightsError, did_you_mean
 from hsisr.models.descriptor import SCALES
 
 _SUFFIXES: Final = {".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".pkl", ".keras", ".h5"}
@@ -145,8 +145,9 @@ def resolve(name_or_path: str | Path, scale: int | None = None) -> CatalogueEntr
         return path
     else:
         wrong = f"no weights named {text!r}"
-    near = get_close_matches(text, [e.name for e in entries if scale in (None, e.scale)], n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    known = [entry.name for entry in entries if scale in (None, entry.scale)]
+    like = text if scale is None else re.sub(r"-x\d+(-\d+)?$", f"-x{scale}", text)
+    hint = did_you_mean(like, known)  # of several as near, the newest
     raise WeightsError(
         f"{wrong}; {hint}'hsisr weights list' names those that are released; or give a safetensors "
         "file"

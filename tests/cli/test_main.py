@@ -1,5 +1,6 @@
 """How the program ends."""
 
+import re
 import signal
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hsisr.cli.main import app
+from hsisr.engine.options import PANELS
 from hsisr.io.open import open_scene
 from tests.program import ran
 from tests.scenes import numbered, write_geotiff
@@ -55,3 +57,12 @@ def test_a_shell_completes_values(typed: str, proposed: str) -> None:
     asked = {"_HSISR_COMPLETE": "complete_bash", **words}
     done = CliRunner().invoke(app, env=asked, prog_name="hsisr")
     assert done.stdout.split() == proposed.split()
+
+
+@pytest.mark.parametrize("command", ["upscale", "view", "evaluate", "degrade", "train", "info"])
+def test_options_stand_in_panels_and_main_comes_first(command: str) -> None:
+    shown = CliRunner().invoke(app, [command, "--help"]).stdout
+    panels = re.split(r"╭─ (\w[\w ]*\w) ─+", shown)[1:]
+    found = dict(zip(panels[::2], panels[1::2], strict=True))
+    assert re.findall(r"--[\w-]+", found.pop("Options")) == ["--help"]
+    assert [name for name in PANELS if name in found] == [n for n in found if n != "Arguments"]

@@ -16,7 +16,7 @@ CALLS = [
     (("upscale", "--a\nb"), 2, "no such option: --a"),
     (("--frob",), 2, "no such option: --frob"),
     (("evaluate",), 2, "found 0 scenes, expected REFERENCE and ESTIMATE"),
-    (("evaluate", "x.tif"), 2, "found 1 scenes, expected REFERENCE and ESTIMATE"),
+    (("evaluate", "x.tif"), 2, "found 1 scene, expected REFERENCE and ESTIMATE"),
     (("evaluate", "x.tif", "y.tif", "--json", "--csv"), 2, "found --csv and --json, expected one"),
     (("evaluate", "x.tif", "y.tif", "--model", "bicubic"), 2, "--model belongs to --wald"),
     (("evaluate", "x.tif", "--wald", "y.tif"), 2, "REFERENCE cannot be combined with --wald"),
@@ -36,6 +36,12 @@ CALLS = [
     (("train", "none.tif"), 3, "none.tif"),
     (("train", "x.tif", "--recipe", "best"), 2, "no recipe 'best'"),
     (("train", "x.tif", "--init", "none.safetensors"), 4, "none.safetensors"),
+    (
+        ("train", "x.tif", "--set", "stesp=3"),
+        2,
+        "unknown key 'stesp'; did you mean 'steps'? a recipe",
+    ),
+    (("info", "x.tif", "--wavelengths", "900-400"), 2, "expected ranges in nm from low to high"),
     (("train", "x.tif", "--set", "steps"), 2, "--set steps: expected KEY=VALUE"),
     (("train", "x.tif", "--device", "abacus"), 2, "device 'abacus': expected auto, cpu"),
 ]

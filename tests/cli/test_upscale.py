@@ -41,6 +41,8 @@ def test_without_an_output_the_finer_scene_lies_beside_the_scene(
     assert f"if it is the output, write -o {tmp_path / 'b.tif'}" in meant.stderr
     several = hsisr("upscale", scene, scene.parent)
     assert "found 2 inputs and no output, expected a folder" in several.stderr
+    folder = hsisr("upscale", scene.parent)
+    assert "found a folder or list and no output, expected a folder" in folder.stderr
     forgotten = hsisr(scene, "-o", "x.tif")
     assert f"write hsisr upscale {scene} -o OUTPUT" in forgotten.stderr
 

@@ -109,7 +109,7 @@ def test_scenes_in_any_file_system_of_fsspec_are_fetched(memory: str, tmp_path: 
         ("missing.zarr", "which opens one file"),
         ("denied.tif", "cannot be reached"),
         ("denied.npy", "cannot be fetched"),
-        ("text.tif", "not an image that can be read"),
+        ("text.tif", "not a scene that can be read"),
         ("short.npy", "it is truncated or the header is wrong"),
         ("lonely.hdr", "found no data file beside the header"),
     ],

@@ -73,6 +73,11 @@ def test_a_name_of_another_scale_is_refused_with_the_fitting_ones() -> None:
         resolve("dacn-any-x4", 8)
 
 
+def test_of_several_runs_of_another_scale_the_newest_is_named() -> None:
+    with pytest.raises(WeightsError, match="did you mean 'dacn-equivariant-x4-5'"):
+        resolve("dacn-equivariant-x2-3", 4)
+
+
 @pytest.mark.usefixtures("folder")
 def test_a_mistyped_name_is_answered_with_the_near_one() -> None:
     with pytest.raises(

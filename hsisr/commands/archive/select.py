@@ -142,8 +142,8 @@ def _require_one_scene(sources: Sequence[Path], *, single: bool) -> None:
             f"{last} is not there; if it is the output, write -o {last} (inputs come first)"
         )
     raise UsageError(
-        f"found {len(sources)} inputs and no output, expected a folder for the finer scenes: "
-        "-o FOLDER"
+        f"found {'a folder or list' if len(sources) == 1 else f'{len(sources)} inputs'} and no "
+        "output, expected a folder for the finer scenes: -o FOLDER"
     )
 
 

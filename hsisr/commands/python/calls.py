@@ -11,11 +11,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import MISSING, fields, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
-from hsisr.errors import UsageError
+from hsisr.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -42,8 +41,7 @@ def chosen_options(
     known = [field.name for field in fields(kind) if field.init]  # type: ignore[arg-type]
     for name in keywords:
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
+            hint = did_you_mean(name, known)
             raise UsageError(f"no option {name!r}; {hint}known: {', '.join(known)}")
     values = {name: _converted(value, str(hints[name])) for name, value in keywords.items()}
     if given is None:

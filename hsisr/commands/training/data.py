@@ -114,7 +114,7 @@ def expand_sources(
     What cannot be used in a folder is left out, and that is said.
 
     Raises:
-        InputDataError: A folder holds no scene that can be used, or cannot be listed.
+        InputDataError: A file cannot be used, or a folder holds none that can.
     """
     named = [(path, find_scenes(path)) for path in paths]
     alone = sum(len(found) for _, found in named) == 1
@@ -124,7 +124,9 @@ def expand_sources(
         for scene in found:
             taken = (variable, axes) if alone else options_of_kind(scene, variable, axes)
             own.append(Source(path=scene, variable=taken[0], axes=taken[1], nodata=nodata))
-        if found != [path]:
+        if found == [path]:  # refused before any of the others is read
+            open_with(path, own[0]).close()
+        else:
             own = [source for source in own if _can_be_opened(source)]
         if not own:
             raise InputDataError(f"{path}: found no scene in this folder; name scene files")

@@ -172,11 +172,14 @@ def open_dataset(
             return DatasetReader(name, driver=list(drivers), sharing=False)
     except RasterioError as error:
         _refuse_unreachable(name, [*heard.errors, *heard.warnings, reason(error)])
-        kinds = "GeoTIFF, ENVI, MATLAB, a TIFF stack or a folder of single-band images"
-        found, said = f"not an image that can be read, expected {kinds}", reason(error)
-        if "not recognized as" not in said:
-            found = "the image is truncated or damaged; copy it again"
-        raise InputDataError(f"{found} ({said})") from error
+        if "not recognized as" in (said := reason(error)):
+            raise InputDataError(
+                "not a scene that can be read, expected GeoTIFF, ENVI, MATLAB, netCDF, HDF5, Zarr, "
+                "NumPy, a TIFF stack or a folder of single-band images"
+            ) from error
+        raise InputDataError(
+            f"the image is truncated or damaged; copy it again ({said})"
+        ) from error
 
 
 def is_other_raster(path: Path, _start: bytes = b"") -> bool:

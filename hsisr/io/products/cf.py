@@ -23,6 +23,7 @@ import numpy as np
 from hsisr.errors import InputDataError
 from hsisr.io.arrays.axes import ArrayScene, whole
 from hsisr.io.products.fields import (
+    ACDD,
     iso_time,
     product_header,
     refuse_level,
@@ -51,9 +52,9 @@ class HdfStore:
     def __init__(self, file: HdfFile) -> None:
         """`file` stays the caller's to close."""
         self.file = file
-        found = ((name, item) for name, item in file.walk() if _is_variable(item))
-        self.arrays = {name: _array(file, name, item) for name, item in found}
-        self.attributes = _attributes(file, "/")
+        found = ((name, _array(file, name, item)) for name, item in file.walk())
+        self.arrays = {name: array for name, array in found if array is not None}
+        self.attributes = _plain_attributes(file.attributes())
 
     def read(self, name: str, place: Any = ...) -> Any:
         """Numbers or texts of an array, all or a part."""
@@ -148,16 +149,10 @@ def _open_product(
 
 
 def _told(store: HdfStore) -> dict[str, str]:
-    """What the file's own attributes say of a product. Source: ACDD 1.3."""
-    said = {key: str(value) for key, value in store.attributes.items()}
-    acquired = said.get("time_coverage_start")
-    header = {
-        "product": said.get("title"),
-        "processing level": said.get("processing_level"),
-        "sensor type": said.get("instrument", said.get("sensor")),
-        "acquisition time": iso_time(acquired) if acquired else None,
-    }
-    return {key: text for key, text in header.items() if text}
+    """What the file's own attributes say of a product."""
+    said = {"instrument": store.attributes.get("sensor", ""), **store.attributes}
+    found = {field: str(said[key]) for key, field in ACDD.items() if said.get(key)}
+    return {field: iso_time(text) if "time" in field else text for field, text in found.items()}
 
 
 def _geolocation(store: HdfStore, rows: int, cols: int, place: Georeference) -> Geolocation | None:
@@ -174,34 +169,30 @@ def _geolocation(store: HdfStore, rows: int, cols: int, place: Georeference) -> 
     return store.file.positions(longitudes[0], latitudes[0], (rows, cols))
 
 
-def _array(file: HdfFile, name: str, item: Any) -> SimpleNamespace:
-    """An array with the attributes that one of zarr's has."""
+def _array(file: HdfFile, name: str, item: Any) -> SimpleNamespace | None:
+    """An array with the attributes that one of zarr's has; None: it has no numbers of its own."""
+    if item.shape is None or item.external or item.is_virtual:
+        return None
+    said = file.attributes(name)
+    if str(said.get("NAME")).startswith(_NO_VARIABLE):
+        return None
+    if len(item.shape) == 1 and said.get("CLASS") == "DIMENSION_SCALE":
+        names = [name]  # a scale along itself
+    else:
+        names = [dim[0].name if len(dim) else dim.label for dim in item.dims]
+    names = [str(each).rpartition("/")[2] for each in names]
     text = h5py.check_string_dtype(item.dtype) is not None
     return SimpleNamespace(
         shape=tuple(item.shape),
         dtype=np.dtype("U") if text else item.dtype,
-        attrs=_attributes(file, name),
-        metadata=SimpleNamespace(zarr_format=3, dimension_names=_dimension_names(item)),
+        attrs=_plain_attributes(said),
+        metadata=SimpleNamespace(zarr_format=3, dimension_names=tuple(names)),
     )
 
 
-def _is_variable(item: Any) -> bool:
-    """True for an array with numbers of its own; bare dimensions have none."""
-    bare = _text(item.attrs.get("NAME", b"")).startswith(_NO_VARIABLE)
-    return not (bare or item.shape is None or item.external or item.is_virtual)
-
-
-def _dimension_names(item: Any) -> tuple[str, ...]:
-    """Names of the scales that are attached to the axes; a scale along itself has its own."""
-    if len(item.shape) == 1 and _text(item.attrs.get("CLASS", b"")) == "DIMENSION_SCALE":
-        return (item.name.rpartition("/")[2],)
-    names = [dim[0].name if len(dim) else dim.label for dim in item.dims]
-    return tuple(str(name).rpartition("/")[2] for name in names)
-
-
-def _attributes(file: HdfFile, name: str) -> dict[str, Any]:
+def _plain_attributes(said: Mapping[str, Any]) -> dict[str, Any]:
     found = {}
-    for key, value in file.attributes(name).items():
+    for key, value in said.items():
         if key in _STRUCTURAL or key.startswith("_Netcdf4") or key == "_NCProperties":
             continue
         plain = value.tolist() if isinstance(value, np.ndarray) else value
@@ -214,7 +205,3 @@ def _decoded(key: str, text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputDataError(f"attribute {key} holds no JSON where it should ({error})") from error
-
-
-def _text(value: Any) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value)

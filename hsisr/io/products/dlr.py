@@ -25,6 +25,8 @@ _METADATA: Final = re.compile(r"(?i)(^|[-_/\\])METADATA\.XML$")
 _IMAGE: Final = re.compile(r"(?i)-SPECTRAL_IMAGE(_(?P<detector>VNIR|SWIR))?\.TIFF?$")
 _LEVEL: Final = re.compile(r"L[0-2][A-D]?(?=-DT|-|_)")
 _BANDS: Final = "specific/bandCharacterisation"
+_SUN: Final = "specific/sun"
+_CHANNELS: Final = ("missing", "expected")
 _MOST_XML: Final = 2**26
 _RPC: Final = {"ROW": "LINE", "COL": "SAMP", "LAT": "LAT", "LONG": "LONG", "HEIGHT": "HEIGHT"}
 """EnMAP's names in rational polynomials, and GDAL's."""
@@ -49,23 +51,21 @@ class _Package:
     def number(self, *paths: str) -> float | None:
         """The same as a number."""
         text = self.text(*paths)
+        return None if text is None else self._number(paths[0], text)
+
+    def _number(self, what: str, text: str) -> float:
         try:
-            return None if text is None else float(text)
+            return float(text)
         except ValueError as error:
-            raise InputDataError(
-                f"{self.name}: {paths[0]} is {text!r}, expected a number"
-            ) from error
+            raise InputDataError(f"{self.name}: {what} is {text!r}, expected a number") from error
 
     def each(self, *names: str) -> tuple[float, ...] | None:
         """A number for each band, under the first of the names that the XML has."""
         bands = self.root.findall(f"{_BANDS}/*")
         for name in names:
-            texts = [band.findtext(name) for band in bands]
-            if texts and all(texts):
-                try:
-                    return tuple(float(text) for text in texts if text)
-                except ValueError as error:
-                    raise InputDataError(f"{self.name}: {name}: {error}") from error
+            texts = [text for band in bands if (text := band.findtext(name))]
+            if texts and len(texts) == len(bands):
+                return tuple(self._number(name, text) for text in texts)
         return None
 
 
@@ -174,9 +174,8 @@ def _parsed(text: bytes, name: str) -> ET.Element:
 
 def _level(package: _Package) -> str:
     said = package.text("metadata/schema/processingLevel", "base/level")
-    found = _LEVEL.search(package.name)
-    level = said or (found[0] if found else "")
-    if not level:
+    level = said or next(iter(_LEVEL.findall(package.name)), None)
+    if level is None:
         raise InputDataError(f"{package.name} names no processing level, expected L1B, L1C or L2A")
     return level
 
@@ -211,8 +210,7 @@ def _metadata(package: _Package, image: SceneMetadata, level: str, detector: str
             f"{package.name} lacks wavelength, gain or offset of a band in {_BANDS}, expected them "
             "for each"
         )
-    bands, background = image.bands, package.number("specific/backgroundValue")
-    radiance = level.startswith("L1")
+    background, radiance = package.number("specific/backgroundValue"), level.startswith("L1")
     units = "W m-2 sr-1 nm-1" if package.sensor == "EnMAP" else "mW cm-2 sr-1 um-1"
     return replace(
         image,
@@ -221,13 +219,13 @@ def _metadata(package: _Package, image: SceneMetadata, level: str, detector: str
             nodata=background if image.stored.nodata is None else image.stored.nodata,
             scales=gains[own],
             offsets=offsets[own],
-            units=(units,) * bands if radiance else None,
+            units=(units,) * image.bands if radiance else None,
         ),
         spectral_axis=rising_axis(
             wavelengths[own],
             where=package.name,
             fwhm=None if fwhm is None else fwhm[own],
-            good=_good(package, detector, bands),
+            good=_good(package, detector, image.bands),
         ),
         georeference=_place(package, image.georeference, part),
         header={
@@ -237,11 +235,9 @@ def _metadata(package: _Package, image: SceneMetadata, level: str, detector: str
                 level,
                 "radiance" if radiance else "reflectance",
                 acquired=package.text("base/temporalCoverage/startTime"),
-                sun_azimuth=package.number(
-                    "specific/sunAzimuthAngle/center", "specific/sunAzimuthAngle"
-                ),
-                sun_elevation=package.number("specific/sunElevationAngle/center"),
-                sun_zenith=package.number("specific/sunZenithAngle"),
+                sun_azimuth=package.number(f"{_SUN}AzimuthAngle/center", f"{_SUN}AzimuthAngle"),
+                sun_elevation=package.number(f"{_SUN}ElevationAngle/center"),
+                sun_zenith=package.number(f"{_SUN}ZenithAngle"),
             ),
         },
         band_tags=(),
@@ -264,16 +260,13 @@ def _part(package: _Package, detector: str, bands: int) -> range:
 def _good(package: _Package, detector: str, bands: int) -> tuple[bool, ...]:
     """False for the channels that the XML calls missing; it numbers the bands of both detectors."""
     bad: set[int] = set()
-    for side in ("vnir", "swir"):
-        quality = f"specific/{side}ProductQuality"
-        missing = _numbers(package.text(f"{quality}/missingChannelsList"))
-        if detector:
-            expected = _numbers(package.text(f"{quality}/expectedChannelsList"))
-            bad |= {
-                expected.index(n) for n in missing if n in expected and side.upper() == detector
-            }
-        else:
+    for side in ("VNIR", "SWIR"):
+        lists = (f"specific/{side.lower()}ProductQuality/{n}ChannelsList" for n in _CHANNELS)
+        missing, expected = (_numbers(package.text(path)) for path in lists)
+        if not detector:
             bad |= {n - 1 for n in missing}
+        elif detector == side:
+            bad |= {expected.index(n) for n in missing if n in expected}
     return tuple(band not in bad for band in range(bands))
 
 
@@ -283,12 +276,10 @@ def _numbers(text: str | None) -> list[int]:
 
 def _place(package: _Package, own: Georeference, part: range) -> Georeference:
     """The image's map grid, else the rational polynomials of the band in the middle."""
-    if own.transform is not None or own.gcps or own.rpcs:
+    middle, found = part[len(part) // 2], package.root.findall("product/navigation/RPC/bandID")
+    if own.transform is not None or own.gcps or own.rpcs or len(found) <= middle:
         return own
-    found = package.root.findall("product/navigation/RPC/bandID")
-    if len(found) <= part[len(part) // 2]:
-        return own
-    said = {item.tag: (item.text or "").strip() for item in found[part[len(part) // 2]]}
+    said = {item.tag: (item.text or "").strip() for item in found[middle]}
     rpcs: dict[str, str] = {}
     for theirs, gdal in _RPC.items():
         for what in ("OFF", "SCALE"):

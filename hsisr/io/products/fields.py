@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
@@ -19,6 +19,15 @@ from hsisr.io.products.hdf import HdfFile
 from hsisr.scene.georeference import Geolocation, Georeference
 from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
+
+ACDD: Final = {
+    "title": "product",
+    "instrument": "sensor type",
+    "processing_level": "processing level",
+    "time_coverage_start": "acquisition time",
+}
+"""Attributes of netCDF files, and header fields. Source: Attribute Convention for Data Discovery
+1.3."""
 
 
 def product_header(

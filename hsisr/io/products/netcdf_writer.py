@@ -21,8 +21,9 @@ from hsisr.errors import ResourceError, UsageError
 from hsisr.io.atomic import refuse_existing, require_room
 from hsisr.io.base import TargetOptions
 from hsisr.io.formats import package
+from hsisr.io.products.fields import ACDD
 from hsisr.io.products.hdf import HdfWriter
-from hsisr.io.products.ortho import nearest_pixels
+from hsisr.io.products.ortho import located, nearest_pixels
 from hsisr.io.zarr.layout import CUBE, MASK, Coordinate, coordinates, cube_attributes
 from hsisr.scene.georeference import Geolocation, LookupTable
 from hsisr.scene.metadata import SceneMetadata
@@ -147,13 +148,8 @@ class EmitWriter(NetcdfWriter):
     _order = (1, 2, 0)
 
     def _describe(self) -> None:
-        metadata, places = self.metadata, self.metadata.geolocation
-        if places is None or places.table is None:
-            raise UsageError(
-                "LAYOUT=EMIT needs the lookup table (GLT) of a scene in sensor geometry, as EMIT "
-                "has it; leave it, or --ortho, out"
-            )
-        table, grid = places.table, places.table.transform @ Affine.scale(1 / places.scale)
+        metadata, (places, table) = self.metadata, located(self.metadata, "LAYOUT=EMIT")
+        grid = table.transform @ Affine.scale(1 / places.scale)
         title = {"title": metadata.tags["title"]} if "title" in metadata.tags else {}
         self._file.attrs.update({**_global_attributes(metadata), **title})
         self._file.attrs["spatial_ref"] = table.crs_wkt
@@ -230,15 +226,10 @@ def _asked(options: Mapping[str, str]) -> dict[str, str]:
 
 
 def _global_attributes(metadata: SceneMetadata) -> dict[str, str]:
-    """Attributes of the file. Source: Attribute Convention for Data Discovery 1.3."""
+    """Attributes of the file."""
     header = metadata.header
-    named = {
-        "title": header.get("product"),
-        "instrument": header.get("sensor type"),
-        "processing_level": header.get("processing level"),
-        "time_coverage_start": header.get("acquisition time"),
-    }
-    return {"Conventions": "CF-1.10", **{key: text for key, text in named.items() if text}}
+    named = {key: header[field] for key, field in ACDD.items() if header.get(field)}
+    return {"Conventions": "CF-1.10", **named}
 
 
 def _cube_attributes(metadata: SceneMetadata) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def ortho_metadata(metadata: SceneMetadata) -> SceneMetadata:
     Raises:
         UsageError: It has none.
     """
-    places, table = _located(metadata)
+    places, table = located(metadata, "--ortho")
     scale, (rows, cols) = places.scale, table.rows.shape
     grid = Georeference(crs_wkt=table.crs_wkt, transform=table.transform).finer(scale)
     return replace(
@@ -112,12 +112,17 @@ def ortho_metadata(metadata: SceneMetadata) -> SceneMetadata:
     )
 
 
-def _located(metadata: SceneMetadata) -> tuple[Geolocation, LookupTable]:
+def located(metadata: SceneMetadata, option: str) -> tuple[Geolocation, LookupTable]:
+    """Positions of pixels and the lookup table, which `option` needs.
+
+    Raises:
+        UsageError: The scene has none.
+    """
     places = metadata.geolocation
     if places is None or places.table is None:
         raise UsageError(
-            "--ortho needs the lookup table (GLT) of a product in sensor geometry, as EMIT has it; "
-            "leave the option out"
+            f"{option} needs the lookup table (GLT) of a product in sensor geometry, as EMIT has "
+            "it; leave it out"
         )
     return places, places.table
 
@@ -147,7 +152,7 @@ class OrthoWriter(FileWriter):
         create: Callable[[SceneMetadata], SceneWriter],
     ) -> None:
         self._target, self._create = ortho_metadata(metadata), create
-        self._located = _located(metadata)
+        self._located = located(metadata, "--ortho")
         if metadata.stored.nodata is None and metadata.stored.dtype.kind != "f":
             raise UsageError("--ortho needs a nodata value for pixels that the sensor did not see")
         super().__init__(path, metadata, options)
