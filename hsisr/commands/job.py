@@ -4,7 +4,7 @@ import time
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from hsisr.io.formats import output_format
 from hsisr.io.geotiff.gdal import pixel_size_m
 from hsisr.io.open import open_scene, options_of_kind
 from hsisr.io.paths import scene_path
-from hsisr.io.views import chosen_bands, rows_at_once
+from hsisr.io.views import chosen_bands, rows_at_once, warn_of_fill
 from hsisr.io.write import block_size, output_numbers
 from hsisr.models.interpolation import Trim
 from hsisr.option import plain_fields
@@ -283,12 +283,37 @@ def _measured_elsewhere(
     """Ranges of this scene; normalisation and mixing of another one."""
     path = scene_path(path)
     variable, axes = options_of_kind(path, options.variable, options.axes)
-    with closing(open_scene(path, variable=variable, axes=axes)) as other:
+    with closing(open_scene(path, variable=variable, axes=axes, nodata=options.nodata)) as other:
         _require_same_bands(scene, other)
         if used is not None:
             used = used & _unmarked(other, options)
-        there = measure_scene(other, used, least=model.bands_at_once)
-    return SceneStatistics(scene_statistics(scene), there.mixing, there.bands)
+        looked_at = warn_of_fill(other) if options.nodata is None else other
+        there = measure_scene(looked_at, used, least=model.bands_at_once)
+    here = scene_statistics(scene)
+    _require_same_numbers(here, there.bands, path)
+    return SceneStatistics(here, there.mixing, there.bands)
+
+
+_OTHER_UNIT: Final = 1000
+"""How many times as large the numbers of one sensor's scenes hardly are."""
+
+
+def _require_same_numbers(here: BandStatistics, there: BandStatistics, path: Path) -> None:
+    """Refuse statistics of a scene without data, or of numbers in another unit.
+
+    Raises:
+        InputDataError: They are.
+    """
+    told = "--statistics-from takes a scene of the same sensor"
+    if not there.count.any():
+        raise InputDataError(f"{path}: found no valid pixel, expected some; {told}")
+    both = (here.count > 0) & (there.count > 0)
+    sizes = [np.median(np.abs(s.mean[both])) if both.any() else 0.0 for s in (here, there)]
+    if all(sizes) and not 1 / _OTHER_UNIT < sizes[0] / sizes[1] < _OTHER_UNIT:
+        raise InputDataError(
+            f"{path}: found numbers like {sizes[1]:.3g}, expected some like {sizes[0]:.3g}; {told}"
+            ", in the same unit"
+        )
 
 
 def _require_same_bands(scene: Scene, other: Scene) -> None:

@@ -113,3 +113,11 @@ def test_a_part_is_judged_described_and_degraded_alone(tmp_path: Path) -> None:
         np.testing.assert_allclose(scene.read().values, blocks, rtol=1e-5)
     with pytest.raises(UsageError, match="bbox fits all"):
         replace(how, observed=whole["truth"])
+
+
+def test_numbers_in_another_unit_are_told(tmp_path: Path) -> None:
+    values = counts(3, 8, 9)
+    one = write_geotiff(tmp_path / "a.tif", values)
+    other = write_geotiff(tmp_path / "b.tif", (values / 1e4).astype(np.float32))
+    with pytest.warns(HsisrWarning, match=r"b\.tif are 0\.0001 times as large as the reference's"):
+        evaluate(one, other)

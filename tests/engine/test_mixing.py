@@ -294,6 +294,14 @@ def test_statistics_from_another_scene(tmp_path: Path) -> None:
     other = write_geotiff(tmp_path / "few.tif", correlated(39))
     with pytest.raises(InputDataError, match="found 39 bands, expected the 40"):
         upscale(left, tmp_path / "o.tif", replace(options, statistics_from=other))
+    for name, values, words in (
+        ("unit", correlated(40) / 1e4, "found numbers like .* in the same unit"),
+        ("empty", np.full((40, 48, 50), -1), "found no valid pixel"),
+    ):
+        path = write_geotiff(tmp_path / f"{name}.tif", values.astype(np.float32))
+        elsewhere = replace(options, statistics_from=path, nodata="-1")
+        with pytest.raises(InputDataError, match=words):
+            upscale(left, tmp_path / "o.tif", elsewhere)
     with pytest.raises(UsageError, match="bicubic is none"):
         upscale(left, tmp_path / "o.tif", replace(options, model="bicubic"))
 

@@ -248,3 +248,8 @@ def test_a_rasterio_without_its_private_module_still_tells_errors(
         anew.write_errors(tmp_path, anew.Listener()),
     ):
         raise RasterioError("disk full")
+
+
+def test_a_type_that_gdal_has_not_is_refused_with_the_option_to_choose(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot store float16; choose another --dtype"):
+        write_scene(tmp_path / "x.tif", metadata_of((3, 4, 5), dtype="float16"))

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from hsisr.commands.evaluation.agreement import FIGURES as LR_FIGURES
 from hsisr.commands.evaluation.agreement import (
@@ -202,15 +203,17 @@ def score_pair(
     """
     require_same_grid(reference, estimate)
     statistics = PairStatistics(reference.metadata.bands)
-    infinite = np.zeros(2, np.int64)
+    infinite, total = np.zeros(2, np.int64), np.zeros(2)
     none_said = reference.metadata.stored.nodata, estimate.metadata.stored.nodata
     for strip in paired_strips(reference, estimate):
         statistics.add(strip.reference, strip.reference_valid, strip.predicted_valid)
         numbers = strip.reference, strip.predicted
         infinite += list(map(infinite_numbers, numbers, none_said))
+        total += [np.abs(one, where=strip.valid, out=np.zeros_like(one)).sum() for one in numbers]
     warn_of_infinite(reference, infinite[0])
     warn_of_infinite(estimate, infinite[1])
     _warn_about_lost(statistics, estimate)
+    _warn_about_sizes(total, estimate)
     scoring = ScoreAccumulator(
         convention_named(convention),
         statistics,
@@ -292,6 +295,21 @@ def _warn_about_lost(statistics: PairStatistics, estimate: Scene) -> None:
         warnings.warn(
             f"{estimate.path.name} has no data for {statistics.lost} values ({part:.2%}) that "
             "the reference has; they are not scored",
+            HsisrWarning,
+            stacklevel=3,
+        )
+
+
+_OTHER_UNIT: Final = 100
+"""How many times as large as a reference's the numbers of an estimate hardly are."""
+
+
+def _warn_about_sizes(total: npt.NDArray[np.float64], estimate: Scene) -> None:
+    reference, other = total
+    if reference and other and not 1 / _OTHER_UNIT < reference / other < _OTHER_UNIT:
+        warnings.warn(
+            f"the numbers of {estimate.path.name} are {other / reference:.3g} times as large as "
+            "the reference's; look for another unit, or a scale that only one file names",
             HsisrWarning,
             stacklevel=3,
         )

@@ -12,12 +12,13 @@ import numpy.typing as npt
 import rasterio
 import rasterio.shutil
 import tifffile
+from rasterio.dtypes import check_dtype
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 from rasterio.windows import Window as GdalWindow
 
-from hsisr.errors import HsisrWarning, ResourceError
+from hsisr.errors import HsisrWarning, ResourceError, UsageError
 from hsisr.io.atomic import require_room, resource_errors
 from hsisr.io.base import FileWriter
 from hsisr.io.formats import SIDECARS
@@ -53,6 +54,11 @@ class GeoTiffWriter(FileWriter):
     def _prepare(self) -> None:
         self._heard = Listener()
         silence_libtiff()
+        if not check_dtype(name := self.metadata.stored.dtype.name):
+            raise UsageError(
+                f"{self.path.name}: GDAL cannot store {name}; choose another --dtype, such as "
+                "float32"
+            )
         if self._cog:
             _try_cog(self.path, self.metadata, self._cog_options())
 
