@@ -30,7 +30,7 @@ class Judging:
     blur: str = "area"
     """How the judging scene is degraded."""
     agreement: bool = True
-    """The result is drawn to agree with the degraded scene, as `hsisr upscale` does."""
+    """The result is back-projected to agree with the degraded scene, as `hsisr upscale` does."""
     share: float = 1.0
     """Of the training budget, after which the weights were kept."""
 

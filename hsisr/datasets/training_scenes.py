@@ -86,7 +86,7 @@ def training_scene(
             "check its nodata value and bad-band list"
         )
     axis = meta.spectral_axis.subset(live)
-    return taught(
+    return scene_from_arrays(
         scene.path.name,
         cube.values[live],
         cube.valid[live],
@@ -96,7 +96,7 @@ def training_scene(
     )
 
 
-def taught(
+def scene_from_arrays(
     name: str,
     values: Float32,
     valid: Bool,
@@ -105,7 +105,7 @@ def taught(
     *,
     wavelengths_nm: tuple[float, ...] | None = None,
 ) -> TrainingScene:
-    """A teaching scene from arrays of live bands, shape (bands, rows, cols) both.
+    """A training scene from arrays of live bands, shape (bands, rows, cols) both.
 
     Raises:
         InputDataError: No LR pixel has data in all bands.
@@ -165,7 +165,7 @@ def coarser(scene: TrainingScene, factor: float, scale: int) -> TrainingScene | 
         valid &= (down > 0) @ ~scene.valid @ (right > 0).T == 0
     if not _whole_blocks(valid, scale).any():
         return None
-    return taught(
+    return scene_from_arrays(
         f"{scene.name} / {factor:g}",
         values,
         np.broadcast_to(valid, values.shape),

@@ -113,7 +113,7 @@ class Upscaler(ABC):
 
 @dataclass(frozen=True, slots=True)
 class InterpolationUpscaler(Upscaler):
-    """Plain interpolation, drawn towards the observed scene if wanted. Bands are independent."""
+    """Plain interpolation, back-projected if wanted. Bands are independent."""
 
     kernel: Kernel
     scale: int
@@ -245,15 +245,15 @@ class NetworkUpscaler(Upscaler):
     def _in_scene_numbers(
         self, raw: torch.Tensor, observed: torch.Tensor, bands: tuple[int, ...], trim: Trim
     ) -> torch.Tensor:
-        """What the network returned, denormalised, drawn towards the scene and trimmed."""
+        """What the network returned, denormalised, back-projected and trimmed."""
         mean, deviation = self._normalisation(bands)
         if self.detail_only:
             return (self._kept(raw, trim) * deviation).contiguous()
         if not self.consistent:
             return torch.addcmul(mean, self._kept(raw, trim), deviation).contiguous()
         hr = torch.addcmul(mean, raw, deviation)
-        drawn = back_project(hr, observed, KERNELS["bicubic"], self.scale)
-        return self._kept(drawn, trim).contiguous()
+        agreeing = back_project(hr, observed, KERNELS["bicubic"], self.scale)
+        return self._kept(agreeing, trim).contiguous()
 
     def _raw(
         self, observed: torch.Tensor, bands: tuple[int, ...], precision: torch.dtype

@@ -72,7 +72,7 @@ KERNELS: Final = {
 }
 """Interpolations by name. baseline: bicubic that agrees with the LR pixels, by ten rounds of
 back-projection and a constant per LR pixel; gains of networks are stated over it, because it learns
-nothing and every network here is drawn to agree in the same way."""
+nothing and every network's result is made to agree in the same way."""
 
 
 @cache

@@ -251,24 +251,24 @@ def for_inference(
     Returns:
         The fast form if there is one, on a GPU as CUDA graphs; else the network.
     """
-    own = type(network).__module__
-    fast = next((row.fast for row in ARCHITECTURES.values() if row.module == own), None)
     from hsisr.models.back_projection import AddsDetail
     from hsisr.models.fast.back_projection import DetailOf
 
-    if fast is None:
+    own = type(network).__module__
+    address = next((row.fast for row in ARCHITECTURES.values() if row.module == own), None)
+    if address is None:
         return DetailOf(network) if detail_only else network
-    module, name = fast.split(":")
-    lean: nn.Module = getattr(import_module(module), name)(network, precision)
+    module, name = address.split(":")
+    fast: nn.Module = getattr(import_module(module), name)(network, precision)
     if detail_only and isinstance(network, AddsDetail):
-        lean.detail_only = True  # type: ignore[assignment]  # every fast form has it
+        fast.detail_only = True  # type: ignore[assignment]  # every fast form has it
     elif detail_only:
-        lean = DetailOf(lean)
+        fast = DetailOf(fast)
     if next(network.parameters()).device.type != "cuda":
-        return lean
+        return fast
     from hsisr.models.fast.cuda_graph import Graphed
 
-    return Graphed(lean)
+    return Graphed(fast)
 
 
 def agrees(network: nn.Module) -> bool:

@@ -115,8 +115,8 @@ def draw_curve(path: Path, history: Sequence[Record], title: str) -> None:
     steps = [r.step for r in history]
     upper.plot(steps, [r.score for r in history], marker=".", label="network")
     upper.plot(steps, [r.bicubic for r in history], linestyle="--", label="bicubic")
-    drawn = [r.baseline if r.baseline is not None else math.nan for r in history]
-    upper.plot(steps, drawn, linestyle=":", label="bicubic that agrees")
+    baseline = [r.baseline if r.baseline is not None else math.nan for r in history]
+    upper.plot(steps, baseline, linestyle=":", label="bicubic that agrees")
     upper.set_ylabel("validation MPSNR (dB)")
     upper.legend()
     upper.set_title(picture_label(title))

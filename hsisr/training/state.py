@@ -51,7 +51,7 @@ class Record:
     """Mean spectral angle of the network, in degrees."""
     bicubic_sam: _Finite
     baseline: _Score | None = None
-    """MPSNR of bicubic drawn to agree with the LR pixels, in dB; None in states of before 0.2."""
+    """MPSNR of back-projected bicubic, in dB; None in states of before 0.2."""
     baseline_sam: _Finite | None = None
 
     @property

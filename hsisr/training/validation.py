@@ -1,7 +1,7 @@
 """Scores on windows that training does not see, beside bicubic interpolation.
 
 The network runs as in `hsisr upscale`: all bands, in overlapping groups, normalised by the LR
-scene, drawn towards the observed pixels. On validation windows the scores are MPSNR (mean over
+scene, back-projected to the observed pixels. On validation windows the scores are MPSNR (mean over
 bands of 10 log10(peak^2 / MSE), peak = the largest value of the window) and the mean spectral
 angle, over valid pixels and live bands. On the test windows of a dataset's split, which chose no
 weights, they are those of the paper's convention.

@@ -149,28 +149,18 @@ def test_without_a_record_what_cannot_be_read_to_its_end_is_kept(
     assert isinstance(once(wide, out, replace(options, overwrite=True)), Done)
 
 
-def _touch(output: Path) -> None:
-    os.utime(output, (1e9, 1e9))
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "touched": lambda output: os.utime(output, (1e9, 1e9)),
+    "longer": lambda output: output.write_bytes(output.read_bytes() + b"more"),
+    "another image": lambda output: write_tif(output, counts(1, 2, 2)),
+    "notes": lambda output: output.write_text("precious"),
+}
 
 
-def _lengthen(output: Path) -> None:
-    output.write_bytes(output.read_bytes() + b"more")
-
-
-def _replace_by_own_work(output: Path) -> None:
-    write_tif(output, counts(1, 2, 2))
-
-
-def _replace_by_notes(output: Path) -> None:
-    output.write_text("precious")
-
-
-@pytest.mark.parametrize("change", [_touch, _lengthen, _replace_by_own_work, _replace_by_notes])
-def test_what_was_changed_since_is_kept(
-    scene: Path, out: Path, change: Callable[[Path], None]
-) -> None:
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_was_changed_since_is_kept(scene: Path, out: Path, change: str) -> None:
     output = made(scene, out)
-    change(output)
+    CHANGES[change](output)
     assert_kept("has changed since it was made", scene, out)
 
 

@@ -85,8 +85,9 @@ def test_info_degrade_and_evaluate(scene: Path, tmp_path: Path) -> None:
     assert report.failed == ()
 
 
-@pytest.mark.parametrize("axes", ["brc", "rcb", "rbc"])
-@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+@pytest.mark.parametrize(
+    ("axes", "dtype"), [("brc", "uint16"), ("rcb", "float32"), ("rbc", "uint16")]
+)
 def test_an_array_gives_the_numbers_of_a_file(
     axes: str, dtype: str, weights: Path, tmp_path: Path
 ) -> None:

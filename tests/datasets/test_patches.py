@@ -14,7 +14,7 @@ from hsisr.datasets.patches import (
     turned,
 )
 from hsisr.datasets.splits import Split, held_out_split
-from hsisr.datasets.training_scenes import TrainingScene, area_average, coarser, taught
+from hsisr.datasets.training_scenes import TrainingScene, area_average, coarser, scene_from_arrays
 from hsisr.degradation import DEGRADATIONS
 from hsisr.tiling import Window
 from tests.training.small import texture
@@ -29,7 +29,7 @@ def scene(
         valid[:, : rows // 3, : cols // 2] = False
         values[~valid] = 1e30
     own = split or held_out_split(rows, cols, scale, 4)
-    return taught(f"{bands} bands", values, valid, scale, own)
+    return scene_from_arrays(f"{bands} bands", values, valid, scale, own)
 
 
 def patches(scenes: list[TrainingScene], scale: int, **changes: object) -> RandomPatches:
@@ -144,7 +144,7 @@ def test_bands_are_consecutive_every_second_or_reversed() -> None:
     ramp = np.arange(40, dtype=np.float32)[:, None, None] * np.ones((1, 32, 32), np.float32)
     ramp += np.linspace(0, 0.1, 32, dtype=np.float32)
     whole = Split(training=(Window(0, 0, 32, 32),))
-    one = taught("ramp", ramp, np.ones(ramp.shape, np.bool_), 2, whole)
+    one = scene_from_arrays("ramp", ramp, np.ones(ramp.shape, np.bool_), 2, whole)
     source = patches([one], 2, normalise=False)
     found = set()
     for step in range(40):

@@ -19,7 +19,7 @@ from hsisr.datasets.photographs import (
     photograph_files,
     read_photographs,
 )
-from hsisr.datasets.training_scenes import area_average, taught
+from hsisr.datasets.training_scenes import area_average, scene_from_arrays
 from hsisr.degradation import mtf
 from hsisr.errors import HsisrWarning
 from hsisr.tiling import Window
@@ -98,7 +98,7 @@ def test_a_run_of_bands_is_normalised_as_a_scene_of_its_means_would_be() -> None
     one = scene(40, 32, 48, 4)
     runs = [(0, 3), (3, 8), (8, 9), (20, 40)]
     means = np.stack([one.values[a:b].mean(0) for a, b in runs])
-    other = taught("means", means, np.ones(means.shape, np.bool_), 4, one.split)
+    other = scene_from_arrays("means", means, np.ones(means.shape, np.bool_), 4, one.split)
     window = Window(4, 8, 16, 16)
     found = pseudo_patch(one, window, runs)
     expected = other.cut(window) - other.statistics.mean[:, None, None]

@@ -206,45 +206,29 @@ PLACES: Final = (
     ),
 )
 
+
+def _nm(name: str, lines: str, **more: Any) -> Header:
+    """A header of bands at 400, 500, 600 and 700 nm."""
+    return Header(name, lines, bands={"wavelengths_nm": NM, **more.pop("bands", {})}, **more)
+
+
 BANDS: Final = (
-    Header("micrometres", f"wavelength units = Micrometers\n{U}", bands={"wavelengths_nm": NM}),
-    Header("words", f"wavelength units = Wavelength (nm)\n{N}", bands={"wavelengths_nm": NM}),
-    Header("no-unit-um", U, bands={"wavelengths_nm": NM}),
-    Header("no-unit-nm", N, bands={"wavelengths_nm": NM}),
-    Header(
-        "several-lines", "wavelength = {\n 400,\n 500, 600,\n700}", bands={"wavelengths_nm": NM}
-    ),
-    Header(
-        "unit-behind-numbers",
-        "wavelength = {400 nm, 500 nm, 600 nm, 700 nm}",
-        bands={"wavelengths_nm": NM},
-        spy="no numbers",
-    ),
-    Header(
-        "comma-at-the-end",
-        "wavelength = {400, 500, 600, 700,}",
-        bands={"wavelengths_nm": NM},
-        spy="no numbers",
-    ),
-    Header("comment", f"; by hand\n{N}", bands={"wavelengths_nm": NM}),
-    Header(
-        "widths",
-        f"{N}\nfwhm = {{5, 6, 7, 8}}",
-        bands={"wavelengths_nm": NM, "fwhm_nm": (5, 6, 7, 8)},
-    ),
-    Header("bad", "bbl = {1, 0, 1.0, 1}", bands={"good": GOOD}),
-    Header("bad-in-words", "bbl = {true, false, true, true}", bands={"good": GOOD}),
-    Header(
-        "unit-with-accent",
-        f"wavelength units = Å\n{A}",
-        bands={"wavelengths_nm": NM},
-        spy="numbers as they stand",
-    ),
-    Header(
-        "unit-of-one",
-        f"wavelength units = Millimetre\n{MM}",
-        bands={"wavelengths_nm": NM},
-        spy="numbers as they stand",
+    _nm("micrometres", f"wavelength units = Micrometers\n{U}"),
+    _nm("words", f"wavelength units = Wavelength (nm)\n{N}"),
+    _nm("no-unit-um", U),
+    _nm("no-unit-nm", N),
+    _nm("several-lines", "wavelength = {\n 400,\n 500, 600,\n700}"),
+    _nm("unit-behind", "wavelength = {400 nm, 500 nm, 600 nm, 700 nm}", spy="no numbers"),
+    _nm("comma-at-the-end", "wavelength = {400, 500, 600, 700,}", spy="no numbers"),
+    _nm("comment", f"; by hand\n{N}"),
+    _nm("widths", f"{N}\nfwhm = {{5, 6, 7, 8}}", bands={"fwhm_nm": (5, 6, 7, 8)}),
+    _nm("unit-with-accent", f"wavelength units = Å\n{A}", spy="as they stand"),
+    _nm("unit-of-one", f"wavelength units = Millimetre\n{MM}", spy="as they stand"),
+    _nm(
+        "in-names",
+        "band names = {Band 1 (400 Nanometers), Band 2 (500 Nanometers), Band 3 (600 Nanometers), "
+        "Band 4 (700 Nanometers)}",
+        spy="leaves the names as they are",
     ),
     Header(
         "wavenumbers",
@@ -252,6 +236,11 @@ BANDS: Final = (
         bands={"wavelengths_nm": None},
         warns="wavelengths are in cm⁻¹",
     ),
+    Header("bad", "bbl = {1, 0, 1.0, 1}", bands={"good": GOOD}),
+    Header("bad-in-words", "bbl = {true, false, true, true}", bands={"good": GOOD}),
+    Header("names", "band names = {a, b, c d, e}", bands={"names": ("a", "b", "c d", "e")}),
+    Header("ignore", "data ignore value = -9999", bands={"nodata": -9999.0}),
+    Header("ignore-none", "data ignore value = None", bands={"nodata": None}),
     Header("ignore-several", "data ignore value = {-9999, -9999}", bands={"nodata": -9999.0}),
     Header(
         "ignore-comma",
@@ -259,21 +248,11 @@ BANDS: Final = (
         bands={"nodata": None},
         warns="data ignore value left out: found 1 and 5",
     ),
+    Header("one-gain", "data gain values = {0.01}", bands={"scales": (0.01,) * 4}),
     Header(
         "gain-zero",
         "data gain values = {0, 1, 1, 1}",
         bands={"scales": None},
         warns="gains and offsets left out",
     ),
-    Header("names", "band names = {a, b, c d, e}", bands={"names": ("a", "b", "c d", "e")}),
-    Header(
-        "wavelengths-in-names",
-        "band names = {Band 1 (400 Nanometers), Band 2 (500 Nanometers), Band 3 (600 Nanometers), "
-        "Band 4 (700 Nanometers)}",
-        bands={"wavelengths_nm": NM},
-        spy="leaves the names as they are",
-    ),
-    Header("ignore", "data ignore value = -9999", bands={"nodata": -9999.0}),
-    Header("ignore-none", "data ignore value = None", bands={"nodata": None}),
-    Header("one-gain", "data gain values = {0.01}", bands={"scales": (0.01,) * 4}),
 )

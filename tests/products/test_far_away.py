@@ -101,14 +101,13 @@ def test_an_item_of_a_product_becomes_one_of_its_output(
         assert output.metadata.header["product"] == observed.metadata.header["product"]
 
 
-def test_workers_make_what_one_process_makes_of_every_product(
-    archive: Path, tmp_path: Path
-) -> None:
-    common = ["upscale", archive, "-s", 2, "-m", "bicubic", "-o"]
+def test_workers_make_what_one_process_makes_of_products(archive: Path, tmp_path: Path) -> None:
+    scenes = [next(archive.glob(f"{name}*")) for name in ("EMIT", "ENMAP")]
+    common = ["upscale", *scenes, "-s", 2, "-m", "bicubic", "-o"]
     for folder, more in (("one", []), ("two", ["--scheduler", "local:1"])):
         done = hsisr(*common, tmp_path / folder, *more)
         assert done.exit_code == 0, done.stderr
     made = find_scenes(tmp_path / "one")
-    assert len(made) == len(NAMES)
+    assert len(made) == 2
     for path in made:
         np.testing.assert_array_equal(values_of(path), values_of(tmp_path / "two" / path.name))

@@ -8,7 +8,7 @@ import torch
 
 from hsisr.datasets.patches import Augmentation, RandomPatches
 from hsisr.datasets.splits import held_out_split
-from hsisr.datasets.training_scenes import TrainingScene, taught
+from hsisr.datasets.training_scenes import TrainingScene, scene_from_arrays
 from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
 from hsisr.training.loop import Plan
 from hsisr.training.recipe import Recipe
@@ -39,7 +39,7 @@ def scene(
 ) -> TrainingScene:
     values = texture(bands, rows, cols)
     split = held_out_split(rows, cols, scale, 4)
-    return taught(name, values, np.ones(values.shape, np.bool_), scale, split)
+    return scene_from_arrays(name, values, np.ones(values.shape, np.bool_), scale, split)
 
 
 def recipe(**changes: object) -> Recipe:

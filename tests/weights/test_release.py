@@ -83,7 +83,7 @@ def test_released_again_only_the_tile_and_the_scores_change(
     assert again.count("## ") == card.count("## ")
 
 
-@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize("scale", [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (4, 8))])
 @torch.no_grad()
 def test_all_patterns_give_what_was_trained_and_blocks_can_be_left_out(
     scale: int, tmp_path: Path

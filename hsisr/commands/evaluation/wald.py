@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 PLAIN = "bicubic"
 """An interpolation that every model is shown beside, without agreement with the LR scene."""
 BASELINE = "baseline"
-"""Bicubic drawn to agree with the LR scene, which learns nothing; gains are stated over it."""
+"""Back-projected bicubic, which learns nothing; gains are stated over it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +58,11 @@ class WaldReport:
     """Rows and columns that were scored; the scene's last ones are left out if they do not fit."""
     scores: Scores
     consistency: bool
-    """Whether the model's result was drawn to agree with the degraded scene."""
+    """Whether the model's result was made to agree with the degraded scene."""
     plain: Scores
-    """Of bicubic, not drawn to agree."""
+    """Of bicubic without back-projection."""
     baseline: Scores
-    """Of bicubic drawn to agree."""
+    """Of back-projected bicubic."""
     thresholds: tuple[Threshold, ...]
 
     @property

@@ -199,7 +199,7 @@ class TrainResult:
     """Mean spectral angle of the kept weights there, in degrees."""
     bicubic_sam: float | None
     baseline: float | None
-    """MPSNR there of bicubic drawn to agree with the LR pixels, in dB."""
+    """MPSNR there of back-projected bicubic, in dB."""
     baseline_sam: float | None
     start: float | None
     """MPSNR of the weights the run began with."""

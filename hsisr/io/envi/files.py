@@ -1,7 +1,7 @@
 """An ENVI pair: the header of a data file, the data file of a header, and the header's fields.
 
-Fields are strings under lower-case names with spaces; lists keep their braces. `spectral` parses
-them. Told here are which there are, which this tool understands, which it passes on.
+Fields are strings under lower-case names with spaces; lists keep their braces. This module reads
+them and says which hsisr understands and which it passes on; `hsisr.io.spectral` parses them.
 """
 
 import re

@@ -52,6 +52,11 @@ class GeoTiffWriter(FileWriter):
     """First written as a plain GeoTIFF, then copied by GDAL's COG driver."""
 
     def _prepare(self) -> None:
+        if self.metadata.stored.dtype.name == "float16":
+            raise UsageError(
+                f"{self.path.name}: found float16, which GDAL before 3.11 does not read; choose a "
+                "--dtype, or another format"
+            )
         self._heard = Listener()
         silence_libtiff()
         if not check_dtype(name := self.metadata.stored.dtype.name):

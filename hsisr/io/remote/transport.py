@@ -1,8 +1,8 @@
 """Reaching what is not on this machine: GDAL's file systems for rasters, fsspec for the rest.
 
 What GDAL does not read here (.mat, .npy, TIFF stacks, ENVI pairs) is fetched once into a temporary
-folder. Told are also how files there stand, and kept are small files beside a scene. Every failure
-is one line without secrets.
+folder. Sizes and times of remote files are read here too, and small files beside a scene are kept.
+Every failure is one line without secrets.
 """
 
 import errno
