@@ -52,14 +52,10 @@ class GeoTiffWriter(FileWriter):
     """First written as a plain GeoTIFF, then copied by GDAL's COG driver."""
 
     def _prepare(self) -> None:
-        if self.metadata.stored.dtype.name == "float16":
-            raise UsageError(
-                f"{self.path.name}: found float16, which GDAL before 3.11 does not read; choose a "
-                "--dtype, or another format"
-            )
         self._heard = Listener()
         silence_libtiff()
-        if not check_dtype(name := self.metadata.stored.dtype.name):
+        name = self.metadata.stored.dtype.name
+        if name == "float16" or not check_dtype(name):  # before 3.11 GDAL does not read float16
             raise UsageError(
                 f"{self.path.name}: GDAL cannot store {name}; choose another --dtype, such as "
                 "float32"
