@@ -170,6 +170,22 @@ PLACES: Final = (
         )
     ),
     Header(
+        "datum-unknown-here",
+        _map(f"{UTM}, 33, North, Ruritania 1900", f"coordinate system string = {{{ESRI_UTM}}}"),
+        (32633, AT, FAR),
+    ),
+    Header(
+        "system-string-of-a-code",
+        _map(f"{UTM}, 33, North, WGS-84", "coordinate system string = {EPSG:32633}"),
+        (32633, AT, FAR),
+    ),
+    Header(
+        "system-string-without-a-place",
+        _map(f"{UTM}, 33, North, WGS-84", 'coordinate system string = {LOCAL_CS["x",UNIT["m",1]]}'),
+        (None, AT, FAR),
+        gdal="an engineering system",
+    ),
+    Header(
         "datums-that-are-nearly-one",
         _map(f"{UTM}, 33, North, ETRS-89", f"coordinate system string = {{{ESRI_UTM}}}"),
         (32633, AT, FAR),

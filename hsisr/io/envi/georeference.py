@@ -1,8 +1,5 @@
 """Where an ENVI scene lies: the transform from its map info, the rest as GDAL reads the header.
 
-GDAL refuses some data files that other software reads, so it is shown a file of one pixel, in
-memory, that has the same geographic fields.
-
 The list `map info` holds projection, reference pixel (x, y; the outer corner of the first pixel is
 1, 1), easting and northing of it, pixel width and height (negative on mirrored grids); then, for
 UTM, zone and hemisphere; then the datum; `units=` and `rotation=` (degrees, counterclockwise, about
@@ -17,23 +14,22 @@ grid, only the word South for the southern hemisphere, and unknown datums for WG
 import math
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
-from uuid import uuid4
+from typing import Final
 
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.errors import CRSError, RasterioError
-from rasterio.io import MemoryFile
 from rasterio.warp import transform as warp_points
 
-from hsisr.errors import HsisrWarning, InputDataError, warn_of_scene
+from hsisr.errors import HsisrWarning, warn_of_scene
 from hsisr.io.envi.files import listed
+from hsisr.io.envi.one_pixel import by_gdal
 from hsisr.io.geotiff.gdal import GdalError, crs_name, gdal_env
-from hsisr.io.geotiff.tags import georeference_of, wkt_of
+from hsisr.io.geotiff.tags import wkt_of
 from hsisr.scene.georeference import Georeference
 
 _ROTATION: Final = re.compile(r"rot(?:ation)?(?:\s+angle)?\s*[=:\s]\s*(.*)", re.IGNORECASE)
@@ -95,6 +91,8 @@ _ANGLES: Final = {
 """In degrees."""
 _SAME_PLACE_M: Final = 20.0
 """How far apart systems put the same numbers that are called one, such as WGS 84 and NAD 83."""
+_DATUMS_APART_M: Final = 2000.0
+"""How far apart any datums put them, where that of map info is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,10 +340,6 @@ def _plain_angle(text: str) -> str:
 
 
 _CRS: Final = "coordinate system string"
-_ONE_PIXEL: Final = (
-    *("ENVI", "samples = 1", "lines = 1", "header offset = 0", "byte order = 0"),
-    *("file type = ENVI Standard", "interleave = bsq"),
-)
 _NO_SYSTEM: Final = ("LOCAL_CS", "ENGCRS", "ENGINEERINGCRS")
 """How GDAL begins what it makes of projections that it does not know."""
 
@@ -394,10 +388,12 @@ def _warn_if_apart(items: Sequence[str], transform: Affine, system: CRS) -> None
     Warns:
         HsisrWarning: They put the scene at two places; the string's is taken.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", HsisrWarning)  # of what the string makes needless
+    with warnings.catch_warnings(record=True) as doubts:  # what the string makes needless
+        warnings.simplefilter("always", HsisrWarning)
         info = parse_map_info(items, has_crs=False)
     if info is None or not (_UTM.fullmatch(items[0]) or _GEOGRAPHIC.fullmatch(items[0])):
+        return
+    if not (system.is_geographic or system.is_projected):
         return
     text = info.gdal_text and by_gdal({"map info": info.gdal_text}).crs_wkt
     if (wkt := wkt_of(CRS.from_epsg(info.epsg)) if info.epsg else text) is None:
@@ -408,10 +404,10 @@ def _warn_if_apart(items: Sequence[str], transform: Affine, system: CRS) -> None
         apart = math.hypot(x - transform.c, y - transform.f) * unit_m
     except (RasterioError, GdalError):  # no place of the other system at all
         apart = math.inf
-    if not apart <= _SAME_PLACE_M:
+    if not apart <= (_DATUMS_APART_M if doubts else _SAME_PLACE_M):
         warn_of_scene(
             f"map info says {crs_name(wkt)}; {crs_name(system.to_wkt())} of the coordinate system "
-            f"string is taken, {apart / 1000:,.1f} km away"
+            f"string is taken, {min(apart, 2e7) / 1000:,.1f} km away"
         )
 
 
@@ -421,7 +417,8 @@ def _system(text: str) -> CRS | None:
     if not wkt:
         return None
     try:
-        return CRS.from_wkt(wkt, morph_from_esri_dialect=not wkt.startswith(_WKT2))
+        with gdal_env():
+            return CRS.from_string(wkt, morph_from_esri_dialect=not wkt.startswith(_WKT2))
     except CRSError:
         warn_of_scene(f"coordinate system string left out: PROJ does not understand {wkt[:60]!r}")
         return None
@@ -453,48 +450,3 @@ def _with_own(
         transform = info.transform if info else None
         transform = None if transform is None or transform.is_identity else transform
     return replace(gdal, crs_wkt=crs, transform=transform)
-
-
-def by_gdal(fields: Mapping[str, str], sidecar: Path | None = None) -> Georeference:
-    """What GDAL makes of header fields, and of its sidecar.
-
-    Raises:
-        InputDataError: It cannot make sense of geo points or RPC.
-    """
-    try:
-        with one_pixel(fields, sidecar) as dataset:
-            return georeference_of(dataset)
-    except RasterioError as error:
-        raise InputDataError(
-            f"the header's place cannot be understood ({error}); correct or remove it"
-        ) from error
-
-
-@contextmanager
-def one_pixel(
-    fields: Mapping[str, str], sidecar: Path | None, bands: int = 1, code: str = "1"
-) -> Iterator[Any]:
-    """An ENVI file of one pixel in memory with these fields and this sidecar, opened by GDAL.
-
-    `code` is ENVI's number for the data type.
-    """
-    lines = [f"data type = {code}", *(f"{key} = {text}" for key, text in fields.items())]
-    header = "\n".join([*_ONE_PIXEL, f"bands = {bands}", *lines, ""]).encode()
-    place = {"dirname": f"hsisr-{uuid4().hex}"}
-    with (
-        gdal_env(),
-        MemoryFile(bytes(64 + 16 * bands), filename="scene.img", **place) as image,
-        MemoryFile(header, filename="scene.hdr", **place),
-        _in_memory(sidecar, place),
-        image.open(driver="ENVI") as dataset,
-    ):
-        yield dataset
-
-
-def _in_memory(sidecar: Path | None, place: Mapping[str, str]) -> AbstractContextManager[Any]:
-    if sidecar is None:
-        return nullcontext()
-    copy: AbstractContextManager[Any] = MemoryFile(
-        sidecar.read_bytes(), filename="scene.img.aux.xml", **place
-    )
-    return copy

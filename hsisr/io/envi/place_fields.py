@@ -20,7 +20,8 @@ from rasterio.warp import transform as to_other_crs
 
 from hsisr.errors import HsisrWarning, UsageError
 from hsisr.io.envi.files import listed
-from hsisr.io.envi.georeference import by_gdal, envi_georeference
+from hsisr.io.envi.georeference import envi_georeference
+from hsisr.io.envi.one_pixel import by_gdal
 from hsisr.io.geotiff.gdal import crs_name, gdal_env, listening, same_crs
 from hsisr.io.geotiff.tags import gdal_points, parsed_crs, wkt_of
 from hsisr.io.spectral import number_text, one_line

@@ -32,7 +32,8 @@ from hsisr.io.envi.files import (
     rival_data,
     spectral_source,
 )
-from hsisr.io.envi.georeference import envi_georeference, one_pixel
+from hsisr.io.envi.georeference import envi_georeference
+from hsisr.io.envi.one_pixel import one_pixel
 from hsisr.io.formats import first_bytes
 from hsisr.io.geotiff.reader import RasterScene, is_other_raster, open_raster
 from hsisr.io.geotiff.tags import is_spectral_list, spectral_sources, stored_numbers, tags_in
