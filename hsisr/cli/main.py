@@ -184,7 +184,7 @@ def program() -> None:
     atexit.register(gc.freeze)
     called = sys.argv[1:2] if sys.argv[1:2] and sys.argv[1] in EXAMPLES else []
     try:
-        application(*called)()
+        application(*called)(prog_name="hsisr")
     except SystemExit as ending:
         code = streams.verdict(ending.code)
         if code == ResourceError.exit_code:

@@ -32,8 +32,6 @@ def list_(json: Json = False) -> None:
         entries = released()
         if json:
             print_json({"weights": [facts_of_entry(entry) for entry in entries]})
-        elif not entries:
-            say("no weights are released yet; --model takes a safetensors file")
         else:
             for entry in entries:
                 tell(f"{entry.name:<32}x{entry.scale}{'  default' if entry.default else ''}")

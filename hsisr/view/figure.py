@@ -14,6 +14,7 @@ from hsisr.errors import UsageError
 from hsisr.io.atomic import refuse_existing, write_new
 from hsisr.io.base import Scene
 from hsisr.metrics.report import picture_label
+from hsisr.resume.record import provenance_of
 from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.rendering import (
     as_bytes,
@@ -50,8 +51,8 @@ class Quicklook:
     """`observed`'s ground with `scale` times smaller pixels, perhaps without its bad bands."""
     truth: Scene | None = None
     """On the result's grid."""
-    name: str = "estimate"
-    """What made the result."""
+    name: str = ""
+    """What made the result; without it, what its file says of that."""
 
     @property
     def scale(self) -> int:
@@ -189,10 +190,12 @@ def _panels(
     """Titles and pictures of the crop, shape (3, rows, cols), the observed first."""
     fine, scale = crop.scaled(shown.scale), shown.scale
     sizes = [pixel_text(scene.metadata) for scene in (shown.observed, shown.result)]
+    maker = shown.name or provenance_of(shown.result.metadata).get("MODEL")
+    title = f"hsisr x{scale}: {maker}" if maker else shown.result.path.name
     panels = [
         (f"observed{sizes[0]}", valid_values(shown.observed, crop, lr_bands)),
         (f"bicubic{sizes[1]}", bicubic_values(shown.observed, crop, lr_bands, scale)),
-        (f"hsisr x{scale}: {shown.name}{sizes[1]}", valid_values(shown.result, fine, bands)),
+        (f"{picture_label(title)}{sizes[1]}", valid_values(shown.result, fine, bands)),
     ]
     if shown.truth is not None:
         panels.append((f"truth{sizes[1]}", valid_values(shown.truth, fine, bands)))

@@ -273,7 +273,7 @@ def write_picture(
     observed: Scene | None,
     estimate: Scene,
     scores: Scores | None,
-    name: str = "estimate",
+    name: str = "",
     overwrite: bool = False,
 ) -> None:
     """Write a PNG: scenes side by side where there is an observed one, errors, agreement.
@@ -284,7 +284,7 @@ def write_picture(
         observed: What the estimate was made from.
         estimate: What is judged.
         scores: Of the estimate against the reference.
-        name: What made the estimate.
+        name: What made the estimate; see `Quicklook`.
         overwrite: Replace an existing picture.
 
     Raises:

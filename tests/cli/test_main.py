@@ -66,3 +66,8 @@ def test_options_stand_in_panels_and_main_comes_first(command: str) -> None:
     found = dict(zip(panels[::2], panels[1::2], strict=True))
     assert re.findall(r"--[\w-]+", found.pop("Options")) == ["--help"]
     assert [name for name in PANELS if name in found] == [n for n in found if n != "Arguments"]
+
+
+def test_the_program_calls_itself_hsisr_however_it_was_started() -> None:
+    done = ran("from hsisr.cli.main import program; program()", "info", "--help")
+    assert "Usage: hsisr info [OPTIONS]" in done.stdout

@@ -78,6 +78,7 @@ def test_wrong_keywords_are_refused(scene: Path, keywords: dict[str, Any], messa
 def test_info_degrade_and_evaluate(scene: Path, tmp_path: Path) -> None:
     facts = hsisr.info(scene)
     assert facts.metadata.shape == (BANDS, ROWS, COLS)
+    assert hsisr.info(scene, bands="2-3", window=(0, 0, 4, 5)).metadata.shape == (2, 4, 5)
     coarse = hsisr.degrade(scene, tmp_path / "coarse.tif", scale=3, crop=True)
     assert coarse.output_shape == (BANDS, 6, 9)
     report = hsisr.evaluate(scene, str(scene), minimum="mpsnr=30")

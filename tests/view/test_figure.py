@@ -82,9 +82,9 @@ def test_pixels_without_data_are_black_and_do_not_stretch() -> None:
     lr, hr = pair(10, 10, 2)
     whole = drawn(Quicklook(observed=lr, result=hr))
     hr.cube[:, 4:8, 4:8] = -1
-    right = drawn(Quicklook(observed=lr, result=hr))["hsisr x2: estimate"]
+    right = drawn(Quicklook(observed=lr, result=hr))[hr.path.name]
     assert not right[4:8, 4:8].any()
-    np.testing.assert_array_equal(right[8:], whole["hsisr x2: estimate"][8:])
+    np.testing.assert_array_equal(right[8:], whole[hr.path.name][8:])
 
 
 def test_of_a_large_scene_the_crop_with_most_change_is_shown_and_little_is_read() -> None:
@@ -94,8 +94,8 @@ def test_of_a_large_scene_the_crop_with_most_change_is_shown_and_little_is_read(
     lr = Held(cube[:, ::2, ::2], AXIS, -1)
     panels = drawn(Quicklook(observed=lr, result=hr))
     assert panels["scene, and what is enlarged"].shape == (500, 167, 3)
-    assert panels["hsisr x2: estimate"].shape == (512, 512, 3)
-    assert panels["hsisr x2: estimate"].max() == 255
+    assert panels[hr.path.name].shape == (512, 512, 3)
+    assert panels[hr.path.name].max() == 255
     assert hr.largest <= 40 * 2**20
 
 
@@ -105,11 +105,11 @@ def test_the_scale_bar_is_round_and_only_there_where_the_grid_says_metres() -> N
     draw_quicklook(figure, Quicklook(observed=lr, result=hr))
     assert not figure.axes[-1].texts
     lr.metadata = replace(lr.metadata, georeference=PLACED)
-    hr.metadata = lr.metadata.finer(4)
+    hr.metadata = replace(lr.metadata.finer(4), tags={"HSISR_MODEL": "net"})
     figure = Figure()
     draw_quicklook(figure, Quicklook(observed=lr, result=hr))
     assert [axes.get_title() for axes in figure.axes] == [
-        *("observed, 7.5 m", "bicubic, 1.88 m", "hsisr x4: estimate, 1.88 m")
+        *("observed, 7.5 m", "bicubic, 1.88 m", "hsisr x4: net, 1.88 m")
     ]
     assert [text.get_text() for text in figure.axes[-1].texts] == ["50 m"]
 

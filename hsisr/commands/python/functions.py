@@ -113,18 +113,20 @@ def upscale(
         return run(source, output, chosen, session=session, progress=advance)
 
 
-def info(source: str | Path, *, variable: str | None = None, axes: str | None = None) -> SceneInfo:
+@keywords_of(PartOptions)
+def info(source: str | Path, options: PartOptions | None = None, **keywords: Any) -> SceneInfo:
     """What is in a scene: size, numbers, wavelengths, nodata, place; nothing is read but these.
 
     Args:
         source: A scene in any supported format.
-        variable: Of a .mat file or Zarr store, the name of the cube.
-        axes: Of a .mat or .npy file or Zarr store, the order of the cube's axes, such as "rcb".
+        options: How it is read, and what of it; keywords change it.
+        keywords: Fields of `PartOptions`, such as variable, axes, nodata, window or bands.
 
     Raises:
         InputDataError: It cannot be read.
+        UsageError: The options are unknown, impossible or contradict the scene.
     """
-    return describe(scene_path(source), PartOptions(variable=variable, axes=axes))
+    return describe(scene_path(source), chosen_options(PartOptions, options, keywords))
 
 
 @keywords_of(DegradeOptions)

@@ -31,6 +31,7 @@ from hsisr.tiling import Window
 
 SOURCE: Final = "hsisr"
 """Attribute by which this tool knows its own files, whatever product they were made from."""
+_PACKAGE: Final = ("h5netcdf", "netCDF outputs", "netcdf")
 _POSITIONS: Final = "longitude latitude"
 _ROWS_AT_ONCE: Final = 256
 _HEAD_BYTES: Final = 2**20
@@ -60,11 +61,11 @@ class NetcdfWriter(HdfWriter):
         asked, packing = _asked(self._co), {"compression": "gzip", "shuffle": True}
         packed = asked["COMPRESS"] == "DEFLATE"
         self._packing = {**packing, "compression_opts": int(asked["ZLEVEL"])} if packed else {}
-        h5netcdf_package()
+        self._package = package(*_PACKAGE)
 
     def _open(self) -> None:
         require_room(self._place.folder, self.path, _HEAD_BYTES)
-        self._file = h5netcdf_package().File(self._grown, "w", decode_vlen_strings=True)
+        self._file = self._package.File(self._grown, "w", decode_vlen_strings=True)
         self._held.callback(self._close)
         self._file.dimensions = dict(zip(self._dimensions, self.metadata.shape, strict=True))
         self._describe()
@@ -91,7 +92,7 @@ class NetcdfWriter(HdfWriter):
     def _finish(self) -> list[tuple[Path, Path]]:
         name, shape = self._cube.name, self._cube.shape
         self._file.close()
-        with h5netcdf_package().File(self._grown, "r") as found:
+        with self._package.File(self._grown, "r") as found:
             complete = found[name].shape == shape
         if not complete:
             raise ResourceError(f"cannot write {self.path}: the file was cut off")
@@ -205,13 +206,8 @@ def create_netcdf(
 
 def refuse_existing_netcdf(path: Path, *, overwrite: bool) -> None:
     """Check that a netCDF file may be made; raises as `refuse_existing` does."""
-    h5netcdf_package()
+    package(*_PACKAGE)
     refuse_existing((path,), overwrite=overwrite)
-
-
-def h5netcdf_package() -> Any:
-    """The package h5netcdf; see `package`."""
-    return package("h5netcdf", "netCDF outputs", "netcdf")
 
 
 def _asked(options: Mapping[str, str]) -> dict[str, str]:
