@@ -27,7 +27,7 @@ PRODUCT_FIELDS: Final = {
     "sun_azimuth": "sun azimuth",
     "sun_elevation": "sun elevation",
 }
-"""What is told of the product a scene is delivered as, and the header field that holds it."""
+"""What is told of the product a scene is delivered as, and the header field or tag it is in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ class SceneInfo:
         """Plain values for JSON; unknown ones are null."""
         meta, axis, stored = self.metadata, self.metadata.spectral_axis, self.metadata.stored
         good = axis.good
+        told = {name.replace("_", " "): text for name, text in meta.tags.items()} | {**meta.header}
         return {
             "path": str(self.path),
             "format": self.format,
@@ -62,7 +63,7 @@ class SceneInfo:
             "wavelengths_nm": axis.wavelengths_nm,
             "fwhm_nm": axis.fwhm_nm,
             "band_names": axis.names,
-            "product": {key: meta.header.get(name) for key, name in PRODUCT_FIELDS.items()},
+            "product": {key: told.get(name) for key, name in PRODUCT_FIELDS.items()},
             "bad_bands": None if good is None else [b + 1 for b, ok in enumerate(good) if not ok],
             "georeference": _place(meta),
             "header": dict(meta.header),

@@ -16,6 +16,7 @@ import xarray as xr
 import hsisr
 from hsisr.errors import HsisrWarning, InputDataError, UsageError, WeightsError
 from tests.commands.files import counts, write_tif
+from tests.io.written import rich_metadata, writer_for
 from tests.networks import OVERLAPPING, tiny_weights
 
 BANDS, ROWS, COLS = 10, 19, 27
@@ -84,6 +85,15 @@ def test_info_degrade_and_evaluate(scene: Path, tmp_path: Path) -> None:
     report = hsisr.evaluate(scene, str(scene), minimum="mpsnr=30")
     assert report.values["sam"] == pytest.approx(0, abs=1e-5)
     assert report.failed == ()
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".hdr", ".nc", ".zarr"])
+def test_info_names_sensor_and_time_in_every_format(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"scene{suffix}"
+    with writer_for(path, rich_metadata((3, 4, 5))) as writer:
+        writer.write(np.zeros((3, 4, 5), np.int16), row=0, col=0, band=0)
+    told = hsisr.info(path).as_dict()["product"]
+    assert (told["sensor"], told["acquired"]) == ("EnMAP", "2022-07-24T10:45:26Z")
 
 
 @pytest.mark.parametrize(

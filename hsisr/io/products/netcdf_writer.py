@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 from affine import Affine
@@ -252,7 +253,7 @@ def _add(file: Any, name: str, beside: Coordinate) -> None:
     """One small variable beside the cube."""
     values = beside.values
     text = values.dtype.kind == "U"
-    dtype = str if text else values.dtype
+    dtype = h5py.string_dtype() if text else values.dtype
     variable = file.create_variable(name, beside.dimensions, dtype)
     variable[...] = values.astype(object) if text else values
     for key, value in beside.attributes.items():
