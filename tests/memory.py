@@ -10,19 +10,9 @@ import numpy.typing as npt
 from hsisr.engine.plan import Layout, Plan
 from hsisr.engine.stitch import stitch
 from hsisr.io.base import Scene, SceneWriter
-from hsisr.scene.metadata import SceneMetadata, SpectralAxis
-from hsisr.scene.quantisation import StoredNumbers
+from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling import Window
-
-
-def metadata_of(cube: npt.NDArray[Any], nodata: float | None = None) -> SceneMetadata:
-    bands, rows, cols = cube.shape
-    return SceneMetadata(
-        rows=rows,
-        cols=cols,
-        stored=StoredNumbers(dtype=cube.dtype, nodata=nodata),
-        spectral_axis=SpectralAxis(count=bands),
-    )
+from tests.io.written import metadata_of
 
 
 class MemoryScene(Scene):
@@ -31,7 +21,8 @@ class MemoryScene(Scene):
     def __init__(self, cube: npt.NDArray[Any], nodata: float | None = None) -> None:
         self.path = Path("memory.tif")
         self.format = "memory"
-        self.metadata = metadata_of(cube, nodata)
+        bands, rows, cols = cube.shape
+        self.metadata = metadata_of((bands, rows, cols), cube.dtype.name, nodata=nodata)
         self.cube = cube
 
     def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:

@@ -1,13 +1,17 @@
-"""Runs of one scene with --skip-existing, and what came of them."""
+"""Runs of one scene, with --skip-existing or broken off, and what came of them."""
 
 import os
 import time
+import warnings
 from pathlib import Path
+
+import pytest
 
 from hsisr.commands.archive.run import Done, Outcome, Skipped, upscale_all
 from hsisr.commands.archive.select import Failure, select
+from hsisr.commands.upscale import upscale
 from hsisr.engine.options import SelectOptions, UpscaleOptions
-from hsisr.errors import OutputExistsError
+from hsisr.errors import HsisrWarning, OutputExistsError
 from tests.commands.files import counts, write_tif
 
 BICUBIC = UpscaleOptions(scale=2, model="bicubic")
@@ -39,6 +43,19 @@ def made(scene: Path, out: Path, options: UpscaleOptions = BICUBIC) -> Path:
     outcome = once(scene, out, options)
     assert isinstance(outcome, Done), outcome
     return outcome.result.output
+
+
+def break_off(scene: Path, output: Path, options: UpscaleOptions) -> None:
+    """Begin a run, and let it fail when two of its tiles are finished."""
+
+    def stop(done: int, _: int) -> None:
+        if done > 1:
+            raise InterruptedError
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HsisrWarning)
+        with pytest.raises(InterruptedError):
+            upscale(scene, output, options, progress=stop)
 
 
 def assert_left_out(outcome: Outcome, reason: str) -> None:

@@ -1,6 +1,5 @@
 """Pseudo-bands change the work, and nothing else: agreement, masks, places and clean bands stay."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from hsisr.engine.plan import Plan, plan_interpolation
 from hsisr.engine.session import Session
 from hsisr.engine.statistics import scene_statistics
 from hsisr.engine.upscaler import InterpolationUpscaler
-from hsisr.errors import HsisrWarning, InputDataError, UsageError
+from hsisr.errors import InputDataError, UsageError
 from hsisr.io.open import open_scene
 from hsisr.io.views import PartScene
 from hsisr.models.back_projection import AddsDetail, area_average, interpolate_consistently
@@ -32,6 +31,7 @@ from hsisr.models.interpolation import KERNELS, interpolate
 from hsisr.models.registry import for_inference
 from hsisr.tiling import Window
 from tests import memory
+from tests.commands.runs import break_off
 from tests.engine.standing_in import network_plan
 from tests.memory import MemoryScene, layout_of
 from tests.networks import tiny_weights
@@ -268,15 +268,7 @@ def test_an_interrupted_run_goes_on_with_what_it_measured(
     options = UpscaleOptions(scale=2, tile=32, overlap=4)
     whole = upscale(source, tmp_path / "whole.tif", options)
     assert whole.pseudo_bands == 32
-
-    def stop(done: int, _: int) -> None:
-        if done > 1:
-            raise InterruptedError
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", HsisrWarning)
-        with pytest.raises(InterruptedError):
-            upscale(source, tmp_path / "b.tif", options, progress=stop)
+    break_off(source, tmp_path / "b.tif", options)
     monkeypatch.setattr(job, "measure_scene", lambda *_: pytest.fail("is measured again"))
     upscale(source, tmp_path / "b.tif", replace(options, resume=True))
     np.testing.assert_array_equal(values_of(whole.output), values_of(tmp_path / "b.tif"))

@@ -11,12 +11,18 @@ from hsisr.engine.plan import Plan, network_groups, plan_network
 from hsisr.engine.statistics import scene_statistics
 from hsisr.engine.stitch import stitch
 from hsisr.engine.upscaler import NetworkUpscaler, Transfers
-from hsisr.errors import HsisrWarning, WeightsError
+from hsisr.errors import HsisrWarning, ResourceError, WeightsError
 from hsisr.models.interpolation import Trim
 from tests.engine.standing_in import upscaler
 from tests.memory import MemoryScene, MemoryWriter, layout_of
 
 TRIM = Trim(1, 0, 0, 1)
+SHORT: list[Exception] = [
+    torch.OutOfMemoryError("CUDA out of memory"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+    MemoryError(),
+]
+each_error = pytest.mark.parametrize("error", SHORT, ids=["cuda", "cpu", "python"])
 
 
 class Twice(torch.nn.Module):
@@ -25,14 +31,14 @@ class Twice(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.batches: list[int] = []
-        self.too_many = 99
+        self.too_many, self.error = 99, SHORT[0]
         self.broken_above = torch.inf
         self.always_broken = False
 
     def forward(self, lr: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
         self.batches.append(len(lr))
         if len(lr) >= self.too_many:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise self.error
         hr = lr.repeat_interleave(2, -1).repeat_interleave(2, -2)
         if self.always_broken or torch.is_autocast_enabled("cpu"):
             hr = torch.where(hr > self.broken_above, torch.inf, hr)
@@ -140,12 +146,32 @@ def test_an_error_of_a_batch_ends_a_scene(ahead: bool) -> None:
         stitched(pair(network)[1], ahead=ahead)
 
 
-def test_what_does_not_fit_is_halved_when_it_is_waited_for() -> None:
+def greedy(too_many: int, error: Exception) -> Twice:
     network = Twice()
-    network.too_many = 3
+    network.too_many, network.error = too_many, error
+    return network
+
+
+@each_error
+def test_what_does_not_fit_is_halved_when_it_is_waited_for(error: Exception) -> None:
+    network = greedy(3, error)
     plain, ahead = pair(network)
     wait = ahead.begin(tiles(5), (0, 1, 2), TRIM)
     assert network.batches == [5]
     found = wait()
     assert network.batches == [5, 5, 2, 3, 1, 2]
     torch.testing.assert_close(found, plain.run(tiles(5), (0, 1, 2), TRIM), rtol=0, atol=0)
+    with_room, _ = pair(Twice())
+    torch.testing.assert_close(found, with_room.run(tiles(5), (0, 1, 2), TRIM), rtol=0, atol=0)
+
+
+@each_error
+def test_one_tile_too_large_is_said(error: Exception) -> None:
+    with pytest.raises(ResourceError, match="does not fit into the memory of cpu; use a smaller"):
+        upscaler(greedy(1, error)).run(tiles(2), (0, 1, 2), TRIM)
+
+
+def test_other_errors_of_a_network_are_not_taken_for_memory() -> None:
+    network = greedy(1, RuntimeError("shapes do not match"))
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        upscaler(network).run(tiles(2), (0, 1, 2), TRIM)

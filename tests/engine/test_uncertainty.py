@@ -17,6 +17,7 @@ from hsisr.engine.uncertainty import ErrorModel, StandardErrors, levels
 from hsisr.errors import HsisrWarning, InputDataError, ResourceError, UsageError, WeightsError
 from hsisr.io.geotiff.writer import GeoTiffWriter
 from hsisr.io.open import open_scene
+from tests.commands.runs import break_off
 from tests.engine.test_mixing import Sharpen, correlated, mixing_of, plan_of
 from tests.memory import MemoryScene, MemoryWriter, stitched
 from tests.program import values_of
@@ -106,15 +107,7 @@ def test_both_files_appear_and_an_interrupted_run_goes_on_with_both(
     with pytest.raises(Exception, match="exists and is kept"):
         upscale(source, tmp_path / "b.tif", options)
     again = replace(options, uncertainty=tmp_path / "b_error.tif")
-
-    def stop(done: int, _: int) -> None:
-        if done > 1:
-            raise InterruptedError
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", HsisrWarning)
-        with pytest.raises(InterruptedError):
-            upscale(source, tmp_path / "b.tif", again, progress=stop)
+    break_off(source, tmp_path / "b.tif", again)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith("b")]
     upscale(source, tmp_path / "b.tif", replace(again, resume=True))
     for name, numbers in (("b_error", expected), ("b", values_of(tmp_path / "whole.tif"))):

@@ -25,7 +25,7 @@ from hsisr.resume.lock import RunKey, locked_run
 from hsisr.resume.record import record_path
 from tests.commands.files import write_tif
 from tests.fuzz.mutators import unpacked
-from tests.memory import metadata_of
+from tests.io.written import metadata_of
 from tests.scenes import numbered
 
 LATE = (GuardedStore, open_zarr)
@@ -69,7 +69,7 @@ def use_item(path: Path) -> None:
     item = read_item(path)
     if isinstance(item.scene, Path):
         item.scene.is_file()
-    item_text(item, path.with_name("out.tif"), RESULT, metadata_of(np.zeros((2, 8, 10), "u2")))
+    item_text(item, path.with_name("out.tif"), RESULT, metadata_of((2, 8, 10)))
 
 
 @cache

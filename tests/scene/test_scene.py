@@ -19,7 +19,11 @@ def metadata(bands: int = 3, rows: int = 8, cols: int = 4) -> SceneMetadata:
         rows=rows,
         cols=cols,
         stored=StoredNumbers(dtype=np.dtype("int16"), scales=tuple(range(1, bands + 1)), nodata=-1),
-        spectral_axis=SpectralAxis(count=bands, names=tuple("abcdefg"[:bands])),
+        spectral_axis=SpectralAxis(
+            count=bands,
+            names=tuple("abcdefg"[:bands]),
+            good=tuple(band != 1 for band in range(bands)),
+        ),
         georeference=Georeference(transform=Affine(30, 0, 5, 0, -30, 7)),
         band_tags=tuple({"n": str(b)} for b in range(bands)),
         header={"default bands": "{3, 2, 1}", "sensor type": "AVIRIS"},
@@ -101,6 +105,7 @@ def test_metadata_follow_the_grid_and_the_bands() -> None:
     picked = meta.with_bands([2, 0])
     assert list(picked.stored.scales or ()) == [3, 1]
     assert picked.spectral_axis.names == ("c", "a")
+    assert picked.spectral_axis.good == (True, True)
     assert picked.band_tags == ({"n": "2"}, {"n": "0"})
     assert picked.header == {"sensor type": "AVIRIS"}
     assert meta.with_bands([0, 1, 2]) == meta

@@ -2,7 +2,8 @@
 
 On the LR grid a round of back-projection is one matrix per axis. In the basis of its eigenvectors a
 round is an elementwise product, and so is the sum of all rounds; the inverse transform is merged
-with the interpolation. (The matrices are close to symmetric, so that eigenvalues are real.)
+with the interpolation. (The matrices are close to symmetric, so that eigenvalues are real.) What a
+network adds to that interpolation is `DetailOf`.
 """
 
 import functools
