@@ -296,8 +296,8 @@ ROWS: Final[tuple[Format, ...]] = (
     ),
     Format(
         name="ESRI BIL, BIP, BSQ",
-        recognise=late("hsisr.io.geotiff.reader:is_esri"),
-        read="hsisr.io.geotiff.reader:open_esri",
+        recognise=late("hsisr.io.geotiff.esri:is_esri"),
+        read="hsisr.io.geotiff.esri:open_esri",
         drivers=("EHdr",),
     ),
     Format(

@@ -10,7 +10,8 @@ from hsisr.errors import InputDataError, ResourceError, UsageError, about_scene,
 from hsisr.io.base import Scene
 from hsisr.io.envi.files import DATA_SUFFIXES, is_envi_header
 from hsisr.io.formats import ROWS, SIDECARS, format_by_suffix, format_of, is_format_name
-from hsisr.io.geotiff.reader import is_esri, is_tiff_stack
+from hsisr.io.geotiff.esri import is_esri
+from hsisr.io.geotiff.reader import is_tiff_stack
 from hsisr.io.geotiff.tags import known_crs
 from hsisr.io.paths import POSITIONS, RemotePath, is_utf8, scene_path
 from hsisr.io.views import DescribedScene, PartScene, chosen_bands, usable_numbers, window_of_bbox

@@ -107,6 +107,10 @@ ODD: dict[str, tuple[dict[str, Any], str | None]] = {
         {"nodata": -9999, "eo:bands": [{"center_wavelength": w} for w in (400, 500, 600)]},
         "wavelengths left out: found 400 to 600 Micrometers",
     ),
+    "bands that are none": (
+        {"nodata": -9999, "raster:bands": ["B1", "B2", "B3"]},
+        "raster:bands of the item left out: found no list of bands",
+    ),
     "a gain of 0": (
         {"nodata": -9999, "raster:bands": [{"scale": 0, "offset": 1}] * 3},
         "gains and offsets left out: found 0",

@@ -8,7 +8,7 @@ import pytest
 from hsisr.errors import InputDataError
 from hsisr.io.open import open_scene
 from tests.program import metadata_at
-from tests.scenes import TRANSFORM, UTM, numbered, write_geotiff, write_image_folder
+from tests.scenes import TRANSFORM, UTM, edited, numbered, write_geotiff, write_image_folder
 
 VALUES = numbered(12, 6, 5)
 
@@ -49,6 +49,18 @@ def test_place_nodata_and_wavelengths_of_tiff_bands(tmp_path: Path) -> None:
         assert scene.metadata.georeference.transform == TRANSFORM
         assert [scene.nodata_of(b) for b in range(3)] == [VALUES[b, 0, b] for b in range(3)]
         assert not any(scene.read().valid[b, 0, b] for b in range(3))
+
+
+def test_gains_of_images_and_wavelengths_in_their_names(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    for n in range(2):
+        path = write_geotiff(tmp_path / "s" / f"b_{400 + 600 * n}nm.tif", VALUES[n : n + 1])
+        with edited(path) as dataset:
+            dataset.scales, dataset.offsets = (1 + n,), (n,)
+    with open_scene(tmp_path / "s") as scene:
+        stored = scene.metadata.stored
+        assert scene.metadata.spectral_axis.wavelengths_nm == (400.0, 1000.0)
+    assert (stored.scales, stored.offsets) == ((1.0, 2.0), (0.0, 1.0))
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,32 @@ def test_esri_headers_are_read_from_either_side(
     assert find_scenes(tmp_path) == [tmp_path / "s.hdr"]
 
 
+@pytest.mark.parametrize(
+    ("more", "size", "words"),
+    [
+        ("", 80, "promises 90 bytes, but s.bil holds 80; the file is truncated"),
+        ("TOTALROWBYTES 20\n", 120, "gaps between rows or bands cannot be read"),
+        ("SKIPBYTES 4\n", 90, "promises 94 bytes"),
+    ],
+)
+def test_numbers_that_gdal_would_read_wrongly_under_an_esri_header_are_refused(
+    more: str, size: int, words: str, tmp_path: Path
+) -> None:
+    (tmp_path / "s.hdr").write_text(ESRI.format("BIL") + more)
+    (tmp_path / "s.bil").write_bytes(bytes(size))
+    with pytest.raises(InputDataError, match=words):
+        open_scene(tmp_path / "s.bil")
+
+
+def test_what_an_esri_header_does_not_say_is_told(tmp_path: Path) -> None:
+    text = ESRI.format("BIL").replace("NBITS 8", "NBITS 16").replace("BYTEORDER I\n", "")
+    (tmp_path / "s.hdr").write_text(text)
+    (tmp_path / "s.bil").write_bytes(bytes(200))
+    with pytest.warns(HsisrWarning, match=r"holds 200; what follows|no BYTEORDER; read as M") as w:
+        open_scene(tmp_path / "s.hdr").close()
+    assert len(w) == 2
+
+
 VRT = (
     '<VRTDataset rasterXSize="5" rasterYSize="6"><VRTRasterBand dataType="Byte" band="1">'
     "<SimpleSource><SourceFilename>{}</SourceFilename><SourceBand>1</SourceBand></SimpleSource>"

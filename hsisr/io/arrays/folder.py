@@ -6,17 +6,19 @@ Everything else in the folder, such as a preview in BMP or JPEG, is left alone.
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from hsisr.errors import InputDataError
 from hsisr.io.arrays.axes import ArrayScene, whole
 from hsisr.io.arrays.stack import BandImages
-from hsisr.io.geotiff.gdal import gdal_env
+from hsisr.io.geotiff.gdal import crs_name, gdal_env
 from hsisr.io.geotiff.reader import is_tiff_stack, open_dataset, refuse_unusable
 from hsisr.io.geotiff.tags import band_tag_source, metadata_of
-from hsisr.io.spectral import merged_axis
+from hsisr.io.spectral import merged_axis, source_from_names
 from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.quantisation import StoredNumbers
 
 _KINDS: Final = {"PNG": (".png",), "TIFF": (".tif", ".tiff")}
 
@@ -25,20 +27,19 @@ class ImageFolder(ArrayScene):
     """A folder of bands; each may name its own nodata."""
 
     def __init__(self, path: Path, files: Sequence[Path]) -> None:
-        first, tags, nodata = _checked(files)
-        source = band_tag_source(tags)
-        axis = merged_axis(len(files), [source], [file.stem for file in files])
+        first, tags, nodata, stored = _checked(files)
+        names = [file.stem for file in files]
+        axis = merged_axis(len(files), [band_tag_source(tags), source_from_names(names)], names)
         metadata = SceneMetadata(
             rows=first.rows,
             cols=first.cols,
-            stored=first.stored,
+            stored=_of_all(stored),
             spectral_axis=axis,
             georeference=first.georeference,
             tags=first.tags,
         )
         self._nodata = nodata
-        names = [str(file) for file in files]
-        images = BandImages(names, metadata.shape, metadata.stored.dtype)
+        images = BandImages(list(map(str, files)), metadata.shape, metadata.stored.dtype)
         super().__init__(path, "image folder", metadata, whole(images, "brc"), file=images)
 
     def nodata_of(self, band: int) -> float | None:
@@ -108,16 +109,17 @@ def natural_key(name: str) -> list[tuple[int, str]]:
 
 def _checked(
     files: Sequence[Path],
-) -> tuple[SceneMetadata, list[dict[str, str]], list[float | None]]:
-    """The first image's metadata, and every image's tags and nodata."""
+) -> tuple[SceneMetadata, list[dict[str, str]], list[float | None], list[StoredNumbers]]:
+    """The first image's metadata, and every image's tags, nodata and numbers."""
     first: SceneMetadata | None = None
-    tags, nodata = [], []
+    tags, nodata, stored = [], [], []
     for file in files:
         dataset = _opened(file)
         with dataset, gdal_env():
             own = metadata_of(dataset, [1])
             tags.append(dict(dataset.tags(1)))
             nodata.append(dataset.nodatavals[0])
+            stored.append(own.stored)
         if first is None:
             first = own
         elif _layout(own) != _layout(first):
@@ -127,7 +129,19 @@ def _checked(
             )
     if first is None:
         raise InputDataError("found no images")
-    return first, tags, nodata
+    return first, tags, nodata, stored
+
+
+def _of_all(stored: Sequence[StoredNumbers]) -> StoredNumbers:
+    """How the images store their numbers together; fields that only some have are filled up."""
+
+    def each(name: str, default: Any) -> tuple[Any, ...] | None:
+        found = [getattr(one, name) for one in stored]
+        return tuple(own[0] if own else default for own in found) if any(found) else None
+
+    return replace(
+        stored[0], scales=each("scales", 1.0), offsets=each("offsets", 0.0), units=each("units", "")
+    )
 
 
 def _opened(file: Path) -> Any:
@@ -158,4 +172,7 @@ def _layout(of: SceneMetadata) -> tuple[Any, ...]:
 
 
 def _said(of: SceneMetadata) -> str:
-    return f"{of.rows} x {of.cols} pixels of {of.stored.dtype}"
+    corner = of.georeference.transform
+    place = f" from {corner.c:.10g}, {corner.f:.10g}" if corner else ""
+    crs = f" in {crs_name(of.georeference.crs_wkt)}" if of.georeference.crs_wkt else ""
+    return f"{of.rows} x {of.cols} pixels of {of.stored.dtype}{place}{crs}"

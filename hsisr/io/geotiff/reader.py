@@ -1,11 +1,10 @@
-"""Rasters that GDAL reads: GeoTIFF, COG, BigTIFF and their like, numbers with an ESRI header.
+"""Rasters that GDAL reads: GeoTIFF, COG, BigTIFF and their like.
 
 The bands lie in one GDAL dataset. Whether the pages of a TIFF are a stack of bands, which GDAL does
-not see, tifffile tells, which knows the axes. ESRI headers are those of BIL, BIP, BSQ and FLT.
+not see, tifffile tells, which knows the axes.
 """
 
 import logging
-import re
 import struct
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,8 +24,6 @@ from tifffile import TiffFile, TiffFileError, TiffPageSeries
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.io.base import Scene
 from hsisr.io.envi.files import (
-    DATA_SUFFIXES,
-    data_beside,
     header_beside,
     is_envi_header,
     read_header,
@@ -445,48 +442,3 @@ def _places(file: BufferedReader) -> Iterator[int]:
             (place,) = struct.unpack(order + places, file.read(struct.calcsize(places)))
     except (struct.error, OverflowError, OSError):
         return  # cut off; whoever reads the pages says so
-
-
-_FIELD: Final = re.compile(r"^[ \t]*([A-Za-z]+)[ \t]+([^\s]+)", re.MULTILINE)
-_SUFFIXES: Final = (*DATA_SUFFIXES, ".flt", ".dem")
-_LONGEST: Final = 2**16
-
-
-def is_esri(path: Path, _start: bytes = b"") -> bool:
-    """True for an ESRI header, and for a data file beside one."""
-    header = path if path.suffix.lower() == ".hdr" else header_beside(path)
-    return header is not None and {"nrows", "ncols"} <= _fields(header).keys()
-
-
-def open_esri(path: Path) -> RasterScene:
-    """Open a scene by its ESRI header or its data file.
-
-    Raises:
-        InputDataError: The header stands alone, several files may be its data, or GDAL cannot
-            read them.
-    """
-    is_header = path.suffix.lower() == ".hdr"
-    return open_raster(
-        path, str(data_beside(path, _promised(path), _SUFFIXES) if is_header else path)
-    )
-
-
-def _promised(header: Path) -> int:
-    """Bytes of numbers without gaps that the header speaks of."""
-    fields = _fields(header)
-    sizes = [fields.get(key, "1") for key in ("nrows", "ncols", "nbands")]
-    bits = fields.get("nbits", "8")
-    if not all(text.isdecimal() and len(text) < 19 for text in (*sizes, bits)):
-        return -1
-    rows, cols, bands = map(int, sizes)
-    return rows * cols * bands * int(bits) // 8
-
-
-def _fields(header: Path) -> dict[str, str]:
-    """Names in lower case and values; empty where the file is none of ESRI's."""
-    try:
-        with header.open("rb") as file:
-            text = file.read(_LONGEST).decode("latin-1")
-    except OSError:
-        return {}
-    return {key.lower(): value for key, value in _FIELD.findall(text)}

@@ -46,6 +46,8 @@ def bands_of(
     for key in ("bands", "eo:bands", "raster:bands"):
         listed = asset.get(key) or properties.get(key)
         if not isinstance(listed, list) or not all(isinstance(band, Mapping) for band in listed):
+            if listed:
+                warn_of_scene(f"{key} of the item left out: found no list of bands")
             continue
         if merged and len(merged) != len(listed):
             warn_of_scene(f"{key} of the item left out: found {len(listed)} for {len(merged)}")
