@@ -182,7 +182,7 @@ LABELS = {
 def test_a_label_that_names_other_files_is_no_scene(label: str, name: str, tmp_path: Path) -> None:
     (tmp_path / "secret.raw").write_bytes(VALUES[0].tobytes())
     (tmp_path / name).write_text(LABELS[label])
-    with pytest.raises(InputDataError, match=r"not an image|no header|a text of (JSON|XML)"):
+    with pytest.raises(InputDataError, match=r"not a scene|no header|a text of (JSON|XML)"):
         open_scene(tmp_path / name)
 
 
