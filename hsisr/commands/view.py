@@ -78,7 +78,7 @@ def view(
         content = page_content(scenes, how.windows)
         title = f"hsisr view: {scenes.observed.path.name}"
         size = write_page(output, title, content, overwrite=how.overwrite)
-    return ViewResult(output=output, bytes=size, windows=tuple(content.chosen))
+    return ViewResult(output=output, bytes=size, windows=tuple(content.windows))
 
 
 def check_page(path: Path, *, overwrite: bool) -> None:

@@ -43,7 +43,6 @@ _OVERVIEW_BITS: Final = (12, 10, 8, 7, 6)
 _WINDOW_BITS: Final = 12
 _LARGEST_WINDOW_HR_PX: Final = 512
 _SMALLEST_WINDOW_LR_PX: Final = 4
-WHOLE: Final = "the whole scene"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -89,14 +88,7 @@ class PageContent:
     provenance: list[tuple[str, dict[str, str]]]
     """Name and tags of each result."""
     windows: list[str]
-    """Which full-size windows there are, in words so short that a telephone shows them."""
-    why: str
-    """Why these and no others."""
-
-    @property
-    def chosen(self) -> list[str]:
-        """Which full-size windows there are, and why, in words."""
-        return [w if w == WHOLE else f"{w}, {self.why}" for w in self.windows]
+    """Which full-size windows there are, and why, in words."""
 
 
 def page_content(scenes: PageScenes, centres: Sequence[tuple[int, int]] = ()) -> PageContent:
@@ -127,6 +119,7 @@ def page_content(scenes: PageScenes, centres: Sequence[tuple[int, int]] = ()) ->
     room = (CUBES_BYTES - len(overview.content)) // len(chosen)
     windows = [_window(scenes, finer, centre, room) for centre in chosen]
     why = "where most detail was added" if maps else "the middle of the scene"
+    why = "chosen by --window" if centres else why
     axis = meta.spectral_axis
     data = {
         "wavelengths": axis.wavelengths_nm,
@@ -145,8 +138,7 @@ def page_content(scenes: PageScenes, centres: Sequence[tuple[int, int]] = ()) ->
         facts=_facts(scenes, step, bits, overview.shape),
         maps=maps,
         provenance=[(one.path.name, provenance_of(one.metadata)) for one in scenes.results],
-        windows=[_where(w, meta.rows, meta.cols) for w in windows],
-        why="chosen by --window" if centres else why,
+        windows=[_where(w, meta.rows, meta.cols, why) for w in windows],
     )
 
 
@@ -232,12 +224,12 @@ def _around(centre: tuple[int, int], side: int, rows: int, cols: int) -> Window:
     return Window(row, col, high, wide)
 
 
-def _where(window: dict[str, Any], rows: int, cols: int) -> str:
+def _where(window: dict[str, Any], rows: int, cols: int, why: str) -> str:
     if (window["rows"], window["cols"]) == (rows, cols):
-        return WHOLE
+        return "the whole scene"
     top, left = window["row"], window["col"]
     bottom, right = top + window["rows"] - 1, left + window["cols"] - 1
-    return f"rows {top} to {bottom}, columns {left} to {right}"
+    return f"rows {top} to {bottom}, columns {left} to {right}, {why}"
 
 
 def _facts(scenes: PageScenes, step: int, bits: int, shape: tuple[int, int, int]) -> dict[str, str]:

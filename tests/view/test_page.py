@@ -61,7 +61,7 @@ def test_the_window_with_most_added_detail_is_shown_and_named() -> None:
     lr, hr = pair(9, 700, 1)
     hr.cube[:, 4, 650] += 5
     content = page_content(PageScenes(observed=lr, results=(hr,)))
-    assert content.chosen == ["rows 0 to 8, columns 188 to 699, where most detail was added"]
+    assert content.windows == ["rows 0 to 8, columns 188 to 699, where most detail was added"]
 
 
 def test_dropped_bands_are_missing_and_others_stay_in_place() -> None:

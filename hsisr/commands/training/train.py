@@ -71,8 +71,8 @@ def train(
         joined_workers(options.device) as workers,
         _alone(options.out, workers),
     ):
-        tell = preparing if workers.first else lambda _: None
-        return _train(options, recipe, workers, observer, downloading, tell)
+        preparing = preparing if workers.first else lambda _: None
+        return _train(options, recipe, workers, observer, downloading, preparing)
 
 
 def _alone(out: Path, workers: Workers) -> AbstractContextManager[None]:
@@ -92,7 +92,7 @@ def _train(
     workers: Workers,
     observer: Observer | None,
     downloading: DownloadProgress | None,
-    tell: Callable[[str], None],
+    preparing: Callable[[str], None],
 ) -> TrainResult:
     resume = _prepared(options, workers)
     device = training_device(options.device, workers)
@@ -101,7 +101,7 @@ def _train(
     validation = expand_sources(options.val, options.variable, options.axes, options.nodata)
     photographs = _photographs(options, recipe, sources)
     sources = [s for s in sources if s.dataset is None or not s.dataset.photographs]
-    tell("reading scenes")
+    preparing("reading scenes")
     data = training_data(sources, validation, recipe, start.descriptor, options.seed, photographs)
     plan = Plan(
         network=start.network.to(device),
@@ -120,23 +120,23 @@ def _train(
         milestones=options.milestones,
         keep=functools.partial(keep_milestone, options.out, start),
     )
-    plan, timed = _with_precision(plan, tell, resume=resume)
+    if recipe.precision == "auto" and not resume:
+        preparing(f"timing steps in {' and '.join(CANDIDATES)}")
+    plan, timed = _with_precision(plan, resume=resume)
     recipe = plan.recipe
     identity = fingerprint(recipe, start, data, options.seed, workers.count)
     plan = replace(plan, fingerprint=identity)
     facts = {**run_facts(options, recipe, start, data, plan), **timed}
     log = RunLog(options.out / RUN, facts)
     if plan.judges and not resume:
-        tell("scoring the start")
+        preparing("scoring the start")
     outcome = _run(plan, [log, observer], options, resume=resume)
     if not workers.first:
         return training_result(options, outcome, None, first=False)
     return written_result(options, recipe, plan, outcome, log, data, datasets)
 
 
-def _with_precision(
-    plan: Plan, tell: Callable[[str], None], *, resume: bool
-) -> tuple[Plan, dict[str, Any]]:
+def _with_precision(plan: Plan, *, resume: bool) -> tuple[Plan, dict[str, Any]]:
     """The plan with `precision = "auto"` resolved, and what was timed for it, for run.json.
 
     A resumed run keeps the precision that its training state names.
@@ -149,7 +149,6 @@ def _with_precision(
         kept = recipe.get("precision") if isinstance(recipe, dict) else None
         chosen = next((name for name in CANDIDATES if name == kept), CANDIDATES[0])
     else:
-        tell(f"timing steps in {' and '.join(CANDIDATES)}")
         seconds = timed_precisions(plan)
         fastest = min(CANDIDATES, key=lambda name: seconds[name])
         (index,) = plan.workers.from_first([float(CANDIDATES.index(fastest))])
