@@ -18,7 +18,7 @@ from hsisr.engine.session import Model, Session
 from hsisr.engine.statistics import BandStatistics, Reading, scene_statistics
 from hsisr.errors import InputDataError, UsageError, warn_of_scene
 from hsisr.io.base import Scene, TargetOptions
-from hsisr.io.formats import output_format
+from hsisr.io.formats import Format, output_format
 from hsisr.io.geotiff.gdal import pixel_size_m
 from hsisr.io.open import open_scene, options_of_kind
 from hsisr.io.paths import scene_path
@@ -129,40 +129,17 @@ class Job:
         if statistics is None:
             statistics = measure_if_needed(scene, options, session)
         bad = _bad_bands(scene, options, None if statistics is None else statistics.bands)
-        bands = tuple(range(scene.metadata.bands))
-        if options.bad_bands == "drop":
-            bands = tuple(band for band in bands if band not in bad)
-            if not bands:
-                raise InputDataError(f"{scene.path}: every band is bad; nothing would be left")
-        chosen = {*chosen_bands(scene, options.bands, options.wavelengths)} & {*bands}
-        if not chosen:
-            raise InputDataError(f"{scene.path}: every chosen band is bad; nothing would be left")
-        if session.model.weights is None:
-            bands = tuple(sorted(chosen))
-        positions = tuple(n for n, band in enumerate(bands) if band in chosen)
+        bands, positions = _bands_to_read(scene, options, bad, session.model)
         written = output_format(output, options.format)
         kept = scene.metadata.with_bands([bands[n] for n in positions])
-        stored, masked = output_numbers(
-            scene, kept.stored, dtype=options.dtype, mask_possible=written.maskable
-        )
-        tags = provenance_tags(
-            source=scene.path.name,
-            model=session.model.name,
-            weights_sha256=session.model.sha256,
-            options=session.model.settled(options),
-        )
-        metadata = replace(with_provenance(kept.finer(options.scale), tags), stored=stored)
+        metadata, masked = _output_metadata(scene, kept, written, options, session.model)
         blocks = block_size(metadata, written.name, options.creation_options)
         block_rows, block_cols = (1, 1) if options.ortho else blocks
-        if options.ortho:
-            from hsisr.io.products.ortho import ortho_metadata
-
-            ortho_metadata(metadata)  # refuses a scene without a lookup table
         layout = Layout(
             bands=len(bands),
             rows=kept.rows,
             cols=kept.cols,
-            itemsize=stored.dtype.itemsize,
+            itemsize=metadata.stored.dtype.itemsize,
             block_rows=block_rows,
             block_cols=block_cols,
             rows_at_once=rows_at_once(scene),
@@ -224,6 +201,56 @@ class Job:
             output_bytes=bands * rows * cols * self.metadata.stored.dtype.itemsize,
             peak_memory_bytes=self.plan.peak_bytes,
         )
+
+
+def _bands_to_read(
+    scene: Scene, options: UpscaleOptions, bad: tuple[int, ...], model: Model
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """0-based bands to read, and the positions among them of those to write.
+
+    Raises:
+        InputDataError: None would be left.
+    """
+    bands = tuple(range(scene.metadata.bands))
+    if options.bad_bands == "drop":
+        bands = tuple(band for band in bands if band not in bad)
+        if not bands:
+            raise InputDataError(f"{scene.path}: every band is bad; nothing would be left")
+    chosen = {*chosen_bands(scene, options.bands, options.wavelengths)} & {*bands}
+    if not chosen:
+        raise InputDataError(f"{scene.path}: every chosen band is bad; nothing would be left")
+    if model.weights is None:
+        bands = tuple(sorted(chosen))
+    return bands, tuple(n for n, band in enumerate(bands) if band in chosen)
+
+
+def _output_metadata(
+    scene: Scene, kept: SceneMetadata, written: Format, options: UpscaleOptions, model: Model
+) -> tuple[SceneMetadata, bool]:
+    """What is written beside the numbers, and whether a mask is.
+
+    Args:
+        scene: The input.
+        kept: Its metadata, of the bands to write.
+        written: The output's format.
+        options: How.
+        model: What makes the numbers.
+    """
+    stored, masked = output_numbers(
+        scene, kept.stored, dtype=options.dtype, mask_possible=written.maskable
+    )
+    tags = provenance_tags(
+        source=scene.path.name,
+        model=model.name,
+        weights_sha256=model.sha256,
+        options=model.settled(options),
+    )
+    metadata = replace(with_provenance(kept.finer(options.scale), tags), stored=stored)
+    if options.ortho:
+        from hsisr.io.products.ortho import ortho_metadata
+
+        ortho_metadata(metadata)  # refuses a scene without a lookup table
+    return metadata, masked
 
 
 def target_of(options: UpscaleOptions) -> TargetOptions:
