@@ -10,7 +10,6 @@ from hsisr.errors import InputDataError, ResourceError, UsageError, about_scene,
 from hsisr.io.base import Scene
 from hsisr.io.envi.files import DATA_SUFFIXES, is_envi_header
 from hsisr.io.formats import ROWS, SIDECARS, format_by_suffix, format_of, is_format_name
-from hsisr.io.geotiff.esri import is_esri
 from hsisr.io.geotiff.reader import is_tiff_stack
 from hsisr.io.geotiff.tags import known_crs
 from hsisr.io.paths import POSITIONS, RemotePath, is_utf8, scene_path
@@ -246,6 +245,8 @@ def _is_scene_folder(path: Path) -> bool:
 
 def _has_data(header: Path) -> bool:
     """True unless a header is neither ENVI's nor ESRI's, or belongs to a TIFF."""
+    from hsisr.io.geotiff.esri import is_esri  # only where a folder holds headers
+
     if not (is_envi_header(header) or is_esri(header)):
         return False
     own, tiff = (
