@@ -21,7 +21,13 @@ from torch.nn import functional
 from hsisr.models.back_projection import interpolate_consistently, without_block_means
 from hsisr.models.common import NetworkSize, require_bands, sized, with_level
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.models.equivariant import GROUPS, LiftingConv, RegularConv, SubpixelProjection
+from hsisr.models.equivariant import (
+    GROUPS,
+    FilterBank,
+    LiftingConv,
+    RegularConv,
+    SubpixelProjection,
+)
 from hsisr.models.interpolation import KERNELS
 
 _BASE: Final = KERNELS["bicubic"]
@@ -37,6 +43,7 @@ class EquivariantSize(NetworkSize):
     """Size of the network."""
 
     arch: ClassVar = "dacn-equivariant"
+    may_be_0: ClassVar = ("filters",)
 
     features: int = 8
     """Oriented features of every layer; `symmetries` times as many channels."""
@@ -50,6 +57,8 @@ class EquivariantSize(NetworkSize):
     """Self-attention sees the tile as this many blocks of pixels along a side."""
     patterns: int = 6
     """Oriented patterns that all detail of an LR pixel is made of; likewise."""
+    filters: int = 0
+    """Oriented filters of the LR bands, mixed for every pixel into one for all bands; 0: none."""
     symmetries: int = 8
     """8: rotations by 90 degrees and mirrors; 4: rotations alone."""
 
@@ -114,15 +123,15 @@ class PooledSelfAttention(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Shape (n, order * features, rows, cols) in and out, any rows and columns."""
-        rows, cols = x.shape[-2:]
+        count, _, rows, cols = x.shape
         seen = self.norm(x)
         cells = functional.adaptive_avg_pool2d(seen, (min(self.cells, rows), min(self.cells, cols)))
         query, key, value = (
-            part.reshape(len(x), self.heads, -1, part.shape[-2] * part.shape[-1]).mT
+            part.reshape(count, self.heads, -1, part.shape[-2] * part.shape[-1]).mT
             for part in (self.query(seen), self.key(cells), self.value(cells))
         )
         attended = functional.scaled_dot_product_attention(query, key, value)
-        result: torch.Tensor = self.output(attended.mT.reshape(len(x), -1, rows, cols))
+        result: torch.Tensor = self.output(attended.mT.reshape(count, -1, rows, cols))
         return result
 
 
@@ -183,6 +192,10 @@ class DacnEquivariant(nn.Module):
         self.pixels = SubpixelProjection(
             size.patterns, group_size, scale, gain=_FIRST_DETAIL, order=order
         )
+        self.filters: FilterBank | None = None
+        if size.filters:
+            self.mixture = RegularConv(width, size.filters, gain=_FIRST_BRANCH, order=order)
+            self.filters = FilterBank(size.filters, scale, order=order)
 
     def detail(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
         """What the network adds to back-projected bicubic interpolation.
@@ -199,6 +212,8 @@ class DacnEquivariant(nn.Module):
         features = self.entry(seen.contiguous(memory_format=torch.channels_last))
         features = features + self.exit(self.stages(features))
         detail: torch.Tensor = self.pixels(self.patterns(features)).float()
+        if self.filters is not None:
+            detail = detail + self.filters(lr, self.mixture(features)).float()
         return without_block_means(detail, self.scale)
 
     def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:

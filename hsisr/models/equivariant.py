@@ -176,3 +176,69 @@ class SubpixelProjection(nn.Module):
         weight = self.dense()[..., 0, 0]
         pixels = functional.linear(x.permute(0, 2, 3, 1), weight).permute(0, 3, 1, 2)
         return functional.pixel_shuffle(pixels.contiguous(), self.scale)
+
+
+class FilterBank(nn.Module):
+    """Filters of LR bands that are mixed anew for every pixel, the same mixture for all bands.
+
+    What bands add at the HR pixels of an LR pixel is a sum over `side` x `side` LR pixels around
+    it. A level that all of them share adds nothing, nor does the mean over the HR pixels change. A
+    band's own contrast comes with it, so that the detail of a group has as many spectra as its
+    bands (after Jia et al., "Dynamic Filter Networks", NeurIPS 2016).
+
+    Args:
+        filters: Each is used in all its orientations.
+        scale: HR pixels per LR pixel along a side.
+        side: Of a filter, in LR pixels; odd.
+        order: Symmetries, 8 or 4.
+    """
+
+    def __init__(self, filters: int, scale: int, side: int = 5, *, order: int = 8) -> None:
+        super().__init__()
+        self.scale, self.side, self.order = scale, side, order
+        std = 1.0 / (side * side)
+        self.kernel = nn.Parameter(torch.randn(filters, side * side, scale * scale) * std)
+
+    def dense(self) -> torch.Tensor:
+        """Every filter in every orientation, shape (scale**2 * side * side, order * filters)."""
+        device = self.kernel.device
+        taps = tap_order(self.side, self.order).to(device)
+        pixels = tap_order(self.scale, self.order).to(device)
+        turned = self.kernel[:, taps[:, None, :], pixels[:, :, None]]
+        turned = turned - turned.mean(dim=3, keepdim=True)
+        turned = turned - turned.mean(dim=2, keepdim=True)
+        return turned.flatten(2).flatten(0, 1).T
+
+    def forward(self, lr: torch.Tensor, mixture: torch.Tensor) -> torch.Tensor:
+        """Filter bands.
+
+        Args:
+            lr: Shape (n, bands, rows, cols).
+            mixture: Shape (n, order * filters, rows, cols).
+
+        Returns:
+            Shape (n, bands, rows * scale, cols * scale).
+        """
+        kernels = functional.linear(mixture.permute(0, 2, 3, 1), self.dense())
+        return filtered(lr, kernels, self.scale, self.side)
+
+
+def filtered(lr: torch.Tensor, kernels: torch.Tensor, scale: int, side: int) -> torch.Tensor:
+    """Filter bands by kernels that differ from pixel to pixel.
+
+    Args:
+        lr: Shape (n, bands, rows, cols).
+        kernels: Shape (n, rows, cols, scale**2 * side * side).
+        scale: HR pixels per LR pixel along a side.
+        side: Of a kernel, in LR pixels.
+
+    Returns:
+        Shape (n, bands, rows * scale, cols * scale).
+    """
+    rows, cols = lr.shape[-2:]
+    padded = functional.pad(lr, (side // 2,) * 4, mode="replicate").permute(0, 2, 3, 1).contiguous()
+    around = torch.stack(
+        [padded[:, i : i + rows, j : j + cols] for i in range(side) for j in range(side)], dim=3
+    )  # n, rows, cols, taps, bands
+    pixels = kernels.reshape(*kernels.shape[:3], scale * scale, side * side) @ around
+    return functional.pixel_shuffle(pixels.permute(0, 4, 3, 1, 2).flatten(1, 2), scale)

@@ -74,6 +74,8 @@ def export_onnx(weights: LoadedWeights, path: Path, *, overwrite: bool = False) 
 
 def _exported(weights: LoadedWeights) -> Any:
     lr, zero = _inputs(weights, _SIZES[0])
+    with torch.no_grad():
+        weights.network(lr, zero)  # what layers compute once is no part of the graph
     dynamic = torch.export.Dim.DYNAMIC
     try:
         with _quietly():

@@ -30,8 +30,10 @@ every_symmetry = pytest.mark.parametrize("symmetries", [4, 8])
 @every_scale
 @every_symmetry
 @torch.no_grad()
-def test_it_gives_what_the_trained_network_gives(symmetries: int, scale: int) -> None:
-    network = lively_equivariant(scale, EquivariantSize(symmetries=symmetries))
+@pytest.mark.parametrize("filters", [0, 3])
+def test_it_gives_what_the_trained_network_gives(symmetries: int, scale: int, filters: int) -> None:
+    size = EquivariantSize(symmetries=symmetries, filters=filters)
+    network = lively_equivariant(scale, size)
     fast = for_inference(network)
     assert type(fast) is not type(network)
     for number, side in enumerate([(1, 1), (3, 2), (8, 8), (9, 14), (13, 10)]):
@@ -46,7 +48,7 @@ def test_it_gives_what_the_trained_network_gives(symmetries: int, scale: int) ->
 @every_scale
 @torch.no_grad()
 def test_half_precision_is_as_close_as_the_trained_network_under_autocast(scale: int) -> None:
-    network = lively_equivariant(scale, EquivariantSize())
+    network = lively_equivariant(scale, EquivariantSize(filters=3))
     fast, lr = for_inference(network, torch.bfloat16), torch.randn(1, 32, 12, 9)
     exact = network(lr)
     with torch.autocast("cpu", torch.bfloat16):
@@ -59,7 +61,7 @@ def test_half_precision_is_as_close_as_the_trained_network_under_autocast(scale:
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 @torch.no_grad()
 def test_what_is_not_finite_stays_visible(bad: float) -> None:
-    network, lr = lively_equivariant(2, EquivariantSize()), torch.randn(1, 32, 6, 6)
+    network, lr = lively_equivariant(2, EquivariantSize(filters=3)), torch.randn(1, 32, 6, 6)
     lr[0, 3, 2, 2] = bad
     assert not bool(torch.isfinite(for_inference(network)(lr)).all())
     assert not bool(torch.isfinite(network(lr)).all())
@@ -68,7 +70,7 @@ def test_what_is_not_finite_stays_visible(bad: float) -> None:
 @every_scale
 @torch.no_grad()
 def test_it_agrees_with_the_observed_pixels_by_itself(scale: int) -> None:
-    network = for_inference(lively_equivariant(scale, EquivariantSize()))
+    network = for_inference(lively_equivariant(scale, EquivariantSize(filters=3)))
     lr = torch.randn(2, 32, 9, 14)
     assert agrees(network)
     found = area_average(network(lr), scale)

@@ -11,7 +11,15 @@ from hsisr.models.dacn_equivariant import (
     DacnEquivariant,
     EquivariantSize,
 )
-from hsisr.models.equivariant import GROUPS, LiftingConv, RegularConv, SubpixelProjection, oriented
+from hsisr.models.equivariant import (
+    GROUPS,
+    FilterBank,
+    LiftingConv,
+    RegularConv,
+    SubpixelProjection,
+    filtered,
+    oriented,
+)
 from hsisr.models.interpolation import KERNELS
 from hsisr.models.registry import agrees, for_inference
 from tests.contracts.test_fast_forms import lively_equivariant
@@ -33,18 +41,46 @@ def farthest(one: torch.Tensor, other: torch.Tensor) -> float:
 def test_layers_turn_with_their_input(order: int, turn: int) -> None:
     torch.manual_seed(0)
     lift, inner = LiftingConv(5, 3, order=order), RegularConv(3, 4, order=order)
-    last = SubpixelProjection(4, 6, 4, gain=1, order=order)
+    last, bank = SubpixelProjection(4, 6, 4, gain=1, order=order), FilterBank(4, 4, order=order)
+
+    def layers(x: torch.Tensor) -> torch.Tensor:
+        features = torch.tanh(inner(torch.tanh(lift(x))))
+        return torch.cat((last(features), bank(x, features)), dim=1)
+
     x = torch.randn(2, 5, 7, 6)
     with torch.no_grad():
-        plain = last(torch.tanh(inner(torch.tanh(lift(x)))))
-        other = last(torch.tanh(inner(torch.tanh(lift(oriented(x, turn))))))
-    assert farthest(other, oriented(plain, turn)) < 1e-5
+        plain, other = layers(x), layers(oriented(x, turn))
+    for part in (slice(6), slice(6, None)):
+        assert farthest(other[:, part], oriented(plain, turn)[:, part]) < 1e-5
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_every_pixel_is_filtered_by_its_own_kernel(scale: int) -> None:
+    torch.manual_seed(0)
+    lr, kernels = torch.randn(2, 3, 4, 5), torch.randn(2, 4, 5, scale * scale * 9)
+    around = torch.nn.functional.pad(lr, (1, 1, 1, 1), mode="replicate")
+    expected = torch.zeros(2, 3, 4 * scale, 5 * scale)
+    for row in range(4 * scale):
+        for col in range(5 * scale):
+            i, j = row // scale, col // scale
+            kernel = kernels[:, i, j].reshape(2, scale, scale, 3, 3)[:, row % scale, col % scale]
+            window = around[:, :, i : i + 3, j : j + 3]
+            expected[:, :, row, col] = (window * kernel[:, None]).sum((-2, -1))
+    torch.testing.assert_close(filtered(lr, kernels, scale, 3), expected)
+
+
+def test_filters_add_nothing_to_a_level_and_nothing_to_the_mean_of_an_lr_pixel() -> None:
+    torch.manual_seed(0)
+    bank, mixture = FilterBank(3, 4, order=4), torch.randn(2, 12, 6, 7)
+    with torch.no_grad():
+        assert bank(torch.full((2, 5, 6, 7), 3.0), mixture).abs().max() < 1e-5
+        assert area_average(bank(torch.randn(2, 5, 6, 7), mixture), 4).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize(("order", "turn"), SYMMETRIES)
 @pytest.mark.parametrize("scale", [2, 4, 8])
 def test_a_turned_scene_gives_the_turned_result(order: int, turn: int, scale: int) -> None:
-    network = trained(scale, dataclasses.replace(SMALL, symmetries=order))
+    network = trained(scale, dataclasses.replace(SMALL, symmetries=order, filters=2))
     lr, zero = torch.randn(1, 32, 11, 9), torch.randn(1, 32, 1, 1)
     with torch.no_grad():
         assert network.detail(lr, zero).std() > 0.001

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from hsisr.weights import load_weights
+from hsisr.models.dacn_equivariant import EquivariantSize, dacn_equivariant_descriptor
+from hsisr.weights import load_weights, save_weights
+from tests.contracts.test_fast_forms import lively_equivariant
 from tests.networks import tiny_weights
 from tests.program import hsisr as program
 from tests.program import ran
@@ -44,6 +46,23 @@ def test_it_gives_the_numbers_of_pytorch_at_any_size(exported: Path) -> None:
     facts = json.loads(session.get_modelmeta().custom_metadata_map["hsisr"])
     assert facts["descriptor"]["scale"] == 2
     assert facts["card"] == {"by": "a test"}
+
+
+def test_the_default_network_gives_the_numbers_of_pytorch_too(tmp_path: Path) -> None:
+    size = EquivariantSize(features=4, stages=1, blocks=1, heads=2, patterns=2, filters=2)
+    descriptor, network = dacn_equivariant_descriptor(2, size), lively_equivariant(2, size)
+    path = save_weights(tmp_path / "turning.safetensors", network, descriptor, card={})
+    done = program("weights", "export", path, "-o", path.with_suffix(".onnx"))
+    assert done.exit_code == 0, done.stderr
+    session = onnxruntime.InferenceSession(
+        str(path.with_suffix(".onnx")), providers=["CPUExecutionProvider"]
+    )
+    for shape in ((1, 32, 8, 9), (2, 32, 20, 11)):
+        lr, zero = torch.randn(shape), torch.randn(1, 32, 1, 1)
+        with torch.inference_mode():
+            expected = network(lr, zero).numpy()
+        [hr] = session.run(None, {"lr": lr.numpy(), "zero": zero.numpy()})
+        np.testing.assert_allclose(hr, expected, atol=1e-4)
 
 
 def test_the_loop_of_the_page_runs_without_pytorch(exported: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from hsisr.models.dacn_equivariant import (
     OrientedChannelAttention,
     PooledSelfAttention,
 )
-from hsisr.models.equivariant import LiftingConv, RegularConv
+from hsisr.models.equivariant import LiftingConv, RegularConv, filtered
 from hsisr.models.fast import onednn
 from hsisr.models.fast.back_projection import consistent_bicubic
 from hsisr.models.fast.onednn import GELU, NONE, Activation
@@ -218,6 +218,11 @@ class FastDacnEquivariant(nn.Module):
         self.exit, self.patterns = _fixed(trained.exit), _fixed(trained.patterns)
         pixels = without_means(trained.pixels.dense(), self.bands)
         self.pixels = FixedLayer(pixels, pixels.new_zeros(len(pixels)))
+        self.filters: FixedLayer | None = None
+        if trained.filters is not None:
+            self.mixture, table = _fixed(trained.mixture), trained.filters.dense()
+            self.filters = FixedLayer(table, table.new_zeros(len(table)))
+            self.side = trained.filters.side
 
     def detail(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
         """See `DacnEquivariant.detail`."""
@@ -225,8 +230,12 @@ class FastDacnEquivariant(nn.Module):
         x = seen.to(self.entry.weight.dtype, memory_format=torch.channels_last)
         x = self.entry.convolved(x)
         x = x + self.exit.convolved(self.stages(x))
-        x = self.pixels.convolved(self.patterns.convolved(x))
-        return shuffled(x, self.scale).float()
+        detail = self.pixels.convolved(self.patterns.convolved(x))
+        detail = shuffled(detail, self.scale).float()
+        if self.filters is not None:
+            kernels = self.filters.linear(self.mixture.convolved(x).permute(0, 2, 3, 1)).float()
+            detail += filtered(lr.float(), kernels, self.scale, self.side)
+        return detail
 
     def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
         """See `DacnEquivariant.forward`."""
