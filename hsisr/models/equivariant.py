@@ -200,13 +200,13 @@ class FilterBank(nn.Module):
         self.kernel = nn.Parameter(torch.randn(filters, side * side, scale * scale) * std)
 
     def dense(self) -> torch.Tensor:
-        """Every filter in every orientation, shape (scale**2 * side * side, order * filters)."""
-        device = self.kernel.device
-        taps = tap_order(self.side, self.order).to(device)
-        pixels = tap_order(self.scale, self.order).to(device)
-        turned = self.kernel[:, taps[:, None, :], pixels[:, :, None]]
-        turned = turned - turned.mean(dim=3, keepdim=True)
+        """Every filter in every orientation, shape (side * side * scale**2, order * filters)."""
+        taps, pixels = (
+            tap_order(side, self.order).to(self.kernel.device) for side in (self.side, self.scale)
+        )
+        turned = self.kernel[:, taps[:, :, None], pixels[:, None, :]]
         turned = turned - turned.mean(dim=2, keepdim=True)
+        turned = turned - turned.mean(dim=3, keepdim=True)
         return turned.flatten(2).flatten(0, 1).T
 
     def forward(self, lr: torch.Tensor, mixture: torch.Tensor) -> torch.Tensor:
@@ -220,25 +220,25 @@ class FilterBank(nn.Module):
             Shape (n, bands, rows * scale, cols * scale).
         """
         kernels = functional.linear(mixture.permute(0, 2, 3, 1), self.dense())
-        return filtered(lr, kernels, self.scale, self.side)
+        pixels = filtered(lr, kernels, self.side).permute(0, 3, 1, 2)
+        return functional.pixel_shuffle(pixels.contiguous(), self.scale)
 
 
-def filtered(lr: torch.Tensor, kernels: torch.Tensor, scale: int, side: int) -> torch.Tensor:
+def filtered(lr: torch.Tensor, kernels: torch.Tensor, side: int) -> torch.Tensor:
     """Filter bands by kernels that differ from pixel to pixel.
 
     Args:
         lr: Shape (n, bands, rows, cols).
-        kernels: Shape (n, rows, cols, scale**2 * side * side).
-        scale: HR pixels per LR pixel along a side.
-        side: Of a kernel, in LR pixels.
+        kernels: Shape (n, rows, cols, side * side * results).
+        side: Of a kernel, in LR pixels; odd.
 
     Returns:
-        Shape (n, bands, rows * scale, cols * scale).
+        Shape (n, rows, cols, bands * results): what the kernels of a pixel make of every band.
     """
     rows, cols = lr.shape[-2:]
     padded = functional.pad(lr, (side // 2,) * 4, mode="replicate").permute(0, 2, 3, 1).contiguous()
     around = torch.stack(
         [padded[:, i : i + rows, j : j + cols] for i in range(side) for j in range(side)], dim=3
     )  # n, rows, cols, taps, bands
-    pixels = kernels.reshape(*kernels.shape[:3], scale * scale, side * side) @ around
-    return functional.pixel_shuffle(pixels.permute(0, 4, 3, 1, 2).flatten(1, 2), scale)
+    kernels = kernels.reshape(*kernels.shape[:3], side * side, -1)
+    return (around.mT @ kernels).flatten(3)

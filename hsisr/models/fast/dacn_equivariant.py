@@ -230,12 +230,11 @@ class FastDacnEquivariant(nn.Module):
         x = seen.to(self.entry.weight.dtype, memory_format=torch.channels_last)
         x = self.entry.convolved(x)
         x = x + self.exit.convolved(self.stages(x))
-        detail = self.pixels.convolved(self.patterns.convolved(x))
-        detail = shuffled(detail, self.scale).float()
+        pixels = self.pixels.convolved(self.patterns.convolved(x))
         if self.filters is not None:
-            kernels = self.filters.linear(self.mixture.convolved(x).permute(0, 2, 3, 1)).float()
-            detail += filtered(lr.float(), kernels, self.scale, self.side)
-        return detail
+            kernels = self.filters.linear(self.mixture.convolved(x).permute(0, 2, 3, 1))
+            pixels.permute(0, 2, 3, 1).add_(filtered(lr.to(kernels.dtype), kernels, self.side))
+        return shuffled(pixels, self.scale).float()
 
     def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
         """See `DacnEquivariant.forward`."""
