@@ -1,11 +1,12 @@
 """How the ridge of pseudo-bands was chosen, and how many pseudo-bands are enough.
 
-    python docs/benchmarks/mixing.py train/*.mat [--what counts] [--model NAME] [--scale 2]
+    python docs/benchmarks/mixing.py train/*.mat [--what counts] [--scale 2] [--pixels 20]
 
 Scenes are degraded by area averages; the network adds its detail to the K pseudo-bands, and that is
 expanded to all bands, with each ridge, or with each number K, the residual of held-out rows beside
 it. The tables have the gain in PSNR (mean over bands) over bicubic with agreement. Scenes that the
-weights are judged by have no place here.
+weights are judged by have no place here. `--pixels` is how many a pseudo-band needs: with fewer
+than the usual 20, scenes count too that are so small that they are seen band by band otherwise.
 """
 
 import argparse
@@ -41,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", help="default: that of the scale")
     parser.add_argument("--scale", type=int, default=2)
     parser.add_argument("--what", choices=("ridges", "counts"), default="ridges")
+    parser.add_argument("--pixels", type=int, default=mixing_module.PIXELS_PER_PSEUDO_BAND)
     own = parser.parse_args(arguments)
+    mixing_module.PIXELS_PER_PSEUDO_BAND = own.pixels
     session = Session(UpscaleOptions(scale=own.scale, model=own.model))
     tried = RIDGES if own.what == "ridges" else COUNTS
     print(f"| scene | {' | '.join(f'{value:g}' for value in tried)} |")
@@ -56,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             rows.append([gain for gain, _ in found])
             cells = " | ".join(f"{gain:+.3f}{note}" for gain, note in found)
             print(f"| {path.name} | {cells} |", flush=True)
+    if not rows:
+        raise SystemExit("every scene has too few pixels or bands")
     means = np.mean(rows, axis=0)
     print(f"| mean | {' | '.join(f'{gain:+.3f}' for gain in means)} |")
     return 0
