@@ -17,10 +17,12 @@ from hsisr.training.distributed import Workers
 from hsisr.training.recipe import Recipe
 from hsisr.weights import load_weights, resolve, save_weights
 
-UPSAMPLING: Final = ("upsampling.", "output.", "pixels.")
+UPSAMPLING: Final = ("upsampling.", "output.", "pixels.", "filters.")
 """Where the names of weights begin that belong to one scale, in all of these networks."""
 _SIZE_OF_UPSAMPLING: Final = ("basis",)
 """Sizes that belong to one scale as well."""
+_ADDED: Final = ("filters",)
+"""Parts that weights may be without, and that a recipe may add to them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -61,7 +63,8 @@ def described(model: str, scale: int, recipe: Recipe) -> ModelDescriptor:
 def start_from(init: str, model: str | None, scale: int, recipe: Recipe, seed: int) -> Start:
     """The network of some weights, with these weights.
 
-    Weights of another scale lend all but their upsampling, which starts with fresh weights.
+    Weights of another scale lend all but their upsampling, which starts with fresh weights. So does
+    a part that the recipe adds; it adds next to nothing at first.
 
     Args:
         init: Released weights by name, or a file.
@@ -84,17 +87,19 @@ def start_from(init: str, model: str | None, scale: int, recipe: Recipe, seed: i
     has = {"normalisation": found.normalisation, **usual, **found.hparams}
     if recipe.group_size:
         wanted["group_size"], has["group_size"] = recipe.group_size, found.group_size
+    added = {part for part in _ADDED if recipe.network.get(part) and not has.get(part)}
     for key, value in wanted.items():
-        free = lends and key in _SIZE_OF_UPSAMPLING
+        free = key in added or (lends and key in _SIZE_OF_UPSAMPLING)
         if not free and value not in ("architecture", has.get(key)):
             raise UsageError(
                 f"recipe {recipe.name!r} wants {key} = {value!r}, but {init} has "
                 f"{has.get(key)!r}; leave {key} out of the recipe"
             )
-    if not lends:
+    if not lends and not added:
         network = in_channels_last(loaded.network.train())
         return Start(descriptor=found, network=network, init_sha256=loaded.sha256)
-    trunk = {k: v for k, v in found.hparams.items() if k not in _SIZE_OF_UPSAMPLING}
+    own = {*added, *(_SIZE_OF_UPSAMPLING if lends else ())}
+    trunk = {k: v for k, v in found.hparams.items() if k not in own}
     like_it = replace(
         recipe,
         normalisation=found.normalisation,
@@ -105,7 +110,7 @@ def start_from(init: str, model: str | None, scale: int, recipe: Recipe, seed: i
     lent = {
         name: tensor
         for name, tensor in loaded.network.state_dict().items()
-        if not name.startswith(UPSAMPLING)
+        if not (lends and name.startswith(UPSAMPLING))
     }
     fresh.network.load_state_dict(lent, strict=False)
     return replace(fresh, init_sha256=loaded.sha256)
