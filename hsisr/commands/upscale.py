@@ -245,6 +245,13 @@ def _run(job: Job, progress: Progress | None, run: RunLock, threads: int) -> int
             raise InputDataError(
                 f"{job.scene.path}: no pixel is data, all are fill values; order the product again"
             )
+        if not stitched.seen:
+            warnings.warn(
+                f"{job.scene.path}: no pixel is data, so none of the output is; if that is wrong, "
+                "--nodata names the number that means no data",
+                HsisrWarning,
+                stacklevel=2,
+            )
     return stitched.moved
 
 

@@ -26,10 +26,17 @@ def test_the_path_is_on_stdout_and_what_was_done_on_stderr(scene: Path, out: Pat
         "5 bands, 21 rows, 17 columns -> 5 bands, 42 rows, 34 columns; pixels 30 m -> 15 m"
     )
     assert lines["format"].startswith("GTiff, uint16, ")
-    assert "within 0 of the observed pixels" in lines["agreement"]
+    assert lines["agreement"].startswith("block averages equal the observed pixels")
     assert lines["took"].endswith("MB of memory")
     assert lines["detail"] == "inside an observed pixel is estimated, not measured"
     assert hsisr("upscale", scene, "-q", "-m", "bicubic", "-o", out / "b.tif").stderr == ""
+
+
+def test_a_scene_of_nodata_alone_is_told(tmp_path: Path, out: Path) -> None:
+    scene = write_tif(tmp_path / "void.tif", 0 * counts(5, 9, 8), nodata=0)
+    done = hsisr("upscale", scene, "-s", 2, "-m", "bicubic", "-o", out / "a.tif")
+    assert done.exit_code == 0
+    assert f"{scene}: no pixel is data, so none of the output is" in done.stderr
 
 
 def test_without_an_output_the_finer_scene_lies_beside_the_scene(
