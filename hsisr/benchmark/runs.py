@@ -403,7 +403,8 @@ def swept_rate(
                 continue
             if result.weights is None:
                 raise StoppedError(result.signal)
-            scores[f"{rate:g}"] = result.score if result.score is not None else -math.inf
+            # not the best: where no rate gains on the start yet, that is the same for all
+            scores[f"{rate:g}"] = result.last if result.last is not None else -math.inf
             shutil.rmtree(folder)
         if not scores:
             raise HsisrError(f"{run.name}: training broke down at every rate of {options.rates}")

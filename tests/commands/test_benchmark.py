@@ -99,6 +99,7 @@ def test_the_rate_is_the_best_of_a_sweep_on_training_scenes(folder: Path, tmp_pa
     result = benchmark(own)
     (swept,) = (tmp_path / "report" / "cells" / "sweep").glob("*.json")
     scores = json.loads(swept.read_text())["facts"]["validation_db"]
+    assert scores["0.001"] != scores["1e-30"]  # that of the start
     best = max(scores, key=lambda rate: scores[rate])
     assert f"learning_rate={best}" in result.facts["trainings"][0]["settings"]
 

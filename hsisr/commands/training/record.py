@@ -203,6 +203,8 @@ class TrainResult:
     baseline_sam: float | None
     start: float | None
     """MPSNR of the weights the run began with."""
+    last: float | None = None
+    """MPSNR in dB of the last validation, which may be below `score`."""
     gain: str = ""
     """In words: what the kept weights gain there, and over what."""
     first: bool = True
@@ -370,6 +372,7 @@ def training_result(
         seconds=progress.seconds,
         **{name: getattr(best, name, None) for name in _SCORES},
         start=progress.history[0].score if progress.history else None,
+        last=progress.history[-1].score if progress.history else None,
         gain=gain_words(best) if best is not None else "",
         first=first,
     )
