@@ -6,8 +6,9 @@ What differs: every layer commutes with rotations by 90 degrees and mirrors
 (`hsisr.models.equivariant`), so that a turned scene gives the turned result; keys and values of
 self-attention are means over blocks of the tile; there is no batch normalisation; upsampling is a
 pixel shuffle; and the network adds detail, of mean 0 over each LR pixel, to back-projected bicubic
-interpolation. Bands are normalised one by one over the scene; beside them the network sees the
-distance of each value from a stored 0.
+interpolation. That detail is made of patterns with spectra of their own and, if there are any, of
+filters that each pixel mixes and applies to all bands alike. Bands are normalised one by one over
+the scene; beside them the network sees the distance of each value from a stored 0.
 """
 
 import dataclasses
