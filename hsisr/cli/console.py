@@ -74,7 +74,7 @@ def fact_table(title: str, rows: Iterable[tuple[str, str]], column: int, stream:
     """Facts, one a line, values from `column` on; a terminal's width breaks them between words."""
     start = f"  {{:<{column - 2}}}"
     lines = [_filled(value, stream, start.format(name), column) for name, value in rows]
-    return "\n".join([title, *lines])
+    return "\n".join([_filled(title, stream), *lines])
 
 
 def _filled(text: str, stream: TextIO, start: str = "", column: int = 0) -> str:

@@ -169,11 +169,18 @@ def _show(made: "UpscaleResult", scenes: int, *, quiet: bool) -> None:
         return
     if scenes > 1:
         size = "{} bands, {} rows, {} columns".format(*made.output_shape)
-        say(f"{made.output.name}: {size}, {made.model}, {duration(made.seconds)}")
+        say(f"{_names(made)}: {size}, {made.model}, {duration(made.seconds)}")
     else:
-        title = f"{made.source.name} -> {made.output.name}"
+        title = f"{made.source.name} -> {_names(made)}"
         say_table(fact_table(title, _done_rows(made), 15, sys.stderr))
         say_table("  detail inside an observed pixel is estimated, not measured")
+
+
+def _names(made: "UpscaleResult") -> str:
+    """All files that were written, those in another folder than the output with theirs."""
+    here = made.output.parent
+    files = dict.fromkeys((made.output, *made.files))
+    return ", ".join(file.name if file.parent == here else str(file) for file in files)
 
 
 def _plan_rows(made: "UpscaleResult") -> list[tuple[str, str]]:

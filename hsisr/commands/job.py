@@ -63,6 +63,8 @@ class UpscaleResult:
     device: str = "cpu"
     pixel_m: tuple[float, float] | None = None
     """Ground size of an input and of an output pixel, in metres; None where it is unknown."""
+    files: tuple[Path, ...] = ()
+    """All that were written: the output's own, and those beside it that were asked for."""
     file_bytes: int | None = None
     """Of the output as written; None where it is not on this machine."""
     agreement: float | None = None

@@ -24,7 +24,8 @@ from hsisr.errors import HsisrWarning, InputDataError, UsageError, WeightsError
 from hsisr.io.atomic import refuse_existing
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.io.open import open_scene, open_with
-from hsisr.io.paths import RemotePath, scene_path
+from hsisr.io.paths import RemotePath, scene_path, sibling
+from hsisr.io.products.ortho import positions_path
 from hsisr.io.views import PartScene, warn_of_fill
 from hsisr.io.write import (
     check_target,
@@ -101,8 +102,20 @@ def upscale(
         moved_values=moved,
         seconds=time.monotonic() - started,
         used_memory_bytes=peak_memory_bytes(),
+        files=_files(job, options),
         **checked,
     )
+
+
+def _files(job: Job, options: UpscaleOptions) -> tuple[Path, ...]:
+    """All files of a result."""
+    files = output_files(Work(job.scene.path, job.scene.path, job.output), options)
+    asked = (path for path in (options.quicklook, options.report) if path is not None)
+    likely = [sibling(file, f"{file.name}.aux.xml") for file in files]
+    if job.metadata.geolocation is not None and not options.ortho:
+        likely.append(positions_path(job.output))
+    found = (one for one in likely if not isinstance(one, RemotePath) and one.exists())
+    return (*files, *found, *asked)
 
 
 def _checked(job: Job, options: UpscaleOptions) -> dict[str, Any]:
@@ -113,7 +126,8 @@ def _checked(job: Job, options: UpscaleOptions) -> dict[str, Any]:
     if not options.ortho:
         with closing(open_scene(job.output)) as estimate:
             agreement = sampled_agreement(PartScene(job.scene, bands=job.written), estimate)
-    files = output_files(Work(job.scene.path, job.scene.path, job.output), options)
+    alone = replace(options, uncertainty=None)
+    files = output_files(Work(job.scene.path, job.scene.path, job.output), alone)
     sizes = [
         part.stat().st_size
         for file in files

@@ -166,17 +166,22 @@ class Column:
 def table(columns: Iterable[Column]) -> str:
     """Figures as aligned text, one line per figure, one column per estimate.
 
-    >>> print(table([Column("a.tif", {"sam": 1.25}), Column("gain", {"sam": 5e-5}, "+")]))
-    figure  unit     a.tif       gain
-    sam     deg   1.250000  +0.000050
+    >>> figures = {"sam": 1.25, "lr_sam": 2.6e-07, "rmse": 3e-09}
+    >>> print(table([Column("a.tif", figures), Column("gain", {"sam": 5e-5}, "+")]))
+    figure  unit      a.tif       gain
+    sam     deg    1.250000  +0.000050
+    lr_sam  deg   <0.000001          -
+    rmse              3e-09          -
     """
     columns = list(columns)
     rows = [["figure", "unit", *(c.title for c in columns)]]
     for name, first in columns[0].values.items():
+        unit = UNITS.get(name, "")
         numbers = [
-            _text(c.values.get(name, math.nan), c.sign, first if c.sign else None) for c in columns
+            _text(c.values.get(name, math.nan), c.sign, first if c.sign else None, unit)
+            for c in columns
         ]
-        rows.append([name, UNITS.get(name, ""), *numbers])
+        rows.append([name, unit, *numbers])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join(
         "  ".join(
@@ -207,15 +212,18 @@ def as_csv(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     return text.getvalue().rstrip("\n")
 
 
-def _text(value: float, sign: str = "", like: float | None = None) -> str:
-    """Six digits after the point suit figures of order 1; small and large ones keep theirs.
+def _text(value: float, sign: str = "", like: float | None = None, unit: str = "") -> str:
+    """Six digits after the point suit figures of order 1, and those with a unit of their own.
 
-    A difference has as many as the figure that it is `like`.
+    Small and large numbers in the unit of a scene keep theirs. A difference has as many as the
+    figure that it is `like`.
     """
     if math.isnan(value):
         return "-"
+    if unit and not sign and 0 < value < 5e-7:
+        return "<0.000001"
     size = abs(value if like is None or math.isnan(like) else like)
-    form = "z.6f" if size == 0 or 1e-4 <= size < 1e7 else ".6g"
+    form = "z.6f" if unit or size == 0 or 1e-4 <= size < 1e7 else ".6g"
     return f"{value:{sign}{form}}"
 
 

@@ -106,12 +106,16 @@ def test_several_scenes_go_to_a_folder_and_a_broken_one_fails_the_run(
     assert len(done.stdout.splitlines()) == 2
 
 
-def test_a_quicklook_is_a_picture(scene: Path, out: Path) -> None:
-    done = hsisr(
-        "upscale", scene, "-m", "bicubic", "--quicklook", out / "a.png", "-o", out / "a.tif"
-    )
+def test_every_file_that_was_written_is_told_at_the_end(scene: Path, out: Path) -> None:
+    page, picture, errors = scene.with_name("page.html"), out / "a.png", out / "u.tif"
+    asked = ("--quicklook", picture, "--report", page, "--uncertainty", errors)
+    done = hsisr("upscale", scene, "-s", 2, *asked, "-o", out / "a.hdr")
     assert done.exit_code == 0, done.stderr
-    assert (out / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert done.stderr.startswith(f"scene.tif -> a.hdr, a.img, u.tif, a.png, {page}\n")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    size = sum((out / name).stat().st_size for name in ("a.hdr", "a.img"))
+    assert f"ENVI, uint16, {size / 1e6:.1f} MB" in done.stderr
+    assert {path.name for path in out.iterdir()} == {"a.hdr", "a.img", "u.tif", "a.png"}
 
 
 def test_the_input_is_never_its_own_output(scene: Path) -> None:

@@ -238,6 +238,7 @@ class _Run:
             from hsisr.commands.archive.stac_item import write_item
 
             item = write_item(work.item, work.output, result, overwrite=options.overwrite)
+            result = replace(result, files=(*result.files, item))
         if self.selection.in_folder:
             _remember(begun, result)
         return Done(result, item)
