@@ -62,7 +62,7 @@ def _text(table: dict[str, Any]) -> str:
         ("pixel", _pixel(table["pixel_m"])),
         ("place", _place(table["georeference"], table["crs_name"])),
         ("numbers", _numbers(table)),
-        ("nodata", _nodata(table["nodata"], masked=table["mask"])),
+        ("nodata", _nodata(table)),
         ("wavelengths", _wavelengths(table["wavelengths_nm"])),
         ("FWHM", _range(table["fwhm_nm"])),
         ("bad bands", _bad(table["bad_bands"], table["bands"])),
@@ -135,9 +135,11 @@ def _numbers(table: dict[str, Any]) -> str:
     return ", ".join([*said, *([table["unit"]] if table["unit"] else [])])
 
 
-def _nodata(number: object, *, masked: bool) -> str:
+def _nodata(table: dict[str, Any]) -> str:
+    number, ends = table["nodata"], table["valid_range"]
     named = "none named" if number is None else f"{number}"
-    return f"{named}; a mask says where there is data" if masked else named
+    within = "; data lies from {} to {}".format(*ends) if ends else ""
+    return named + within + ("; a mask says where there is data" if table["mask"] else "")
 
 
 def _range(values: tuple[float, ...] | None) -> str:

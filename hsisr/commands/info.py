@@ -56,6 +56,7 @@ class SceneInfo:
             "cols": meta.cols,
             "dtype": str(stored.dtype),
             "nodata": _plain(stored.nodata),
+            "valid_range": stored.limits and [_plain(end) for end in stored.limits],
             "mask": self.masked,
             "scales": stored.scales,
             "offsets": stored.offsets,

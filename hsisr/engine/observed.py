@@ -137,7 +137,9 @@ class OddNumbers:
             numbers[:, :, first - window.col : end - window.col], self._bands, strict=True
         ):
             told = np.isfinite(plane)
-            nodata = self._scene.nodata_of(band)
+            nodata, limits = self._scene.nodata_of(band), self._scene.metadata.stored.limits
+            if limits is not None:
+                told &= (plane >= limits[0]) & (plane <= limits[1])
             if nodata is not None:
                 told &= plane != plane.dtype.type(nodata)
             if not told.all():

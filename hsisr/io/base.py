@@ -72,8 +72,8 @@ class Scene(ABC):
     def read(self, window: Window | None = None, bands: Sequence[int] | None = None) -> Cube:
         """The values and the mask of a window, all of the scene by default.
 
-        A number is invalid where it equals nodata, is not finite, or lies outside the file's own
-        mask.
+        A number is invalid where it equals nodata, is not finite, lies beyond the limits of data,
+        or outside the file's own mask.
 
         Raises:
             InputDataError: The file cannot be read there, or float32 cannot hold a valid number.
@@ -109,6 +109,8 @@ class Scene(ABC):
             if numbers.dtype.kind == "f":  # nodata is text or float64 in headers
                 wall = wall.astype(numbers.dtype)
             valid = valid & (numbers != wall[:, None, None])
+        if (limits := self.metadata.stored.limits) is not None:
+            valid = valid & (numbers >= limits[0]) & (numbers <= limits[1])
         if mask is not None:
             valid = valid & mask
         return valid

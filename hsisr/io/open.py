@@ -1,20 +1,26 @@
 """Opening a scene by the row of its format, and which files are scenes or parts of one."""
 
 import math
+import re
 import stat
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
+
+from affine import Affine
 
 from hsisr.errors import InputDataError, ResourceError, UsageError, about_scene, warn_of_scene
 from hsisr.io.base import Scene
 from hsisr.io.envi.files import DATA_SUFFIXES, is_envi_header
 from hsisr.io.formats import ROWS, SIDECARS, format_by_suffix, format_of, is_format_name
+from hsisr.io.geotiff.gdal import crs_name
 from hsisr.io.geotiff.reader import is_tiff_stack
-from hsisr.io.geotiff.tags import known_crs
+from hsisr.io.geotiff.tags import known_crs, parsed_crs
 from hsisr.io.paths import POSITIONS, RemotePath, is_utf8, scene_path
+from hsisr.io.spectral import said_bands, usable
 from hsisr.io.views import DescribedScene, PartScene, chosen_bands, usable_numbers, window_of_bbox
 from hsisr.scene.georeference import Georeference
+from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling import Window
 
 
@@ -151,14 +157,19 @@ def _with_usable_fields(scene: Scene, nodata: float | str | None) -> Scene:
     """
     meta = scene.metadata
     try:
-        named = meta.stored if nodata is None else replace(meta.stored, nodata=_number(nodata))
+        named = meta.stored
+        if nodata is not None:
+            named = replace(named, nodata=_number(nodata), limits=None)
     except UsageError:
         scene.close()
         raise
-    stored, place = usable_numbers(named), _usable_place(meta.georeference)
-    if stored is meta.stored and place is meta.georeference:
+    stored, place = usable_numbers(named), _usable_place(meta)
+    header = meta.header
+    if header.get("default bands") and usable("default bands", lambda: said_bands(meta)) is None:
+        header = {key: text for key, text in header.items() if key != "default bands"}
+    if stored is meta.stored and place is meta.georeference and header is meta.header:
         return scene
-    return DescribedScene(scene, replace(meta, stored=stored, georeference=place))
+    return DescribedScene(scene, replace(meta, stored=stored, georeference=place, header=header))
 
 
 def _number(nodata: float | str) -> float | None:
@@ -170,7 +181,8 @@ def _number(nodata: float | str) -> float | None:
         raise UsageError(f"--nodata {nodata}: expected a number, nan or none") from error
 
 
-def _usable_place(place: Georeference) -> Georeference:
+def _usable_place(meta: SceneMetadata) -> Georeference:
+    place = meta.georeference
     grid = place.transform
     if grid is not None and not (all(map(math.isfinite, grid)) and grid.determinant):
         warn_of_scene("the transform is left out: it does not make pixels of any size")
@@ -180,7 +192,39 @@ def _usable_place(place: Georeference) -> Georeference:
         place = replace(place, gcps=(), gcps_crs_wkt=None)
     said = place.crs_wkt, place.gcps_crs_wkt
     known = [text and known_crs(text) for text in said]
+    if place.transform is not None and known[0]:
+        known[0] = _fitting_crs(place.transform, known[0], meta.rows, meta.cols)
     return place if (*known,) == said else replace(place, crs_wkt=known[0], gcps_crs_wkt=known[1])
+
+
+_FAR_ORIGIN: Final = re.compile(r'false[ _](east|north)ing",\s*-?\d{4}', re.IGNORECASE)
+"""Of a grid whose numbers are large wherever it is used, such as UTM."""
+_PIXEL_IN_DEGREES: Final = 0.02
+
+
+def _fitting_crs(grid: Affine, wkt: str, rows: int, cols: int) -> str | None:
+    """The reference system; None where its degrees cannot be what the grid is in.
+
+    Warns:
+        HsisrWarning: The grid is in lengths and the system in degrees, or probably the reverse.
+    """
+    corners = [grid @ corner for corner in ((0, 0), (0, rows), (cols, 0), (cols, rows))]
+    x, y = (sum(axis) / 4 for axis in zip(*corners, strict=True))
+    crs = parsed_crs(wkt)
+    if crs.is_geographic and (abs(x) > 360 or abs(y) > 90) and "grad" not in wkt.lower():
+        warn_of_scene(
+            f"the reference system is left out: found {x:.10g}, {y:.10g} in the middle, expected "
+            f"degrees of longitude and latitude for {crs_name(wkt)}"
+        )
+        return None
+    small = max(map(abs, (grid.a, grid.b, grid.d, grid.e))) < _PIXEL_IN_DEGREES
+    inside = all(0 < abs(east) <= 180 and abs(north) <= 90 for east, north in corners)
+    if crs.is_projected and small and inside and _FAR_ORIGIN.search(wkt):
+        warn_of_scene(
+            f"the place is probably wrong: found {x:.10g}, {y:.10g} in the middle, like degrees, "
+            f"expected lengths for {crs_name(wkt)}; correct the coordinates or the reference system"
+        )
+    return wkt
 
 
 def _named(path: Path, error: Exception) -> str:

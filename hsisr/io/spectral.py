@@ -363,10 +363,9 @@ def shown_bands(metadata: SceneMetadata) -> tuple[int, int, int] | None:
 
     None where no good band lies within 40 nm of 660, 550 or 480 nm.
     """
-    axis, said = metadata.spectral_axis, metadata.header.get("default bands", "").strip("{} ")
-    parts = [part.strip() for part in said.split(",")]
-    if len(parts) == 3 and all(p.isdecimal() and 1 <= int(p) <= metadata.bands for p in parts):
-        red, green, blue = (int(part) - 1 for part in parts)
+    axis, said = metadata.spectral_axis, said_bands(metadata)
+    if len(said) == 3:
+        red, green, blue = (number - 1 for number in said)
         return red, green, blue
     good = [band for band in range(axis.count) if axis.good is None or axis.good[band]]
     known = axis.wavelengths_nm
@@ -376,6 +375,19 @@ def shown_bands(metadata: SceneMetadata) -> tuple[int, int, int] | None:
     red, green, blue = (min(each, key=each.__getitem__) for each in distances)
     near = max(min(each.values()) for each in distances) <= _FAR_NM
     return (red, green, blue) if near else None
+
+
+def said_bands(metadata: SceneMetadata) -> tuple[int, ...]:
+    """The one or three bands, from 1 on, that ENVI's `default bands` name; none where it has none.
+
+    Raises:
+        InputDataError: It names others.
+    """
+    said = metadata.header.get("default bands", "").strip("{} ")
+    found, _ = numbers_from_text(said.split(","))
+    if found and (len(found) not in (1, 3) or not {*found} <= {*range(1, metadata.bands + 1)}):
+        raise InputDataError(f"found {said!r}, expected 1 or 3 numbers from 1 to {metadata.bands}")
+    return tuple(map(int, found or ()))
 
 
 def envi_domain(metadata: SceneMetadata) -> dict[str, str]:

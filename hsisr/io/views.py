@@ -328,7 +328,11 @@ def warn_of_fill(scene: Scene) -> Scene:
     bands, rows = scene.metadata.bands, scene.metadata.rows
     few = np.unique(np.linspace(0, bands - 1, _LOOKED_AT).astype(int)).tolist()
     named = any(scene.nodata_of(band) is not None for band in few)
-    if named or scene.read_mask(Window(0, 0, 1, 1)) is not None:
+    if (
+        named
+        or scene.metadata.stored.limits is not None
+        or scene.read_mask(Window(0, 0, 1, 1)) is not None
+    ):
         return scene
     found = _some_rows(scene, few)
     number = fill_among(found)

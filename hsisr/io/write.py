@@ -39,7 +39,7 @@ def output_numbers(
     Warns:
         HsisrWarning: A nodata value was chosen, or numbers of this type lose digits.
     """
-    target = replace(stored, dtype=np.dtype(dtype or stored.dtype).newbyteorder("="))
+    target = replace(stored, dtype=np.dtype(dtype or stored.dtype).newbyteorder("="), limits=None)
     if not stored.exact_in_float32:
         warnings.warn(
             f"{scene.path.name}: {stored.dtype} numbers are computed in float32, which keeps "
@@ -51,10 +51,10 @@ def output_numbers(
         return _with_fitting_nodata(scene, target), False
     if target.dtype.kind == "f":
         return target, False
-    may_be_invalid = stored.dtype.kind == "f" or scene.read_mask(Window(0, 0, 1, 1)) is not None
-    if not may_be_invalid:
+    of_bands = stored.dtype.kind == "f" or stored.limits is not None  # a mask is that of all
+    if not of_bands and scene.read_mask(Window(0, 0, 1, 1)) is None:
         return target, False
-    if mask_possible and stored.dtype.kind != "f":
+    if mask_possible and not of_bands:
         return target, True
     chosen = _spare_number(target.dtype)
     warnings.warn(

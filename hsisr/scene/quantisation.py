@@ -25,6 +25,8 @@ class StoredNumbers:
     """Data type in the file (native byte order; the reader swaps)."""
     nodata: float | None = None
     """The stored number that means "no data", NaN allowed; None if the file names none."""
+    limits: tuple[float, float] | None = None
+    """Smallest and largest stored number that is data, as the file says; None: any may be."""
     scales: tuple[float, ...] | None = None
     """Per band: physical value = stored number * scale + offset; None if the file has none."""
     offsets: tuple[float, ...] | None = None

@@ -114,13 +114,13 @@ rotation-in-degrees | @@, rotation=30 degrees | 32633 | turned | - | -
 rotation-in-words | @@, rotation=none | 32633 | here | - | found rotation 'none'
 geographic | %, 13, 52, 0.1, 0.1, WGS-84, units=Degrees | 4326 | degrees | - | -
 geographic-in-seconds | %, 46800, 187200, 360, 360, WGS-84, units=Seconds | 4326 | degrees | - | -
-longitude-400 | %, 400, 52, 0.1, 0.1, WGS-84 | - | longitude | 400 degrees | found longitude 400
+longitude-400 | %, 400, 52, 0.1, 0.1, WGS-84 | - | longitude | 400 degrees | found 400.4
 truncated | UTM, 1, 1, 500000 | - | nowhere | a pixel at 500000 | map info left out
 zone-in-name | UTM Zone 33S, 1, 1, ^, 30, 30, WGS-84 | 32733 | here | engineering | taken as South
 rotation-inside | UTM, 3, 2, ^, 30, 30, #, rotation=30 | 32633 | turned-inside | turned | -
 rotation-oblong | UTM, 1, 1, ^, 30, 20, #, rotation=30 | 32633 | turned-oblong | sides | -
 rad | %, .2268928, .9075712, .00174533, .00174533, WGS-84, units=Radians | 4326 | degrees | unit | -
-geographic-exchanged | %, 52, 113, 0.1, 0.1, WGS-84 | - | exchanged | latitude | found latitude 113
+geographic-exchanged | %, 52, 113, 0.1, 0.1, WGS-84 | - | exchanged | latitude | found 52.4
 geographic-short | Geographic, 1, 1, 13, 52, 0.1, 0.1, WGS-84 | 4326 | degrees | engineering | -
 geographic-without-datum | %, 13, 52, 0.1, 0.1 | 4326 | degrees | engineering | names no datum
 arbitrary | Arbitrary, 1, 1, 0.5, 4000000, 2, 2, 0, North | - | arbitrary | engineering | -

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hsisr.errors import InputDataError
+from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.open import open_scene
 from tests.program import metadata_at
 from tests.scenes import TRANSFORM, UTM, edited, numbered, write_geotiff, write_image_folder
@@ -90,3 +90,20 @@ def test_a_folder_without_images_is_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("x")
     with pytest.raises(InputDataError, match="a folder without PNG or TIFF images"):
         open_scene(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["mask.tif", "scene_mask.tif", "LC08_QA_PIXEL.TIF", "T33_20m_SCL.tif", "HLS.Fmask.tif"]
+)
+def test_masks_beside_bands_are_no_bands(name: str, tmp_path: Path) -> None:
+    folder = write_image_folder(tmp_path / "s", VALUES, ".tif")
+    write_geotiff(folder / name, VALUES[:1])
+    with pytest.warns(HsisrWarning, match=rf"{name} left out: no band by its name"):
+        assert metadata_at(folder).bands == 12
+
+
+def test_images_that_all_are_called_masks_are_bands(tmp_path: Path) -> None:
+    for name in ("mask_1", "mask_2"):
+        (tmp_path / "s").mkdir(exist_ok=True)
+        write_geotiff(tmp_path / "s" / f"{name}.tif", VALUES[:1])
+    assert metadata_at(tmp_path / "s").bands == 2

@@ -251,3 +251,14 @@ def test_octaves_own_formats_get_advice(start: bytes, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(start + bytes(200))
         with pytest.raises(InputDataError, match=r"in Octave: save -v7 FILE VARIABLES"):
             open_scene(tmp_path / name)
+
+
+def test_a_complex_cube_is_called_complex(tmp_path: Path) -> None:
+    parts = np.zeros((4, 6, 5), [("real", "f8"), ("imag", "f8")])
+    path = write_mat73(tmp_path / "c.mat", VALUES, name="other")
+    with h5py.File(path, "r+") as file:
+        del file["other"]
+        file["cube"] = parts
+        file["cube"].attrs["MATLAB_class"] = np.bytes_("double")
+    with pytest.raises(InputDataError, match="found complex numbers in cube, expected integers"):
+        open_scene(path)

@@ -1,5 +1,7 @@
 """GDAL rasters: where spectral fields come from, masks and alpha, georeferencing."""
 
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -220,3 +222,34 @@ def test_colours_that_gdal_mixes_are_refused(tmp_path: Path) -> None:
     path = write_geotiff(tmp_path / "x.tif", values, photometric="CMYK")
     with pytest.raises(InputDataError, match="found colours of CMYK, expected measurements"):
         open_scene(path)
+
+
+CROSSED = "the reference system is left out: found .* expected degrees"
+DEGREES = "the place is probably wrong: found .* like degrees, expected lengths for EPSG:32633"
+
+
+@pytest.mark.parametrize(
+    ("code", "corner", "pixel", "words"),
+    [
+        (32633, (13.1, 52.4), 0.0003, DEGREES),
+        (4326, (500000.0, 5800000.0), 30.0, CROSSED),
+        (32633, (0.0, 0.0), 0.01, ""),
+        (32633, (10.0, 20.0), 1.0, ""),
+        (32633, (500000.0, 30.0), 0.01, ""),
+        (4326, (-180.0, 91.25), 2.5, ""),
+        (3031, (1.0, 2.0), 0.01, ""),
+    ],
+)
+def test_degrees_and_lengths_that_are_taken_for_each_other_are_told(
+    code: int, corner: tuple[float, float], pixel: float, words: str, tmp_path: Path
+) -> None:
+    grid = Affine(pixel, 0, corner[0], 0, -pixel, corner[1])
+    place = {"crs": CRS.from_epsg(code), "transform": grid}
+    path = write_geotiff(tmp_path / "x.tif", numbered(2, 73, 144), **place)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        found = metadata_at(path).georeference
+    assert len(heard) == bool(words)
+    assert not words or re.search(words, str(heard[0].message))
+    assert (found.crs_wkt is None) == (words == CROSSED)
+    assert found.transform == grid

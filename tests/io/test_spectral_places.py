@@ -1,5 +1,6 @@
 """Where other programs keep wavelengths, widths, bad bands, times and colours."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -184,3 +185,27 @@ def test_outputs_open_in_natural_colour(
     wanted = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
     assert [colours[band - 1] for band in shown or ()] == list(wanted[: len(shown or ())])
     assert (ColorInterp.red in colours) == (shown is not None)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("{3, 2, 1}", "{3, 2, 1}"),
+        ("{3.0, 2.00, 1}", "{3, 2, 1}"),
+        ("{2}", "{2}"),
+        ("{30, 20, 10}", None),
+        ("{0, 0, 0}", None),
+        ("{1, 2}", None),
+        ("{red, green, blue}", None),
+    ],
+)
+def test_shown_bands_that_are_not_there_are_left_out(
+    said: str, kept: str | None, tmp_path: Path
+) -> None:
+    path = write_envi(tmp_path / "x.hdr", VALUES, {"default bands": said})
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        meta = metadata_of(path)
+    assert ["default bands left out" in str(one.message) for one in heard] == [True] * (not kept)
+    written(meta, tmp_path / "a.hdr", "hdr")
+    assert metadata_of(tmp_path / "a.hdr").header.get("default bands") == kept

@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -191,3 +192,38 @@ def test_a_huge_shape_costs_nothing(tmp_path: Path) -> None:
     with open_scene(path) as scene:
         assert scene.metadata.shape == (4, 10**9, 10**9)
         np.testing.assert_array_equal(scene.read(Window(0, 0, 7, 6)).values, VALUES)
+
+
+PACKED = (("band", "y", "x"), numbered(4, 7, 6, "int16"))
+"""Numbers from 1 to 251."""
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"valid_range": [50, 200]},
+        {"valid_min": 50, "valid_max": 200},
+        {"valid_range": [50, 200], "scale_factor": 0.01},
+        {"valid_range": [0.5, 2.0], "scale_factor": 0.01},
+        {"valid_range": [-2.0, -0.5], "scale_factor": -0.01},
+        {"valid_range": [1.5, 3.0], "scale_factor": 0.01, "add_offset": 1},
+    ],
+)
+def test_numbers_beyond_the_valid_range_are_no_data(said: dict[str, Any], tmp_path: Path) -> None:
+    path = write_store(tmp_path / "x.zarr", {"a": PACKED}, attributes={"a": said})
+    with open_scene(path) as scene:
+        inside = (PACKED[1] >= 50) & (PACKED[1] <= 200)
+        np.testing.assert_array_equal(scene.read().valid, inside)
+        assert "valid_range" not in scene.metadata.tags
+    with open_scene(path, nodata="none") as scene:
+        assert scene.read().valid.all()
+
+
+def test_a_nan_fill_value_leaves_the_missing_value(tmp_path: Path) -> None:
+    cube = PACKED[0], PACKED[1].astype("float32")
+    said = {"_FillValue": "NaN", "missing_value": 8}
+    path = write_store(tmp_path / "x.zarr", {"a": cube}, attributes={"a": said})
+    assert metadata_at(path).stored.nodata == 8
+    write_store(tmp_path / "y.zarr", {"a": cube}, attributes={"a": said | {"_FillValue": 9}})
+    with pytest.warns(HsisrWarning, match="missing_value 8 left out beside _FillValue"):
+        assert metadata_at(tmp_path / "y.zarr").stored.nodata == 9

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from hsisr.errors import InputDataError
+from hsisr.errors import InputDataError, warn_of_scene
 from hsisr.io.arrays.axes import ArrayScene, whole
 from hsisr.io.arrays.stack import BandImages
 from hsisr.io.geotiff.gdal import crs_name, gdal_env
@@ -20,6 +20,12 @@ from hsisr.io.spectral import merged_axis, source_from_names
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
 
+_NO_BAND: Final = re.compile(
+    r"(?<![a-z])((f|cloud|pixel|cloud_)?masks?|b?qa\d*|quality|cloud|clouds|clm|cld|scl|udm2?|flags?"
+    r"|labels?|groundtruth|gt|aot|wvp|s[az]a|v[az]a)(?![a-z])",
+    re.IGNORECASE,
+)
+"""Words of names of masks, quality and labels that products and data sets keep beside bands."""
 _KINDS: Final = {"PNG": (".png",), "TIFF": (".tif", ".tiff")}
 
 
@@ -63,7 +69,12 @@ def open_folder(folder: Path) -> ImageFolder:
             "found a folder without PNG or TIFF images, expected one single-band image per band; "
             "for another kind of scene, name its file"
         )
-    return ImageFolder(folder, next(iter(found.values())))
+    files = next(iter(found.values()))
+    bands = [file for file in files if not _NO_BAND.search(file.stem)] or files
+    if others := [file.name for file in files if file not in bands]:
+        few = ", ".join(others[:4]) + (", ..." if len(others) > 4 else "")
+        warn_of_scene(f"{few} left out: no band by its name; rename it if it is one")
+    return ImageFolder(folder, bands)
 
 
 def is_band_folder(folder: Path, _start: bytes = b"") -> bool:

@@ -214,13 +214,6 @@ def _utm(transform: Affine, plain: Sequence[str], units: str) -> MapInfo:
 
 
 def _geographic(transform: Affine, plain: Sequence[str]) -> MapInfo:
-    for what, found, most in (("longitude", transform.c, 360), ("latitude", transform.f, 90)):
-        if abs(found) > most + 0.5:  # a little more, for pixels whose centres lie at the ends
-            warn_of_scene(
-                f"map info: found {what} {found:g}, expected -{most} to {most}; the coordinate "
-                "reference system is unknown"
-            )
-            return MapInfo(transform)
     datum = _datum(plain[7:])
     _warn_of_rest([item for item in plain[8:] if item.lower() not in (*_ANGLES, "")])
     if datum in _BY_EPSG:

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,18 @@ class Variable:
     shape: tuple[int, ...]
     """As MATLAB's `size` gives it."""
     kind: Kind
+
+
+def refuse_complex(name: str) -> NoReturn:
+    """Refuse a variable of complex numbers.
+
+    Raises:
+        InputDataError: Always.
+    """
+    raise InputDataError(
+        f"found complex numbers in {name}, expected integers or floats; save abs({name}), or its "
+        "real part"
+    )
 
 
 class MatFile(ABC):

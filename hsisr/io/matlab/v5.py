@@ -22,7 +22,7 @@ import numpy.typing as npt
 import psutil
 
 from hsisr.errors import InputDataError, ResourceError
-from hsisr.io.matlab.fields import Kind, MatFile, Variable, reading
+from hsisr.io.matlab.fields import Kind, MatFile, Variable, reading, refuse_complex
 
 _HEADER_BYTES: Final = 128
 _NUMBERS: Final = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8"} | {
@@ -220,10 +220,7 @@ class Mat5(MatFile):
         """See `MatFile.array`; loads the whole variable, for packed ones know no windows."""
         outside = self._heads[name].outside
         if outside.flags & _COMPLEX:
-            raise InputDataError(
-                f"found complex numbers in {name}, expected integers or floats; complex data "
-                "cannot be upscaled"
-            )
+            refuse_complex(name)
         count = math.prod(outside.shape)
         with reading(), self._content(name) as source:
             dtype, inside = source.number_tag(count)

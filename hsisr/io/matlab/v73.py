@@ -16,7 +16,15 @@ import numpy.typing as npt
 from hsisr.errors import ResourceError
 from hsisr.io.arrays.raw import reserve_space
 from hsisr.io.atomic import require_room
-from hsisr.io.matlab.fields import Kind, MatFile, MatValue, Variable, mat_variables, reading
+from hsisr.io.matlab.fields import (
+    Kind,
+    MatFile,
+    MatValue,
+    Variable,
+    mat_variables,
+    reading,
+    refuse_complex,
+)
 from hsisr.io.products.hdf import HdfFile, HdfWriter, lies_inside
 
 _CLASSES: Final = frozenset({"double", "single"}) | {
@@ -59,6 +67,8 @@ class Mat73(MatFile):
 
     def array(self, name: str) -> tuple[Any, bool]:
         """See `MatFile.array`."""
+        if _is_complex(self._items[name].dtype):
+            refuse_complex(name)
         return self._items[name], self._is_reversed(self._items[name])
 
     def _is_reversed(self, item: Any) -> bool:
@@ -86,14 +96,19 @@ class Mat73(MatFile):
         if item.shape is None or not lies_inside(item) or item.attrs.get("MATLAB_empty", 0):
             return Variable((), "other")
         shape = item.shape[::-1] if self._is_reversed(item) else item.shape
+        is_number = item.dtype.kind in "iuf" or _is_complex(item.dtype)
         named = item.attrs.get("MATLAB_class")
         if named is not None:
             kind = _kind(named.decode() if isinstance(named, bytes) else str(named))
-            fits = item.dtype.kind in "iuf" or kind != "numbers"
-            return Variable(shape, kind if fits else "other")
+            return Variable(shape, kind if is_number or kind != "numbers" else "other")
         if h5py.check_string_dtype(item.dtype):
             return Variable(shape, "text")
-        return Variable(shape, "numbers" if item.dtype.kind in "iuf" else "other")
+        return Variable(shape, "numbers" if is_number else "other")
+
+
+def _is_complex(dtype: np.dtype[Any]) -> bool:
+    """True for complex numbers, as MATLAB, Octave or h5py keep them."""
+    return dtype.kind == "c" or dtype.names in (("real", "imag"), ("re", "im"))
 
 
 def _texts(item: h5py.Dataset) -> list[str]:

@@ -30,6 +30,7 @@ MASK: Final = "mask"
 PLACE: Final = "spatial_ref"
 OWN_ATTRIBUTES: Final = frozenset(
     {DIMENSIONS, "_CRS", "_FillValue", "missing_value", "add_offset", "scale_factor", "units"}
+    | {"valid_min", "valid_max", "valid_range", "actual_range"}
     | {"band_tags", "band_units", "coordinates", "envi_header", "grid_mapping", "tags"}
 )
 """Attributes of a cube that are no tags."""

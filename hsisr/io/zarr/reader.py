@@ -41,6 +41,7 @@ _GOOD: Final = ("good_bands", "good_wavelengths", "bbl")
 _BAND_NAMES: Final = ("band_name", "band_names")
 _Names = tuple[str, ...] | Callable[[str, Mapping[str, Any]], bool]
 """Names of an array, or what knows it by its name and attributes."""
+_LIMITS: Final = {"valid_min": -math.inf, "valid_max": math.inf}
 _TRUE: Final = ("true", "True", "1")
 _MOST_BANDS: Final = 100_000
 _NEAR: Final = 1e-4
@@ -97,19 +98,45 @@ class ZarrFields:
             known: tuple[str, ...] | None = tuple(map(str, units))
         else:
             known = (str(same),) * bands if same else None
-        return StoredNumbers(
+        stored = StoredNumbers(
             dtype=np.dtype(self._cube.dtype).newbyteorder("="),
             nodata=self._nodata(),
             scales=self._scaling("scale_factor", "band_scale", bands),
             offsets=self._scaling("add_offset", "band_offset", bands),
             units=known,
         )
+        return replace(stored, limits=usable("valid_range", lambda: self._limits(stored)))
+
+    def _limits(self, stored: StoredNumbers) -> tuple[float, float] | None:
+        """Which numbers are data by `valid_range`, else by `valid_min` and `valid_max`.
+
+        They are numbers as stored, unless floats stand for packed integers: those are values.
+        Source: CF conventions 1.10, 2.5.1; netCDF Users Guide, attribute conventions.
+        """
+        said = self._attributes.get("valid_range") or [
+            self._attributes.get(name, end) for name, end in _LIMITS.items()
+        ]
+        ends = list(map(_number, said)) if isinstance(said, list) else []
+        low, high = ends if len(ends) == 2 else (None, None)
+        if low is None or high is None or not low <= high:
+            raise InputDataError(f"found {str(said)[:40]!r}, expected two rising numbers")
+        if low == -math.inf and high == math.inf:
+            return None
+        gain, offset = (of_all and of_all[0] for of_all in (stored.scales, stored.offsets))
+        values = any(isinstance(end, float) and math.isfinite(end) for end in said)
+        if values and (gain or offset) and stored.dtype.kind in "iu":
+            low, high = sorted(round((end - (offset or 0)) / (gain or 1), 3) for end in (low, high))
+        return low, high
 
     def _nodata(self) -> float | None:
         """`_FillValue`, else the fill value of version 2; that of version 3 is always there."""
-        for name in ("_FillValue", "missing_value"):
-            if (said := self._said(name)) is not None:
-                return said
+        said = [self._said(name) for name in ("_FillValue", "missing_value")]
+        known = [n for n in said if n is not None]
+        numbers = [n for n in known if not math.isnan(n)] or known  # NaN is no data anyway
+        if numbers:
+            if len({f"{n:g}" for n in numbers}) > 1:
+                warn_of_scene(f"missing_value {numbers[1]:g} left out beside _FillValue")
+            return numbers[0]
         if self._cube.metadata.zarr_format == 2 and self._cube.fill_value is not None:
             return _number(self._cube.fill_value)
         return None
