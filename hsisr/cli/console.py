@@ -271,6 +271,15 @@ def ranges(numbers: Iterable[int]) -> str:
     return ", ".join("-".join(map(str, run)) for run in runs)
 
 
+def megabytes(count: int) -> str:
+    """A number of bytes.
+
+    >>> megabytes(11_075_029), megabytes(1536)
+    ('11.1 MB', '1.5 kB')
+    """
+    return f"{count / 1e6:,.1f} MB" if count >= 1e5 else f"{count / 1e3:,.1f} kB"
+
+
 def duration(seconds: float) -> str:
     """A time as people say it.
 

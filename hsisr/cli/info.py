@@ -7,7 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from hsisr.cli.console import duration, expected_errors, fact_table, print_json, ranges, tell
+from hsisr.cli.console import (
+    duration,
+    expected_errors,
+    fact_table,
+    megabytes,
+    print_json,
+    ranges,
+    tell,
+)
 from hsisr.cli.options import Given, Json, Verbose, takes, verbosity
 from hsisr.commands.options import PartOptions
 from hsisr.engine.options import SPEED
@@ -83,7 +91,7 @@ def _product(told: dict[str, str | None]) -> list[tuple[str, str]]:
 
 def _cost(cost: dict[str, Any]) -> list[tuple[str, str]]:
     size = "{} bands, {} rows, {} columns".format(*cost["shape"])
-    rows = [("x4 output", f"{size}, {cost['bytes'] / 1e6:,.1f} MB before compression")]
+    rows = [("x4 output", f"{size}, {megabytes(cost['bytes'])} before compression")]
     if "seconds" not in cost:
         return [*rows, ("x4 time", "--time measures it here")]
     memory = f"{cost['peak_memory_bytes'] / 1e6:,.0f} MB of memory"
@@ -136,14 +144,22 @@ def _numbers(table: dict[str, Any]) -> str:
 
 
 def _nodata(table: dict[str, Any]) -> str:
+    """What means no data.
+
+    >>> _nodata({"nodata": -9999.0, "valid_range": (-50, 12000), "mask": False})
+    '-9999; data lies from -50 to 12000'
+    """
     number, ends = table["nodata"], table["valid_range"]
-    named = "none named" if number is None else f"{number}"
+    named = "none named" if number is None else str(number).removesuffix(".0")
     within = "; data lies from {} to {}".format(*ends) if ends else ""
     return named + within + ("; a mask says where there is data" if table["mask"] else "")
 
 
 def _range(values: tuple[float, ...] | None) -> str:
-    return "unknown" if not values else f"{min(values):g} to {max(values):g} nm"
+    if not values:
+        return "unknown"
+    low, high = f"{min(values):g}", f"{max(values):g}"
+    return f"{low} nm" if low == high else f"{low} to {high} nm"
 
 
 def _place(place: dict[str, Any] | None, crs: str | None) -> str:

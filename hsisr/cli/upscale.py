@@ -15,6 +15,7 @@ from hsisr.cli.console import (
     duration,
     expected_errors,
     fact_table,
+    megabytes,
     print_json,
     ranges,
     say,
@@ -202,7 +203,7 @@ def _cost_rows(plan: "UpscaleResult") -> list[tuple[str, str]]:
     seconds, groups = plan.estimated_seconds, counted(plan.groups, "band group")
     return [
         ("work", f"{counted(plan.tiles, 'tile')} in {groups}{_seen(plan)}"),
-        ("output size", f"{plan.output_bytes / 1e6:,.1f} MB before compression"),
+        ("output size", f"{megabytes(plan.output_bytes)} before compression"),
         ("peak memory", f"about {plan.peak_memory_bytes / 1e6:,.0f} MB"),
         ("time", "unknown" if seconds is None else f"about {duration(seconds)} here, tiles alone"),
     ]
@@ -210,7 +211,7 @@ def _cost_rows(plan: "UpscaleResult") -> list[tuple[str, str]]:
 
 def _done_rows(made: "UpscaleResult") -> list[tuple[str, str]]:
     written, used = made.file_bytes, made.used_memory_bytes
-    size = "" if written is None else f", {written / 1e6:,.1f} MB"
+    size = "" if written is None else f", {megabytes(written)}"
     near = f"are within {made.agreement:.2g} of" if made.agreement else "equal"
     return [
         ("format", f"{made.format}, {made.dtype}{size}"),

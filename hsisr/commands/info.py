@@ -13,7 +13,7 @@ from hsisr.io.geotiff.gdal import crs_name, pixel_size_m
 from hsisr.io.open import open_with
 from hsisr.io.views import warn_of_fill
 from hsisr.scene.metadata import SceneMetadata
-from hsisr.scene.rendering import colour_bands, is_natural_colour
+from hsisr.scene.rendering import natural_colour_bands
 from hsisr.tiling import Window
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class SceneInfo:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; unknown ones are null."""
         meta, axis, stored = self.metadata, self.metadata.spectral_axis, self.metadata.stored
-        good = axis.good
+        good, shown = axis.good, natural_colour_bands(axis)
         told = {name.replace("_", " "): text for name, text in meta.tags.items()} | {**meta.header}
         return {
             "path": str(self.path),
@@ -71,9 +71,7 @@ class SceneInfo:
             "upscaled_x4": self.cost(4),
             "pixel_m": pixel_size_m(meta),
             "crs_name": None if self.crs is None else _crs_in_words(self.crs),
-            "natural_colour_bands": [band + 1 for band in colour_bands(axis)]
-            if is_natural_colour(axis)
-            else None,
+            "natural_colour_bands": shown and [band + 1 for band in shown],
         }
 
     @property

@@ -23,6 +23,7 @@ from hsisr.engine.stitch import stitch
 from hsisr.errors import HsisrWarning, InputDataError, UsageError, WeightsError
 from hsisr.io.atomic import refuse_existing
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
+from hsisr.io.formats import output_format
 from hsisr.io.open import open_scene, open_with
 from hsisr.io.paths import RemotePath, scene_path, sibling
 from hsisr.io.products.ortho import positions_path
@@ -112,7 +113,8 @@ def _files(job: Job, options: UpscaleOptions) -> tuple[Path, ...]:
     files = output_files(Work(job.scene.path, job.scene.path, job.output), options)
     asked = (path for path in (options.quicklook, options.report) if path is not None)
     likely = [sibling(file, f"{file.name}.aux.xml") for file in files]
-    if job.metadata.geolocation is not None and not options.ortho:
+    has_place_inside = output_format(job.output, options.format).name == "netCDF"
+    if job.metadata.geolocation is not None and not (options.ortho or has_place_inside):
         likely.append(positions_path(job.output))
     found = (one for one in likely if not isinstance(one, RemotePath) and one.exists())
     return (*files, *found, *asked)

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 
 from hsisr.errors import InputDataError, warn_of_scene
 from hsisr.scene.metadata import NM_PER_UNIT, SceneMetadata, SpectralAxis
+from hsisr.scene.rendering import natural_colour_bands
 
 _Value = TypeVar("_Value")
 
@@ -306,8 +307,6 @@ _NEVER_PASSED_ON: Final = (LAYOUT_FIELDS | GRID_FIELDS | NUMBER_FIELDS - {"data 
 file, or have a field of their own in `SceneMetadata`."""
 
 _ACQUIRED = "acquisition time"
-_COLOURS_NM = (660.0, 550.0, 480.0)
-_FAR_NM = 40.0
 _NOT_PASSED_ON = "STATISTICS_"
 """Beginning of GDAL tags that the new pixels make wrong."""
 
@@ -361,20 +360,13 @@ def dataset_tags(metadata: SceneMetadata) -> dict[str, str]:
 def shown_bands(metadata: SceneMetadata) -> tuple[int, int, int] | None:
     """0-based bands that viewers show as red, green and blue, as the input says or by wavelength.
 
-    None where no good band lies within 40 nm of 660, 550 or 480 nm.
+    None where no good band lies within 40 nm of 640, 550 or 460 nm.
     """
-    axis, said = metadata.spectral_axis, said_bands(metadata)
+    said = said_bands(metadata)
     if len(said) == 3:
         red, green, blue = (number - 1 for number in said)
         return red, green, blue
-    good = [band for band in range(axis.count) if axis.good is None or axis.good[band]]
-    known = axis.wavelengths_nm
-    if known is None or not good:
-        return None
-    distances = [{band: abs(known[band] - colour) for band in good} for colour in _COLOURS_NM]
-    red, green, blue = (min(each, key=each.__getitem__) for each in distances)
-    near = max(min(each.values()) for each in distances) <= _FAR_NM
-    return (red, green, blue) if near else None
+    return natural_colour_bands(metadata.spectral_axis)
 
 
 def said_bands(metadata: SceneMetadata) -> tuple[int, ...]:

@@ -18,35 +18,34 @@ Bands3 = npt.NDArray[np.floating]
 
 
 def colour_bands(axis: SpectralAxis) -> tuple[int, int, int]:
-    """0-based bands to show as red, green and blue: natural colour, else three spread bands.
+    """0-based bands to show as red, green and blue: natural colour, else three spread good bands.
 
     >>> colour_bands(SpectralAxis(count=3, wavelengths_nm=(460.0, 550.0, 645.0)))
     (2, 1, 0)
     >>> colour_bands(SpectralAxis(count=1))
     (0, 0, 0)
+    >>> colour_bands(SpectralAxis(count=4, good=(True, False, True, True)))
+    (2, 2, 0)
     """
-    if axis.wavelengths_nm is not None:
-        distance = np.abs(np.array(axis.wavelengths_nm) - np.array(TRUE_COLOUR_NM)[:, None])
-        if axis.good is not None and any(axis.good):
-            distance[:, ~np.array(axis.good)] = np.inf
-        if distance.min(axis=1).max() <= _FAR_NM:
-            red, green, blue = distance.argmin(axis=1).tolist()
-            return red, green, blue
-    last = axis.count - 1
-    return last * 3 // 4, last // 2, last // 4
+    bands = np.flatnonzero(axis.good) if axis.good and any(axis.good) else np.arange(axis.count)
+    last = len(bands) - 1
+    red, green, blue = bands[[last * 3 // 4, last // 2, last // 4]].tolist()
+    return natural_colour_bands(axis) or (red, green, blue)
 
 
-def is_natural_colour(axis: SpectralAxis) -> bool:
-    """Whether `colour_bands` shows red, green and blue light.
+def natural_colour_bands(axis: SpectralAxis) -> tuple[int, int, int] | None:
+    """0-based good bands of red, green and blue light; None where there are none.
 
-    >>> is_natural_colour(SpectralAxis(count=3))
-    False
+    >>> natural_colour_bands(SpectralAxis(count=3)) is None
+    True
     """
-    known = axis.wavelengths_nm
-    return known is not None and all(
-        abs(known[band] - colour) <= _FAR_NM
-        for band, colour in zip(colour_bands(axis), TRUE_COLOUR_NM, strict=True)
-    )
+    if axis.wavelengths_nm is None:
+        return None
+    distance = np.abs(np.array(axis.wavelengths_nm) - np.array(TRUE_COLOUR_NM)[:, None])
+    if axis.good is not None:
+        distance[:, ~np.array(axis.good)] = np.inf
+    red, green, blue = distance.argmin(axis=1).tolist()
+    return (red, green, blue) if distance.min(axis=1).max() <= _FAR_NM else None
 
 
 def stretch_limits(picture: Bands3) -> npt.NDArray[np.float64]:

@@ -19,7 +19,7 @@ from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.rendering import (
     as_bytes,
     colour_bands,
-    is_natural_colour,
+    natural_colour_bands,
     stretch_limits,
     stretched,
 )
@@ -150,7 +150,7 @@ def describe_colours(axis: SpectralAxis) -> str:
     """
     known = axis.wavelengths_nm
     words = [f"{b + 1} ({known[b]:.0f} nm)" if known else f"{b + 1}" for b in colour_bands(axis)]
-    kind = "natural colour" if is_natural_colour(axis) else "red, green, blue"
+    kind = "natural colour" if natural_colour_bands(axis) else "red, green, blue"
     return f"{kind}: bands {', '.join(words)}"
 
 

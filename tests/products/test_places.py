@@ -81,7 +81,9 @@ def test_control_points_and_block_means_are_those_of_the_file(
 
 
 def test_positions_lie_beside_a_geotiff(product: Path, tmp_path: Path) -> None:
-    made(product, tmp_path / "fine.tif")
+    for output, files in (("fine.tif", "fine.tif, fine.lonlat.tif"), ("fine.nc", "fine.nc")):
+        done = hsisr("upscale", product, "-o", tmp_path / output, "-s", 2, "-m", "bicubic")
+        assert done.stderr.startswith(f"EMIT.nc -> {files}\n")
     with open_scene(product) as scene, rasterio.open(tmp_path / "fine.lonlat.tif") as beside:
         assert scene.metadata.geolocation is not None
         expected = scene.metadata.geolocation.finer(2).positions(0, 2 * ROWS)
@@ -89,7 +91,7 @@ def test_positions_lie_beside_a_geotiff(product: Path, tmp_path: Path) -> None:
         np.testing.assert_array_equal(beside.read(), expected)
     again = hsisr("upscale", product, "-o", tmp_path / "fine.tif", "-s", 2, "-m", "bicubic")
     assert again.exit_code == 1
-    assert find_scenes(tmp_path) == [tmp_path / "fine.tif"]
+    assert find_scenes(tmp_path) == [tmp_path / "fine.nc", tmp_path / "fine.tif"]
 
 
 @pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
