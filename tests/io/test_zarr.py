@@ -3,12 +3,13 @@
 import pickle
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from affine import Affine
 
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.io.open import open_scene, options_of_kind
@@ -90,7 +91,7 @@ def test_what_attributes_say_is_used_or_told(version: Version, tmp_path: Path) -
     assert words == [
         "scale_factor left out: found '0.1', expected a number",
         "add_offset left out: found '[1, 2]', expected a number",
-        "the place is left out: y is not evenly spaced",
+        "y is not evenly spaced: no place is taken from coordinates",
     ]
 
 
@@ -227,3 +228,46 @@ def test_a_nan_fill_value_leaves_the_missing_value(tmp_path: Path) -> None:
     write_store(tmp_path / "y.zarr", {"a": cube}, attributes={"a": said | {"_FillValue": 9}})
     with pytest.warns(HsisrWarning, match="missing_value 8 left out beside _FillValue"):
         assert metadata_at(tmp_path / "y.zarr").stored.nodata == 9
+
+
+def gridded(path: Path, x: Any, y: Any, transform: str, units: Sequence[str] = ()) -> Path:
+    """A store with coordinates of pixels and a `GeoTransform`."""
+    arrays = {"a": CUBE, "x": (("x",), x), "y": (("y",), y), "spatial_ref": ((), 0)}
+    said = {"crs_wkt": UTM, "GeoTransform": transform} if transform else {}
+    named = {name: {"units": unit} for name, unit in zip("xy", units, strict=False)}
+    return write_store(path, arrays, attributes={"spatial_ref": said, **named})
+
+
+@pytest.mark.parametrize(
+    ("first", "step", "taken"),
+    [
+        ((115, 485), 30, "told"),
+        ((100, 500), 30, "told"),
+        ((415, 185), 30, "along"),
+        ((130, 470), 60, "along"),
+    ],
+)
+def test_coordinates_of_a_part_go_before_the_transform_of_the_whole(
+    first: tuple[int, int], step: int, taken: str, tmp_path: Path
+) -> None:
+    x, y = first[0] + step * np.arange(6.0), first[1] - step * np.arange(7.0)
+    path = gridded(tmp_path / "x.zarr", x, y, "100 30 0 500 0 -30")
+    if taken == "told":
+        found = metadata_at(path).georeference.transform
+        assert found == Affine(30, 0, 100, 0, -30, 500)
+    else:
+        with pytest.warns(HsisrWarning, match="GeoTransform left out: the coordinates"):
+            found = metadata_at(path).georeference.transform
+        half = step / 2
+        assert found == Affine(step, 0, first[0] - half, 0, -step, first[1] + half)
+
+
+def test_coordinates_are_as_even_as_their_type_can_say(tmp_path: Path) -> None:
+    x = (113 + 0.00027 * (np.arange(6) + 0.5)).astype("float32")
+    y = (52 - 0.00027 * (np.arange(7) + 0.5)).astype("float32")
+    path = gridded(tmp_path / "x.zarr", x, y, "", ["degrees_east", "degree_north"])
+    with pytest.warns(HsisrWarning, match="name no datum; taken as WGS 84"):
+        place = metadata_at(path).georeference
+    assert place.transform is not None
+    assert place.transform[:6] == pytest.approx((0.00027, 0, 113, 0, -0.00027, 52), abs=1e-5)
+    assert "WGS 84" in str(place.crs_wkt)

@@ -135,7 +135,7 @@ def _read_for(plan: Plan, metadata: SceneMetadata, place: int, number: int) -> W
 
 
 _GOOD: Final = ("good", "bbl", "good_wavelengths")
-_UNEVEN: Final = 0.01
+_UNEVEN: Final = 0.05
 """Part of a step by which coordinates may miss an even grid, as map coordinates in float32 do."""
 
 

@@ -10,6 +10,7 @@ and xarray, rioxarray and GDAL.
 import base64
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -44,6 +45,8 @@ _Names = tuple[str, ...] | Callable[[str, Mapping[str, Any]], bool]
 _LIMITS: Final = {"valid_min": -math.inf, "valid_max": math.inf}
 _TRUE: Final = ("true", "True", "1")
 _MOST_BANDS: Final = 100_000
+_NO_PLACE: Final = 0.51
+"""How far apart, in pixels, two transforms may be that mean one place."""
 _NEAR: Final = 1e-4
 """How far, in pixels, coordinates may lie from an even grid."""
 
@@ -215,17 +218,45 @@ class ZarrFields:
         gdals = self._attributes.get("_CRS")  # GDAL, Zarr driver, "SRS encoding"
         gdals = gdals.get("wkt") if isinstance(gdals, Mapping) else None
         wkt = said.get("crs_wkt") or said.get("spatial_ref") or gdals
+        transform = self._grid(usable("GeoTransform", lambda: _transform(said.get("GeoTransform"))))
         if not wkt and (projection := said.get("grid_mapping_name")):
             warn_of_scene(
                 f"the reference system is left out: {name} says {projection}, but has no crs_wkt"
             )
+        elif not wkt and transform is not None and self._in_degrees():
+            warn_of_scene("longitudes and latitudes name no datum; taken as WGS 84")
+            wkt = "EPSG:4326"
         return Georeference(
             crs_wkt=str(wkt) if wkt else None,
-            transform=usable("GeoTransform", lambda: _transform(said.get("GeoTransform")))
-            or self._even_grid(),
+            transform=transform,
             gcps=usable("gcps", lambda: _points(said.get("gcps"))) or (),
             gcps_crs_wkt=said.get("gcps_crs_wkt"),
             rpcs=_texts(usable("rpcs", lambda: _decoded(said.get("rpcs")))),
+        )
+
+    def _grid(self, told: Affine | None) -> Affine | None:
+        """The transform told, unless coordinates say another place, as those of a part do.
+
+        Programs that cut or coarsen a cube keep the `GeoTransform` of the whole. Half a pixel is
+        no other place: centres and corners are taken for each other.
+        """
+        along = None if told is not None and (told.b or told.d) else self._even_grid()
+        if told is None or along is None or not told.determinant:
+            return told or along
+        apart = ~told @ along
+        rows, cols = self.shape[1:]
+        corners = ((0, 0), (cols, rows))
+        if all(abs(a - b) < _NO_PLACE for c in corners for a, b in zip(apart @ c, c, strict=True)):
+            return told
+        warn_of_scene("GeoTransform left out: the coordinates of the pixels say another place")
+        return along
+
+    def _in_degrees(self) -> bool:
+        """True if rows and columns lie along latitudes and longitudes."""
+        names = [self._beside(self._dims[axis]) for axis in "rc"]
+        units = (str(self._store.arrays[n].attrs.get("units")) if n else "" for n in names)
+        return all(
+            re.match(f"degrees?_?{to}", unit.lower()) for to, unit in zip("ne", units, strict=True)
         )
 
     def _even_grid(self) -> Affine | None:
@@ -248,12 +279,17 @@ class ZarrFields:
         at = sorted({0, 1, size // 2, size - 2, size - 1})
         found = [float(self._store.read(name, slice(n, n + 1))[0]) for n in at]
         step = (found[-1] - found[0]) / (size - 1)
+        near = _NEAR * abs(step)
+        if array.dtype.kind == "f" and math.isfinite(step):  # as exactly as its type can say
+            last_digit = float(
+                np.spacing(max(map(abs, found)), dtype=array.dtype.newbyteorder("="))
+            )
+            near = max(near, min(2 * last_digit, abs(step) / 4))
         even = all(
-            abs(value - found[0] - n * step) <= _NEAR * abs(step)
-            for n, value in zip(at, found, strict=True)
+            abs(value - found[0] - n * step) <= near for n, value in zip(at, found, strict=True)
         )
         if not (step and math.isfinite(step) and even):
-            warn_of_scene(f"the place is left out: {name} is not evenly spaced")
+            warn_of_scene(f"{name} is not evenly spaced: no place is taken from coordinates")
             return None
         return found[0], step
 
