@@ -192,7 +192,9 @@ def numbers_from_text(
     Raises:
         InputDataError: An item is no number, or units differ.
     """
-    items = [text.strip() for text in texts or ()]
+    items = [text.strip(" []") for text in texts or ()]
+    if len(items) == 1 and all(map(_QUANTITY.fullmatch, parts := re.split(r"[\s;]+", items[0]))):
+        items = parts  # as numpy shows an array
     while items and not items[-1]:
         items.pop()
     if not items:

@@ -188,6 +188,20 @@ def test_outputs_open_in_natural_colour(
 
 
 @pytest.mark.parametrize(
+    "said", ["[400. 500. 600. 700.]", "400 500 600 700", "[400, 500, 600, 700]"]
+)
+def test_lists_as_numpy_shows_them_are_understood(said: str, tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "x.tif", VALUES)
+    with edited(path) as dataset:
+        dataset.update_tags(wavelength=said)
+    assert metadata_of(path).spectral_axis.wavelengths_nm == (400, 500, 600, 700)
+    plain = "{" + said.strip("[]") + "}"
+    header = write_envi(tmp_path / "y.hdr", VALUES, {"wavelength": plain, "bbl": "{1 1 0 1}"})
+    axis = metadata_of(header).spectral_axis
+    assert (axis.wavelengths_nm, axis.good) == ((400, 500, 600, 700), (True, True, False, True))
+
+
+@pytest.mark.parametrize(
     ("said", "kept"),
     [
         ("{3, 2, 1}", "{3, 2, 1}"),

@@ -271,3 +271,18 @@ def test_coordinates_are_as_even_as_their_type_can_say(tmp_path: Path) -> None:
     assert place.transform is not None
     assert place.transform[:6] == pytest.approx((0.00027, 0, 113, 0, -0.00027, 52), abs=1e-5)
     assert "WGS 84" in str(place.crs_wkt)
+
+
+def test_attributes_hold_wavelengths(tmp_path: Path) -> None:
+    said = {"wavelengths": [400, 500, 600, 700], "FWHM": [5.0] * 4, "wavelength_units": "nm"}
+    meta = metadata_at(write_store(tmp_path / "x.zarr", {"a": CUBE}, attributes={"a": said}))
+    assert meta.spectral_axis.wavelengths_nm == (400, 500, 600, 700)
+    assert meta.spectral_axis.fwhm_nm == (5,) * 4
+    assert meta.tags == {"wavelength_units": "nm"}
+
+
+def test_bands_that_are_variables_get_advice(tmp_path: Path) -> None:
+    flat = ("y", "x"), VALUES[0]
+    path = write_store(tmp_path / "x.zarr", {"Band1": flat, "Band2": flat})
+    with pytest.raises(InputDataError, match=r"in xarray: ds\.to_array\('band'\)"):
+        open_scene(path)

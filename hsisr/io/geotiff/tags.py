@@ -95,7 +95,7 @@ def _envi_fields(tags: Mapping[str, str]) -> dict[str, str]:
 
 def is_spectral_list(key: str, text: str) -> bool:
     """True for a tag of the dataset that holds one number for each band, as EnMAP-Box writes."""
-    return key.lower() in _SPECTRAL_TAGS and (text.strip().startswith("{") or "," in text)
+    return key.lower() in _SPECTRAL_TAGS and bool(re.search(r"[{\[,]|\d\s+\d", text))
 
 
 def georeference_of(dataset: Any) -> Georeference:

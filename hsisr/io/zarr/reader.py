@@ -30,10 +30,12 @@ from hsisr.io.arrays.axes import (
     named_order,
     whole,
 )
+from hsisr.io.envi.files import spectral_source
 from hsisr.io.spectral import SpectralSource, merged_axis, usable
 from hsisr.io.zarr.layout import DIMENSIONS, MASK, OWN_ATTRIBUTES, PLACE
+from hsisr.io.zarr.place import decoded, even_steps, is_same_place, points_in, transform_in
 from hsisr.io.zarr.store import WHOLE, OpenStore, zarr_errors
-from hsisr.scene.georeference import Georeference, GroundControlPoint
+from hsisr.scene.georeference import Georeference
 from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
 
@@ -42,13 +44,14 @@ _GOOD: Final = ("good_bands", "good_wavelengths", "bbl")
 _BAND_NAMES: Final = ("band_name", "band_names")
 _Names = tuple[str, ...] | Callable[[str, Mapping[str, Any]], bool]
 """Names of an array, or what knows it by its name and attributes."""
+_LISTS: Final = {
+    **{name: name for name in ("wavelength", "fwhm", "bbl")},
+    "wavelengths": "wavelength",
+}
+"""Attributes of a cube or file that are lists, and ENVI's word for each."""
 _LIMITS: Final = {"valid_min": -math.inf, "valid_max": math.inf}
 _TRUE: Final = ("true", "True", "1")
 _MOST_BANDS: Final = 100_000
-_NO_PLACE: Final = 0.51
-"""How far apart, in pixels, two transforms may be that mean one place."""
-_NEAR: Final = 1e-4
-"""How far, in pixels, coordinates may lie from an even grid."""
 
 
 class ZarrFields:
@@ -167,7 +170,11 @@ class ZarrFields:
         names = self._names(bands)
         centres = SpectralSource(wavelengths=wavelengths[0], unit=wavelengths[1], good=flags)
         widths = SpectralSource(fwhm=fwhm[0], unit=fwhm[1] or wavelengths[1])
-        axis = merged_axis(bands, [centres, widths], names)
+        said = {**self._store.attributes, **self._attributes}
+        lists = {_LISTS[key.lower()]: str(said[key]) for key in said if _is_list(key, said[key])}
+        units = str(said.get("wavelength_units", ""))
+        own = spectral_source({**lists, "wavelength units": units})
+        axis = merged_axis(bands, [centres, widths, own], names)
         source = wavelengths[2] or fwhm[2]
         return axis if source is None else replace(axis, unit=source)
 
@@ -218,7 +225,9 @@ class ZarrFields:
         gdals = self._attributes.get("_CRS")  # GDAL, Zarr driver, "SRS encoding"
         gdals = gdals.get("wkt") if isinstance(gdals, Mapping) else None
         wkt = said.get("crs_wkt") or said.get("spatial_ref") or gdals
-        transform = self._grid(usable("GeoTransform", lambda: _transform(said.get("GeoTransform"))))
+        transform = self._grid(
+            usable("GeoTransform", lambda: transform_in(said.get("GeoTransform")))
+        )
         if not wkt and (projection := said.get("grid_mapping_name")):
             warn_of_scene(
                 f"the reference system is left out: {name} says {projection}, but has no crs_wkt"
@@ -229,24 +238,20 @@ class ZarrFields:
         return Georeference(
             crs_wkt=str(wkt) if wkt else None,
             transform=transform,
-            gcps=usable("gcps", lambda: _points(said.get("gcps"))) or (),
+            gcps=usable("gcps", lambda: points_in(said.get("gcps"))) or (),
             gcps_crs_wkt=said.get("gcps_crs_wkt"),
-            rpcs=_texts(usable("rpcs", lambda: _decoded(said.get("rpcs")))),
+            rpcs=_texts(usable("rpcs", lambda: decoded(said.get("rpcs")))),
         )
 
     def _grid(self, told: Affine | None) -> Affine | None:
         """The transform told, unless coordinates say another place, as those of a part do.
 
-        Programs that cut or coarsen a cube keep the `GeoTransform` of the whole. Half a pixel is
-        no other place: centres and corners are taken for each other.
+        Programs that cut or coarsen a cube keep the `GeoTransform` of the whole.
         """
         along = None if told is not None and (told.b or told.d) else self._even_grid()
         if told is None or along is None or not told.determinant:
             return told or along
-        apart = ~told @ along
-        rows, cols = self.shape[1:]
-        corners = ((0, 0), (cols, rows))
-        if all(abs(a - b) < _NO_PLACE for c in corners for a, b in zip(apart @ c, c, strict=True)):
+        if is_same_place(told, along, *self.shape[1:]):
             return told
         warn_of_scene("GeoTransform left out: the coordinates of the pixels say another place")
         return along
@@ -278,20 +283,10 @@ class ZarrFields:
             return None
         at = sorted({0, 1, size // 2, size - 2, size - 1})
         found = [float(self._store.read(name, slice(n, n + 1))[0]) for n in at]
-        step = (found[-1] - found[0]) / (size - 1)
-        near = _NEAR * abs(step)
-        if array.dtype.kind == "f" and math.isfinite(step):  # as exactly as its type can say
-            last_digit = float(
-                np.spacing(max(map(abs, found)), dtype=array.dtype.newbyteorder("="))
-            )
-            near = max(near, min(2 * last_digit, abs(step) / 4))
-        even = all(
-            abs(value - found[0] - n * step) <= near for n, value in zip(at, found, strict=True)
-        )
-        if not (step and math.isfinite(step) and even):
+        steps = even_steps(dict(zip(at, found, strict=True)), array.dtype)
+        if steps is None:
             warn_of_scene(f"{name} is not evenly spaced: no place is taken from coordinates")
-            return None
-        return found[0], step
+        return steps
 
     def _beside(self, name: str) -> str | None:
         """Full name of an array in the folder of the cube, or above it as netCDF's groups have."""
@@ -304,7 +299,7 @@ class ZarrFields:
     def _tags(self) -> dict[str, str]:
         said = {**self._store.attributes, **self._attributes}
         own = OWN_ATTRIBUTES | {"Conventions", WHOLE}
-        flat = {key: value for key, value in said.items() if key not in own}
+        flat = {k: value for k, value in said.items() if k not in own and not _is_list(k, value)}
         return {**_texts(flat), **_texts(self._attributes.get("tags"))}
 
     def _band_tags(self, bands: int) -> tuple[dict[str, str], ...]:
@@ -333,6 +328,11 @@ def spectral_dimension(arrays: Mapping[str, Any], cube: str) -> str | None:
     return None
 
 
+def _is_list(key: str, value: Any) -> bool:
+    """True for an attribute that has a number for each band."""
+    return key.lower() in _LISTS and isinstance(value, list)
+
+
 def _number(value: Any) -> float | None:
     """A number, or None for anything else; JSON has to write NaN as a text.
 
@@ -359,33 +359,6 @@ def _texts(fields: Any) -> dict[str, str]:
         str(key): value if isinstance(value, str) else json.dumps(value)
         for key, value in fields.items()
     }
-
-
-def _decoded(text: Any) -> Any:
-    try:
-        return json.loads(text) if isinstance(text, str) else text
-    except (ValueError, RecursionError) as error:
-        raise InputDataError(f"the place holds no JSON where it should ({error})") from error
-
-
-def _transform(text: Any) -> Affine | None:
-    if not isinstance(text, str) or not text.strip():
-        return None
-    try:
-        numbers = [float(part) for part in text.replace(",", " ").split()]
-    except ValueError:
-        numbers = []
-    if len(numbers) != 6 or not all(map(math.isfinite, numbers)):
-        raise InputDataError(f"GeoTransform is {text[:80]!r}, expected six numbers")
-    return Affine.from_gdal(*numbers)
-
-
-def _points(text: Any) -> tuple[GroundControlPoint, ...]:
-    found = _decoded(text) or ()
-    try:
-        return tuple(GroundControlPoint(**point) for point in found)
-    except TypeError as error:
-        raise InputDataError(f"gcps are no list of points with row, col, x, y ({error})") from error
 
 
 class _Array:
@@ -461,8 +434,11 @@ def cube_name(arrays: Mapping[str, Any], wanted: str | None) -> str:
         listed = _table({name: arrays[name] for name in cubes})
         raise InputDataError(f"found {len(cubes)} cubes: {listed}; choose one with --variable NAME")
     if not cubes:
+        flat = [array.shape for array in arrays.values() if len(array.shape) == 2]
+        many = "; if these are the bands, in xarray: ds.to_array('band') makes one of them"
         raise InputDataError(
             f"found no 3-D array of numbers among {_table(arrays)}; expected (band, y, x)"
+            f"{many if len(flat) > len({*flat}) else ''}"
         )
     return cubes[0]
 
