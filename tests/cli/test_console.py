@@ -20,7 +20,7 @@ from hsisr.errors import (
     UsageError,
     WeightsError,
 )
-from tests.program import hsisr, ran
+from tests.program import ran
 
 
 @pytest.mark.parametrize(
@@ -103,12 +103,6 @@ def test_facts_break_between_words_where_a_terminal_ends(monkeypatch: pytest.Mon
     assert (title, len(lines)) == ("scene", 2)
     assert all(len(line) <= 40 and line[15] != " " for line in lines)
     assert fact_table("scene", rows, 15, io.StringIO()).count("\n") == 1
-
-
-def test_switches_show_no_type_in_the_help() -> None:
-    said = hsisr("upscale", "--help").stdout
-    assert "--overwrite" in said
-    assert "<bool>" not in said
 
 
 def test_lines_of_libraries_do_not_reach_stderr(capfd: pytest.CaptureFixture[str]) -> None:

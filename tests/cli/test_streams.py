@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hsisr.io.atomic import recover
 from hsisr.metrics.report import as_csv
 from tests.program import hsisr, refusal
 from tests.scenes import numbered, write_npy
@@ -122,13 +121,3 @@ def test_a_name_that_is_not_utf8_is_one_line(command: str, tmp_path: Path) -> No
 )
 def test_no_cell_of_a_csv_is_a_formula(name: str, cell: str) -> None:
     assert as_csv(("scene",), [(name,), (-2,), ("a.tif",)]) == f"scene\n{cell}\n-2\na.tif"
-
-
-def test_recovery_leaves_the_parts_of_other_outputs_alone(tmp_path: Path) -> None:
-    own, other = tmp_path / ".x.tif.abcd_123.part", tmp_path / ".x.tif.tif.abcd_123.part"
-    for part in (own, other, tmp_path / ".x.tif.notes.part.txt"):
-        part.mkdir()
-    recover(tmp_path / "x.tif")
-    assert not own.exists()
-    assert other.exists()
-    assert len(list(tmp_path.iterdir())) == 2

@@ -44,12 +44,6 @@ def test_what_is_not_there_is_made_and_recorded(scene: Path, out: Path) -> None:
     assert json.loads(record_path(output).read_text())["record"] == 1
 
 
-def test_what_the_record_confirms_is_left_out(scene: Path, out: Path) -> None:
-    before = made(scene, out).stat()
-    assert_left_out(once(scene, out), "recorded as complete")
-    assert (out / "a_x2.tif").stat().st_mtime_ns == before.st_mtime_ns
-
-
 @pytest.mark.parametrize(
     ("name", "keep"),
     [

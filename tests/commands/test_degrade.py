@@ -13,9 +13,7 @@ from hsisr.commands.options import DegradeOptions
 from hsisr.degradation import DEGRADATIONS
 from hsisr.errors import InputDataError
 from hsisr.io.open import open_scene
-from hsisr.tiling import Window
 from tests.commands.files import counts, write_tif
-from tests.scenes import TRANSFORM, UTM, numbered, write_geotiff
 
 
 @pytest.mark.parametrize("method", sorted(DEGRADATIONS))
@@ -33,16 +31,6 @@ def test_the_file_holds_the_degraded_array(
         assert lr.dtypes == ("uint16",) * 3
     assert result.output_shape == (3, 12, 10)
     assert result.moved_values == 0
-
-
-def test_tall_scenes_are_degraded_strip_by_strip_without_seams(tmp_path: Path) -> None:
-    hr = counts(1, 2 * 600, 8).astype(np.float32)
-    source = write_tif(tmp_path / "hr.tif", hr)
-    for method in ("mtf", "bicubic"):
-        options = DegradeOptions(scale=2, method=method, overwrite=True)
-        degrade(source, tmp_path / "lr.tif", options)
-        with rasterio.open(tmp_path / "lr.tif") as lr:
-            np.testing.assert_allclose(lr.read(), DEGRADATIONS[method](hr, 2), rtol=1e-6)
 
 
 def test_ground_and_spectra_are_kept(tmp_path: Path) -> None:
@@ -81,15 +69,3 @@ def test_sides_that_do_not_divide_are_refused_or_cropped(tmp_path: Path) -> None
     with rasterio.open(output) as lr, rasterio.open(source) as whole:
         np.testing.assert_array_equal(lr.read(), np.rint(DEGRADATIONS["area"](hr[:, :20, :16], 4)))
         assert (lr.transform.c, lr.transform.f) == (whole.transform.c, whole.transform.f)
-
-
-def test_a_window_is_degraded_where_it_lies(tmp_path: Path) -> None:
-    source = write_geotiff(
-        tmp_path / "a.tif", numbered(3, 16, 24, "float32"), crs=UTM, transform=TRANSFORM
-    )
-    degrade(source, tmp_path / "whole.tif", DegradeOptions(scale=2))
-    degrade(source, tmp_path / "part.tif", DegradeOptions(scale=2, window=(4, 8, 6, 10)))
-    with open_scene(tmp_path / "whole.tif") as whole, open_scene(tmp_path / "part.tif") as part:
-        expected = whole.read(Window(2, 4, 3, 5))
-        np.testing.assert_array_equal(part.read().values, expected.values)
-        assert part.metadata.georeference == expected.georeference

@@ -16,7 +16,6 @@ from hsisr.commands.archive.select import select
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import SelectOptions, UpscaleOptions
 from hsisr.engine.session import model_named
-from hsisr.errors import UsageError
 from hsisr.resume.completion import Work, judge
 from hsisr.resume.record import read_record
 from hsisr.training.state import load_state
@@ -59,12 +58,6 @@ def test_a_run_that_it_had_begun_is_resumed(folder: Path) -> None:
     assert not (folder / ".broken.tif.unfinished").exists()
     difference = pixels(folder / "broken.tif") - pixels(folder / "unbroken.tif")
     assert abs(difference).max() <= 1  # another processor rounds differently
-
-
-@pytest.mark.usefixtures("folder")
-def test_a_run_of_other_settings_is_not_resumed() -> None:
-    with pytest.raises(UsageError, match=r"other settings \(overlap: None then, 0 now\)"):
-        upscale("scene.npy", "broken.tif", replace(TINY, resume=True, overlap=0))
 
 
 @pytest.mark.parametrize("recorded", [True, False])

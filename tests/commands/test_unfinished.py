@@ -80,12 +80,6 @@ def hidden(output: Path) -> list[str]:
     return [path.name for path in output.parent.iterdir()]
 
 
-def test_a_run_that_ends_well_leaves_nothing(tmp_path: Path) -> None:
-    with run_on(tmp_path / "out.tif") as run:
-        keep_strip(run)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_resuming_finds_the_strips_and_plans_with_the_same_memory(broken: Path) -> None:
     with run_on(broken, room=99, resume=True) as run:
         assert len(run.journal) == 1

@@ -11,10 +11,9 @@ from hsisr.models.back_projection import (
     area_average,
     back_project,
     back_projected,
-    interpolate_consistently,
     repeat_pixels,
 )
-from hsisr.models.interpolation import KERNELS, Trim, interpolate
+from hsisr.models.interpolation import KERNELS, interpolate
 
 BICUBIC = KERNELS["bicubic"]
 SCALES = (2, 4, 8)
@@ -41,16 +40,6 @@ def test_rounds_on_the_lr_grid_equal_the_rounds_of_the_definition(scale: int, ro
         torch.testing.assert_close(
             back_project(start, observed, BICUBIC, scale, rounds), drawn, rtol=1e-5, atol=1e-3
         )
-
-
-@pytest.mark.parametrize("scale", SCALES)
-def test_trimmed_context_changes_nothing(scale: int) -> None:
-    observed = noise(2, 40, 41)
-    whole = interpolate_consistently(observed, BICUBIC, scale)
-    part = interpolate_consistently(observed[:, 3:, 2:39], BICUBIC, scale, Trim(12, 0, 13, 12))
-    torch.testing.assert_close(
-        part, whole[:, 15 * scale :, 15 * scale : 27 * scale], rtol=1e-5, atol=1e-3
-    )
 
 
 @settings(max_examples=20)

@@ -188,18 +188,6 @@ def test_tiles_around_holes_agree_with_the_whole() -> None:
         np.testing.assert_allclose(other, results[0], rtol=1e-6, atol=2e-3)
 
 
-def test_groups_cover_every_band_and_the_last_is_moved_inside() -> None:
-    upscaler = InterpolationUpscaler(KERNELS["nearest"], 2)
-    groups = network_groups(range(103), upscaler, size=32, overlap=8)
-    assert [group.bands[0] for group in groups] == [0, 24, 48, 71]
-    total = np.zeros(103)
-    for group in groups:
-        assert len(group.bands) == 32
-        assert group.weights is not None
-        total[list(group.bands)] += group.weights
-    np.testing.assert_allclose(total, 1, rtol=1e-6, atol=1e-3)
-
-
 def test_bad_bands_between_good_ones_keep_their_place() -> None:
     scene = MemoryScene(smooth(7, 12, 12))
     plan = network_plan(scene, Enlarge("nearest", 2), scale=2, tile=5, overlap=2)

@@ -8,7 +8,7 @@ import rasterio.shutil
 from affine import Affine
 
 from hsisr.errors import HsisrWarning, InputDataError
-from hsisr.io.formats import ROWS, format_of, gdal_drivers, loaded
+from hsisr.io.formats import format_of, gdal_drivers
 from hsisr.io.open import find_scenes, open_scene
 from tests.program import values_of
 from tests.scenes import numbered, write_envi, write_geotiff
@@ -25,12 +25,6 @@ RASTERS = {
     "s.tif": ("GTiff", {}),
     "s.png": ("PNG", {}),
 }
-
-
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_readers_and_writers_of_the_table_exist(row: object) -> None:
-    named = [getattr(row, name) for name in ("read", "write", "check_target")]
-    assert all(callable(loaded(name)) for name in named if name)
 
 
 def band_one(folder: Path, name: str) -> Path:

@@ -20,8 +20,6 @@ from hsisr.io.geotiff.writer import GeoTiffWriter
 from hsisr.scene.georeference import Georeference
 from tests.io.written import (
     PLACED,
-    POINTS,
-    RPCS,
     metadata_of,
     rich_metadata,
     write_scene,
@@ -100,27 +98,6 @@ def test_the_envi_domain_holds_spectrum_and_header_but_no_old_grid(tmp_path: Pat
     assert envi["bbl"] == "{1, 0, 1, 1, 1}"
     assert envi["acquisition_time"] == "2022-07-24T10:45:26Z"
     assert not {"x_start", "pixel_size", "description", "samples"} & envi.keys()
-
-
-def test_a_cog_keeps_header_fields_in_the_default_domain(tmp_path: Path) -> None:
-    write_scene(tmp_path / "a.tif", rich_metadata(), format="COG")
-    tags = looked_at(tmp_path / "a.tif")["tags"]
-    assert tags["acquisition_time"] == "2022-07-24T10:45:26Z"
-    assert tags["sensor_type"] == "EnMAP"
-
-
-@BOTH
-def test_control_points_and_rational_polynomials_are_exact(kind: str, tmp_path: Path) -> None:
-    write_scene(tmp_path / "a.tif", metadata_of((2, 70, 90), place=POINTS), format=kind)
-    points, crs = looked_at(tmp_path / "a.tif")["gcps"]
-    assert crs.to_epsg() == 4326
-    assert [(p.row, p.col, p.x, p.y, p.z) for p in points] == [
-        (p.row, p.col, p.x, p.y, p.z) for p in POINTS.gcps
-    ]
-    write_scene(tmp_path / "b.tif", metadata_of((2, 70, 90), place=RPCS), format=kind)
-    found = looked_at(tmp_path / "b.tif")["rpc"]
-    for key, text in RPCS.rpcs.items():
-        assert [float(n) for n in found[key].split()] == [float(n) for n in text.split()]
 
 
 def test_pixels_that_are_points_stay_points_and_do_not_move(tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ from tests.scenes import (
     write_geotiff,
     write_image_folder,
     write_mat5,
-    write_npy,
 )
 
 VALUES = numbered(bands=12, rows=37, cols=29)
@@ -73,16 +72,6 @@ def test_the_whole_is_valid_and_in_no_place(name: str, scenes: dict[str, Path]) 
 def test_few_bands_and_rows(name: str, bands: int, rows: int, tmp_path: Path) -> None:
     values = numbered(bands, rows, 5)
     np.testing.assert_array_equal(values_of(EVERY_FORMAT[name](tmp_path, values)), values)
-
-
-@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "uint32", "int64", "float64"])
-@pytest.mark.parametrize("suffix", [".mat", ".npy", ".tif"])
-def test_values_of_any_real_type_become_float32(dtype: str, suffix: str, tmp_path: Path) -> None:
-    values = np.minimum(numbered(), 100).astype(dtype)
-    writers = {".mat": write_mat5, ".npy": write_npy, ".tif": write_geotiff}
-    with open_scene(writers[suffix](tmp_path / f"x{suffix}", values)) as scene:
-        assert scene.metadata.stored.dtype == np.dtype(dtype)
-        assert scene.read().values.dtype == np.float32
 
 
 @pytest.mark.parametrize("shape", [(4,), (3, 4), (2, 3, 4, 5), (0, 3, 4)])

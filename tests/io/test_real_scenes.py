@@ -77,22 +77,6 @@ def test_what_is_no_scene_is_refused(name: str, shared_data: Path) -> None:
         open_scene(shared_data / name)
 
 
-def test_enmap(shared_data: Path) -> None:
-    with open_scene(shared_data / "dev/enmap-potsdam.tif") as scene:
-        meta, cube = scene.metadata, scene.read()
-    axis = meta.spectral_axis
-    assert axis.wavelengths_nm is not None
-    assert axis.fwhm_nm is not None
-    assert axis.good is not None
-    assert len(axis.wavelengths_nm) == 224
-    assert (axis.wavelengths_nm[0], axis.fwhm_nm[0]) == (418.24, 6.99561)
-    assert meta.stored.nodata == -32768
-    assert meta.georeference.crs_wkt is not None
-    assert CRS.from_wkt(meta.georeference.crs_wkt).to_epsg() == 32633
-    assert meta.tags["start_time"] == "2022-07-24T10:45:26"
-    assert int((~cube.valid.any(axis=(1, 2))).sum()) == 6
-
-
 def test_enmap_as_envi_equals_enmap_as_geotiff(shared_data: Path) -> None:
     with (
         open_scene(shared_data / "formats/enmap-potsdam-bil.hdr") as envi,

@@ -18,13 +18,6 @@ def grown_in(place: TemporaryPlace, name: str = "new", text: str = "new") -> Pat
     return file
 
 
-def test_the_folder_says_what_it_is_and_lies_beside_the_target(tmp_path: Path) -> None:
-    place = TemporaryPlace(tmp_path / "a.tif", overwrite=False)
-    assert place.folder.parent == tmp_path
-    assert place.folder.name.startswith(".a.tif.")
-    assert place.folder.name.endswith(".part")
-
-
 def test_files_appear_in_order_and_the_folder_goes(tmp_path: Path) -> None:
     place = TemporaryPlace(tmp_path / "a", overwrite=False)
     one, two = grown_in(place, "1", "one"), grown_in(place, "2", "two")

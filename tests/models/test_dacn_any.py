@@ -7,9 +7,7 @@ import torch
 from torch import nn
 
 from hsisr.errors import WeightsError
-from hsisr.models.back_projection import area_average, interpolate_consistently
 from hsisr.models.dacn_any import AnySize, DacnAny, build_dacn_any, dacn_any_descriptor
-from hsisr.models.descriptor import SCALES
 from hsisr.models.interpolation import KERNELS
 
 TINY = AnySize(width=8, blocks=2, heads=2, window=4)
@@ -23,26 +21,6 @@ def network(scale: int = 2, size: AnySize = TINY) -> DacnAny:
 
 def noise(rows: int, cols: int) -> torch.Tensor:
     return torch.randn(1, 32, rows, cols, generator=torch.Generator().manual_seed(1))
-
-
-@pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize(("rows", "cols"), [(1, 1), (2, 9), (13, 6)])
-@torch.no_grad()
-def test_without_detail_it_is_back_projected_bicubic(scale: int, rows: int, cols: int) -> None:
-    one = network(scale)
-    for parameter in one.upsampling[-2].parameters():
-        parameter.zero_()
-    lr = noise(rows, cols)
-    expected = interpolate_consistently(lr, BICUBIC, scale)
-    torch.testing.assert_close(one(lr), expected, rtol=1e-5, atol=2e-5)
-
-
-@pytest.mark.parametrize("scale", SCALES)
-@torch.no_grad()
-def test_detail_has_mean_zero_over_each_lr_pixel(scale: int) -> None:
-    one, lr = network(scale), noise(9, 7)
-    expected = area_average(interpolate_consistently(lr, BICUBIC, scale), scale)
-    torch.testing.assert_close(area_average(one(lr), scale), expected, rtol=1e-5, atol=2e-5)
 
 
 @torch.no_grad()

@@ -41,17 +41,6 @@ def test_tapers_add_up_to_one_everywhere(axis: tuple[int, int, int], scale: int)
     np.testing.assert_allclose(total, 1, rtol=1e-6)
 
 
-@given(axes())
-def test_cutting_then_blending_gives_the_axis_back(axis: tuple[int, int, int]) -> None:
-    length, size, overlap = axis
-    signal = np.random.default_rng(0).normal(size=length)
-    starts = window_starts(length, size, overlap)
-    back = np.zeros(length)
-    for start, weights in zip(starts, taper_weights(starts, size, length), strict=True):
-        back[start : start + size] += signal[start : start + size] * weights
-    np.testing.assert_allclose(back, signal, rtol=1e-6)
-
-
 def test_a_window_longer_than_the_axis_is_refused() -> None:
     with pytest.raises(TilingError, match="axis of 3 samples is shorter than one window of 4"):
         window_starts(3, size=4, overlap=0)
