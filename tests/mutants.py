@@ -154,7 +154,7 @@ io/geotiff/tags.py: offsets=tuple(offsets) if scaled else None -> offsets=None
     io/test_raster.py scale_offset_and_unit
 io/geotiff/tags.py: row=p.row, col=p.col, x=p.x -> row=p.col, col=p.row, x=p.x
     io/test_raster.py ground_control_points
-scene/fill.py: _RANGES * (high - low) -> 0 * (high - low)
+scene/quantisation.py: _RANGES * (high - low) -> 0 * (high - low)
     io/test_nodata.py numbers_of_a_scene_are_no_fill
 io/spectral.py: g and w != 0 for g, w -> g for g, w
     io/test_envi.py a_band_of_wavelength_zero_is_not_there

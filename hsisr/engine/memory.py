@@ -73,10 +73,38 @@ def tile_bytes(network: nn.Module, bands: int, side_px: int) -> int:
     tile = torch.empty(1, bands, side_px, side_px, device="meta")
     with torch.inference_mode():
         try:
-            from hsisr.models.live_bytes import most_live_bytes
+            return _most_live_bytes(shapes_only, tile)
         except ImportError:  # a torch without the private parts that it uses
             return _all_features(shapes_only, tile)
-        return most_live_bytes(shapes_only, tile)
+
+
+def _most_live_bytes(network: nn.Module, tile: torch.Tensor) -> int:
+    """Bytes of all tensors that a call makes and has not yet freed, at the moment of most.
+
+    Dispatch modes and weak references to storages are not part of torch's public interface.
+    """
+    from torch.multiprocessing.reductions import StorageWeakRef
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._pytree import tree_leaves
+
+    live: dict[int, tuple[StorageWeakRef, int]] = {}
+    most = 0
+
+    class LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        def __torch_dispatch__(self, func: Any, _: Any, args: Any = (), kwargs: Any = None) -> Any:
+            nonlocal live, most
+            made = func(*args, **(kwargs or {}))
+            for tensor in filter(torch.is_tensor, tree_leaves(made)):
+                storage = tensor.untyped_storage()
+                ref = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
+                live[ref.cdata] = (ref, storage.nbytes())
+            live = {key: kept for key, kept in live.items() if not kept[0].expired()}  # type: ignore[no-untyped-call]
+            most = max(most, sum(size for _, size in live.values()))
+            return made
+
+    with LiveStorages():  # type: ignore[no-untyped-call]
+        network(tile)
+    return most
 
 
 def _all_features(network: nn.Module, tile: torch.Tensor) -> int:

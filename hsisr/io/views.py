@@ -15,18 +15,19 @@ from hsisr.errors import InputDataError, UsageError, about_scene, warn_of_scene
 from hsisr.io.base import Scene
 from hsisr.io.paths import RemotePath
 from hsisr.option import ranges_of
-from hsisr.scene.fill import (
+from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.quantisation import (
     LEAST_SHARE,
+    StoredNumbers,
     are_whole_pixels,
     bands_apart,
     fill_among,
+    holds,
     number_text,
     suffices,
     usual_of,
     varied_bands,
 )
-from hsisr.scene.metadata import SceneMetadata
-from hsisr.scene.quantisation import StoredNumbers, holds
 from hsisr.tiling import Window
 
 _MOST_BLOCK_ROWS: Final = 512

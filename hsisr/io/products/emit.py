@@ -48,12 +48,8 @@ def open_emit(path: Path, file: HdfFile, variable: str | None) -> ArrayScene:
         raise UsageError(f"--variable {name}: no such array; there are {', '.join(file.names())}")
     cube = file.cube(name)
     rows, cols, bands = cube.shape
-    axes = (
-        file.per_band(f"{_BANDS}/{n}", bands) for n in ("wavelengths", "fwhm", "good_wavelengths")
-    )
-    places = file.positions(
-        f"{_PLACE}/lon", f"{_PLACE}/lat", (rows, cols), _table(file, rows, cols)
-    )
+    names = (f"{_BANDS}/{name}" for name in ("wavelengths", "fwhm", "good_wavelengths"))
+    axes, table = (file.per_band(name, bands) for name in names), _table(file, rows, cols)
     return product_scene(
         path,
         file,
@@ -62,7 +58,7 @@ def open_emit(path: Path, file: HdfFile, variable: str | None) -> ArrayScene:
         axis=rising_axis(*axes, where=f"array {_BANDS}/wavelengths")
         if name in _CUBES
         else SpectralAxis(count=bands),
-        place=places,
+        place=file.positions(f"{_PLACE}/lon", f"{_PLACE}/lat", (rows, cols), table),
         header=product_header("EMIT", level, name, acquired=file.text("time_coverage_start")),
         units=file.text("units", name),
         tags={key: text for key in _CARRIED if (text := file.text(key))},

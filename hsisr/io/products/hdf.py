@@ -78,11 +78,7 @@ class HdfFile:
             return list(item) if isinstance(item, h5py.Group) else []
 
     def dataset(self, name: str, shape: tuple[int, ...] | None = None) -> Any:
-        """An array of the file, to be sliced.
-
-        Args:
-            name: Its path.
-            shape: What it has to be; None: any.
+        """An array of the file by its path, to be sliced; without `shape` it may have any.
 
         Raises:
             InputDataError: It is missing, has another shape, or lies outside the file.

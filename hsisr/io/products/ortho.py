@@ -50,13 +50,7 @@ def writer_with_positions(
 ) -> FileWriter:
     """A scene's writer with a GeoTIFF beside it: the bands longitude and latitude (WGS 84).
 
-    Both appear together, the positions first.
-
-    Args:
-        path: The target.
-        metadata: What it will hold, positions included.
-        options: How.
-        create: Makes the writer of the target, of its metadata.
+    Both appear together, the positions first; `create` makes the writer of the target.
 
     Raises:
         OutputExistsError: Either file exists.
@@ -130,11 +124,8 @@ def located(metadata: SceneMetadata, option: str) -> tuple[Geolocation, LookupTa
 class OrthoWriter(FileWriter):
     """Takes a scene in sensor geometry, and writes it on the map grid when all of it is there.
 
-    Args:
-        path: The target.
-        metadata: Of the scene in sensor geometry, with its positions and its lookup table.
-        options: How; of a mask nothing is kept, since nodata says it.
-        create: Makes the writer of the target for the metadata on the map grid.
+    `create` makes the writer of the target for the metadata on the map grid; of a mask nothing is
+    kept, since nodata says it.
 
     Raises:
         UsageError: There is no lookup table, or invalid pixels could not be told.

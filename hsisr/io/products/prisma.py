@@ -142,11 +142,7 @@ def _positions(file: HdfFile, fields: str, shape: tuple[int, int]) -> Geolocatio
 
 
 def _grid(file: HdfFile, rows: int, cols: int) -> Georeference:
-    """The map grid of 30 m; the corners' distance tells whether they are centres of pixels.
-
-    Raises:
-        InputDataError: The corners fit neither.
-    """
+    """The map grid of 30 m; the corners' distance tells whether they are centres of pixels."""
     west, north, east, south = (
         _required(file, f"Product_{corner}corner_{axis}")
         for corner in ("UL", "LR")
