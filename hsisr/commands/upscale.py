@@ -26,7 +26,6 @@ from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.io.formats import output_format
 from hsisr.io.open import open_scene, open_with
 from hsisr.io.paths import RemotePath, scene_path, sibling
-from hsisr.io.products.ortho import positions_path
 from hsisr.io.views import PartScene, warn_of_fill
 from hsisr.io.write import (
     check_target,
@@ -115,6 +114,8 @@ def _files(job: Job, options: UpscaleOptions) -> tuple[Path, ...]:
     likely = [sibling(file, f"{file.name}.aux.xml") for file in files]
     has_place_inside = output_format(job.output, options.format).name == "netCDF"
     if job.metadata.geolocation is not None and not (options.ortho or has_place_inside):
+        from hsisr.io.products.ortho import positions_path
+
         likely.append(positions_path(job.output))
     found = (one for one in likely if not isinstance(one, RemotePath) and one.exists())
     return (*files, *found, *asked)
