@@ -126,7 +126,12 @@ class PooledSelfAttention(nn.Module):
         """Shape (n, order * features, rows, cols) in and out, any rows and columns."""
         count, _, rows, cols = x.shape
         seen = self.norm(x)
-        cells = functional.adaptive_avg_pool2d(seen, (min(self.cells, rows), min(self.cells, cols)))
+        sides = min(self.cells, rows), min(self.cells, cols)
+        if torch.compiler.is_exporting():  # ONNX has no pooling of this kind for every size
+            over_rows, over_cols = map(run_means, sides, (rows, cols))
+            cells = over_rows.to(seen) @ seen @ over_cols.to(seen).T
+        else:
+            cells = functional.adaptive_avg_pool2d(seen, sides)
         query, key, value = (
             part.reshape(count, self.heads, -1, part.shape[-2] * part.shape[-1]).mT
             for part in (self.query(seen), self.key(cells), self.value(cells))
@@ -134,6 +139,17 @@ class PooledSelfAttention(nn.Module):
         attended = functional.scaled_dot_product_attention(query, key, value)
         result: torch.Tensor = self.output(attended.mT.reshape(count, -1, rows, cols))
         return result
+
+
+def run_means(runs: int, length: int) -> torch.Tensor:
+    """The matrix, shape (runs, length), whose product is `functional.adaptive_avg_pool1d`.
+
+    >>> run_means(2, 3).tolist()
+    [[0.5, 0.5, 0.0], [0.0, 0.5, 0.5]]
+    """
+    run, place = torch.arange(runs)[:, None], torch.arange(length)
+    inside = (run * length < (place + 1) * runs) & ((run + 1) * length > place * runs)
+    return inside / inside.sum(1, keepdim=True)
 
 
 class EquivariantBlock(nn.Module):

@@ -18,6 +18,8 @@ from torch.nn import functional
 
 GROUPS: Final = {8: tuple(range(8)), 4: (0, 3, 5, 6)}
 """Orientations by the number of symmetries: rotations and mirrors, or rotations alone."""
+_MANY_RESULTS: Final = 16
+"""From so many columns on, a product of small matrices is fastest with the results last."""
 
 
 def oriented(x: torch.Tensor, g: int) -> torch.Tensor:
@@ -235,10 +237,22 @@ def filtered(lr: torch.Tensor, kernels: torch.Tensor, side: int) -> torch.Tensor
     Returns:
         Shape (n, rows, cols, bands * results): what the kernels of a pixel make of every band.
     """
-    rows, cols = lr.shape[-2:]
-    padded = functional.pad(lr, (side // 2,) * 4, mode="replicate").permute(0, 2, 3, 1).contiguous()
+    return applied(padded(lr, side), kernels, side)
+
+
+def padded(lr: torch.Tensor, side: int) -> torch.Tensor:
+    """Bands with what kernels of that side see beyond the edge, shape (n, rows, cols, bands)."""
+    wider = functional.pad(lr, (side // 2,) * 4, mode="replicate")
+    return wider.permute(0, 2, 3, 1).contiguous()
+
+
+def applied(seen: torch.Tensor, kernels: torch.Tensor, side: int) -> torch.Tensor:
+    """`filtered` for rows that `padded` has prepared."""
+    rows, cols = kernels.shape[1:3]
     around = torch.stack(
-        [padded[:, i : i + rows, j : j + cols] for i in range(side) for j in range(side)], dim=3
+        [seen[:, i : i + rows, j : j + cols] for i in range(side) for j in range(side)], dim=3
     )  # n, rows, cols, taps, bands
     kernels = kernels.reshape(*kernels.shape[:3], side * side, -1)
+    if kernels.shape[-1] < _MANY_RESULTS:
+        return (kernels.mT @ around).mT.flatten(3)
     return (around.mT @ kernels).flatten(3)

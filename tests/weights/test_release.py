@@ -10,10 +10,12 @@ import torch
 
 from hsisr.commands.training.train import train
 from hsisr.models.dacn_any import AnySize, dacn_any_descriptor
+from hsisr.models.dacn_equivariant import EquivariantSize, dacn_equivariant_descriptor
 from hsisr.models.registry import build
 from hsisr.weights import load_weights, released, save_weights
 from tests.commands.files import write_tif
 from tests.commands.test_train import options, smooth
+from tests.contracts.test_fast_forms import lively_equivariant
 
 RELEASING = Path(__file__).parents[2] / "docs" / "releasing"
 
@@ -102,6 +104,25 @@ def test_all_patterns_give_what_was_trained_and_blocks_can_be_left_out(
     for name, tensor in kept.items():
         if name.startswith("blocks.1."):
             assert torch.equal(tensor, last[name.replace("blocks.1.", "blocks.2.")])
+
+
+def test_wider_weights_do_on_pairs_of_bands_what_they_did_on_bands(tmp_path: Path) -> None:
+    size = EquivariantSize(features=4, stages=1, blocks=1, heads=2, patterns=2, filters=1)
+    descriptor = dacn_equivariant_descriptor(2, size)
+    network, lr = lively_equivariant(2, size), torch.randn(1, 32, 9, 8)
+    path = save_weights(tmp_path / "narrow.safetensors", network, descriptor)
+    main = runpy.run_path(str(RELEASING / "widen.py"))["main"]
+    wider = tmp_path / "wide.safetensors"
+    main([str(path), "--patterns", "3", "--filters", "2", "-o", str(wider)])
+    wide = load_weights(wider)
+    assert (wide.descriptor.group_size, wide.descriptor.hparams["filters"]) == (64, 2)
+    pairs, zero = (x.repeat_interleave(2, dim=1) for x in (lr, torch.rand(1, 32, 1, 1)))
+    torch.testing.assert_close(
+        wide.network.eval()(pairs, zero),
+        network.eval()(lr, zero[:, ::2]).repeat_interleave(2, dim=1),
+        rtol=1e-4,
+        atol=1e-5,
+    )
 
 
 def test_the_page_shows_what_the_cards_say(script: dict[str, Any]) -> None:

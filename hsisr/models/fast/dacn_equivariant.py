@@ -23,7 +23,7 @@ from hsisr.models.dacn_equivariant import (
     OrientedChannelAttention,
     PooledSelfAttention,
 )
-from hsisr.models.equivariant import LiftingConv, RegularConv, filtered
+from hsisr.models.equivariant import LiftingConv, RegularConv, applied, padded
 from hsisr.models.fast import onednn
 from hsisr.models.fast.back_projection import consistent_bicubic
 from hsisr.models.fast.onednn import GELU, NONE, Activation
@@ -32,6 +32,8 @@ _AS_ONE: Final[Mapping[int, torch.dtype]] = MappingProxyType(
     {4: torch.int32, 8: torch.int64, 16: torch.complex128}
 )
 """A type of so many bytes: neighbouring values are copied as one."""
+_ROWS: Final = 8
+"""Rows of LR pixels that are filtered at a time."""
 _LAYOUTS: Final = 4
 """Layouts kept per kernel: two batch sizes, and tiles whose context is cut on one side."""
 
@@ -103,6 +105,22 @@ def without_means(table: torch.Tensor, bands: int) -> torch.Tensor:
     parts = table.reshape(bands, -1, *table.shape[1:])
     left: torch.Tensor = (parts - parts.mean(1, keepdim=True)).flatten(0, 1)
     return left
+
+
+def add_filtered(total: torch.Tensor, lr: torch.Tensor, kernels: torch.Tensor, side: int) -> None:
+    """Add `hsisr.models.equivariant.filtered`, few rows at a time: their windows fit the cache.
+
+    Args:
+        total: Shape (n, rows, cols, bands * results); added to.
+        lr: Shape (n, bands, rows, cols).
+        kernels: Shape (n, rows, cols, side * side * results).
+        side: Of a kernel, in LR pixels; odd.
+    """
+    seen = padded(lr, side)
+    for top in range(0, total.shape[1], _ROWS):
+        some = slice(top, top + _ROWS)
+        around = seen[:, top : top + _ROWS + side - 1]
+        total[:, some].add_(applied(around, kernels[:, some], side))
 
 
 def _fixed(layer: LiftingConv | RegularConv) -> FixedLayer:
@@ -233,7 +251,7 @@ class FastDacnEquivariant(nn.Module):
         pixels = self.pixels.convolved(self.patterns.convolved(x))
         if self.filters is not None:
             kernels = self.filters.linear(self.mixture.convolved(x).permute(0, 2, 3, 1))
-            pixels.permute(0, 2, 3, 1).add_(filtered(lr.to(kernels.dtype), kernels, self.side))
+            add_filtered(pixels.permute(0, 2, 3, 1), lr.to(kernels.dtype), kernels, self.side)
         return shuffled(pixels, self.scale).float()
 
     def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
