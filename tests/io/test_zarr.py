@@ -276,8 +276,8 @@ def test_coordinates_are_as_even_as_their_type_can_say(tmp_path: Path) -> None:
 def test_attributes_hold_wavelengths(tmp_path: Path) -> None:
     said = {"wavelengths": [400, 500, 600, 700], "FWHM": [5.0] * 4, "wavelength_units": "nm"}
     meta = metadata_at(write_store(tmp_path / "x.zarr", {"a": CUBE}, attributes={"a": said}))
-    assert meta.spectral_axis.wavelengths_nm == (400, 500, 600, 700)
-    assert meta.spectral_axis.fwhm_nm == (5,) * 4
+    assert meta.spectral_axis.wavelengths_nm == (400.0, 500.0, 600.0, 700.0)
+    assert meta.spectral_axis.fwhm_nm == (5.0,) * 4
     assert meta.tags == {"wavelength_units": "nm"}
 
 
@@ -286,3 +286,14 @@ def test_bands_that_are_variables_get_advice(tmp_path: Path) -> None:
     path = write_store(tmp_path / "x.zarr", {"Band1": flat, "Band2": flat})
     with pytest.raises(InputDataError, match=r"in xarray: ds\.to_array\('band'\)"):
         open_scene(path)
+
+
+def test_names_of_bands_lie_along_them_or_in_the_long_name_of_rioxarray(tmp_path: Path) -> None:
+    names = [f"B{n} ({n + 4}00 nm)" for n in range(4)]
+    path = write_store(tmp_path / "x.zarr", {"a": CUBE}, attributes={"a": {"long_name": names}})
+    axis = metadata_at(path).spectral_axis
+    assert (axis.names, axis.wavelengths_nm) == (tuple(names), (400.0, 500.0, 600.0, 700.0))
+    assert metadata_at(path).tags == {}
+    along = {"a": CUBE, "band": (("band",), np.array(["r", "g", "b", "n"]))}
+    path = write_store(tmp_path / "y.zarr", along)
+    assert metadata_at(path).spectral_axis.names == ("r", "g", "b", "n")

@@ -31,7 +31,7 @@ from hsisr.io.arrays.axes import (
     whole,
 )
 from hsisr.io.envi.files import spectral_source
-from hsisr.io.spectral import SpectralSource, merged_axis, usable
+from hsisr.io.spectral import SpectralSource, merged_axis, source_from_names, usable
 from hsisr.io.zarr.layout import DIMENSIONS, MASK, OWN_ATTRIBUTES, PLACE
 from hsisr.io.zarr.place import decoded, even_steps, is_same_place, points_in, transform_in
 from hsisr.io.zarr.store import WHOLE, OpenStore, zarr_errors
@@ -47,6 +47,7 @@ _Names = tuple[str, ...] | Callable[[str, Mapping[str, Any]], bool]
 _LISTS: Final = {
     **{name: name for name in ("wavelength", "fwhm", "bbl")},
     "wavelengths": "wavelength",
+    "long_name": "band names",
 }
 """Attributes of a cube or file that are lists, and ENVI's word for each."""
 _LIMITS: Final = {"valid_min": -math.inf, "valid_max": math.inf}
@@ -174,7 +175,7 @@ class ZarrFields:
         lists = {_LISTS[key.lower()]: str(said[key]) for key in said if _is_list(key, said[key])}
         units = str(said.get("wavelength_units", ""))
         own = spectral_source({**lists, "wavelength units": units})
-        axis = merged_axis(bands, [centres, widths, own], names)
+        axis = merged_axis(bands, [centres, widths, own, source_from_names(names)], names)
         source = wavelengths[2] or fwhm[2]
         return axis if source is None else replace(axis, unit=source)
 
@@ -190,10 +191,13 @@ class ZarrFields:
         return values, None if unit is None else str(unit), None if source is None else str(source)
 
     def _names(self, bands: int) -> list[str] | None:
-        name = self._first(_BAND_NAMES, bands)
-        if name is None or self._store.arrays[name].dtype.kind not in "UST":
-            return None
-        return [str(text) for text in self._store.read(name)]
+        """Texts of a coordinate, else of the list that rioxarray keeps descriptions in."""
+        for wanted in (_BAND_NAMES, (self._dims["b"],)):
+            name = self._first(wanted, bands)
+            if name is not None and self._store.arrays[name].dtype.kind in "UST":
+                return [str(text) for text in self._store.read(name)]
+        said = self._attributes.get("long_name")
+        return list(map(str, said)) if isinstance(said, list) and len(said) == bands else None
 
     def _first(self, names: _Names, bands: int) -> str | None:
         """An array of these names with an entry for each band: beside the cube, else along it."""
