@@ -149,7 +149,7 @@ io/envi/georeference.py: x - (ref_x - 1) * width -> x - ref_x * width
 io/envi/georeference.py: Affine.rotation(rotation) -> Affine.rotation(-rotation)
     io/test_envi_headers.py the_place_is_the_right_one
 io/geotiff/tags.py: dataset.offsets = stored.offsets -> dataset.offsets = stored.scales
-    io/test_geotiff_writer.py numbers_keep_nodata_scale_offset_and_unit
+    io/test_geotiff_writer.py every_field_is_where_gdal_and_enmap_box_look
 io/geotiff/tags.py: offsets=tuple(offsets) if scaled else None -> offsets=None
     io/test_raster.py scale_offset_and_unit
 io/geotiff/tags.py: row=p.row, col=p.col, x=p.x -> row=p.col, col=p.row, x=p.x

@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -121,14 +121,20 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> UpscaleOptions:
     return UpscaleOptions(scale=2, model=str(path), threads=1)
 
 
+@dataclass(frozen=True)
+class Whole:
+    """A scene, how it is upscaled, and what one process makes of it."""
+
+    scene: Path
+    options: UpscaleOptions
+    made: tuple[Any, ...]
+
+
 @pytest.fixture(scope="module")
-def unbroken(
-    scene: Path, options: UpscaleOptions, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Any, ...]:
-    """What one process makes of the scene."""
+def whole(scene: Path, options: UpscaleOptions, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     output = tmp_path_factory.mktemp("unbroken") / "out.tif"
     result = upscale(scene, output, options)
-    return (*contents(output), result.moved_values)
+    return Whole(scene, options, (*contents(output), result.moved_values))
 
 
 def contents(path: Path) -> tuple[bytes, bytes]:
@@ -154,18 +160,13 @@ def noted() -> Iterator[list[str]]:
 
 
 def test_two_workers_make_what_one_process_makes(
-    cluster: Cluster,
-    scene: Path,
-    options: UpscaleOptions,
-    unbroken: tuple[Any, ...],
-    tmp_path: Path,
+    cluster: Cluster, whole: Whole, tmp_path: Path
 ) -> None:
     seen: list[tuple[int, int]] = []
     output = tmp_path / "out.tif"
-    result = upscale(
-        scene, output, on(cluster.address, options), progress=lambda *now: seen.append(now)
-    )
-    assert (*contents(output), result.moved_values) == unbroken
+    how = on(cluster.address, whole.options)
+    result = upscale(whole.scene, output, how, progress=lambda *now: seen.append(now))
+    assert (*contents(output), result.moved_values) == whole.made
     assert [path.name for path in tmp_path.iterdir()] == ["out.tif"]
     done = [tiles for tiles, _ in seen]
     assert done == sorted(done)
@@ -186,11 +187,7 @@ def test_pseudo_bands_have_the_same_bits_on_workers(
 
 
 def test_a_worker_killed_in_the_middle_changes_nothing(
-    cluster: Cluster,
-    scene: Path,
-    options: UpscaleOptions,
-    unbroken: tuple[Any, ...],
-    tmp_path: Path,
+    cluster: Cluster, whole: Whole, tmp_path: Path
 ) -> None:
     cluster.have_workers(2)
     pids = cluster.pids()
@@ -203,18 +200,13 @@ def test_a_worker_killed_in_the_middle_changes_nothing(
             cluster.kill(pids[killed[0]])
 
     output = tmp_path / "out.tif"
-    result = upscale(scene, output, on(cluster.address, options), progress=kill_one)
+    result = upscale(whole.scene, output, on(cluster.address, whole.options), progress=kill_one)
     assert len(killed) == 1
-    assert (*contents(output), result.moved_values) == unbroken
+    assert (*contents(output), result.moved_values) == whole.made
 
 
 def test_when_all_workers_die_what_is_finished_is_kept_and_the_run_goes_on_without_them(
-    cluster: Cluster,
-    scene: Path,
-    options: UpscaleOptions,
-    unbroken: tuple[Any, ...],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    cluster: Cluster, whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster.have_workers(2)
     monkeypatch.setattr(connection, "WORKER_S", 0.5)
@@ -229,13 +221,11 @@ def test_when_all_workers_die_what_is_finished_is_kept_and_the_run_goes_on_witho
         noted() as said,
         pytest.raises(ResourceError, match=r"scheduler tcp://.* has no workers; start some"),
     ):
-        upscale(scene, output, on(cluster.address, options), progress=kill_all)
+        upscale(whole.scene, output, on(cluster.address, whole.options), progress=kill_all)
     assert any("finished so far; the same command with --resume goes on" in one for one in said)
     assert not output.exists()
-    first: list[int] = []
-    resumed = replace(options, resume=True)
-    result = upscale(scene, output, resumed, progress=lambda done, _: first.append(done))
-    assert (*contents(output), result.moved_values) == unbroken
+    result = upscale(whole.scene, output, replace(whole.options, resume=True))
+    assert (*contents(output), result.moved_values) == whole.made
     assert [path.name for path in tmp_path.iterdir()] == ["out.tif"]
 
 

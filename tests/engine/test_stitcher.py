@@ -19,8 +19,6 @@ from hsisr.models.interpolation import KERNELS, interpolate
 from tests.engine.standing_in import network_plan
 from tests.memory import MemoryScene, MemoryWriter, layout_of, stitched
 
-CPU = torch.device("cpu")
-
 
 class Enlarge(torch.nn.Module):
     """A network that interpolates: whatever tiles and groups it gets, the truth is known."""
@@ -46,6 +44,7 @@ def run(
     return stitched(scene, plan, writer, consistent=consistent)
 
 
+Size = tuple[int, int, int]
 sizes = st.tuples(st.integers(1, 7), st.integers(1, 26), st.integers(1, 26))
 
 
@@ -60,13 +59,7 @@ sizes = st.tuples(st.integers(1, 7), st.integers(1, 26), st.integers(1, 26))
     consistent=st.booleans(),
 )
 def test_interpolation_in_strips_and_panels_equals_that_of_the_whole(
-    size: tuple[int, int, int],
-    scale: int,
-    kernel: str,
-    tile: int,
-    block: tuple[int, int],
-    budget: int,
-    consistent: bool,
+    size: Size, scale: int, kernel: str, tile: int, block: Any, budget: int, consistent: bool
 ) -> None:
     scene = MemoryScene(smooth(*size))
     upscaler = InterpolationUpscaler(KERNELS[kernel], scale, consistent)
@@ -88,30 +81,14 @@ def test_interpolation_in_strips_and_panels_equals_that_of_the_whole(
     group=st.tuples(st.integers(1, 6), st.integers(0, 5)).filter(lambda g: g[1] < g[0]),
     batch=st.integers(1, 4),
     block=st.sampled_from([(1, 1), (16, 16), (32, 16)]),
-    budget=st.sampled_from([1, 10**9]),
+    working_bytes=st.sampled_from([1, 10**9]),
 )
 def test_a_network_that_repeats_pixels_is_not_changed_by_tiles_groups_and_blending(
-    size: tuple[int, int, int],
-    scale: int,
-    tile: int,
-    overlap: int,
-    group: tuple[int, int],
-    batch: int,
-    block: tuple[int, int],
-    budget: int,
+    size: Size, scale: int, tile: int, overlap: int, block: Any, **how: Any
 ) -> None:
-    scene = MemoryScene(smooth(*size))
-    plan = network_plan(
-        scene,
-        Enlarge("nearest", scale),
-        scale=scale,
-        tile=tile,
-        overlap=min(overlap, tile - 1),
-        group=group,
-        batch=batch,
-        block=block,
-        working_bytes=budget,
-    )
+    scene, overlap = MemoryScene(smooth(*size)), min(overlap, tile - 1)
+    how |= {"scale": scale, "tile": tile, "overlap": overlap, "block": block}
+    plan = network_plan(scene, Enlarge("nearest", scale), **how)
     got = run(scene, plan, block=block).cube
     whole = scene.cube.repeat(scale, axis=1).repeat(scale, axis=2)
     np.testing.assert_allclose(got, whole, rtol=1e-6, atol=1e-3)
@@ -125,18 +102,10 @@ def test_a_network_that_repeats_pixels_is_not_changed_by_tiles_groups_and_blendi
     extra=st.integers(0, 3),
 )
 def test_a_network_with_enough_margin_is_not_changed_by_tiles(
-    size: tuple[int, int, int], tile: int, normalisation: str, extra: int
+    size: Size, tile: int, extra: int, **how: Any
 ) -> None:
     scene = MemoryScene(smooth(*size))
-    plan = network_plan(
-        scene,
-        Enlarge("bicubic", 2),
-        scale=2,
-        tile=tile,
-        overlap=0,
-        margin=2 + extra,
-        normalisation=normalisation,
-    )
+    plan = network_plan(scene, Enlarge("bicubic", 2), tile=tile, overlap=0, margin=2 + extra, **how)
     whole = interpolate(torch.from_numpy(scene.cube), KERNELS["bicubic"], 2)
     np.testing.assert_allclose(run(scene, plan).cube, whole.numpy(), rtol=1e-6, atol=1e-3)
 

@@ -126,8 +126,19 @@ geographic-without-datum | %, 13, 52, 0.1, 0.1 | 4326 | degrees | engineering | 
 arbitrary | Arbitrary, 1, 1, 0.5, 4000000, 2, 2, 0, North | - | arbitrary | engineering | -
 unknown-grid | Ruritania Grid, 1, 1, ^, 30, 30, units=Meters | - | here | engineering | not known
 no-pixel-size | UTM, 1, 1, ^, 0, 0, # | - | nowhere | size 0 | pixel size of 0
+unit-against-system | @@, units=Feet + ~ | 32633 | here | - | system string is taken
+zone-against-system | @, 34, North, WGS-84 + ~ | 32633 | here | - | $EPSG:32634
+hemisphere-against-system | @, 33, South, WGS-84 + ~ | 32633 | here | - | $EPSG:32733
+datum-against-system | @, 33, North, European 1950 + ~ | 32633 | here | - | $EPSG:23033
+datum-unknown-here | @, 33, North, Ruritania 1900 + ~ | 32633 | here | - | -
+system-string-of-a-code | @@ + EPSG:32633 | 32633 | here | - | -
+system-string-without-a-place | @@ + LOCAL_CS["x",UNIT["m",1]] | - | here | engineering | -
+datums-that-are-nearly-one | @, 33, North, ETRS-89 + ~ | 32633 | here | - | -
+system-string | @@ + ~ | 32633 | here | - | -
 """
 """Name, map info (see `_spelt_out`), EPSG code, corners, how GDAL differs, warning; - for none.
+
+Behind + stands the coordinate system string, ~ for `ESRI_UTM`; $ that map info says another one.
 
 "engineering" and "unit": GDAL finds an engineering system, or takes radians for degrees.
 """
@@ -145,56 +156,15 @@ def _rows() -> Iterator[Header]:
             "" if part == "-" else part for part in row.split(" | ")
         )
         place = int(epsg) if epsg else None, *_CORNERS[corners]
-        yield Header(name, _map(_spelt_out(text)), place, gdal=gdal, warns=warns)
+        text, _, system = text.partition(" + ")
+        more = [f"coordinate system string = {{{system.replace('~', ESRI_UTM)}}}"] if system else []
+        if warns.startswith("$"):
+            warns = f"map info says {warns[1:]}; EPSG:32633 of .* is taken, .* km away"
+        yield Header(name, _map(_spelt_out(text), *more), place, gdal=gdal, warns=warns)
 
 
 PLACES: Final = (
     *_rows(),
-    Header(
-        "unit-against-system",
-        _map(f"{UTM}, 33, North, WGS-84, units=Feet", f"coordinate system string = {{{ESRI_UTM}}}"),
-        (32633, AT, FAR),
-        warns="of the coordinate system string is taken",
-    ),
-    *(
-        Header(
-            f"{name}-against-system",
-            _map(text, f"coordinate system string = {{{ESRI_UTM}}}"),
-            (32633, AT, FAR),
-            warns=f"map info says {system}; EPSG:32633 of .* is taken, .* km away",
-        )
-        for name, text, system in (
-            ("zone", f"{UTM}, 34, North, WGS-84", "EPSG:32634"),
-            ("hemisphere", f"{UTM}, 33, South, WGS-84", "EPSG:32733"),
-            ("datum", f"{UTM}, 33, North, European 1950", "EPSG:23033"),
-        )
-    ),
-    Header(
-        "datum-unknown-here",
-        _map(f"{UTM}, 33, North, Ruritania 1900", f"coordinate system string = {{{ESRI_UTM}}}"),
-        (32633, AT, FAR),
-    ),
-    Header(
-        "system-string-of-a-code",
-        _map(f"{UTM}, 33, North, WGS-84", "coordinate system string = {EPSG:32633}"),
-        (32633, AT, FAR),
-    ),
-    Header(
-        "system-string-without-a-place",
-        _map(f"{UTM}, 33, North, WGS-84", 'coordinate system string = {LOCAL_CS["x",UNIT["m",1]]}'),
-        (None, AT, FAR),
-        gdal="an engineering system",
-    ),
-    Header(
-        "datums-that-are-nearly-one",
-        _map(f"{UTM}, 33, North, ETRS-89", f"coordinate system string = {{{ESRI_UTM}}}"),
-        (32633, AT, FAR),
-    ),
-    Header(
-        "system-string",
-        _map(f"{UTM}, 33, North, WGS-84", f"coordinate system string = {{{ESRI_UTM}}}"),
-        (32633, AT, FAR),
-    ),
     Header(
         "system-string-decides",
         _map("Arbitrary, 1, 1, 500000, 4000000, 30, 30", f"coordinate system string = {ESRI_UTM}"),
@@ -265,6 +235,12 @@ BANDS: Final = (
         warns="data ignore value left out: found 1 and 5",
     ),
     Header("one-gain", "data gain values = {0.01}", bands={"scales": (0.01,) * 4}),
+    Header("unit-of-numbers", "data units = W/m2", bands={"units": ("W/m2",) * 4}),
+    Header(
+        "gains-and-offsets",
+        "data gain values = {0.1, 0.2, 0.3, 1}\ndata offset values = {1, 2, 3, 4}",
+        bands={"scales": (0.1, 0.2, 0.3, 1.0), "offsets": (1.0, 2.0, 3.0, 4.0)},
+    ),
     Header(
         "gain-zero",
         "data gain values = {0, 1, 1, 1}",

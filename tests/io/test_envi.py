@@ -60,22 +60,6 @@ def test_every_type_order_and_interleave(
     np.testing.assert_array_equal(stored, values[[2, 0], 1:5, 2:5], strict=True)
 
 
-def test_fields_of_the_numbers(tmp_path: Path) -> None:
-    stored = metadata_at(
-        with_fields(
-            tmp_path,
-            data_ignore_value="9999",
-            data_gain_values="{0.1, 0.2, 0.3}",
-            data_offset_values="{1, 2, 3}",
-            data_units="W/m2",
-        )
-    ).stored
-    assert stored.nodata == 9999
-    assert stored.scales == (0.1, 0.2, 0.3)
-    assert stored.offsets == (1.0, 2.0, 3.0)
-    assert stored.units == ("W/m2",) * 3
-
-
 def test_other_fields_are_carried_in_lower_case(tmp_path: Path) -> None:
     meta = metadata_at(
         write_envi(

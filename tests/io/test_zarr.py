@@ -134,25 +134,30 @@ def test_a_lost_chunk_of_an_own_store_is_an_error(tmp_path: Path) -> None:
         open_scene(own)
 
 
-BREAKS: dict[str, Callable[[Path], object]] = {
+Break = Callable[[Path], object]
+
+
+def cube_says(**changes: object) -> Break:
+    return lambda own: edit_json(own / "data" / ".zarray", **changes)
+
+
+def overwritten(content: bytes, *names: str) -> Break:
+    return lambda own: [(own / name).write_bytes(content) for name in names]
+
+
+BREAKS: dict[str, Break] = {
     "no metadata of the cube": lambda own: shutil.rmtree(own / "data"),
     "no marks": lambda own: [shutil.move(own / n, own / "x") for n in (".zgroup", ".zmetadata")],
-    "no JSON": lambda own: [
-        (own / name).write_text("{") for name in (".zmetadata", "data/.zarray")
-    ],
-    "a number for a shape": lambda own: edit_json(own / "data" / ".zarray", shape=5),
-    "a negative side": lambda own: edit_json(own / "data" / ".zarray", shape=[4, -1, 2]),
-    "no pixels": lambda own: edit_json(own / "data" / ".zarray", shape=[4, 0, 2]),
-    "four axes": lambda own: edit_json(
-        own / "data" / ".zarray", shape=[1, 1, 2, 2], chunks=[1, 1, 2, 2]
-    ),
-    "an unknown type": lambda own: edit_json(own / "data" / ".zarray", dtype="<q9"),
-    "complex numbers": lambda own: edit_json(own / "data" / ".zarray", dtype="<c8", fill_value=0),
-    "an unknown codec": lambda own: edit_json(own / "data" / ".zarray", compressor={"id": "no"}),
-    "a torn chunk": lambda own: (own / "data" / "0.0.0").write_bytes(b"\x28\xb5\x2f\xfd"),
-    "rings of braces": lambda own: [
-        (own / name).write_text("[" * 100_000) for name in (".zmetadata", "data/.zattrs")
-    ],
+    "no JSON": overwritten(b"{", ".zmetadata", "data/.zarray"),
+    "a number for a shape": cube_says(shape=5),
+    "a negative side": cube_says(shape=[4, -1, 2]),
+    "no pixels": cube_says(shape=[4, 0, 2]),
+    "four axes": cube_says(shape=[1, 1, 2, 2], chunks=[1, 1, 2, 2]),
+    "an unknown type": cube_says(dtype="<q9"),
+    "complex numbers": cube_says(dtype="<c8", fill_value=0),
+    "an unknown codec": cube_says(compressor={"id": "no"}),
+    "a torn chunk": overwritten(b"\x28\xb5\x2f\xfd", "data/0.0.0"),
+    "rings of braces": overwritten(b"[" * 100_000, ".zmetadata", "data/.zattrs"),
 }
 
 

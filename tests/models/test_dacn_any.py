@@ -8,10 +8,8 @@ from torch import nn
 
 from hsisr.errors import WeightsError
 from hsisr.models.dacn_any import AnySize, DacnAny, build_dacn_any, dacn_any_descriptor
-from hsisr.models.interpolation import KERNELS
 
 TINY = AnySize(width=8, blocks=2, heads=2, window=4)
-BICUBIC = KERNELS["bicubic"]
 
 
 def network(scale: int = 2, size: AnySize = TINY) -> DacnAny:
