@@ -72,12 +72,9 @@ class SceneMaps:
 def scene_maps(
     truth: Scene, estimate: Path, pixels: Sequence[tuple[int, int]] | None = None
 ) -> SceneMaps:
-    """Compare the middle of an estimate with the truth.
+    """Compare the middle of an estimate with the truth, both opened, on one grid.
 
-    Args:
-        truth: The reference, opened.
-        estimate: On the same grid.
-        pixels: Whose spectra to keep; None: those with the best, median and worst angle.
+    Spectra of `pixels` are kept; without them those with the best, median and worst angle.
     """
     window = _middle(truth.metadata.rows, truth.metadata.cols)
     with closing(open_scene(estimate)) as guess:
@@ -168,8 +165,7 @@ _WIDE: Final = 100
 def cost_plot(points: Sequence[Mapping[str, Any]]) -> Plot:
     """Quality against cost: MPSNR over seconds per megapixel-band; bars are the spread.
 
-    Args:
-        points: Each with method, seconds, mpsnr, and deviation or None.
+    Each point has method, seconds, mpsnr, and deviation or None.
     """
 
     def draw(figure: Figure, ink: str) -> None:

@@ -226,10 +226,7 @@ def benchmark(
 ) -> BenchmarkResult:
     """Compare methods and write report.json, .csv, .md and .html.
 
-    Args:
-        options: What and how.
-        observer: Hears of every piece.
-        downloading: Hears of bytes downloaded.
+    `observer` hears of every piece, `downloading` of bytes.
 
     Raises:
         UsageError: The options contradict each other, or there is nothing to learn from.

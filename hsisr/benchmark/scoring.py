@@ -98,16 +98,10 @@ def scored(
     cells: Cells,
     pixels: Sequence[tuple[int, int]] | None = None,
 ) -> dict[str, Any]:
-    """Figures of a run on a scene: found, or measured now.
+    """Figures of a run on a scene, its own truth: found among `cells`, or measured now.
 
-    Args:
-        run: What is judged.
-        weights: Facts of its weights; None for interpolation.
-        scene: Its own truth.
-        judging: Blur, agreement and share of the training.
-        options: Device and scales.
-        cells: Where finished scores lie.
-        pixels: Whose spectra are kept; see `scene_maps`.
+    `weights` are facts, None for interpolation; `pixels` are those whose spectra are kept, see
+    `scene_maps`.
 
     Raises:
         HsisrError: The scene or the weights cannot be used.

@@ -52,12 +52,9 @@ def table_datasets(options: BenchmarkOptions) -> tuple[str, ...]:
 def courses(
     options: BenchmarkOptions, folder: Path, downloading: DownloadProgress | None = None
 ) -> tuple[TrainTestSplit, ...]:
-    """What the options name, with parts of datasets cut into files of their own.
+    """What the options name, with parts of datasets cut into files of their own in a folder.
 
-    Args:
-        options: Scenes, datasets, protocol.
-        folder: Gets the parts.
-        downloading: Hears of bytes downloaded.
+    `downloading` hears of bytes downloaded.
 
     Raises:
         UsageError: There is nothing to judge by, or a scene would teach and judge.

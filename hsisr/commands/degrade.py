@@ -76,21 +76,10 @@ class DegradeResult:
 def degrade(
     source: str | Path, output: str | Path, options: DegradeOptions | None = None
 ) -> DegradeResult:
-    """Make a scene with `scale` times larger pixels; the output appears whole or not at all.
+    """Make a scene file with `scale` times larger pixels; raises as `hsisr.degrade` does.
 
-    The ground stays where it is, and wavelengths and every other field are carried over. An LR
-    pixel is valid where all HR pixels of its block are.
-
-    Args:
-        source: A scene in any supported format.
-        output: The file to make; its suffix names the format.
-        options: How; the defaults without it.
-
-    Raises:
-        InputDataError: The scene cannot be read, or its sides do not divide by the scale.
-        OutputExistsError: The output exists and `overwrite` is off.
-        ResourceError: The output cannot be written.
-        UsageError: The options contradict the scene.
+    The ground stays where it is, and wavelengths and every other field are carried over; the output
+    appears whole or not at all. An LR pixel is valid where all HR pixels of its block are.
     """
     source, output = scene_path(source), scene_path(output)
     options = options or DegradeOptions()

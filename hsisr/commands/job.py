@@ -114,15 +114,7 @@ class Job:
         room: Room,
         statistics: SceneStatistics | None = None,
     ) -> "Job":
-        """Decide everything.
-
-        Args:
-            scene: The input.
-            output: Where the result goes.
-            options: How.
-            session: The model, ready.
-            room: Memory to plan with.
-            statistics: Of the scene, where they are known; else it is read once if they are needed.
+        """Decide everything; the scene is read once if statistics are needed and not known.
 
         Raises:
             InputDataError: Nothing would be left to upscale.
@@ -229,15 +221,7 @@ def _bands_to_read(
 def _output_metadata(
     scene: Scene, kept: SceneMetadata, written: Format, options: UpscaleOptions, model: Model
 ) -> tuple[SceneMetadata, bool]:
-    """What is written beside the numbers, and whether a mask is.
-
-    Args:
-        scene: The input.
-        kept: Its metadata, of the bands to write.
-        written: The output's format.
-        options: How.
-        model: What makes the numbers.
-    """
+    """What is written beside the numbers of `kept`, and whether a mask is."""
     stored, masked = output_numbers(
         scene, kept.stored, dtype=options.dtype, mask_possible=written.maskable
     )

@@ -24,12 +24,7 @@ CREDIT = (
 def write_sample(output: str | Path, *, overwrite: bool = False) -> Path:
     """Write the sample scene, 60 x 60 pixels and 200 bands of uint16, as an ENVI pair.
 
-    Args:
-        output: The header to write, or a folder that gets `indian-pines.hdr`.
-        overwrite: Replace existing files.
-
-    Returns:
-        The header's path.
+    `output` is the header, or a folder that gets `indian-pines.hdr`; the header's path is returned.
 
     Raises:
         OutputExistsError: It exists and `overwrite` is off.

@@ -56,25 +56,11 @@ def upscale(
     session: Session | None = None,
     progress: Progress | None = None,
 ) -> UpscaleResult:
-    """Make a scene with `scale` times smaller pixels.
+    """Make a scene file with `scale` times smaller pixels; raises as `hsisr.upscale` does.
 
-    CRS, bounds, wavelengths and every other field of the input are carried over; invalid pixels
-    stay invalid; the output appears whole or not at all.
-
-    Args:
-        source: A scene in any supported format.
-        output: The file to make; its suffix names the format.
-        options: How; without it as the session says, else the defaults.
-        session: The model, ready, for many scenes alike; without it one is made for this scene.
-        progress: Called as tiles are finished; its attribute `reading`, if it has one, with the
-            rows read for statistics and the rows in all.
-
-    Raises:
-        InputDataError: The scene cannot be read.
-        OutputExistsError: The output exists and `overwrite` is off.
-        WeightsError: The model cannot be found or used.
-        ResourceError: The machine lacks space, memory or a device.
-        UsageError: The options contradict the scene.
+    Without `options` it is made as the session says, else by the defaults; `session` is the model,
+    ready, for many scenes alike. `progress` is called as tiles are finished; its attribute
+    `reading`, if it has one, with the rows read for statistics and the rows in all.
     """
     started = time.monotonic()
     source, output = scene_path(source), scene_path(output)

@@ -41,14 +41,10 @@ def view(
     *,
     look_for_fill: bool = True,
 ) -> ViewResult:
-    """Write one self-contained page of at most 25 MB.
+    """Write a self-contained page of at most 25 MB; without a name NAME_view.html beside the scene.
 
-    Args:
-        observed: A scene in any supported format.
-        results: Scenes made from it, on grids a whole number of times finer.
-        output: The page; without it NAME_view.html beside the scene.
-        options: How; the defaults without it.
-        look_for_fill: Warn of undeclared fill; off where the caller has warned already.
+    `results` are made from the observed scene, on grids a whole number of times finer. Undeclared
+    fill is warned of, unless the caller has done so already and switches `look_for_fill` off.
 
     Raises:
         UsageError: The name does not end in .html, or a window lies outside the scene.

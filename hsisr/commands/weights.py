@@ -68,18 +68,13 @@ def _verdict(name: str) -> dict[str, Any]:
 
 
 def export_weights(name_or_path: str, output: Path, *, overwrite: bool = False) -> float:
-    """Write weights as ONNX; the model card lies beside it as `.md` where there is one.
-
-    Args:
-        name_or_path: Released weights by name, or a safetensors file.
-        output: The file to write; its suffix says so.
-        overwrite: Replace an existing output.
+    """Write weights, a name or a file, as ONNX; the model card lies beside it where there is one.
 
     Returns:
         The largest difference between onnxruntime and PyTorch, in normalised numbers.
 
     Raises:
-        UsageError: The output has another suffix.
+        UsageError: The output does not end in `.onnx`.
         WeightsError: There are no such weights, or their network cannot be exported.
         OutputExistsError: The output exists and `overwrite` is off.
         ResourceError: A package is not installed, or the output cannot be written.
@@ -95,18 +90,10 @@ def export_weights(name_or_path: str, output: Path, *, overwrite: bool = False) 
 
 
 def import_weights(source: Path, output: Path, *, overwrite: bool = False) -> Path:
-    """Turn a `.keras` file of the published notebooks into a safetensors file.
-
-    Args:
-        source: The `.keras` file.
-        output: The safetensors file to write; its suffix says so.
-        overwrite: Replace an existing output.
-
-    Returns:
-        The output's path.
+    """Turn a `.keras` file of the published notebooks into a safetensors file; returns its path.
 
     Raises:
-        UsageError: The output has another suffix.
+        UsageError: The output does not end in `.safetensors`.
         WeightsError: The source is not such a file.
         OutputExistsError: The output exists and `overwrite` is off.
         ResourceError: The output cannot be written.

@@ -288,12 +288,8 @@ def grid_samples(
 ) -> list[GridSample]:
     """Every training window with every band group.
 
-    Args:
-        scene: What to cut.
-        size: Bands of a group.
-        overlap: Bands that neighbouring groups share.
-        anchored: The last group ends at the last band; off, bands that fill no group are left
-            out, as in the published notebooks.
+    Groups have `size` bands, neighbours share `overlap`. The last one ends at the last band if
+    `anchored`; else bands that fill no group are left out, as in the published notebooks.
     """
     if scene.bands < size:
         groups = [tuple(mirrored_order(scene.bands, size))]

@@ -73,12 +73,8 @@ def _require_one_pixel(rows: int, cols: int, scale: int) -> None:
 def held_out_split(rows: int, cols: int, scale: int, least_lr_px: int) -> Split:
     """The last sixth of the longer side for validation, the rest for training, nothing shared.
 
-    Args:
-        rows: Of the scene, HR pixels.
-        cols: Of the scene, HR pixels.
-        scale: HR pixels per LR pixel; windows hold whole LR pixels.
-        least_lr_px: Smallest strip worth judging by, in LR pixels; a scene whose rest would be
-            smaller than twice that is used for training alone.
+    Sizes are HR pixels; windows hold whole LR pixels. A scene whose rest would be smaller than
+    twice `least_lr_px`, the smallest strip worth judging by, is used for training alone.
     """
     whole = whole_split(rows, cols, scale).training[0]
     high = whole.rows >= whole.cols
@@ -123,15 +119,8 @@ def patch_split(
 ) -> Split:
     """The paper's patches without its leaks: what touches a test window is left out.
 
-    One patch in ten, and at least one where there are two, is kept whole for validation.
-
-    Args:
-        rows: Of the scene, HR pixels.
-        cols: Of the scene, HR pixels.
-        scale: HR pixels per LR pixel.
-        test: Windows that nothing else may touch.
-        side: Of a patch, HR pixels.
-        seed: Which patches validate.
+    One patch in ten, and at least one where there are two, is kept whole for validation; the seed
+    says which. `side` is that of a patch; sizes are HR pixels.
 
     Raises:
         InputDataError: No patch is left to train on.

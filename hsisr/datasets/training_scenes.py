@@ -57,16 +57,11 @@ class TrainingScene:
 def training_scene(
     scene: Scene, scale: int, split: Split, region: Window | None = None
 ) -> TrainingScene:
-    """Read a whole scene, leave out what cannot teach and describe the rest.
+    """Read a whole scene, which stays open, leave out what cannot teach and describe the rest.
 
     Bands that are bad by the bad-band list, constant, or empty where others are not, are left
-    out. Statistics are those of the LR scene, as `hsisr upscale` would find them.
-
-    Args:
-        scene: Opened; not closed here.
-        scale: HR pixels per LR pixel along a side.
-        split: Windows by their use, counted from the corner of the region.
-        region: The part to read; as much as divides by the scale without it.
+    out. Statistics are those of the LR scene, as `hsisr upscale` would find them. The windows of
+    `split` count from the corner of `region`; without it as much as divides by the scale is read.
 
     Raises:
         InputDataError: No live band or no whole LR pixel is left.

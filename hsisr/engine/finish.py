@@ -258,14 +258,7 @@ def _batches(bands: tuple[int, ...], size: int) -> Iterator[tuple[int, ...]]:
 def strip_extent(
     plan: Plan, place: tuple[int, int], metadata: SceneMetadata, *, masked: bool
 ) -> Extent:
-    """What the pieces of a strip fill that a `PanelFinisher` makes.
-
-    Args:
-        plan: The work.
-        place: Number of the panel, number of the row of tiles.
-        metadata: Of the output.
-        masked: Strips have the pixel mask.
-    """
+    """What the pieces of a strip (panel, row of tiles) fill that a `PanelFinisher` makes."""
     panel, number = place
     start = plan.rows[number].start
     return Extent(
@@ -378,12 +371,8 @@ def overflow_error(
 ) -> HsisrError:
     """The error to raise for numbers that are not finite.
 
-    Args:
-        scene: What is upscaled.
-        bands: 0-based bands of the scene, in output order.
-        plan: The work.
-        positions: Where among `bands` these numbers lie.
-        observed: What was read for them.
+    They lie at `positions` among `bands`, which are those of the scene, 0-based, in output order;
+    `observed` is what was read for them.
 
     Returns:
         InputDataError where numbers of the scene are too large, or no network is used; else

@@ -58,13 +58,8 @@ class Room:
 def tile_bytes(network: nn.Module, bands: int, side_px: int) -> int:
     """Most bytes that a network's features take for one tile, in float32; its weights apart.
 
-    What an operation takes for itself on the way, such as a convolution that unfolds its input, is
-    not seen.
-
-    Args:
-        network: Takes (n, bands, rows, cols); left as it is.
-        bands: Of a group.
-        side_px: Of the tile with its context, in LR pixels.
+    The tile has `bands` bands, `side_px` LR pixels along a side with its context. What an operation
+    takes for itself on the way, such as a convolution that unfolds its input, is not seen.
 
     >>> tile_bytes(nn.Conv2d(4, 8, 1), bands=4, side_px=10)
     3200
@@ -143,10 +138,6 @@ def page_buffer(shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32) -> np
 
     What lives from one row of tiles to the next would lie, in the heap, between the features of
     networks, which come and go with every tile, and the heap would grow around it.
-
-    Args:
-        shape: Any; without elements too.
-        dtype: Of numbers.
 
     Raises:
         MemoryError: The system has not so much.

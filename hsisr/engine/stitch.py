@@ -53,11 +53,9 @@ def prefetch(
 
 
 def under_way(begun: Iterable[Callable[[], _Result]], most: int) -> Iterator[_Result]:
-    """Results in order, of work that goes on by itself once it is begun.
+    """Results in order, of work that goes on by itself once begun; each gives what waits for it.
 
-    Args:
-        begun: Begins the next piece when asked for it; what it gives waits for the result.
-        most: Pieces under way at once; with 1 the next is begun when the last result was used.
+    At most `most` are under way at once; with 1 the next is begun when the last result was used.
 
     >>> list(under_way([lambda: 1, lambda: 2], most=2))
     [1, 2]

@@ -228,8 +228,7 @@ class ErrorModel:
     def inside(self, detail: torch.Tensor) -> torch.Tensor:
         """Factors of HR pixels in LR pixels.
 
-        Args:
-            detail: Squared, in units of its mean over the LR pixel, shape (..., scale, scale).
+        `detail` is squared, in units of its mean over the LR pixel, shape (..., scale, scale).
         """
         return self.place * ((1 + self.detail * detail) / (1 + self.detail)).sqrt()
 

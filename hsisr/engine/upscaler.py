@@ -33,13 +33,9 @@ class Transfers(ABC):
 
     @abstractmethod
     def to_host(self, found: Sequence[torch.Tensor]) -> Callable[[], list[torch.Tensor]]:
-        """Begin to copy results of what was asked of the device so far.
+        """Begin to copy results, contiguous on the device, of what was asked of it so far.
 
-        Args:
-            found: Contiguous, on the device; not written to any more.
-
-        Returns:
-            What waits for the copies, in the same order, on the CPU.
+        Returns what waits for the copies, in the same order, on the CPU.
         """
 
 

@@ -71,12 +71,7 @@ class Verdict:
 
 
 def judge(work: Work, options: UpscaleOptions, model: Model) -> Verdict:
-    """Look at an output and decide.
-
-    Args:
-        work: The scene and its output.
-        options: How it would be made.
-        model: With what.
+    """Look at an output and decide, by how and with what it would be made.
 
     Raises:
         InputDataError: The scene's or the output's files cannot be looked at.

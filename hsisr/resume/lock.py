@@ -151,14 +151,10 @@ def _folder(output: Path) -> Path:
 
 
 def locked(path: Path, refusal: str) -> FileLock:
-    """A lock that ends with this process, however it ends.
-
-    Args:
-        path: The lock file, made with its folder where there is none.
-        refusal: What to say where another process has it.
+    """A lock that ends with this process, however it ends; its file is made with its folder.
 
     Raises:
-        OutputExistsError: Another process has it.
+        OutputExistsError: Another process has it, in the words of `refusal`.
         OSError: The file cannot be made.
     """
     for _ in range(_TRIES):

@@ -171,13 +171,10 @@ def scene_identity(path: Path) -> list[list[str | int]]:
 
 
 def has_changed(then: Any, now: Any) -> bool:
-    """True if two identities of a scene tell of different states.
+    """True if two identities of a scene (see `scene_identity`) tell of different states.
 
-    Files on servers count where something was told of them both times, others always.
-
-    Args:
-        then: From `scene_identity`; what was read from a file may be anything.
-        now: The same, later.
+    Files on servers count where something was told of them both times, others always; what was read
+    from a file may be anything.
     """
     if then == now:
         return False

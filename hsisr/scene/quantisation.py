@@ -266,10 +266,8 @@ def suffices(bands: npt.NDArray[np.bool_], number: float) -> bool:
 def are_whole_pixels(counts: npt.NDArray[Any], size: float, same: npt.NDArray[np.bool_]) -> bool:
     """True if most bands have zeros in the same pixels only, in which all bands have them.
 
-    Args:
-        counts: Zeros in each band.
-        size: Samples of a band.
-        same: Of which bands the zeros are those that all have.
+    Of zeros there are `counts` in each band of `size` samples; `same` are the bands whose zeros are
+    those that all have.
     """
     return len(same) > 1 and counts.min() >= LEAST_SHARE * size and bool(same.mean() > 0.5)
 

@@ -69,11 +69,6 @@ def write_quicklook(path: Path, shown: Quicklook, *, overwrite: bool = False) ->
     512 pixels along a side is shown as a crop where the observed scene varies most, beside an
     overview; a few rows are read at a time.
 
-    Args:
-        path: The picture to make.
-        shown: What to show.
-        overwrite: Replace an existing picture.
-
     Raises:
         UsageError: The name does not end in .png.
         OutputExistsError: The picture exists and `overwrite` is off.

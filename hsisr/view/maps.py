@@ -278,14 +278,7 @@ def write_picture(
 ) -> None:
     """Write a PNG: scenes side by side where there is an observed one, errors, agreement.
 
-    Args:
-        path: The picture to make.
-        reference: The truth, on the estimate's grid.
-        observed: What the estimate was made from.
-        estimate: What is judged.
-        scores: Of the estimate against the reference.
-        name: What made the estimate; see `Quicklook`.
-        overwrite: Replace an existing picture.
+    The reference lies on the estimate's grid; `name` is what made the estimate, see `Quicklook`.
 
     Raises:
         OutputExistsError: It is there, and `overwrite` is off.

@@ -75,10 +75,7 @@ def released_folder() -> Path:
 
 
 def released(folder: Path | None = None) -> tuple[CatalogueEntry, ...]:
-    """The catalogue, in its own order.
-
-    Args:
-        folder: Where `catalogue.toml` lies; None: the one that comes with hsisr.
+    """The catalogue, in its own order; in `folder`, else the one that comes with hsisr.
 
     Raises:
         WeightsError: The catalogue cannot be read or contradicts itself.
@@ -111,9 +108,6 @@ def released(folder: Path | None = None) -> tuple[CatalogueEntry, ...]:
 
 def default_for(scale: int) -> CatalogueEntry | None:
     """The released network a scale uses when none is named, or None while there is none.
-
-    Args:
-        scale: HR pixels per LR pixel along a side.
 
     Raises:
         WeightsError: As in `released`.

@@ -30,11 +30,6 @@ def export_onnx(weights: LoadedWeights, path: Path, *, overwrite: bool = False) 
     run by onnxruntime, on sizes that it was not traced with, and compared with PyTorch before it
     appears.
 
-    Args:
-        weights: The network.
-        path: The file to write.
-        overwrite: Replace an existing file.
-
     Returns:
         The largest difference from PyTorch, in normalised numbers.
 

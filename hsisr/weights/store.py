@@ -311,10 +311,6 @@ def load_weights(source: CatalogueEntry | str | Path) -> LoadedWeights:
 def fresh_weights(name: str, scale: int) -> LoadedWeights:
     """A network that has not been trained, with the weights of seed 0.
 
-    Args:
-        name: Of the network.
-        scale: HR pixels per LR pixel along a side.
-
     Raises:
         WeightsError: There is no such network, or it cannot be of that scale.
     """

@@ -33,9 +33,8 @@ _ENOUGH_S: Final = 5.0
 def measured(task: dict[str, Any]) -> dict[str, Any]:
     """Parameters, operations, seconds and memory of a batch.
 
-    Args:
-        task: `descriptor` of a network, or `interpolation` with `scale`, `bands` and `tile`;
-            `batch`, `device`, `threads`.
+    The task has the `descriptor` of a network, or `interpolation` with `scale`, `bands` and `tile`;
+    `batch`, `device`, `threads`.
     """
     if task.get("threads"):
         torch.set_num_threads(task["threads"])

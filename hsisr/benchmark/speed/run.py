@@ -42,14 +42,9 @@ Subjects = Mapping[str, Callable[[], object]]
 def benchmark_speed(
     options: SpeedOptions, *, say: Callable[[str], None] | None = None
 ) -> dict[str, Any]:
-    """Tiles and whole scenes, all in this run.
+    """Tiles and whole scenes, all in this run; returns what speed.json holds.
 
-    Args:
-        options: What, and how thoroughly.
-        say: Hears what is measured next.
-
-    Returns:
-        What speed.json holds.
+    `say` hears what is measured next.
 
     Raises:
         OutputExistsError: The folder holds such a report, and `overwrite` is off.

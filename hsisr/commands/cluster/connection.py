@@ -184,10 +184,9 @@ class Workers:
 
 @contextmanager
 def connected(scheduler: str) -> Iterator[Workers]:
-    """The workers of a scheduler, or with `local:N` that many processes of this machine.
+    """The workers of a scheduler, `tcp://host:port` (or `tls://`, by Dask's configuration).
 
-    Args:
-        scheduler: `tcp://host:port` (or `tls://`, by Dask's configuration), or `local:N`.
+    Or with `local:N` that many processes of this machine.
 
     Raises:
         ResourceError: Nothing answers there, or processes cannot be started.

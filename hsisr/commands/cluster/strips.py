@@ -61,13 +61,9 @@ class Orders:
 
 
 def compute_strips(job: Job, run: RunLock, threads: int, advance: Callable[[int], None]) -> None:
-    """Have the strips that are missing in a run's journal computed by workers.
+    """Have the strips that are missing in a run's journal computed by workers, with `threads` each.
 
-    Args:
-        job: The scene, planned.
-        run: Whose journal is filled.
-        threads: Processor threads of every worker.
-        advance: Called with the number of tiles that are finished, first with those that were.
+    `advance` is called with the number of tiles that are finished, first with those that were.
 
     Raises:
         ResourceError: No scheduler, no worker, or one that cannot do it.

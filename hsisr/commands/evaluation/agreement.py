@@ -98,12 +98,8 @@ def _scaling(scene: Scene) -> npt.NDArray[np.float64]:
 def require_same_grid(reference: Scene, estimate: Scene, *, finer: int = 1) -> None:
     """Refuse scenes that do not lie on each other, band on band and pixel on pixel.
 
-    Places are compared where both files have one.
-
-    Args:
-        reference: One scene.
-        estimate: The other.
-        finer: Pixels of the estimate per pixel of the reference along a side.
+    Places are compared where both files have one. The estimate has `finer` pixels along a side for
+    each of the reference.
 
     Raises:
         InputDataError: They differ in size, in CRS or in place; both grids are named.

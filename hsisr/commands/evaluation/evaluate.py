@@ -129,19 +129,10 @@ class Report:
 def evaluate(
     reference: str | Path | None, estimate: str | Path, options: EvaluateOptions | None = None
 ) -> Report:
-    """Judge the estimate by all that is given.
+    """Judge the estimate by all that is given; raises as `hsisr.evaluate` does.
 
     Reads both files twice, strip by strip: once for ranges and valid bands, once for the scores.
-
-    Args:
-        reference: The truth on the estimate's grid; None if `options.observed` is all there is.
-        estimate: What is to be judged.
-        options: How; the defaults without it.
-
-    Raises:
-        InputDataError: A file cannot be read, or the grids do not fit.
-        UsageError: There is nothing to judge by, or a limit names a figure that is not measured.
-        OutputExistsError: The picture exists and `overwrite` is off.
+    Without a reference, `options.observed` is all there is to judge by.
     """
     options = options or EvaluateOptions()
     truth = None if reference is None else scene_path(reference)

@@ -146,10 +146,6 @@ def evaluate_by_wald(source: str | Path, options: WaldOptions | None = None) -> 
 
     Works in a temporary folder, in float32, so that no rounding stands between the models.
 
-    Args:
-        source: A scene in any supported format.
-        options: How; the defaults without it.
-
     Raises:
         InputDataError: The scene cannot be read, or is smaller than two LR pixels.
         WeightsError: The model cannot be found or used.

@@ -40,13 +40,10 @@ OUTPUT: Final = Path("array.tif")
 def array_scene(
     array: Any, axes: str, metadata: SceneMetadata, mask: npt.NDArray[np.bool_] | None = None
 ) -> ArrayScene:
-    """An array in memory, or anything that slices like NumPy, as a scene.
+    """A 3-D array in memory, or anything that slices like NumPy, as a scene.
 
-    Args:
-        array: 3-D.
-        axes: Order of its axes, such as "brc".
-        metadata: Fits the array.
-        mask: True where there is data, shape (rows, cols); None: no mask.
+    The order of its axes is one such as "brc"; the mask is True where there is data, shape
+    (rows, cols).
     """
     valid = None if mask is None else mask.__getitem__
     return ArrayScene(_SOURCE, "array", metadata, whole(array, axes), mask=valid)

@@ -111,8 +111,7 @@ def shown(progress: Progress, what: str, unit: str = "tiles") -> Iterator[Advanc
 def terminal_bars(*, redirect: bool = True) -> "Bars":
     """Bars on stderr with name, count, `talk`, time gone and time left; to be entered by `with`.
 
-    Args:
-        redirect: What is printed meanwhile appears above them; False where the caller sees to that.
+    What is printed meanwhile appears above them, unless the caller sees to that: `redirect`.
     """
     from rich.console import Console
     from rich.progress import (

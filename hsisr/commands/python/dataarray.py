@@ -75,16 +75,9 @@ class StripMaker:
     def __call__(
         self, part: npt.NDArray[Any], strip: tuple[int, int], read: Window, made: Window
     ) -> npt.NDArray[Any]:
-        """Upscale a strip.
+        """Upscale a strip (panel, row of tiles) from the LR numbers around it.
 
-        Args:
-            part: The LR numbers around it.
-            strip: Number of the panel, number of the row of tiles.
-            read: Where `part` lies, in LR pixels.
-            made: What the strip fills, in HR pixels.
-
-        Returns:
-            Shape (bands, rows, cols).
+        `part` lies at `read`, in LR pixels; the strip fills `made`, in HR pixels.
         """
         with _ALONE:
             scene = array_scene(_Placed(part, self._axes, read), self._axes, self._metadata)

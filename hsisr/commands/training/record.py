@@ -41,13 +41,8 @@ def model_card(
 ) -> str:
     """Markdown: data with terms, recipe, command, hardware, time, scores, limits.
 
-    Args:
-        name: Of the weights.
-        descriptor: Of the network.
-        recipe: Complete.
-        progress: Of the finished run.
-        facts: The run's: `scenes`, `command`, `hardware`, `versions`, `seed`, `ending`, `test`.
-        datasets: Catalogue entries of the scenes that came by name.
+    `facts` are those of the finished run: `scenes`, `command`, `hardware`, `versions`, `seed`,
+    `ending`, `test`; `datasets` are the entries of the scenes that came by name.
     """
     parts = [
         f"# {name}",

@@ -51,19 +51,8 @@ def train(
 ) -> TrainResult:
     """Train a network and write weights, model card, state, run.json and learning curve.
 
-    Args:
-        options: What and how.
-        observer: Hears of steps and validations.
-        downloading: Hears of bytes downloaded.
-        preparing: Hears, in words, of what is done before the first step.
-
-    Raises:
-        UsageError: The options or the recipe contradict each other or the data.
-        InputDataError: A scene cannot be read or used.
-        WeightsError: The weights to start from cannot be used.
-        OutputExistsError: The folder holds a run, and neither `resume` nor `overwrite` is given.
-        ResourceError: The machine lacks something.
-        HsisrError: Training broke down.
+    Raises as `hsisr.train` does. `observer` hears of steps and validations, `downloading` of bytes,
+    `preparing`, in words, of what is done before the first step.
     """
     recipe = chosen_recipe(options)
     with (
