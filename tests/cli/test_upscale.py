@@ -113,6 +113,7 @@ def test_every_file_that_was_written_is_told_at_the_end(scene: Path, out: Path) 
     assert done.exit_code == 0, done.stderr
     assert done.stderr.startswith(f"scene.tif -> a.hdr, a.img, u.tif, a.png, {page}\n")
     assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "dacn-equivariant-x2" in page.read_text(encoding="utf-8")
     size = sum((out / name).stat().st_size for name in ("a.hdr", "a.img"))
     assert f"ENVI, uint16, {size / 1e3:.1f} kB" in done.stderr
     assert {path.name for path in out.iterdir()} == {"a.hdr", "a.img", "u.tif", "a.png"}

@@ -65,44 +65,30 @@ def test_a_place_that_takes_no_file_is_named(tmp_path: Path) -> None:
 
 
 DEEP = "[" * 100_000 + "]" * 100_000
+Change = Callable[[Any], Any]
+
+
+def progress(**wrong: object) -> Change:
+    return lambda found: {**found, "progress": {**found["progress"], **wrong}}
+
+
+def record(**wrong: object) -> Change:
+    return progress(history=[{**asdict(RECORD), **wrong}])
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda found: {**found, "fingerprint": None},
-        lambda found: {**found, "fingerprint": ["seed"]},
-        lambda found: {**found, "progress": {**found["progress"], "step": "six"}},
-        lambda found: {**found, "progress": {**found["progress"], "step": -1}},
-        lambda found: {**found, "progress": {**found["progress"], "seconds": math.nan}},
-        lambda found: {**found, "progress": {**found["progress"], "history": [{"step": 1}]}},
-        lambda found: {**found, "progress": []},
-        lambda found: {**found, "progress": {}},
-        lambda found: {**found, "progress": {**found["progress"], "best_step": 4}},
-        lambda found: {**found, "progress": {**found["progress"], "loss_sum": math.inf}},
-        *(
-            lambda found, wrong=wrong: {
-                **found,
-                "progress": {**found["progress"], "history": [{**asdict(RECORD), **wrong}]},
-            }
-            for wrong in (
-                {"step": -1},
-                {"step": 4},
-                {"step": 10**400},
-                {"seconds": math.inf},
-                {"loss": math.nan},
-                {"score": -math.inf},
-                {"bicubic": math.nan},
-                {"learning_rate": 1e400},
-            )
-        ),
-        lambda _: [],
-        lambda _: DEEP,
+        *(lambda found, wrong=wrong: {**found, "fingerprint": wrong} for wrong in (None, ["seed"])),
+        *(lambda found, wrong=wrong: {**found, "progress": wrong} for wrong in ([], {})),
+        *(progress(step="six"), progress(step=-1), progress(seconds=math.nan)),
+        *(progress(history=[{"step": 1}]), progress(best_step=4), progress(loss_sum=math.inf)),
+        *(record(step=-1), record(step=4), record(step=10**400), record(seconds=math.inf)),
+        *(record(loss=math.nan), record(score=-math.inf), record(bicubic=math.nan)),
+        *(record(learning_rate=1e400), lambda _: [], lambda _: DEEP),
     ],
 )
-def test_a_state_with_wrong_content_is_bad_input(
-    tmp_path: Path, change: Callable[[Any], Any]
-) -> None:
+def test_a_state_with_wrong_content_is_bad_input(tmp_path: Path, change: Change) -> None:
     path = tmp_path / "state.safetensors"
     save_state(path, state())
     with safe_open(path, "pt") as file:

@@ -131,13 +131,6 @@ def test_wrong_calls_are_one_line(
     assert message in refusal(hsisr("view", *scenes, "-o", "page.html", *arguments), code)
 
 
-def test_upscale_makes_the_page_too(scenes: tuple[Path, Path], tmp_path: Path) -> None:
-    page = tmp_path / "report.html"
-    options = ("-m", "nearest", "-s", 4, "-o", tmp_path / "x4.tif", "--report", page)
-    assert hsisr("upscale", scenes[0], *options).exit_code == 0
-    assert "nearest" in page.read_text(encoding="utf-8")
-
-
 def test_without_a_name_the_page_lies_beside_the_scene(scenes: tuple[Path, Path]) -> None:
     done = hsisr("view", *scenes, "--window", "29,0", "--nodata", "none")
     page = scenes[0].parent / "observed_view.html"

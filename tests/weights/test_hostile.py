@@ -61,7 +61,18 @@ def deep(path: Path) -> Path:
 
 
 HUGE = 2**31
-CLAIMS: dict[str, tuple[Callable[[Path], Path], str]] = {
+Make = Callable[[Path], Path]
+
+
+def says(**descriptor: object) -> Make:
+    return lambda path: safetensors(path, ONE, descriptor)
+
+
+def sized(arch: str = "vdsr", **hparams: object) -> Make:
+    return says(arch=arch, hparams=hparams)
+
+
+CLAIMS: dict[str, tuple[Make, str]] = {
     "header length": (lambda p: raw(p, (2**63).to_bytes(8, "little") + b"{}"), "otherwise"),
     "header of 90 MB": (lambda p: raw(p, (9 * 10**7).to_bytes(8, "little") + b"{}"), "claims"),
     "shape": (lambda p: safetensors(p, {"a": tensor(HUGE, HUGE)}), "damaged"),
@@ -70,29 +81,15 @@ CLAIMS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "overlapping tensors": (lambda p: safetensors(p, {"a": tensor(1), "b": tensor(1)}), "damaged"),
     "negative offsets": (lambda p: safetensors(p, {"a": tensor(1, at=(4, 0))}), "damaged"),
     "a sparse file": (sparse, "found 4294967296 bytes, expected at most"),
-    "group size": (lambda p: safetensors(p, ONE, {"group_size": 10**9}), "group_size is 10000"),
-    "tile": (lambda p: safetensors(p, ONE, {"tile_lr_px": 10**9}), "tile_lr_px is 1000000000"),
-    "margin": (lambda p: safetensors(p, ONE, {"margin_lr_px": 10**9}), "margin_lr_px is 10000"),
-    "width": (lambda p: safetensors(p, ONE, {"hparams": {"width": 10**9}}), "width 1000000000"),
-    "depth": (lambda p: safetensors(p, ONE, {"hparams": {"hidden": 10**9}}), "hidden 1000000000"),
-    "wide and deep": (
-        lambda p: safetensors(p, ONE, {"hparams": {"width": 4096, "hidden": 4096}}),
-        "it would have more than",
-    ),
-    "blocks of blocks": (
-        lambda p: safetensors(
-            p, ONE, {"arch": "pdenet", "hparams": {"stages": 4096, "blocks": 4096, "width": 2}}
-        ),
-        "it would have more than",
-    ),
-    "infinite": (
-        lambda p: safetensors(p, ONE, {"arch": "edsr", "hparams": {"residual_scale": 1e999}}),
-        "JSON is malformed",
-    ),
-    "wavelengths of 400 digits": (
-        lambda p: safetensors(p, ONE, {"wavelengths_nm": [1, 10**400]}),
-        "model descriptor",
-    ),
+    "group size": (says(group_size=10**9), "group_size is 10000"),
+    "tile": (says(tile_lr_px=10**9), "tile_lr_px is 1000000000"),
+    "margin": (says(margin_lr_px=10**9), "margin_lr_px is 10000"),
+    "width": (sized(width=10**9), "width 1000000000"),
+    "depth": (sized(hidden=10**9), "hidden 1000000000"),
+    "wide and deep": (sized(width=4096, hidden=4096), "it would have more than"),
+    "blocks of blocks": (sized("pdenet", stages=4096, blocks=4096, width=2), "would have more"),
+    "infinite": (sized("edsr", residual_scale=1e999), "JSON is malformed"),
+    "wavelengths of 400 digits": (says(wavelengths_nm=[1, 10**400]), "model descriptor"),
     "deep JSON": (deep, "cannot be used"),
 }
 
