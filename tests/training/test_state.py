@@ -80,7 +80,7 @@ def record(**wrong: object) -> Change:
     "change",
     [
         *(lambda found, wrong=wrong: {**found, "fingerprint": wrong} for wrong in (None, ["seed"])),
-        *(lambda found, wrong=wrong: {**found, "progress": wrong} for wrong in ([], {})),
+        *(lambda found: {**found, "progress": []}, lambda found: {**found, "progress": {}}),
         *(progress(step="six"), progress(step=-1), progress(seconds=math.nan)),
         *(progress(history=[{"step": 1}]), progress(best_step=4), progress(loss_sum=math.inf)),
         *(record(step=-1), record(step=4), record(step=10**400), record(seconds=math.inf)),
