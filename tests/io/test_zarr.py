@@ -302,3 +302,24 @@ def test_names_of_bands_lie_along_them_or_in_the_long_name_of_rioxarray(tmp_path
     along = {"a": CUBE, "band": (("band",), np.array(["r", "g", "b", "n"]))}
     path = write_store(tmp_path / "y.zarr", along)
     assert metadata_at(path).spectral_axis.names == ("r", "g", "b", "n")
+
+
+def test_packed_coordinates_and_those_in_km_are_understood(tmp_path: Path) -> None:
+    place = Affine(30, 0, 100, 0, -30, 500)
+    packed = {"scale_factor": 30.0, "add_offset": 115.0}
+    turned = {"scale_factor": -30.0, "add_offset": 485.0}
+    waves = (("band",), np.array([4000, 5000, 6000, 7004]))
+    arrays = {"a": CUBE, "spatial_ref": ((), 0), "wavelength": waves}
+    counted = {"x": (("x",), np.arange(6)), "y": (("y",), np.arange(7))}
+    attributes = {"spatial_ref": {"crs_wkt": UTM}, "wavelength": {"scale_factor": 0.1}}
+    path = write_store(
+        tmp_path / "x.zarr", arrays | counted, attributes=attributes | {"x": packed, "y": turned}
+    )
+    assert metadata_at(path).georeference.transform == place
+    assert metadata_at(path).spectral_axis.wavelengths_nm == (400.0, 500.0, 600.0, 700.4)
+    km = {"x": (("x",), 0.115 + 0.03 * np.arange(6)), "y": (("y",), 0.485 - 0.03 * np.arange(7))}
+    attributes |= {"x": {"units": "km"}, "y": {"units": "km"}}
+    path = write_store(tmp_path / "y.zarr", arrays | km, attributes=attributes)
+    found = metadata_at(path).georeference.transform
+    assert found is not None
+    assert found.almost_equals(place, 1e-6)

@@ -287,3 +287,19 @@ def test_a_finished_ortho_output_is_known_again(product: Path, tmp_path: Path) -
         more = ("--skip-existing", *(("--ortho",) if leave else ()))
         told = hsisr("upscale", product, "-o", path, "-s", 2, "-m", "bicubic", *more)
         assert ("left out" in told.stderr) == leave
+
+
+def test_packed_positions_are_unpacked(tmp_path: Path) -> None:
+    x, y = np.meshgrid(13 + 0.01 * np.arange(8), 52 - 0.01 * np.arange(6))
+    with h5py.File(tmp_path / "x.nc", "w") as file:
+        file["cube"] = np.ones((3, 6, 8), np.uint16)
+        for name, degrees in (("lon", x), ("lat", y)):
+            file[name] = np.rint(degrees * 1000).astype("int32")
+            file[name][0, 0] = -1
+            file[name].attrs.update(scale_factor=1e-3, _FillValue=np.int32(-1))
+    with open_scene(tmp_path / "x.nc", axes="brc") as scene:
+        places = scene.metadata.geolocation
+    assert places is not None
+    x[0, 0] = y[0, 0] = np.nan
+    np.testing.assert_allclose(places.longitude, x, atol=1e-9)
+    np.testing.assert_allclose(places.latitude, y, atol=1e-9)

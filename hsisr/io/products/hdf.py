@@ -135,11 +135,20 @@ class HdfFile:
 
         Longitudes may count to 360 degrees.
         """
-        x, y = (self.numbers(name, shape).astype(np.float64) for name in (longitude, latitude))
+        x, y = (self._values(name, shape) for name in (longitude, latitude))
         x[(x > 180) & (x <= 360)] -= 360
         for degrees, most in ((x, 180), (y, 90)):
             degrees[~(np.abs(degrees) <= most)] = np.nan
         return Geolocation(longitude=x, latitude=y, table=table)
+
+    def _values(self, name: str, shape: tuple[int, int]) -> npt.NDArray[np.float64]:
+        """What the numbers of an array mean, NaN where they are fill."""
+        numbers = self.numbers(name, shape)
+        gain, offset, fill = (
+            self.number(key, name) for key in ("scale_factor", "add_offset", "_FillValue")
+        )
+        values = numbers * np.float64(1 if gain is None else gain) + (offset or 0)
+        return np.where(numbers == fill, np.nan, values)
 
     def per_band(self, name: str, bands: int, of: str | None = None) -> tuple[float, ...] | None:
         """A number for each band: an array, or an attribute of the part `of`; None if not there.

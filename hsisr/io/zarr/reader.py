@@ -220,7 +220,16 @@ class ZarrFields:
         name = self._first(names, bands)
         if name is None or self._store.arrays[name].dtype.kind not in "iufb":
             return None
-        return tuple(float(number) for number in self._store.read(name))
+        return tuple(self._unpacked(name).tolist())
+
+    def _unpacked(self, name: str, place: Any = ...) -> npt.NDArray[np.float64]:
+        """Values of a small array, by its own scale and offset."""
+        attributes = self._store.arrays[name].attrs
+        gain, offset = (_number(attributes.get(key)) for key in ("scale_factor", "add_offset"))
+        numbers = np.asarray(self._store.read(name, place), np.float64)
+        if gain is None and offset is None:
+            return numbers
+        return np.round(numbers * (1 if gain is None else gain) + (offset or 0), 9)
 
     def _georeference(self) -> Georeference:
         named = str(self._attributes.get("grid_mapping", PLACE)).split(":")[0]
@@ -229,9 +238,8 @@ class ZarrFields:
         gdals = self._attributes.get("_CRS")  # GDAL, Zarr driver, "SRS encoding"
         gdals = gdals.get("wkt") if isinstance(gdals, Mapping) else None
         wkt = said.get("crs_wkt") or said.get("spatial_ref") or gdals
-        transform = self._grid(
-            usable("GeoTransform", lambda: transform_in(said.get("GeoTransform")))
-        )
+        told = usable("GeoTransform", lambda: transform_in(said.get("GeoTransform")))
+        transform = self._grid(told, in_km="kilomet" in str(wkt).lower())
         if not wkt and (projection := said.get("grid_mapping_name")):
             warn_of_scene(
                 f"the reference system is left out: {name} says {projection}, but has no crs_wkt"
@@ -247,12 +255,14 @@ class ZarrFields:
             rpcs=_texts(usable("rpcs", lambda: decoded(said.get("rpcs")))),
         )
 
-    def _grid(self, told: Affine | None) -> Affine | None:
+    def _grid(self, told: Affine | None, *, in_km: bool) -> Affine | None:
         """The transform told, unless coordinates say another place, as those of a part do.
 
         Programs that cut or coarsen a cube keep the `GeoTransform` of the whole.
         """
         along = None if told is not None and (told.b or told.d) else self._even_grid()
+        if along is not None and not in_km and self._coordinate_unit("c").startswith("k"):
+            along = Affine.scale(1000) @ along
         if told is None or along is None or not told.determinant:
             return told or along
         if is_same_place(told, along, *self.shape[1:]):
@@ -262,11 +272,12 @@ class ZarrFields:
 
     def _in_degrees(self) -> bool:
         """True if rows and columns lie along latitudes and longitudes."""
-        names = [self._beside(self._dims[axis]) for axis in "rc"]
-        units = (str(self._store.arrays[n].attrs.get("units")) if n else "" for n in names)
-        return all(
-            re.match(f"degrees?_?{to}", unit.lower()) for to, unit in zip("ne", units, strict=True)
-        )
+        pairs = zip("ne", map(self._coordinate_unit, "rc"), strict=True)
+        return all(re.match(f"degrees?_?{to}", unit) for to, unit in pairs)
+
+    def _coordinate_unit(self, axis: str) -> str:
+        name = self._beside(self._dims[axis])
+        return str(self._store.arrays[name].attrs.get("units")).lower() if name else ""
 
     def _even_grid(self) -> Affine | None:
         """The transform behind coordinates of pixel centres, if they lie on an even grid."""
@@ -286,7 +297,7 @@ class ZarrFields:
         if array.shape != (size,) or array.dtype.kind not in "iuf":
             return None
         at = sorted({0, 1, size // 2, size - 2, size - 1})
-        found = [float(self._store.read(name, slice(n, n + 1))[0]) for n in at]
+        found = [float(self._unpacked(name, slice(n, n + 1))[0]) for n in at]
         steps = even_steps(dict(zip(at, found, strict=True)), array.dtype)
         if steps is None:
             warn_of_scene(f"{name} is not evenly spaced: no place is taken from coordinates")
