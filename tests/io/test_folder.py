@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hsisr.errors import HsisrWarning, InputDataError
-from hsisr.io.open import open_scene
+from hsisr.io.open import find_scenes, open_scene
 from tests.program import metadata_at
 from tests.scenes import TRANSFORM, UTM, edited, numbered, write_geotiff, write_image_folder
 
@@ -99,6 +99,15 @@ def test_masks_beside_bands_are_no_bands(name: str, tmp_path: Path) -> None:
     folder = write_image_folder(tmp_path / "s", VALUES, ".tif")
     write_geotiff(folder / name, VALUES[:1])
     with pytest.warns(HsisrWarning, match=rf"{name} left out: no band by its name"):
+        assert metadata_at(folder).bands == 12
+
+
+def test_pictures_beside_bands_are_no_bands(tmp_path: Path) -> None:
+    folder = write_image_folder(tmp_path / "s", VALUES, ".tif")
+    write_geotiff(folder / "a_preview.tif", VALUES[:3])
+    write_geotiff(folder / "quicklook.png", VALUES[:3], driver="PNG")
+    assert find_scenes(folder) == [folder]
+    with pytest.warns(HsisrWarning, match=r"quicklook\.png, a_preview\.tif left out"):
         assert metadata_at(folder).bands == 12
 
 

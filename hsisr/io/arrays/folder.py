@@ -1,7 +1,8 @@
 """A folder of single-band images as one scene, the way the CAVE set comes.
 
 The images of one kind, PNG or TIFF, are the bands, in natural order of their names (2 before 10).
-Everything else in the folder, such as a preview in BMP or JPEG, is left alone.
+Everything else in the folder, such as a preview in BMP or JPEG, is left alone, and so are images that
+are called masks, labels or pictures, with a warning.
 """
 
 import re
@@ -22,10 +23,10 @@ from hsisr.scene.quantisation import StoredNumbers
 
 _NO_BAND: Final = re.compile(
     r"(?<![a-z])((f|cloud|pixel|cloud_)?masks?|b?qa\d*|quality|cloud|clouds|clm|cld|scl|udm2?|flags?"
-    r"|labels?|groundtruth|gt|aot|wvp|s[az]a|v[az]a)(?![a-z])",
+    r"|labels?|groundtruth|gt|aot|wvp|s[az]a|v[az]a|tci|rgb|preview|quicklook|thumb(nail)?)(?![a-z])",
     re.IGNORECASE,
 )
-"""Words of names of masks, quality and labels that products and data sets keep beside bands."""
+"""Words of names of masks, labels and pictures that products and data sets keep beside bands."""
 _KINDS: Final = {"PNG": (".png",), "TIFF": (".tif", ".tiff")}
 
 
@@ -60,7 +61,7 @@ def open_folder(folder: Path) -> ImageFolder:
         InputDataError: It holds no images, or images of both kinds, or they differ in size, type
             or place, or one has several bands.
     """
-    found = band_files(folder)
+    found, others = _bands_in(folder)
     if len(found) > 1:
         counts = " and ".join(f"{len(files)} {kind}" for kind, files in found.items())
         raise InputDataError(f"found {counts} files; expected the bands as images of one kind")
@@ -69,17 +70,16 @@ def open_folder(folder: Path) -> ImageFolder:
             "found a folder without PNG or TIFF images, expected one single-band image per band; "
             "for another kind of scene, name its file"
         )
-    files = next(iter(found.values()))
-    bands = [file for file in files if not _NO_BAND.search(file.stem)] or files
-    if others := [file.name for file in files if file not in bands]:
+    scene = ImageFolder(folder, next(iter(found.values())))
+    if others:
         few = ", ".join(others[:4]) + (", ..." if len(others) > 4 else "")
         warn_of_scene(f"{few} left out: no band by its name; rename it if it is one")
-    return ImageFolder(folder, bands)
+    return scene
 
 
 def is_band_folder(folder: Path, _start: bytes = b"") -> bool:
     """True if a folder looks like one scene: several images, the first two with one band each."""
-    found = band_files(folder)
+    found, _ = _bands_in(folder)
     if len(found) != 1:
         return False
     files = next(iter(found.values()))
@@ -87,6 +87,15 @@ def is_band_folder(folder: Path, _start: bytes = b"") -> bool:
         return len(files) > 1 and all(_is_one_band(file) for file in files[:2])
     except InputDataError:
         return False
+
+
+def _bands_in(folder: Path) -> tuple[dict[str, list[Path]], list[str]]:
+    """Images that are bands by their names, by kind, and the names of all others."""
+    found = band_files(folder)
+    bands = {kind: [f for f in fs if not _NO_BAND.search(f.stem)] for kind, fs in found.items()}
+    bands = {kind: files for kind, files in bands.items() if files} or found
+    kept = {file for files in bands.values() for file in files}
+    return bands, [f.name for files in found.values() for f in files if f not in kept]
 
 
 def band_files(folder: Path) -> dict[str, list[Path]]:
