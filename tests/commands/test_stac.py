@@ -161,10 +161,12 @@ def test_an_item_may_name_another_nodata_in_each_band(tmp_path: Path, out: Path)
 
 
 def test_the_file_goes_before_its_item_and_the_user_before_both(tmp_path: Path, out: Path) -> None:
-    said: dict[str, Any] = {"raster:bands": [{"nodata": 5}] * 3}
-    item = write_item(tmp_path / "in", {"data": data_asset(**said)})  # nodata 0 in the file
-    with open_scene(made(item, out / "a.tif").result.output) as scene:
+    colours = [{"center_wavelength": micrometres} for micrometres in (0.5, 0.6, 0.7)]
+    said: dict[str, Any] = {"raster:bands": [{"nodata": 5}] * 3, "eo:bands": colours}
+    item = write_item(tmp_path / "in", {"data": data_asset(**said)})
+    with open_scene(made(item, out / "a.tif").result.output) as scene:  # as the file says
         assert scene.metadata.stored.nodata == 0
+        assert scene.metadata.spectral_axis.wavelengths_nm == (400, 410, 420)
     named = UpscaleOptions(scale=2, model="bicubic", nodata="7")
     with open_scene(made(item, out / "b.tif", named).result.output) as scene:
         assert scene.metadata.stored.nodata == 7
