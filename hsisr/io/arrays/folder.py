@@ -1,8 +1,8 @@
 """A folder of single-band images as one scene, the way the CAVE set comes.
 
 The images of one kind, PNG or TIFF, are the bands, in natural order of their names (2 before 10).
-Everything else in the folder, such as a preview in BMP or JPEG, is left alone, and so are images that
-are called masks, labels or pictures, with a warning.
+Everything else in the folder, such as a preview in BMP or JPEG, is left alone, and so are images
+that are called masks, labels or pictures, with a warning.
 """
 
 import re
