@@ -74,7 +74,13 @@ def _several(value: Any) -> tuple[Any, ...]:
 def plain_fields(made: Any) -> dict[str, Any]:
     """What a dataclass holds as values for JSON: paths become texts."""
     values = {f.name: getattr(made, f.name) for f in fields(made)}
-    return {name: str(v) if isinstance(v, Path) else v for name, v in values.items()}
+    return {name: _plain(value) for name, value in values.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_plain, value))
+    return str(value) if isinstance(value, Path) else value
 
 
 def declared(kind: type) -> dict[str, tuple[Any, Option]]:

@@ -71,6 +71,6 @@ def load_model(name_or_path: str | Path) -> LoadedModel:
 
     Example:
         >>> hsisr.load_model("dacn-any-x4")  # doctest: +SKIP
-        LoadedModel('dacn-any-x4': dacn-any, x4, groups of 32 bands, 1,163,648 parameters)
+        LoadedModel('dacn-any-x4': dacn-any, x4, groups of 32 bands, 695,536 parameters)
     """
     return LoadedModel(load_weights(resolve(name_or_path)))

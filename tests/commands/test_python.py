@@ -69,7 +69,11 @@ def test_keywords_are_the_options(scene: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("keywords", "message"),
-    [({"scal": 2}, "did you mean 'scale'"), ({"scale": 3}, "expected 2, 4 or 8")],
+    [
+        ({"scal": 2}, "did you mean 'scale'"),
+        ({"co": ()}, "did you mean 'creation_options'"),
+        ({"scale": 3}, "expected 2, 4 or 8"),
+    ],
 )
 def test_wrong_keywords_are_refused(scene: Path, keywords: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
@@ -226,3 +230,5 @@ def test_what_cannot_be_carried_is_said(scene: Path) -> None:
         hsisr.upscale(array.rename(x="u", y="v"), scale=2, model="bicubic")
     with pytest.raises(UsageError, match="upscale_array takes NumPy arrays"):
         hsisr.upscale(array.values)  # type: ignore[call-overload]
+    with pytest.raises(UsageError, match="found PosixPath and int, expected the name of a scene"):
+        hsisr.upscale(scene, 7)  # type: ignore[call-overload]

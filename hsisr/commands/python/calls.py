@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from hsisr.errors import UsageError, did_you_mean
+from hsisr.option import declared
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -41,7 +42,8 @@ def chosen_options(
     known = [field.name for field in fields(kind) if field.init]  # type: ignore[arg-type]
     for name in keywords:
         if name not in known:
-            hint = did_you_mean(name, known)
+            meant = (n for n, (_, option) in declared(kind).items() if f"--{name}" in option.flags)
+            hint = did_you_mean(next(meant, name), known)
             raise UsageError(f"no option {name!r}; {hint}known: {', '.join(known)}")
     values = {name: _converted(value, str(hints[name])) for name, value in keywords.items()}
     if given is None:
@@ -129,6 +131,7 @@ def terminal_bars(*, redirect: bool = True) -> "Bars":
         TextColumn("{task.fields[talk]}", markup=False),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
+        TextColumn("left"),
         console=Console(stderr=True),
         transient=True,
         redirect_stdout=redirect,

@@ -6,6 +6,7 @@ of the command line; the dataclass may be given instead, and be changed by keywo
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any, overload
 
 from hsisr.commands import degrade as degrading
@@ -90,12 +91,13 @@ def upscale(
 
     Example:
         >>> hsisr.upscale("scene.tif", "finer.tif", scale=4, progress=True)  # doctest: +SKIP
-        UpscaleResult('finer.tif': 200 bands, 60 x 60 -> 240 x 240, dacn-any-x4, 3.1 s)
+        UpscaleResult('finer.tif': 200 bands, 60 x 60 -> 240 x 240, dacn-equivariant-x4-5, 8.3 s)
     """
-    if not isinstance(source, (str, Path)):
+    if not isinstance(source, (str, Path)) or not isinstance(output, (str, Path, NoneType)):
         if output is not None or not hasattr(source, "coords"):
+            found = " and ".join(type(one).__name__ for one in (source, output) if one is not None)
             raise UsageError(
-                f"found a {type(source).__name__}, expected the name of a scene and of an output, "
+                f"found {found}, expected the name of a scene and of an output, "
                 "or a DataArray alone; hsisr.upscale_array takes NumPy arrays"
             )
         from hsisr.commands.python.dataarray import upscale_dataarray
