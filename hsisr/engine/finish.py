@@ -34,14 +34,9 @@ so few that memory stays small."""
 class PanelFinisher:
     """Rows of one panel: adds the tiles above, and finishes what no later tile adds to.
 
-    Args:
-        writer: Takes the finished blocks.
-        plan: The work.
-        panel: Columns.
-        consistent: Make block means equal the observed pixels.
-        masked: Hand the pixel mask to the writer.
-        overflown: The error to raise where numbers of these bands are not finite.
-        errors: Takes the standard errors of finished numbers; None: none are wanted.
+    The writer takes the finished blocks, `errors` their standard errors where these are wanted.
+    `consistent` makes block means equal the observed pixels, `masked` hands the pixel mask to the
+    writer; `overflown` gives the error to raise where numbers of these bands are not finite.
     """
 
     def __init__(

@@ -266,11 +266,8 @@ def measure_scene(
 ) -> SceneStatistics:
     """Read a scene once, by whole rows, for the statistics of its bands and their mixing.
 
-    Args:
-        scene: What to read.
-        used: Bands that pseudo-bands may be made of, shape (bands,); None: no mixing is wanted.
-        reading: Called with the rows read and the rows in all.
-        least: Pseudo-bands that the network sees at once; fewer would save nothing.
+    Pseudo-bands may be made of the bands in `used`, shape (bands,), without which no mixing is
+    wanted; the network sees `least` of them at once, so that fewer would save nothing.
     """
     metadata = scene.metadata
     moments = BandMoments(metadata.bands)

@@ -132,18 +132,8 @@ def plan_network(
 ) -> Plan:
     """Square tiles that overlap and are blended.
 
-    Args:
-        upscaler: Says the scale.
-        groups: Bands that go together.
-        layout: What the plan has to fit.
-        tile: Side of a tile, LR pixels.
-        overlap: LR pixels that neighbours share.
-        batch_size: Tiles at once.
-        floors: See `Plan.floors`.
-        mixing: See `Plan.mixing`.
-        kept: See `Plan.kept`.
-        feature_bytes: What the network takes beside everything else, for a batch.
-        ahead: See `Plan.ahead`.
+    Tiles have `tile` LR pixels along a side, of which neighbours share `overlap`. `feature_bytes`
+    is what the network takes beside everything else, for a batch; the rest is as in `Plan`.
     """
     scale = upscaler.scale
     halo = max(group.upscaler.margin_lr_px for group in groups)

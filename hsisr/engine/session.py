@@ -134,12 +134,9 @@ def with_precision(options: UpscaleOptions) -> UpscaleOptions:
 class Session:
     """A model on a device, in a precision, for any number of scenes.
 
-    Weights are read, and options that depend on them or on the machine are checked, at once; the
-    network is prepared for inference, and its memory estimated, when the first scene needs it.
-
-    Args:
-        options: Of the run.
-        model: What they name, where it has been read already.
+    Weights are read (unless `model` is what the options name), and options that depend on them or
+    on the machine are checked, at once; the network is prepared for inference, and its memory
+    estimated, when the first scene needs it.
 
     Attributes:
         options: The same with the precision resolved.

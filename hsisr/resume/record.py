@@ -272,13 +272,9 @@ class Record:
 def output_spec(
     options: Mapping[str, Any], output: Path, model: str, sha256: str | None
 ) -> OutputSpec:
-    """How an output is made, in a form that can be compared.
+    """How an output is made, in a form that can be compared; see `plain_options`.
 
-    Args:
-        options: Plain ones; see `plain_options`.
-        output: Its suffix names the format where the options do not.
-        model: Interpolation, or name of the weights.
-        sha256: Hash of the weights; None: an interpolation.
+    The output's suffix names the format where the options do not; an interpolation has no hash.
     """
     decisive = {k: v for k, v in options.items() if k in AFFECTS_RESULT | {"item_bands"}}
     named = decisive.get("format")

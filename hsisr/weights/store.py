@@ -140,10 +140,8 @@ def fitted(descriptor: ModelDescriptor, tensors: State, source: str) -> nn.Modul
 def refuse_misfits(tensors: State, expected: State, source: str) -> None:
     """Return if the tensors are a whole, finite state of the network expected.
 
-    Args:
-        tensors: What was found.
-        expected: The network's state; only shapes and types are looked at.
-        source: Where they were found, for messages.
+    Of the expected state only shapes and types are looked at; `source` is where the tensors were
+    found, for messages.
 
     Raises:
         WeightsError: Something is wrong; one message says how many of what kind, and the first.
@@ -230,14 +228,10 @@ def save_weights(
 ) -> Path:
     """Write a network's parameters; the file appears complete or not at all.
 
-    Args:
-        path: Where to; by custom it ends in `.safetensors`.
-        network: As `hsisr.models.registry.build` makes it for the descriptor, on any device.
-        descriptor: What a runner must know of it.
-        card: Free remarks to travel with it.
-        trained: Whether it was trained, to be said in the file; who upscales with weights that
-            were not is warned. None: nothing is said.
-        overwrite: Replace an existing file.
+    The network, on any device, is as `hsisr.models.registry.build` makes it for the descriptor; the
+    path ends in `.safetensors` by custom. `card` are free remarks to travel with it. `trained` says
+    in the file whether it was: who upscales with weights that were not is warned. None: nothing is
+    said.
 
     Raises:
         WeightsError: Network and descriptor do not fit, or a parameter is not finite.
