@@ -166,7 +166,7 @@ def test_the_file_goes_before_its_item_and_the_user_before_both(tmp_path: Path, 
     item = write_item(tmp_path / "in", {"data": data_asset(**said)})
     with open_scene(made(item, out / "a.tif").result.output) as scene:  # as the file says
         assert scene.metadata.stored.nodata == 0
-        assert scene.metadata.spectral_axis.wavelengths_nm == (400, 410, 420)
+        assert scene.metadata.spectral_axis.wavelengths_nm == (400.0, 410.0, 420.0)
     named = UpscaleOptions(scale=2, model="bicubic", nodata="7")
     with open_scene(made(item, out / "b.tif", named).result.output) as scene:
         assert scene.metadata.stored.nodata == 7
