@@ -209,6 +209,7 @@ PACKED = (("band", "y", "x"), numbered(4, 7, 6, "int16"))
     [
         {"valid_range": [50, 200]},
         {"valid_min": 50, "valid_max": 200},
+    {"valid_min": [50], "valid_max": [200]},
         {"valid_range": [50, 200], "scale_factor": 0.01},
         {"valid_range": [0.5, 2.0], "scale_factor": 0.01},
         {"valid_range": [-2.0, -0.5], "scale_factor": -0.01},

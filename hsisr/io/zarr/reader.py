@@ -155,7 +155,7 @@ class ZarrFields:
             HsisrWarning: It is something else.
         """
         value = self._attributes.get(name)
-        number = _number(value[0] if isinstance(value, list) and len(value) == 1 else value)
+        number = _number(value)
         if number is None and value not in (None, "", []):
             warn_of_scene(f"{name} left out: found {str(value)[:40]!r}, expected a number")
         return number
@@ -351,8 +351,10 @@ def _is_list(key: str, value: Any) -> bool:
 def _number(value: Any) -> float | None:
     """A number, or None for anything else; JSON has to write NaN as a text.
 
-    xarray writes floats in version 3 as eight bytes in base 64.
+    xarray writes floats in version 3 as eight bytes in base 64; a list may hold one number.
     """
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
     if isinstance(value, str) and len(value) == 12 and value.endswith("="):
         with suppress(ValueError):
             return float(np.frombuffer(base64.b64decode(value, validate=True), "<f8")[0])
