@@ -209,7 +209,7 @@ PACKED = (("band", "y", "x"), numbered(4, 7, 6, "int16"))
     [
         {"valid_range": [50, 200]},
         {"valid_min": 50, "valid_max": 200},
-    {"valid_min": [50], "valid_max": [200]},
+        {"valid_min": [50], "valid_max": [200]},
         {"valid_range": [50, 200], "scale_factor": 0.01},
         {"valid_range": [0.5, 2.0], "scale_factor": 0.01},
         {"valid_range": [-2.0, -0.5], "scale_factor": -0.01},
@@ -324,3 +324,20 @@ def test_packed_coordinates_and_those_in_km_are_understood(tmp_path: Path) -> No
     found = metadata_at(path).georeference.transform
     assert found is not None
     assert found.almost_equals(place, 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("place", "cube"),
+    [
+        ({"epsg_code": "EPSG:32633"}, {}),
+        ({"spatial_epsg": 32633}, {}),
+        ({"proj4": "+proj=utm +zone=33 +datum=WGS84"}, {}),
+        ({}, {"crs": "+init=epsg:32633"}),
+    ],
+)
+def test_reference_systems_by_code_or_in_words_of_proj(
+    place: dict[str, Any], cube: dict[str, str], tmp_path: Path
+) -> None:
+    arrays = {"a": CUBE, "spatial_ref": ((), 0)}
+    path = write_store(tmp_path / "x.zarr", arrays, attributes={"spatial_ref": place, "a": cube})
+    assert "UTM zone 33N" in str(metadata_at(path).georeference.crs_wkt)

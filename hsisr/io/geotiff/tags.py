@@ -37,7 +37,7 @@ from hsisr.scene.quantisation import StoredNumbers
 
 _UNIT_TAGS: Final = ("wavelength_units", "wavelength_unit")
 _SPECTRAL_TAGS: Final = ("wavelength", "fwhm", "bbl")
-_CODE: Final = re.compile(r"(epsg|esri|ogc):\w+", re.IGNORECASE)
+_CODE: Final = re.compile(r"(epsg|esri|ogc):\w+|\+proj=.*", re.IGNORECASE)
 _OTHER_SOFTWARE: Final = ("ImageJ=", "<OME", "<?xml", '{"shape"')
 """Beginnings of TIFF descriptions that speak of the layout of the file they were written in."""
 
@@ -276,7 +276,7 @@ def parsed_crs(wkt: str) -> CRS:
 
 
 def known_crs(text: str) -> str | None:
-    """A reference system as WKT, which may also be given by its code; None: it is neither.
+    """A reference system as WKT, of its code or PROJ's words for it too; None: it is none.
 
     Warns:
         HsisrWarning: PROJ does not understand the text.
@@ -284,6 +284,7 @@ def known_crs(text: str) -> str | None:
     >>> known_crs("EPSG:4326").partition("[")[0]
     'GEOGCRS'
     """
+    text = text.removeprefix("+init=")  # which GDAL complains of
     try:
         if _CODE.fullmatch(text):
             return wkt_of(CRS.from_string(text))

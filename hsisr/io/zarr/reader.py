@@ -51,6 +51,7 @@ _LISTS: Final = {
 }
 """Attributes of a cube or file that are lists, and ENVI's word for each."""
 _LIMITS: Final = {"valid_min": -math.inf, "valid_max": math.inf}
+_CRS_WORDS: Final = ("crs_wkt", "spatial_ref", "epsg_code", "spatial_epsg", "proj4", "proj4_string")
 _TRUE: Final = ("true", "True", "1")
 _MOST_BANDS: Final = 100_000
 
@@ -236,19 +237,24 @@ class ZarrFields:
         name = self._beside(named) or self._beside(PLACE) or self._beside("crs")
         said = dict(self._store.arrays[name].attrs) if name else {}
         gdals = self._attributes.get("_CRS")  # GDAL, Zarr driver, "SRS encoding"
-        gdals = gdals.get("wkt") if isinstance(gdals, Mapping) else None
-        wkt = said.get("crs_wkt") or said.get("spatial_ref") or gdals
+        alone = str({**self._store.attributes, **self._attributes}.get("crs", ""))
+        words = [
+            *map(said.get, _CRS_WORDS),
+            gdals.get("wkt") if isinstance(gdals, Mapping) else None,
+            alone if re.search(r"[:+\[]", alone) else None,  # else the name of an array
+        ]
+        wkt = next((str(word) for word in words if word), None)
         told = usable("GeoTransform", lambda: transform_in(said.get("GeoTransform")))
         transform = self._grid(told, in_km="kilomet" in str(wkt).lower())
-        if not wkt and (projection := said.get("grid_mapping_name")):
+        if not wkt and transform is not None and self._in_degrees():
+            warn_of_scene("longitudes and latitudes name no datum; taken as WGS 84")
+            wkt = "EPSG:4326"
+        elif not wkt and (projection := said.get("grid_mapping_name")):
             warn_of_scene(
                 f"the reference system is left out: {name} says {projection}, but has no crs_wkt"
             )
-        elif not wkt and transform is not None and self._in_degrees():
-            warn_of_scene("longitudes and latitudes name no datum; taken as WGS 84")
-            wkt = "EPSG:4326"
         return Georeference(
-            crs_wkt=str(wkt) if wkt else None,
+            crs_wkt=f"EPSG:{wkt}" if wkt and wkt.isdecimal() else wkt,
             transform=transform,
             gcps=usable("gcps", lambda: points_in(said.get("gcps"))) or (),
             gcps_crs_wkt=said.get("gcps_crs_wkt"),
