@@ -28,15 +28,7 @@ class Recorder(SceneWriter):
         self.fail_at, self.rows, self.ending = fail_at, list[int](), list[str]()
         self.threads = set[int]()
 
-    def write(
-        self,
-        numbers: npt.NDArray[Any],  # noqa: ARG002
-        *,
-        row: int,
-        col: int,  # noqa: ARG002
-        band: int,  # noqa: ARG002
-        mask: npt.NDArray[np.bool_] | None = None,  # noqa: ARG002
-    ) -> None:
+    def write(self, numbers: npt.NDArray[Any], *, row: int, **_: Any) -> None:  # noqa: ARG002
         time.sleep(0.002)
         self.threads.add(threading.get_ident())
         if row == self.fail_at:

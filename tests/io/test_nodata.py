@@ -3,6 +3,7 @@
 import re
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,71 +52,48 @@ def test_a_number_that_the_type_cannot_hold_is_left_out(
         assert scene.read().valid.all()
 
 
+SHAPE = (4, 24, 24)
+
+
 def cube(dtype: str = "int16") -> np.ndarray:
-    return RANDOM.normal(2000, 100, (4, 24, 24)).astype(dtype)
+    return RANDOM.normal(2000, 100, SHAPE).astype(dtype)
 
 
-def with_corner(values: np.ndarray, number: float) -> np.ndarray:
-    values[:, :9, :9] = number
+def whole_numbers(low: int, high: int, dtype: str = "u2") -> np.ndarray:
+    return RANDOM.integers(low, high, SHAPE).astype(dtype)
+
+
+def filled(values: np.ndarray, number: float, place: Any = np.s_[:, :9, :9]) -> np.ndarray:
+    """With a number in a corner, or in another place."""
+    values[place] = number
     return values
 
 
-def with_border(values: np.ndarray, number: float) -> np.ndarray:
-    values[:, 0] = number
-    return values
-
-
-def with_dead_band(values: np.ndarray) -> np.ndarray:
-    values[1] = 7
-    return values
-
-
-def dim() -> np.ndarray:
-    return RANDOM.integers(1, 8000, (4, 24, 24)).astype("u2")
-
-
-def with_dark_band(values: np.ndarray) -> np.ndarray:
-    values[3, ::2] = 0
-    return values
-
-
+BORDER, BAND = np.s_[:, 0], np.s_[1]
+DARK = np.s_[3, ::2]
 FILLED = {
-    "a dead band beside": (with_dead_band(with_corner(cube(), -9999)), "-9999"),
-    "a corner of -9999": (with_corner(cube(), -9999), "-9999"),
-    "a border of -32768": (with_border(cube(), -32768), "-32768"),
-    "zeros around radiance": (with_corner(cube("uint16"), 0), "0"),
-    "65535 in reflectance": (with_corner(cube("uint16"), 65535), "65535"),
-    "the least float32": (
-        with_corner(cube("float32"), float(np.finfo("f4").min)),
-        r"-3\.4028235e\+38",
-    ),
-    "a flat scene": (with_corner(np.full((4, 24, 24), 2000, "i2"), -999), "-999"),
-    "the only number below zero": (
-        with_corner(RANDOM.integers(0, 8000, (4, 24, 24)).astype("i2"), -999),
-        "-999",
-    ),
-    "-99 among temperatures": (
-        with_corner(RANDOM.uniform(20, 30, (4, 24, 24)).astype("f4"), -99),
-        "-99",
-    ),
-    "pixels of zeros": (
-        with_corner(RANDOM.integers(1, 8000, (4, 24, 24)).astype("u2"), 0),
-        "0",
-    ),
+    "a dead band beside": (filled(filled(cube(), -9999), 7, BAND), "-9999"),
+    "a corner of -9999": (filled(cube(), -9999), "-9999"),
+    "a border of -32768": (filled(cube(), -32768, BORDER), "-32768"),
+    "zeros around radiance": (filled(cube("uint16"), 0), "0"),
+    "65535 in reflectance": (filled(cube("uint16"), 65535), "65535"),
+    "the least float32": (filled(cube("f4"), float(np.finfo("f4").min)), r"-3\.4028235e\+38"),
+    "a flat scene": (filled(np.full(SHAPE, 2000, "i2"), -999), "-999"),
+    "the only number below zero": (filled(whole_numbers(0, 8000, "i2"), -999), "-999"),
+    "-99 among temperatures": (filled(RANDOM.uniform(20, 30, SHAPE).astype("f4"), -99), "-99"),
+    "pixels of zeros": (filled(whole_numbers(1, 8000), 0), "0"),
 }
 PLAIN = {
     "noise": cube(),
-    "dark water": np.abs(RANDOM.normal(0, 300, (4, 24, 24))).astype("uint16"),
-    "zeros here and there": with_corner(RANDOM.integers(0, 99, (4, 24, 24)).astype("u2"), 0),
+    "dark water": np.abs(RANDOM.normal(0, 300, SHAPE)).astype("uint16"),
+    "zeros here and there": filled(whole_numbers(0, 99), 0),
     "one saturated band": np.concatenate([cube("uint16"), np.full((1, 24, 24), 65535, "u2")]),
-    "saturation in one band": np.concatenate(
-        [cube("uint16"), with_corner(cube("uint16")[:1], 65535)]
-    ),
+    "saturation in one band": np.concatenate([cube("uint16"), filled(cube("uint16")[:1], 65535)]),
     "saturated pixels among dark ones": np.where(
-        RANDOM.random((4, 24, 24)) < 0.02, 65535, RANDOM.integers(0, 60000, (4, 24, 24))
+        RANDOM.random(SHAPE) < 0.02, 65535, RANDOM.integers(0, 60000, SHAPE)
     ).astype("u2"),
-    "zeros in most pixels of a band": with_dark_band(dim()),
-    "a single dead pixel": np.where(np.arange(2304).reshape(4, 24, 24) == 700, 0, cube("uint16")),
+    "zeros in most pixels of a band": filled(whole_numbers(1, 8000), 0, DARK),
+    "a single dead pixel": np.where(np.arange(2304).reshape(SHAPE) == 700, 0, cube("uint16")),
 }
 
 
@@ -135,8 +113,12 @@ def test_a_constant_that_looks_like_no_data_is_named(what: str, tmp_path: Path) 
 HIDDEN = {
     "-9999": (cube(), slice(None), -9999),
     "-9999 in one detector": (cube(), slice(2), -9999),
-    "zeros in whole pixels": (dim(), slice(None), 0),
-    "zeros in whole pixels beside a dark band": (with_dark_band(dim()), slice(None), 0),
+    "zeros in whole pixels": (whole_numbers(1, 8000), slice(None), 0),
+    "zeros in whole pixels beside a dark band": (
+        filled(whole_numbers(1, 8000), 0, DARK),
+        slice(None),
+        0,
+    ),
     "the least number of the type": (cube("int32"), slice(None), -(2**31)),
     "-1 among counts": (cube(), slice(None), -1),
 }
