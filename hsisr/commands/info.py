@@ -102,9 +102,13 @@ def describe(path: Path, options: PartOptions | None = None) -> SceneInfo:
 
 
 def _crs_in_words(wkt: str) -> str:
-    """Authority's code and name, as far as they are known."""
-    code, name = crs_name(wkt), wkt.split('"')[1] if wkt.count('"') > 1 else ""
-    return f"{code} ({name})" if name and name not in code else code
+    """Authority's code and name, as far as they are known.
+
+    >>> _crs_in_words('LOCAL_CS["unnamed"]')
+    'unnamed'
+    """
+    code, name = crs_name(wkt), wkt.split('"')[1] if wkt.count('"') > 1 else "unnamed"
+    return code if name in code or name in ("unnamed", "unknown") else f"{code} ({name})"
 
 
 def time_x4(path: Path, options: PartOptions) -> "UpscaleResult":
