@@ -262,3 +262,14 @@ def test_a_complex_cube_is_called_complex(tmp_path: Path) -> None:
         file["cube"].attrs["MATLAB_class"] = np.bytes_("double")
     with pytest.raises(InputDataError, match="found complex numbers in cube, expected integers"):
         open_scene(path)
+
+
+def test_wavelengths_in_the_only_struct_that_has_them_are_those_of_the_cube(tmp_path: Path) -> None:
+    bands = np.arange(len(VALUES)) * 10.0 + 400
+    path = write_mat5(tmp_path / "c.mat", VALUES, info={"wavelength": bands})
+    with open_scene(path) as scene:
+        assert scene.metadata.spectral_axis.wavelengths_nm == tuple(bands)
+    others = {"lib": {"wavelength": bands[:2] * 2}, "two": {"wavelength": bands}}
+    for beside in ({"lib": others["lib"]}, others):
+        with open_scene(write_mat5(tmp_path / "c.mat", VALUES, **beside)) as scene:
+            assert scene.metadata.spectral_axis.wavelengths_nm is None

@@ -116,6 +116,15 @@ class MatFields:
         for name in file.variables if struct else ():
             if name.startswith(f"{struct}."):
                 self._names[name.removeprefix(f"{struct}.").lower()] = name
+        sides = {side for v in file.variables.values() if len(v.shape) == 3 for side in v.shape}
+        inside = [name for name in file.variables if "." in name and not struct]
+        ends = [name.rpartition(".")[2].lower() for name in inside]
+        for name, end in zip(
+            inside, ends, strict=True
+        ):  # the only ones, of as many numbers as bands
+            fits = math.prod(file.variables[name].shape) in sides
+            if ends.count(end) == 1 and fits and end in (*_WAVELENGTHS, *_FWHM, *_BBL):
+                self._names.setdefault(end, name)
         flags, units = self._vector(_BBL), self._texts(*_UNIT)
         self.spectral = SpectralSource(
             wavelengths=self._vector(_WAVELENGTHS),
