@@ -269,7 +269,8 @@ def test_wavelengths_in_the_only_struct_that_has_them_are_those_of_the_cube(tmp_
     path = write_mat5(tmp_path / "c.mat", VALUES, info={"wavelength": bands})
     with open_scene(path) as scene:
         assert scene.metadata.spectral_axis.wavelengths_nm == tuple(bands)
-    others = {"lib": {"wavelength": bands[:2] * 2}, "two": {"wavelength": bands}}
-    for beside in ({"lib": others["lib"]}, others):
+    others: dict[str, Any] = {"lib": {"wavelength": bands[:2]}, "two": {"wavelength": bands}}
+    cases: list[dict[str, Any]] = [{"lib": others["lib"]}, others]
+    for beside in cases:
         with open_scene(write_mat5(tmp_path / "c.mat", VALUES, **beside)) as scene:
             assert scene.metadata.spectral_axis.wavelengths_nm is None
