@@ -131,7 +131,6 @@ def terminal_bars(*, redirect: bool = True) -> "Bars":
         TextColumn("{task.fields[talk]}", markup=False),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("left"),
         console=Console(stderr=True),
         transient=True,
         redirect_stdout=redirect,
