@@ -3,11 +3,12 @@
 import math
 import re
 import stat
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from affine import Affine
+import numpy as np
 
 from hsisr.errors import InputDataError, ResourceError, UsageError, about_scene, warn_of_scene
 from hsisr.io.base import Scene
@@ -192,24 +193,38 @@ def _usable_place(meta: SceneMetadata) -> Georeference:
         place = replace(place, gcps=(), gcps_crs_wkt=None)
     said = place.crs_wkt, place.gcps_crs_wkt
     known = [text and known_crs(text) for text in said]
-    if place.transform is not None and known[0]:
-        known[0] = _fitting_crs(place.transform, known[0], meta.rows, meta.cols)
+    ends = ((0, 0), (0, meta.rows), (meta.cols, 0), (meta.cols, meta.rows))
+    grounds = (
+        [place.transform @ end for end in ends] if place.transform is not None else [],
+        [(point.x, point.y) for point in place.gcps],
+    )
+    known = [
+        _fitting_crs(crs, ground, max(meta.rows, meta.cols)) if crs and ground else crs
+        for crs, ground in zip(known, grounds, strict=True)
+    ]
     return place if (*known,) == said else replace(place, crs_wkt=known[0], gcps_crs_wkt=known[1])
 
 
-_FAR_ORIGIN: Final = re.compile(r'false[ _](east|north)ing",\s*-?\d{4}', re.IGNORECASE)
-"""Of a grid whose numbers are large wherever it is used, such as UTM."""
+_FAR_ORIGIN: Final = re.compile(
+    r'false[ _](east|north)ing",\s*-?\d{4}|pseudo[ -]mercator', re.IGNORECASE
+)
+"""Of systems whose numbers are large wherever they are used, such as UTM."""
 _PIXEL_IN_DEGREES: Final = 0.02
 
 
-def _fitting_crs(grid: Affine, wkt: str, rows: int, cols: int) -> str | None:
-    """The reference system; None where its degrees cannot be what the grid is in.
+def _fitting_crs(wkt: str, ground: Sequence[tuple[float, float]], side: int) -> str | None:
+    """The reference system; None where its degrees cannot be what places on the ground are in.
+
+    Args:
+        wkt: The system.
+        ground: Corners or control points.
+        side: Pixels between the outermost of them, about.
 
     Warns:
-        HsisrWarning: The grid is in lengths and the system in degrees, or probably the reverse.
+        HsisrWarning: They are in lengths and the system in degrees, or probably the reverse.
     """
-    corners = [grid @ corner for corner in ((0, 0), (0, rows), (cols, 0), (cols, rows))]
-    x, y = (sum(axis) / 4 for axis in zip(*corners, strict=True))
+    axes = [np.array(axis) for axis in zip(*ground, strict=True)]
+    x, y = (axis.mean() for axis in axes)
     crs = parsed_crs(wkt)
     if crs.is_geographic and (abs(x) > 360 or abs(y) > 90) and "grad" not in wkt.lower():
         warn_of_scene(
@@ -217,8 +232,8 @@ def _fitting_crs(grid: Affine, wkt: str, rows: int, cols: int) -> str | None:
             f"degrees of longitude and latitude for {crs_name(wkt)}"
         )
         return None
-    small = max(map(abs, (grid.a, grid.b, grid.d, grid.e))) < _PIXEL_IN_DEGREES
-    inside = all(0 < abs(east) <= 180 and abs(north) <= 90 for east, north in corners)
+    small = max(np.ptp(axis) for axis in axes) < _PIXEL_IN_DEGREES * side
+    inside = all(0 < abs(east) <= 180 and abs(north) <= 90 for east, north in ground)
     if crs.is_projected and small and inside and _FAR_ORIGIN.search(wkt):
         warn_of_scene(
             f"the place is probably wrong: found {x:.10g}, {y:.10g} in the middle, like degrees, "

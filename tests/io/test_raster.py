@@ -233,6 +233,7 @@ DEGREES = "the place is probably wrong: found .* like degrees, expected lengths 
     [
         (32633, (13.1, 52.4), 0.0003, DEGREES),
         (4326, (500000.0, 5800000.0), 30.0, CROSSED),
+        (3857, (13.1, 52.4), 0.0003, DEGREES.replace("32633", "3857")),
         (32633, (0.0, 0.0), 0.01, ""),
         (32633, (10.0, 20.0), 1.0, ""),
         (32633, (500000.0, 30.0), 0.01, ""),
@@ -253,3 +254,13 @@ def test_degrees_and_lengths_that_are_taken_for_each_other_are_told(
     assert not words or re.search(words, str(heard[0].message))
     assert (found.crs_wkt is None) == (words == CROSSED)
     assert found.transform == grid
+
+
+def test_control_points_in_lengths_are_not_taken_for_degrees(tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "x.tif", numbered(2, 7, 6))
+    points = [GroundControlPoint(r, c, 5e5 + c, 4e6 - r) for r, c in ((0, 0), (0, 6), (7, 0))]
+    with edited(path) as dataset:
+        dataset.gcps = points, CRS.from_epsg(4326)
+    with pytest.warns(HsisrWarning, match=CROSSED):
+        place = metadata_at(path).georeference
+    assert (len(place.gcps), place.gcps_crs_wkt) == (3, None)
