@@ -79,11 +79,9 @@ def is_dlr(path: Path, start: bytes) -> bool:
 
 
 def open_dlr(path: Path, *, variable: str | None = None) -> DescribedScene:
-    """Open an EnMAP or DESIS product.
+    """Open an EnMAP or DESIS product by its XML, spectral image, folder or ZIP.
 
-    Args:
-        path: The XML, the spectral image, the folder or the ZIP.
-        variable: VNIR or SWIR, for products that keep them apart (EnMAP L1B).
+    `variable` is VNIR or SWIR, for products that keep them apart (EnMAP L1B).
 
     Raises:
         InputDataError: A part is missing or empty, or the XML does not fit the image.

@@ -153,8 +153,6 @@ class HdfFile:
     def per_band(self, name: str, bands: int, of: str | None = None) -> tuple[float, ...] | None:
         """A number for each band: an array, or an attribute of the part `of`; None if not there.
 
-        Those of 32 bits keep their own few digits.
-
         Raises:
             InputDataError: There are more or fewer of them.
         """
@@ -167,7 +165,7 @@ class HdfFile:
                 f"attribute {name} has {len(values)} entries, expected {bands}, one a band"
             )
         with self.errors():
-            return tuple(float(str(value)) for value in values) or None
+            return tuple(float(str(value)) for value in values) or None  # 32 bits: own few digits
 
     def number(self, attribute: str, at: str = "/") -> float | None:
         """An attribute as a number; None if there is none."""

@@ -20,10 +20,8 @@ def open_hdf(path: Path, *, variable: str | None, axes: str | None) -> Scene:
 
     The products' own functions take the open file, which the scene closes, and raise alike.
 
-    Args:
-        path: What the user named.
-        variable: Name of the cube, for products that have several and for files of no known one.
-        axes: Order of the cube's axes, such as "brc", for files of no known product.
+    `variable` names the cube, in products that have several and in files of no known one; `axes` is
+    the order of its axes, such as "brc", in files of no known product.
 
     Raises:
         InputDataError: The file is damaged, or nothing in it is known to be the cube.

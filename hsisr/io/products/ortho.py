@@ -198,10 +198,7 @@ def nearest_pixels(
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.intp], npt.NDArray[np.intp]] | None:
     """For pixels of a window of the finer map grid, the finer sensor pixels nearest to them.
 
-    Args:
-        places: Of the sensor's pixels.
-        table: The product's.
-        window: Pixels of the map grid, `places.scale` times finer than that of the table.
+    The finer grid has `places.scale` pixels along a side for each of the table's.
 
     Returns:
         Where the sensor saw something, shape (rows, cols); the sensor's row and column of each of
