@@ -30,9 +30,12 @@ PSEUDO_BANDS = (32, 64, 96)
 """Numbers of pseudo-bands to choose from."""
 PIXELS_PER_PSEUDO_BAND = 20
 """Fewer pixels valid in all used bands do not settle the regression; all bands are seen then."""
-_GAIN = 0.005
+_GAIN = 0.01
 """More pseudo-bands have to lower the residual of held-out rows (root mean square over the bands,
 each in its own standard deviations) by this; see `docs/decisions/0009`."""
+_PASSES = 2
+"""A network that takes more bands at once than the fewest pseudo-bands sees a scene's own bands in
+so many passes; see `docs/decisions/0009`."""
 RIDGE = 1e-2
 """Added to the variances of pseudo-bands, which are 1. On six training scenes at x2 the mean gain
 differs by 0.012 dB between 1e-3 and 1e-1 (`docs/benchmarks/mixing.py`)."""
@@ -357,7 +360,8 @@ class _Covariance:
         mean = every.total / every.count
         variance = np.diag(every.about(mean))
         live = np.flatnonzero(variance > (1e-6 * (mean + self._shift)) ** 2)
-        possible = [k for k in PSEUDO_BANDS if least <= k < len(live)]
+        most = _PASSES * least if least > PSEUDO_BANDS[0] else least
+        possible = [k for k in PSEUDO_BANDS if least <= k < len(live) and len(live) > most]
         if not possible:
             return None
         deviation = np.sqrt(variance[live])

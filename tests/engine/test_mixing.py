@@ -209,9 +209,15 @@ def test_as_many_pseudo_bands_as_the_scene_needs(rank: int, expected: int) -> No
     assert mixing_of(values.astype("float32")).count == expected
 
 
-@pytest.mark.parametrize(("rows", "expected"), [(40, 64), (31, None)])
-def test_a_network_that_takes_64_bands_sees_no_fewer(rows: int, expected: int | None) -> None:
-    values = correlated(80, rows, 40)  # 32 would do, and 31 x 40 pixels are too few for 64
+@pytest.mark.parametrize(
+    ("bands", "rows", "expected"),
+    [(130, 40, 64), (130, 31, None), (128, 40, None)],
+    ids=["32 would do", "too few pixels for 64", "two passes see all bands"],
+)
+def test_a_network_that_takes_64_bands_sees_no_fewer(
+    bands: int, rows: int, expected: int | None
+) -> None:
+    values = correlated(bands, rows, 40)
     found = measure_scene(MemoryScene(values), every_band(values), least=64).mixing
     assert (found and found.count) == expected
 
