@@ -4,7 +4,7 @@
 
 Scenes are degraded by area averages; the network adds its detail to the K pseudo-bands, and that is
 expanded to all bands, with each ridge, or with each number K, the residual of held-out rows beside
-it. The tables have the gain in PSNR (mean over bands) over bicubic with agreement. Scenes that the
+it, and without pseudo-bands. The tables have the gain in PSNR (mean over bands) over bicubic with agreement. Scenes that the
 weights are judged by have no place here. `--pixels` is how many a pseudo-band needs: with fewer
 than the usual 20, scenes count too that are so small that they are seen band by band otherwise.
 """
@@ -31,7 +31,7 @@ from hsisr.io.open import open_scene
 from hsisr.models.interpolation import Trim
 from hsisr.scene.metadata import Cube
 
-COUNTS = mixing_module.PSEUDO_BANDS
+COUNTS = (*mixing_module.PSEUDO_BANDS, 0)  # 0: the bands themselves
 RIDGES = (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 
 
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mixing_module.PIXELS_PER_PSEUDO_BAND = own.pixels
     session = Session(UpscaleOptions(scale=own.scale, model=own.model))
     tried = RIDGES if own.what == "ridges" else COUNTS
-    print(f"| scene | {' | '.join(f'{value:g}' for value in tried)} |")
+    print(f"| scene | {' | '.join(f'{value:g}' if value else 'all bands' for value in tried)} |")
     print("| --- " * (1 + len(tried)) + "|")
     rows = []
     for path in own.scenes:
@@ -79,6 +79,10 @@ def gains(
         if what == "ridges":
             mixing_module.RIDGE = value
         else:
+            if not value:
+                statistics = SceneStatistics(measure_scene(observed, None).bands)
+                yield psnr(passed(statistics, session, lr.values), hr) - before, ""
+                return
             least = int(value)
             mixing_module.PSEUDO_BANDS = (least,)  # type: ignore[assignment]
         with recorded_residuals() as left:
@@ -107,17 +111,21 @@ def recorded_residuals() -> Iterator[list[float]]:
 
 def detail_of(mixing: Mixing, session: Session, cube: Cube) -> torch.Tensor:
     """What the network adds to each pseudo-band of a scene, as one tile, shape (K, rows, cols)."""
-    bands, rows, cols = cube.values.shape
+    pseudo = mixing.mixed(cube.values, cube.valid)[0]
+    return passed(SceneStatistics(mixing.statistics, mixing), session, pseudo)
+
+
+def passed(statistics: SceneStatistics, session: Session, values: np.ndarray) -> torch.Tensor:
+    """What the network makes of bands, or adds to pseudo-bands, shape (bands, rows, cols)."""
+    bands, rows, cols = values.shape
     layout = Layout(bands=bands, rows=rows, cols=cols, itemsize=4, block_rows=1, block_cols=1)
-    statistics = SceneStatistics(mixing.statistics, mixing)
     plan = session.plan(layout, statistics, (), session.room.tile_bytes)
-    pseudo = torch.from_numpy(mixing.mixed(cube.values, cube.valid)[0])
-    total = torch.zeros(mixing.count, rows * plan.scale, cols * plan.scale)
+    seen, total = torch.from_numpy(values), torch.zeros(bands, rows * plan.scale, cols * plan.scale)
     for group in plan.groups:
         bands_of, weights = list(group.bands), torch.ones(len(group.bands))
         if group.weights is not None:
             weights = torch.from_numpy(group.weights)
-        own = group.upscaler.run(pseudo[bands_of][None], group.bands, Trim())[0]
+        own = group.upscaler.run(seen[bands_of][None], group.bands, Trim())[0]
         total[bands_of] += own * weights[:, None, None]
     return total
 

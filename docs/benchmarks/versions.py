@@ -33,7 +33,7 @@ torch.set_num_threads(1)
 loaded = load_weights(file)
 size = loaded.descriptor.group_size
 step, seen = size - loaded.descriptor.group_overlap, bands
-if loaded.descriptor.arch == "dacn-equivariant":
+if loaded.descriptor.arch == "dacn-equivariant" and (size < 64 or bands > 2 * size):
     seen = 64  # pseudo-bands, as on most scenes
 passes = 1 + -(-(seen - size) // step)
 network, tile = for_inference(loaded.network.eval()), torch.randn(1, size, 64, 64)
