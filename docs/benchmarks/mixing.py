@@ -4,9 +4,10 @@
 
 Scenes are degraded by area averages; the network adds its detail to the K pseudo-bands, and that is
 expanded to all bands, with each ridge, or with each number K, the residual of held-out rows beside
-it, and without pseudo-bands. The tables have the gain in PSNR (mean over bands) over bicubic with agreement. Scenes that the
-weights are judged by have no place here. `--pixels` is how many a pseudo-band needs: with fewer
-than the usual 20, scenes count too that are so small that they are seen band by band otherwise.
+it, and to the bands themselves. The tables have the gain in PSNR (mean over bands) over bicubic
+with agreement. Scenes that the weights are judged by have no place here. `--pixels` is how many a
+pseudo-band needs: with fewer than the usual 20, scenes count too that are so small that they are
+seen band by band otherwise.
 """
 
 import argparse
