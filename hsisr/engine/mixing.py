@@ -30,9 +30,10 @@ PSEUDO_BANDS = (32, 64, 96)
 """Numbers of pseudo-bands to choose from."""
 PIXELS_PER_PSEUDO_BAND = 20
 """Fewer pixels valid in all used bands do not settle the regression; all bands are seen then."""
-_GAIN = 0.01
+_GAIN = 0.005
 """More pseudo-bands have to lower the residual of held-out rows (root mean square over the bands,
-each in its own standard deviations) by this; see `docs/decisions/0009`."""
+each in its own standard deviations) by this, by twice as much where they take twice as many passes
+of the network; see `docs/decisions/0009`."""
 _PASSES = 2
 """A network that takes more bands at once than the fewest pseudo-bands sees a scene's own bands in
 so many passes; see `docs/decisions/0009`."""
@@ -360,8 +361,10 @@ class _Covariance:
         mean = every.total / every.count
         variance = np.diag(every.about(mean))
         live = np.flatnonzero(variance > (1e-6 * (mean + self._shift)) ** 2)
-        most = _PASSES * least if least > PSEUDO_BANDS[0] else least
-        possible = [k for k in PSEUDO_BANDS if least <= k < len(live) and len(live) > most]
+        wide = least > PSEUDO_BANDS[0]
+        if wide and len(live) <= _PASSES * least:
+            return None
+        possible = [k for k in PSEUDO_BANDS if least <= k < len(live)]
         if not possible:
             return None
         deviation = np.sqrt(variance[live])
@@ -369,7 +372,7 @@ class _Covariance:
             sums.about(mean)[np.ix_(live, live)] / np.outer(deviation, deviation)
             for sums in (self._fitted, self._held, every)
         )
-        k = _fewest_enough(possible, fitted, held, deviation)
+        k = _fewest_enough(possible, fitted, held, deviation, 2 * _GAIN if wide else _GAIN)
         if every.count < k * PIXELS_PER_PSEUDO_BAND:
             return None
         order, centre = self._order[self._alive][live], (mean + self._shift)[live]
@@ -403,12 +406,12 @@ def _means(bands: int, k: int) -> Precise:
 
 
 def _fewest_enough(
-    possible: Sequence[int], fitted: Precise, held: Precise, deviation: Precise
+    possible: Sequence[int], fitted: Precise, held: Precise, deviation: Precise, gain: float
 ) -> int:
-    """The smallest number from which the next lowers the residual of held-out rows too little."""
+    """The smallest number from which the next lowers the residual of held-out rows by less."""
     residuals = [held_out_residual(k, fitted, held, deviation) for k in possible]
     for k, now, then in zip(possible, residuals, residuals[1:], strict=False):
-        if now - then < _GAIN:
+        if now - then < gain:
             return k
     return possible[-1]
 
