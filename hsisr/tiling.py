@@ -38,13 +38,25 @@ def window_starts(length: int, size: int, overlap: int) -> tuple[int, ...]:
     return (*range(0, last, size - overlap), last)
 
 
+def repeats(count: int, size: int) -> int:
+    """How many times in a row each of so few bands stands in a group of `size`.
+
+    A network that takes more bands at once than 32, as the first ones did, is used to neighbours
+    that are much alike.
+    """
+    return max(1, size // count) if size > 32 else 1
+
+
 def mirrored_order(count: int, size: int) -> list[int]:
-    """Indices that fill a window of `size` from fewer samples, there and back again.
+    """Indices that fill a group of `size` from fewer bands: each `repeats` times, there and back.
 
     >>> mirrored_order(3, 6)
     [0, 1, 2, 1, 0, 1]
+    >>> mirrored_order(30, 64)[-6:]
+    [29, 29, 29, 28, 28, 27]
     """
-    there_and_back = [*range(count), *range(count - 2, 0, -1)]
+    forward = [band for band in range(count) for _ in range(repeats(count, size))]
+    there_and_back = [*forward, *forward[-2:0:-1]]
     return [there_and_back[i % len(there_and_back)] for i in range(size)]
 
 

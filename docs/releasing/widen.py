@@ -56,7 +56,12 @@ def widened(narrow: LoadedWeights, size: EquivariantSize) -> LoadedWeights:
     """The same weights for groups of twice as many bands, and of a size that is no smaller."""
     bands = narrow.descriptor.group_size
     hparams = dataclasses.asdict(size)
-    descriptor = dataclasses.replace(narrow.descriptor, group_size=2 * bands, hparams=hparams)
+    descriptor = dataclasses.replace(
+        narrow.descriptor,
+        group_size=2 * bands,
+        group_overlap=2 * narrow.descriptor.group_overlap,
+        hparams=hparams,
+    )
     torch.manual_seed(0)
     network = build(descriptor)
     state = network.state_dict()

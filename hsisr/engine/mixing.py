@@ -34,9 +34,9 @@ _GAIN = 0.005
 """More pseudo-bands have to lower the residual of held-out rows (root mean square over the bands,
 each in its own standard deviations) by this, by twice as much where they take twice as many passes
 of the network; see `docs/decisions/0009`."""
-_PASSES = 2
-"""A network that takes more bands at once than the fewest pseudo-bands sees a scene's own bands in
-so many passes; see `docs/decisions/0009`."""
+_FEW = 2
+"""A network that takes more bands at once than the fewest pseudo-bands sees the bands themselves
+where they are at most so many times as many; see `docs/decisions/0009`."""
 RIDGE = 1e-2
 """Added to the variances of pseudo-bands, which are 1. On six training scenes at x2 the mean gain
 differs by 0.012 dB between 1e-3 and 1e-1 (`docs/benchmarks/mixing.py`)."""
@@ -362,7 +362,7 @@ class _Covariance:
         variance = np.diag(every.about(mean))
         live = np.flatnonzero(variance > (1e-6 * (mean + self._shift)) ** 2)
         wide = least > PSEUDO_BANDS[0]
-        if wide and len(live) <= _PASSES * least:
+        if wide and len(live) <= _FEW * least:
             return None
         possible = [k for k in PSEUDO_BANDS if least <= k < len(live)]
         if not possible:

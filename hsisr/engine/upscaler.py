@@ -19,7 +19,7 @@ from hsisr.models.back_projection import (
 )
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS, Kernel, Trim, interpolate
-from hsisr.tiling import mirrored_order
+from hsisr.tiling import mirrored_order, repeats
 
 _log = logging.getLogger("hsisr")
 
@@ -261,7 +261,8 @@ class NetworkUpscaler(Upscaler):
         half = precision is not torch.float32
         with torch.autocast(self.device.type, precision, enabled=half):
             hr: torch.Tensor = self.network(lr, zero).float()
-        return hr[:, : len(bands)]
+        each = repeats(len(bands), self.descriptor.group_size)
+        return hr[:, : each * len(bands) : each]
 
     def _anew(self, observed: torch.Tensor, bands: tuple[int, ...], trim: Trim) -> torch.Tensor:
         """Tiles that are not finite, in float32.
@@ -285,7 +286,7 @@ class NetworkUpscaler(Upscaler):
         return self._in_scene_numbers(raw, observed, bands, trim)
 
     def _grouped(self, lr: torch.Tensor) -> torch.Tensor:
-        """A group of exactly the network's size; a smaller one is mirrored at its last band."""
+        """A group of exactly the network's size; a smaller one is repeated and mirrored."""
         size, bands = self.descriptor.group_size, lr.shape[1]
         if bands == size:
             return lr

@@ -31,6 +31,14 @@ class Enlarge(torch.nn.Module):
         return interpolate(lr, self.kernel, self.scale)
 
 
+class Recording(Enlarge):
+    """Keeps the first row of pixels of what it saw last."""
+
+    def forward(self, lr: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:
+        self.seen = lr[0, :, 0, 0].tolist()
+        return super().forward(lr, zero)
+
+
 def smooth(bands: int, rows: int, cols: int, dtype: str = "float32") -> npt.NDArray[Any]:
     rng = np.random.default_rng(bands * 10_000 + rows * 100 + cols)
     cube = 1000 + 300 * rng.standard_normal((bands, rows, cols))
@@ -198,3 +206,20 @@ def test_statistics_in_strips_equal_those_of_the_whole(monkeypatch: pytest.Monke
     np.testing.assert_allclose(found.variance, valid.var(axis=(1, 2)), atol=1e-9)
     assert found.constant.tolist() == [False, False, False, True]
     assert (found.deviation > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        (5, [0, 1, 2, 1, 0]),
+        (64, [band for band in range(3) for _ in range(21)] + [2]),
+    ],
+    ids=["there and back", "each many times"],
+)
+def test_few_bands_fill_a_group_and_come_back_as_they_were(size: int, expected: list[int]) -> None:
+    values = np.broadcast_to(np.arange(3, dtype=np.float32)[:, None, None], (3, 6, 5)).copy()
+    scene, network = MemoryScene(values), Recording("nearest", 2)
+    plan = network_plan(scene, network, tile=6, overlap=0, group=(size, 0))
+    found = stitched(scene, plan).cube
+    np.testing.assert_array_equal(found[:, ::2, ::2], values)
+    assert network.seen == expected
