@@ -39,6 +39,8 @@ from tests.program import values_of
 from tests.scenes import TRANSFORM, UTM, write_geotiff
 
 Values = npt.NDArray[Any]
+NARROW = "dacn-equivariant-x2-4"
+"""Weights that take 32 bands at once."""
 
 
 class Sharpen(torch.nn.Module):
@@ -264,19 +266,25 @@ def flight_line(folder: Path, names: Sequence[str] = ("whole", "left", "right"))
     return [write_geotiff(folder / f"{n}.tif", v) for n, v in zip(names, parts, strict=True)]
 
 
-def test_the_default_sees_pseudo_bands_and_says_so(tmp_path: Path) -> None:
-    whole, *_ = flight_line(tmp_path)
-    made = plan_upscale(whole, tmp_path / "o.tif", UpscaleOptions(scale=2))
-    assert (made.pseudo_bands, made.groups) == (32, 1)
-    made = plan_upscale(whole, tmp_path / "o.tif", UpscaleOptions(scale=2, band_groups="all"))
-    assert (made.pseudo_bands, made.groups) == (None, 2)
+@pytest.mark.parametrize(
+    ("model", "bands", "pseudo", "groups"), [(None, 130, 64, 3), (NARROW, 40, 32, 2)]
+)
+def test_networks_see_pseudo_bands_and_say_so(
+    tmp_path: Path, model: str | None, bands: int, pseudo: int, groups: int
+) -> None:
+    whole = write_geotiff(tmp_path / "whole.tif", correlated(bands, 48, 40))
+    options = UpscaleOptions(scale=2, model=model)
+    made = plan_upscale(whole, tmp_path / "o.tif", options)
+    assert (made.pseudo_bands, made.groups) == (pseudo, 1)
+    made = plan_upscale(whole, tmp_path / "o.tif", replace(options, band_groups="all"))
+    assert (made.pseudo_bands, made.groups) == (None, groups)
 
 
 def test_an_interrupted_run_goes_on_with_what_it_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = write_geotiff(tmp_path / "a.tif", correlated(36, 80, 24))
-    options = UpscaleOptions(scale=2, tile=32, overlap=4)
+    options = UpscaleOptions(scale=2, model=NARROW, tile=32, overlap=4)
     whole = upscale(source, tmp_path / "whole.tif", options)
     assert whole.pseudo_bands == 32
     break_off(source, tmp_path / "b.tif", options)
@@ -287,7 +295,7 @@ def test_an_interrupted_run_goes_on_with_what_it_measured(
 
 def test_statistics_from_another_scene(tmp_path: Path) -> None:
     whole, left, _ = flight_line(tmp_path)
-    options = UpscaleOptions(scale=2, statistics_from=whole)
+    options = UpscaleOptions(scale=2, model=NARROW, statistics_from=whole)
     with open_scene(whole) as one, open_scene(left) as two:
         there = measure_scene(one, np.ones(40, np.bool_))
         here = job.measure_if_needed(two, options, Session(options))
