@@ -362,7 +362,7 @@ def dataset_tags(metadata: SceneMetadata) -> dict[str, str]:
 def shown_bands(metadata: SceneMetadata) -> tuple[int, int, int] | None:
     """0-based bands that viewers show as red, green and blue, as the input says or by wavelength.
 
-    None where no good band lies within 40 nm of 640, 550 or 460 nm.
+    None where no good band lies within 40 nm of 660, 550 or 480 nm.
     """
     said = said_bands(metadata)
     if len(said) == 3:

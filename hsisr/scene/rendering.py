@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from hsisr.scene.metadata import SpectralAxis
 
-TRUE_COLOUR_NM: Final = (640.0, 550.0, 460.0)
+TRUE_COLOUR_NM: Final = (660.0, 550.0, 480.0)
 """Red, green and blue."""
 PERCENTILES: Final = (2.0, 98.0)
 """Of the valid values of a band: they become black and white."""

@@ -167,7 +167,7 @@ def test_acquisition_time_is_start_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wavelengths", "shown"),
     [
-        ("{450, 480, 550, 660}", (4, 3, 1)),
+        ("{450, 480, 550, 660}", (4, 3, 2)),
         ("{655, 552, 490, 850}", (1, 2, 3)),
         ("{655, 552, 490, 850}\ndefault bands = {1}", (1, 2, 3)),  # as GDAL writes
         ("{1.5, 2, 3, 4}", None),
