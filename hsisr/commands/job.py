@@ -271,7 +271,8 @@ def measure_if_needed(
     scene = scene.whole
     used = _unmarked(scene, options) if session.model.takes_pseudo_bands(options) else None
     if options.statistics_from is None:
-        found = measure_scene(scene, used, reading, least=session.model.bands_at_once)
+        asked = options.band_groups == "pseudo"
+        found = measure_scene(scene, used, reading, least=session.model.bands_at_once, asked=asked)
     else:
         found = _measured_elsewhere(scene, options.statistics_from, options, session.model, used)
     if (
@@ -301,7 +302,8 @@ def _measured_elsewhere(
         if used is not None:
             used = used & _unmarked(other, options)
         looked_at = warn_of_fill(other) if options.nodata is None else other
-        there = measure_scene(looked_at, used, least=model.bands_at_once)
+        asked = options.band_groups == "pseudo"
+        there = measure_scene(looked_at, used, least=model.bands_at_once, asked=asked)
     here = scene_statistics(scene)
     _require_same_numbers(here, there.bands, path)
     return SceneStatistics(here, there.mixing, there.bands)

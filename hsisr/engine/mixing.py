@@ -267,11 +267,13 @@ def measure_scene(
     reading: Reading | None = None,
     *,
     least: int = PSEUDO_BANDS[0],
+    asked: bool = False,
 ) -> SceneStatistics:
     """Read a scene once, by whole rows, for the statistics of its bands and their mixing.
 
     Pseudo-bands may be made of the bands in `used`, shape (bands,), without which no mixing is
-    wanted; the network sees `least` of them at once, so that fewer would save nothing.
+    wanted; the network sees `least` of them at once, so that fewer would save nothing. If they are
+    `asked` for, they need save one pass only.
     """
     metadata = scene.metadata
     moments = BandMoments(metadata.bands)
@@ -287,7 +289,7 @@ def measure_scene(
         if covariance is not None:
             covariance.add(row, cube)
     statistics = moments.statistics()
-    mixing = None if covariance is None else covariance.mixing(metadata.bands, least)
+    mixing = None if covariance is None else covariance.mixing(metadata.bands, least, asked=asked)
     return SceneStatistics(statistics, mixing)
 
 
@@ -353,7 +355,7 @@ class _Covariance:
             sums.total += part.sum(axis=1)
             sums.products += part @ part.T
 
-    def mixing(self, bands: int, least: int) -> Mixing | None:
+    def mixing(self, bands: int, least: int, *, asked: bool) -> Mixing | None:
         """The mixing of a scene of so many bands; None where there are too few bands or pixels."""
         every = self._fitted + self._held
         if self._shift is None or not self._fitted.count or not self._held.count:
@@ -362,7 +364,7 @@ class _Covariance:
         variance = np.diag(every.about(mean))
         live = np.flatnonzero(variance > (1e-6 * (mean + self._shift)) ** 2)
         wide = least > PSEUDO_BANDS[0]
-        if wide and len(live) <= _FEW * least:
+        if wide and not asked and len(live) <= _FEW * least:
             return None
         possible = [k for k in PSEUDO_BANDS if least <= k < len(live)]
         if not possible:

@@ -220,8 +220,11 @@ def test_a_network_that_takes_64_bands_sees_no_fewer(
     bands: int, rows: int, expected: int | None
 ) -> None:
     values = correlated(bands, rows, 40)
-    found = measure_scene(MemoryScene(values), every_band(values), least=64).mixing
+    scene, used = MemoryScene(values), every_band(values)
+    found = measure_scene(scene, used, least=64).mixing
     assert (found and found.count) == expected
+    asked = measure_scene(scene, used, least=64, asked=True).mixing
+    assert (asked and asked.count) == (64 if rows == 40 else None)
 
 
 def test_statistics_of_pseudo_bands_are_those_of_their_values() -> None:
