@@ -270,16 +270,12 @@ def measure_if_needed(
         return None
     scene = scene.whole
     used = _unmarked(scene, options) if session.model.takes_pseudo_bands(options) else None
+    asked = options.band_groups == "pseudo"
     if options.statistics_from is None:
-        asked = options.band_groups == "pseudo"
         found = measure_scene(scene, used, reading, least=session.model.bands_at_once, asked=asked)
     else:
         found = _measured_elsewhere(scene, options.statistics_from, options, session.model, used)
-    if (
-        options.band_groups == "pseudo"
-        and session.model.weights is not None
-        and found.mixing is None
-    ):
+    if asked and session.model.weights is not None and found.mixing is None:
         warn_of_scene(
             "too few bands, or pixels that are valid in all of them, for pseudo-bands; the network "
             "sees the bands themselves"
