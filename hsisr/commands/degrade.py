@@ -18,8 +18,10 @@ from hsisr.io.formats import output_format
 from hsisr.io.open import open_with
 from hsisr.io.paths import scene_path
 from hsisr.io.views import (
+    are_rounded,
     cropped_to_multiple,
     infinite_numbers,
+    warn_of_digits,
     warn_of_fill,
     warn_of_infinite,
 )
@@ -155,14 +157,14 @@ def _output_metadata(
 def _run(scene: Scene, writer: SceneWriter, options: DegradeOptions) -> int:
     """Degrade strip by strip, in chunks of bands; returns how many values had to be moved."""
     model, scale, moved = degradation_named(options.method, options.gain), options.scale, 0
-    lr, infinite = writer.metadata, 0
+    lr, infinite, rounded = writer.metadata, 0, False
     step = _strip_rows(lr, writer.block_rows, scale)
     for row in range(0, lr.rows, step):
         strip = Window(row, 0, min(step, lr.rows - row), lr.cols)
         mask = _mask(scene, strip, scale) if lr.stored.nodata is None else None
         for bands in _chunks(scene, strip, scale):
-            values, valid, odd = _degraded(scene, strip, bands, model, scale)
-            infinite += odd
+            values, valid, odd, large = _degraded(scene, strip, bands, model, scale)
+            infinite, rounded = infinite + odd, rounded or large
             try:
                 stored = quantise(values, valid, lr.stored)
             except FloatingPointError as error:
@@ -180,6 +182,7 @@ def _run(scene: Scene, writer: SceneWriter, options: DegradeOptions) -> int:
                 mask=mask if bands.start == 0 else None,
             )
     warn_of_infinite(scene, infinite)
+    warn_of_digits(scene, lost=rounded)
     return moved
 
 
@@ -199,10 +202,10 @@ def _chunks(scene: Scene, strip: Window, scale: int) -> Iterator[range]:
 
 def _degraded(
     scene: Scene, strip: Window, bands: range, model: Degradation, scale: int
-) -> tuple[npt.NDArray[np.float32], Bool, int]:
+) -> tuple[npt.NDArray[np.float32], Bool, int, bool]:
     """LR values and their mask in one strip, seen with the context that the model needs.
 
-    Also how many of the strip's HR values are infinite.
+    Also how many of the strip's HR values are infinite, and whether whole ones lost digits.
     """
     meta, margin, hr = scene.metadata, model.margin(scale), strip.scaled(scale)
     above, below = min(margin, hr.row), min(margin, meta.rows - hr.row_end)
@@ -210,7 +213,8 @@ def _degraded(
     cube = scene.read(window, bands)
     own = cube.values[:, above : above + hr.rows]
     infinite = infinite_numbers(own, meta.stored.nodata)
-    return *model.strip(cube.values, cube.valid, scale, above=above, below=below), infinite
+    large = meta.stored.dtype.kind != "f" and are_rounded(own[cube.valid[:, above:][:, : hr.rows]])
+    return *model.strip(cube.values, cube.valid, scale, above=above, below=below), infinite, large
 
 
 def _mask(scene: Scene, strip: Window, scale: int) -> Bool | None:

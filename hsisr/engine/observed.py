@@ -10,7 +10,7 @@ import numpy.typing as npt
 from hsisr.engine.plan import Panel, Plan, Segment
 from hsisr.errors import about_scene, warn_of_scene
 from hsisr.io.base import Scene
-from hsisr.io.views import infinite_numbers, warn_of_infinite
+from hsisr.io.views import are_rounded, infinite_numbers, warn_of_digits, warn_of_infinite
 from hsisr.scene.quantisation import all_valid
 from hsisr.tiling import Window
 
@@ -126,11 +126,14 @@ class OddNumbers:
     def __init__(self, scene: Scene, bands: Sequence[int], reach: int) -> None:
         self._scene, self._bands, self._reach = scene, bands, reach
         self._infinite = 0
+        self._rounded = False
         self._spikes: list[str] = []
 
     def look(self, numbers: npt.NDArray[Any], window: Window, cols: range) -> None:
         """Look at numbers as stored that are read for the first time, in columns of this panel."""
         if numbers.dtype.kind != "f":
+            pairs = zip(numbers, self._bands, strict=True) if self._may_be_rounded else ()
+            self._rounded |= any(are_rounded(n, self._scene.nodata_of(band)) for n, band in pairs)
             return
         first, end = max(cols.start, window.col), min(cols.stop, window.col_end)
         for plane, band in zip(
@@ -154,12 +157,23 @@ class OddNumbers:
                     f"and reaches {self._reach} pixels around it"
                 )
 
+    @property
+    def _may_be_rounded(self) -> bool:
+        stored = self._scene.metadata.stored
+        return stored.dtype.kind != "f" and not stored.exact_in_float32
+
+    def skip(self) -> None:
+        """Numbers are not looked at, since what is made of them is there already."""
+        self._rounded |= self._may_be_rounded
+
     def warn(self) -> None:
         """Say what was found.
 
         Warns:
-            HsisrWarning: Infinite numbers, which count as no data; a spike, which is data.
+            HsisrWarning: Infinite numbers, which count as no data; a spike, which is data; whole
+                numbers that float32 does not hold, or that may be among those not looked at.
         """
+        warn_of_digits(self._scene, lost=self._rounded)
         warn_of_infinite(self._scene, self._infinite)
         if self._spikes:
             more = f" (and {len(self._spikes) - 1} more)" if len(self._spikes) > 1 else ""

@@ -112,7 +112,7 @@ def stitch(
         WeightsError: The network's values are not finite.
 
     Warns:
-        HsisrWarning: Numbers are infinite, or one lies far beyond all others.
+        HsisrWarning: Numbers are infinite or lose digits, or one lies far beyond all others.
     """
     moved, seen = 0, False
     overflown = functools.partial(overflow_error, scene, bands, plan)
@@ -143,6 +143,7 @@ def stitch(
                     column.skip()
                 elif journal is not None and journal.has(place, number, extent):
                     column.skip()
+                    odd.skip()
                     seen_there = None if errors is None else reading.of(number)
                     pieces = journal.pieces(place, number)
                     finisher.replay(pieces, plan.end_of(number), seen_there)

@@ -114,7 +114,6 @@ def part_of(scene: Scene, options: object, *, all_bands: bool = False) -> Scene:
     )
     try:
         if window is not None or bbox is not None:
-            _require_grid(scene)
             own = window_of_bbox(scene, bbox) if bbox is not None else Window(*(window or ()))
             scene = PartScene(scene, own)
         if not all_bands and (bands, wavelengths) != (None, None):
@@ -123,14 +122,6 @@ def part_of(scene: Scene, options: object, *, all_bands: bool = False) -> Scene:
         scene.close()
         raise
     return scene
-
-
-def _require_grid(scene: Scene) -> None:
-    if scene.metadata.geolocation is not None:
-        raise InputDataError(
-            f"{scene.path}: has a place for each pixel, of which no window is taken; upscale the "
-            "whole scene"
-        )
 
 
 def _open_local(path: Path, variable: str | None, axes: str | None) -> Scene:

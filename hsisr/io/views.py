@@ -94,7 +94,7 @@ class PartScene(DelegatingScene):
 
     Args:
         scene: Has them; closing this closes it.
-        window: None: all of it. A scene with a place for each pixel is cut from its first one.
+        window: None: all of it.
         bands: 0-based, in this order; None: all.
 
     Raises:
@@ -110,12 +110,12 @@ class PartScene(DelegatingScene):
         self._window = window or Window(0, 0, meta.rows, meta.cols)
         if window is not None:
             _require_inside(scene, window)
+            place, swath = meta.georeference.shifted(window.row, window.col), meta.geolocation
+            if swath is not None:
+                swath = swath.cropped(window.row, window.col, window.rows, window.cols)
+                place = replace(place, gcps=swath.control_points())
             meta = replace(
-                meta,
-                rows=window.rows,
-                cols=window.cols,
-                georeference=meta.georeference.shifted(window.row, window.col),
-                geolocation=meta.geolocation and meta.geolocation.cropped(window.rows, window.cols),
+                meta, rows=window.rows, cols=window.cols, georeference=place, geolocation=swath
             )
         self.metadata = meta.with_bands(self._bands)
 
@@ -465,3 +465,27 @@ def warn_of_infinite(scene: Scene, count: int) -> None:
     if count:
         with about_scene(scene.path):
             warn_of_scene(f"{count} numbers are infinite and count as no data")
+
+
+def are_rounded(numbers: npt.NDArray[Any], nodata: float | None = None) -> bool:
+    """True if whole numbers, as stored or in float32, are beyond the 24 bits that float32 keeps.
+
+    >>> are_rounded(np.array([9, -(2**24) - 1])), are_rounded(np.array([9, -(2**31)]), -(2**31))
+    (True, False)
+    """
+    beyond = (numbers >= 2**24) | (numbers <= -(2**24))
+    return bool(beyond.any() and (beyond & (numbers != nodata)).any())
+
+
+def warn_of_digits(scene: Scene, *, lost: bool) -> None:
+    """Say that numbers of a scene lose digits.
+
+    Warns:
+        HsisrWarning: They do.
+    """
+    if lost:
+        with about_scene(scene.path):
+            warn_of_scene(
+                f"{scene.metadata.stored.dtype} numbers are computed in float32, which keeps 24 "
+                "bits; larger ones lose their last digits"
+            )

@@ -17,6 +17,7 @@ from hsisr.io.atomic import refuse_existing
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.io.formats import loaded, output_format
 from hsisr.io.paths import RemotePath, sibling
+from hsisr.io.views import warn_of_digits
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers, holds
 from hsisr.tiling import Window
@@ -37,16 +38,11 @@ def output_numbers(
         mask_possible: The output's format can hold a mask.
 
     Warns:
-        HsisrWarning: A nodata value was chosen, or numbers of this type lose digits.
+        HsisrWarning: A nodata value was chosen, or floats of this type lose digits.
     """
     target = replace(stored, dtype=np.dtype(dtype or stored.dtype).newbyteorder("="), limits=None)
-    if not stored.exact_in_float32:
-        warnings.warn(
-            f"{scene.path.name}: {stored.dtype} numbers are computed in float32, which keeps "
-            "24 bits; larger ones lose their last digits",
-            HsisrWarning,
-            stacklevel=2,
-        )
+    if stored.dtype.kind == "f":
+        warn_of_digits(scene, lost=not stored.exact_in_float32)
     if target.nodata is not None:
         return _with_fitting_nodata(scene, target), False
     if target.dtype.kind == "f":

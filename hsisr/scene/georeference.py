@@ -128,13 +128,31 @@ class LookupTable:
     crs_wkt: str
     """Of the map grid; geographic, in degrees."""
 
+    def cropped(self, row: int, col: int, rows: int, cols: int) -> "LookupTable | None":
+        """Of a window of the scene, on the part of the grid that shows it; None: no part does."""
+        down, across = np.abs(self.rows) - row, np.abs(self.cols) - col
+        shown = (down > 0) & (down <= rows) & (across > 0) & (across <= cols)
+        if not shown.any():
+            return None
+        top, left, bottom, right = (
+            end(side) for end in (np.min, np.max) for side in np.nonzero(shown)
+        )
+        part = slice(top, bottom + 1), slice(left, right + 1)
+        return replace(
+            self,
+            rows=np.where(shown, np.sign(self.rows) * down, 0)[part],
+            cols=np.where(shown, np.sign(self.cols) * across, 0)[part],
+            transform=self.transform @ Affine.translation(int(left), int(top)),
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Geolocation:
     """Where the pixel centres lie, in degrees (WGS 84).
 
-    The arrays are those of the file. `scale` says how many pixels along a side of the scene share
-    one of theirs; positions on the finer grid are interpolated when they are asked for.
+    The arrays are those of the file, of a window too: what lies around it tells the positions at
+    its border. `scale` says how many pixels along a side of the scene share one of theirs;
+    positions on the finer grid are interpolated when they are asked for.
 
     Raises:
         InputDataError: The arrays do not fit together, or have fewer than 2 rows or columns.
@@ -146,6 +164,8 @@ class Geolocation:
     """Same shape."""
     scale: int = 1
     table: LookupTable | None = None
+    window: tuple[int, int, int, int] | None = None
+    """Of the arrays, what the scene shows: first row and column, rows, columns. None: all."""
 
     def __post_init__(self) -> None:
         shape = self.longitude.shape
@@ -160,8 +180,13 @@ class Geolocation:
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of the scene."""
-        rows, cols = self.longitude.shape
+        *_, rows, cols = self._window
         return rows * self.scale, cols * self.scale
+
+    @property
+    def _window(self) -> tuple[int, int, int, int]:
+        rows, cols = self.longitude.shape
+        return self.window or (0, 0, rows, cols)
 
     def finer(self, scale: int) -> "Geolocation":
         """The same ground on a grid with `scale` times smaller pixels."""
@@ -177,12 +202,15 @@ class Geolocation:
             latitude=latitude.reshape(blocks).mean(axis=(1, 3)),
         )
 
-    def cropped(self, rows: int, cols: int) -> "Geolocation":
-        """Of the upper left `rows` x `cols` pixels; the table is left out."""
+    def cropped(self, row: int, col: int, rows: int, cols: int) -> "Geolocation":
+        """Of `rows` x `cols` pixels from (`row`, `col`) on."""
         if self.scale != 1:
             raise InputDataError("only a scene as it was read can be cropped")
-        return Geolocation(
-            longitude=self.longitude[:rows, :cols], latitude=self.latitude[:rows, :cols]
+        first_row, first_col, *_ = self._window
+        return replace(
+            self,
+            table=self.table and self.table.cropped(row, col, rows, cols),
+            window=(first_row + row, first_col + col, rows, cols),
         )
 
     def positions(
@@ -192,9 +220,10 @@ class Geolocation:
 
         Between the centres of the file they are bilinear, beyond the outermost ones linear.
         """
-        rows = _Axis.of(row, row_end, self.longitude.shape[0], self.scale)
+        top, left = (first * self.scale for first in self._window[:2])
+        rows = _Axis.of(top + row, top + row_end, self.longitude.shape[0], self.scale)
         end = self.shape[1] if col_end is None else col_end
-        cols = _Axis.of(col, end, self.longitude.shape[1], self.scale)
+        cols = _Axis.of(left + col, left + end, self.longitude.shape[1], self.scale)
         longitude = _unwrapped(self.longitude[rows.part, cols.part])
         return (
             _wrapped(cols.between(rows.between(longitude, 0), 1)),
@@ -203,8 +232,9 @@ class Geolocation:
 
     def control_points(self) -> tuple[GroundControlPoint, ...]:
         """Up to 13 x 13 pixels with a known place, spread evenly over the scene."""
-        longitude, latitude = self.longitude, self.latitude
-        rows, cols = (np.unique(np.linspace(0, n - 1, 13).round()) for n in longitude.shape)
+        top, left, *size = self._window
+        longitude, latitude = self.longitude[top:, left:], self.latitude[top:, left:]
+        rows, cols = (np.unique(np.linspace(0, n - 1, 13).round()) for n in size)
         places = [(int(r), int(c)) for r in rows for c in cols]
         return tuple(
             GroundControlPoint(

@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,3 +130,31 @@ def test_columns_of_other_panels_are_not_counted() -> None:
     odd.look(values[:, :, 4:], Window(0, 4, 20, 12), range(8, 16))
     with pytest.warns(HsisrWarning, match="3 numbers are infinite"):
         odd.warn()
+
+
+@pytest.mark.parametrize("number", [2**24, -(2**24), None])
+@pytest.mark.parametrize("act", [upscale, degrade])
+def test_only_whole_numbers_that_float32_does_not_hold_are_warned_of(
+    act: Any, number: int | None, tmp_path: Path
+) -> None:
+    values = RANDOM.integers(10_000_000, 16_000_000, (3, 20, 16)).astype("int32")
+    values[1, :4, :4] = -(2**31)
+    if number is not None:
+        values[2, 19, 15] = number + np.sign(number)
+    path = write_geotiff(tmp_path / "x.tif", values, nodata=-(2**31))
+    how: Any = UpscaleOptions(scale=2, model="bicubic") if act is upscale else DegradeOptions()
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        act(path, tmp_path / "o.tif", how)
+    told = [str(w.message) for w in heard if "int32 numbers are computed in float32" in str(w)]
+    assert len(told) == (number is not None)
+
+
+def test_whole_numbers_that_a_resumed_run_does_not_read_again_may_be_such() -> None:
+    for dtype, told in (("int32", 1), ("uint16", 0)):
+        odd = OddNumbers(MemoryScene(np.ones((3, 20, 16), dtype)), range(3), 4)
+        odd.skip()
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always")
+            odd.warn()
+        assert len(heard) == told

@@ -15,8 +15,9 @@ from hsisr.io.open import find_scenes, open_scene
 from hsisr.io.products.ortho import nearest_pixels
 from hsisr.scene.georeference import Geolocation
 from hsisr.tiling import Window
+from tests.products import fixtures
 from tests.products.fixtures import write_emit
-from tests.program import hsisr
+from tests.program import hsisr, refusal
 
 xarray = pytest.importorskip("xarray")
 ROWS, COLS, BANDS = 24, 20, 12
@@ -303,3 +304,52 @@ def test_packed_positions_are_unpacked(tmp_path: Path) -> None:
     x[0, 0] = y[0, 0] = np.nan
     np.testing.assert_allclose(places.longitude, x, atol=1e-9)
     np.testing.assert_allclose(places.latitude, y, atol=1e-9)
+
+
+@pytest.mark.parametrize("product_of", ["emit", "pace", "prisma", "tanager"])
+def test_a_window_of_a_swath_is_that_of_the_whole(product_of: str, tmp_path: Path) -> None:
+    path = {"emit": "EMIT.nc", "pace": "PACE.nc", "prisma": "PRS.he5", "tanager": "T.h5"}
+    how: dict[str, dict[str, Any]] = {
+        "emit": {"every": 24},
+        "prisma": {"level": "L2C"},
+        "tanager": {"ortho": False},
+    }
+    scene = tmp_path / path[product_of]
+    getattr(fixtures, f"write_{product_of}")(scene, **how.get(product_of, {}))
+    whole, part = made(scene, tmp_path / "whole.nc"), tmp_path / "part.nc"
+    made(scene, part, "--window", "3,4,5,4")
+    own = {"y": slice(6, 16), "x": slice(8, 16)}
+    with xarray.open_dataset(whole) as expected, xarray.open_dataset(part) as found:
+        for name in ("data", "longitude", "latitude"):
+            np.testing.assert_array_equal(found[name], expected[name].isel(own))
+    with rasterio.open(made(scene, tmp_path / "part.tif", "--window", "3,4,5,4")) as tif:
+        points, _ = tif.gcps
+    with open_scene(scene) as observed:
+        places = observed.metadata.geolocation
+    assert places is not None
+    assert [(point.row, point.col) for point in points[:2]] == [(1, 1), (1, 3)]
+    assert (points[-1].row, points[-1].col) == (9, 7)
+    assert (points[-1].x, points[-1].y) == (places.longitude[7, 7], places.latitude[7, 7])
+    refused = hsisr("upscale", scene, "-o", tmp_path / "box.tif", "--bbox", "0,0,1,1")
+    assert "give --window" in refusal(refused, 3)
+
+
+def test_a_window_of_a_swath_lies_on_the_map_grid_of_the_whole(
+    product: Path, tmp_path: Path
+) -> None:
+    whole = made(product, tmp_path / "whole.tif", "--ortho")
+    part = made(product, tmp_path / "part.tif", "--ortho", "--window", "5,4,12,9")
+    with open_scene(product) as observed:
+        table = observed.metadata.geolocation.table  # type: ignore[union-attr]
+    assert table is not None
+    shown = (table.rows > 5) & (table.rows <= 17) & (table.cols > 4) & (table.cols <= 13)
+    with rasterio.open(whole) as theirs, rasterio.open(part) as ours:
+        (top, bottom), (left, right) = ((n.min(), n.max() + 1) for n in np.nonzero(shown))
+        corner = ours.transform @ (0, 0)
+        assert corner == pytest.approx(theirs.transform @ (2 * left, 2 * top), abs=1e-9)
+        assert ours.shape == (2 * (bottom - top), 2 * (right - left))
+        expected = theirs.read(3)[2 * top : 2 * bottom, 2 * left : 2 * right]
+        found, shown = ours.read(3), shown[top:bottom, left:right].repeat(2, 0).repeat(2, 1)
+    assert ((found != -9999) == shown).all()
+    # at the border of the window the nearest pixel may lie beyond it
+    assert (found == expected)[shown].mean() > 0.9
