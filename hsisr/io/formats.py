@@ -301,6 +301,11 @@ ROWS: Final[tuple[Format, ...]] = (
         drivers=("EHdr",),
     ),
     Format(
+        name="archive",
+        recognise=_begins(b"\x1f\x8b", b"PK\3\4", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd"),
+        refusal="found a packed archive, expected a scene; unpack it first",
+    ),
+    Format(
         name="other rasters of GDAL",
         recognise=late("hsisr.io.geotiff.reader:is_other_raster"),
         read=_RASTER,

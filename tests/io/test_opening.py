@@ -1,7 +1,9 @@
 """Every format through the one door: windows equal the array, wrong paths one clear line."""
 
+import gzip
 import os
 import sys
+import zipfile
 from pathlib import Path
 
 import hypothesis
@@ -119,6 +121,15 @@ def test_a_folder_stands_for_the_scenes_in_it(tmp_path: Path) -> None:
     (tmp_path / "f").mkdir()
     found = [path.name for path in find_scenes(tmp_path)]
     assert found == ["a.hdr", "b.tif", "d.mat", "e", "g.hdr", "g.tif"]
+
+
+@pytest.mark.parametrize("name", ["PRS_L2D.zip", "scene.tar.gz", "scene.tif", "scene.nc"])
+def test_an_archive_of_files_is_to_be_unpacked(name: str, tmp_path: Path) -> None:
+    pack = gzip.open if name.endswith("gz") else zipfile.ZipFile
+    with pack(tmp_path / name, "w") as archive:
+        archive.write(b"scene") if name.endswith("gz") else archive.writestr("scene", b"scene")
+    with pytest.raises(InputDataError, match=f"{name}: found a packed archive, .*unpack it first"):
+        open_scene(tmp_path / name)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such pipes there")

@@ -179,6 +179,7 @@ BAD += [
         *("neon", moved(f"{NEON}/Reflectance_Data", f"{NEON}/Radiance_Data")),
         "found no array SJER/Reflectance/Reflectance_Data, expected one",
     ),
+    ("neon", moved(NEON, "SJER/Radiance"), "found NEON's radiance, in two parts; expected its"),
     (
         *("tanager", changed(lambda file: file[GRID].attrs.__delitem__("Planet_Ortho_Framing"))),
         "found no array HDFEOS INFORMATION/StructMetadata.0, expected one",
@@ -200,3 +201,11 @@ def test_bad_products_are_refused_in_one_line(
     done = hsisr("upscale", path, "-o", tmp_path / "out.tif", "-m", "bicubic")
     assert words in refusal(done, 3)
     assert not (tmp_path / "out.tif").exists()
+
+
+def test_a_folder_of_several_products_is_no_scene(tmp_path: Path) -> None:
+    xml = fixtures.write_dlr(tmp_path / "two")
+    for file in (xml, image_of(xml)):
+        file.with_name(file.name.replace("_001_", "_002_")).write_bytes(file.read_bytes())
+    assert "found 2 files ...-METADATA.XML of a product" in refusal(hsisr("info", xml.parent), 3)
+    assert hsisr("info", xml).exit_code == 0

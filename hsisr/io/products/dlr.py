@@ -71,9 +71,8 @@ class _Package:
 
 def is_dlr(path: Path, start: bytes) -> bool:
     """True for the XML, the spectral image beside one, or a folder or ZIP with both."""
-    if path.is_dir() or _IMAGE.search(path.name):
-        return len(_metadata_files(path, _files(path))) == 1
-    if start.startswith(b"PK\3\4") and path.suffix.lower() == ".zip":
+    zipped = start.startswith(b"PK\3\4") and path.suffix.lower() == ".zip"
+    if zipped or path.is_dir() or _IMAGE.search(path.name):
         return bool(_metadata_files(path, _files(path)))
     return bool(_METADATA.search(path.name))
 

@@ -24,19 +24,20 @@ from hsisr.scene.georeference import Georeference
 from hsisr.scene.metadata import SpectralAxis
 
 
-def _site(file: HdfFile) -> str | None:
-    return next((name for name in file.names() if f"{name}/Reflectance" in file), None)
+def _site(file: HdfFile, kind: str = "Reflectance") -> str | None:
+    return next((name for name in file.names() if f"{name}/{kind}/Metadata" in file), None)
 
 
 def is_neon(file: HdfFile) -> bool:
-    """True for a file with one site's reflectance."""
-    site = _site(file)
-    return site is not None and f"{site}/Reflectance/Metadata" in file
+    """True for a file with one site's reflectance, or radiance, which is refused."""
+    return _site(file) is not None or _site(file, "Radiance") is not None
 
 
 def open_neon(path: Path, file: HdfFile, variable: str | None) -> ArrayScene:
     """Open a tile or a flight line (see `open_hdf`); `variable` names another cube."""
-    root = f"{_site(file)}/Reflectance"
+    if (site := _site(file)) is None:
+        raise InputDataError("found NEON's radiance, in two parts; expected its reflectance")
+    root = f"{site}/Reflectance"
     data, logs = f"{root}/Reflectance_Data", f"{root}/Metadata/Logs"
     cube, scale = file.cube(variable or data), file.number("Scale_Factor", data)
     bands = cube.shape[2]
