@@ -11,6 +11,7 @@ import signal
 import sys
 from importlib import import_module
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Annotated, Any, Final
 
 import typer
@@ -122,7 +123,8 @@ def application(*names: str) -> typer.Typer:
         cls=Group,
         help="Super-resolution of hyperspectral scenes: finer pixels, same spectra, same ground.",
         no_args_is_help=True,
-        rich_markup_mode="markdown",
+        # the tables of narrower panels would cut names of options
+        rich_markup_mode="markdown" if get_terminal_size().columns >= 80 else None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )

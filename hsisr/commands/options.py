@@ -28,6 +28,7 @@ from hsisr.engine.options import (
     WindowOf,
     models,
     released_names,
+    scale_number,
 )
 from hsisr.errors import UsageError
 from hsisr.io.paths import scene_path
@@ -91,6 +92,7 @@ class DegradeOptions(PartOptions):
             ("-s",),
             affects_result=True,
             least=2,
+            reads=scale_number,
             expected="a whole number of at least 2",
         ),
     ] = 4
@@ -181,7 +183,12 @@ class EvaluateOptions(_JudgeOptions):
     """As `hsisr upscale --uncertainty` writes them."""
     scale: Annotated[
         int | None,
-        Option("Ratio of pixel sizes, for ERGAS and --wald.", ("--scale", "-s"), least=1),
+        Option(
+            "Ratio of pixel sizes, for ERGAS and --wald.",
+            ("--scale", "-s"),
+            least=1,
+            reads=scale_number,
+        ),
     ] = None
     estimate_variable: Annotated[
         str | None,

@@ -67,6 +67,16 @@ def test_keywords_are_the_options(scene: Path, tmp_path: Path) -> None:
     assert calls[-1] == (made.tiles, made.tiles)
 
 
+def test_scales_are_read_as_on_the_command_line(scene: Path, tmp_path: Path) -> None:
+    assert hsisr.upscale(scene, tmp_path / "a.tif", scale="x2", model="bicubic").scale == 2
+    assert hsisr.degrade(scene, tmp_path / "b.tif", scale="X3", crop=True).scale == 3
+    cube = np.ones((2, 3, 4), np.float32)
+    assert hsisr.upscale_array(cube, axes="brc", scale="x4", model="nearest").shape == (2, 12, 16)
+    for scale in ("x3", "x", "2.5"):
+        with pytest.raises(UsageError, match=r"scale .*: expected 2, 4 or 8"):
+            hsisr.upscale(scene, tmp_path / "c.tif", scale=scale)
+
+
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [

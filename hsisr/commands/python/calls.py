@@ -29,7 +29,8 @@ def chosen_options(
 ) -> _Options:
     """Options from keywords, or given ones changed by keywords.
 
-    Text becomes a path, and a single value a tuple, where the field is one.
+    Text becomes what the command line reads from it, or a path, and a single value a tuple, where
+    the field is one.
 
     Raises:
         UsageError: A keyword is no option, or has an impossible value.
@@ -45,17 +46,20 @@ def chosen_options(
             meant = (n for n, (_, option) in declared(kind).items() if f"--{name}" in option.flags)
             hint = did_you_mean(next(meant, name), known)
             raise UsageError(f"no option {name!r}; {hint}known: {', '.join(known)}")
-    values = {name: _converted(value, str(hints[name])) for name, value in keywords.items()}
+    reads = {name: option.reads for name, (_, option) in declared(kind).items()}
+    values = {n: _converted(v, str(hints[n]), reads.get(n)) for n, v in keywords.items()}
     if given is None:
         return kind(**values)
     changed: _Options = replace(given, **values)  # type: ignore[type-var]
     return changed
 
 
-def _converted(value: Any, hint: str) -> Any:
+def _converted(value: Any, hint: str, reads: Callable[[Any], Any] | None) -> Any:
     if hint.startswith("tuple["):
         several = [value] if isinstance(value, (str, Path)) else value
-        return tuple(_converted(one, hint.removeprefix("tuple[")) for one in several)
+        return tuple(_converted(one, hint.removeprefix("tuple["), reads) for one in several)
+    if reads is not None and isinstance(value, str):
+        return reads(value)
     return Path(value) if isinstance(value, str) and "Path" in hint else value
 
 
