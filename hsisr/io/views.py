@@ -313,7 +313,7 @@ _SAMPLES_LOOKED_AT: Final = 2**21
 
 
 def warn_of_fill(scene: Scene) -> Scene:
-    """Warn where a usual fill value looks like no data (`fill_among`), and the scene names none.
+    """Warn where a usual fill value looks like no data (`fill_among`), which the scene does not name.
 
     Nine bands are looked at: nine rows of them, or as many as hold two million samples.
 
@@ -328,18 +328,23 @@ def warn_of_fill(scene: Scene) -> Scene:
     """
     bands, rows = scene.metadata.bands, scene.metadata.rows
     few = np.unique(np.linspace(0, bands - 1, _LOOKED_AT).astype(int)).tolist()
-    named = any(scene.nodata_of(band) is not None for band in few)
-    if (
-        named
-        or scene.metadata.stored.limits is not None
-        or scene.read_mask(Window(0, 0, 1, 1)) is not None
-    ):
+    limited = scene.metadata.stored.limits is not None
+    if limited or scene.read_mask(Window(0, 0, 1, 1)) is not None:
         return scene
     found = _some_rows(scene, few)
+    for plane, named in zip(found, np.isin(found, _named(scene)), strict=True):
+        plane[named] = np.resize(plane[~named], np.count_nonzero(named))  # as likely as before
     number = fill_among(found)
     if number is not None:
         _warn_of_fill(scene, number)
     return scene if number is not None or found.shape[1] == rows else FillWatch(scene, few, found)
+
+
+def _named(scene: Scene) -> npt.NDArray[Any]:
+    """Numbers that mean no data, in any band."""
+    dtype = scene.metadata.stored.dtype
+    said = {scene.nodata_of(band) for band in range(scene.metadata.bands)}
+    return np.array([n for n in said if n is not None and holds(dtype, n)], np.float64).astype(dtype)
 
 
 def _some_rows(scene: Scene, bands: Sequence[int]) -> npt.NDArray[Any]:
@@ -357,10 +362,11 @@ def _some_rows(scene: Scene, bands: Sequence[int]) -> npt.NDArray[Any]:
 
 
 def _warn_of_fill(scene: Scene, number: float) -> None:
-    text = number_text(number, scene.metadata.stored.dtype)
+    text, named = number_text(number, scene.metadata.stored.dtype), scene.metadata.stored.nodata
+    beside = "" if named is None else f", though the file names {named:g} as no data"
     with about_scene(scene.path):
         warn_of_scene(
-            f"many samples are {text}, apart from all others; if they mean no data, give "
+            f"many samples are {text}, apart from all others{beside}; if they mean no data, give "
             f"--nodata {text}, else --nodata none"
         )
 
@@ -378,7 +384,7 @@ class FillWatch(DelegatingScene):
         super().__init__(scene)
         varied = varied_bands(found)
         few = found[varied, :: max(1, found.shape[1] // _LOOKED_AT)]
-        self._numbers = usual_of(few)
+        self._numbers = [n for n in usual_of(few) if few.dtype.type(n) not in _named(scene)]
         self._apart = [bands_apart(few, number) for number in self._numbers]
         self._counts = {bands[n]: np.zeros(2 + len(self._numbers), np.uint64) for n in varied}
         """Of each band: samples, which of them are 0 (see `_trace`), how many each number."""

@@ -134,6 +134,7 @@ def locked_run(
         except BaseException:
             _keep_or_remove(run, output)
             raise
+        (folder / _BOUND).unlink(missing_ok=True)  # first: what is left by a kill is no run
         shutil.rmtree(folder, ignore_errors=True)
     finally:
         if folder.exists() and not (folder / _BOUND).exists():  # nothing but the lock
@@ -144,6 +145,17 @@ def locked_run(
 def is_unfinished(output: Path) -> bool:
     """True if a run on this output is under way or left something behind."""
     return _folder(output).exists()
+
+
+def clear_rest(output: Path) -> None:
+    """Remove what a run left that was killed once its output was there, unless another is at it."""
+    folder = _folder(output)
+    if not folder.exists():
+        return
+    with suppress(OutputExistsError, OSError):
+        lock = locked(folder / _LOCK, "")
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
 
 
 def _folder(output: Path) -> Path:

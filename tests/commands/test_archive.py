@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -120,11 +121,23 @@ def test_outputs_are_named_after_their_scenes_in_their_own_formats() -> None:
 
 
 @pytest.mark.parametrize("shard", [None, "1/3", "2/3", "3/3"])
-def test_two_scenes_with_one_output_are_refused_in_every_shard(shard: str | None) -> None:
+def test_two_scenes_with_one_output_fail_in_every_shard(shard: str | None) -> None:
     Path("too").mkdir()
     Path("in/a.tif").rename("too/c.tif")
-    with pytest.raises(UsageError, match=r"would both become out/c_x4\.tif; upscale them one by"):
-        chosen("in", "too", shard=shard)
+    entries = chosen("in", "too", shard=shard).entries
+    failed = {entry.source for entry in entries if isinstance(entry, Failure)}
+    twins = {Path("in/c.tif"), Path("too/c.tif")}
+    assert failed == {entry.source for entry in entries} & twins
+    for one in (entry.error for entry in entries if isinstance(entry, Failure)):
+        assert str(one).startswith("in/c.tif and too/c.tif would become out/c_x4.tif; upscale ")
+
+
+def test_scenes_of_one_stem_cost_their_own_outputs_only() -> None:
+    np.save("in/a.npy", numbered(5, 4, 2))
+    done = hsisr("upscale", "in", "-m", "nearest", "-s", 2, "-o", "out")
+    assert done.exit_code == 1
+    assert sorted(path.name for path in Path("out").glob("*.tif")) == ["b_x2.tif", "c_x2.tif"]
+    assert "in/a.npy and in/a.tif would become out/a_x2.tif" in done.stderr
 
 
 @given(names=st.lists(st.integers(0, 999), unique=True, max_size=30), of=st.integers(1, 12))

@@ -14,7 +14,8 @@ from hsisr.engine.memory import Room
 from hsisr.errors import HsisrWarning, InputDataError, OutputExistsError, UsageError
 from hsisr.resume.journal import Piece
 from hsisr.resume.lock import RunKey, RunLock, locked_run
-from tests.program import ran
+from tests.commands.runs import old_scene
+from tests.program import hsisr, ran
 
 
 class BrokenOffError(Exception):
@@ -144,3 +145,45 @@ def test_two_runs_on_one_output_the_second_is_refused(tmp_path: Path) -> None:
             "working_bytes": 1,
             "tile_bytes": 1,
         }
+
+
+KILLED = """
+import os, shutil, signal, sys
+from hsisr.cli.main import app
+
+removed = shutil.rmtree
+
+def killed(folder, **how):
+    if not str(folder).endswith(".unfinished"):
+        return removed(folder, **how)
+    print(*sorted(os.listdir(folder)), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+shutil.rmtree = killed
+app(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize(
+    ("option", "code", "words"),
+    [
+        ("--skip-existing", 0, "finished already; left out"),
+        ("--resume", 0, "is finished already"),
+        ("--quiet", 1, "exists and is kept"),
+        ("--overwrite", 0, "nearest x2"),
+    ],
+)
+@pytest.mark.parametrize("empty", [True, False], ids=["empty", "with a lock"])
+def test_what_a_run_leaves_that_is_killed_once_its_output_is_there_goes(
+    option: str, code: int, words: str, *, empty: bool, tmp_path: Path
+) -> None:
+    scene, output = old_scene(tmp_path / "in" / "a.tif"), tmp_path / "a_x2.tif"
+    command = ("upscale", scene, "-m", "nearest", "-s", 2, "-o", output)
+    killed = ran(KILLED, *command)
+    assert (killed.returncode, killed.stdout) == (-9, "lock\n"), killed.stderr
+    rest = tmp_path / ".a_x2.tif.unfinished"
+    if empty:
+        (rest / "lock").unlink()
+    done = hsisr(*command, option)
+    assert (done.exit_code, words in done.stderr) == (code, True), done.stderr
+    assert sorted(hidden(output)) == ["a_x2.tif", "in"]

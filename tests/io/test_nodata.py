@@ -153,7 +153,39 @@ def test_numbers_of_a_scene_are_no_fill(
         warn_of_fill(scene).read()
 
 
-def test_fill_that_the_file_names_is_no_reason_to_warn(tmp_path: Path) -> None:
-    path = write_geotiff(tmp_path / "x.tif", FILLED["a corner of -9999"][0], nodata=-9999)
-    with open_scene(path) as scene:
-        warn_of_fill(scene)
+@pytest.mark.parametrize("what", PLAIN)
+def test_fill_that_the_file_names_is_no_reason_to_warn(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hsisr.io.views._SAMPLES_LOOKED_AT", 0)
+    values = filled(PLAIN[what].copy(), 255, np.s_[:, :9, :9])
+    with open_scene(write_geotiff(tmp_path / "x.tif", values, nodata=255)) as scene:
+        warn_of_fill(scene).read()
+
+
+@pytest.mark.parametrize("samples", [2**21, 0], ids=["small scene", "large scene"])
+@pytest.mark.parametrize(
+    ("named", "fill", "place"),
+    [
+        (0, -9999, np.s_[:, :, -1]),
+        (0, -9999, np.s_[:, 6:8, 4:20]),
+        (-9999, 0, np.s_[:, 6:8, 4:20]),
+        (-32768, -9999, np.s_[:2, 6:8, 4:20]),
+    ],
+)
+def test_fill_beside_another_nodata_is_named(
+    named: int,
+    fill: int,
+    place: Any,
+    samples: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hsisr.io.views._SAMPLES_LOOKED_AT", samples)
+    values = filled(filled(cube(), named, np.s_[:, 12:]), fill, place)
+    words = rf"samples are {fill}, .* others, though the file names {named} as no data; "
+    with (
+        open_scene(write_geotiff(tmp_path / "x.tif", values, nodata=named)) as scene,
+        pytest.warns(HsisrWarning, match=words),
+    ):
+        warn_of_fill(scene).read()

@@ -25,6 +25,7 @@ from hsisr.io.atomic import resource_errors
 from hsisr.io.paths import RemotePath, scene_path
 from hsisr.option import plain_fields
 from hsisr.resume.completion import Work, judge, output_files, source_states, told_of_source
+from hsisr.resume.lock import clear_rest, run_place
 from hsisr.resume.record import FileState, Record, head_of, output_spec_of, states, write_record
 
 
@@ -249,6 +250,7 @@ class _Run:
         """The options to make the output with, unless it is to be left out."""
         verdict = judge(work, options, model)
         if verdict.state == "finished":
+            clear_rest(run_place(work.output, options.format))
             return Skipped(work.source, work.output, verdict.reason)
         if verdict.state == "half":
             warnings.warn(

@@ -81,8 +81,9 @@ def select(
     included) goes to `NAME_xSCALE` in the output folder, in its own format where that can be
     written, else as GeoTIFF; that of an item is named after the item's id.
 
-    A path that is not there, an item that cannot be read, or a folder without scenes becomes a
-    `Failure` and leaves the others alone.
+    A path that is not there, an item that cannot be read, a folder without scenes, or scenes of the
+    list, in whatever shard, that would have the same output become a `Failure` and leave the others
+    alone.
 
     Args:
         wanted: What the user named.
@@ -90,8 +91,7 @@ def select(
         environment: Where the variables of a SLURM job array are looked for.
 
     Raises:
-        UsageError: Two scenes of the list, in whatever shard, would have the same output; the
-            output is a file, or a folder of inputs; the shard makes no sense.
+        UsageError: The output is a file, or a folder of inputs; the shard makes no sense.
         InputDataError: The list cannot be read, or names nothing.
     """
     sources = [*wanted.sources, *([] if wanted.list is None else read_list(wanted.list))]
@@ -114,7 +114,7 @@ def select(
         entry if isinstance(entry, Failure) else _work(entry, wanted, options, folder, output)
         for entry in found.values()
     ]
-    _refuse_collisions(entries)
+    entries = _without_collisions(entries)
     if wanted.items:
         _say_without_item(entries)
     several = wanted.list is not None or len(entries) > 1
@@ -261,18 +261,31 @@ def _say_without_item(entries: Sequence[Work | Failure]) -> None:
         )
 
 
-def _refuse_collisions(entries: Iterable[Work | Failure]) -> None:
-    taken: dict[Path, Path] = {}
+def _without_collisions(entries: Sequence[Work | Failure]) -> list[Work | Failure]:
+    """Scenes that would have one output, as a.tif and a.img, become failures, all of them."""
+    makers: dict[Path, list[Path]] = {}
     for work in entries:
-        if isinstance(work, Failure):
-            continue
-        for path in (work.output, *([item_path(work.output)] if work.item else [])):
-            if path in taken:
-                raise UsageError(
-                    f"{taken[path]} and {work.source} would both become {path}; "
-                    "upscale them one by one, or into different folders"
-                )
-            taken[path] = work.source
+        for path in _made(work):
+            makers.setdefault(path, []).append(work.source)
+    return [
+        Failure(
+            entry.source,
+            UsageError(
+                f"{' and '.join(map(str, makers[shared[0]]))} would become {shared[0]}; "
+                "upscale them one by one, or into different folders"
+            ),
+        )
+        if (shared := [path for path in _made(entry) if len(makers[path]) > 1])
+        else entry
+        for entry in entries
+    ]
+
+
+def _made(entry: Work | Failure) -> tuple[Path, ...]:
+    """The output, and its Item."""
+    if isinstance(entry, Failure):
+        return ()
+    return (entry.output, item_path(entry.output)) if entry.item else (entry.output,)
 
 
 def shard_named(text: str) -> Shard:
