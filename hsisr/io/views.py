@@ -313,7 +313,7 @@ _SAMPLES_LOOKED_AT: Final = 2**21
 
 
 def warn_of_fill(scene: Scene) -> Scene:
-    """Warn where a usual fill value looks like no data (`fill_among`), which the scene does not name.
+    """Warn where a usual fill value that a scene does not name looks like no data (`fill_among`).
 
     Nine bands are looked at: nine rows of them, or as many as hold two million samples.
 
@@ -344,7 +344,7 @@ def _named(scene: Scene) -> npt.NDArray[Any]:
     """Numbers that mean no data, in any band."""
     dtype = scene.metadata.stored.dtype
     said = {scene.nodata_of(band) for band in range(scene.metadata.bands)}
-    return np.array([n for n in said if n is not None and holds(dtype, n)], np.float64).astype(dtype)
+    return np.array([dtype.type(n) for n in said if n is not None and holds(dtype, n)], dtype)
 
 
 def _some_rows(scene: Scene, bands: Sequence[int]) -> npt.NDArray[Any]:

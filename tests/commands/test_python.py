@@ -12,6 +12,7 @@ import rasterio
 import rioxarray
 import torch
 import xarray as xr
+from affine import Affine
 
 import hsisr
 from hsisr.errors import HsisrWarning, InputDataError, UsageError, WeightsError
@@ -206,6 +207,25 @@ def test_a_dataarray_keeps_its_grid_and_gives_the_numbers_of_a_file(
     assert json.loads(finer.attrs["HSISR_OPTIONS"])["scale"] == 2
     turned = hsisr.upscale(array.transpose("y", "x", "band"), scale=2, model=str(weights))
     np.testing.assert_array_equal(turned.transpose("band", "y", "x").values, finer.values)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"x": slice(3, 9), "y": slice(4, 12)},
+        {"x": slice(None, None, 2), "y": slice(1, None, 3)},
+        {"y": slice(None, None, -1)},
+    ],
+)
+def test_the_transform_of_a_part_is_that_of_its_coordinates(
+    part: dict[str, slice], scene: Path
+) -> None:
+    array = opened(scene).isel(part)
+    finer = hsisr.upscale(array, scale=2, model="nearest")
+    told, made = array.rio.transform(recalc=True), finer.rio.transform()
+    assert made.almost_equals(told @ Affine.scale(1 / 2))
+    assert made.almost_equals(finer.rio.transform(recalc=True))
+    assert finer.rio.bounds() == pytest.approx(array.rio.bounds(recalc=True))
 
 
 def test_a_dask_array_is_computed_only_when_asked_for(scene: Path, weights: Path) -> None:

@@ -15,7 +15,7 @@ from pystac.extensions.projection import ProjectionExtension
 from hsisr.commands.archive.run import Done, Outcome, Skipped, upscale_all
 from hsisr.commands.archive.select import Failure, Selection, select
 from hsisr.engine.options import SelectOptions, UpscaleOptions
-from hsisr.errors import HsisrWarning, OutputExistsError, UsageError
+from hsisr.errors import HsisrWarning, OutputExistsError
 from hsisr.io.open import open_scene
 from hsisr.resume.record import record_path
 from tests.scenes import write_envi, write_geotiff

@@ -63,7 +63,8 @@ def test_a_store_as_xarray_writes_it_is_a_scene(version: Version, tmp_path: Path
     ("said", "words"),
     [
         ({"crs_wkt": "PROJCS["}, "reference system is left out: PROJ does not understand"),
-        ({"grid_mapping_name": "transverse_mercator"}, "says transverse_mercator, but has no crs"),
+        ({"grid_mapping_name": "oblique_mercator"}, "left out: found oblique_mercator without crs"),
+        ({"grid_mapping_name": "mercator", "false_easting": "far"}, "left out: false_easting is"),
         ({"GeoTransform": "5 0 0 4 0 0"}, "transform is left out"),
     ],
 )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from affine import Affine
 
 from hsisr.commands.job import Job
 from hsisr.commands.python.arrays import OUTPUT, array_scene, array_session, computed
@@ -26,7 +27,8 @@ from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Plan
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.io.arrays.axes import axis_letter, checked_axes, is_wavelength
-from hsisr.io.spectral import SpectralSource, merged_axis
+from hsisr.io.spectral import SpectralSource, merged_axis, usable
+from hsisr.io.zarr.place import is_same_place, transform_in
 from hsisr.resume.record import PREFIX
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.metadata import NM_PER_UNIT, SceneMetadata, SpectralAxis
@@ -263,9 +265,12 @@ def _finer_coordinates(
         across = set(coordinate.dims) & {row, col}
         if not across:
             finer[name] = coordinate.variable.copy(deep=False)
-            finer[name].attrs = _finer_grid_mapping(coordinate.attrs, scale)
+            finer[name].attrs = _finer_grid_mapping(coordinate.attrs, array, (row, col), scale)
         elif coordinate.ndim == 1 and coordinate.dtype.kind in "iuf":
-            finer[name] = (coordinate.dims, _finer_centres(coordinate, scale), coordinate.attrs)
+            first, step = _even_steps(coordinate)
+            places = np.arange(len(coordinate) * scale, dtype=np.float64)
+            centres = first - step / 2 + step / scale * (places + 0.5)
+            finer[name] = (coordinate.dims, centres, coordinate.attrs)
         else:
             left_out.append(str(name))
     if left_out:
@@ -278,8 +283,8 @@ def _finer_coordinates(
     return finer
 
 
-def _finer_centres(coordinate: "DataArray", scale: int) -> npt.NDArray[np.float64]:
-    """Centres of the finer pixels along an axis with even steps."""
+def _even_steps(coordinate: "DataArray") -> tuple[float, float]:
+    """The first centre of pixels along an axis with even steps, and the step."""
     centres = coordinate.values.astype(np.float64)
     count = len(centres)
     step = float(centres[-1] - centres[0]) / (count - 1) if count > 1 else 0.0
@@ -289,18 +294,27 @@ def _finer_centres(coordinate: "DataArray", scale: int) -> npt.NDArray[np.float6
             f"coordinate {coordinate.name}: found {count} values without even steps, expected the "
             f"centres of pixels of one size; leave it out with drop_vars({coordinate.name!r})"
         )
-    places = np.arange(count * scale, dtype=np.float64)
-    return float(centres[0] - step / 2) + float(step / scale) * (places + 0.5)
+    return float(centres[0]), step
 
 
-def _finer_grid_mapping(attrs: Mapping[str, Any], scale: int) -> dict[str, Any]:
-    """Attributes of `spatial_ref`: the transform and the control points count finer pixels."""
+def _finer_grid_mapping(
+    attrs: Mapping[str, Any], array: "DataArray", grid: tuple[Hashable, Hashable], scale: int
+) -> dict[str, Any]:
+    """Attributes of `spatial_ref`: the transform and the control points count finer pixels.
+
+    Programs that cut an array keep the transform of the whole, so coordinates go before it.
+    """
     finer = dict(attrs)
-    if isinstance(transform := attrs.get("GeoTransform"), str):
-        c, a, b, f, d, e = (float(number) for number in transform.split())
-        finer["GeoTransform"] = " ".join(
-            repr(n) for n in (c, a / scale, b / scale, f, d / scale, e / scale)
-        )
+    told = usable("GeoTransform", lambda: transform_in(attrs.get("GeoTransform")))
+    finer.pop("GeoTransform", None)
+    if told is not None:
+        if not (told.b or told.d) and all(axis in array.coords for axis in grid):
+            (y, down), (x, across) = (_even_steps(array.coords[axis]) for axis in grid)
+            along = Affine(across, 0.0, x - across / 2, 0.0, down, y - down / 2)
+            same = is_same_place(told, along, *(array.sizes[axis] for axis in grid))
+            told = told if same else along
+        numbers = (told @ Affine.scale(1 / scale)).to_gdal()
+        finer["GeoTransform"] = " ".join(map(repr, numbers))
     if isinstance(points := attrs.get("gcps"), str):
         table = json.loads(points)
         for feature in table["features"]:

@@ -20,7 +20,7 @@ from typing import Any, Final
 import h5py
 import numpy as np
 
-from hsisr.errors import InputDataError
+from hsisr.errors import InputDataError, warn_of_scene
 from hsisr.io.arrays.axes import ArrayScene, whole
 from hsisr.io.products.fields import (
     ACDD,
@@ -32,7 +32,8 @@ from hsisr.io.products.fields import (
     time_in,
 )
 from hsisr.io.products.hdf import HdfFile
-from hsisr.io.zarr.reader import ZarrFields, axis_order, cube_name
+from hsisr.io.zarr.cubes import axis_order, cube_name
+from hsisr.io.zarr.reader import ZarrFields
 from hsisr.scene.georeference import Geolocation, Georeference
 
 _NO_VARIABLE: Final = "This is a netCDF dimension but not a netCDF variable"
@@ -157,7 +158,7 @@ def _told(store: HdfStore) -> dict[str, str]:
 
 def _geolocation(store: HdfStore, rows: int, cols: int, place: Georeference) -> Geolocation | None:
     """Longitudes and latitudes of each pixel, where there is no map grid and one pair of them."""
-    if place.transform is not None or min(rows, cols) < 2:
+    if place.transform is not None:
         return None
     alike = [name for name, array in store.arrays.items() if array.shape == (rows, cols)]
     longitudes, latitudes = (
@@ -165,6 +166,9 @@ def _geolocation(store: HdfStore, rows: int, cols: int, place: Georeference) -> 
         for names in (_LONGITUDES, _LATITUDES)
     )
     if len(longitudes) != 1 or len(latitudes) != 1:
+        return None
+    if min(rows, cols) < 2:
+        warn_of_scene("a single row or column of longitudes and latitudes makes no place")
         return None
     return store.file.positions(longitudes[0], latitudes[0], (rows, cols))
 

@@ -1,10 +1,7 @@
-"""Scenes in Zarr stores: which array is the cube, how its axes lie, what is said of it.
+"""Scenes in Zarr stores: what is said of a cube.
 
-The cube is the only 3-D array of numbers (axes of length 1 beyond do not count), else the only one
-that wavelengths lie along, or the one that is named. The names of its dimensions, and the dimension
-of the wavelengths, tell its axes (`hsisr.io.arrays.axes`); `axes` overrules them. Read of it
-are CF attributes, coordinates over its dimensions and the grid mapping, as this tool writes them,
-and xarray, rioxarray and GDAL.
+Read of it are CF attributes, coordinates over its dimensions and the grid mapping, as this tool
+writes them, and xarray, rioxarray and GDAL.
 """
 
 import base64
@@ -21,19 +18,20 @@ import numpy as np
 import numpy.typing as npt
 from affine import Affine
 
-from hsisr.errors import InputDataError, UsageError, warn_of_scene
-from hsisr.io.arrays.axes import (
-    ArrayScene,
-    checked_axes,
-    given_order,
-    is_wavelength,
-    named_order,
-    whole,
-)
+from hsisr.errors import InputDataError, warn_of_scene
+from hsisr.io.arrays.axes import ArrayScene, is_wavelength, whole
 from hsisr.io.envi.files import spectral_source
 from hsisr.io.spectral import SpectralSource, merged_axis, source_from_names, usable
-from hsisr.io.zarr.layout import DIMENSIONS, MASK, OWN_ATTRIBUTES, PLACE
-from hsisr.io.zarr.place import decoded, even_steps, is_same_place, points_in, transform_in
+from hsisr.io.zarr.cubes import axis_order, cube_name, dimension_names
+from hsisr.io.zarr.layout import MASK, OWN_ATTRIBUTES, PLACE
+from hsisr.io.zarr.place import (
+    crs_of_mapping,
+    decoded,
+    even_steps,
+    is_same_place,
+    points_in,
+    transform_in,
+)
 from hsisr.io.zarr.store import WHOLE, OpenStore, zarr_errors
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.metadata import SceneMetadata, SpectralAxis
@@ -244,15 +242,13 @@ class ZarrFields:
             alone if re.search(r"[:+\[]", alone) else None,  # else the name of an array
         ]
         wkt = next((str(word) for word in words if word), None)
+        unit = 1000 if self._coordinate_unit("c").startswith("k") else 1
+        wkt = wkt or usable("reference system", lambda: crs_of_mapping(said, unit))
         told = usable("GeoTransform", lambda: transform_in(said.get("GeoTransform")))
         transform = self._grid(told, in_km="kilomet" in str(wkt).lower())
         if not wkt and transform is not None and self._in_degrees():
             warn_of_scene("longitudes and latitudes name no datum; taken as WGS 84")
             wkt = "EPSG:4326"
-        elif not wkt and (projection := said.get("grid_mapping_name")):
-            warn_of_scene(
-                f"the reference system is left out: {name} says {projection}, but has no crs_wkt"
-            )
         return Georeference(
             crs_wkt=f"EPSG:{wkt}" if wkt and wkt.isdecimal() else wkt,
             transform=transform,
@@ -266,15 +262,16 @@ class ZarrFields:
 
         Programs that cut or coarsen a cube keep the `GeoTransform` of the whole.
         """
-        along = None if told is not None and (told.b or told.d) else self._even_grid()
-        if along is not None and not in_km and self._coordinate_unit("c").startswith("k"):
-            along = Affine.scale(1000) @ along
+        km = not in_km and self._coordinate_unit("c").startswith("k")
+        grid = Affine.scale(1000 if km else 1)
+        within = told and ~grid @ told
+        along = None if within and (within.b or within.d) else self._even_grid(within)
         if told is None or along is None or not told.determinant:
-            return told or along
-        if is_same_place(told, along, *self.shape[1:]):
+            return told or (along and grid @ along)
+        if is_same_place(told, grid @ along, *self.shape[1:]):
             return told
         warn_of_scene("GeoTransform left out: the coordinates of the pixels say another place")
-        return along
+        return grid @ along
 
     def _in_degrees(self) -> bool:
         """True if rows and columns lie along latitudes and longitudes."""
@@ -285,22 +282,31 @@ class ZarrFields:
         name = self._beside(self._dims[axis])
         return str(self._store.arrays[name].attrs.get("units")).lower() if name else ""
 
-    def _even_grid(self) -> Affine | None:
-        """The transform behind coordinates of pixel centres, if they lie on an even grid."""
-        across_steps = self._even_steps(self._dims["c"], self.shape[2])
-        down_steps = self._even_steps(self._dims["r"], self.shape[1])
-        if across_steps is None or down_steps is None:
+    def _even_grid(self, told: Affine | None) -> Affine | None:
+        """The transform behind coordinates of pixel centres, if they lie on an even grid.
+
+        A single coordinate has no step; that of `told` is taken for it.
+        """
+        if (found := self._even_steps("c", None if told is None else told.a)) is None:
             return None
-        (x, across), (y, down) = across_steps, down_steps
+        x, across = found
+        if (found := self._even_steps("r", None if told is None else told.e)) is None:
+            return None
+        y, down = found
         return Affine(across, 0.0, x - across / 2, 0.0, down, y - down / 2)
 
-    def _even_steps(self, dimension: str, size: int) -> tuple[float, float] | None:
-        """First centre and step of a coordinate, from a few of its numbers."""
-        name = self._beside(dimension)
-        if name is None or size < 2:
+    def _even_steps(self, axis: str, told: float | None) -> tuple[float, float] | None:
+        """First centre and step along an axis, from a few of its numbers."""
+        name, size = self._beside(self._dims[axis]), self.shape["brc".index(axis)]
+        if name is None:
             return None
         array = self._store.arrays[name]
         if array.shape != (size,) or array.dtype.kind not in "iuf":
+            return None
+        if size == 1:
+            if told is not None:
+                return float(self._unpacked(name)[0]), told
+            warn_of_scene(f"{name} has a single number: no place is taken from coordinates")
             return None
         at = sorted({0, 1, size // 2, size - 2, size - 1})
         found = [float(self._unpacked(name, slice(n, n + 1))[0]) for n in at]
@@ -328,25 +334,6 @@ class ZarrFields:
         if not isinstance(found, list) or len(found) != bands:
             return ()
         return tuple(_texts(band) for band in found)
-
-
-def dimension_names(array: Any) -> tuple[str, ...]:
-    """Names of an array's dimensions; empty texts where it does not say."""
-    names = getattr(array.metadata, "dimension_names", None) or array.attrs.get(DIMENSIONS)
-    if not isinstance(names, (list, tuple)) or len(names) != len(array.shape):
-        return ("",) * len(array.shape)
-    return tuple(str(name or "") for name in names)
-
-
-def spectral_dimension(arrays: Mapping[str, Any], cube: str) -> str | None:
-    """Name of the cube's dimension that an array of wavelengths lies on, if there is one."""
-    sizes = dict(zip(dimension_names(arrays[cube]), arrays[cube].shape, strict=True))
-    for name, array in arrays.items():
-        if len(array.shape) == 1 and is_wavelength(name, array.attrs):
-            dimension = dimension_names(array)[0]
-            if dimension and sizes.get(dimension) == array.shape[0]:
-                return dimension
-    return None
 
 
 def _is_list(key: str, value: Any) -> bool:
@@ -430,64 +417,3 @@ def open_zarr(
     except BaseException:
         store.close()
         raise
-
-
-def cube_name(arrays: Mapping[str, Any], wanted: str | None) -> str:
-    """Name of the cube among arrays, or the wanted one.
-
-    Raises:
-        InputDataError: None, or more than one, can be the cube.
-        UsageError: There is no array of the wanted name.
-    """
-    if wanted is not None:
-        name = wanted.strip("/")
-        if name not in arrays:
-            raise UsageError(f"--variable {wanted}: no such array; there are {_table(arrays)}")
-        if not _is_cube(arrays[name]):
-            raise InputDataError(
-                f"array {name} has the shape {arrays[name].shape}, expected 3 axes; choose another "
-                "with --variable NAME"
-            )
-        return name
-    cubes = [n for n, a in arrays.items() if _is_cube(a) and a.dtype.kind in "iufc"]
-    if len(cubes) > 1:
-        spectral = [name for name in cubes if spectral_dimension(arrays, name)]
-        cubes = spectral if len(spectral) == 1 else cubes
-    if len(cubes) > 1:
-        listed = _table({name: arrays[name] for name in cubes})
-        raise InputDataError(f"found {len(cubes)} cubes: {listed}; choose one with --variable NAME")
-    if not cubes:
-        flat = [array.shape for array in arrays.values() if len(array.shape) == 2]
-        many = "; if these are the bands, in xarray: ds.to_array('band') makes one of them"
-        raise InputDataError(
-            f"found no 3-D array of numbers among {_table(arrays)}; expected (band, y, x)"
-            f"{many if len(flat) > len({*flat}) else ''}"
-        )
-    return cubes[0]
-
-
-def _is_cube(array: Any) -> bool:
-    """True for three axes, and for more where those beyond have length 1."""
-    longer = sum(side != 1 for side in array.shape)
-    return len(array.shape) == 3 or (len(array.shape) > 3 and longer <= 3)
-
-
-def _table(arrays: Mapping[str, Any]) -> str:
-    few = [f"{name or '/'} {tuple(array.shape)}" for name, array in list(arrays.items())[:12]]
-    return ", ".join(few) + (", ..." if len(arrays) > 12 else "") or "nothing"
-
-
-def axis_order(arrays: Mapping[str, Any], cube: str, axes: str | None) -> str:
-    """The order of the cube's axes, a letter each.
-
-    Raises:
-        InputDataError: Neither the dimensions' names nor `axes` tell.
-        UsageError: `axes` is no order.
-    """
-    shape = arrays[cube].shape
-    with zarr_errors("what it says of its cube cannot be understood"):
-        names = dimension_names(arrays[cube])
-        spectral = spectral_dimension(arrays, cube)
-    if axes is not None:
-        return given_order(checked_axes(axes), names, shape)
-    return named_order(names, shape, spectral)
