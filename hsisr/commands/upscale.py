@@ -244,7 +244,8 @@ def _run(job: Job, progress: Progress | None, run: RunLock, threads: int) -> int
                 f"{job.scene.path}: changed while it was read, so nothing is written; run again "
                 "once it is whole"
             )
-        if not stitched.seen and "product" in job.scene.metadata.header:
+        whole = job.scene.whole is job.scene
+        if not stitched.seen and whole and "product" in job.scene.metadata.header:
             raise InputDataError(
                 f"{job.scene.path}: no pixel is data, all are fill values; order the product again"
             )
@@ -295,7 +296,7 @@ def _write_report(job: Job, options: UpscaleOptions) -> None:
         nodata=options.nodata,
         overwrite=options.overwrite,
     )
-    view(job.scene.path, [job.output], options.report, how, look_for_fill=False)
+    view(job.scene.path, [job.output], options.report, how, look_for_fill=False, part=options)
 
 
 def _check_uncertainty(output: Path, options: UpscaleOptions, model: Model) -> None:

@@ -10,7 +10,7 @@ from hsisr.commands.options import ViewOptions
 from hsisr.errors import UsageError
 from hsisr.io.atomic import refuse_existing
 from hsisr.io.base import Scene
-from hsisr.io.open import open_scene, options_of_kind
+from hsisr.io.open import open_scene, options_of_kind, part_of
 from hsisr.io.paths import folder_of, scene_path
 from hsisr.io.views import warn_of_fill
 from hsisr.option import plain_fields
@@ -40,11 +40,13 @@ def view(
     options: ViewOptions | None = None,
     *,
     look_for_fill: bool = True,
+    part: object = None,
 ) -> ViewResult:
     """Write a self-contained page of at most 25 MB; without a name NAME_view.html beside the scene.
 
-    `results` are made from the observed scene, on grids a whole number of times finer. Undeclared
-    fill is warned of, unless the caller has done so already and switches `look_for_fill` off.
+    `results` are made from the observed scene, on grids a whole number of times finer, or from the
+    `part` of it that options name (`part_of`). Undeclared fill is warned of, unless the caller has
+    done so already and switches `look_for_fill` off.
 
     Raises:
         UsageError: The name does not end in .html, or a window lies outside the scene.
@@ -65,7 +67,7 @@ def view(
             return stack.enter_context(closing(scene))
 
         scenes = PageScenes(
-            observed=opened(observed, how.nodata),
+            observed=part_of(opened(observed, how.nodata), part),
             results=tuple(opened(result) for result in results),
             uncertainty=None if how.uncertainty is None else opened(how.uncertainty),
         )

@@ -353,3 +353,9 @@ def test_a_window_of_a_swath_lies_on_the_map_grid_of_the_whole(
     assert ((found != -9999) == shown).all()
     # at the border of the window the nearest pixel may lie beyond it
     assert (found == expected)[shown].mean() > 0.9
+
+
+def test_a_window_without_data_is_no_damaged_product(product: Path, tmp_path: Path) -> None:
+    how = ("-s", 2, "-m", "bicubic", "--window", "0,0,2,3", "-o", tmp_path / "o.tif")
+    done = hsisr("upscale", product, *how)
+    assert (done.exit_code, "no pixel is data, so none" in done.stderr) == (0, True), done.stderr

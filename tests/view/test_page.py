@@ -138,6 +138,16 @@ def test_without_a_name_the_page_lies_beside_the_scene(scenes: tuple[Path, Path]
     assert "observed_view.html: 0." in done.stderr
 
 
+@pytest.mark.parametrize("part", [("--window", "3,2,9,8"), ("--bands", "2-3")])
+def test_the_page_of_a_part_shows_that_part(
+    part: tuple[str, ...], scenes: tuple[Path, Path], tmp_path: Path
+) -> None:
+    made = ("-o", tmp_path / "part.tif", "--report", tmp_path / "part.html")
+    done = hsisr("upscale", scenes[0], "-s", 2, "-m", "bicubic", *part, *made)
+    assert done.exit_code == 0, done.stderr
+    assert '"names": ["part.tif, x2"]' in (tmp_path / "part.html").read_text(encoding="utf-8")
+
+
 def test_words_of_the_pages_own_choices_are_whole_on_a_telephone() -> None:
     lr, hr = pair(9, 70_000, 1)
     content = page_content(PageScenes(observed=lr, results=(hr,)), [(4, 69_000), (4, 9)])
