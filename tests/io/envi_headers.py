@@ -225,6 +225,7 @@ BANDS: Final = (
     Header("bad", "bbl = {1, 0, 1.0, 1}", bands={"good": GOOD}),
     Header("bad-in-words", "bbl = {true, false, true, true}", bands={"good": GOOD}),
     Header("names", "band names = {a, b, c d, e}", bands={"names": ("a", "b", "c d", "e")}),
+    Header("names and a comma", "band names = {a, b, c, d,}", bands={"names": tuple("abcd")}),
     Header("ignore", "data ignore value = -9999", bands={"nodata": -9999.0}),
     Header("ignore-none", "data ignore value = None", bands={"nodata": None}),
     Header("ignore-several", "data ignore value = {-9999, -9999}", bands={"nodata": -9999.0}),

@@ -63,7 +63,9 @@ def test_dimension_names_tell_the_order_or_are_refused(
         ("rcb", (128, 128, 1506), None),  # microscopes
         ("brc", (40, 50, 31), "--axes rcb"),
         ("brc", (512, 512, 31), "--axes rcb"),
+        ("brc", (512, 217, 204), "--axes rcb"),  # Salinas, as tifffile writes it
         ("brc", (31, 40, 50), None),
+        ("brc", (224, 60, 40), None),
         ("brc", (224, 60, 60), None),
         ("rcb", (145, 145, 200), None),  # Indian Pines
         ("rcb", (83, 86, 204), None),  # Salinas-A

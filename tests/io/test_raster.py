@@ -162,10 +162,14 @@ def test_an_alpha_band_is_a_mask_and_no_band(dtype: str, tmp_path: Path) -> None
     assert cube.valid.sum() == cube.valid.size - 3
 
 
-def test_four_bands_of_reflectance_are_bands_whatever_gdal_tags(tmp_path: Path) -> None:
-    values = np.concatenate([VALUES, VALUES[:1] + 7]).astype(np.uint16)
-    path = write_geotiff(tmp_path / "x.tif", values, photometric="RGB", alpha="yes")
-    with pytest.warns(HsisrWarning, match="band 4 is tagged as alpha and read as a spectral band"):
+@pytest.mark.parametrize(("bands", "photometric"), [(4, "RGB"), (2, "minisblack")])
+def test_bands_of_reflectance_are_bands_whatever_gdal_tags(
+    bands: int, photometric: str, tmp_path: Path
+) -> None:
+    values = np.concatenate([VALUES, VALUES[:1] + 7])[:bands].astype(np.uint16)
+    path = write_geotiff(tmp_path / "x.tif", values, photometric=photometric, alpha="yes")
+    words = f"band {bands} is tagged as alpha and read as a spectral band"
+    with pytest.warns(HsisrWarning, match=words):
         scene = open_scene(path)
     with scene:
         np.testing.assert_array_equal(scene.read().values, values)
@@ -190,6 +194,11 @@ def test_the_alpha_band_of_many_is_their_mask_or_one_of_them(many: bool, tmp_pat
         cube = scene.read()
     np.testing.assert_array_equal(cube.values, values if many else values[:6])
     assert (~cube.valid).sum() == (0 if many else 6)
+
+
+def test_what_a_driver_leaves_in_a_transform_is_none(tmp_path: Path) -> None:
+    (tmp_path / "x.pgm").write_bytes(b"P5 3 2 255\n" + bytes(range(6)))
+    assert metadata_at(tmp_path / "x.pgm").georeference.transform is None
 
 
 def test_overviews_that_lie_elsewhere_are_not_asked(tmp_path: Path) -> None:

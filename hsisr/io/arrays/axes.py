@@ -52,6 +52,8 @@ _WAVELENGTHS: Final = (
 )
 _FEW: Final = 16
 _MOST_OF_SENSORS: Final = 512
+_LONG: Final = 3
+"""How many times as long as wide scenes seldom are."""
 """Imaging spectrometers have fewer bands; microscopes may have more, of square images."""
 _STANDARD_NAMES: Final = ("radiation_wavelength", "sensor_band_central_radiation_wavelength")
 """CF's for band centres."""
@@ -152,8 +154,9 @@ def warn_if_unlikely(path: Path, axes: str, shape: Sequence[int]) -> None:
 
     That is so where there are at least as many bands as rows or columns, while with the bands first
     (or last, or between) fewer bands would make an image that is more nearly square; or where there
-    are more bands than any sensor has. Square images and long lists of bands occur; they are no
-    reason, and neither are arrays of a few pixels.
+    are more bands than any sensor has, or more pages of a stack than rows and columns. Square
+    images and long lists of bands occur; they are no reason, and neither are arrays of a few
+    pixels.
 
     Args:
         path: Of the scene, for the message.
@@ -172,7 +175,10 @@ def warn_if_unlikely(path: Path, axes: str, shape: Sequence[int]) -> None:
         if other == "rbc":  # rarer, so only where it is plain
             few = 2 * fewer < min(rounder)
         too_many = bands > _MOST_OF_SENSORS >= fewer and image[0] != image[1]
-        if (few and _elongation(rounder) < _elongation(image)) or too_many:
+        longest = _elongation(image)
+        if axes == "brc" and bands > max(image) and longest > 1:
+            longest = max(longest, _LONG)
+        if (few and _elongation(rounder) < longest) or too_many:
             warnings.warn(
                 f"{path}: {bands} bands of {image[0]} x {image[1]} pixels is an unlikely scene; if "
                 f"these are {fewer} bands of {rounder[0]} x {rounder[1]} pixels, give --axes "

@@ -267,6 +267,8 @@ def _read_sidecar(sidecar: Path, bands: int, code: str) -> _Sidecar | None:
 def _spectral_axis(fields: Mapping[str, str], bands: int, beside: _Sidecar) -> SpectralAxis:
     """What the header says of the bands, then what GDAL's sidecar and the names say."""
     names = listed(fields.get("band names", "")) or beside.names
+    if len(names) == bands + 1 and not names[-1]:  # a comma at the end adds none
+        names = names[:-1]
     sources = [spectral_source(fields), *beside.sources, source_from_names(names)]
     return merged_axis(bands, sources, names or None)
 

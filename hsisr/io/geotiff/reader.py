@@ -282,7 +282,7 @@ def _alpha_index(path: Path, dataset: Any) -> int | None:
     other number.
 
     Warns:
-        HsisrWarning: Which of both the last of four bands was taken for; a band is no mask.
+        HsisrWarning: Which of both the last of four bands was taken for, or that a band is none.
     """
     if dataset.count < 2 or ColorInterp.alpha not in dataset.colorinterp:
         return None
@@ -290,7 +290,7 @@ def _alpha_index(path: Path, dataset: Any) -> int | None:
     if "wavelength" in {key.lower() for key in dataset.tags(index)}:
         return None
     kind, count = dataset.dtypes[index - 1], dataset.count
-    mask = count == 2 or (count == 4 and kind == "uint8") or _holds_two_numbers(dataset, index)
+    mask = (count in (2, 4) and kind == "uint8") or _holds_two_numbers(dataset, index)
     if mask and count != 4:
         return index
     what = (

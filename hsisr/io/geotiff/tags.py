@@ -101,13 +101,15 @@ def is_spectral_list(key: str, text: str) -> bool:
 def georeference_of(dataset: Any) -> Georeference:
     """How the pixels of an open rasterio dataset map to the ground.
 
-    GDAL answers with an identity transform where there is none; that is taken as none.
+    GDAL answers with an identity transform where there is none; that is taken as none. Its driver
+    of PNM leaves in it what memory held.
     """
     gcps, gcps_crs = dataset.gcps
     transform = dataset.transform
+    has_none = transform.is_identity or dataset.driver == "PNM"
     return Georeference(
         crs_wkt=wkt_of(dataset.crs),
-        transform=None if transform.is_identity else transform,
+        transform=None if has_none else transform,
         gcps=tuple(
             GroundControlPoint(
                 row=p.row, col=p.col, x=p.x, y=p.y, z=p.z or 0.0, id=p.id, info=p.info or ""
