@@ -12,18 +12,16 @@ import pytest
 from typer.main import get_command
 
 from hsisr.cli.main import application
+from tests.training.small import SETTINGS
 
 PROJECT = Path(__file__).parents[2]
 HSISR = (sys.executable, "-m", "hsisr")
 WIDTH, HEIGHT = 100, 40
 
 
-def screen_after(
-    command: str, folder: Path, *, width: int = WIDTH, height: int = HEIGHT
-) -> list[str]:
-    """The lines that stand on a terminal once a shell command has ended."""
-    screen = pyte.Screen(width, height)
-    child = pexpect.spawn(
+def typed(command: str, folder: Path, width: int = WIDTH, height: int = HEIGHT) -> Any:
+    """A shell command at work on a terminal."""
+    return pexpect.spawn(
         "/bin/sh",
         ["-c", command],
         cwd=str(folder),
@@ -32,6 +30,13 @@ def screen_after(
         timeout=600,
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(PROJECT), "TERM": "xterm"},
     )
+
+
+def screen_after(
+    command: str, folder: Path, *, width: int = WIDTH, height: int = HEIGHT
+) -> list[str]:
+    """The lines that stand on a terminal once a shell command has ended."""
+    screen, child = pyte.Screen(width, height), typed(command, folder, width, height)
     pyte.Stream(screen).feed(child.read())
     child.close()
     assert child.exitstatus == 0, screen.display
@@ -80,3 +85,22 @@ def test_help_cuts_no_word(command: tuple[str, ...], width: int, tmp_path: Path)
         shown = shown.commands[name]
     flags = {flag for one in shown.params for flag in (*one.opts, *one.secondary_opts)}
     assert {flag for flag in flags if flag.startswith("--")} - told == set()
+
+
+def test_reading_has_its_own_count_and_minutes_are_counted_where_they_are_the_limit(
+    tmp_path: Path,
+) -> None:
+    cube = np.random.default_rng(0).integers(0, 5000, (300, 300, 200)).astype(np.uint16)
+    np.save(tmp_path / "a.npy", cube)
+    upscale = typed(shlex.join((*HSISR, "upscale", "a.npy", "-s", "2", "-o", "a.tif")), tmp_path)
+    upscale.expect(r"reading statistics[^\r]* \d+/300 rows")
+    upscale.sendintr()
+    upscale.expect(pexpect.EOF)
+    np.save(tmp_path / "b.npy", cube[:64, :64, :36])
+    small = [word for setting in (*SETTINGS, "steps=99999") for word in ("--set", setting)]
+    words = (*HSISR, "train", "b.npy", "-s", "2", *small, "--max-minutes", "9", "-o", "run")
+    train = typed(shlex.join(words), tmp_path)
+    train.expect(r"training[^\r]* 0\.\d/9 min step \d+ loss")
+    train.sendintr()
+    train.expect(pexpect.EOF)
+    assert not (tmp_path / "a.tif").exists()
