@@ -288,6 +288,16 @@ def test_attributes_hold_wavelengths(tmp_path: Path) -> None:
     assert meta.tags == {"wavelength_units": "nm"}
 
 
+def test_one_width_holds_for_all_bands_and_texts_are_told(tmp_path: Path) -> None:
+    arrays = {"a": CUBE, "fwhm": ((), 5.0)}
+    path = write_store(tmp_path / "x.zarr", arrays)
+    assert metadata_at(path).spectral_axis.fwhm_nm == (5.0,) * 4
+    arrays["fwhm"] = ("band",), np.array(list("abcd"))
+    path = write_store(tmp_path / "y.zarr", arrays)
+    with pytest.warns(HsisrWarning, match="fwhm left out: found no numbers in it"):
+        assert metadata_at(path).spectral_axis.fwhm_nm is None
+
+
 def test_bands_that_are_variables_get_advice(tmp_path: Path) -> None:
     flat = ("y", "x"), VALUES[0]
     path = write_store(tmp_path / "x.zarr", {"Band1": flat, "Band2": flat})

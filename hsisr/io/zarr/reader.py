@@ -203,7 +203,7 @@ class ZarrFields:
         found = [
             name
             for name, array in self._store.arrays.items()
-            if array.shape == (bands,)
+            if (array.shape == (bands,) or (names == _FWHM and array.shape in ((), (1,))))
             and (
                 name.rpartition("/")[2] in names
                 if isinstance(names, tuple)
@@ -211,15 +211,20 @@ class ZarrFields:
             )
         ]
         beside = [name for name in found if name.rpartition("/")[0] == self._folder]
-        along = [n for n in found if dimension_names(self._store.arrays[n])[0] == self._dims["b"]]
+        dims = {name: dimension_names(self._store.arrays[name]) for name in found}
+        along = [name for name in found if dims[name] == (self._dims["b"],)]
         return next(iter(beside or (along if self._dims["b"] else [])), None)
 
     def _over_bands(self, names: _Names, bands: int) -> tuple[float, ...] | None:
-        """The first array of these names that has a number for each band."""
+        """The first array of these names that has a number for each band, or one width for all."""
         name = self._first(names, bands)
-        if name is None or self._store.arrays[name].dtype.kind not in "iufb":
+        if name is None:
             return None
-        return tuple(self._unpacked(name).tolist())
+        if (kind := self._store.arrays[name].dtype.kind) in "iufb":
+            return tuple(np.broadcast_to(self._unpacked(name).ravel(), bands).tolist())
+        if names != is_wavelength or kind not in "UST":  # texts of wavelengths are names of bands
+            warn_of_scene(f"{name} left out: found no numbers in it, expected one per band")
+        return None
 
     def _unpacked(self, name: str, place: Any = ...) -> npt.NDArray[np.float64]:
         """Values of a small array, by its own scale and offset."""
