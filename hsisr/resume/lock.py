@@ -154,6 +154,7 @@ def clear_rest(output: Path) -> None:
         return
     with suppress(OutputExistsError, OSError):
         lock = locked(folder / _LOCK, "")
+        recover(output)
         shutil.rmtree(folder, ignore_errors=True)
         lock.release()
 

@@ -154,36 +154,39 @@ from hsisr.cli.main import app
 removed = shutil.rmtree
 
 def killed(folder, **how):
-    if not str(folder).endswith(".unfinished"):
+    name = os.path.basename(folder)
+    if not (name.startswith(".a_x2.tif.") and name.endswith(sys.argv[1])):
         return removed(folder, **how)
     print(*sorted(os.listdir(folder)), flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 
 shutil.rmtree = killed
-app(sys.argv[1:])
+app(sys.argv[2:])
 """
 
 
 @pytest.mark.parametrize(
-    ("option", "code", "words"),
+    ("at", "option", "code", "words"),
     [
-        ("--skip-existing", 0, "finished already; left out"),
-        ("--resume", 0, "is finished already"),
-        ("--quiet", 1, "exists and is kept"),
-        ("--overwrite", 0, "nearest x2"),
+        (".unfinished", "--skip-existing", 0, "finished already; left out"),
+        (".unfinished, empty", "--skip-existing", 0, "finished already; left out"),
+        (".unfinished, empty", "--resume", 0, "is finished already"),
+        (".unfinished, empty", "--quiet", 1, "exists and is kept"),
+        (".unfinished, empty", "--overwrite", 0, "nearest x2"),
+        (".part", "--skip-existing", 0, "finished already; left out"),
     ],
 )
-@pytest.mark.parametrize("empty", [True, False], ids=["empty", "with a lock"])
 def test_what_a_run_leaves_that_is_killed_once_its_output_is_there_goes(
-    option: str, code: int, words: str, *, empty: bool, tmp_path: Path
+    at: str, option: str, code: int, words: str, tmp_path: Path
 ) -> None:
     scene, output = old_scene(tmp_path / "in" / "a.tif"), tmp_path / "a_x2.tif"
     command = ("upscale", scene, "-m", "nearest", "-s", 2, "-o", output)
-    killed = ran(KILLED, *command)
-    assert (killed.returncode, killed.stdout) == (-9, "lock\n"), killed.stderr
-    rest = tmp_path / ".a_x2.tif.unfinished"
+    place, _, empty = at.partition(", ")
+    killed = ran(KILLED, place, *command)
+    assert killed.returncode == -9, killed.stderr
+    assert killed.stdout == ("lock\n" if place == ".unfinished" else "a_x2.tif\n")
     if empty:
-        (rest / "lock").unlink()
+        (tmp_path / ".a_x2.tif.unfinished" / "lock").unlink()
     done = hsisr(*command, option)
     assert (done.exit_code, words in done.stderr) == (code, True), done.stderr
     assert sorted(hidden(output)) == ["a_x2.tif", "in"]
