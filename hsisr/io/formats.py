@@ -215,6 +215,7 @@ ROWS: Final[tuple[Format, ...]] = (
         recognise=lambda path, start: _may_be_dlr(path, start) and _is_dlr(path, start),
         read="hsisr.io.products.dlr:open_dlr",
         takes=("variable",),
+        searched=(".zip",),
         drivers=("GTiff",),
     ),
     Format(

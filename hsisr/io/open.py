@@ -284,8 +284,10 @@ def _is_scene(entry: Path) -> bool:
     try:
         if not any(suffix in row.searched for row in ROWS):
             return False
+        if suffix == ".zip":
+            return not format_of(entry).refusal
         return suffix != ".hdr" or _has_data(entry)
-    except OSError:
+    except (OSError, InputDataError):
         return True
 
 

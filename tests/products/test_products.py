@@ -348,6 +348,11 @@ def test_all_parts_of_an_enmap_product_open_the_same_scene(tmp_path: Path) -> No
             found.append((scene.metadata, scene.read().values.tolist()))
     assert all(other == found[0] for other in found[1:])
     assert find_scenes(tmp_path / "enmap") == [tmp_path / "enmap"]
+    with zipfile.ZipFile(tmp_path / "notes.zip", "w") as archive:
+        archive.writestr("notes.txt", "no product")
+    (tmp_path / "part.zip").write_bytes((tmp_path / "enmap.zip").read_bytes()[:99])
+    found_here = [path.name for path in find_scenes(tmp_path)]
+    assert found_here == ["enmap", "enmap.zip", "part.zip"]
 
 
 def test_enmap_l1b_keeps_its_detectors_apart(tmp_path: Path) -> None:
