@@ -188,7 +188,7 @@ def _plan_rows(made: "UpscaleResult") -> list[tuple[str, str]]:
     size, sha = "{} bands, {} rows, {} columns", made.weights_sha256
     pixel = "" if made.pixel_m is None else "; pixels {:.4g} m -> {:.4g} m".format(*made.pixel_m)
     dropped = made.output_shape[0] == made.input_shape[0] - len(made.bad_bands)
-    fate = "dropped" if dropped else "interpolated beside the network"
+    fate = "dropped" if dropped else f"interpolated{' beside the network' if sha else ''}"
     bad = f"{ranges(made.bad_bands)}: {fate}" if made.bad_bands else "none"
     return [
         ("output", f"{made.output} ({made.format}, {made.dtype})"),

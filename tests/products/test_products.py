@@ -276,6 +276,7 @@ def test_outputs_lie_where_the_product_does(
     suffix, out = product.output, tmp_path / f"out{product.output}"
     done = hsisr("upscale", path, "-o", out, "-s", scale, "-m", "bicubic")
     assert done.exit_code == 0, done.stderr
+    assert (": interpolated\n" in done.stderr) == bool(product.bad)  # by bicubic, as all are
     cube = product.cube(path)
     told = json.loads(hsisr("info", out, "--json").stdout)
     assert told["product"] == product.told
