@@ -132,6 +132,16 @@ def test_two_scenes_with_one_output_fail_in_every_shard(shard: str | None) -> No
         assert str(one).startswith("in/c.tif and too/c.tif would become out/c_x4.tif; upscale ")
 
 
+def test_one_pair_of_envi_is_never_two_outputs() -> None:
+    write_geotiff(Path("in/p.img"), numbered(2, 5, 4), driver="HFA")
+    write_envi(Path("in/q.hdr"), numbered(2, 5, 4))
+    Path("in/q.img").rename("in/p.dat")
+    Path("in/q.hdr").rename("in/p.hdr")
+    for entry in chosen("in/p.img", "in/p.hdr").entries:
+        assert isinstance(entry, Failure)
+        assert "in/p.img and in/p.hdr would become out/p_x4." in str(entry.error)
+
+
 def test_scenes_of_one_stem_cost_their_own_outputs_only() -> None:
     np.save("in/a.npy", numbered(5, 4, 2))
     done = hsisr("upscale", "in", "-m", "nearest", "-s", 2, "-o", "out")

@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -15,7 +15,7 @@ from hsisr.errors import HsisrError, HsisrWarning, InputDataError, UsageError
 from hsisr.io.formats import is_zarr_store, output_format
 from hsisr.io.open import find_scenes
 from hsisr.io.paths import RemotePath, folder_of, is_item_name, is_utf8, scene_path
-from hsisr.resume.completion import Work, item_path
+from hsisr.resume.completion import Work, output_files
 
 if TYPE_CHECKING:
     from hsisr.io.stac.item import SourceItem
@@ -114,7 +114,7 @@ def select(
         entry if isinstance(entry, Failure) else _work(entry, wanted, options, folder, output)
         for entry in found.values()
     ]
-    entries = _without_collisions(entries)
+    entries = _without_collisions(entries, replace(options, uncertainty=None))
     if wanted.items:
         _say_without_item(entries)
     several = wanted.list is not None or len(entries) > 1
@@ -261,12 +261,17 @@ def _say_without_item(entries: Sequence[Work | Failure]) -> None:
         )
 
 
-def _without_collisions(entries: Sequence[Work | Failure]) -> list[Work | Failure]:
-    """Scenes that would have one output, as a.tif and a.img, become failures, all of them."""
+def _without_collisions(
+    entries: Sequence[Work | Failure], options: UpscaleOptions
+) -> list[Work | Failure]:
+    """Scenes that would have one output, as a.tif and a.npy, become failures, all of them."""
+    if len(entries) < 2:
+        return list(entries)
     makers: dict[Path, list[Path]] = {}
-    for work in entries:
-        for path in _made(work):
-            makers.setdefault(path, []).append(work.source)
+    made = [() if isinstance(one, Failure) else output_files(one, options) for one in entries]
+    for entry, paths in zip(entries, made, strict=True):
+        for path in paths:
+            makers.setdefault(path, []).append(entry.source)
     return [
         Failure(
             entry.source,
@@ -275,17 +280,10 @@ def _without_collisions(entries: Sequence[Work | Failure]) -> list[Work | Failur
                 "upscale them one by one, or into different folders"
             ),
         )
-        if (shared := [path for path in _made(entry) if len(makers[path]) > 1])
+        if (shared := [path for path in paths if len(makers[path]) > 1])
         else entry
-        for entry in entries
+        for entry, paths in zip(entries, made, strict=True)
     ]
-
-
-def _made(entry: Work | Failure) -> tuple[Path, ...]:
-    """The output, and its Item."""
-    if isinstance(entry, Failure):
-        return ()
-    return (entry.output, item_path(entry.output)) if entry.item else (entry.output,)
 
 
 def shard_named(text: str) -> Shard:
