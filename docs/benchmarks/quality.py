@@ -1,10 +1,12 @@
-"""What networks add to a scene: is it settled, does it amplify noise, do products improve?
+"""What networks add to a scene: is it settled, does it amplify noise, do products improve, does the
+size of a tile matter?
 
     python docs/benchmarks/quality.py stripes settled index classes --model dacn-any-x4 SCENE ...
 
 Each report is a Markdown table. Scenes are their own truth: they are degraded by area averages and
 super-resolved back as `hsisr upscale` does by default; the baseline is bicubic that agrees with the
-LR pixels. `stripes` needs no scene; `index` takes the scenes that have wavelengths.
+LR pixels. `stripes` needs no scene; `index` takes the scenes that have wavelengths. `tiles` has the
+mean over bands of the gain in dB over the baseline.
 """
 
 import argparse
@@ -26,11 +28,12 @@ Array = npt.NDArray[np.float32]
 RED_NM, NIR_NM = 665.0, 842.0
 CLASSES = 6
 MOST_PX = 256
+TILES = (16, 24, 48, 96)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("what", nargs="+", help="settled, stripes, index, classes; then scenes")
+    parser.add_argument("what", nargs="+", help=f"{', '.join(TITLES)}; then scenes")
     parser.add_argument("--model", action="append", required=True, help="weights; may be repeated")
     parser.add_argument("--scale", type=int, default=4)
     own = parser.parse_intermixed_args()
@@ -118,14 +121,39 @@ def classes(scenes: Sequence[Path], models: Sequence[str], scale: int) -> Iterat
             yield path.name, name, f"{100 * right:.2f}", f"{(right - chance) / (1 - chance):.4f}"
 
 
+def tiles(scenes: Sequence[Path], models: Sequence[str], scale: int) -> Iterator[Sequence[str]]:
+    """The gain by the side of the tiles that the network sees, beside its context."""
+    yield "scene", "LR pixels", "model", *(f"tiles of {side}" for side in TILES)
+    yield ("---",) * (3 + len(TILES))
+    for path in scenes:
+        truth = truth_of(path, scale)[0]
+        lr = DEGRADATIONS["area"](truth, scale)
+        before = np.square(upscaled(lr, "baseline", scale) - truth).mean((1, 2))
+        for model in models:
+            gains = []
+            for side in TILES:
+                found = upscaled(lr, model, scale, tile=side)
+                error = np.square(found - truth).mean((1, 2))
+                gains.append(10 * np.log10(before / error).mean())
+            size = " x ".join(map(str, lr.shape[1:]))
+            yield path.name, size, model, *(f"{gain:+.3f}" for gain in gains)
+
+
 TITLES = {
     "settled": "Share of the added detail that changes when the scene is turned by 90 degrees",
     "stripes": "High frequencies on a flat noisy scene, over those of bicubic",
     "index": "NDVI",
     "classes": "Classes of pixels",
+    "tiles": "Gain over bicubic with agreement, in dB, by the side of the tiles in LR pixels",
 }
 REPORTS: dict[str, Callable[[Sequence[Path], Sequence[str], int], Iterator[Sequence[str]]]]
-REPORTS = {"settled": settled, "stripes": stripes, "index": index, "classes": classes}
+REPORTS = {
+    "settled": settled,
+    "stripes": stripes,
+    "index": index,
+    "classes": classes,
+    "tiles": tiles,
+}
 
 
 def truth_of(
@@ -150,7 +178,7 @@ def estimates(truth: Array, models: Sequence[str], scale: int) -> Iterator[tuple
         yield model, upscaled(lr, model, scale)
 
 
-def upscaled(lr: Array, model: str, scale: int) -> Array:
+def upscaled(lr: Array, model: str, scale: int, tile: int | None = None) -> Array:
     """By `hsisr upscale` with its defaults; plain bicubic without agreement."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "lr.tif", Path(folder) / "hr.tif"
@@ -160,7 +188,9 @@ def upscaled(lr: Array, model: str, scale: int) -> Array:
         ) as file:
             file.write(np.ascontiguousarray(lr))
         agrees = model != "bicubic"
-        hsisr.upscale(source, target, scale=scale, model=model, consistency=agrees, device="cpu")
+        hsisr.upscale(
+            source, target, scale=scale, model=model, consistency=agrees, device="cpu", tile=tile
+        )
         with rasterio.open(target) as file:
             return np.asarray(file.read())
 

@@ -57,21 +57,38 @@ def roughness(lr: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tenso
         Of neighbours, of pixels two apart, and of the differences of neighbours across (what no
         straight edge along rows or columns has); all of shape (bands, rows - 4, cols - 4).
     """
-    middle, (rows, cols) = lr[:, 2:-2, 2:-2], lr.shape[-2:]
+    near, far = ((_beside(lr, 1, n) + _beside(lr, 2, n)).mul_(0.25) for n in (1, 2))
+    return near, far, across(lr)
 
-    def at(row: int, col: int) -> torch.Tensor:
-        return lr[:, 2 + row : rows - 2 + row, 2 + col : cols - 2 + col]
 
-    def mean_square(step: int) -> torch.Tensor:
-        sides = ((-step, 0), (step, 0), (0, -step), (0, step))
-        return torch.stack([(middle - at(*side)).square() for side in sides]).mean(dim=0)
+def _beside(lr: torch.Tensor, axis: int, step: int) -> torch.Tensor:
+    """Squared differences from the pixels so far before and behind, added up."""
+    inner = lr.narrow(3 - axis, 2, lr.shape[3 - axis] - 4)
+    squares = _differences(inner, axis, step).square_()
+    count = lr.shape[axis] - 4
+    return squares.narrow(axis, 2 - step, count) + squares.narrow(axis, 2, count)
 
-    cross = [
-        (middle - at(row, 0) - at(0, col) + at(row, col)).square()
-        for row in (-1, 1)
-        for col in (-1, 1)
-    ]
-    return mean_square(1), mean_square(2), torch.stack(cross).mean(dim=0)
+
+def _differences(x: torch.Tensor, axis: int, step: int = 1) -> torch.Tensor:
+    count = x.shape[axis] - step
+    return x.narrow(axis, step, count) - x.narrow(axis, 0, count)
+
+
+def across(lr: torch.Tensor) -> torch.Tensor:
+    """The last of `roughness` alone."""
+    corners = _differences(_differences(lr[:, 1:-1, 1:-1], 1), 2).square_()
+    return _box_sum(corners, 2).mul_(0.25)
+
+
+def _box_sum(x: torch.Tensor, side: int) -> torch.Tensor:
+    """Sums over squares of a side; faster than torch's pooling on a processor."""
+    for axis in (1, 2):
+        count = x.shape[axis] - side + 1
+        total = x.narrow(axis, 0, count) + x.narrow(axis, 1, count)
+        for place in range(2, side):
+            total += x.narrow(axis, place, count)
+        x = total
+    return x
 
 
 def mirrored(lr: torch.Tensor, before: tuple[int, int], after: tuple[int, int]) -> torch.Tensor:
@@ -118,7 +135,7 @@ def _level_sums(scene: Scene, window: Window) -> torch.Tensor:
     lr = torch.from_numpy(fill_invalid(cube.values, cube.valid, REACH))
     every = range(len(lr))
     squares = roughness(mirrored(lr, (2, 2), (2, 2)))
-    noise = roughness(mirrored(lr - neighbours(lr, every), (2, 2), (2, 2)))[2]
+    noise = across(mirrored(lr - neighbours(lr, every), (2, 2), (2, 2)))
     parts = torch.ones_like(lr), lr, *squares, noise, lr.double().square()
     return torch.stack([(p.double() * valid).sum(dim=(1, 2)) for p in parts], dim=1)
 
@@ -144,12 +161,12 @@ def pixel_features(
         Shape (bands, rows, cols, features).
     """
     gradient, wide, cross = roughness(near)
-    noise = roughness(near - beside)[2]
+    noise = across(near - beside)
 
     def around(x: torch.Tensor, side: int) -> torch.Tensor:
         cut = (x.shape[-1] - added.shape[-1] - (side - 1)) // 2
         inside = x[:, cut : x.shape[1] - cut, cut : x.shape[2] - cut]
-        return functional.avg_pool2d(inside[None], side, 1)[0]
+        return _box_sum(inside, side).div_(side**2)
 
     safe = torch.where(level.gradient > 0, level.gradient, 1)[:, None, None]
     squares = around(gradient, 3), *(around(x, 5) for x in (gradient, wide, cross, noise)), added
@@ -214,16 +231,16 @@ class ErrorModel:
         """
         scale = len(self.place)
         bands, rows, cols = near.shape[0], near.shape[1] - 2 * REACH, near.shape[2] - 2 * REACH
-        planes = values.reshape(bands, rows, scale, cols, scale).transpose(2, 3)
-        detail = (planes - planes.mean(dim=(3, 4), keepdim=True)).square()
-        added = detail.mean(dim=(3, 4))
+        planes = values.reshape(bands, rows, scale, cols, scale).permute(2, 4, 0, 1, 3).contiguous()
+        detail = (planes - planes.mean(dim=(0, 1))).square_()
+        added = detail.mean(dim=(0, 1))
         pixel = self.log_error(pixel_features(near, beside, known, added, level)).exp()
-        pixel *= level.gradient.sqrt()[:, None, None]
-        detail /= added.clamp_min(torch.finfo(added.dtype).tiny)[..., None, None]
-        found = self.inside(detail).mul_(pixel[..., None, None])
+        square = pixel.square_().mul_(level.gradient[:, None, None]).div_(1 + self.detail)
+        share = square * self.detail / added.clamp_min(torch.finfo(added.dtype).tiny)
+        found = detail.mul_(share).add_(square).mul_(self.place.square()[..., None, None, None])
         if whole:
-            found = found.square_().add_(1 / 12).sqrt_()
-        return found.transpose(2, 3).reshape(values.shape)
+            found.add_(1 / 12)
+        return found.sqrt_().permute(2, 3, 0, 4, 1).reshape(values.shape)
 
     def inside(self, detail: torch.Tensor) -> torch.Tensor:
         """Factors of HR pixels in LR pixels.
