@@ -74,7 +74,7 @@ def test_a_name_of_another_scale_is_refused_with_the_fitting_ones() -> None:
 
 
 def test_of_several_runs_of_another_scale_the_newest_is_named() -> None:
-    with pytest.raises(WeightsError, match="did you mean 'dacn-equivariant-x4-6'"):
+    with pytest.raises(WeightsError, match="did you mean 'dacn-equivariant-x4-7'"):
         resolve("dacn-equivariant-x2-3", 4)
 
 

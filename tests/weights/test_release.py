@@ -125,6 +125,30 @@ def test_wider_weights_do_on_pairs_of_bands_what_they_did_on_bands(tmp_path: Pat
     )
 
 
+def test_a_mean_lies_between_its_weights_and_takes_other_cells(tmp_path: Path) -> None:
+    size = EquivariantSize(features=4, stages=1, blocks=1, heads=2, patterns=2)
+    descriptor, lr = dacn_equivariant_descriptor(2, size), torch.randn(1, 32, 20, 20)
+    networks = [lively_equivariant(2, size) for _ in range(2)]
+    with torch.no_grad():
+        for sign, network in zip((1, -1), networks, strict=True):
+            network.entry.kernel.add_(sign * 0.1 * torch.ones_like(network.entry.kernel))
+    files = [
+        str(save_weights(tmp_path / f"{n}.safetensors", network, descriptor))
+        for n, network in enumerate(networks)
+    ]
+    main = runpy.run_path(str(RELEASING / "mean.py"))["main"]
+    main([*files, "--set", "cells=16", "-o", str(tmp_path / "mean.safetensors")])
+    found, middle = load_weights(tmp_path / "mean.safetensors"), lively_equivariant(2, size)
+    assert found.descriptor.hparams == {**descriptor.hparams, "cells": 16}
+    for (name, tensor), expected in zip(
+        found.network.state_dict().items(), middle.state_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(tensor, expected, msg=name)
+    assert not torch.allclose(found.network(lr), middle(lr))
+    with pytest.raises(SystemExit):
+        main([files[0], str(tmp_path / "mean.safetensors"), "-o", str(tmp_path / "no")])
+
+
 def test_the_page_shows_what_the_cards_say(script: dict[str, Any]) -> None:
     weights = script["WEIGHTS"]
     assert script["gains"](weights) in script["PAGE"].read_text()
