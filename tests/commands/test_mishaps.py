@@ -63,7 +63,7 @@ def test_a_folder_that_goes_during_the_run_is_one_line(tmp_path: Path) -> None:
         upscale(scene, folder / "o.tif", PLAIN, progress=gone)
 
 
-@pytest.mark.filterwarnings("ignore:x.tif. float64 numbers are computed in float32")
+@pytest.mark.filterwarnings("ignore:.*x.tif. float64 numbers are computed in float32")
 @pytest.mark.parametrize("nodata", [float(np.finfo("f4").min), -1.7e308, np.inf])
 def test_nodata_beyond_float32_is_read_without_a_line_of_a_library(
     nodata: float, tmp_path: Path, capfd: pytest.CaptureFixture[str]
