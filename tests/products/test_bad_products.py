@@ -203,9 +203,12 @@ def test_bad_products_are_refused_in_one_line(
     assert not (tmp_path / "out.tif").exists()
 
 
-def test_a_folder_of_several_products_is_no_scene(tmp_path: Path) -> None:
+def test_a_folder_of_several_products_is_a_folder_of_scenes(tmp_path: Path) -> None:
     xml = fixtures.write_dlr(tmp_path / "two")
     for file in (xml, image_of(xml)):
         file.with_name(file.name.replace("_001_", "_002_")).write_bytes(file.read_bytes())
-    assert "found 2 files ...-METADATA.XML of a product" in refusal(hsisr("info", xml.parent), 3)
+    done = hsisr("upscale", xml.parent, "-o", tmp_path / "finer", "-m", "bicubic", "-s", "2")
+    assert done.exit_code == 0, done.stderr
+    names = sorted(path.name for path in (tmp_path / "finer").glob("*.tif"))
+    assert [name.rpartition("_V000204-")[0][-3:] for name in names] == ["001", "002"]
     assert hsisr("info", xml).exit_code == 0

@@ -52,9 +52,9 @@ _WAVELENGTHS: Final = (
 )
 _FEW: Final = 16
 _MOST_OF_SENSORS: Final = 512
+"""Imaging spectrometers have fewer bands; microscopes may have more, of square images."""
 _LONG: Final = 3
 """How many times as long as wide scenes seldom are."""
-"""Imaging spectrometers have fewer bands; microscopes may have more, of square images."""
 _STANDARD_NAMES: Final = ("radiation_wavelength", "sensor_band_central_radiation_wavelength")
 """CF's for band centres."""
 

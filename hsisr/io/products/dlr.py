@@ -71,8 +71,10 @@ class _Package:
 
 def is_dlr(path: Path, start: bytes) -> bool:
     """True for the XML, the spectral image beside one, or a folder or ZIP with both."""
+    if path.is_dir():  # one of several products is a folder of scenes
+        return len(_metadata_files(path, _files(path))) == 1
     zipped = start.startswith(b"PK\3\4") and path.suffix.lower() == ".zip"
-    if zipped or path.is_dir() or _IMAGE.search(path.name):
+    if zipped or _IMAGE.search(path.name):
         return bool(_metadata_files(path, _files(path)))
     return bool(_METADATA.search(path.name))
 
