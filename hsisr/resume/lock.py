@@ -148,15 +148,22 @@ def is_unfinished(output: Path) -> bool:
 
 
 def clear_rest(output: Path) -> None:
-    """Remove what a run left that was killed once its output was there, unless another is at it."""
+    """Remove what a run left that was killed once its output was there, unless another is at it.
+
+    A run that began after the output was there, with other settings, can be resumed and stays.
+    """
     folder = _folder(output)
+    bound = folder / _BOUND
     if not folder.exists():
         return
     with suppress(OutputExistsError, OSError):
         lock = locked(folder / _LOCK, "")
-        recover(output)
-        shutil.rmtree(folder, ignore_errors=True)
-        lock.release()
+        try:
+            if not bound.exists() or bound.stat().st_mtime_ns <= output.stat().st_mtime_ns:
+                recover(output)
+                shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            lock.release()
 
 
 def _folder(output: Path) -> Path:

@@ -1,6 +1,7 @@
 """One run at a time on an output; what a broken run finished is kept for one that is the same."""
 
 import json
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import pytest
 from hsisr.engine.memory import Room
 from hsisr.errors import HsisrWarning, InputDataError, OutputExistsError, UsageError
 from hsisr.resume.journal import Piece
-from hsisr.resume.lock import RunKey, RunLock, locked_run
+from hsisr.resume.lock import RunKey, RunLock, clear_rest, locked_run
 from tests.commands.runs import old_scene
 from tests.program import hsisr, ran
 
@@ -125,6 +126,20 @@ def test_what_a_killed_run_was_writing_is_removed_by_the_next(broken: Path) -> N
     with run_on(broken, resume=True):
         assert not part.exists()
     assert hidden(broken) == [other.name]
+
+
+def test_a_run_with_other_settings_stays_beside_an_output_that_was_there_before(
+    broken: Path,
+) -> None:
+    broken.write_text("made before")
+    folder = broken.parent / ".out.tif.unfinished"
+    begun, kept = (folder / "run.json").stat().st_mtime_ns, sorted(folder.rglob("*"))
+    os.utime(broken, ns=(begun - 1, begun - 1))
+    clear_rest(broken)
+    assert sorted(folder.rglob("*")) == kept
+    os.utime(broken, ns=(begun + 1, begun + 1))
+    clear_rest(broken)
+    assert hidden(broken) == ["out.tif"]
 
 
 def test_two_runs_on_one_output_the_second_is_refused(tmp_path: Path) -> None:
