@@ -1,5 +1,4 @@
-"""What networks add to a scene: is it settled, does it amplify noise, do products improve, does the
-size of a tile matter?
+"""What networks add to a scene: is it settled, is it noise, do products improve, do tiles matter?
 
     python docs/benchmarks/quality.py stripes settled index classes --model dacn-any-x4 SCENE ...
 

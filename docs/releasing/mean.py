@@ -31,12 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, other in zip(own.weights, every, strict=True):
         if other.descriptor != first:
             parser.error(f"{name}: found {other.descriptor}, expected {first}, as the first has")
-    hparams = first.hparams | {key: int(count) for key, count in map(_pair, own.changes)}
-    network = build(dataclasses.replace(first, hparams=hparams))
+    changes = (change.partition("=") for change in own.changes)
+    hparams = first.hparams | {name: int(count) for name, _, count in changes}
+    descriptor = dataclasses.replace(first, hparams=hparams)
+    network = build(descriptor)
     network.load_state_dict(mean(every))
-    save_weights(
-        own.output, network, dataclasses.replace(first, hparams=hparams), card=every[0].card
-    )
+    save_weights(own.output, network, descriptor, card=every[0].card)
     return 0
 
 
@@ -47,11 +47,6 @@ def mean(every: Sequence[LoadedWeights]) -> dict[str, torch.Tensor]:
         name: torch.stack([state[name].double() for state in states]).mean(0).to(tensor.dtype)
         for name, tensor in states[0].items()
     }
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, _, count = text.partition("=")
-    return name, count
 
 
 if __name__ == "__main__":

@@ -237,6 +237,7 @@ class ErrorModel:
         pixel = self.log_error(pixel_features(near, beside, known, added, level)).exp()
         square = pixel.square_().mul_(level.gradient[:, None, None]).div_(1 + self.detail)
         share = square * self.detail / added.clamp_min(torch.finfo(added.dtype).tiny)
+        # squares of `inside`, times the pixel's, in three passes over the HR pixels
         found = detail.mul_(share).add_(square).mul_(self.place.square()[..., None, None, None])
         if whole:
             found.add_(1 / 12)
