@@ -51,7 +51,7 @@ models/interpolation.py: centre = (phase + 0.5) / scale - 0.5 -> centre = phase 
 models/interpolation.py: 3 * math.sin(x) * math.sin(x / 3) -> 2 * math.sin(x) * math.sin(x / 2)
     models/test_interpolation.py inside_gdal_warps_to_the_same_numbers
 models/interpolation.py: rounds=10 -> rounds=5
-    engine/test_baseline.py
+    engine/test_consistency.py it_is_bicubic
 tiling.py: += ramp -> = ramp
     tiling/test_windows.py tapers_add_up_to_one_everywhere
 tiling.py: range(0, last, size - overlap) -> range(0, last, size)
@@ -123,7 +123,7 @@ metrics/figures.py: 20 * np.log10(ratio) -> 10 * np.log10(ratio)
 metrics/figures.py: return 100.0 / scale * math.sqrt -> return 100.0 * scale * math.sqrt
     metrics/test_scoring.py the_values_of_the_published_functions_are_met
 metrics/figures.py: np.asarray(xy - x * y / n) -> np.asarray(xy)
-    metrics/test_parts.py moments_do_not_depend_on_their_centre
+    metrics/test_scoring.py moments_do_not_depend_on_their_centre
 metrics/local.py: return pixels / (pixels - 1) if -> return 1.0 if
     metrics/test_scoring.py psnr_and_ssim_equal_scikit_image
 metrics/figures.py: counted = valid.all(axis=0) -> counted = valid.any(axis=0)
@@ -143,7 +143,7 @@ datasets/patches.py: if turn & 4: -> if turn & 8:
 datasets/observation.py: lr += _noise(lr.shape, rng) -> lr += 0
     datasets/test_photographs.py noise_is_in_the_lr_patch_alone_and_differs_from_band_to_band
 datasets/splits.py: if not any(overlap_px(w, t) for t in test) -> if w not in test
-    datasets/test_splits.py patches_share_no_pixel_with_each_other_or_the_test
+    datasets/test_patches.py patches_share_no_pixel_with_each_other_or_the_test
 io/envi/georeference.py: x - (ref_x - 1) * width -> x - ref_x * width
     io/test_envi_headers.py the_place_is_the_right_one
 io/envi/georeference.py: Affine.rotation(rotation) -> Affine.rotation(-rotation)

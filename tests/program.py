@@ -2,20 +2,31 @@
 
 import subprocess
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 from typer.testing import CliRunner, Result
 
 from hsisr.cli.main import app
 from hsisr.io.open import open_scene
-from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.metadata import Cube, SceneMetadata
 
 
 def hsisr(*arguments: object, stdin: str | None = None) -> Result:
     """Run a command; its exit code, and what it wrote to either stream."""
     return CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
+
+
+def succeed(*arguments: object, stdin: str | None = None) -> Result:
+    """Run a command that succeeds."""
+    result = hsisr(*arguments, stdin=stdin)
+    assert result.exit_code == 0, result.stderr
+    return result
 
 
 def ran(code: str, *words: object, **more: Any) -> "subprocess.CompletedProcess[str]":
@@ -32,13 +43,33 @@ def refusal(done: Result, code: int) -> str:
     return done.stderr
 
 
-def values_of(path: Path | str) -> npt.NDArray[Any]:
+@contextmanager
+def warned() -> Iterator[list[str]]:
+    """All that is warned of until the end."""
+    said: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield said
+    said += [str(one.message) for one in caught]
+
+
+def cube_at(path: Path | str, **how: Any) -> Cube:
+    """All of a scene as hsisr reads it, opened with these options."""
+    with open_scene(path, **how) as scene:
+        return scene.read()
+
+
+def values_of(path: Path | str, **how: Any) -> npt.NDArray[Any]:
     """All numbers of a scene as hsisr reads them, shape (bands, rows, cols)."""
-    with open_scene(path) as scene:
-        return scene.read().values
+    return cube_at(path, **how).values
 
 
-def metadata_at(path: Path | str) -> SceneMetadata:
+def metadata_at(path: Path | str, **how: Any) -> SceneMetadata:
     """What hsisr knows of a scene."""
-    with open_scene(path) as scene:
+    with open_scene(path, **how) as scene:
         return scene.metadata
+
+
+def assert_holds(path: Path | str, values: npt.ArrayLike, **how: Any) -> None:
+    """The numbers of a scene are these."""
+    np.testing.assert_array_equal(values_of(path, **how), values)

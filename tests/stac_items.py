@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.commands.files import counts, write_tif
+from tests.scenes import counts, write_tif
 
 GEOTIFF = "image/tiff; application=geotiff"
 PROPERTIES = {

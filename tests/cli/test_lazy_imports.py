@@ -5,10 +5,9 @@ from typing import Final
 
 import pytest
 
-from tests.commands.files import counts, write_tif
 from tests.conftest import PROJECT
 from tests.program import ran
-from tests.scenes import numbered, write_geotiff
+from tests.scenes import counts, numbered, write_geotiff, write_tif
 
 LIBRARIES = ("torch", "rasterio", "scipy", "h5py", "numpy", "fsspec", "zarr")
 TALK = """

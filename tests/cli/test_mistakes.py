@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.program import hsisr, refusal
+from tests.scenes import counts, write_tif
 
 CALLS = [
     (("upscale", "--scal", "4", "x.tif"), 2, "error: no such option: --scal"),
@@ -61,3 +62,14 @@ def test_without_a_command_help_is_shown(arguments: tuple[str, ...]) -> None:
     done = hsisr(*arguments)
     assert done.exit_code == 2
     assert "Commands" in done.stderr + done.stdout
+
+
+def test_what_is_refused_leaves_nothing_and_loses_nothing(tmp_path: Path) -> None:
+    judge, report = write_tif(tmp_path / "judge.tif", counts(3, 24, 16)), tmp_path / "report"
+    wrong = ("benchmark", "--methods", "dacn", "--scenes", judge, "-o", report)
+    assert hsisr(*wrong).exit_code == 2  # nothing to learn from
+    assert not report.exists()
+    report.mkdir()
+    (report / "report.json").write_text("mine")
+    assert hsisr(*wrong, "--overwrite").exit_code == 2
+    assert (report / "report.json").read_text() == "mine"

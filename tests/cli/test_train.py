@@ -14,9 +14,9 @@ import pytest
 
 from hsisr.datasets import catalogue
 from hsisr.weights import load_weights
-from tests.commands.files import write_tif
 from tests.datasets.serving import Site, mat_file, served
-from tests.program import hsisr
+from tests.program import hsisr, succeed
+from tests.scenes import write_tif
 from tests.training.small import SETTINGS, texture
 
 SMALL = [part for setting in SETTINGS for part in ("--set", setting)]
@@ -43,8 +43,7 @@ def pavia(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 def test_the_path_of_the_weights_is_on_stdout_and_the_talk_on_stderr(scene: Path) -> None:
     out = scene.parent / "run"
     own = ["train", scene, "-s", 2, *SMALL, "--device", "cpu"]
-    done = hsisr(*own, "--set", "precision=auto", "-o", out)
-    assert done.exit_code == 0, done.stderr
+    done = succeed(*own, "--set", "precision=auto", "-o", out)
     assert done.stdout.strip() == str(out / "dacn-any-x2.safetensors")
     begun = (
         "reading scenes",
@@ -103,6 +102,5 @@ def test_ctrl_c_saves_and_the_same_command_with_resume_continues(scene: Path) ->
     record = json.loads((out / "run.json").read_text())
     assert record["ending"] == "stopped"
     assert record["steps"] < 200
-    done = hsisr(*command, "--resume", "--max-minutes", 0.001)
-    assert done.exit_code == 0, done.stderr
+    succeed(*command, "--resume", "--max-minutes", 0.001)
     assert (out / "dacn-any-x2.safetensors").exists()

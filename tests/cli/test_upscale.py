@@ -7,8 +7,8 @@ import pytest
 
 from hsisr.weights.catalogue import released_folder
 from hsisr.weights.store import file_sha256
-from tests.commands.files import counts, write_tif
-from tests.program import hsisr, refusal
+from tests.program import hsisr, refusal, succeed
+from tests.scenes import counts, write_tif
 
 
 @pytest.fixture
@@ -34,8 +34,7 @@ def test_the_path_is_on_stdout_and_what_was_done_on_stderr(scene: Path, out: Pat
 
 def test_a_scene_of_nodata_alone_is_told(tmp_path: Path, out: Path) -> None:
     scene = write_tif(tmp_path / "void.tif", 0 * counts(5, 9, 8), nodata=0)
-    done = hsisr("upscale", scene, "-s", 2, "-m", "bicubic", "-o", out / "a.tif")
-    assert done.exit_code == 0
+    done = succeed("upscale", scene, "-s", 2, "-m", "bicubic", "-o", out / "a.tif")
     assert f"{scene}: no pixel is data, so none of the output is" in done.stderr
 
 
@@ -66,8 +65,7 @@ def test_the_default_is_the_released_network_of_the_scale(scene: Path, out: Path
 
 
 def test_a_dry_run_plans_and_writes_nothing(scene: Path, out: Path) -> None:
-    done = hsisr("upscale", scene, "-m", "bicubic", "--dry-run", "-o", out / "a.tif")
-    assert done.exit_code == 0
+    done = succeed("upscale", scene, "-m", "bicubic", "--dry-run", "-o", out / "a.tif")
     assert "5 bands, 21 rows, 17 columns -> 5 bands, 84 rows, 68 columns" in done.stdout
     assert "peak memory" in done.stdout
     assert list(out.iterdir()) == []
@@ -79,7 +77,7 @@ def test_resuming_what_is_finished_says_so_and_keeps_what_is_another_thing(
     scene: Path, out: Path
 ) -> None:
     words = ["upscale", scene, "-s", "2", "-m", "bicubic", "-o", out / "a.tif"]
-    assert hsisr(*words).exit_code == 0
+    succeed(*words)
     before = (out / "a.tif").read_bytes()
     again = hsisr(*words, "--resume")
     assert (again.exit_code, again.stdout) == (0, f"{out / 'a.tif'}\n")
@@ -109,8 +107,7 @@ def test_several_scenes_go_to_a_folder_and_a_broken_one_fails_the_run(
 def test_every_file_that_was_written_is_told_at_the_end(scene: Path, out: Path) -> None:
     page, picture, errors = scene.with_name("page.html"), out / "a.png", out / "u.tif"
     asked = ("--quicklook", picture, "--report", page, "--uncertainty", errors)
-    done = hsisr("upscale", scene, "-s", 2, *asked, "-o", out / "a.hdr")
-    assert done.exit_code == 0, done.stderr
+    done = succeed("upscale", scene, "-s", 2, *asked, "-o", out / "a.hdr")
     assert done.stderr.startswith(f"scene.tif -> a.hdr, a.img, u.tif, a.png, {page}\n")
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert "dacn-equivariant-x2" in page.read_text(encoding="utf-8")
@@ -127,11 +124,76 @@ def test_the_input_is_never_its_own_output(scene: Path) -> None:
 
 
 def test_info_says_what_it_sees(scene: Path) -> None:
-    done = hsisr("info", scene)
-    assert done.exit_code == 0
+    done = succeed("info", scene)
     for words in (
         *("5 bands, 21 rows, 17 columns", "400 to 440 nm, 10 nm apart", "uint16"),
         *("30 x 30 m on the ground", "EPSG:32633 (WGS 84 / UTM zone 33N)"),
         *("upper left corner 364095.00, 5809965.00", "no bands near red, green and blue"),
     ):
         assert words in done.stdout
+
+
+@pytest.fixture
+def archived(tmp_path: Path) -> Path:
+    (tmp_path / "in").mkdir()
+    return write_tif(tmp_path / "in" / "scene.tif", counts(3, 11, 9))
+
+
+def test_a_list_is_read_from_stdin_and_what_is_missing_fails_alone(
+    archived: Path, out: Path
+) -> None:
+    text = f"# two\n{archived}\n\n{archived.with_name('gone.tif')}\n"
+    done = hsisr("upscale", "--list", "-", "-mnearest", "-s2", "--json", "-o", out, stdin=text)
+    assert done.exit_code == 1
+    report = json.loads(done.stdout)
+    assert [result["output"] for result in report["results"]] == [str(out / "scene_x2.tif")]
+    (failed,) = report["failed"]
+    assert failed["source"].endswith("gone.tif")
+    assert "there is no such file or folder" in failed["error"]
+    assert (report["skipped"], report["shard"]) == ([], None)
+    assert "1 of 2 scenes failed" in done.stderr
+
+
+def test_shards_share_the_scenes_and_say_so(
+    archived: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archived.with_name("other.tif").write_bytes(archived.read_bytes())
+    command = ("upscale", archived.parent, "-mnearest", "-s2", "-o", out)
+    first = hsisr(*command, "--shard", "1/3")
+    assert first.exit_code == 0
+    said = first.stderr.splitlines()
+    assert said[0] == "shard 1 of 3: 1 of 2 scenes"
+    assert said[1].startswith("other_x2.tif: 3 bands, 22 rows, 18 columns, nearest, ")
+    assert len(said) == 2
+    assert first.stdout == f"{out / 'other_x2.tif'}\n"
+    for name, value in (("ID", "2"), ("COUNT", "3"), ("MIN", "0")):
+        monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", value)
+    empty = hsisr(*command)
+    assert (empty.exit_code, empty.stdout) == (0, "")
+    assert empty.stderr == "shard 3 of 3: 0 of 2 scenes; nothing to do\n"
+    second = hsisr(*command, "--shard", "2/3", "--json", "-q")
+    assert second.stderr == ""
+    report = json.loads(second.stdout)
+    assert report["shard"] == {"number": 2, "of": 3, "scenes": 1, "of_scenes": 2}
+    assert [result["output"] for result in report["results"]] == [str(out / "scene_x2.tif")]
+
+
+def test_a_broken_off_output_is_made_anew_and_a_strange_one_kept(archived: Path, out: Path) -> None:
+    archived.with_name("other.tif").write_bytes(archived.read_bytes())
+    command = ("upscale", archived.parent, "-mnearest", "-s2", "-o", out, "--skip-existing")
+    succeed(*command)
+    broken, strange = out / "scene_x2.tif", out / "other_x2.tif"
+    with broken.open("r+b") as file:
+        file.truncate(300)
+    strange.write_bytes(archived.read_bytes())
+    done = hsisr(*command, "--json")
+    assert done.exit_code == 1
+    assert f"warning: {broken} is broken off, 300 of" in done.stderr
+    assert f"error: {strange} has changed since it was made, and is kept" in done.stderr
+    report = json.loads(done.stdout)
+    assert [result["output"] for result in report["results"]] == [str(broken)]
+    assert [failed["source"] for failed in report["failed"]] == [
+        str(archived.with_name("other.tif"))
+    ]
+    assert hsisr(*command, "--overwrite").stdout == f"{strange}\n"
+    assert hsisr(*command).stderr == "2 of 2 scenes finished already; left out\n"

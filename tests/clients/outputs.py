@@ -21,8 +21,8 @@ import spectral
 import xarray as xr
 from rasterio.crs import CRS
 
-from tests.commands.files import NORTH_UP
-from tests.program import hsisr
+from tests.program import succeed
+from tests.scenes import NORTH_UP
 
 NM: Final = (450.0, 480.0, 550.0, 600.0, 660.0, 850.0)
 OUTPUTS: Final = ("a.tif", "cog.tif", "a.hdr", "a.zarr", "a.nc", "a.mat")
@@ -81,8 +81,7 @@ def write_outputs(folder: Path) -> None:
     for name in OUTPUTS:
         cog = ["--cog"] if name == "cog.tif" else []
         how = ("-s", 2, "-m", "bicubic", "-o", folder / name, *cog)
-        done = hsisr("upscale", folder / "in.tif", *how)
-        assert done.exit_code == 0, done.stderr
+        succeed("upscale", folder / "in.tif", *how)
 
 
 def table(folder: Path) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.program import succeed
+
 pytest.importorskip("selenium")  # not one of the packages that other tests need
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.action_chains import ActionChains
@@ -24,7 +26,6 @@ from hsisr.io.open import open_scene
 from hsisr.tiling import Window
 from hsisr.view.figure import bicubic_values
 from tests.clients.browser import chromium, seen
-from tests.program import hsisr
 
 pytestmark = pytest.mark.clients
 THEMES = ("light", "dark")
@@ -36,8 +37,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
     """The sample scene, its default result, and the page of both."""
     folder = tmp_path_factory.mktemp("view")
     scene, result = folder / "indian-pines.hdr", folder / "finer.tif"
-    assert hsisr("sample", scene).exit_code == 0
-    assert hsisr("upscale", scene, "-s", 2, "-o", result).exit_code == 0
+    succeed("sample", scene)
+    succeed("upscale", scene, "-s", 2, "-o", result)
     made = view(scene, [result], folder / "page.html", ViewOptions(uncertainty=result))
     return scene, result, made.output
 

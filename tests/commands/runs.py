@@ -12,7 +12,7 @@ from hsisr.commands.archive.select import Failure, select
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import SelectOptions, UpscaleOptions
 from hsisr.errors import HsisrWarning, OutputExistsError
-from tests.commands.files import counts, write_tif
+from tests.scenes import counts, write_tif
 
 BICUBIC = UpscaleOptions(scale=2, model="bicubic")
 

@@ -22,7 +22,7 @@ from hsisr.commands.archive.select import (
 from hsisr.engine.options import SelectOptions, UpscaleOptions
 from hsisr.errors import InputDataError, UsageError
 from hsisr.resume.completion import Work
-from tests.program import hsisr
+from tests.program import hsisr, succeed
 from tests.scenes import numbered, write_envi, write_geotiff, write_image_folder
 
 X4 = UpscaleOptions(model="bicubic")
@@ -212,6 +212,5 @@ def test_outputs_of_many_scenes_stay_in_their_folder(name: str, tmp_path: Path) 
 def test_the_folder_one_stands_in_is_a_scene_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     write_image_folder(Path("cave"), numbered())
     monkeypatch.chdir("cave")
-    done = hsisr("upscale", ".", "-s", 2, "-m", "bicubic")
-    assert done.exit_code == 0, done.stderr
+    succeed("upscale", ".", "-s", 2, "-m", "bicubic")
     assert Path("../cave_x2.tif").exists()

@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 
 from hsisr.benchmark import runs
+from hsisr.benchmark.options import SpeedOptions
 from hsisr.benchmark.run import BenchmarkOptions, BenchmarkResult, benchmark
+from hsisr.benchmark.speed.run import benchmark_speed, speed_page
 from hsisr.commands.evaluation.wald import evaluate_by_wald
 from hsisr.commands.options import TrainOptions, WaldOptions
 from hsisr.commands.training.train import TrainResult, train
 from hsisr.errors import HsisrError
-from tests.commands.files import write_tif
+from hsisr.weights import default_for
 from tests.commands.test_train import smooth
+from tests.scenes import write_tif
 
 SMALL = (
     *("edsr:network.width=8", "edsr:network.blocks=1", "steps=2", "validate_every=2"),
@@ -154,3 +157,38 @@ def test_a_stopped_training_reports_nothing_and_goes_on_later(
     stop = False
     assert benchmark(replace(own, resume=True)).failures == []
     assert [one.resume for one in asked] == [False, True]
+
+
+DEFAULT = default_for(2)
+RELEASED = DEFAULT.name if DEFAULT else ""
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    out = tmp_path_factory.mktemp("speed")
+    return benchmark_speed(SpeedOptions(smoke=True, device="cpu", threads=1, scales=(2,), out=out))
+
+
+def test_a_tile_of_the_default_is_measured_in_both_precisions(facts: dict[str, Any]) -> None:
+    rows = [(part["network"], part["precision"]) for part in facts["tiles"]]
+    assert rows == [(RELEASED, "float32"), (RELEASED, "bfloat16")]
+    for part in facts["tiles"]:
+        ratio = part["trained_takes_times"]
+        assert 0 < ratio["least"] <= ratio["median"] <= ratio["most"]
+        assert ratio["median"] == pytest.approx(
+            part["seconds"]["trained"] / part["seconds"]["hsisr"]
+        )
+        assert part["operations"] > 10**8
+
+
+def test_a_scene_is_upscaled_by_every_model_to_both_formats(facts: dict[str, Any]) -> None:
+    found = [(row["model"], row["format"]) for row in facts["scenes"]]
+    models = (RELEASED, "bicubic")
+    assert found == [(model, kind) for model in models for kind in ("GTiff", "ENVI")]
+    assert all(row["seconds"] > 0 for row in facts["scenes"])
+
+
+def test_the_page_has_a_row_for_each(facts: dict[str, Any]) -> None:
+    page = speed_page(facts)
+    assert page.count(f"| {RELEASED} |") == 4
+    assert page.count("| x2 | bicubic |") == 2

@@ -24,7 +24,7 @@ from hsisr.models.literature.linear import fitted_linear
 from hsisr.models.registry import ARCHITECTURES, build, descriptor_for
 from hsisr.tiling import Window
 from hsisr.training.start import described
-from tests.commands.files import counts, write_tif
+from tests.scenes import counts, write_tif
 
 SCENES = BenchmarkOptions(scenes=(Path("a.tif"),), train=(Path("b.tif"),))
 

@@ -13,7 +13,7 @@ from hsisr.commands.options import DegradeOptions
 from hsisr.degradation import DEGRADATIONS
 from hsisr.errors import InputDataError
 from hsisr.io.open import open_scene
-from tests.commands.files import counts, write_tif
+from tests.scenes import counts, write_tif
 
 
 @pytest.mark.parametrize("method", sorted(DEGRADATIONS))

@@ -1,6 +1,8 @@
 """The functions of `hsisr`: what a file, an array and a DataArray give is the same."""
 
 import json
+import tomllib
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,14 @@ import rioxarray
 import torch
 import xarray as xr
 from affine import Affine
+from click.testing import CliRunner
+from rasterio.rio.main import main_group
 
 import hsisr
 from hsisr.errors import HsisrWarning, InputDataError, UsageError, WeightsError
-from tests.commands.files import counts, write_tif
 from tests.io.written import rich_metadata, writer_for
 from tests.networks import OVERLAPPING, tiny_weights
+from tests.scenes import counts, write_tif
 
 BANDS, ROWS, COLS = 10, 19, 27
 pytestmark = pytest.mark.filterwarnings(
@@ -262,3 +266,14 @@ def test_what_cannot_be_carried_is_said(scene: Path) -> None:
         hsisr.upscale(array.values)  # type: ignore[call-overload]
     with pytest.raises(UsageError, match="found PosixPath and int, expected the name of a scene"):
         hsisr.upscale(scene, 7)  # type: ignore[call-overload]
+
+
+def test_rio_runs_the_program_and_gives_its_exit_code(tmp_path: Path) -> None:
+    table = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
+    module, name = table["project"]["entry-points"]["rasterio.rio_plugins"]["hsisr"].split(":")
+    main_group.add_command(getattr(import_module(module), name))
+    scene = write_tif(tmp_path / "scene.tif", counts(3, 8, 8))
+    call = ["hsisr", "upscale", str(scene), "-o", str(tmp_path / "x2.tif"), "--scale", "2"]
+    assert CliRunner().invoke(main_group, [*call, "--model", "bicubic"]).exit_code == 0
+    assert hsisr.info(tmp_path / "x2.tif").metadata.shape == (3, 16, 16)
+    assert CliRunner().invoke(main_group, [*call, "--model", "none"]).exit_code in (1, 4)

@@ -18,6 +18,7 @@ from hsisr.engine.options import SelectOptions, UpscaleOptions
 from hsisr.errors import HsisrWarning, OutputExistsError
 from hsisr.io.open import open_scene
 from hsisr.resume.record import record_path
+from tests.program import metadata_at
 from tests.scenes import write_envi, write_geotiff
 from tests.stac_items import PROPERTIES, data_asset, write_item
 
@@ -169,8 +170,7 @@ def test_the_file_goes_before_its_item_and_the_user_before_both(tmp_path: Path, 
         assert scene.metadata.stored.nodata == 0
         assert scene.metadata.spectral_axis.wavelengths_nm == (400.0, 410.0, 420.0)
     named = UpscaleOptions(scale=2, model="bicubic", nodata="7")
-    with open_scene(made(item, out / "b.tif", named).result.output) as scene:
-        assert scene.metadata.stored.nodata == 7
+    assert metadata_at(made(item, out / "b.tif", named).result.output).stored.nodata == 7
 
 
 def test_the_derived_item_says_what_is_finer_and_keeps_the_rest(item: Path, out: Path) -> None:

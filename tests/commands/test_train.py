@@ -18,8 +18,8 @@ from hsisr.models.dacn import Dacn
 from hsisr.training.feed import Tensors
 from hsisr.training.loop import Trainer
 from hsisr.weights import load_weights
-from tests.commands.files import counts, write_tif
 from tests.datasets.serving import mat_file
+from tests.scenes import counts, write_tif
 from tests.training.small import SETTINGS as SMALL
 from tests.training.small import texture
 

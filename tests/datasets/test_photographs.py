@@ -24,8 +24,8 @@ from hsisr.degradation import mtf
 from hsisr.errors import HsisrWarning
 from hsisr.tiling import Window
 from hsisr.weights import load_weights
-from tests.commands.files import write_tif
 from tests.datasets.test_patches import patches, scene
+from tests.scenes import write_tif
 from tests.training.small import texture
 
 

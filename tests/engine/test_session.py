@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -20,10 +19,9 @@ from hsisr.engine.session import Session
 from hsisr.errors import HsisrError, HsisrWarning, ResourceError, UsageError, WeightsError
 from hsisr.io.open import open_scene
 from hsisr.resume.record import provenance_of
-from tests.commands.files import counts, write_tif
 from tests.networks import OVERLAPPING, tiny_weights
-from tests.program import values_of
-from tests.scenes import numbered, write_geotiff
+from tests.program import assert_holds, values_of
+from tests.scenes import counts, numbered, write_geotiff, write_tif
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +60,7 @@ def test_weights_are_read_once_for_all_scenes_and_results_are_those_of_single_ru
     for scene, outcome in zip(scenes, done, strict=True):
         assert isinstance(outcome, Done)
         alone = upscale(scene, tmp_path / "alone.tif", replace(tiny, overwrite=True))
-        np.testing.assert_array_equal(values_of(outcome.result.output), values_of(alone.output))
+        assert_holds(outcome.result.output, values_of(alone.output))
 
 
 @pytest.mark.parametrize(

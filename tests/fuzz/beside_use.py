@@ -23,10 +23,9 @@ from hsisr.resume.completion import Work, judge
 from hsisr.resume.journal import Extent, Journal, Piece
 from hsisr.resume.lock import RunKey, locked_run
 from hsisr.resume.record import record_path
-from tests.commands.files import write_tif
 from tests.fuzz.mutators import unpacked
 from tests.io.written import metadata_of
-from tests.scenes import numbered
+from tests.scenes import numbered, write_tif
 
 LATE = (GuardedStore, open_zarr)
 """From files that are loaded when they are needed, so that the fuzzer sees them loaded."""

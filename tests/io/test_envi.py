@@ -9,7 +9,7 @@ import pytest
 from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.open import open_scene
 from hsisr.tiling import Window
-from tests.program import metadata_at
+from tests.program import assert_holds, metadata_at
 from tests.scenes import ENVI_AXES, ENVI_TYPES, numbered, write_envi, write_geotiff
 
 VALUES = numbered(3, 6, 5)
@@ -205,8 +205,7 @@ def test_numbers_that_begin_like_a_text_are_numbers(first: int, tmp_path: Path) 
     values[0, 0, 0] = first
     path = write_envi(tmp_path / "x.hdr", values)
     for name in (path, path.with_suffix(".img")):
-        with open_scene(name) as scene:
-            np.testing.assert_array_equal(scene.read().values, values)
+        assert_holds(name, values)
 
 
 def test_widths_of_zero_are_none(tmp_path: Path) -> None:

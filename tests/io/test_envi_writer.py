@@ -15,7 +15,7 @@ from hsisr.io.base import TargetOptions
 from hsisr.io.geotiff.gdal import gdal_env, same_crs
 from hsisr.io.write import check_target
 from hsisr.scene.georeference import Georeference
-from tests.io.envi_headers import ROTATED_POLE
+from tests.io.test_envi_headers import ROTATED_POLE
 from tests.io.written import (
     PLACED,
     POINTS,

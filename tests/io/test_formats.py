@@ -10,7 +10,7 @@ from affine import Affine
 from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.formats import format_of, gdal_drivers
 from hsisr.io.open import find_scenes, open_scene
-from tests.program import values_of
+from tests.program import assert_holds
 from tests.scenes import numbered, write_envi, write_geotiff
 
 VALUES = numbered(3, 6, 5, "uint8")
@@ -47,7 +47,7 @@ def test_a_header_beside_another_format_does_not_make_it_raw(name: str, tmp_path
     with open_scene(path) as scene:
         assert scene.format == RASTERS[name][0]
         np.testing.assert_array_equal(scene.read().values[0], numbered(1, 6, 5)[0])
-    np.testing.assert_array_equal(values_of(tmp_path / "s.hdr"), VALUES)
+    assert_holds(tmp_path / "s.hdr", VALUES)
 
 
 @pytest.mark.parametrize("size", [1, 500])
@@ -56,7 +56,7 @@ def test_of_several_raw_files_the_one_of_the_promised_size_is_taken(
 ) -> None:
     header = write_envi(tmp_path / "s.hdr", VALUES, data=tmp_path / "s.dat")
     (tmp_path / "s.img").write_bytes(bytes(size))
-    np.testing.assert_array_equal(values_of(header), VALUES)
+    assert_holds(header, VALUES)
     with pytest.raises(InputDataError, match=r"describes s\.dat, byte by byte, and s\.img holds"):
         open_scene(tmp_path / "s.img")
 
@@ -65,7 +65,7 @@ def test_a_file_with_a_header_of_its_own_belongs_to_no_other(tmp_path: Path) -> 
     header = write_envi(tmp_path / "s.hdr", VALUES, data=tmp_path / "s.dat")
     write_envi(tmp_path / "s.img.hdr", np.roll(VALUES, 1), data=tmp_path / "s.img")
     for path, values in ((header, VALUES), (tmp_path / "s.img", np.roll(VALUES, 1))):
-        np.testing.assert_array_equal(values_of(path), values)
+        assert_holds(path, values)
 
 
 def test_two_files_that_fit_equally_are_refused_by_name(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_two_files_that_fit_equally_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "s.img").write_bytes((tmp_path / "s.dat").read_bytes())
     with pytest.raises(InputDataError, match=r"found s\.img and s\.dat beside the header"):
         open_scene(header)
-    np.testing.assert_array_equal(values_of(tmp_path / "s.dat"), VALUES)
+    assert_holds(tmp_path / "s.dat", VALUES)
 
 
 def test_a_longer_data_file_is_a_warning_with_both_sizes(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_only_a_name_in_vrt_may_be_one(tmp_path: Path) -> None:
     write_geotiff(tmp_path / "s.tif", VALUES)
     path = tmp_path / "s.vrt"
     path.write_text(VRT.format(tmp_path / "s.tif"))
-    np.testing.assert_array_equal(values_of(path), VALUES[:1])
+    assert_holds(path, VALUES[:1])
     assert gdal_drivers(path) == ("VRT",)
     assert gdal_drivers(path.rename(tmp_path / "s.png")) == ()
     assert format_of(tmp_path / "s.tif").drivers == ("GTiff",)

@@ -1,5 +1,6 @@
 """MATLAB files: which variable is the cube, how its axes lie, what lies beside it."""
 
+import struct
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +11,15 @@ import numpy as np
 import pytest
 import scipy.io
 import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hsisr.errors import HsisrWarning, InputDataError
+from hsisr.io.matlab.v5 import Mat5
 from hsisr.io.matlab.v73 import Mat73
 from hsisr.io.open import open_scene
 from hsisr.tiling import Window
-from tests.program import values_of
+from tests.program import assert_holds, metadata_at
 from tests.scenes import numbered, write_mat5, write_mat73
 
 VALUES = numbered(4, 6, 5)
@@ -46,8 +50,7 @@ def test_wavelengths_tell_the_cube_from_a_picture_of_it(write: Write, tmp_path: 
 def test_axes_say_how_the_cube_lies(write: Write, axes: str, tmp_path: Path) -> None:
     lying = VALUES.transpose(["brc".index(axis) for axis in axes.lower()])
     path = write(tmp_path / "x.mat", lying.transpose(2, 0, 1))
-    with open_scene(path, axes=axes) as scene:
-        np.testing.assert_array_equal(scene.read().values, VALUES)
+    assert_holds(path, VALUES, axes=axes)
 
 
 @BOTH
@@ -55,13 +58,13 @@ def test_axes_say_how_the_cube_lies(write: Write, axes: str, tmp_path: Path) -> 
 def test_wavelengths_point_to_the_axis_of_bands(write: Write, axes: str, tmp_path: Path) -> None:
     lying = VALUES.transpose(["brc".index(axis) for axis in axes])
     path = write(tmp_path / "x.mat", lying.transpose(2, 0, 1), wavelengths=np.arange(400.0, 404.0))
-    np.testing.assert_array_equal(values_of(path), VALUES)
+    assert_holds(path, VALUES)
 
 
 def test_an_hdf5_file_of_another_program_has_its_axes_as_they_are(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.mat", "w") as file:
         file["cube"] = ROWS_COLS_BANDS
-    np.testing.assert_array_equal(values_of(tmp_path / "x.mat"), VALUES)
+    assert_holds(tmp_path / "x.mat", VALUES)
 
 
 @pytest.mark.parametrize("name", ["x.npy", "five.mat", "hdf5.mat"])
@@ -76,8 +79,7 @@ def test_bands_that_are_more_likely_first_are_a_warning(name: str, tmp_path: Pat
             file["cube"] = cube
     with pytest.warns(HsisrWarning, match=r"30 bands of 7 x 40 pixels.*--axes brc"):
         open_scene(path)
-    with open_scene(path, axes="brc") as scene:
-        assert scene.metadata.shape == (7, 40, 30)
+    assert metadata_at(path, axes="brc").shape == (7, 40, 30)
 
 
 @BOTH
@@ -168,8 +170,7 @@ def test_texts_that_say_nothing_are_left_out(
 
 def test_a_reference_system_may_be_a_code(tmp_path: Path) -> None:
     path = write_mat5(tmp_path / "x.mat", VALUES, crs_wkt="EPSG:32633")
-    with open_scene(path) as scene:
-        assert "UTM zone 33N" in str(scene.metadata.georeference.crs_wkt)
+    assert "UTM zone 33N" in str(metadata_at(path).georeference.crs_wkt)
 
 
 def test_a_file_without_a_cube_lists_what_it_holds(tmp_path: Path) -> None:
@@ -267,10 +268,83 @@ def test_a_complex_cube_is_called_complex(tmp_path: Path) -> None:
 def test_wavelengths_in_the_only_struct_that_has_them_are_those_of_the_cube(tmp_path: Path) -> None:
     bands = np.arange(len(VALUES)) * 10.0 + 400
     path = write_mat5(tmp_path / "c.mat", VALUES, info={"wavelength": bands})
-    with open_scene(path) as scene:
-        assert scene.metadata.spectral_axis.wavelengths_nm == tuple(bands)
+    assert metadata_at(path).spectral_axis.wavelengths_nm == tuple(bands)
     others: dict[str, Any] = {"lib": {"wavelength": bands[:2]}, "two": {"wavelength": bands}}
     cases: list[dict[str, Any]] = [{"lib": others["lib"]}, others]
     for beside in cases:
-        with open_scene(write_mat5(tmp_path / "c.mat", VALUES, **beside)) as scene:
-            assert scene.metadata.spectral_axis.wavelengths_nm is None
+        assert (
+            metadata_at(
+                write_mat5(tmp_path / "c.mat", VALUES, **beside)
+            ).spectral_axis.wavelengths_nm
+            is None
+        )
+
+
+TYPES = ("i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8")
+
+
+@settings(max_examples=40)
+@given(
+    dtype=st.sampled_from(TYPES),
+    shape=st.lists(st.integers(0, 5), min_size=2, max_size=4),
+    packed=st.booleans(),
+    name=st.sampled_from(("a", "data", "eight_ch", "a_longer_name")),
+)
+def test_numbers_are_scipys(
+    dtype: str, shape: list[int], packed: bool, name: str, tmp_path_factory: Any
+) -> None:
+    path = tmp_path_factory.mktemp("mat") / "x.mat"
+    array = (np.arange(np.prod(shape)) % 127).astype(dtype).reshape(shape)
+    scipy.io.savemat(path, {"before": [1.5], name: array, "after": "text"}, do_compression=packed)
+    file = Mat5(path)
+    assert list(file.variables) == [name_ for name_, *_ in scipy.io.whosmat(path)]
+    found, reverse = file.array(name)
+    assert not reverse
+    assert file.variables[name].shape == found.shape
+    np.testing.assert_array_equal(found, scipy.io.loadmat(path)[name], strict=True)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_texts(packed: bool, tmp_path: Path) -> None:
+    variables = {
+        "row": "a line",
+        "rows": np.array(["first", "more "]),
+        "unicode": "grün",
+        "cells": np.array(["one", "zwölf", ""], object),
+        "empty": "",
+    }
+    scipy.io.savemat(tmp_path / "x.mat", variables, do_compression=packed)
+    file = Mat5(tmp_path / "x.mat")
+    assert {found.kind for found in file.variables.values()} == {"text"}
+    assert file.texts("row") == ["a line"]
+    assert file.texts("rows") == ["first", "more "]
+    assert file.texts("unicode") == ["grün"]
+    assert file.texts("cells") == ["one", "zwölf", ""]
+    assert file.texts("empty") in ([], [""])
+
+
+def test_the_other_byte_order(tmp_path: Path) -> None:
+    array = np.arange(24, dtype=">i2").reshape(2, 3, 4, order="F")
+    inside = struct.pack(">IIII", 6, 8, 10, 0) + struct.pack(">IIiii4x", 5, 12, 2, 3, 4)
+    inside += struct.pack(">HH4s", 4, 1, b"cube") + struct.pack(">II", 3, 48)
+    inside += array.tobytes(order="F")
+    head = b"MATLAB 5.0 MAT-file".ljust(124) + b"\x01\x00MI" + struct.pack(">II", 14, len(inside))
+    (tmp_path / "x.mat").write_bytes(head + inside)
+    assert_holds(tmp_path / "x.mat", array.transpose(2, 0, 1))
+
+
+def test_version_4_is_refused_by_name(tmp_path: Path) -> None:
+    scipy.io.savemat(tmp_path / "x.mat", {"a": np.ones((40, 5))}, format="4")
+    with pytest.raises(InputDataError, match="older files hold matrices only"):
+        open_scene(tmp_path / "x.mat")
+
+
+@pytest.mark.shared
+def test_real_files_are_scipys(shared_data: Path) -> None:
+    paths = [p for p in shared_data.rglob("*.mat") if b"7.3" not in p.read_bytes()[:20]]
+    for path in sorted(paths, key=lambda p: p.stat().st_size)[:6]:
+        file = Mat5(path)
+        for name, variable in file.variables.items():
+            if variable.kind in ("numbers", "flags"):
+                expected = scipy.io.loadmat(path, variable_names=[name])[name]
+                np.testing.assert_array_equal(file.array(name)[0], expected, strict=True)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hsisr.errors import InputDataError
 from hsisr.io.open import find_scenes, open_scene
 from hsisr.tiling import Window
-from tests.program import values_of
+from tests.program import assert_holds
 from tests.scenes import (
     EVERY_FORMAT,
     numbered,
@@ -73,7 +73,7 @@ def test_the_whole_is_valid_and_in_no_place(name: str, scenes: dict[str, Path]) 
 @pytest.mark.parametrize("name", ["GeoTIFF", "COG", "BSQ", "BIL", "BIP", "MAT73", "NPY"])
 def test_few_bands_and_rows(name: str, bands: int, rows: int, tmp_path: Path) -> None:
     values = numbered(bands, rows, 5)
-    np.testing.assert_array_equal(values_of(EVERY_FORMAT[name](tmp_path, values)), values)
+    assert_holds(EVERY_FORMAT[name](tmp_path, values), values)
 
 
 @pytest.mark.parametrize("shape", [(4,), (3, 4), (2, 3, 4, 5), (0, 3, 4)])

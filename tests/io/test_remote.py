@@ -1,11 +1,16 @@
 """Scenes that lie elsewhere: on a server on loopback, in memory, in archives."""
 
+import itertools
+import os
 import pickle
+import subprocess
 import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import boto3
 import fsspec
 import numpy as np
 import pytest
@@ -14,8 +19,9 @@ from hsisr.errors import InputDataError, ResourceError
 from hsisr.io.open import open_scene
 from hsisr.io.paths import RemotePath, beside, scene_path, without_secrets
 from tests.io.serving_ranges import serving
+from tests.io.serving_s3 import serving_s3
 from tests.io.written import cube_for, metadata_of, rich_metadata, write_scene, writer_for
-from tests.program import hsisr, values_of
+from tests.program import assert_holds, hsisr, ran, succeed, values_of
 from tests.scenes import numbered, write_envi, write_geotiff, write_mat5, write_npy, write_pages
 
 VALUES = numbered(5, 20, 16)
@@ -96,7 +102,7 @@ def test_a_zarr_store_on_a_server_is_read(url: str) -> None:
 def test_scenes_in_any_file_system_of_fsspec_are_fetched(memory: str, tmp_path: Path) -> None:
     local = write_geotiff(tmp_path / "a.tif", VALUES)
     fsspec.filesystem("memory").put_file(str(local), "/bucket/a.tif")
-    np.testing.assert_array_equal(values_of(f"{memory}/a.tif"), VALUES)
+    assert_holds(f"{memory}/a.tif", VALUES)
     with pytest.raises(InputDataError, match="there is no such file"):
         open_scene(f"{memory}/b.tif")
 
@@ -128,17 +134,16 @@ def test_an_output_tells_the_name_of_a_remote_source_only(url: str, tmp_path: Pa
     host = url.removeprefix("http://")
     source = f"http://me:hush@{host}/a.tif?{SIGNED}"
     out = tmp_path / "out.tif"
-    done = hsisr("upscale", source, "-o", out, "-s", "2", "-m", "bicubic", "--json")
-    assert done.exit_code == 0, done.stderr
+    done = succeed("upscale", source, "-o", out, "-s", "2", "-m", "bicubic", "--json")
     assert "hush" not in done.output
     with open_scene(out) as scene:
         assert scene.metadata.tags["HSISR_SOURCE"] == "a.tif"
         assert not [text for text in scene.metadata.tags.values() if "hush" in text]
     assert b"hush" not in out.read_bytes()
-    assert hsisr("evaluate", "--lr", source, out).exit_code == 0
+    succeed("evaluate", "--lr", source, out)
     folder = tmp_path / "folder"
     folder.mkdir()
-    assert hsisr("degrade", source, "-o", folder / "lr.tif", "-s", "2").exit_code == 0
+    succeed("degrade", source, "-o", folder / "lr.tif", "-s", "2")
     several = hsisr("upscale", source, out, "-o", folder, "-s", "2", "-m", "bicubic")
     assert several.exit_code == 0, several.stderr
     assert (folder / "a_x2.tif").is_file()
@@ -147,16 +152,14 @@ def test_an_output_tells_the_name_of_a_remote_source_only(url: str, tmp_path: Pa
 def test_the_signature_goes_along_with_every_request_for_a_scene(url: str) -> None:
     scene, how = f"{url}/signed/a.tif", ("-s", "2", "-m", "bicubic", "--json")
     assert hsisr("evaluate", "--wald", scene, *how).exit_code == 3
-    done = hsisr("evaluate", "--wald", f"{scene}?{SIGNED}", *how)
-    assert done.exit_code == 0, done.stderr
+    succeed("evaluate", "--wald", f"{scene}?{SIGNED}", *how)
 
 
 @pytest.mark.parametrize("name", ["out.tif", "out.hdr", "out.mat", "out.zarr"])
 def test_a_remote_output_is_sent_whole(name: str, memory: str, tmp_path: Path) -> None:
     source, target = write_geotiff(tmp_path / "a.tif", VALUES), f"{memory}/made/{name}"
     command = ("upscale", source, "-o", target, "-s", "2", "-m", "bicubic")
-    done = hsisr(*command)
-    assert done.exit_code == 0, done.stderr
+    done = succeed(*command)
     assert done.stdout.strip() == target
     with open_scene(target) as scene:
         first = scene.read().values
@@ -164,8 +167,8 @@ def test_a_remote_output_is_sent_whole(name: str, memory: str, tmp_path: Path) -
     kept = hsisr(*command)
     assert kept.exit_code == 1
     assert "exists and is kept" in kept.stderr
-    assert hsisr(*command, "--overwrite").exit_code == 0
-    np.testing.assert_array_equal(values_of(target), first)
+    succeed(*command, "--overwrite")
+    assert_holds(target, first)
 
 
 def test_after_an_exception_nothing_is_sent(memory: str) -> None:
@@ -213,3 +216,100 @@ def test_remote_names_keep_their_secrets_to_themselves() -> None:
     assert beside(path, "c.tif").url == "https://me:hush@host:80/a/c.tif?sig=hush#hush"
     assert (RemotePath("s3://b/folder") / "x.tif").url == "s3://b/folder/x.tif"
     assert without_secrets("what? no URL here") == "what? no URL here"
+
+
+BRIGHT = numbered(5, 20, 16) + np.uint16(2000)
+KEYS = {
+    "AWS_ACCESS_KEY_ID": "key",
+    "AWS_SECRET_ACCESS_KEY": "hush",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+PROGRAM = "from hsisr.cli.main import program; program()"
+WITHOUT_BOTO3 = f"import sys; sys.modules['boto3'] = None; {PROGRAM}"
+"""With boto3 rasterio finds the keys; without it, as most have it, GDAL itself does."""
+
+
+class Bucket:
+    """A bucket, and the program with keys and server named as Amazon's own tools want them."""
+
+    def __init__(self, server: str, name: str, folder: Path) -> None:
+        self.url, self._name, self._folder = f"s3://{name}", name, folder
+        self.client: Any = boto3.client(
+            "s3",
+            endpoint_url=server,
+            aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
+            region_name=KEYS["AWS_DEFAULT_REGION"],
+        )
+        self.client.create_bucket(Bucket=name)
+        own = {key: text for key, text in os.environ.items() if not key.startswith("AWS_")}
+        nowhere = {"AWS_CONFIG_FILE": str(folder / "no config")}
+        self.environment = {**own, **nowhere, **KEYS, "AWS_ENDPOINT_URL": server}
+
+    def put(self, *files: Path) -> None:
+        for file in files:
+            self.client.upload_file(str(file), self._name, file.name)
+
+    def numbers(self, name: str) -> Any:
+        """Of a scene: all objects that begin like its name are fetched."""
+        stem = name.rpartition(".")[0]
+        found = self.client.list_objects_v2(Bucket=self._name, Prefix=stem)["Contents"]
+        for key in (item["Key"] for item in found):
+            here = self._folder / "fetched" / key
+            here.parent.mkdir(parents=True, exist_ok=True)
+            self.client.download_file(self._name, key, str(here))
+        return values_of(self._folder / "fetched" / name)
+
+    def run(self, *words: object, code: str = WITHOUT_BOTO3) -> subprocess.CompletedProcess[str]:
+        return ran(code, *words, env=self.environment, cwd=self._folder)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with serving_s3() as url:
+        yield url
+
+
+COUNT = itertools.count()
+
+
+@pytest.fixture
+def bucket(server: str, tmp_path: Path) -> Iterator[Bucket]:
+    made = Bucket(server, f"bucket-{next(COUNT)}", tmp_path)
+    yield made
+    made.client.close()
+
+
+def test_scenes_go_from_bucket_to_bucket(bucket: Bucket, tmp_path: Path) -> None:
+    bucket.put(write_envi(tmp_path / "a.hdr", BRIGHT), tmp_path / "a.img")
+    hsisr("upscale", tmp_path / "a.hdr", "-s", 2, "-m", "bicubic", "-o", tmp_path / "here.tif")
+    target = f"{bucket.url}/b.zarr"
+    done = bucket.run("upscale", f"{bucket.url}/a.hdr", "-s", "2", "-m", "bicubic", "-o", target)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == target
+    expected = values_of(tmp_path / "here.tif")
+    np.testing.assert_array_equal(bucket.numbers("b.zarr"), expected)
+
+
+def test_a_bucket_that_is_not_there_is_told_before_any_work_and_not_made(
+    bucket: Bucket, tmp_path: Path
+) -> None:
+    source = write_geotiff(tmp_path / "a.tif", BRIGHT)
+    target = "s3://misspelt/b.tif"
+    done = bucket.run("upscale", source, "-s", "2", "-m", "bicubic", "-o", target)
+    assert done.returncode == 5
+    assert done.stderr.count("\n") == 1
+    assert f"{target}: cannot be written: there is no bucket misspelt" in done.stderr
+    assert "misspelt" not in [made["Name"] for made in bucket.client.list_buckets()["Buckets"]]
+
+
+def test_what_the_user_has_set_for_gdal_comes_first(bucket: Bucket, tmp_path: Path) -> None:
+    bucket.put(write_geotiff(tmp_path / "a.tif", BRIGHT))
+    words = ("info", f"{bucket.url}/a.tif")
+    for code in (PROGRAM, WITHOUT_BOTO3):
+        assert bucket.run(*words, code=code).returncode == 0
+    own = {"AWS_S3_ENDPOINT": "127.0.0.1:1", "AWS_HTTPS": "NO", "AWS_VIRTUAL_HOSTING": "FALSE"}
+    bucket.environment |= {**own, "GDAL_HTTP_MAX_RETRY": "0"}
+    done = bucket.run(*words)
+    assert done.returncode == 3
+    assert "127.0.0.1" in done.stderr

@@ -3,10 +3,16 @@
 import errno
 import os
 import tempfile
+import threading
+import time
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 import pytest
 import rasterio
 import scipy.io
@@ -17,13 +23,23 @@ from numpy.typing import NDArray
 from spectral.io import envi
 
 from hsisr.errors import OutputExistsError, ResourceError, UsageError
-from hsisr.io.base import TargetOptions
+from hsisr.io import write as behind
+from hsisr.io.base import SceneWriter, TargetOptions
 from hsisr.io.formats import format_names, output_format
 from hsisr.io.geotiff.gdal import gdal_env
-from hsisr.io.write import block_size, check_target
+from hsisr.io.open import open_scene
+from hsisr.io.spectral import without_wavelength
+from hsisr.io.write import block_size, check_target, writing_async
+from hsisr.scene.georeference import Georeference
+from hsisr.scene.metadata import SceneMetadata, SpectralAxis
+from hsisr.tiling import Window
 from tests.io.written import (
     EVERY_TARGET,
+    PLACED,
+    POINTS,
+    RPCS,
     TARGETS,
+    TURNED,
     cube_for,
     metadata_of,
     rich_metadata,
@@ -207,3 +223,151 @@ def test_blocks_suit_tiff_and_bound_the_memory_of_a_row(bands: int, rows: int, c
     assert high % 16 == wide % 16 == 0
     assert 16 <= high <= 256
     assert high * cols * bands * 2 <= 128 * 2**20 or high <= 64
+
+
+BLOCK = np.ones((1, 2, 2), np.uint16)
+
+
+class Recorder(SceneWriter):
+    """Remembers what was asked of it, and by which thread."""
+
+    block_rows = block_cols = 2
+
+    def __init__(self, *, fail_at: int = -1) -> None:
+        self.path, self.metadata = Path("out.tif"), rich_metadata()
+        self.fail_at, self.rows, self.ending = fail_at, list[int](), list[str]()
+        self.threads = set[int]()
+
+    def write(self, numbers: npt.NDArray[Any], *, row: int, **_: Any) -> None:  # noqa: ARG002
+        time.sleep(0.002)
+        self.threads.add(threading.get_ident())
+        if row == self.fail_at:
+            raise ResourceError("no space left")
+        self.rows.append(row)
+
+    def commit(self) -> Path:
+        self.ending.append("commit")
+        return self.path
+
+    def discard(self) -> None:
+        self.ending.append("discard")
+
+
+def write_rows(recorder: Recorder, rows: int, then: BaseException | None = None) -> None:
+    with writing_async(recorder) as writer:
+        for row in range(rows):
+            writer.write(BLOCK, row=row, col=0, band=0)
+        if then is not None:
+            raise then
+
+
+def test_writes_keep_their_order_in_one_other_thread() -> None:
+    recorder = Recorder()
+    write_rows(recorder, 20)
+    assert recorder.rows == list(range(20))
+    assert len(recorder.threads - {threading.get_ident()}) == 1
+    assert recorder.ending == ["commit"]
+
+
+def test_only_so_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(behind, "_WAITING_BYTES", 3 * BLOCK.nbytes)
+    recorder = Recorder()
+    with writing_async(recorder) as writer:
+        for row in range(12):
+            writer.write(BLOCK, row=row, col=0, band=0)
+            assert row - len(recorder.rows) <= 3
+    assert recorder.rows == list(range(12))
+
+
+@pytest.mark.parametrize("fail_at", [0, 7, 19])
+def test_an_error_of_a_write_is_raised_and_nothing_is_committed(fail_at: int) -> None:
+    recorder = Recorder(fail_at=fail_at)
+    with pytest.raises(ResourceError, match="no space left"):
+        write_rows(recorder, 20)
+    assert recorder.ending == ["discard"]
+
+
+def test_an_error_of_the_work_drops_what_waits() -> None:
+    recorder = Recorder()
+    with pytest.raises(KeyboardInterrupt):
+        write_rows(recorder, 20, KeyboardInterrupt())
+    assert recorder.ending == ["discard"]
+    assert len(recorder.rows) < 20
+
+
+def through_a_file(
+    path: Path, metadata: SceneMetadata, mask: np.ndarray[Any, np.dtype[np.bool_]] | None = None
+) -> SceneMetadata:
+    """Write, read, compare the numbers; returns the metadata found."""
+    cube = cube_for(metadata)
+    with writer_for(path, metadata, masked=mask is not None) as writer:
+        write_in_pieces(writer, cube, mask=mask)
+    with closing(open_scene(path)) as scene:
+        whole = Window(0, 0, metadata.rows, metadata.cols)
+        np.testing.assert_array_equal(scene.read_stored(whole, range(metadata.bands)), cube)
+        valid = scene.read().valid
+        expected = np.broadcast_to(np.True_ if mask is None else mask, valid.shape)
+        np.testing.assert_array_equal(valid, expected)
+        return scene.metadata
+
+
+@EVERY_TARGET
+@pytest.mark.parametrize("unit", ["Nanometers", "Micrometers"])
+def test_spectrum_and_numbers_come_back(name: str, unit: str, tmp_path: Path) -> None:
+    metadata = rich_metadata(unit=unit)
+    found = through_a_file(tmp_path / name, metadata)
+    assert found.spectral_axis == metadata.spectral_axis
+    assert replace(found.stored, units=None) == replace(metadata.stored, units=None)
+    for key in ("acquisition time", "sensor type"):
+        assert metadata.header[key] in {**found.tags, **found.header}.values()
+
+
+@EVERY_TARGET
+@pytest.mark.parametrize(
+    "place", [PLACED, TURNED, POINTS, RPCS], ids=["straight", "turned", "points", "polynomials"]
+)
+def test_the_place_comes_back(name: str, place: Georeference, tmp_path: Path) -> None:
+    found = through_a_file(tmp_path / name, metadata_of((2, 70, 90), place=place)).georeference
+    if place.transform is None:
+        assert found.transform is None
+    else:
+        assert found.crs_wkt is not None
+        assert tuple(found.transform or ()) == pytest.approx(tuple(place.transform), rel=1e-12)
+    assert [(g.row, g.col, g.x, g.y, g.z) for g in found.gcps] == [
+        (g.row, g.col, g.x, g.y, g.z) for g in place.gcps
+    ]
+    for key, text in place.rpcs.items():
+        assert [float(n) for n in found.rpcs[key].split()] == [float(n) for n in text.split()]
+
+
+@EVERY_TARGET
+def test_nothing_is_invented(name: str, tmp_path: Path) -> None:
+    metadata = metadata_of((3, 20, 30))
+    found = through_a_file(tmp_path / name, metadata)
+    assert found.spectral_axis == metadata.spectral_axis
+    assert found.stored == metadata.stored
+    assert not found.georeference.exists
+    assert set(found.header) <= {"description"}
+
+
+@pytest.mark.parametrize("name", ["a.tif", "cog.tif", "a.mat", "a73.mat", "a.zarr"])
+def test_a_mask_comes_back(name: str, tmp_path: Path) -> None:
+    mask = np.random.default_rng(0).random((20, 30)) > 0.3
+    through_a_file(tmp_path / name, metadata_of((3, 20, 30)), mask)
+
+
+def bare(metadata: SceneMetadata) -> SpectralAxis:
+    """The axis, its names without wavelengths, which ENVI headers have in a field of their own."""
+    axis = metadata.spectral_axis
+    return replace(axis, names=tuple(map(without_wavelength, axis.names or ())))
+
+
+@pytest.mark.shared
+@EVERY_TARGET
+def test_a_real_scene_comes_back(name: str, shared_data: Path, tmp_path: Path) -> None:
+    with closing(open_scene(shared_data / "dev" / "enmap-potsdam.tif")) as scene:
+        metadata = scene.metadata
+    found = through_a_file(tmp_path / name, metadata)
+    assert bare(found) == bare(metadata)
+    assert found.stored == metadata.stored
+    assert found.georeference.transform == metadata.georeference.transform

@@ -25,7 +25,7 @@ from tests.io.written import (
     write_scene,
     writer_for,
 )
-from tests.program import metadata_at, values_of
+from tests.program import assert_holds, metadata_at
 from tests.scenes import numbered
 
 
@@ -112,7 +112,7 @@ def test_a_failed_replacement_brings_the_old_store_back(
     monkeypatch.setattr("pathlib.Path.rename", refuse)
     with pytest.raises(ResourceError, match="no permission"):
         writer.commit()
-    np.testing.assert_array_equal(values_of(path), old)
+    assert_holds(path, old)
     assert list(tmp_path.iterdir()) == [path]
 
 

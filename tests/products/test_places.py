@@ -17,7 +17,7 @@ from hsisr.scene.georeference import Geolocation
 from hsisr.tiling import Window
 from tests.products import fixtures
 from tests.products.fixtures import write_emit
-from tests.program import hsisr, refusal
+from tests.program import hsisr, refusal, succeed
 
 xarray = pytest.importorskip("xarray")
 ROWS, COLS, BANDS = 24, 20, 12
@@ -31,8 +31,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def made(product: Path, output: Path, *more: str) -> Path:
-    done = hsisr("upscale", product, "-o", output, "-s", 2, "-m", "bicubic", *more)
-    assert done.exit_code == 0, done.stderr
+    succeed("upscale", product, "-o", output, "-s", 2, "-m", "bicubic", *more)
     return output
 
 
@@ -63,8 +62,7 @@ def test_positions_cross_the_date_line() -> None:
 def test_control_points_and_block_means_are_those_of_the_file(
     product: Path, scale: int, tmp_path: Path
 ) -> None:
-    done = hsisr("upscale", product, "-o", tmp_path / "out.tif", "-s", scale, "-m", "bicubic")
-    assert done.exit_code == 0, done.stderr
+    succeed("upscale", product, "-o", tmp_path / "out.tif", "-s", scale, "-m", "bicubic")
     with rasterio.open(tmp_path / "out.tif") as out, h5py.File(product) as file:
         points, crs = out.gcps
         blocks = out.read(1).reshape(ROWS, scale, COLS, scale)

@@ -15,7 +15,7 @@ import spectral.io.envi
 
 from hsisr.io.open import find_scenes, open_scene
 from tests.products import fixtures
-from tests.program import hsisr
+from tests.program import hsisr, metadata_at, succeed
 
 xarray = pytest.importorskip("xarray")
 
@@ -274,8 +274,7 @@ def test_outputs_lie_where_the_product_does(
 ) -> None:
     path, product = case
     suffix, out = product.output, tmp_path / f"out{product.output}"
-    done = hsisr("upscale", path, "-o", out, "-s", scale, "-m", "bicubic")
-    assert done.exit_code == 0, done.stderr
+    done = succeed("upscale", path, "-o", out, "-s", scale, "-m", "bicubic")
     assert (": interpolated\n" in done.stderr) == bool(product.bad)  # by bicubic, as all are
     cube = product.cube(path)
     told = json.loads(hsisr("info", out, "--json").stdout)
@@ -309,8 +308,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
 def test_the_default_network_takes_every_product(
     case: tuple[Path, Product], scale: int, tmp_path: Path
 ) -> None:
-    done = hsisr("upscale", case[0], "-o", tmp_path / "out.tif", "-s", scale)
-    assert done.exit_code == 0, done.stderr
+    succeed("upscale", case[0], "-o", tmp_path / "out.tif", "-s", scale)
 
 
 def test_pixels_in_sensor_geometry_have_a_ground_size(tmp_path: Path) -> None:
@@ -331,7 +329,7 @@ def test_pixels_in_sensor_geometry_have_a_ground_size(tmp_path: Path) -> None:
 def test_a_turned_grid_of_aviris_stays_turned(tmp_path: Path) -> None:
     path = tmp_path / "AV320240905t181848_RFL_ORT.nc"
     fixtures.write_aviris(path, turned=True)
-    assert hsisr("upscale", path, "-o", tmp_path / "o.tif", "-s", 2, "-m", "bicubic").exit_code == 0
+    succeed("upscale", path, "-o", tmp_path / "o.tif", "-s", 2, "-m", "bicubic")
     with rasterio.open(tmp_path / "o.tif") as image:
         expected = rasterio.Affine(2.45, 0.5, 395_000, 0.5, -2.45, 3_778_005)
         assert image.transform.almost_equals(expected)
@@ -369,8 +367,7 @@ def test_enmap_l1b_keeps_its_detectors_apart(tmp_path: Path) -> None:
 
 def test_one_detector_of_prisma_has_all_its_bands(tmp_path: Path) -> None:
     fixtures.write_prisma(tmp_path / "p.he5")
-    with open_scene(tmp_path / "p.he5", variable="vnir") as scene:
-        assert scene.metadata.bands == 9
+    assert metadata_at(tmp_path / "p.he5", variable="vnir").bands == 9
 
 
 @pytest.mark.shared

@@ -1,4 +1,4 @@
-"""The recipes for make and Slurm, run as the page prints them (Debian: make, slurm-wlm)."""
+"""Outputs in other programs: GDAL's command line, QGIS, SPy, xarray, rioxarray, Octave."""
 
 import os
 import re
@@ -11,16 +11,57 @@ from pathlib import Path
 import pytest
 import rasterio
 
-from tests.commands.files import counts, write_tif
+from tests.scenes import counts, write_tif
 
-PAGE = Path(__file__).parents[2] / "docs/src/how-to/pipelines.md"
+PAGE = Path(__file__).parents[2] / "docs/src/reference/clients.md"
 pytestmark = pytest.mark.clients
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # rioxarray's use of affine
+def test_other_programs_see_what_the_page_says(tmp_path: Path) -> None:
+    for package in ("rioxarray", "spectral", "xarray"):
+        pytest.importorskip(package)
+    from tests.clients.outputs import missing, table, write_outputs
+
+    if absent := missing():
+        pytest.skip(f"not installed: {', '.join(absent)}")
+    write_outputs(tmp_path)
+    assert table(tmp_path) in PAGE.read_text(encoding="utf-8")
+
+
+PLUGIN = Path(__file__).parents[2] / "docs/integrations/qgis"
+PYTHON = "/usr/bin/python3"
+
+
+def test_the_algorithms_do_in_qgis_what_the_transcript_says(tmp_path: Path) -> None:
+    if subprocess.run([PYTHON, "-c", "import qgis"], check=False).returncode:
+        pytest.skip("no QGIS for the system's Python")
+    program = shutil.which("hsisr", path=str(Path(sys.executable).parent))
+    assert program is not None
+    write_tif(tmp_path / "scene.tif", counts(34, 24, 24))
+    done = subprocess.run(
+        [PYTHON, str(PLUGIN / "transcript.py"), program, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=3600,
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+    )
+    assert done.returncode == 0, done.stderr
+    page = (PLUGIN.parents[1] / "src/how-to/qgis.md").read_text(encoding="utf-8")
+    expected = page.split("```text\n")[1].split("```")[0].splitlines()
+    said = done.stdout.splitlines()
+    assert said[0].startswith("QGIS 3.")
+    assert said[1:] == expected[1:]
+
+
+RECIPES = Path(__file__).parents[2] / "docs/src/how-to/pipelines.md"
 
 
 def recipe(language: str, beginning: str) -> str:
     """The block of the page in a language that begins with a text."""
     blocks: list[str] = re.findall(
-        rf"^```{language}\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL
+        rf"^```{language}\n(.*?)^```$", RECIPES.read_text("utf-8"), re.MULTILINE | re.DOTALL
     )
     return next(block for block in blocks if block.startswith(beginning))
 
