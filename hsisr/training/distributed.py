@@ -60,13 +60,12 @@ def _device() -> str:
 def joined_workers(device: str) -> Iterator[Workers]:
     """Join the processes that `torchrun` started; outside of it, a run of one process.
 
-    Args:
-        device: auto, cpu, cuda, ...: NCCL is used where all processes have a GPU, gloo elsewhere.
+    NCCL is used on GPUs, where the device is auto or cuda, gloo elsewhere.
 
     Raises:
         ResourceError: The processes do not find each other.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "RANK" not in os.environ:
+    if os.environ.get("WORLD_SIZE", "1") == "1" or "RANK" not in os.environ:
         yield Workers()
         return
     local = int(os.environ.get("LOCAL_RANK", "0"))

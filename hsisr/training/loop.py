@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import current_thread, main_thread
 from types import FrameType
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import torch
 from torch import nn
@@ -40,37 +41,30 @@ from hsisr.training.validation import (
 )
 
 
+@dataclass(slots=True)
 class StopRequest:
-    """Remembers the first signal; a second one interrupts at once."""
+    """The first signal that came; None: none yet."""
 
-    def __init__(self) -> None:
-        self.signal: int | None = None
-
-    def receive(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """Take a signal.
-
-        Raises:
-            KeyboardInterrupt: It is the second one.
-        """
-        if self.signal is not None:
-            raise KeyboardInterrupt
-        self.signal = number
+    signal: int | None = None
 
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Catch SIGINT and SIGTERM while in this context; elsewhere than in the main thread, nothing.
+    """Remember the first SIGINT or SIGTERM while in this context; a second one interrupts at once.
 
-    A program that calls us from another thread has its own handlers.
+    A program that calls us from another thread than its main one has its own handlers.
     """
     request = StopRequest()
-    before = {}
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, request.receive)
-    except ValueError:
+    if current_thread() is not main_thread():
         yield request
         return
+
+    def receive(number: int, _frame: FrameType | None) -> None:
+        if request.signal is not None:
+            raise KeyboardInterrupt
+        request.signal = number
+
+    before = {n: signal.signal(n, receive) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield request
     finally:
@@ -79,6 +73,8 @@ def stop_requests() -> Iterator[StopRequest]:
 
 
 Ending = Literal["finished", "time", "patience", "stopped"]
+_SCORES: Final = ("score", "sam", "bicubic", "bicubic_sam", "baseline", "baseline_sam")
+"""Of a validation, as `Record` has them."""
 
 
 class Observer(Protocol):
@@ -135,12 +131,12 @@ class Outcome:
     """That ended it, if one did."""
 
 
-def train(plan: Plan, observer: Observer | None = None, *, resume: bool = False) -> Outcome:
+def train(plan: Plan, observers: Sequence[Observer] = (), *, resume: bool = False) -> Outcome:
     """Run a plan to one of its ends.
 
     Args:
         plan: What to do; the network in it is changed.
-        observer: Hears of every step and validation; may be None.
+        observers: Hear of every step and validation.
         resume: Continue from the plan's state file, which must be there.
 
     Raises:
@@ -148,7 +144,7 @@ def train(plan: Plan, observer: Observer | None = None, *, resume: bool = False)
         ResourceError: The state cannot be written.
         DivergedError: The loss is no longer a number.
     """
-    trainer = Trainer(plan, observer)
+    trainer = Trainer(plan, observers)
     if resume:
         trainer.restore(load_state(plan.state_path))
     first, count = plan.workers.rank * plan.recipe.batch_size, plan.recipe.batch_size
@@ -167,9 +163,9 @@ def train(plan: Plan, observer: Observer | None = None, *, resume: bool = False)
 class Trainer:
     """The moving parts of a run."""
 
-    def __init__(self, plan: Plan, observer: Observer | None) -> None:
+    def __init__(self, plan: Plan, observers: Sequence[Observer] = ()) -> None:
         recipe = plan.recipe
-        self.plan, self.observer = plan, observer
+        self.plan, self.observers = plan, observers
         self.model = plan.workers.wrapped(plan.network)
         self.loss = Loss(
             distance=recipe.distance,
@@ -191,13 +187,12 @@ class Trainer:
     def restore(self, state: TrainingState) -> None:
         """Become the run that saved this state."""
         _require_same_run(state.fingerprint, self.plan)
-        device = self.plan.device
         self.progress = state.progress
         try:
             self.plan.network.load_state_dict(state.tensors["network"])
             for part, own in (("average", self.average.tensors), ("best", self.best)):
                 for name, tensor in state.tensors[part].items():
-                    own[name] = tensor.to(device)
+                    own[name] = tensor.to(self.plan.device)
             table = self.optimiser.state_dict()
             table["state"] = state.optimiser
             self.optimiser.load_state_dict(table)
@@ -245,10 +240,8 @@ class Trainer:
 
     def _ending(self, request: StopRequest, started: float) -> Ending | None:
         """Whether to go on, decided by the first process for all."""
-        stop = request.signal is not None
-        seconds, signalled = self.plan.workers.from_first(
-            [self.plan.clock() - started, float(stop)]
-        )
+        mine = [self.plan.clock() - started, float(request.signal is not None)]
+        seconds, signalled = self.plan.workers.from_first(mine)
         self.progress.seconds = seconds
         if signalled:
             return "stopped"
@@ -273,7 +266,7 @@ class Trainer:
         rate = self._rate()
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        batch = feed.take(self.progress.step).on(self.plan.device)
+        batch = feed(self.progress.step).on(self.plan.device)
         # layers that draw numbers draw the same ones after a resume
         torch.manual_seed(self.progress.step * self.plan.workers.count + self.plan.workers.rank)
         loss = self.optimise(batch)
@@ -281,8 +274,8 @@ class Trainer:
         self.progress.step += 1
         self.progress.loss_sum += loss
         self.progress.loss_count += 1
-        if self.observer is not None:
-            self.observer.stepped(self.progress, self.plan.total_steps, loss, rate)
+        for observer in self.observers:
+            observer.stepped(self.progress, self.plan.total_steps, loss, rate)
         return rate
 
     def optimise(self, batch: Tensors) -> float:
@@ -320,33 +313,28 @@ class Trainer:
             progress.best_step = progress.step
             self.best = {name: tensor.clone() for name, tensor in self.average.tensors.items()}
             return
-        found = [0.0] * 6
-        if self.plan.workers.first:
-            found = self._scores()
-        score, sam, bicubic, bicubic_sam, *baseline = self.plan.workers.from_first(found)
+        workers = self.plan.workers
+        found = workers.from_first(self._scores() if workers.first else [0.0] * len(_SCORES))
         record = Record(
             step=progress.step,
             seconds=progress.seconds,
             loss=progress.loss_sum / progress.loss_count if progress.loss_count else None,
             learning_rate=rate,
-            score=score,
-            bicubic=bicubic,
-            sam=sam,
-            bicubic_sam=bicubic_sam,
-            baseline=baseline[0],
-            baseline_sam=baseline[1],
+            **dict(zip(_SCORES, found, strict=True)),
         )
         progress.history.append(record)
         progress.loss_sum, progress.loss_count = 0.0, 0
-        if progress.best_score is None or score > progress.best_score:
-            progress.best_score, progress.best_step, progress.waiting = score, progress.step, 0
+        if progress.best_score is None or record.score > progress.best_score:
+            progress.best_score, progress.best_step = record.score, progress.step
+            progress.waiting = 0
             self.best = {name: tensor.clone() for name, tensor in self.average.tensors.items()}
         else:
             progress.waiting += 1
-        if self.observer is not None:
-            self.observer.validated(record, progress)
+        for observer in self.observers:
+            observer.validated(record, progress)
 
     def _scores(self) -> list[float]:
+        """In the order of `_SCORES`."""
         plan = self.plan
         if self.interpolated is None:
             plain = bicubic_scores(plan.judges, plan.descriptor)

@@ -14,7 +14,6 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from hsisr.errors import UsageError
 from hsisr.models.interpolation import KERNELS, interpolate
 from hsisr.training.feed import Tensors
 
@@ -31,9 +30,6 @@ _DARK = 0.01
 class Loss:
     """A weighted sum: values + spatial gradients + spectral gradients + spectral angles.
 
-    Raises:
-        UsageError: A weight is negative or the distance is unknown.
-
     >>> flat, bumpy = torch.zeros(1, 2, 1, 1), torch.tensor([[[[1.0]], [[3.0]]]])
     >>> Loss(distance="l1", spectral=0.5)(flat, bumpy).item()  # mean(1, 3) + 0.5 * |3 - 1|
     3.0
@@ -48,15 +44,6 @@ class Loss:
     angle: float = 0.0
     """Weight of the mean angle between spectra of stored numbers, in radians."""
 
-    def __post_init__(self) -> None:
-        if self.distance not in ("l1", "mse"):
-            raise UsageError(f"no distance {self.distance!r}; expected l1 or mse")
-        weights = (self.spatial, self.spectral, self.angle)
-        if not all(weight >= 0 for weight in weights):
-            raise UsageError(
-                f"found loss weights {', '.join(f'{w:g}' for w in weights)}, expected 0 or more"
-            )
-
     def __call__(
         self,
         estimate: torch.Tensor,
@@ -65,15 +52,14 @@ class Loss:
         mean: torch.Tensor | float = 0.0,
         deviation: torch.Tensor | float = 1.0,
     ) -> torch.Tensor:
-        """The loss of a batch, a number.
+        """The loss of a batch, a number, from estimate and reference (n, bands, rows, cols).
 
         Args:
-            estimate: Shape (n, bands, rows, cols).
-            reference: Same shape.
-            valid: True where the reference is data, broadcastable to the shape; a gradient counts
-                where both its pixels do. None: everywhere.
-            mean: What was subtracted from stored numbers, broadcastable to the shape; angles are
-                those of stored numbers.
+            estimate: Normalised.
+            reference: Alike.
+            valid: Where the reference is data, broadcastable; a gradient counts where both its
+                pixels do. None: everywhere.
+            mean: Subtracted from stored numbers, of which angles are; broadcastable.
             deviation: By what they were then divided.
         """
         error = estimate - reference  # all terms are linear, so gradients of the error do

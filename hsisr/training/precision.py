@@ -30,20 +30,14 @@ def timed_precisions(plan: Plan) -> dict[str, float]:
 
     Ten steps of each (three where one is twice as fast), in turn, after one that is not counted,
     all on the first batch of the plan; making batches is not counted. A precision in which this
-    network cannot be trained at all counts as infinitely slow.
-
-    Args:
-        plan: Its recipe's own precision does not matter.
-
-    Returns:
-        The median over the steps, by the names in `CANDIDATES`.
+    network cannot be trained at all counts as infinitely slow. Medians, by names in `CANDIDATES`.
     """
     alone = replace(plan, workers=Workers())  # processes may time different numbers of steps
     with (
         opened_feed(plan.source, 0, plan.recipe.batch_size) as feed,
         torch.random.fork_rng(devices=[]),
     ):
-        batch = feed.take(0).on(plan.device)
+        batch = feed(0).on(plan.device)
         trainers = {name: _trainer(alone, name) for name in CANDIDATES}
         seconds: dict[str, list[float]] = {name: [] for name in CANDIDATES}
         for step in range(_STEPS + 1):
@@ -65,4 +59,4 @@ def timed_precisions(plan: Plan) -> dict[str, float]:
 def _trainer(plan: Plan, precision: Precision) -> Trainer:
     recipe = replace(plan.recipe, precision=precision)
     network = copy.deepcopy(plan.network).train()
-    return Trainer(replace(plan, network=network, recipe=recipe), None)
+    return Trainer(replace(plan, network=network, recipe=recipe))

@@ -19,36 +19,13 @@ import torch
 from hsisr.io.atomic import replace_file
 from hsisr.metrics.report import jsonable, picture_label
 from hsisr.training.distributed import Workers
-from hsisr.training.loop import Observer
 from hsisr.training.state import Progress, Record
 
 _LOG_EVERY = 20
 
 
-class Observers:
-    """Several observers as one."""
-
-    def __init__(self, observers: Sequence[Observer]) -> None:
-        self._all = tuple(observers)
-
-    def stepped(self, progress: Progress, total: int, loss: float, rate: float) -> None:
-        """Tell all."""
-        for observer in self._all:
-            observer.stepped(progress, total, loss, rate)
-
-    def validated(self, record: Record, progress: Progress) -> None:
-        """Tell all."""
-        for observer in self._all:
-            observer.validated(record, progress)
-
-
 class RunLog:
-    """Keeps run.json up to date: at every validation, and at the end.
-
-    Args:
-        path: The file.
-        facts: What is known before the first step.
-    """
+    """Keeps run.json up to date: `facts`, known before the first step, and every validation."""
 
     def __init__(self, path: Path, facts: Mapping[str, Any]) -> None:
         self.path = path
@@ -69,14 +46,16 @@ class RunLog:
             "steps": progress.step,
             "seconds": round(progress.seconds, 3),
             "best_step": progress.best_step,
-            "validations": [_plain(record) for record in progress.history],
+            "validations": [
+                {
+                    key: jsonable(v) if isinstance(v, float) else v
+                    for key, v in asdict(record).items()
+                }
+                for record in progress.history
+            ],
         }
         text = json.dumps(table, indent=2, allow_nan=False, default=str)
         replace_file(self.path, f"{text}\n".encode())
-
-
-def _plain(record: Record) -> dict[str, Any]:
-    return {k: jsonable(v) if isinstance(v, float) else v for k, v in asdict(record).items()}
 
 
 def machine(device: torch.device, workers: Workers) -> dict[str, Any]:
@@ -137,11 +116,7 @@ def tensorboard_installed() -> bool:
 
 
 class TensorBoard:
-    """Scalars and pictures for TensorBoard; needs the `train` extra.
-
-    Args:
-        folder: Gets the event files.
-    """
+    """Scalars and pictures for TensorBoard, which needs the `train` extra, in a folder."""
 
     def __init__(self, folder: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter

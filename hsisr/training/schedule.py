@@ -37,12 +37,8 @@ def rate_factor(
 class WeightAverage:
     """An exponential moving average of a network's weights; all other state is copied.
 
-    Early on the average covers what there is: the decay is at most (1 + n) / (10 + n) after n
-    updates.
-
-    Args:
-        state: The network's state; copied.
-        decay: Share of the old average that stays; 0 follows the network.
+    `decay` is the share of the old average that stays; 0 follows the network. Early on the average
+    covers what there is: the decay is at most (1 + n) / (10 + n) after n updates.
     """
 
     def __init__(self, state: Mapping[str, torch.Tensor], decay: float) -> None:
@@ -53,8 +49,6 @@ class WeightAverage:
     def update(self, state: Mapping[str, torch.Tensor], updates: int) -> None:
         """Count in the weights after a step; `updates` is how many came before."""
         decay = min(self.decay, (1 + updates) / (10 + updates))
-        if self.decay == 0:
-            decay = 0.0
         for name, tensor in state.items():
             if tensor.is_floating_point():
                 self.tensors[name].lerp_(tensor, 1 - decay)

@@ -100,22 +100,12 @@ def save_state(path: Path, state: TrainingState) -> None:
         flat |= {f"optimiser/{number}/{name}": tensor for name, tensor in named.items()}
     # a copy each: the parts may share memory, which safetensors refuses
     own = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in flat.items()}
-    text = json.dumps(
-        {
-            "version": _VERSION,
-            "progress": asdict(state.progress),
-            "fingerprint": state.fingerprint,
-        }
-    )
-    replace_file(path, save(own, {_KEY: text}))
+    rest = {"progress": asdict(state.progress), "fingerprint": state.fingerprint}
+    replace_file(path, save(own, {_KEY: json.dumps({"version": _VERSION, **rest})}))
 
 
 def load_state(path: Path, *, tensors: bool = True) -> TrainingState:
-    """Read a state back.
-
-    Args:
-        path: The file.
-        tensors: False leaves weights and optimiser out, which takes no time.
+    """Read a state back; without `tensors` it has no weights and optimiser, and takes no time.
 
     Raises:
         InputDataError: It is not a training state, or not a whole one.
@@ -158,11 +148,7 @@ def _unpacked(found: dict[str, Any], flat: dict[str, torch.Tensor]) -> TrainingS
 
 
 def _progress(found: Any) -> Progress:
-    """How far the run had come; `save_state` writes every field.
-
-    Raises:
-        ValueError: A field is not there, or the steps contradict each other.
-    """
+    """How far the run had come; `save_state` writes every field."""
     if lacking := sorted({own.name for own in fields(Progress)} - {*found}):
         raise ValueError(f"its progress lacks {', '.join(lacking)}")
     progress = msgspec.convert(found, Progress)

@@ -8,7 +8,7 @@ weights, they are those of the paper's convention.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -42,6 +42,24 @@ class ValidationWindow:
     window: Window
     groups: tuple[tuple[int, ...], ...] | None = None
 
+    def groups_of(self, descriptor: ModelDescriptor) -> tuple[tuple[int, ...], ...]:
+        """The groups, else those in which such a network sees all bands."""
+        bands, size = self.scene.bands, descriptor.group_size
+        if self.groups or bands < size:
+            return self.groups or (tuple(range(bands)),)
+        starts = window_starts(bands, size, descriptor.group_overlap)
+        return tuple(tuple(range(start, start + size)) for start in starts)
+
+    def bands_of(self, descriptor: ModelDescriptor) -> list[int]:
+        """The bands in these groups."""
+        return sorted({band for group in self.groups_of(descriptor) for band in group})
+
+    def valid(self, count: int) -> npt.NDArray[np.bool_]:
+        """Where the window holds data, shape (count, rows, cols)."""
+        mask = self.scene.mask(self.window)
+        shape = (count, self.window.rows, self.window.cols)
+        return np.broadcast_to(np.True_ if mask is None else mask, shape)
+
 
 @dataclass(frozen=True, slots=True)
 class Scores:
@@ -58,13 +76,8 @@ def validation_windows(
     windows = scene.split.validation
     if whole:
         windows = (Window(0, 0, *scene.values.shape[1:]),)
-    middles = [_middle(window, scale) for window in windows]
-    masks = [scene.mask(window) for window in middles]
-    return [
-        ValidationWindow(scene, window)
-        for window, mask in zip(middles, masks, strict=True)
-        if mask is None or mask.any()
-    ]
+    judges = [ValidationWindow(scene, _middle(window, scale)) for window in windows]
+    return [judge for judge in judges if judge.valid(1).any()]
 
 
 def _middle(window: Window, scale: int) -> Window:
@@ -81,15 +94,10 @@ def network_scores(
     judges: Sequence[ValidationWindow],
     device: torch.device,
 ) -> Scores:
-    """Scores of a network, in float32; its mode (training or not) is left as it was."""
-    training = network.training
-    network.eval()
-    found = []
-    for judge in judges:
-        upscaler = network_upscaler(network, descriptor, judge, device)
-        found.append(_scores(judge, upscaler, descriptor))
-    network.train(training)
-    return _mean(found)
+    """Scores of a network, in float32; leaves it in evaluation mode."""
+    upscalers = (network_upscaler(network, descriptor, judge, device) for judge in judges)
+    pairs = zip(judges, upscalers, strict=True)
+    return _mean([_scores(judge, upscaler, descriptor) for judge, upscaler in pairs])
 
 
 def bicubic_scores(
@@ -108,17 +116,13 @@ def picture(
     Returns:
         Shape (3, rows, 3 * cols), from 0 to 1: the 2nd to the 98th percentile of the truth.
     """
-    training = network.training
-    network.eval()
     scene = judge.scene
     axis = SpectralAxis(count=scene.bands, wavelengths_nm=scene.wavelengths_nm)
-    groups = judge.groups or _groups(scene.bands, descriptor)
-    named = np.array(sorted({band for group in groups for band in group}))
+    named = np.array(judge.bands_of(descriptor))
     colours = [int(named[np.abs(named - band).argmin()]) for band in colour_bands(axis)]
     upscalers = (bicubic(descriptor), network_upscaler(network, descriptor, judge, device))
     truth = scene.cut(judge.window)[colours]
     shown = [truth, *(upscaled(judge, one, descriptor)[colours] for one in upscalers)]
-    network.train(training)
     return stretched(np.concatenate(shown, axis=2), stretch_limits(truth))
 
 
@@ -135,9 +139,9 @@ def network_upscaler(
     *,
     consistent: bool = True,
 ) -> Upscaler:
-    """A network as `hsisr upscale` runs it on a judge's scene."""
+    """A network as `hsisr upscale` runs it on a judge's scene; leaves it in evaluation mode."""
     return NetworkUpscaler(
-        network=network,
+        network=network.eval(),
         descriptor=descriptor,
         device=device,
         consistent=consistent,
@@ -146,19 +150,15 @@ def network_upscaler(
 
 
 def _mean(found: Sequence[Scores]) -> Scores:
-    return Scores(
-        float(np.mean([scores.mpsnr for scores in found])),
-        float(np.mean([scores.sam for scores in found])),
-    )
+    mpsnr, sam = zip(*map(astuple, found), strict=True)
+    return Scores(float(np.mean(mpsnr)), float(np.mean(sam)))
 
 
 def _scores(judge: ValidationWindow, upscaler: Upscaler, descriptor: ModelDescriptor) -> Scores:
-    groups = judge.groups or _groups(judge.scene.bands, descriptor)
-    bands = sorted({band for group in groups for band in group})
+    bands = judge.bands_of(descriptor)
     reference = judge.scene.cut(judge.window)[bands]
     estimate = upscaled(judge, upscaler, descriptor)[bands]
-    mask = judge.scene.mask(judge.window)
-    valid = np.broadcast_to(np.True_ if mask is None else mask, reference.shape)
+    valid = judge.valid(len(bands))
     moments = BandMoments(judge.scene.statistics.mean[bands])
     moments.add(reference, estimate, valid)
     angles = AngleSum("skip", 0.0, np.dtype(np.float64))
@@ -168,20 +168,11 @@ def _scores(judge: ValidationWindow, upscaler: Upscaler, descriptor: ModelDescri
     return Scores(float(psnr.mean()), angles.mean_deg)
 
 
-def _groups(bands: int, descriptor: ModelDescriptor) -> tuple[tuple[int, ...], ...]:
-    size = descriptor.group_size
-    if bands < size:
-        return (tuple(range(bands)),)
-    starts = window_starts(bands, size, descriptor.group_overlap)
-    return tuple(tuple(range(start, start + size)) for start in starts)
-
-
 def upscaled(judge: ValidationWindow, upscaler: Upscaler, descriptor: ModelDescriptor) -> Float32:
     """The window from its LR pixels and those around it, shape (bands, rows, cols).
 
     Overlapping groups are averaged; bands in none of the judge's groups are 0.
     """
-    groups = judge.groups or _groups(judge.scene.bands, descriptor)
     scale, window = upscaler.scale, judge.window
     _, rows, cols = judge.scene.values.shape
     context = window.grown(_CONTEXT_LR_PX * scale, rows, cols)
@@ -194,7 +185,7 @@ def upscaled(judge: ValidationWindow, upscaler: Upscaler, descriptor: ModelDescr
     )
     total = torch.zeros(len(lr), window.rows, window.cols)
     count = torch.zeros(len(lr), 1, 1)
-    for group in groups:
+    for group in judge.groups_of(descriptor):
         own = list(dict.fromkeys(group))  # a mirrored group names bands twice
         total[own] += upscaler.run(lr[own][None], tuple(own), trim)[0]
         count[own] += 1
@@ -216,32 +207,25 @@ def scores_on_test_windows(
 ) -> list[dict[str, Any]]:
     """Scores of a network, of bicubic and of the baseline on each test window, as plain values.
 
-    Args:
-        network: In any mode; left as it was.
-        descriptor: Of the network.
-        scenes: With their splits; most have no test window.
-        device: Where the network is.
-        consistent: Draw the result towards the observed pixels, as `hsisr upscale` does.
+    `consistent` draws the network's result towards the observed pixels, as `hsisr upscale` does;
+    the network is left in evaluation mode.
     """
-    training = network.training
-    network.eval()
     found = []
-    for scene in scenes:
-        for window in scene.split.test:
-            judge = ValidationWindow(scene, window)
-            own = network_upscaler(network, descriptor, judge, device, consistent=consistent)
-            found.append(
-                {
-                    "scene": scene.name,
-                    "window": [window.row, window.col, window.rows, window.cols],
-                    "convention": CONVENTION,
-                    "back_projected": consistent,
-                    "scores": _figures(judge, own, descriptor),
-                    "bicubic": _figures(judge, bicubic(descriptor), descriptor),
-                    "baseline": _figures(judge, bicubic(descriptor, agreeing=True), descriptor),
-                }
-            )
-    network.train(training)
+    for judge in (ValidationWindow(scene, own) for scene in scenes for own in scene.split.test):
+        upscalers = {
+            "scores": network_upscaler(network, descriptor, judge, device, consistent=consistent),
+            "bicubic": bicubic(descriptor),
+            "baseline": bicubic(descriptor, agreeing=True),
+        }
+        found.append(
+            {
+                "scene": judge.scene.name,
+                "window": list(astuple(judge.window)),
+                "convention": CONVENTION,
+                "back_projected": consistent,
+                **{who: _figures(judge, own, descriptor) for who, own in upscalers.items()},
+            }
+        )
     return found
 
 
@@ -250,8 +234,7 @@ def _figures(
 ) -> dict[str, Any]:
     """The published figures on one window, by the paper's convention."""
     reference = judge.scene.cut(judge.window)
-    mask = judge.scene.mask(judge.window)
-    valid = np.broadcast_to(np.True_ if mask is None else mask, reference.shape)
+    valid = judge.valid(len(reference))
     statistics = PairStatistics(len(reference))
     statistics.add(reference, valid, valid)
     convention = convention_named(CONVENTION)

@@ -34,7 +34,7 @@ out = Path(sys.argv[1])
 with joined_workers("cpu") as workers:
     own = replace(plan(out / "state", recipe(batch_size=2)), workers=workers)
     watch = Watch()
-    outcome = train(own, watch)
+    outcome = train(own, [watch])
     save_file(outcome.weights, out / f"weights-{workers.rank}")
     (out / f"losses-{workers.rank}").write_text(json.dumps(watch.losses))
 """
@@ -73,7 +73,7 @@ def test_two_processes_do_as_one_with_twice_the_batch(tmp_path: Path) -> None:
     first, second = (load_file(tmp_path / f"weights-{r}") for r in (0, 1))
     assert all(torch.equal(first[name], second[name]) for name in first)
     watch = Watch()
-    alone = train(plan(tmp_path / "alone", recipe(batch_size=4)), watch)
+    alone = train(plan(tmp_path / "alone", recipe(batch_size=4)), [watch])
     for name, tensor in alone.weights.items():
         torch.testing.assert_close(first[name], tensor, rtol=1e-4, atol=1e-5)
     losses = [(tmp_path / f"losses-{rank}").read_text() for rank in (0, 1)]

@@ -61,7 +61,7 @@ def interrupted_at(step: int) -> Watch:
 def test_training_raises_the_score_and_keeps_the_best(tmp_path: Path) -> None:
     watch = Watch()
     own = plan(tmp_path / "state.safetensors", recipe(steps=60, validate_every=20))
-    outcome = train(own, watch)
+    outcome = train(own, [watch])
     assert outcome.ending == "finished"
     assert [r.step for r in watch.records] == [0, 20, 40, 60]
     scores = [r.score for r in watch.records]
@@ -81,7 +81,7 @@ def test_two_runs_of_one_seed_are_equal_bit_by_bit_and_of_two_are_not(
 def test_a_stopped_run_continues_to_the_same_result(
     step: int, whole: Outcome, tmp_path: Path
 ) -> None:
-    stopped = train(plan(tmp_path / "state"), interrupted_at(step))
+    stopped = train(plan(tmp_path / "state"), [interrupted_at(step)])
     assert (stopped.ending, stopped.signal) == ("stopped", signal.SIGINT)
     assert load_state(tmp_path / "state").progress.step == step
     continued = train(plan(tmp_path / "state"), resume=True)
@@ -110,7 +110,7 @@ def noisy(state: Path) -> Plan:
 
 def test_layers_that_draw_numbers_draw_the_same_after_a_break(tmp_path: Path) -> None:
     whole = train(noisy(tmp_path / "whole"))
-    train(noisy(tmp_path / "state"), interrupted_at(4))
+    train(noisy(tmp_path / "state"), [interrupted_at(4)])
     torch.rand(3)
     assert equal(train(noisy(tmp_path / "state"), resume=True), whole)
 
@@ -124,7 +124,7 @@ def test_a_run_killed_without_warning_continues_to_the_same_result(
         "from hsisr.training.loop import train\n"
         "from tests.training.small import plan\n"
         "from tests.training.test_loop import Watch\n"
-        "train(plan(Path(sys.argv[1])), Watch(lambda _: time.sleep(0.2)))\n"
+        "train(plan(Path(sys.argv[1])), [Watch(lambda _: time.sleep(0.2))])\n"
     )
     process = subprocess.Popen([sys.executable, "-c", program, str(state)])
     patience = time.monotonic() + 60
@@ -178,7 +178,7 @@ def test_a_state_of_before_a_recipe_had_a_key_is_continued(tmp_path: Path) -> No
     whole = json.loads(json.dumps(recipe().as_dict()))
     older = {key: value for key, value in whole.items() if key not in ("loss_unit", "penalised")}
     before = replace(plan(tmp_path / "state"), fingerprint={"recipe": older})
-    train(before, interrupted_at(5))
+    train(before, [interrupted_at(5)])
     now = replace(plan(tmp_path / "state"), fingerprint={"recipe": whole})
     assert train(now, resume=True).progress.step == 12
     other = replace(now, fingerprint={"recipe": {**whole, "loss_unit": "peak"}})

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from hsisr.errors import UsageError
 from hsisr.models.interpolation import KERNELS, interpolate
 from hsisr.training.feed import Tensors
 from hsisr.training.losses import Distance, Loss, in_unit, squared_weights
@@ -98,20 +97,6 @@ def test_invalid_pixels_have_no_angle_and_right_ones_a_gradient() -> None:
     assert loss.item() < 2e-4
     assert estimate.grad is not None
     assert bool(torch.isfinite(estimate.grad).all())
-
-
-@pytest.mark.parametrize(
-    ("table", "message"),
-    [
-        ({"distance": "l3"}, "no distance 'l3'; expected l1 or mse"),
-        ({"spatial": -1.0}, "found loss weights -1, 0, 0, expected 0 or more"),
-        ({"spectral": float("nan")}, "found loss weights 0, nan, 0"),
-        ({"angle": -0.5}, "found loss weights 0, 0, -0.5"),
-    ],
-)
-def test_impossible_losses_are_refused(table: dict[str, float], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        Loss(**table)  # type: ignore[arg-type]
 
 
 def test_in_units_of_bicubic_every_contrast_counts_alike() -> None:

@@ -35,7 +35,7 @@ from hsisr.training.loop import Observer, Outcome, Plan
 from hsisr.training.loop import train as run_plan
 from hsisr.training.precision import CANDIDATES, timed_precisions
 from hsisr.training.recipe import Recipe, recipe_named
-from hsisr.training.reporting import Observers, RunLog, TensorBoard, tensorboard_installed
+from hsisr.training.reporting import RunLog, TensorBoard, tensorboard_installed
 from hsisr.training.start import Start, fresh_start, keep_milestone, start_from, training_device
 from hsisr.training.state import load_state
 
@@ -154,10 +154,10 @@ def _run(
         return run_plan(plan, resume=resume)
     watching = [observer for observer in observers if observer is not None]
     if not tensorboard_installed():
-        return run_plan(plan, Observers(watching), resume=resume)
+        return run_plan(plan, watching, resume=resume)
     with closing(TensorBoard(options.out / "tensorboard")) as board:
         shown = replace(plan, show=board.show)
-        return run_plan(shown, Observers([*watching, board]), resume=resume)
+        return run_plan(shown, [*watching, board], resume=resume)
 
 
 def _prepared(options: TrainOptions, workers: Workers) -> bool:
