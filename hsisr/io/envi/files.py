@@ -5,14 +5,9 @@ them and says which hsisr understands and which it passes on; `hsisr.io.spectral
 """
 
 import re
-import tempfile
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
-
-from spectral.io import envi
-from spectral.io.envi import EnviException
 
 from hsisr.errors import InputDataError, OutputExistsError, warn_of_scene
 from hsisr.io.atomic import refuse_existing
@@ -28,17 +23,18 @@ from hsisr.io.spectral import (
 )
 
 _SPECTRAL: Final = frozenset({"wavelength", "wavelength units", "fwhm", "bbl", "band names"})
-_KNOWN: Final = (
-    *(LAYOUT_FIELDS | GRID_FIELDS | NUMBER_FIELDS | _SPECTRAL),
-    *("description", "projection info"),
-)
+_KNOWN: Final = (LAYOUT_FIELDS | GRID_FIELDS | NUMBER_FIELDS | _SPECTRAL) | {
+    "description",
+    "projection info",
+}
 
 
 def read_header(path: Path) -> dict[str, str]:
     """Every field of an ENVI header.
 
     Raises:
-        InputDataError: The file is no ENVI header.
+        InputDataError: The file is no ENVI header, breaks off inside a list, or says twice where
+            the numbers lie.
 
     Warns:
         HsisrWarning: A list in it has no end; it is taken to go on to the next field.
@@ -47,17 +43,76 @@ def read_header(path: Path) -> dict[str, str]:
         raw = path.read_bytes()
     except OSError as error:
         raise InputDataError(f"header {path.name} cannot be read: {error.strerror}") from error
-    if not raw.removeprefix(b"\xef\xbb\xbf").startswith(b"ENVI"):
+    if not _begins_as_envi(raw):
         raise InputDataError(
             f"header {path.name} does not begin with ENVI; expected an ENVI header, for other "
             "formats name the data file"
         )
     try:
-        return {key: _text(value, key) for key, value in _parsed(path, raw).items()}
-    except EnviException as error:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+    fields = _fields(path, text.splitlines()[1:])
+    return {key: _plain(key, value) for key, value in fields.items()}
+
+
+def _fields(path: Path, lines: Sequence[str]) -> dict[str, str]:
+    """The fields as they stand, lists with their line ends; of two of a name the last."""
+    fields, first, opened = dict[str, str](), dict[str, str](), ""
+    for number, line in enumerate(lines):
+        key, equals, value = line.partition("=")
+        key, value = key.strip().lower(), value.strip()
+        if line.startswith(";"):
+            continue
+        if opened and equals and key in _KNOWN and _breaks_off(opened, lines, number):
+            warn_of_scene(
+                f"{opened}: found no closing brace; the list is taken to end before the next field"
+            )
+            fields[opened] += "}"
+            opened = ""
+        if opened:
+            fields[opened] += "\n" + line.strip()
+        elif equals:
+            if key in _KNOWN and first.setdefault(key, value) != value:
+                _complain_of_two(key, first[key], value)
+            fields[key] = value
+            opened = key if value.startswith("{") else ""
+        if opened and fields[opened].endswith("}"):
+            opened = ""
+    if opened:
         raise InputDataError(
             f"header {path.name} cannot be parsed; look for a brace that is never closed"
-        ) from error
+        )
+    return fields
+
+
+def _complain_of_two(key: str, first: str, last: str) -> None:
+    found = f"found {key} twice, {first[:40]!r} and {last[:40]!r}"
+    if key in LAYOUT_FIELDS:
+        raise InputDataError(f"the header contradicts itself: {found}; remove the wrong one")
+    if key != "description":
+        warn_of_scene(f"{found}; the last is taken")
+
+
+def _breaks_off(opened: str, lines: Sequence[str], number: int) -> bool:
+    """True if the field in this line is none inside the list that is open.
+
+    A description may hold lines like those of a header, but not the only ones that say the size.
+    """
+    if opened != "description":
+        return True
+    samples = [n for n, line in enumerate(lines) if line.partition("=")[0].strip() == "samples"]
+    end = next((n for n in range(number, len(lines)) if lines[n].rstrip().endswith("}")), None)
+    return end is None or samples == [n for n in samples if number <= n <= end] != []
+
+
+def _plain(key: str, value: str) -> str:
+    """A value with single blanks; lists, and every description, in braces."""
+    if key == "description":
+        return "{" + " ".join(value.strip("{}").split()) + "}"
+    if value.startswith("{"):
+        return "{" + ", ".join(item.strip() for item in value[1:-1].split(",")) + "}"
+    return " ".join(value.split())
 
 
 def listed(text: str) -> list[str]:
@@ -72,14 +127,11 @@ def listed(text: str) -> list[str]:
 
 def spectral_source(fields: Mapping[str, str]) -> SpectralSource:
     """The spectral fields of a header; one that holds no numbers is left out with a warning."""
-
-    def items(key: str) -> list[str] | None:
-        return listed(fields[key]) if key in fields else None
-
+    lists = {key: listed(fields[key]) for key in ("wavelength", "fwhm", "bbl") if key in fields}
     return source_from_text(
-        wavelengths=items("wavelength"),
-        fwhm=items("fwhm"),
-        bbl=items("bbl"),
+        wavelengths=lists.get("wavelength"),
+        fwhm=lists.get("fwhm"),
+        bbl=lists.get("bbl"),
         unit=fields.get("wavelength units"),
     )
 
@@ -88,94 +140,12 @@ def carried_fields(fields: Mapping[str, str]) -> dict[str, str]:
     """Fields to pass on as they are.
 
     Left out are those that `SceneMetadata` holds elsewhere, and those that hold only for the grid
-    they were written with (pixel size, x start, y start). Wavelengths that are no lengths (index,
-    wavenumber) stay.
+    they were written with. Wavelengths that are no lengths (index, wavenumber) stay.
     """
-    spectral = _SPECTRAL
+    drop = LAYOUT_FIELDS | GRID_FIELDS | NUMBER_FIELDS | _SPECTRAL
     if not is_length(fields.get("wavelength units")):
-        spectral = _SPECTRAL - {"wavelength", "wavelength units", "fwhm"}
-    drop = LAYOUT_FIELDS | GRID_FIELDS | NUMBER_FIELDS | spectral
+        drop -= {"wavelength", "wavelength units", "fwhm"}
     return {key: text for key, text in fields.items() if key not in drop}
-
-
-def _parsed(path: Path, raw: bytes) -> dict[str, str | list[str]]:
-    """What `spectral` makes of the header, which it reads in the encoding of the locale."""
-    text = _decoded(raw)
-    closed = _closed(text.splitlines())
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
-        warnings.filterwarnings("ignore", "Parameters with non-lowercase names")
-        if not raw.isascii() or closed != text.splitlines():
-            path = Path(folder, path.name)
-            path.write_text("\n".join(closed) + "\n", errors="replace")
-        fields: dict[str, str | list[str]] = envi.read_envi_header(path)
-        return fields
-
-
-def _closed(lines: list[str]) -> list[str]:
-    """The lines, with a brace where a list breaks off before the next field.
-
-    A list that breaks off at the end stays open: the header itself may be broken off there.
-
-    >>> with warnings.catch_warnings(action="ignore"):
-    ...     _closed(["wavelength = {400,", "500", "bands = 2", "bbl = {1"])
-    ['wavelength = {400,', '500}', 'bands = 2', 'bbl = {1']
-    """
-    closed, opened, seen = list(lines), "", dict[str, str]()
-    for number, line in enumerate(lines):
-        key, _, value = line.partition("=")
-        key = key.strip().lower()
-        if not opened and seen.setdefault(key, value.strip()) != value.strip():
-            _complain_of_two(key, seen[key], value.strip())
-        if opened and key in _KNOWN and _breaks_off(opened, lines, number):
-            closed[number - 1] += "}"
-            warn_of_scene(
-                f"{opened}: found no closing brace; the list is taken to end before the next field"
-            )
-            opened = ""
-        if not opened and value.strip().startswith("{"):
-            opened = key
-        if opened and line.rstrip().endswith("}"):
-            opened = ""
-    return closed
-
-
-def _complain_of_two(key: str, first: str, last: str) -> None:
-    """Say that a header contradicts itself, as far as the field matters.
-
-    Raises:
-        InputDataError: It decides where the numbers lie.
-    """
-    found = f"found {key} twice, {first[:40]!r} and {last[:40]!r}"
-    if key in LAYOUT_FIELDS:
-        raise InputDataError(f"the header contradicts itself: {found}; remove the wrong one")
-    if key in _KNOWN and key != "description":
-        warn_of_scene(f"{found}; the last is taken")
-
-
-def _breaks_off(opened: str, lines: list[str], number: int) -> bool:
-    """True if the field in this line is none inside the list that is open.
-
-    A description may hold lines like those of a header, but not the only ones that say the size.
-    """
-    if opened != "description":
-        return True
-    samples = [n for n, line in enumerate(lines) if line.partition("=")[0].strip() == "samples"]
-    end = next((n for n in range(number, len(lines)) if lines[n].rstrip().endswith("}")), None)
-    return end is None or samples == [n for n in samples if number <= n <= end] != []
-
-
-def _decoded(raw: bytes) -> str:
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
-
-
-def _text(value: str | list[str], key: str) -> str:
-    if isinstance(value, list):
-        return "{" + ", ".join(value) + "}"
-    text = " ".join(value.split())
-    return "{" + text + "}" if key == "description" else text
 
 
 _ROW: Final = next(row for row in ROWS if row.name == "ENVI")
@@ -191,9 +161,13 @@ _SIZE: Final = re.compile(
 _HEADER_START: Final = 2**16
 
 
+def _begins_as_envi(raw: bytes) -> bool:
+    return raw.removeprefix(b"\xef\xbb\xbf").startswith(b"ENVI")
+
+
 def is_envi_header(header: Path) -> bool:
     """True if a file begins as ENVI headers do."""
-    return _start(header).removeprefix(b"\xef\xbb\xbf").startswith(b"ENVI")
+    return _begins_as_envi(header_start(header))
 
 
 def header_beside(data: Path) -> Path | None:
@@ -201,10 +175,9 @@ def header_beside(data: Path) -> Path | None:
 
     One that begins as ENVI's do is preferred.
     """
-    found = [
-        h for name in (data.name, data.stem) if (h := first_file(data.parent, [f"{name}.hdr"]))
-    ]
-    return next((header for header in found if is_envi_header(header)), found[0] if found else None)
+    beside = (_file_named(data.parent, f"{name}.hdr") for name in (data.name, data.stem))
+    found = [header for header in beside if header is not None]
+    return next(filter(is_envi_header, found), found[0] if found else None)
 
 
 def is_own_header(header: Path, data: Path) -> bool:
@@ -213,15 +186,10 @@ def is_own_header(header: Path, data: Path) -> bool:
 
 
 def data_beside(header: Path, promised: int, suffixes: Sequence[str] = DATA_SUFFIXES) -> Path:
-    """The data file of a header.
+    """The data file of a header that promises so many bytes, its stem with one of the suffixes.
 
     Files of another format, and those that have a header of their own, are no candidates. One of
     exactly the promised size is preferred, then one that is long enough.
-
-    Args:
-        header: The header's file.
-        promised: Bytes that it speaks of.
-        suffixes: What data files add to its stem.
 
     Raises:
         InputDataError: There is none, or there are several that fit equally well.
@@ -255,7 +223,7 @@ def rival_data(header: Path, data: Path) -> Path | None:
 
 def promised_bytes(header: Path) -> int | None:
     """Bytes of the data file that a header speaks of; None where it does not say."""
-    text = _start(header).decode("latin-1")
+    text = header_start(header).decode("latin-1")
     found = {key.lower(): number for key, number in _SIZE.findall(text)}
     if not {"samples", "lines", "bands", "data type"} <= found.keys():
         return None
@@ -264,13 +232,12 @@ def promised_bytes(header: Path) -> int | None:
     return int(found.get("header offset", 0)) + pixels * number
 
 
-def first_file(folder: Path, names: Iterable[str]) -> Path | None:
-    """The first of the names that is a file; letters may differ by case."""
-    for name in names:
-        if (folder / name).is_file():
-            return folder / name
-    wanted = {name.lower() for name in names}
-    return next((f for f in folder.iterdir() if f.name.lower() in wanted and f.is_file()), None)
+def _file_named(folder: Path, name: str) -> Path | None:
+    """The file of that name; letters may differ by case."""
+    if (folder / name).is_file():
+        return folder / name
+    like = (file for file in folder.iterdir() if file.name.lower() == name.lower())
+    return next((file for file in like if file.is_file()), None)
 
 
 def envi_pair(path: Path) -> tuple[Path, Path]:
@@ -284,9 +251,7 @@ def envi_pair(path: Path) -> tuple[Path, Path]:
     suffix = path.suffix.lower()
     if suffix == ".hdr":
         return path, sibling(path, f"{path.stem}.img")
-    if suffix in _WRITTEN:
-        return sibling(path, f"{path.stem}.hdr"), path
-    return sibling(path, f"{path.name}.hdr"), path
+    return sibling(path, f"{path.stem if suffix in _WRITTEN else path.name}.hdr"), path
 
 
 def refuse_existing_pair(path: Path, *, overwrite: bool) -> None:
@@ -312,24 +277,17 @@ def refuse_existing_pair(path: Path, *, overwrite: bool) -> None:
 def _candidates(header: Path, suffixes: Sequence[str] = DATA_SUFFIXES) -> list[Path]:
     """Files that may hold the numbers of a header; those with headers of their own are last."""
     names = dict.fromkeys(header.stem + suffix for suffix in suffixes)
-    found = [file for name in names if (file := first_file(header.parent, [name]))]
+    found = [file for name in names if (file := _file_named(header.parent, name))]
     raw = [file for file in dict.fromkeys(found) if not has_own_format(file)]
     if not raw:
         promised = promised_bytes(header)
-        raw = [
-            file
-            for file in header.parent.iterdir()
-            if file.stem == header.stem and file.is_file() and file.stat().st_size == promised
-        ]
-    return [file for file in raw if not _has_other_header(file, header)] or raw
+        same_stem = [f for f in header.parent.iterdir() if f.stem == header.stem and f.is_file()]
+        raw = [file for file in same_stem if file.stat().st_size == promised]
+    return [file for file in raw if header_beside(file) == header] or raw
 
 
-def _has_other_header(data: Path, header: Path) -> bool:
-    own = first_file(data.parent, [f"{data.name}.hdr"])
-    return own is not None and own != header and is_envi_header(own)
-
-
-def _start(path: Path) -> bytes:
+def header_start(path: Path) -> bytes:
+    """What tells the kind of a header and the size of its data; empty where it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(_HEADER_START)

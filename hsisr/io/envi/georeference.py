@@ -14,25 +14,28 @@ grid, only the word South for the southern hemisphere, and unknown datums for WG
 import math
 import re
 import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from uuid import uuid4
 
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.errors import CRSError, RasterioError
+from rasterio.io import MemoryFile
 from rasterio.warp import transform as warp_points
 
-from hsisr.errors import HsisrWarning, warn_of_scene
+from hsisr.errors import HsisrWarning, InputDataError, warn_of_scene
 from hsisr.io.envi.files import listed
-from hsisr.io.envi.one_pixel import by_gdal
 from hsisr.io.geotiff.gdal import GdalError, crs_name, gdal_env
-from hsisr.io.geotiff.tags import wkt_of
+from hsisr.io.geotiff.tags import georeference_of, wkt_of
 from hsisr.scene.georeference import Georeference
 
-_ROTATION: Final = re.compile(r"rot(?:ation)?(?:\s+angle)?\s*[=:\s]\s*(.*)", re.IGNORECASE)
+_ROTATION: Final = re.compile(
+    r"rot(?:ation)?(?:\s+angle)?\s*[=:\s]\s*(.*?)\s*(?:degrees?|deg\.?|\u00b0)?\s*", re.IGNORECASE
+)
 _UNITS: Final = re.compile(r"units?\s*[=:\s]\s*(.*)", re.IGNORECASE)
 _UTM: Final = re.compile(r"(.*[\s_])?utm(?![a-z]).*|universal transverse.*", re.IGNORECASE)
 _HEMISPHERE: Final = re.compile(r"[a-z]?|(north|south)(ern)?(\s+hemisphere)?", re.IGNORECASE)
@@ -73,15 +76,18 @@ _BY_EPSG: Final[Mapping[str, tuple[int, tuple[int, range], tuple[int, range]]]] 
 is added to, and which there are, north and south."""
 
 _LENGTHS: Final = {
-    "Meters": (1.0, "m meter meters metre metres"),
-    "km": (1000.0, "km kilometer kilometers kilometre kilometres"),
-    "Feet": (1200 / 3937, "ft foot feet us-ft usfeet ussurveyfeet ussurveyfoot feet(us)"),
-    "Yards": (0.9144, "yd yard yards"),
-    "Miles": (1609.344, "mi mile miles"),
-    "Nautical Miles": (1852.0, "nm nauticalmile nauticalmiles"),
+    spelling: word
+    for word, spellings in (
+        ("Meters", "m meter meters metre metres"),
+        ("km", "km kilometer kilometers kilometre kilometres"),
+        ("Feet", "ft foot feet us-ft usfeet ussurveyfeet ussurveyfoot feet(us)"),
+        ("Yards", "yd yard yards"),
+        ("Miles", "mi mile miles"),
+        ("Nautical Miles", "nm nauticalmile nauticalmiles"),
+    )
+    for spelling in spellings.split()
 }
-"""GDAL's word for each, its length in metres, and spellings of it without blanks."""
-_SPELLINGS: Final = " ".join(spellings for _, spellings in _LENGTHS.values()).split()
+"""GDAL's words for units of length, by spellings without blanks."""
 _ANGLES: Final = {
     **dict.fromkeys(("degree", "degrees", "deg"), 1.0),
     **dict.fromkeys(("seconds", "arcseconds"), 1 / 3600),
@@ -147,12 +153,10 @@ def parse_map_info(items: Sequence[str], *, has_crs: bool) -> MapInfo | None:
 
 def _rotation(named: Sequence[str]) -> float:
     """Degrees counterclockwise; 0 where none, or no number, is given."""
-    texts = [found[1] for item in named if (found := _ROTATION.fullmatch(item))]
-    if not texts:
-        return 0.0
-    angle = _number(_plain_angle(texts[0]))
+    text = next((found[1] for item in named if (found := _ROTATION.fullmatch(item))), "0")
+    angle = _number(text)
     if angle is None:
-        warn_of_scene(f"map info: found rotation {texts[0]!r}, expected degrees; taken as 0")
+        warn_of_scene(f"map info: found rotation {text!r}, expected degrees; taken as 0")
         return 0.0
     if abs(angle) % 360 == 180:
         warn_of_scene(
@@ -199,7 +203,7 @@ def _utm(transform: Affine, plain: Sequence[str], units: str) -> MapInfo:
     if south is None:
         return MapInfo(transform)
     datum = _datum(rest)
-    lengths = [item for item in rest[1:] if re.sub(r"\s", "", item.lower()) in _SPELLINGS]
+    lengths = [item for item in rest[1:] if re.sub(r"\s", "", item.lower()) in _LENGTHS]
     units = units or _known_length(next(iter(lengths), ""))
     _warn_of_rest([item for item in rest[1:] if item not in lengths and "=" not in item])
     if datum in _BY_EPSG:
@@ -254,19 +258,13 @@ def _is_south(letters: str, sign: str) -> bool | None:
 
 def _datum(rest: Sequence[str]) -> str:
     """GDAL's name of the datum, or a key of `_BY_EPSG`."""
-    text = next((item for item in rest if item), "")
+    text = next(filter(None, rest), "")
     key = re.sub(r"^d_|[\s_-]", "", text.lower())
-    if key in _BY_EPSG:
-        return key
-    return _DATUMS.get(key) or _assumed(text)
+    return key if key in _BY_EPSG else _DATUMS.get(key) or _assumed(text)
 
 
 def _warn_of_rest(items: Sequence[str]) -> None:
-    """Warn of items that nothing here understands; empty ones are none.
-
-    Warns:
-        HsisrWarning: There are any.
-    """
+    """Warn of items that nothing here understands; empty ones are none."""
     if rest := ", ".join(filter(None, items)):
         warn_of_scene(f"map info: {rest!r} is not understood and left out")
 
@@ -292,26 +290,17 @@ def _number(text: str) -> float | None:
 def _known_length(units: str) -> str:
     """GDAL's word for a unit of length; "" where none is named.
 
-    Warns:
-        HsisrWarning: It is not known.
-
     >>> _known_length("kilometers"), _known_length("US Survey Feet"), _known_length("")
     ('km', 'Feet', '')
     """
     plain = re.sub(r"\s", "", units.lower())
-    for word, (_, spellings) in _LENGTHS.items():
-        if plain in spellings.split():
-            return word
-    if plain:
+    if plain and plain not in _LENGTHS:
         warn_of_scene(f"map info: the unit {units!r} is not known; taken as metres")
-    return ""
+    return _LENGTHS.get(plain, "")
 
 
 def _in_degrees(transform: Affine, units: str) -> Affine:
     """The transform of a grid of longitudes and latitudes that are given in these units.
-
-    Warns:
-        HsisrWarning: The unit is none of angles.
 
     >>> _in_degrees(Affine(36, 0, 3600, 0, -36, 7200), "Seconds")[:6]
     (0.01, 0.0, 1.0, 0.0, -0.01, 2.0)
@@ -321,15 +310,6 @@ def _in_degrees(transform: Affine, units: str) -> Affine:
         warn_of_scene(f"map info: found the unit {units!r} of an angle; taken as degrees")
     factor = _ANGLES.get(plain, 1.0)
     return transform if factor == 1 else Affine.scale(factor) @ transform
-
-
-def _plain_angle(text: str) -> str:
-    """The number of degrees without their unit.
-
-    >>> _plain_angle("30 degrees"), _plain_angle("30.5\u00b0")
-    ('30', '30.5')
-    """
-    return re.sub(r"\s*(degrees?|deg\.?|\u00b0)\s*$", "", text, flags=re.IGNORECASE)
 
 
 _CRS: Final = "coordinate system string"
@@ -359,28 +339,25 @@ def envi_georeference(fields: Mapping[str, str], sidecar: Path | None = None) ->
         info = parse_map_info(items, has_crs=system is not None)
         if info is not None and system is not None:
             _warn_if_apart(items, info.transform, system)
-    if system is not None:
-        known[_CRS] = fields[_CRS]
-    elif "projection info" in fields:
-        known["projection info"] = fields["projection info"]
+    words = _CRS if system is not None else "projection info"
+    known |= {words: fields[words]} if words in fields else {}
     if info is not None:
         known["map info"] = info.gdal_text or "{Arbitrary, 1, 1, 0, 0, 1, 1}"
     if not known and sidecar is None:
         return Georeference()
-    text = sidecar.read_text("utf-8", "replace") if sidecar else ""
     place = by_gdal(known, sidecar)
     for key, found in (("geo points", place.gcps), ("rpc info", place.rpcs)):
         if listed(fields.get(key, "")) and not found:
             warn_of_scene(f"{key} left out: GDAL does not understand {fields[key][:60]!r}")
-    return _with_own(place, info, system, sidecar_text=text)
+    place = replace(place, crs_wkt=_crs_wkt(place.crs_wkt, info, system))
+    if sidecar is not None and "<GeoTransform>" in sidecar.read_text("utf-8", "replace"):
+        return place
+    own = info is not None and not info.transform.is_identity
+    return replace(place, transform=info.transform if info and own else None)
 
 
 def _warn_if_apart(items: Sequence[str], transform: Affine, system: CRS) -> None:
-    """Warn where UTM or longitude and latitude of map info contradict the coordinate system string.
-
-    Warns:
-        HsisrWarning: They put the scene at two places; the string's is taken.
-    """
+    """Warn where UTM or degrees of map info put the scene elsewhere than the string does."""
     with warnings.catch_warnings(record=True) as doubts:  # what the string makes needless
         warnings.simplefilter("always", HsisrWarning)
         info = parse_map_info(items, has_crs=False)
@@ -420,26 +397,57 @@ def _system(text: str) -> CRS | None:
 _WKT2: Final = ("GEOGCRS", "GEODCRS", "PROJCRS", "BOUNDCRS", "COMPOUNDCRS", "DERIVEDPROJCRS")
 
 
-def _with_own(
-    gdal: Georeference, info: MapInfo | None, system: CRS | None, *, sidecar_text: str
-) -> Georeference:
-    """GDAL's reading, with the transform and the system that hsisr reads itself."""
-    crs, transform = gdal.crs_wkt, gdal.transform
-    if crs is not None and crs.startswith(_NO_SYSTEM):
-        crs = None
-        if system is not None:
-            crs = wkt_of(system)
-        elif info is not None and info.epsg is not None:
-            crs = wkt_of(CRS.from_epsg(info.epsg))
-        elif info is not None and info.gdal_text and "Arbitrary" not in info.gdal_text:
-            name = listed(info.gdal_text)[0]
+def _crs_wkt(by_gdal: str | None, info: MapInfo | None, system: CRS | None) -> str | None:
+    """GDAL's reading of the reference system, or the system that it has no words for."""
+    if by_gdal is not None and not by_gdal.startswith(_NO_SYSTEM):
+        return by_gdal
+    if system is None and info is not None and info.epsg is not None:
+        system = CRS.from_epsg(info.epsg)
+    elif system is None and by_gdal and info and info.gdal_text:
+        name = listed(info.gdal_text)[0]
+        if name.lower() != "arbitrary":
             warn_of_scene(
                 f"map info: the projection {name!r} is not known; the coordinate reference system "
                 "is unknown"
             )
-    if crs is None and system is not None:
-        crs = wkt_of(system)
-    if "<GeoTransform>" not in sidecar_text:
-        transform = info.transform if info else None
-        transform = None if transform is None or transform.is_identity else transform
-    return replace(gdal, crs_wkt=crs, transform=transform)
+    return wkt_of(system)
+
+
+def by_gdal(fields: Mapping[str, str], sidecar: Path | None = None) -> Georeference:
+    """What GDAL makes of header fields, and of its sidecar.
+
+    Raises:
+        InputDataError: It cannot make sense of geo points or RPC.
+    """
+    try:
+        with one_pixel(fields, sidecar) as dataset:
+            return georeference_of(dataset)
+    except RasterioError as error:
+        raise InputDataError(
+            f"the header's place cannot be understood ({error}); correct or remove it"
+        ) from error
+
+
+@contextmanager
+def one_pixel(
+    fields: Mapping[str, str], sidecar: Path | None, bands: int = 1, code: str = "1"
+) -> Iterator[Any]:
+    """An ENVI file of one pixel in memory with these fields and this sidecar, opened by GDAL.
+
+    GDAL refuses some data files that other software reads, so it never sees the data. `code` is
+    ENVI's number for the data type.
+    """
+    layout = dict.fromkeys(("samples", "lines"), "1") | {"bands": str(bands), "data type": code}
+    layout |= {"header offset": "0", "byte order": "0", "interleave": "bsq"}
+    layout |= {"file type": "ENVI Standard"}
+    lines = ["ENVI", *(f"{key} = {text}" for key, text in {**layout, **fields}.items()), ""]
+    name = {"dirname": f"hsisr-{uuid4().hex}", "filename": "scene.img"}
+    beside = {**name, "filename": "scene.img.aux.xml"}
+    with (
+        gdal_env(),
+        MemoryFile(bytes(64 + 16 * bands), **name) as image,
+        MemoryFile("\n".join(lines).encode(), **{**name, "filename": "scene.hdr"}),
+        MemoryFile(sidecar.read_bytes(), **beside) if sidecar else nullcontext(),
+        image.open(driver="ENVI") as dataset,
+    ):
+        yield dataset

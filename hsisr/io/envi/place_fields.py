@@ -20,8 +20,7 @@ from rasterio.warp import transform as to_other_crs
 
 from hsisr.errors import HsisrWarning, UsageError
 from hsisr.io.envi.files import listed
-from hsisr.io.envi.georeference import envi_georeference
-from hsisr.io.envi.one_pixel import by_gdal
+from hsisr.io.envi.georeference import by_gdal, envi_georeference
 from hsisr.io.geotiff.gdal import crs_name, gdal_env, listening, same_crs
 from hsisr.io.geotiff.tags import gdal_points, parsed_crs, wkt_of
 from hsisr.io.spectral import number_text, one_line
@@ -57,7 +56,13 @@ def place_fields(metadata: SceneMetadata, target: Path) -> dict[str, str]:
     if place.transform is None:
         fields = {key: v for key, v in fields.items() if key == _CRS}
     else:
-        _require_grid(place.transform, fields, metadata, target)
+        # read by GDAL and by hsisr, map info has to give the transform back
+        readings = [by_gdal(fields).transform, _read_back(fields).transform]
+        if not all(found and _near(found, place.transform, metadata) for found in readings):
+            raise UsageError(
+                f"{target.name}: found {_shape_of(place.transform)}, which readers of ENVI headers "
+                "do not agree about or map info cannot say; write GeoTIFF instead"
+            )
     if place.crs_wkt and not _says_crs(fields, place.crs_wkt):
         fields = _with_crs(fields, place.crs_wkt, target)
     if place.gcps:
@@ -65,19 +70,6 @@ def place_fields(metadata: SceneMetadata, target: Path) -> dict[str, str]:
     if place.rpcs:
         fields["rpc info"] = _rpc_info(place.rpcs)
     return fields
-
-
-def _require_grid(
-    transform: Affine, fields: Mapping[str, str], metadata: SceneMetadata, target: Path
-) -> None:
-    """Check that map info, read by GDAL and by hsisr, gives the transform back."""
-    readings = [by_gdal(fields).transform, _read_back(fields).transform]
-    if all(found is not None and _near(found, transform, metadata) for found in readings):
-        return
-    raise UsageError(
-        f"{target.name}: found {_shape_of(transform)}, which readers of ENVI headers do not agree "
-        "about or map info cannot say; write GeoTIFF instead"
-    )
 
 
 def _shape_of(t: Affine) -> str:
@@ -133,13 +125,10 @@ def write_sidecar(place: Georeference, sidecar: Path) -> bool:
     """
     if not place.gcps:
         return False
-    with tempfile.TemporaryDirectory() as folder:
-        crs = parsed_crs(place.gcps_crs_wkt) if place.gcps_crs_wkt else CRS()
-        _small_envi(Path(folder, "x.img"), gcps=gdal_points(place), crs=crs)
-        found = ET.parse(Path(folder, "x.img.aux.xml")).getroot().find("GCPList")  # noqa: S314 - written by GDAL just now
+    crs = parsed_crs(place.gcps_crs_wkt) if place.gcps_crs_wkt else CRS()
+    text = _small_envi("x.img.aux.xml", gcps=gdal_points(place), crs=crs)
     root = ET.Element("PAMDataset")
-    if found is not None:
-        root.append(found)
+    root.extend(ET.fromstring(text).iter("GCPList"))  # noqa: S314 - written by GDAL just now
     ET.ElementTree(root).write(sidecar, encoding="utf-8")
     return True
 
@@ -151,9 +140,7 @@ def _lifted(place: Georeference) -> dict[str, str]:
         known["crs"] = parsed_crs(place.crs_wkt)
     if place.transform is not None:
         known["transform"] = place.transform
-    with tempfile.TemporaryDirectory() as folder:
-        _small_envi(Path(folder, "x.img"), **known)
-        lines = Path(folder, "x.hdr").read_text(encoding="utf-8").splitlines()
+    lines = _small_envi("x.hdr", **known).splitlines()
     pairs = (line.split(" = ", 1) for line in lines if line.startswith(_LIFTED))
     fields = {key.strip(): text for key, text in pairs}
     grid = place.transform
@@ -173,15 +160,14 @@ def _with_signs(map_info: str, grid: Affine) -> str:
     return "{" + ", ".join([*items[:5], *sizes, *kept]) + "}"
 
 
-def _small_envi(path: Path, gcps: Sequence[Any] = (), crs: CRS | None = None, **known: Any) -> None:
-    """An ENVI file of one pixel, made by GDAL."""
-    profile = {"width": 1, "height": 1, "count": 1, "dtype": "uint8"} | known
-    if crs is not None and not gcps:
-        profile["crs"] = crs
-    with gdal_env(), listening(), rasterio.open(path, "w", driver="ENVI", **profile) as dataset:
-        if gcps:
-            dataset.gcps = (gcps, crs)
-        dataset.write(np.zeros((1, 1, 1), np.uint8))
+def _small_envi(wanted: str, gcps: Sequence[Any] = (), **known: Any) -> str:
+    """The text of x.hdr or x.img.aux.xml that GDAL writes beside an x.img of one pixel."""
+    profile = {"width": 1, "height": 1, "count": 1, "dtype": "uint8", "driver": "ENVI", **known}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "x.img")
+        with gdal_env(), listening(), rasterio.open(path, "w", gcps=gcps, **profile) as dataset:
+            dataset.write(np.zeros((1, 1, 1), np.uint8))
+        return path.with_name(wanted).read_text(encoding="utf-8")
 
 
 def _near(found: Affine, wanted: Affine, metadata: SceneMetadata) -> bool:
@@ -205,6 +191,5 @@ def _geo_points(points: tuple[GroundControlPoint, ...], crs_wkt: str | None) -> 
 def _rpc_info(rpcs: Mapping[str, str]) -> str:
     """The 93 numbers: offsets, scales, four polynomials, and the window that is the whole."""
     numbers = [rpcs.get(key, "0").split()[0] for key in _RPC_NUMBERS]
-    for key in _RPC_LISTS:
-        numbers.extend(rpcs.get(key, "").split())
-    return "{" + ", ".join([*numbers, "0", "0", "1"]) + "}"
+    lists = [number for key in _RPC_LISTS for number in rpcs.get(key, "").split()]
+    return "{" + ", ".join([*numbers, *lists, "0", "0", "1"]) + "}"

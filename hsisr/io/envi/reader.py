@@ -32,8 +32,7 @@ from hsisr.io.envi.files import (
     rival_data,
     spectral_source,
 )
-from hsisr.io.envi.georeference import envi_georeference
-from hsisr.io.envi.one_pixel import one_pixel
+from hsisr.io.envi.georeference import envi_georeference, one_pixel
 from hsisr.io.formats import first_bytes
 from hsisr.io.geotiff.reader import RasterScene, is_other_raster, open_raster
 from hsisr.io.geotiff.tags import is_spectral_list, spectral_sources, stored_numbers, tags_in
@@ -80,9 +79,8 @@ def open_envi(path: Path) -> ArrayScene:
     beside = _with(numbers.path, ".aux.xml")
     sidecar = beside if beside.is_file() else None
     bands, rows, cols = sizes(numbers.shape, axes)
-    told = _Sidecar(StoredNumbers(dtype=numbers.dtype))
-    if sidecar is not None:
-        told = _read_sidecar(sidecar, bands, fields["data type"]) or told
+    told = sidecar and _read_sidecar(sidecar, bands, fields["data type"])
+    told = told or _Sidecar(StoredNumbers(dtype=numbers.dtype))
     metadata = SceneMetadata(
         rows=rows,
         cols=cols,
@@ -117,12 +115,7 @@ def is_envi(path: Path, start: bytes) -> bool:
 
 
 def _require_size(numbers: PlainNumbers, shape: tuple[int, int, int], code: str) -> None:
-    """Hold the size of the data file against the header.
-
-    Raises:
-        InputDataError: The file is shorter, or so much longer that its numbers are of another
-            type.
-    """
+    """Refuse a file that is shorter, or so much longer that its numbers are of another type."""
     size, itemsize = numbers.path.stat().st_size, numbers.dtype.itemsize
     promised = (
         f"the header promises {numbers.end} bytes "
@@ -133,18 +126,23 @@ def _require_size(numbers: PlainNumbers, shape: tuple[int, int, int], code: str)
         raise InputDataError(f"{promised} and is compressed; unpack it first")
     if size < numbers.end:
         raise InputDataError(f"{promised}; the file is truncated or the header is wrong")
+    if size == numbers.end:
+        return
     each, rest = divmod(size - numbers.offset, math.prod(shape))
-    others = [c for c, t in TYPES.items() if np.dtype(t).itemsize == each and t[0] in "iuf"]
-    if size > numbers.end and rest == 0 and others:
-        names = " or ".join(f"{c} ({np.dtype(TYPES[c]).name})" for c in others)
+    if rest == 0 and (names := _named_types(each, "iuf")):
         raise InputDataError(
             f"{promised}, {each} bytes for every number; data type = {code} is probably wrong, "
             f"expected {names}; correct it, or the sizes"
         )
-    if size > numbers.end:
-        warn_of_scene(
-            f"{promised}; what follows is not read, check that the header belongs to this file"
-        )
+    warn_of_scene(
+        f"{promised}; what follows is not read, check that the header belongs to this file"
+    )
+
+
+def _named_types(itemsize: int, kinds: str) -> str:
+    """ENVI's numbers for the types of so many bytes, with their names."""
+    found = [code for code, kind in TYPES.items() if kind in {f"{k}{itemsize}" for k in kinds}]
+    return " or ".join(f"{code} ({np.dtype(TYPES[code]).name})" for code in found)
 
 
 _USUAL_SIZES: Final = (1e-6, 1e9)
@@ -155,9 +153,8 @@ def _warn_of_type(scene: Scene, code: str) -> None:
     """Warn of floats under a type of whole numbers as long, or the other way round."""
     bands, rows, cols = scene.metadata.shape
     dtype = scene.metadata.stored.dtype
-    others = [c for c, t in TYPES.items() if int(t[1:]) == dtype.itemsize and t[0] in "iuf"]
-    others = [c for c in others if (TYPES[c][0] == "f") != (dtype.kind == "f")]
-    if dtype.itemsize < 4 or dtype.kind not in "iuf" or not others:
+    others = _named_types(dtype.itemsize, "iu" if dtype.kind == "f" else "f")
+    if dtype.itemsize < 4 or not others:
         return
     few = sorted({0, bands // 2, bands - 1})
     lines = [scene.read_stored(Window(r, 0, 1, cols), few) for r in {rows // 4, rows // 2}]
@@ -165,20 +162,17 @@ def _warn_of_type(scene: Scene, code: str) -> None:
     floats = floats[(floats > 0) & (floats < 1e30)]
     least, most = _USUAL_SIZES if dtype.kind != "f" else (0, np.finfo(floats.dtype).tiny)
     if floats.size and ((floats > least) & (floats < most)).mean() > 0.9:
-        names = " or ".join(f"{c} ({np.dtype(TYPES[c]).name})" for c in others)
         warn_of_scene(
             f"data type = {code} ({dtype.name}) is probably wrong: the numbers look like those of "
-            f"{names}; correct the header"
+            f"{others}; correct the header"
         )
 
 
 def _mask_beside(data: Path) -> RasterScene | None:
     """GDAL's external mask."""
     mask = _with(data, ".msk")
-    if not mask.is_file():
-        return None
     try:
-        return open_raster(mask)
+        return open_raster(mask) if mask.is_file() else None
     except InputDataError as error:
         raise InputDataError(f"the mask {mask.name} beside the data: {error}") from error
 
@@ -204,12 +198,12 @@ def _numbers(fields: Mapping[str, str], path: Path) -> tuple[PlainNumbers, str]:
         raise InputDataError(f"interleave = {interleave}; expected bsq, bil or bip")
     if order not in ("0", "1"):
         raise InputDataError(f"byte order = {order}; expected 0 (little) or 1 (big)")
-    size = {name[0]: _whole(fields, name) for name in ("bands", "lines", "samples")}
-    axes = _AXES[interleave]
-    shape = tuple(size[{"r": "l", "c": "s"}.get(axis, axis)] for axis in axes)
+    sides = {"b": "bands", "r": "lines", "c": "samples"}
+    size = {axis: _whole(fields, name) for axis, name in sides.items()}
+    shape = tuple(size[axis] for axis in _AXES[interleave])
     dtype = np.dtype(TYPES[code]).newbyteorder("<" if order == "0" else ">")
     offset = _whole({"header offset": "0", **fields}, "header offset", least=0)
-    return PlainNumbers(path, dtype, shape, offset), axes
+    return PlainNumbers(path, dtype, shape, offset), _AXES[interleave]
 
 
 def _refuse_other_kinds(fields: Mapping[str, str]) -> None:
@@ -229,13 +223,13 @@ def _refuse_other_kinds(fields: Mapping[str, str]) -> None:
 
 
 def _whole(fields: Mapping[str, str], key: str, least: int = 1) -> int:
-    text = fields.get(key, "nothing")
+    found = f"the header says {key} = {fields.get(key, 'nothing')}"
     try:
-        number = int(text)
+        number = int(fields.get(key, "nothing"))
     except ValueError as error:
-        raise InputDataError(f"the header says {key} = {text}; expected a whole number") from error
+        raise InputDataError(f"{found}; expected a whole number") from error
     if number < least:
-        raise InputDataError(f"the header says {key} = {text}; expected at least {least}")
+        raise InputDataError(f"{found}; expected at least {least}")
     return number
 
 
@@ -276,10 +270,7 @@ def _spectral_axis(fields: Mapping[str, str], bands: int, beside: _Sidecar) -> S
 def _stored(
     fields: Mapping[str, str], dtype: np.dtype[Any], bands: int, beside: StoredNumbers
 ) -> StoredNumbers:
-    """How the header, else what lies beside it, says that values are stored.
-
-    Lists may be one item for all bands.
-    """
+    """How the header, else what lies beside it, says that values are stored."""
 
     def numbers(key: str) -> tuple[float, ...] | None:
         return numbers_from_text(listed(fields.get(key, "")))[0]

@@ -13,7 +13,6 @@ from hsisr.io.arrays.raw import Interleave, RawFile
 from hsisr.io.base import FileWriter
 from hsisr.io.envi.files import TYPES, envi_pair, refuse_existing_pair
 from hsisr.io.envi.place_fields import place_fields, write_sidecar
-from hsisr.io.paths import sibling
 from hsisr.io.spectral import (
     dataset_tags,
     free_fields,
@@ -24,6 +23,7 @@ from hsisr.io.spectral import (
     text_list,
 )
 from hsisr.scene.metadata import SceneMetadata
+from hsisr.scene.quantisation import StoredNumbers
 
 DATA_TYPES: Final = {np.dtype(kind).name: code for code, kind in TYPES.items() if kind[0] != "c"}
 """ENVI's numbers for the data types that can be written."""
@@ -45,7 +45,7 @@ class EnviWriter(FileWriter):
         named = self.path
         self.path, self._data = envi_pair(named)
         self._interleave = _interleave(named, self._co)
-        self._text = header_text(self.metadata, self._interleave, self._data)
+        self._text = _header_text(self.metadata, self._interleave, self._data)
         refuse_existing_pair(named, overwrite=self._options.overwrite)
 
     def _sidecars(self) -> list[Path]:
@@ -72,17 +72,14 @@ class EnviWriter(FileWriter):
         return [*files, (self._grown, self.path)]
 
 
-def header_text(metadata: SceneMetadata, interleave: Interleave, data: Path) -> str:
-    """A whole ENVI header.
+def _header_text(metadata: SceneMetadata, interleave: Interleave, data: Path) -> str:
+    """A whole header: the fields of the grid and the numbers, the place, the spectrum, the others.
 
-    The fields are those of the grid and the numbers, the place, the spectrum, then the input's
-    other fields and its tags, in lower case because readers differ about capitals.
-
-    Raises:
-        UsageError: The data type or the transform is none that ENVI knows.
+    Names are in lower case because readers differ about capitals.
     """
     fields = _layout_fields(metadata, interleave, data)
-    fields |= place_fields(metadata, data) | spectral_fields(metadata) | _number_fields(metadata)
+    fields |= place_fields(metadata, data) | spectral_fields(metadata)
+    fields |= _number_fields(metadata.stored)
     others = _tag_fields(metadata) | free_fields(metadata)
     fields |= {key: text for key, text in others.items() if key not in fields}
     return "ENVI\n" + "".join(f"{key} = {_wrapped(text)}\n" for key, text in fields.items())
@@ -110,17 +107,14 @@ def _layout_fields(metadata: SceneMetadata, interleave: Interleave, data: Path) 
     }
 
 
-def _number_fields(metadata: SceneMetadata) -> dict[str, str]:
-    stored, fields = metadata.stored, {}
-    if stored.nodata is not None:
-        fields["data ignore value"] = number_text(stored.nodata)
-    if stored.scales is not None:
-        fields["data gain values"] = number_list(stored.scales)
-    if stored.offsets is not None:
-        fields["data offset values"] = number_list(stored.offsets)
-    if stored.units is not None:
-        fields["data units"] = text_list(stored.units)
-    return fields
+def _number_fields(stored: StoredNumbers) -> dict[str, str]:
+    fields = {
+        "data ignore value": None if stored.nodata is None else number_text(stored.nodata),
+        "data gain values": stored.scales and number_list(stored.scales),
+        "data offset values": stored.offsets and number_list(stored.offsets),
+        "data units": stored.units and text_list(stored.units),
+    }
+    return {key: text for key, text in fields.items() if isinstance(text, str)}
 
 
 def _tag_fields(metadata: SceneMetadata) -> dict[str, str]:
@@ -146,34 +140,30 @@ def _wrapped(text: str) -> str:
     """A list over several lines, for readers that cannot take a long one."""
     if not text.startswith("{") or len(text) <= _A_LINE or ", " not in text:
         return text
-    lines, line = [], ""
+    lines = [""]
     for item in text[1:-1].split(", "):
-        if line and len(line) + len(item) > _A_LINE:
-            lines.append(line)
-            line = ""
-        line += f"{item}, "
-    return "{\n" + "\n".join([*lines, line.removesuffix(", ")]) + "}"
+        if lines[-1] and len(lines[-1]) + len(item) > _A_LINE:
+            lines.append("")
+        lines[-1] += f"{item}, "
+    return "{\n" + "\n".join(lines).removesuffix(", ") + "}"
 
 
 def _interleave(path: Path, creation_options: Mapping[str, str]) -> Interleave:
-    options = {key: value.lower() for key, value in creation_options.items()}
-    asked = options.pop("INTERLEAVE", None)
-    if options:
+    if unknown := [key for key in creation_options if key != "INTERLEAVE"]:
         raise UsageError(
-            f"{path.name}: ENVI has no creation option {next(iter(options))}, expected INTERLEAVE"
+            f"{path.name}: ENVI has no creation option {unknown[0]}, expected INTERLEAVE"
         )
-    suffix = path.suffix.lower().removeprefix(".")
     known: tuple[Interleave, ...] = get_args(Interleave)
-    by_name: dict[str, Interleave] = {name: name for name in known}
-    if asked is None:
-        return by_name.get(suffix, "bsq")
-    if asked not in by_name or (suffix in by_name and suffix != asked):
-        raise UsageError(
-            f"{path.name}: found INTERLEAVE={asked}, expected one of {', '.join(known)} that "
-            "agrees with the suffix"
-        )
-    return by_name[asked]
+    by_name = next((name for name in known if path.suffix.lower() == f".{name}"), None)
+    asked = creation_options.get("INTERLEAVE", by_name or "bsq").lower()
+    for name in known:
+        if asked == name and by_name in (name, None):
+            return name
+    raise UsageError(
+        f"{path.name}: found INTERLEAVE={asked}, expected one of {', '.join(known)} that "
+        "agrees with the suffix"
+    )
 
 
 def _with(path: Path, suffix: str) -> Path:
-    return sibling(path, path.name + suffix)
+    return path.with_name(path.name + suffix)
