@@ -77,19 +77,11 @@ def axis_letter(name: str) -> str:
 
 
 def named_order(names: Sequence[str], shape: Sequence[int], spectral: str | None = None) -> str:
-    """The order of a cube's axes, by the names of its dimensions.
+    """The order of a cube's axes, by the names of its dimensions ("" where one has none).
 
-    What decides: the dimension that wavelengths lie on; then the table of names; then, where two of
-    rows, columns and bands are known, the axis that is left is the third. More than three axes are
-    understood if those beyond have length 1.
-
-    Args:
-        names: One per axis; "" where an axis has none.
-        shape: Lengths of the axes.
-        spectral: Name of the dimension that the wavelengths lie on, if the file has any.
-
-    Returns:
-        One letter per axis, for example "rcb", or "1brc" for (time, band, y, x).
+    What decides: the dimension that wavelengths lie on (`spectral`); then the table of names; then,
+    where two of rows, columns and bands are known, the axis that is left is the third. More than
+    three axes are understood if those beyond have length 1.
 
     Raises:
         InputDataError: The names do not tell; the message names `--axes`.
@@ -101,10 +93,7 @@ def named_order(names: Sequence[str], shape: Sequence[int], spectral: str | None
     """
     letters = [axis_letter(name) for name in names]
     if spectral and spectral in names:  # another dimension may be called channel all the same
-        letters = [
-            "b" if n == spectral else a.replace("b", "")
-            for n, a in zip(names, letters, strict=True)
-        ]
+        letters = ["b" if n == spectral else axis_letter(n).replace("b", "") for n in names]
     order = _without_singles(letters, shape)
     known = set(order) & {"r", "c", "b"}
     series = any(a == "1" and size != 1 for a, size in zip(letters, shape, strict=True))
@@ -128,9 +117,8 @@ def given_order(axes: str, names: Sequence[str], shape: Sequence[int]) -> str:
     >>> given_order("brc", ("time", "", "", ""), (1, 4, 6, 8))
     '1brc'
     """
-    order = _without_singles(
-        [axis_letter(n) if axis_letter(n) == "1" else "" for n in names], shape
-    )
+    letters = [axis_letter(name) for name in names]
+    order = _without_singles([a if a == "1" else "" for a in letters], shape)
     if order.count("") != 3:
         raise InputDataError(
             f"found an array of shape {tuple(shape)}, expected 3 axes, others only of length 1"
@@ -156,15 +144,7 @@ def warn_if_unlikely(path: Path, axes: str, shape: Sequence[int]) -> None:
     (or last, or between) fewer bands would make an image that is more nearly square; or where there
     are more bands than any sensor has, or more pages of a stack than rows and columns. Square
     images and long lists of bands occur; they are no reason, and neither are arrays of a few
-    pixels.
-
-    Args:
-        path: Of the scene, for the message.
-        axes: The assumed order, "rcb" or "brc".
-        shape: Lengths of the axes.
-
-    Warns:
-        HsisrWarning: Naming the shape and `--axes`.
+    pixels. `axes` is the assumed order, "rcb" or "brc", of an array of that shape.
     """
     bands, *image = (shape[axes.index(axis)] for axis in "brc")
     if max(shape) < _FEW or bands < min(image):
@@ -192,8 +172,7 @@ def warn_if_unlikely(path: Path, axes: str, shape: Sequence[int]) -> None:
 def _without_singles(letters: Sequence[str], shape: Sequence[int]) -> list[str]:
     """Letters of which those beyond three axes are 1: time first, then unknown ones."""
     single = [n for n, size in enumerate(shape) if size == 1 and letters[n] in ("1", "")]
-    single.sort(key=lambda n: letters[n] != "1")
-    left_out = single[: max(0, len(shape) - 3)]
+    left_out = sorted(single, key=lambda n: letters[n] != "1")[: max(0, len(shape) - 3)]
     return ["1" if n in left_out else letter.replace("1", "") for n, letter in enumerate(letters)]
 
 
@@ -236,7 +215,7 @@ def cut(array: Any, axes: str, window: Window, bands: Sequence[int]) -> npt.NDAr
             memory of its own, as all but numpy's arrays do, is copied only to change its order.
         axes: Order of its axes; 1 stands for one of length 1 that is left out.
         window: Pixels to cut out.
-        bands: 0-based, any order. The span between the first and the last is what gets touched.
+        bands: 0-based, any order; all between the first and the last are touched.
     """
     first, last = min(bands), max(bands)
     span = {
@@ -246,9 +225,8 @@ def cut(array: Any, axes: str, window: Window, bands: Sequence[int]) -> npt.NDAr
         "1": slice(0, 1),
     }
     part = np.asarray(array[tuple(span[axis] for axis in axes)])
-    kept = axes.replace("1", "")
     part = part.squeeze(tuple(n for n, axis in enumerate(axes) if axis == "1"))
-    part = part.transpose([kept.index(axis) for axis in "brc"])
+    part = part.transpose([axes.replace("1", "").index(axis) for axis in "brc"])
     if list(bands) != list(range(first, last + 1)):
         part = part[[band - first for band in bands]]
     native = part.dtype.newbyteorder("=")

@@ -14,10 +14,12 @@ from typing import Any, Final
 from hsisr.errors import InputDataError, warn_of_scene
 from hsisr.io.arrays.axes import ArrayScene, whole
 from hsisr.io.arrays.stack import BandImages
+from hsisr.io.base import Scene
 from hsisr.io.geotiff.gdal import crs_name, gdal_env
 from hsisr.io.geotiff.reader import is_tiff_stack, open_dataset, refuse_unusable
 from hsisr.io.geotiff.tags import band_tag_source, metadata_of
 from hsisr.io.spectral import merged_axis, source_from_names
+from hsisr.io.views import DescribedScene
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers
 
@@ -30,32 +32,8 @@ _NO_BAND: Final = re.compile(
 _KINDS: Final = {"PNG": (".png",), "TIFF": (".tif", ".tiff")}
 
 
-class ImageFolder(ArrayScene):
-    """A folder of bands; each may name its own nodata."""
-
-    def __init__(self, path: Path, files: Sequence[Path]) -> None:
-        first, tags, nodata, stored = _checked(files)
-        names = [file.stem for file in files]
-        axis = merged_axis(len(files), [band_tag_source(tags), source_from_names(names)], names)
-        metadata = SceneMetadata(
-            rows=first.rows,
-            cols=first.cols,
-            stored=_of_all(stored),
-            spectral_axis=axis,
-            georeference=first.georeference,
-            tags=first.tags,
-        )
-        self._nodata = nodata
-        images = BandImages(list(map(str, files)), metadata.shape, metadata.stored.dtype)
-        super().__init__(path, "image folder", metadata, whole(images, "brc"), file=images)
-
-    def nodata_of(self, band: int) -> float | None:
-        """See `Scene.nodata_of`."""
-        return self._nodata[band]
-
-
-def open_folder(folder: Path) -> ImageFolder:
-    """Open a folder of single-band images.
+def open_folder(folder: Path) -> Scene:
+    """Open a folder of single-band images, each of which may name its own nodata.
 
     Raises:
         InputDataError: It holds no images, or images of both kinds, or they differ in size, type
@@ -70,51 +48,52 @@ def open_folder(folder: Path) -> ImageFolder:
             "found a folder without PNG or TIFF images, expected one single-band image per band; "
             "for another kind of scene, name its file"
         )
-    scene = ImageFolder(folder, next(iter(found.values())))
+    (files,) = found.values()
+    images, tags, nodata = _checked(files)
+    names, first = [file.stem for file in files], images[0]
+    metadata = SceneMetadata(
+        rows=first.rows,
+        cols=first.cols,
+        stored=_of_all([image.stored for image in images]),
+        spectral_axis=merged_axis(
+            len(files), [band_tag_source(tags), source_from_names(names)], names
+        ),
+        georeference=first.georeference,
+        tags=first.tags,
+    )
+    array = BandImages(list(map(str, files)), metadata.shape, metadata.stored.dtype)
+    scene = ArrayScene(folder, "image folder", metadata, whole(array, "brc"), file=array)
     if others:
         few = ", ".join(others[:4]) + (", ..." if len(others) > 4 else "")
         warn_of_scene(f"{few} left out: no band by its name; rename it if it is one")
-    return scene
+    return DescribedScene(scene, metadata, nodata)
 
 
 def is_band_folder(folder: Path, _start: bytes = b"") -> bool:
     """True if a folder looks like one scene: several images, the first two with one band each."""
     found, _ = _bands_in(folder)
-    if len(found) != 1:
-        return False
-    files = next(iter(found.values()))
+    files = next(iter(found.values()), [])
     try:
-        return len(files) > 1 and all(_is_one_band(file) for file in files[:2])
+        return len(found) == 1 < len(files) and all(map(_is_one_band, files[:2]))
     except InputDataError:
         return False
 
 
 def _bands_in(folder: Path) -> tuple[dict[str, list[Path]], list[str]]:
-    """Images that are bands by their names, by kind, and the names of all others."""
-    found = band_files(folder)
-    bands = {kind: [f for f in fs if not _NO_BAND.search(f.stem)] for kind, fs in found.items()}
-    bands = {kind: files for kind, files in bands.items() if files} or found
-    kept = {file for files in bands.values() for file in files}
-    return bands, [f.name for files in found.values() for f in files if f not in kept]
+    """Images that are bands by their names, by kind in natural order, and the names of all others.
 
-
-def band_files(folder: Path) -> dict[str, list[Path]]:
-    """Images in a folder by kind, in natural order; hidden files are not seen.
-
-    Raises:
-        InputDataError: The folder cannot be listed.
+    Hidden files are not seen.
     """
     try:
-        files = sorted(
-            (f for f in folder.iterdir() if f.is_file() and not f.name.startswith(".")),
-            key=lambda file: natural_key(file.name),
-        )
+        files = [f for f in folder.iterdir() if f.is_file() and not f.name.startswith(".")]
     except OSError as error:
         raise InputDataError(f"the folder cannot be listed ({error.strerror})") from error
-    by_kind = {
-        kind: [f for f in files if f.suffix.lower() in endings] for kind, endings in _KINDS.items()
-    }
-    return {kind: found for kind, found in by_kind.items() if found}
+    files.sort(key=lambda file: natural_key(file.name))
+    found = {kind: [f for f in files if f.suffix.lower() in ends] for kind, ends in _KINDS.items()}
+    bands = {kind: [f for f in fs if not _NO_BAND.search(f.stem)] for kind, fs in found.items()}
+    chosen = bands if any(bands.values()) else found
+    others = [f.name for kind in found for f in found[kind] if f not in set(chosen[kind])]
+    return {kind: files for kind, files in chosen.items() if files}, others
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:
@@ -129,27 +108,20 @@ def natural_key(name: str) -> list[tuple[int, str]]:
 
 def _checked(
     files: Sequence[Path],
-) -> tuple[SceneMetadata, list[dict[str, str]], list[float | None], list[StoredNumbers]]:
-    """The first image's metadata, and every image's tags, nodata and numbers."""
-    first: SceneMetadata | None = None
-    tags, nodata, stored = [], [], []
+) -> tuple[list[SceneMetadata], list[dict[str, str]], list[float | None]]:
+    """Every image's metadata, tags and nodata."""
+    found, tags, nodata = list[SceneMetadata](), [], []
     for file in files:
-        dataset = _opened(file)
-        with dataset, gdal_env():
-            own = metadata_of(dataset, [1])
+        with _opened(file) as dataset, gdal_env():
+            found.append(metadata_of(dataset, [1]))
             tags.append(dict(dataset.tags(1)))
             nodata.append(dataset.nodatavals[0])
-            stored.append(own.stored)
-        if first is None:
-            first = own
-        elif _layout(own) != _layout(first):
+        if _layout(found[-1]) != _layout(found[0]):
             raise InputDataError(
-                f"{file.name} is {_said(own)}, but {files[0].name} is {_said(first)}; expected "
-                "images of one size, type and place, take the others out of the folder"
+                f"{file.name} is {_said(found[-1])}, but {files[0].name} is {_said(found[0])}; "
+                "expected images of one size, type and place, take the others out of the folder"
             )
-    if first is None:
-        raise InputDataError("found no images")
-    return first, tags, nodata, stored
+    return found, tags, nodata
 
 
 def _of_all(stored: Sequence[StoredNumbers]) -> StoredNumbers:

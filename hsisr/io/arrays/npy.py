@@ -13,10 +13,7 @@ from hsisr.io.arrays.raw import PlainNumbers
 from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
 
-_HEADERS: Final = {
-    (1, 0): npy_format.read_array_header_1_0,
-    (2, 0): npy_format.read_array_header_2_0,
-}
+_READ: Final = {1: npy_format.read_array_header_1_0, 2: npy_format.read_array_header_2_0}
 """Version 3 differs only in names of fields, which plain numbers do not have."""
 _LONGEST_HEADER: Final = 1 << 16
 """What a file claims for its header beyond that is never allocated; numpy's own limit is 10 000."""
@@ -65,7 +62,7 @@ def _located(path: Path) -> tuple[PlainNumbers, bool]:
     try:
         with path.open("rb") as file:
             start = io.BytesIO(file.read(_LONGEST_HEADER))
-        shape, reverse, dtype = _HEADERS[npy_format.read_magic(start)](start)
+        shape, reverse, dtype = _READ[npy_format.read_magic(start)[0]](start)
     except _DAMAGED as error:
         raise InputDataError(
             f"cannot be read as a numpy array of numbers; it is truncated or damaged ({error})"

@@ -1,9 +1,7 @@
 """A cube as bare numbers in a file: band, line or pixel interleaved, written and read by windows.
 
-Space is reserved before the first number, and everything goes through plain reads and writes, so
-that memory holds a window and not the file, a full disk is an error, and so is a file that becomes
-shorter while it is read: with a memory map both would be a signal (SIGBUS) that ends the process
-without a word.
+Space is reserved first, and everything goes through plain reads and writes: with a memory map, a
+full disk, or a file that becomes shorter, would be a signal (SIGBUS) that ends the process.
 """
 
 import errno
@@ -26,11 +24,7 @@ _READ_THROUGH: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class PlainNumbers:
-    """A 3-D array in a file that slices like numpy's; the file is open only meanwhile.
-
-    A window is read in runs, as long as its numbers lie in one piece. Gaps shorter than a page
-    between runs are read too, so at most a page is read in vain for each run.
-    """
+    """A 3-D array in a file that slices like numpy's; the file is open only meanwhile."""
 
     path: Path
     dtype: np.dtype[Any]
@@ -51,10 +45,7 @@ class PlainNumbers:
         return self.offset + ((slow * height + middle) * width + fast) * self.dtype.itemsize
 
     def __getitem__(self, place: tuple[slice, ...]) -> npt.NDArray[Any]:
-        """A window, in memory of its own and in the file's byte order.
-
-        Args:
-            place: One slice per axis, without steps.
+        """A window, in memory of its own and in the file's byte order, of slices without steps.
 
         Raises:
             InputDataError: The file is gone, or shorter than it was.
@@ -70,8 +61,8 @@ class PlainNumbers:
         """One read where all lies in one piece, else one per slow index, else one per run."""
         slow, middle, fast = spans
         found = np.empty([len(span) for span in spans], self.dtype)
-        _, height, width = self.shape
-        if len(fast) == width and len(middle) == height:
+        width = self.shape[2]
+        if self.shape[1:] == (len(middle), len(fast)):
             self._fill(file, found, self.at(slow.start, 0, 0))
         elif (width - len(fast)) * self.dtype.itemsize <= _READ_THROUGH:
             through = np.empty(len(middle) * width, self.dtype)
@@ -101,22 +92,12 @@ class PlainNumbers:
 
 Interleave = Literal["bsq", "bil", "bip"]
 
-_AXES: Final[dict[str, tuple[int, int, int]]] = {
-    "bsq": (0, 1, 2),
-    "bil": (1, 0, 2),
-    "bip": (1, 2, 0),
-}
+_AXES: Final = {"bsq": (0, 1, 2), "bil": (1, 0, 2), "bip": (1, 2, 0)}
 """Order of (bands, rows, cols) in the file, slowest first."""
 
 
 class RawFile:
-    """A file of exactly the cube's numbers, in native byte order.
-
-    Args:
-        path: The file to make.
-        shape: (bands, rows, cols).
-        dtype: Type of a number.
-        interleave: Order of the axes in the file.
+    """A new file of exactly the numbers of a cube (bands, rows, cols), in native byte order.
 
     Raises:
         OSError: There is no room, or the file cannot be made.
@@ -144,17 +125,16 @@ class RawFile:
         slow, middle, fast = ((band, row, col)[axis] for axis in self._axes)
         data = np.ascontiguousarray(numbers.transpose(self._axes))
         height, width = data.shape[1:]
-        among_others = width < self.numbers.shape[2]
         for index, plane in enumerate(data, slow):
-            if among_others and self._axes[2] == 0:  # some bands of pixels that lie with all
+            if width == self.numbers.shape[2]:
+                self._write_at(plane, self.numbers.at(index, middle, 0))
+            elif self._axes[2] == 0:  # some bands of pixels that lie with all
                 pixels = self.numbers[index : index + 1, middle : middle + height, :][0]
                 pixels[:, fast : fast + width] = plane
                 self._write_at(pixels, self.numbers.at(index, middle, 0))
-            elif among_others:
+            else:
                 for number, line in enumerate(plane, middle):
                     self._write_at(line, self.numbers.at(index, number, fast))
-            else:
-                self._write_at(plane, self.numbers.at(index, middle, 0))
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
@@ -168,19 +148,16 @@ class RawFile:
 
 
 def reserve_space(handle: int, nbytes: int) -> None:
-    """Take space on the device for a file of this size; where that cannot be, set the size only.
-
-    Args:
-        handle: Descriptor of a file open for writing.
-        nbytes: Its size; what it holds already stays.
+    """Take space on the device for an open file of this size, or where that cannot be, set it.
 
     Raises:
         OSError: There is no room.
     """
-    if hasattr(os, "posix_fallocate"):
-        try:
-            os.posix_fallocate(handle, 0, nbytes)
-        except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
-                raise
+    try:
+        os.posix_fallocate(handle, 0, nbytes)
+    except AttributeError:  # not on every system
+        pass
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
     os.ftruncate(handle, nbytes)

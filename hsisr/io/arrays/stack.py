@@ -26,10 +26,9 @@ from hsisr.io.geotiff.reader import (
     open_dataset,
     open_pages,
     reason,
-    refuse_circles,
     stacks_in,
 )
-from hsisr.io.geotiff.tags import georeference_of, tags_in
+from hsisr.io.geotiff.tags import free_tags, georeference_of
 from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
 
@@ -70,12 +69,11 @@ class BandImages:
             self._open.popitem()[1].close()
 
     def _dataset(self, band: int) -> Any:
-        if band in self._open:
-            self._open.move_to_end(band)
-        else:
+        if band not in self._open:
             if len(self._open) >= _OPEN_AT_ONCE:
                 self._open.popitem(last=False)[1].close()
             self._open[band] = open_dataset(self._images[band])
+        self._open.move_to_end(band)
         return self._open[band]
 
 
@@ -86,12 +84,9 @@ not say what they are, slices and times."""
 
 
 def open_stack(path: Path, axes: str | None = None) -> Scene:
-    """Open a TIFF stack.
+    """Open a TIFF stack, whose axes are as given (pages first) or as the file says.
 
-    Args:
-        path: The file.
-        axes: Order of its axes, pages first, such as "brc"; None: as the file says, else bands on
-            pages, with a warning where their shape makes that unlikely.
+    Else the pages are bands, with a warning where their shape makes that unlikely.
 
     Raises:
         UsageError: `axes` is no order of r, c and b.
@@ -99,23 +94,21 @@ def open_stack(path: Path, axes: str | None = None) -> Scene:
             or GDAL cannot read it.
     """
     try:
-        refuse_circles(path)
         with open_pages(path) as tiff:
-            return _scene(path, tiff, _only(stacks_in(tiff)), axes)
+            return _scene(path, tiff, stacks_in(tiff), axes)
     except (InputDataError, UsageError):
         raise
     except DAMAGED as error:
         raise InputDataError(f"not a TIFF stack that can be read ({error})") from error
 
 
-def _only(stacks: Sequence[TiffPageSeries]) -> TiffPageSeries:
+def _scene(
+    path: Path, tiff: TiffFile, stacks: Sequence[TiffPageSeries], order: str | None
+) -> Scene:
     if len(stacks) != 1:
         found = ", ".join(f"{series.axes} {series.shape}" for series in stacks)
         raise InputDataError(f"found {len(stacks)} stacks ({found}), expected one; split the file")
-    return stacks[0]
-
-
-def _scene(path: Path, tiff: TiffFile, series: TiffPageSeries, order: str | None) -> Scene:
+    (series,) = stacks
     axes = _axes(path, series) if order is None else checked_axes(order)
     metadata = _metadata(path, series, axes)
     if series.dataoffset is not None:
@@ -132,7 +125,10 @@ def _scene(path: Path, tiff: TiffFile, series: TiffPageSeries, order: str | None
             f"found axes {series.axes} on pages of shape {series.keyframe.shape}, expected one "
             "band per page; save it so"
         )
-    names = [_gdal_name(path, page) for page in series.pages]
+    pages = [page for page in series.pages if page is not None]
+    if len(pages) != len(series.pages):
+        raise InputDataError("a page of the stack is missing; the file is truncated")
+    names = [f"GTIFF_DIR:off:{page.offset}:{path}" for page in pages]
     images = BandImages(names, series.shape, metadata.stored.dtype)
     return ArrayScene(path, FORMAT, metadata, whole(images, axes), file=images)
 
@@ -151,12 +147,6 @@ def _axes(path: Path, series: TiffPageSeries) -> str:
     return axes
 
 
-def _gdal_name(path: Path, page: Any) -> str:
-    if page is None:
-        raise InputDataError("a page of the stack is missing; the file is truncated")
-    return f"GTIFF_DIR:off:{page.offset}:{path}"
-
-
 def _metadata(path: Path, series: TiffPageSeries, axes: str) -> SceneMetadata:
     """Size and type from tifffile; place, nodata and tags from GDAL, which sees the first page."""
     bands, rows, cols = sizes(series.shape, axes)
@@ -173,5 +163,5 @@ def _metadata(path: Path, series: TiffPageSeries, axes: str) -> SceneMetadata:
             metadata,
             stored=replace(metadata.stored, nodata=dataset.nodata),
             georeference=georeference_of(dataset),
-            tags=tags_in(dataset),
+            tags=free_tags(dataset, lists=True),
         )

@@ -35,7 +35,7 @@ from hsisr.io.envi.files import (
 from hsisr.io.envi.georeference import envi_georeference, one_pixel
 from hsisr.io.formats import first_bytes
 from hsisr.io.geotiff.reader import RasterScene, is_other_raster, open_raster
-from hsisr.io.geotiff.tags import is_spectral_list, spectral_sources, stored_numbers, tags_in
+from hsisr.io.geotiff.tags import free_tags, spectral_sources, stored_numbers
 from hsisr.io.spectral import (
     SpectralSource,
     merged_axis,
@@ -251,7 +251,7 @@ def _read_sidecar(sidecar: Path, bands: int, code: str) -> _Sidecar | None:
                 stored_numbers(dataset, dataset.indexes),
                 spectral_sources(dataset, dataset.indexes),
                 names if any(names) else (),
-                {k: v for k, v in tags_in(dataset).items() if not is_spectral_list(k, v)},
+                free_tags(dataset),
             )
     except (RasterioError, OSError) as error:
         warn_of_scene(f"{sidecar.name} left out: {error}")

@@ -11,7 +11,7 @@ import math
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -43,9 +43,6 @@ _NETWORK = {
 }
 """How long GDAL waits for a server, in seconds, where the user's environment does not say."""
 
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
-"""Where s3fs and Amazon's own tools look for another S3 server; GDAL has names of its own."""
-
 
 @contextmanager
 def gdal_env(**options: str | int) -> Iterator[None]:
@@ -62,8 +59,8 @@ def gdal_env(**options: str | int) -> Iterator[None]:
 
 
 def _other_s3_server() -> dict[str, str]:
-    """GDAL's options for it; none where the user has set them."""
-    url = next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), "")
+    """GDAL's options for the S3 server that s3fs and Amazon's own tools are told of."""
+    url = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
     scheme, _, host = url.rstrip("/").partition("://")
     if not host or "AWS_S3_ENDPOINT" in os.environ:
         return {}
@@ -87,12 +84,9 @@ def same_crs(one_wkt: str, other_wkt: str) -> bool:
 
 def crs_name(wkt: str) -> str:
     """A short name for messages: the authority's code, else the name inside the text."""
-    try:
-        authority = CRS.from_wkt(wkt).to_authority()
-    except CRSError:
-        authority = None
-    if authority:
-        return ":".join(authority)
+    with suppress(CRSError):
+        if authority := CRS.from_wkt(wkt).to_authority():
+            return ":".join(authority)
     return wkt.split('"')[1] if wkt.count('"') > 1 else wkt[:40]
 
 
@@ -114,7 +108,6 @@ def pixel_size_m(meta: SceneMetadata) -> tuple[float, float] | None:
     if place.transform is None or not place.crs_wkt:
         return None
     t = place.transform
-    steps = ((t.a, t.d), (t.b, t.e))
     try:
         crs = CRS.from_wkt(place.crs_wkt)
         if crs.is_geographic:
@@ -125,12 +118,12 @@ def pixel_size_m(meta: SceneMetadata) -> tuple[float, float] | None:
             return None
     except CRSError:
         return None
-    width, height = (math.hypot(x * east, y * north) for x, y in steps)
+    width, height = (math.hypot(x * east, y * north) for x, y in ((t.a, t.d), (t.b, t.e)))
     return (width, height) if width > 0 and height > 0 else None
 
 
 class Listener(logging.Handler):
-    """Keeps what GDAL said, in order, warnings and errors apart."""
+    """Keeps what a library said, in order, warnings and errors apart."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -144,10 +137,10 @@ class Listener(logging.Handler):
 
 
 @contextmanager
-def listening(listener: Listener | None = None) -> Iterator[Listener]:
-    """Hear what GDAL says meanwhile."""
+def listening(listener: Listener | None = None, to: str = "rasterio") -> Iterator[Listener]:
+    """Hear what GDAL, or another library, says meanwhile."""
     heard = listener or Listener()
-    logger = logging.getLogger("rasterio")
+    logger = logging.getLogger(to)
     logger.addHandler(heard)
     try:
         yield heard
@@ -162,16 +155,19 @@ def strict_options(target: Path) -> Iterator[None]:
     Raises:
         UsageError: GDAL complained.
     """
+    failure: Exception | None = None
     with listening() as heard:
         try:
             yield
         except HsisrError:
             raise
         except (RasterioError, GdalError, ValueError, TypeError) as error:
-            words = heard.warnings or [_plain(str(error))]
-            raise UsageError(_refusal(target, words[0])) from error
-    if heard.warnings or heard.errors:
-        raise UsageError(_refusal(target, (heard.warnings + heard.errors)[0]))
+            failure, heard.errors = error, [_plain(str(error))]
+    if words := heard.warnings + heard.errors:
+        raise UsageError(
+            f"cannot create {target}: {words[0]}; correct the creation option or the data type, "
+            "see the GDAL documentation of the format"
+        ) from failure
 
 
 @contextmanager
@@ -181,16 +177,20 @@ def write_errors(target: Path, heard: Listener) -> Iterator[None]:
     Raises:
         ResourceError: GDAL could not write.
     """
+    failure: Exception | None = None
     with listening(heard):
         try:
             yield
         except HsisrError:
             raise
         except (RasterioError, GdalError) as error:
-            words = heard.errors[0] if heard.errors else str(error.__cause__ or error)
-            raise ResourceError(_failure(target, words)) from error
+            failure = error
+            heard.errors.append(_plain(str(error.__cause__ or error)))
     if heard.errors:
-        raise ResourceError(_failure(target, heard.errors[0]))
+        raise ResourceError(
+            f"cannot write {target}: GDAL says {heard.errors[0]!r}; check the space left, limits "
+            "and permissions, or write elsewhere"
+        ) from failure
 
 
 @cache
@@ -202,26 +202,11 @@ def silence_libtiff() -> None:
     can be found, and can have handlers of each file's own (4.5 and later). Source: libtiff,
     TIFFSetErrorHandler; GDAL, frmts/gtiff/tifvsi.cpp.
     """
-    try:
+    # a GDAL that has its libtiff inside, or another system, may still print
+    with suppress(OSError, AttributeError):
         libtiff = ctypes.CDLL(_err.__file__)  # with all that it is linked to
         if hasattr(libtiff, "TIFFOpenOptionsSetErrorHandlerExtR"):
             libtiff.TIFFSetErrorHandler(None)
-    except (OSError, AttributeError):
-        pass  # a GDAL that has its libtiff inside, or another system: it may print
-
-
-def _refusal(target: Path, words: str) -> str:
-    return (
-        f"cannot create {target}: {words}; correct the creation option or the data type, see the "
-        "GDAL documentation of the format"
-    )
-
-
-def _failure(target: Path, words: str) -> str:
-    return (
-        f"cannot write {target}: GDAL says {_plain(words)!r}; check the space left, limits and "
-        "permissions, or write elsewhere"
-    )
 
 
 def _plain(message: str) -> str:

@@ -4,12 +4,10 @@ The bands lie in one GDAL dataset. Whether the pages of a TIFF are a stack of ba
 not see, tifffile tells, which knows the axes.
 """
 
-import logging
 import struct
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from io import BufferedReader
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,10 +36,6 @@ from hsisr.tiling import Window
 
 _SIDECARS_OF_PIXELS: Final = (".msk", ".ovr", ".msk.ovr")
 """Files beside a raster that GDAL opens with whatever driver their text calls for."""
-_NO_TIFF: Final = (
-    "{} beside it is no TIFF, as masks and overviews of GDAL are; remove it, or write it anew"
-)
-_TIFF: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MIXED: Final = ("CMYK", "LAB", "CIELAB", "ICCLAB", "ITULAB")
 """Colours that GDAL turns into red, green and blue."""
 _PAGE: Final = "GTIFF_DIR:"
@@ -153,23 +147,23 @@ def open_dataset(
         InputDataError: GDAL cannot read it with these drivers, or a mask or overview file beside
             it is no TIFF.
     """
-    place = Path(name.split(":", 3)[-1] if name.startswith(_PAGE) else name)
+    file = name.split(":", 3)[-1] if name.startswith(_PAGE) else name
+    place = Path(file)
     if drivers is None:
         drivers = ["GTiff"] if name.startswith(_PAGE) else gdal_drivers(scene_path(place))
     if not drivers:  # rasterio takes an empty list for every driver
         row = format_of(place)
         raise InputDataError(row.refusal or f"found {row.name}, expected an image that GDAL reads")
-    if name.startswith("/vsi"):
-        _require_remote_tiff_sidecars(name, options or {})
-    else:
-        require_tiff_sidecars(place)
+    _require_tiff_sidecars(file, options or {})
     heard = Listener()
     try:
         with gdal_env(**(options or {})), listening(heard):
             return DatasetReader(name, driver=list(drivers), sharing=False)
     except RasterioError as error:
-        _refuse_unreachable(name, [*heard.errors, *heard.warnings, reason(error)])
-        if "not recognized as" in (said := reason(error)):
+        said = reason(error)
+        if name.startswith("/vsi"):
+            _refuse_unreachable([*heard.errors, *heard.warnings, said])
+        if "not recognized as" in said:
             raise InputDataError(
                 "not a scene that can be read, expected GeoTIFF, ENVI, MATLAB, netCDF, HDF5, Zarr, "
                 "NumPy, a TIFF stack or a folder of single-band images"
@@ -188,46 +182,28 @@ def is_other_raster(path: Path, _start: bytes = b"") -> bool:
         return False
 
 
-def require_tiff_sidecars(path: Path) -> None:
-    """Check the masks and overviews beside a local file, before GDAL opens them.
+def _require_tiff_sidecars(name: str, options: Mapping[str, str]) -> None:
+    """Refuse masks and overviews beside a file that are no TIFF, before GDAL opens them.
 
     GDAL takes any format for these, even texts that name other files or servers.
-
-    Raises:
-        InputDataError: One is no TIFF.
     """
-    for suffix in _SIDECARS_OF_PIXELS:
-        for end in (suffix, suffix.upper()):
-            beside, start = path.with_name(path.name + end), b"II*\0"
-            with suppress(OSError, ValueError), beside.open("rb") as file:
-                start = file.read(4)
-            if not start.startswith(_TIFF):
-                raise InputDataError(_NO_TIFF.format(beside.name))
-
-
-def _require_remote_tiff_sidecars(name: str, options: Mapping[str, str]) -> None:
-    """The same beside a file in one of GDAL's file systems, where GDAL looks for them by name."""
     if options.get("GDAL_DISABLE_READDIR_ON_OPEN") == "EMPTY_DIR":
         return  # then GDAL takes none
-    for suffix in _SIDECARS_OF_PIXELS:
-        for beside in (name + suffix, name + suffix.upper()):
+    ends = [end for suffix in _SIDECARS_OF_PIXELS for end in (suffix, suffix.upper())]
+    with gdal_env(**options), listening():
+        for beside in (name + end for end in ends):
             try:
-                with gdal_env(**options), listening():
-                    DatasetReader(beside, driver=["GTiff"], sharing=False).close()
+                DatasetReader(beside, driver=["GTiff"], sharing=False).close()
             except RasterioError as error:
                 if "not recognized as being" in reason(error):
-                    shown = Path(without_secrets(beside)).name
-                    raise InputDataError(_NO_TIFF.format(shown)) from error
+                    raise InputDataError(
+                        f"{Path(without_secrets(beside)).name} beside it is no TIFF, as masks and "
+                        "overviews of GDAL are; remove it, or write it anew"
+                    ) from error
 
 
-def _refuse_unreachable(name: str, said: Sequence[str]) -> None:
-    """Say plainly that a remote file is not there or cannot be reached.
-
-    Raises:
-        InputDataError: GDAL complained of that.
-    """
-    if not name.startswith("/vsi"):
-        return
+def _refuse_unreachable(said: Sequence[str]) -> None:
+    """Say plainly that a remote file is not there or cannot be reached, if GDAL says so."""
     for words in said:
         if "response code: 404" in words or "does not exist" in words or "No such file" in words:
             raise InputDataError("there is no such file; check the name")
@@ -254,11 +230,7 @@ def _header_source(path: Path, dataset: Any) -> SpectralSource | None:
 
 
 def refuse_unusable(dataset: Any) -> None:
-    """Refuse a dataset without bands or with a colour table.
-
-    Raises:
-        InputDataError: It is one of these.
-    """
+    """Raise InputDataError for a dataset without bands or with a colour table."""
     if dataset.count == 0:
         inside = f" but {len(dataset.subdatasets)} subdatasets" if dataset.subdatasets else ""
         raise InputDataError(f"found no bands{inside}; convert the wanted one to GeoTIFF first")
@@ -279,10 +251,7 @@ def _alpha_index(path: Path, dataset: Any) -> int | None:
 
     GDAL calls the last of four bands alpha unless it was told otherwise. That is believed of an
     8-bit picture; of another type, or of more bands, where the band holds nothing but 0 and one
-    other number.
-
-    Warns:
-        HsisrWarning: Which of both the last of four bands was taken for, or that a band is none.
+    other number. What is taken of four bands, or for none, is a warning.
     """
     if dataset.count < 2 or ColorInterp.alpha not in dataset.colorinterp:
         return None
@@ -324,9 +293,6 @@ _BROKEN_CHAIN: Final = ("invalid page", "corrupted", "missing", "truncated")
 """What it only logs, and then goes on with the pages up to there."""
 
 _MOST_PAGES: Final = 100_000
-_CLASSIC: Final = ("H", "I", 12)
-_BIG: Final = ("Q", "Q", 20)
-"""Type of a count of tags, type of a place, bytes per tag."""
 
 
 def open_tiff(path: Path, *, axes: str | None = None) -> Scene:
@@ -353,7 +319,6 @@ def is_tiff_stack(path: Path) -> bool:
         InputDataError: The list of pages is cut off or damaged.
     """
     try:
-        refuse_circles(path)
         with open_pages(path) as tiff:
             return bool(stacks_in(tiff))
     except InputDataError:
@@ -364,9 +329,14 @@ def is_tiff_stack(path: Path) -> bool:
 
 @contextmanager
 def open_pages(path: Path) -> Iterator[TiffFile]:
-    """A TIFF, whose pages are one stack also where tifffile wrote them one by one."""
-    with listening_to_tifffile(), ExitStack() as held:
+    """A TIFF, whose pages are one stack also where tifffile wrote them one by one.
+
+    Raises:
+        InputDataError: The list of its pages comes back to one it has been to, or is too long.
+    """
+    with listening(to="tifffile"), ExitStack() as held:
         tiff = held.enter_context(TiffFile(path))
+        _refuse_circles(tiff)
         if tiff.is_shaped and len(tiff.pages) > 1:
             shapes = {(series.shape, series.dtype) for series in tiff.series}
             if len(tiff.series) > 1 == len(shapes) and tiff.series[0].ndim == 2:
@@ -376,31 +346,15 @@ def open_pages(path: Path) -> Iterator[TiffFile]:
 
 def stacks_in(tiff: TiffFile) -> list[TiffPageSeries]:
     """Images of several pages or planes."""
-    with listening_to_tifffile() as heard:
+    with listening(to="tifffile") as heard:
         try:
             stacks = [series for series in tiff.series if _has_planes(series)]
         except TiffFileError as error:
             raise InputDataError(f"the list of pages is damaged ({error})") from error
-    for line in heard:
+    for line in heard.warnings + heard.errors:
         if any(word in line for word in _BROKEN_CHAIN):
             raise InputDataError(f"the list of pages is cut off; the file is truncated ({line})")
     return stacks
-
-
-@contextmanager
-def listening_to_tifffile() -> Iterator[list[str]]:
-    """Hear what tifffile logs, instead of the user."""
-    heard: list[str] = []
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
-    logger = logging.getLogger("tifffile")
-    propagated, logger.propagate = logger.propagate, False
-    logger.addHandler(handler)
-    try:
-        yield heard
-    finally:
-        logger.removeHandler(handler)
-        logger.propagate = propagated
 
 
 def _has_planes(series: TiffPageSeries) -> bool:
@@ -408,37 +362,21 @@ def _has_planes(series: TiffPageSeries) -> bool:
     return len(series.pages) > 1 or page.imagedepth > 1 or (series.ndim > 2 and page.ndim == 2)
 
 
-def refuse_circles(path: Path) -> None:
-    """Return if the list of pages ends; tifffile would follow circles for millions of pages.
-
-    Raises:
-        InputDataError: It comes back to a page it has been to, or there are unlikely many.
-        OSError: The file cannot be read.
-    """
-    seen: set[int] = set()
-    with path.open("rb") as file:
-        for place in _places(file):
+def _refuse_circles(tiff: TiffFile) -> None:
+    """Go through the list of pages; tifffile would follow long circles without an end."""
+    file, form, seen = tiff.filehandle, tiff.tiff, set[int]()
+    place = tiff.pages.first.offset
+    try:
+        while place:
             if place in seen or len(seen) >= _MOST_PAGES:
                 raise InputDataError(
                     f"the list of pages goes in circles, or on for more than {_MOST_PAGES}; the "
                     "file is damaged"
                 )
             seen.add(place)
-
-
-def _places(file: BufferedReader) -> Iterator[int]:
-    """Where each page begins, as far as the list can be followed."""
-    start = file.read(16)
-    order = ">" if start[:2] == b"MM" else "<"
-    big = start[2:4] in (b"+\0", b"\0+")
-    counts, places, tag = _BIG if big else _CLASSIC
-    try:
-        place = struct.unpack_from(order + places, start, 8 if big else 4)[0]
-        while place:
-            yield place
             file.seek(place)
-            (tags,) = struct.unpack(order + counts, file.read(struct.calcsize(counts)))
-            file.seek(place + struct.calcsize(counts) + tags * tag)
-            (place,) = struct.unpack(order + places, file.read(struct.calcsize(places)))
+            (tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
+            file.seek(place + form.tagnosize + tags * form.tagsize)
+            (place,) = struct.unpack(form.offsetformat, file.read(form.offsetsize))
     except (struct.error, OverflowError, OSError):
         return  # cut off; whoever reads the pages says so

@@ -57,32 +57,36 @@ def metadata_of(
     Raises:
         InputDataError: The bands differ in type, hold no real numbers, or a field does not fit.
     """
-    tags = [{**dataset.tags(i, ns="ENVI"), **dataset.tags(i)} for i in indexes]
-    names = [dataset.descriptions[i - 1] for i in indexes]
+    names = [dataset.descriptions[i - 1] or "" for i in indexes]
     sources = spectral_sources(dataset, indexes)
-    header = _envi_fields(dataset.tags(ns="ENVI"))
+    own = [beside] if beside else []
     return SceneMetadata(
         rows=dataset.height,
         cols=dataset.width,
         stored=stored_numbers(dataset, indexes),
         spectral_axis=merged_axis(
             len(indexes),
-            [*sources, *([beside] if beside else []), source_from_names([n or "" for n in names])],
-            [name or "" for name in names] if any(names) else None,
+            [*sources, *own, source_from_names(names)],
+            names if any(names) else None,
         ),
         georeference=georeference_of(dataset),
-        header=carried_fields(header),
-        tags={k: v for k, v in tags_in(dataset).items() if not is_spectral_list(k, v)},
-        band_tags=_free_band_tags(tags, sources[0]),
+        header=carried_fields(_envi_fields(dataset.tags(ns="ENVI"))),
+        tags=free_tags(dataset),
+        band_tags=_free_band_tags(_band_tags(dataset, indexes), sources[0]),
     )
+
+
+def _band_tags(dataset: Any, indexes: Sequence[int]) -> list[dict[str, str]]:
+    return [{**dataset.tags(i, ns="ENVI"), **dataset.tags(i)} for i in indexes]
 
 
 def spectral_sources(dataset: Any, indexes: Sequence[int]) -> list[SpectralSource]:
     """The spectral fields of an open rasterio dataset, most trusted place first."""
-    lists = {k: v for k, v in dataset.tags().items() if is_spectral_list(k, v)}
+    own = dataset.tags()
+    lists = any(_is_spectral_list(*tag) for tag in own.items())
     return [
-        band_tag_source([{**dataset.tags(i, ns="ENVI"), **dataset.tags(i)} for i in indexes]),
-        spectral_source(_envi_fields({**dataset.tags(), **lists}) if lists else {}),
+        band_tag_source(_band_tags(dataset, indexes)),
+        spectral_source(_envi_fields(own) if lists else {}),
         spectral_source(_envi_fields(dataset.tags(ns="ENVI"))),
         _imagery_source([dataset.tags(i, ns="IMAGERY") for i in indexes]),
     ]
@@ -93,7 +97,7 @@ def _envi_fields(tags: Mapping[str, str]) -> dict[str, str]:
     return {key.lower().replace("_", " "): text for key, text in tags.items()}
 
 
-def is_spectral_list(key: str, text: str) -> bool:
+def _is_spectral_list(key: str, text: str) -> bool:
     """True for a tag of the dataset that holds one number for each band, as EnMAP-Box writes."""
     return key.lower() in _SPECTRAL_TAGS and bool(re.search(r"[{\[,]|\d\s+\d", text))
 
@@ -121,24 +125,25 @@ def georeference_of(dataset: Any) -> Georeference:
     )
 
 
-def tags_in(dataset: Any) -> Mapping[str, str]:
-    """Tags of the default domain, save a description that speaks of another file's layout."""
+def free_tags(dataset: Any, *, lists: bool = False) -> dict[str, str]:
+    """Tags of the dataset, save spectral lists and what speaks of another file's layout."""
     return {
         key: text
         for key, text in dataset.tags().items()
         if not (key == "TIFFTAG_IMAGEDESCRIPTION" and text.startswith(_OTHER_SOFTWARE))
+        and (lists or not _is_spectral_list(key, text))
     }
 
 
 def band_tag_source(tags: Sequence[Mapping[str, str]]) -> SpectralSource:
     """The spectral fields that every band's default domain has; unusable ones are left out."""
     lower = [{key.lower(): text for key, text in band.items()} for band in tags]
-    units = {next((b[k] for k in _UNIT_TAGS if k in b), None) for b in lower} - {None}
+    said = ([band[key] for key in _UNIT_TAGS if key in band] for band in lower)
+    units = {units[0] for units in said if units}
     wavelengths, fwhm, bbl = (_of_every_band(lower, key) for key in _SPECTRAL_TAGS)
     if len(units) > 1:
         warn_of_scene(
-            f"wavelengths left out: the bands name several units ({', '.join(map(str, units))}), "
-            "expected one"
+            f"wavelengths left out: the bands name several units ({', '.join(units)}), expected one"
         )
         return source_from_text(bbl=bbl)
     unit = next(iter(units), None)
@@ -164,13 +169,8 @@ def _free_band_tags(
     tags: Sequence[Mapping[str, str]], source: SpectralSource
 ) -> tuple[Mapping[str, str], ...]:
     """Band tags that nothing else here carries; spectral ones stay if they could not be used."""
-    used = {
-        key
-        for key, values in zip(
-            _SPECTRAL_TAGS, (source.wavelengths, source.fwhm, source.good), strict=True
-        )
-        if values is not None
-    }
+    fields = zip(_SPECTRAL_TAGS, (source.wavelengths, source.fwhm, source.good), strict=True)
+    used = {key for key, values in fields if values is not None}
     if used & {"wavelength", "fwhm"}:
         used |= set(_UNIT_TAGS)
     free = tuple(
@@ -224,33 +224,26 @@ _RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 def creation_profile(metadata: SceneMetadata) -> dict[str, Any]:
     """What `rasterio.open` must know when it creates a file; absent where nothing is known."""
     stored, place = metadata.stored, metadata.georeference
-    profile: dict[str, Any] = {
+    nodata = stored.nodata
+    if nodata is not None and stored.dtype.kind in "iu" and nodata == nodata // 1:
+        nodata = int(nodata)
+    profile = {
         "width": metadata.cols,
         "height": metadata.rows,
         "count": metadata.bands,
         "dtype": stored.dtype.name,
+        "nodata": nodata,
+        "transform": place.transform,
+        "crs": parsed_crs(place.crs_wkt) if place.crs_wkt else None,
     }
-    if stored.nodata is not None:
-        whole = stored.dtype.kind in "iu" and stored.nodata == stored.nodata // 1
-        profile["nodata"] = int(stored.nodata) if whole else stored.nodata
-    if place.transform is not None:
-        profile["transform"] = place.transform
-    if place.crs_wkt:
-        profile["crs"] = parsed_crs(place.crs_wkt)
-    return profile
+    return {key: value for key, value in profile.items() if value is not None}
 
 
 def write_tags(dataset: Any, metadata: SceneMetadata, *, envi_domain_kept: bool) -> None:
-    """Fill a dataset open for writing.
+    """Fill a rasterio dataset open for writing: tags, GCPs, RPCs, the ENVI domain, and the bands.
 
-    Bands get their names as descriptions (none where the input names none), and tags; the
-    dataset gets its own tags, GCPs, RPCs and the ENVI domain.
-
-    Args:
-        dataset: A rasterio dataset in mode "w".
-        metadata: What to say.
-        envi_domain_kept: The format keeps the ENVI domain; where it does not (GDAL's COG driver
-            drops it), the header's fields go into the default domain.
+    Where the format does not keep the ENVI domain (GDAL's COG driver drops it), the header's fields
+    go into the default domain.
     """
     if envi_domain_kept:
         dataset.update_tags(**dataset_tags(metadata))
@@ -258,7 +251,12 @@ def write_tags(dataset: Any, metadata: SceneMetadata, *, envi_domain_kept: bool)
             dataset.update_tags(ns="ENVI", **fields)
     else:
         dataset.update_tags(**(header_tags(metadata) | dataset_tags(metadata)))
-    _write_place(dataset, metadata.georeference)
+    place = metadata.georeference
+    if place.gcps:
+        crs = parsed_crs(place.gcps_crs_wkt) if place.gcps_crs_wkt else CRS()
+        dataset.gcps = (gdal_points(place), crs)
+    if place.rpcs:
+        dataset.update_tags(ns="RPC", **place.rpcs)
     _write_bands(dataset, metadata)
 
 
@@ -303,14 +301,6 @@ def gdal_points(place: Georeference) -> list[GdalPoint]:
         GdalPoint(row=p.row, col=p.col, x=p.x, y=p.y, z=p.z, id=p.id or str(n), info=p.info)
         for n, p in enumerate(place.gcps, start=1)
     ]
-
-
-def _write_place(dataset: Any, place: Georeference) -> None:
-    if place.gcps:
-        crs = parsed_crs(place.gcps_crs_wkt) if place.gcps_crs_wkt else CRS()
-        dataset.gcps = (gdal_points(place), crs)
-    if place.rpcs:
-        dataset.update_tags(ns="RPC", **place.rpcs)
 
 
 def _write_bands(dataset: Any, metadata: SceneMetadata) -> None:

@@ -1,5 +1,6 @@
 """Scenes written as tiled GeoTIFF or as cloud-optimised GeoTIFF (COG)."""
 
+import math
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -49,7 +50,6 @@ class GeoTiffWriter(FileWriter):
     """
 
     _cog = False
-    """First written as a plain GeoTIFF, then copied by GDAL's COG driver."""
 
     def _prepare(self) -> None:
         self._heard = Listener()
@@ -92,8 +92,11 @@ class GeoTiffWriter(FileWriter):
                 self._dataset.build_overviews(factors, Resampling.average)
             self._dataset.close()
         if self._cog:
+            copied = self._place.file(f"cog.{self.path.name}")
+            require_room(self._place.folder, self.path, self._grown.stat().st_size)
             with self._writing():
-                self._grown = self._copy_to_cog()
+                rasterio.shutil.copy(self._grown, copied, driver="COG", **self._cog_options())
+            self._grown = copied
         self._check()
         for words in dict.fromkeys(self._heard.warnings):
             warnings.warn(f"{self.path.name}: GDAL says {words!r}", HsisrWarning, stacklevel=4)
@@ -107,66 +110,40 @@ class GeoTiffWriter(FileWriter):
 
     def _gtiff_options(self) -> dict[str, str]:
         """Creation options of the file that grows; for a COG it is only passing."""
-        chosen = {} if self._cog else self._co
-        defaults = {
+        merged = {
             "TILED": "YES",
             "BLOCKXSIZE": str(self.block_cols),
             "BLOCKYSIZE": str(self.block_rows),
-            "BIGTIFF": "IF_SAFER",
             "INTERLEAVE": "BAND",
-            "COMPRESS": _compression(),
             "PHOTOMETRIC": "MINISBLACK",  # or three bands of bytes become red, green and blue
-        }
-        if not self._options.masked:
             # GDAL's threads look at the file while the mask, a directory of its own, is written
-            defaults |= self._threads()
-        merged = defaults | chosen
+            **self._common_options(1 if self._options.masked else self._options.threads),
+            **({} if self._cog else self._co),
+        }
         if merged["TILED"].upper() in ("NO", "FALSE", "OFF"):
             del merged["BLOCKXSIZE"]
         is_float = self.metadata.stored.dtype.kind == "f"
-        if merged["COMPRESS"].upper() == "ZSTD":
-            merged.setdefault("ZSTD_LEVEL", "1" if self._cog else _ZSTD_LEVEL)
-        return self._with_predictor(merged, "3" if is_float else "2")
+        level = {"ZSTD_LEVEL": "1" if self._cog else _ZSTD_LEVEL}
+        return _with_details(merged, level, {"PREDICTOR": "3" if is_float else "2"})
 
     def _cog_options(self) -> dict[str, str]:
         block = _COG_BLOCK
         pixel_bytes = self.metadata.bands * self.metadata.stored.dtype.itemsize
         while block > 128 and block * block * pixel_bytes > _COG_BLOCK_BYTES:
             block //= 2
-        defaults = {
-            "BLOCKSIZE": str(block),
-            "BIGTIFF": "IF_SAFER",
-            "COMPRESS": _compression(),
-            "OVERVIEW_RESAMPLING": "AVERAGE",
-            **self._threads(),
-        }
-        merged = defaults | self._co
-        if merged["COMPRESS"].upper() == "ZSTD":
-            merged.setdefault("LEVEL", _ZSTD_LEVEL)
-        return self._with_predictor(merged, "YES")
+        own = {"BLOCKSIZE": str(block), "OVERVIEW_RESAMPLING": "AVERAGE"}
+        merged = own | self._common_options(self._options.threads) | self._co
+        return _with_details(merged, {"LEVEL": _ZSTD_LEVEL}, {"PREDICTOR": "YES"})
 
-    def _with_predictor(self, merged: dict[str, str], predictor: str) -> dict[str, str]:
-        if merged["COMPRESS"].upper() in ("ZSTD", "DEFLATE", "LZW"):
-            merged.setdefault("PREDICTOR", predictor)
-        return merged
-
-    def _threads(self) -> dict[str, str]:
-        """Let GDAL compress on as many threads as are wanted."""
-        threads = self._options.threads
-        return {"NUM_THREADS": str(threads)} if threads > 1 else {}
-
-    def _copy_to_cog(self) -> Path:
-        copied = self._place.file(f"cog.{self.path.name}")
-        size = self._grown.stat().st_size
-        require_room(self._place.folder, self.path, size)
-        rasterio.shutil.copy(self._grown, copied, driver="COG", **self._cog_options())
-        return copied
+    def _common_options(self, threads: int) -> dict[str, str]:
+        compressing = {"NUM_THREADS": str(threads)} if threads > 1 else {}
+        return {"BIGTIFF": "IF_SAFER", "COMPRESS": _compression(), **compressing}
 
     def _check(self) -> None:
         """GDAL can fail late and say nothing, so look at what is on disk."""
         with self._writing(), rasterio.open(self._grown) as found:
             shape = (found.count, found.height, found.width)
-            complete = shape == self.metadata.shape and set(found.dtypes) == {
+            complete = shape == self.metadata.shape and {*found.dtypes} == {
                 self.metadata.stored.dtype.name
             }
         if not complete or not self._has_all_blocks():
@@ -201,18 +178,28 @@ class GeoTiffWriter(FileWriter):
 
 
 class CogWriter(GeoTiffWriter):
-    """A cloud-optimised GeoTIFF; creation options are those of GDAL's COG driver."""
+    """A cloud-optimised GeoTIFF: first a plain one, then copied by GDAL's COG driver.
+
+    Creation options are those of the latter.
+    """
 
     _cog = True
 
 
+def _with_details(
+    options: dict[str, str], level: dict[str, str], predictor: dict[str, str]
+) -> dict[str, str]:
+    """Creation options with those that go with their compression."""
+    compression = options["COMPRESS"].upper()
+    level = level if compression == "ZSTD" else {}
+    predictor = predictor if compression in ("ZSTD", "DEFLATE", "LZW") else {}
+    return level | predictor | options
+
+
 def _overview_factors(metadata: SceneMetadata) -> list[int]:
     """Halvings until the longer side is no longer than a screen tile."""
-    factors: list[int] = []
-    longest = max(metadata.rows, metadata.cols)
-    while longest / 2 ** len(factors) > _SMALLEST_OVERVIEW:
-        factors.append(2 ** (len(factors) + 1))
-    return factors
+    halvings = math.ceil(math.log2(max(metadata.rows, metadata.cols) / _SMALLEST_OVERVIEW))
+    return [2**n for n in range(1, halvings + 1)]
 
 
 @cache
