@@ -56,16 +56,10 @@ def resource_errors(target: Path) -> Iterator[None]:
 
 
 def require_room(folder: Path, target: Path, needed: int, size: int = 0) -> None:
-    """Refuse before a write that the device cannot take.
-
-    Args:
-        folder: Where the bytes go.
-        target: What to name in the message.
-        needed: Bytes about to be written.
-        size: Bytes that the file has already, to be compared with the limit on file sizes.
+    """Refuse before so many bytes are written to `target`, which has `size` in that folder.
 
     Raises:
-        ResourceError: There is less space, or a lower limit.
+        ResourceError: There is less space, or a lower limit on file sizes.
     """
     with resource_errors(target):
         free = shutil.disk_usage(folder).free
@@ -103,12 +97,9 @@ def refuse_existing(
     overwrite: bool,
     replaceable: Callable[[Path], bool] = no_folder,
 ) -> None:
-    """Check that files may be made (or replaced) under these names.
+    """Check that files may be made under these names, or replaced with `overwrite`.
 
-    Args:
-        targets: The names.
-        overwrite: Replace what is there.
-        replaceable: True for a folder that is such an output itself, as a Zarr store is.
+    `replaceable` is True for a folder that is such an output itself, as a Zarr store is.
 
     Raises:
         OutputExistsError: One is there, and `overwrite` is off.
@@ -169,8 +160,7 @@ class TemporaryPlace:
     Args:
         target: What the user named.
         overwrite: Replace what is there.
-        sidecars: Files that readers would take for a part of the target; those of a replaced
-            target go with it.
+        sidecars: Files that readers would take for a part of the target, and that go with it.
         replaceable: True for a folder that may be replaced; the target is a folder then.
 
     Raises:
@@ -238,8 +228,8 @@ class TemporaryPlace:
         files = self._with_companions(files)
         try:
             with resource_errors(self.target):
-                for grown, _ in files:
-                    _all_to_disk(grown)
+                for path in (path for grown, _ in files for path in (*grown.rglob("*"), grown)):
+                    _to_disk(path)
                 self._move(files)
                 _to_disk(self.target.parent)
         finally:
@@ -269,8 +259,12 @@ class TemporaryPlace:
             self._in_place = True
         except BaseException:  # an interrupt may come between any two steps, so look what was done
             for grown, target in files:
-                if _was_moved(grown, target):
-                    _remove(target)
+                if not _was_moved(grown, target):
+                    continue
+                if target.is_dir() and not target.is_symlink():
+                    shutil.rmtree(target)
+                else:
+                    target.unlink(missing_ok=True)
             for kept in sorted(self.file(_REPLACED).glob("*"), key=self._is_main):
                 kept.replace(self.target.with_name(kept.name))
             raise
@@ -299,57 +293,38 @@ def _was_moved(grown: Path, target: Path) -> bool:
 
 def _move_to_free_name(grown: Path, target: Path) -> None:
     """Rename, but never over anything: whoever came first keeps the name."""
-    is_folder = grown.is_dir()
+    failure: OSError | None = None
     try:
-        if not is_folder:
-            os.link(grown, target)
-        elif not os.path.lexists(target):  # an empty folder would be replaced
+        if not grown.is_dir():
+            _move_file(grown, target)
+            return
+        if not os.path.lexists(target):  # an empty folder would be replaced
             grown.rename(target)
+            return
     except OSError as error:
-        if os.path.lexists(target):
-            raise _appeared(target) from error
-        if is_folder:
+        if not (isinstance(error, FileExistsError) or os.path.lexists(target)):
             raise
-        _move_without_links(grown, target)
-    if is_folder and grown.exists():
-        raise _appeared(target)
-
-
-def _move_without_links(grown: Path, target: Path) -> None:
-    """The same of a file, where the file system has no hard links: claim the name, then rename."""
-    try:
-        target.touch(exist_ok=False)
-    except FileExistsError as error:
-        raise _appeared(target) from error
-    try:
-        grown.replace(target)
-    except BaseException:
-        if grown.exists():
-            target.unlink()
-        raise
-
-
-def _appeared(target: Path) -> OutputExistsError:
-    return OutputExistsError(
+        failure = error
+    raise OutputExistsError(
         f"{target} appeared while it was being made, and is kept; give another name, or "
         "--overwrite to replace it"
-    )
+    ) from failure
 
 
-def _remove(path: Path) -> None:
-    """Take away what was placed a moment ago."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _all_to_disk(path: Path) -> None:
-    """A file, or a folder with everything in it."""
-    if path.is_dir():
-        for entry in path.iterdir():
-            _all_to_disk(entry)
-    _to_disk(path)
+def _move_file(grown: Path, target: Path) -> None:
+    """Link a file; where the file system has no hard links: claim the name, then rename."""
+    try:
+        os.link(grown, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        target.touch(exist_ok=False)
+        try:
+            grown.replace(target)
+        except BaseException:
+            if grown.exists():
+                target.unlink()
+            raise
 
 
 def _to_disk(path: Path) -> None:
@@ -374,8 +349,8 @@ def write_new(path: Path, content: bytes, *, overwrite: bool) -> None:
         ResourceError: It cannot be written.
     """
     place = TemporaryPlace(path, overwrite=overwrite)
+    grown = place.file(path.name)
     try:
-        grown = place.file(path.name)
         with resource_errors(path):
             grown.write_bytes(content)
         place.commit([(grown, path)])

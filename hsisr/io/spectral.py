@@ -61,10 +61,8 @@ def source_from_text(
     """Read the numbers out of text fields; empty ones count as absent.
 
     A unit that is no length (index, wavenumber, frequency) leaves wavelengths and widths out, for
-    they are none. A unit behind every number, as in "400 nm", is understood.
-
-    Warns:
-        HsisrWarning: A field holds something other than numbers and is left out.
+    they are none. A unit behind every number, as in "400 nm", is understood. A field that holds
+    something other than numbers is left out with a warning.
 
     >>> source_from_text(wavelengths=["400 nm", "500 nm", ""]).wavelengths
     (400.0, 500.0)
@@ -112,10 +110,8 @@ def merged_axis(
 ) -> SpectralAxis:
     """One axis of `count` bands, each field from the first source where it can be used.
 
-    A wavelength of 0 means that the band is not there, so it is marked bad.
-
-    Warns:
-        HsisrWarning: A field that does not fit the bands, or whose unit is unknown, is left out.
+    A wavelength of 0 means that the band is not there, so it is marked bad. A field that does not
+    fit the bands, or whose unit is unknown, is left out with a warning.
 
     Raises:
         InputDataError: There are no bands, or too many.
@@ -129,11 +125,11 @@ def merged_axis(
     widths = _first(sources, "FWHM values", lambda s: _widths(count, s, unit))
     good = _first(sources, "bad-band list", lambda s: per_band(count, s.good))
     wavelengths = centres.wavelengths_nm if centres else None
-    if wavelengths and (absent := [n + 1 for n, w in enumerate(wavelengths) if w == 0]):
-        warn_of_scene(f"{_bands(absent)} a wavelength of 0, so as not there: marked bad")
-        good = tuple(
-            g and w != 0 for g, w in zip(good or (True,) * count, wavelengths, strict=True)
-        )
+    if wavelengths and (absent := [n for n, w in enumerate(wavelengths) if w == 0]):
+        few = ", ".join(str(n + 1) for n in absent[:8]) + (", ..." if len(absent) > 8 else "")
+        what = f"band {few} has" if len(absent) == 1 else f"bands {few} have"
+        warn_of_scene(f"{what} a wavelength of 0, so as not there: marked bad")
+        good = tuple((good is None or good[n]) and n not in absent for n in range(count))
     return replace(
         bare,
         wavelengths_nm=wavelengths,
@@ -163,11 +159,7 @@ def per_band(
 
 
 def usable(what: str, make: Callable[[], _Value]) -> _Value | None:
-    """What `make` returns, or None and a warning where that field of a scene cannot be used.
-
-    Warns:
-        HsisrWarning: `make` raised InputDataError.
-    """
+    """What `make` returns, or None and a warning where that field of a scene cannot be used."""
     try:
         return make()
     except InputDataError as error:
@@ -183,11 +175,10 @@ def is_length(unit: str | None) -> bool:
 def numbers_from_text(
     texts: Sequence[str] | None, *, flags: bool = False
 ) -> tuple[tuple[float, ...] | None, str | None]:
-    """Numbers of a list, and the unit behind all of them; a comma at the end adds none.
+    """Numbers of a list, and the unit behind all of them; None where all items are empty.
 
-    Args:
-        texts: The items; None or only empty ones give None.
-        flags: The words true, false, yes, no, good and bad are numbers as well.
+    A comma at the end adds none. With `flags`, the words true, false, yes, no, good and bad are
+    numbers as well.
 
     Raises:
         InputDataError: An item is no number, or units differ.
@@ -280,11 +271,6 @@ def _known(unit: str) -> str | None:
     return None
 
 
-def _bands(numbers: Sequence[int]) -> str:
-    few = ", ".join(map(str, numbers[:8])) + (", ..." if len(numbers) > 8 else "")
-    return f"band {few} has" if len(numbers) == 1 else f"bands {few} have"
-
-
 LAYOUT_FIELDS: Final = frozenset(
     {"samples", "lines", "bands", "header offset", "file type", "data type", "interleave"}
     | {"byte order", "major frame offsets", "minor frame offsets", "file compression"}
@@ -300,17 +286,11 @@ NUMBER_FIELDS: Final = frozenset(
 )
 """Those that say what its numbers mean."""
 _NEVER_PASSED_ON: Final = (LAYOUT_FIELDS | GRID_FIELDS | NUMBER_FIELDS - {"data units"}) | {
-    "bbl",
-    "band names",
-    "description",
-    "projection info",
+    *("bbl", "band names", "description", "projection info")
 }
 """Header fields of the input that are never passed on as they are: they speak of its grid or its
 file, or have a field of their own in `SceneMetadata`."""
-
 _ACQUIRED = "acquisition time"
-_NOT_PASSED_ON = "STATISTICS_"
-"""Beginning of GDAL tags that the new pixels make wrong."""
 
 
 def band_tags(metadata: SceneMetadata, band: int) -> dict[str, str]:
@@ -325,14 +305,10 @@ def band_tags(metadata: SceneMetadata, band: int) -> dict[str, str]:
     {'wavelength': '409.42', 'wavelength_units': 'Nanometers', 'bbl': '1'}
     """
     axis = metadata.spectral_axis.subset([band])
-    tags = dict(metadata.band_tags[band]) if metadata.band_tags else {}
-    tags = _passed_on(tags)
-    if axis.wavelengths_nm:
-        tags["wavelength"] = number_text(axis.in_file_unit(axis.wavelengths_nm)[0])
-        tags["wavelength_units"] = axis.unit
-    if axis.fwhm_nm:
-        tags["fwhm"] = number_text(axis.in_file_unit(axis.fwhm_nm)[0])
-        tags["wavelength_units"] = axis.unit
+    tags = _passed_on(metadata.band_tags[band]) if metadata.band_tags else {}
+    for key, lengths in (("wavelength", axis.wavelengths_nm), ("fwhm", axis.fwhm_nm)):
+        if lengths:
+            tags |= {key: number_text(axis.in_file_unit(lengths)[0]), "wavelength_units": axis.unit}
     if axis.good:
         tags["bbl"] = str(int(axis.good[0]))
     return tags
@@ -344,12 +320,8 @@ def imagery_tags(metadata: SceneMetadata, band: int) -> dict[str, str]:
     Source: GDAL raster data model, "IMAGERY Domain"; GDAL itself fills it with 3 decimals.
     """
     axis = metadata.spectral_axis
-    tags = {}
-    if axis.wavelengths_nm:
-        tags["CENTRAL_WAVELENGTH_UM"] = f"{axis.wavelengths_nm[band] / 1000:.12g}"
-    if axis.fwhm_nm:
-        tags["FWHM_UM"] = f"{axis.fwhm_nm[band] / 1000:.12g}"
-    return tags
+    lengths = {"CENTRAL_WAVELENGTH_UM": axis.wavelengths_nm, "FWHM_UM": axis.fwhm_nm}
+    return {key: f"{nm[band] / 1000:.12g}" for key, nm in lengths.items() if nm}
 
 
 def dataset_tags(metadata: SceneMetadata) -> dict[str, str]:
@@ -399,13 +371,9 @@ def header_tags(metadata: SceneMetadata) -> dict[str, str]:
 def spectral_fields(metadata: SceneMetadata) -> dict[str, str]:
     """ENVI header fields of the spectral axis, values as header text."""
     axis = metadata.spectral_axis
-    fields = {}
-    if axis.wavelengths_nm or axis.fwhm_nm:
-        fields["wavelength units"] = axis.unit
-    if axis.wavelengths_nm:
-        fields["wavelength"] = number_list(axis.in_file_unit(axis.wavelengths_nm))
-    if axis.fwhm_nm:
-        fields["fwhm"] = number_list(axis.in_file_unit(axis.fwhm_nm))
+    lengths = {"wavelength": axis.wavelengths_nm, "fwhm": axis.fwhm_nm}
+    said = {key: number_list(axis.in_file_unit(nm)) for key, nm in lengths.items() if nm}
+    fields = {"wavelength units": axis.unit, **said} if said else {}
     if axis.good:
         fields["bbl"] = text_list(str(int(good)) for good in axis.good)
     if axis.names:
@@ -467,4 +435,5 @@ _PLAIN = str.maketrans("{},", "()-")
 
 
 def _passed_on(tags: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in tags.items() if not key.startswith(_NOT_PASSED_ON)}
+    """GDAL tags without those that the new pixels make wrong."""
+    return {key: value for key, value in tags.items() if not key.startswith("STATISTICS_")}
