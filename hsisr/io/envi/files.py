@@ -5,9 +5,14 @@ them and says which hsisr understands and which it passes on; `hsisr.io.spectral
 """
 
 import re
+import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
+
+from spectral.io import envi
+from spectral.io.envi import EnviException
 
 from hsisr.errors import InputDataError, OutputExistsError, warn_of_scene
 from hsisr.io.atomic import refuse_existing
@@ -52,38 +57,51 @@ def read_header(path: Path) -> dict[str, str]:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = raw.decode("latin-1")
-    fields = _fields(path, text.splitlines()[1:])
-    return {key: _plain(key, value) for key, value in fields.items()}
+    try:
+        fields = _parsed(path.name, _closed(text.splitlines()))
+    except EnviException as error:
+        raise InputDataError(
+            f"header {path.name} cannot be parsed; look for a brace that is never closed"
+        ) from error
+    return {key: _text(key, value) for key, value in fields.items()}
 
 
-def _fields(path: Path, lines: Sequence[str]) -> dict[str, str]:
-    """The fields as they stand, lists with their line ends; of two of a name the last."""
-    fields, first, opened = dict[str, str](), dict[str, str](), ""
+def _parsed(name: str, lines: Sequence[str]) -> dict[str, str | list[str]]:
+    """What SPy makes of the lines, in a file of the locale's encoding, which is what it reads."""
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        warnings.filterwarnings("ignore", "Parameters with non-lowercase names")
+        copy = Path(folder, name)
+        copy.write_text("\n".join(lines) + "\n", errors="replace")
+        fields: dict[str, str | list[str]] = envi.read_envi_header(copy)
+        return fields
+
+
+def _closed(lines: Sequence[str]) -> list[str]:
+    """The lines, with a brace where a list breaks off before the next field.
+
+    A list that breaks off at the end stays open: the header itself may be broken off there.
+
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     _closed(["wavelength = {400,", "500", "bands = 2", "bbl = {1"])
+    ['wavelength = {400,', '500}', 'bands = 2', 'bbl = {1']
+    """
+    closed, opened, first = list(lines), "", dict[str, str]()
     for number, line in enumerate(lines):
-        key, equals, value = line.partition("=")
+        key, _, value = line.partition("=")
         key, value = key.strip().lower(), value.strip()
-        if line.startswith(";"):
-            continue
-        if opened and equals and key in _KNOWN and _breaks_off(opened, lines, number):
+        if opened and key in _KNOWN and _breaks_off(opened, lines, number):
+            closed[number - 1] += "}"
             warn_of_scene(
                 f"{opened}: found no closing brace; the list is taken to end before the next field"
             )
-            fields[opened] += "}"
             opened = ""
-        if opened:
-            fields[opened] += "\n" + line.strip()
-        elif equals:
-            if key in _KNOWN and first.setdefault(key, value) != value:
-                _complain_of_two(key, first[key], value)
-            fields[key] = value
-            opened = key if value.startswith("{") else ""
-        if opened and fields[opened].endswith("}"):
+        if not opened and key in _KNOWN and first.setdefault(key, value) != value:
+            _complain_of_two(key, first[key], value)
+        if not opened and value.startswith("{"):
+            opened = key
+        if opened and line.rstrip().endswith("}"):
             opened = ""
-    if opened:
-        raise InputDataError(
-            f"header {path.name} cannot be parsed; look for a brace that is never closed"
-        )
-    return fields
+    return closed
 
 
 def _complain_of_two(key: str, first: str, last: str) -> None:
@@ -106,13 +124,11 @@ def _breaks_off(opened: str, lines: Sequence[str], number: int) -> bool:
     return end is None or samples == [n for n in samples if number <= n <= end] != []
 
 
-def _plain(key: str, value: str) -> str:
-    """A value with single blanks; lists, and every description, in braces."""
-    if key == "description":
-        return "{" + " ".join(value.strip("{}").split()) + "}"
-    if value.startswith("{"):
-        return "{" + ", ".join(item.strip() for item in value[1:-1].split(",")) + "}"
-    return " ".join(value.split())
+def _text(key: str, value: str | list[str]) -> str:
+    if isinstance(value, list):
+        return "{" + ", ".join(value) + "}"
+    text = " ".join(value.split())
+    return "{" + text + "}" if key == "description" else text
 
 
 def listed(text: str) -> list[str]:
