@@ -1,8 +1,4 @@
-"""A zoo of inputs that are broken on purpose.
-
-Each exhibit makes its files in an empty folder and says what to type, which exit code and which
-words have to come back. `tests/test_broken.py` walks through it.
-"""
+"""Inputs broken on purpose, what to type, and which exit code and words have to come back."""
 
 import pickle
 from collections.abc import Callable
@@ -231,7 +227,9 @@ ZOO = (
     Exhibit("frames with gaps", _envi(major_frame_offsets="{0, 9}"), DATA, "frames with gaps"),
     Exhibit("a .mat of text", _mat(name="no cube"), DATA, "scene.mat"),
     Exhibit("a .mat of two cubes", _mat(a=numbered(), b=numbered()), DATA, "--variable"),
-    Exhibit("a .mat of a 2-D matrix", _mat(Y=np.ones((9, 99))), DATA, "Y"),
+    Exhibit(
+        "a .mat of a matrix", _mat(Y=np.ones((9, 9))), DATA, "no 3-D variable of numbers among Y"
+    ),
     Exhibit("a .mat of a complex cube", _mat(a=numbered() * 1j), DATA, "scene.mat"),
     Exhibit("a .mat of cells", _mat(a=np.array([1, "b"], dtype=object)), DATA, "scene.mat"),
     Exhibit("a truncated .mat", _truncated_mat, DATA, "scene.mat"),

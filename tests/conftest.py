@@ -28,7 +28,6 @@ def shared_data() -> Path:
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    """An empty folder for outputs."""
     folder = tmp_path / "out"
     folder.mkdir()
     return folder

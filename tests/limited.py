@@ -36,17 +36,7 @@ print(json.dumps([outcome(path) for path in paths]))
 
 
 def outcomes(use: str, sound: Path, hostile: Sequence[Path], *, more: int) -> list[str]:
-    """What using each file comes to, in a process that may take `more` bytes for it.
-
-    Args:
-        use: "module:function" of a path.
-        sound: A file that works; it is used first, so that everything is loaded.
-        hostile: The files.
-        more: Bytes of address space beyond what the process has then.
-
-    Returns:
-        "works", or the error's class and message; "MemoryError" says that somebody asked for more.
-    """
+    """What "module:function" comes to on each path, in a process that may take `more` bytes."""
     module, function = use.split(":")
     program = _PROGRAM.format(module=module, function=function)
     done = ran(program, sound, more, *hostile)
@@ -58,13 +48,7 @@ def outcomes(use: str, sound: Path, hostile: Sequence[Path], *, more: int) -> li
 def outcomes_of_scenes(
     folder: Path, makers: Mapping[str, Callable[[Path], Path]], sound: Path
 ) -> dict[str, str]:
-    """What using each of these scenes comes to, all in one process of little memory.
-
-    Args:
-        folder: Each scene gets a folder of its own in it.
-        makers: Put a scene there and give its path.
-        sound: A scene that works.
-    """
+    """The same for scenes, each made in a folder of its own, in one process of little memory."""
     if not sys.platform.startswith("linux"):
         pytest.skip("only Linux counts a process's address space in /proc")
     paths = []

@@ -23,7 +23,6 @@ def hsisr(*arguments: object, stdin: str | None = None) -> Result:
 
 
 def succeed(*arguments: object, stdin: str | None = None) -> Result:
-    """Run a command that succeeds."""
     result = hsisr(*arguments, stdin=stdin)
     assert result.exit_code == 0, result.stderr
     return result
@@ -65,11 +64,9 @@ def values_of(path: Path | str, **how: Any) -> npt.NDArray[Any]:
 
 
 def metadata_at(path: Path | str, **how: Any) -> SceneMetadata:
-    """What hsisr knows of a scene."""
     with open_scene(path, **how) as scene:
         return scene.metadata
 
 
 def assert_holds(path: Path | str, values: npt.ArrayLike, **how: Any) -> None:
-    """The numbers of a scene are these."""
     np.testing.assert_array_equal(values_of(path, **how), values)

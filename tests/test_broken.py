@@ -88,7 +88,7 @@ def test_several_scenes_into_a_file(folders: tuple[Path, Path]) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_stopping_in_the_middle_leaves_nothing(
+def test_stopping_leaves_nothing(
     number: signal.Signals, code: int, folders: tuple[Path, Path]
 ) -> None:
     inside, outside = folders

@@ -47,10 +47,7 @@ class House:
         }
 
     def imports(self, module: str, *, late: bool) -> Iterator[tuple[str, str | None]]:
-        """(module, name taken from it or None) of each import.
-
-        `late`: also those in functions and under TYPE_CHECKING, which loading does not run.
-        """
+        """(module, name or None) of each import; `late`: those too that loading does not run."""
         tree = self.trees[module]
         for node in ast.walk(tree) if late else _run_on_loading(tree):
             if isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -200,7 +197,6 @@ Place = tuple[str, str]
 
 
 def functions(tree: ast.AST, owner: str = "") -> Iterator[tuple[str, ast.FunctionDef]]:
-    """Functions by the name under which they are called: a constructor by that of its class."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.FunctionDef):
             yield owner if node.name == "__init__" else node.name, node

@@ -46,9 +46,7 @@ def shell(command: str, folder: Path) -> "subprocess.CompletedProcess[str]":
 @pytest.mark.parametrize(
     ("redirected", "code"), [("| true", 0), ("> /dev/full", 5), (">&- 2>&- <&-", 0)]
 )
-def test_the_work_goes_on_whatever_becomes_of_the_streams(
-    folder: Path, redirected: str, code: int
-) -> None:
+def test_work_goes_on_whatever_the_streams_do(folder: Path, redirected: str, code: int) -> None:
     done = shell(f"hsisr {UPSCALE} {redirected}; echo code ${{PIPESTATUS[0]}}", folder)
     assert f"code {code}" in done.stdout
     assert len(list((folder / "hr").glob("*.hdr"))) + len(list((folder / "hr").glob("*.tif"))) == 5
@@ -136,7 +134,6 @@ WIDTH, HEIGHT = 100, 40
 
 
 def typed(command: str, folder: Path, width: int = WIDTH, height: int = HEIGHT) -> Any:
-    """A shell command at work on a terminal."""
     return pexpect.spawn(
         "/bin/sh",
         ["-c", command],
@@ -171,9 +168,7 @@ def call(tmp_path: Path) -> str:
     return shlex.join(map(str, (*words, "-o", "out")))
 
 
-def test_results_and_warnings_stand_above_bars_that_leave_nothing_behind(
-    call: str, tmp_path: Path
-) -> None:
+def test_results_stand_above_bars_that_leave_nothing_behind(call: str, tmp_path: Path) -> None:
     lines = screen_after(call, tmp_path)
     assert [line for line in lines if line.startswith("out/")] == ["out/a_x4.tif", "out/b_x4.tif"]
     assert sum(line.startswith("warning: a_x4.tif: ") for line in lines) == 1

@@ -1,18 +1,18 @@
 """`hsisr train` as its user meets it."""
 
+import itertools
 import json
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from hsisr.datasets import catalogue
+from hsisr.training.loop import Trainer
 from hsisr.weights import load_weights
 from tests.datasets.serving import Site, mat_file, served
 from tests.program import hsisr, succeed
@@ -75,32 +75,24 @@ def test_a_dataset_is_downloaded_trained_on_and_then_used_offline(
     assert weights[0] == weights[1]
 
 
-def test_ctrl_c_saves_and_the_same_command_with_resume_continues(scene: Path) -> None:
-    out = scene.parent / "run"
-    program = (
-        "import signal, sys; from hsisr.cli.main import app\n"
-        "from hsisr.training import loop\n"
-        "step = loop.Trainer._step\n"
-        "def slow(self, feed):\n"
-        "    import time; time.sleep(0.1); return step(self, feed)\n"
-        "loop.Trainer._step = slow\n"
-        "app()\n"
-    )
+def test_ctrl_c_saves_and_the_same_command_with_resume_continues(
+    scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, step, taken = scene.parent / "run", Trainer._step, itertools.count()
+
+    def interrupted(trainer: Trainer, feed: Any) -> Any:
+        if next(taken) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return step(trainer, feed)
+
+    monkeypatch.setattr(Trainer, "_step", interrupted)
     steps = ["--set", "steps=200", "--set", "validate_every=200"]
-    command = ["train", str(scene), "-s", "2", *SMALL, *steps, "-o", str(out), "--device", "cpu"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, *command], stderr=subprocess.PIPE, text=True
-    )
-    patience = time.monotonic() + 60
-    while time.monotonic() < patience and not (out / "state.safetensors").exists():
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, talk = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "the same command with --resume continues" in talk
+    command = ["train", scene, "-s", "2", *SMALL, *steps, "-o", out, "--device", "cpu"]
+    done = hsisr(*command)
+    assert done.exit_code == 130
+    assert "the same command with --resume continues" in done.stderr
     assert not (out / "dacn-any-x2.safetensors").exists()
     record = json.loads((out / "run.json").read_text())
-    assert record["ending"] == "stopped"
-    assert record["steps"] < 200
+    assert (record["ending"], record["steps"]) == ("stopped", 4)
     succeed(*command, "--resume", "--max-minutes", 0.001)
     assert (out / "dacn-any-x2.safetensors").exists()

@@ -38,9 +38,7 @@ def test_a_scene_of_nodata_alone_is_told(tmp_path: Path, out: Path) -> None:
     assert f"{scene}: no pixel is data, so none of the output is" in done.stderr
 
 
-def test_without_an_output_the_finer_scene_lies_beside_the_scene(
-    scene: Path, tmp_path: Path
-) -> None:
+def test_without_an_output_it_lies_beside_the_scene(scene: Path, tmp_path: Path) -> None:
     done = hsisr("upscale", scene, "-s", 2, "-m", "nearest")
     assert done.stdout == f"{tmp_path / 'scene_x2.tif'}\n"
     meant = hsisr("upscale", scene, tmp_path / "b.tif")
@@ -73,9 +71,7 @@ def test_a_dry_run_plans_and_writes_nothing(scene: Path, out: Path) -> None:
     assert json.loads(planned.stdout)["results"][0]["written"] is False
 
 
-def test_resuming_what_is_finished_says_so_and_keeps_what_is_another_thing(
-    scene: Path, out: Path
-) -> None:
+def test_resuming_keeps_what_is_finished_or_another_thing(scene: Path, out: Path) -> None:
     words = ["upscale", scene, "-s", "2", "-m", "bicubic", "-o", out / "a.tif"]
     succeed(*words)
     before = (out / "a.tif").read_bytes()
@@ -89,9 +85,7 @@ def test_resuming_what_is_finished_says_so_and_keeps_what_is_another_thing(
     assert [path.name for path in out.iterdir()] == ["a.tif"]
 
 
-def test_several_scenes_go_to_a_folder_and_a_broken_one_fails_the_run(
-    scene: Path, out: Path
-) -> None:
+def test_of_several_scenes_a_broken_one_fails_the_run(scene: Path, out: Path) -> None:
     other = scene.with_name("other.tif")
     other.write_bytes(scene.read_bytes())
     broken = scene.with_name("broken.tif")
@@ -139,9 +133,7 @@ def archived(tmp_path: Path) -> Path:
     return write_tif(tmp_path / "in" / "scene.tif", counts(3, 11, 9))
 
 
-def test_a_list_is_read_from_stdin_and_what_is_missing_fails_alone(
-    archived: Path, out: Path
-) -> None:
+def test_of_a_list_on_stdin_what_is_missing_fails_alone(archived: Path, out: Path) -> None:
     text = f"# two\n{archived}\n\n{archived.with_name('gone.tif')}\n"
     done = hsisr("upscale", "--list", "-", "-mnearest", "-s2", "--json", "-o", out, stdin=text)
     assert done.exit_code == 1
@@ -154,9 +146,7 @@ def test_a_list_is_read_from_stdin_and_what_is_missing_fails_alone(
     assert "1 of 2 scenes failed" in done.stderr
 
 
-def test_shards_share_the_scenes_and_say_so(
-    archived: Path, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_shards_share_scenes(archived: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archived.with_name("other.tif").write_bytes(archived.read_bytes())
     command = ("upscale", archived.parent, "-mnearest", "-s2", "-o", out)
     first = hsisr(*command, "--shard", "1/3")

@@ -1,8 +1,4 @@
-"""What other programs see in outputs: `python -m tests.clients.outputs` prints the table.
-
-Needs Debian's gdal-bin, python3-qgis and octave beside hsisr with its test extra. The table stands
-in docs/src/reference/clients.md.
-"""
+"""What other programs see in outputs, for clients.md; needs gdal-bin, python3-qgis, octave."""
 
 import json
 import re
@@ -69,7 +65,6 @@ class Seen:
 
 
 def write_outputs(folder: Path) -> None:
-    """One small scene in every format, through `hsisr upscale`."""
     numbers = np.arange(6 * 8 * 10, dtype=np.int16).reshape(6, 8, 10) + 100
     numbers[:, 0, 0] = -9999
     kind = {"count": 6, "height": 8, "width": 10, "dtype": "int16", "nodata": -9999}
@@ -219,7 +214,6 @@ def _octave(folder: Path) -> Iterator[Seen]:
 
 
 def missing() -> list[str]:
-    """Programs that are not installed."""
     return [program for program in PROGRAMS if shutil.which(program) is None]
 
 

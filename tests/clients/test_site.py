@@ -1,8 +1,4 @@
-"""The documentation site, built and seen in headless Chromium: every page at two widths.
-
-Run with `pytest -m clients tests/clients/test_site.py`; needs Debian's chromium and
-chromium-driver, and `pip install 'hsisr[clients,docs]'`.
-"""
+"""The documentation site in headless Chromium; needs chromium-driver, hsisr[clients,docs]."""
 
 import functools
 import subprocess
@@ -46,7 +42,6 @@ return faults;
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """Where a server of the built site listens."""
     zensical = Path(sys.executable).with_name("zensical")
     subprocess.run([zensical, "build", "--strict", "-f", DOCS / "mkdocs.yml"], check=True)
     handler = functools.partial(SimpleHTTPRequestHandler, directory=str(DOCS / "site"))
@@ -63,9 +58,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_nothing_is_clipped_and_code_can_be_copied(
-    browser: Chrome, address: str, width: int
-) -> None:
+def test_nothing_is_clipped_code_can_be_copied(browser: Chrome, address: str, width: int) -> None:
     faults = {}
     for page in sorted((DOCS / "src").rglob("*.md")):
         place = page.relative_to(DOCS / "src").with_suffix("").as_posix()

@@ -1,8 +1,4 @@
-"""The page of `hsisr view` in headless Chromium: clicks, keys, colours, both themes.
-
-Run with `pytest -m clients tests/clients/test_view_page.py`; needs Debian's chromium and
-chromium-driver, and `pip install 'hsisr[clients]'`.
-"""
+"""The page of `hsisr view` in headless Chromium; needs chromium-driver and the extra clients."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +30,6 @@ WIDTHS = (390, 1280)
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
-    """The sample scene, its default result, and the page of both."""
     folder = tmp_path_factory.mktemp("view")
     scene, result = folder / "indian-pines.hdr", folder / "finer.tif"
     succeed("sample", scene)
@@ -100,9 +95,7 @@ def test_a_click_shows_the_spectra_of_that_pixel(browser: Chrome, files: tuple[P
     np.testing.assert_allclose([shown[b] for b in bands], expected, atol=span)
 
 
-def test_keys_and_fields_move_the_pixel_and_the_swipe(
-    browser: Chrome, files: tuple[Path, ...]
-) -> None:
+def test_keys_and_fields_move_pixel_and_swipe(browser: Chrome, files: tuple[Path, ...]) -> None:
     opened(browser, files[2])
     before = int(value_of(browser, "row")), int(value_of(browser, "col"))
     viewer = browser.find_element(By.ID, "viewer")
@@ -120,9 +113,7 @@ def test_keys_and_fields_move_the_pixel_and_the_swipe(
     assert clip == "inset(0px 100% 0px 0px)"
 
 
-def test_colours_bands_and_ratio_change_the_picture(
-    browser: Chrome, files: tuple[Path, ...]
-) -> None:
+def test_colours_bands_ratio_change_the_picture(browser: Chrome, files: tuple[Path, ...]) -> None:
     opened(browser, files[2])
     picture = "return document.getElementById('under').toDataURL()"
     seen = {browser.execute_script(picture)}
@@ -137,9 +128,7 @@ def test_colours_bands_and_ratio_change_the_picture(
     assert browser.find_element(By.ID, "name-right").text == "observed"
 
 
-def test_the_overview_counts_in_pixels_of_the_scene(
-    browser: Chrome, files: tuple[Path, ...]
-) -> None:
+def test_overview_counts_in_pixels_of_the_scene(browser: Chrome, files: tuple[Path, ...]) -> None:
     opened(browser, files[2])
     Select(browser.find_element(By.ID, "view")).select_by_value("-1")
     WebDriverWait(browser, 60).until(
@@ -150,9 +139,7 @@ def test_the_overview_counts_in_pixels_of_the_scene(
 
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_the_page_is_legible(
-    browser: Chrome, files: tuple[Path, ...], width: int, theme: str
-) -> None:
+def test_page_is_legible(browser: Chrome, files: tuple[Path, ...], width: int, theme: str) -> None:
     opened(browser, files[2], width, theme)
     wide = browser.execute_script("return document.documentElement.scrollWidth")
     assert wide <= width

@@ -1,8 +1,4 @@
-"""Brings up Dask schedulers and workers as processes of their own, and quickly.
-
-What takes long, loading torch, is done once; every process is a fork of this one. Told on stdin
-`scheduler` or `worker ADDRESS`, one a line, it prints the number of the process.
-"""
+"""Dask schedulers and workers, each a fork of this process, which has loaded torch once."""
 
 import asyncio
 import os

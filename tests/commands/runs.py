@@ -31,7 +31,6 @@ def old_scene(path: Path) -> Path:
 
 
 def once(scene: Path, out: Path, options: UpscaleOptions = BICUBIC) -> Outcome:
-    """One run into a folder."""
     wanted = SelectOptions(sources=[scene, Path("nowhere.tif")], output=out)
     selection = select(wanted, options)  # two sources, so that the output is a folder
     first, _ = upscale_all(selection, options, skip_existing=True)
@@ -39,17 +38,16 @@ def once(scene: Path, out: Path, options: UpscaleOptions = BICUBIC) -> Outcome:
 
 
 def made(scene: Path, out: Path, options: UpscaleOptions = BICUBIC) -> Path:
-    """The output of a run that made it."""
     outcome = once(scene, out, options)
     assert isinstance(outcome, Done), outcome
     return outcome.result.output
 
 
-def break_off(scene: Path, output: Path, options: UpscaleOptions) -> None:
-    """Begin a run, and let it fail when two of its tiles are finished."""
+def break_off(scene: Path | str, output: Path, options: UpscaleOptions, after: int = 1) -> None:
+    """Begin a run, and let it fail when more tiles than that are finished."""
 
     def stop(done: int, _: int) -> None:
-        if done > 1:
+        if done > after:
             raise InterruptedError
 
     with warnings.catch_warnings():
@@ -59,7 +57,6 @@ def break_off(scene: Path, output: Path, options: UpscaleOptions) -> None:
 
 
 def assert_left_out(outcome: Outcome, reason: str) -> None:
-    """It was finished already."""
     assert isinstance(outcome, Skipped)
     assert outcome.reason == reason
 

@@ -4,7 +4,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +21,7 @@ from hsisr.commands.archive.select import (
 from hsisr.engine.options import SelectOptions, UpscaleOptions
 from hsisr.errors import InputDataError, UsageError
 from hsisr.resume.completion import Work
-from tests.program import hsisr, succeed
+from tests.program import succeed
 from tests.scenes import numbered, write_envi, write_geotiff, write_image_folder
 
 X4 = UpscaleOptions(model="bicubic")
@@ -142,14 +141,6 @@ def test_one_pair_of_envi_is_never_two_outputs() -> None:
         assert "in/p.img and in/p.hdr would become out/p_x4." in str(entry.error)
 
 
-def test_scenes_of_one_stem_cost_their_own_outputs_only() -> None:
-    np.save("in/a.npy", numbered(5, 4, 2))
-    done = hsisr("upscale", "in", "-m", "nearest", "-s", 2, "-o", "out")
-    assert done.exit_code == 1
-    assert sorted(path.name for path in Path("out").glob("*.tif")) == ["b_x2.tif", "c_x2.tif"]
-    assert "in/a.npy and in/a.tif would become out/a_x2.tif" in done.stderr
-
-
 @given(names=st.lists(st.integers(0, 999), unique=True, max_size=30), of=st.integers(1, 12))
 def test_every_entry_is_in_exactly_one_shard(names: list[int], of: int) -> None:
     shares = [Shard(number, of).of_all(names) for number in range(1, of + 1)]
@@ -196,9 +187,7 @@ def test_outputs_never_go_to_a_folder_of_inputs() -> None:
         (job(ID=0, COUNT=0, MIN=0), "in an array of 0 tasks"),
     ],
 )
-def test_a_job_array_with_gaps_is_refused_in_every_task(
-    variables: dict[str, str], words: str
-) -> None:
+def test_a_job_array_with_gaps_is_refused(variables: dict[str, str], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         select(SelectOptions(sources=[Path("in")], output=Path("out")), X4, variables)
 

@@ -115,9 +115,7 @@ def test_the_page_loads_nothing_from_outside(done: BenchmarkResult) -> None:
     assert anchors <= set(re.findall(r'id="([^"]+)"', text))
 
 
-def test_what_is_finished_is_not_done_again(
-    folder: Path, done: BenchmarkResult, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_done_once(folder: Path, done: BenchmarkResult, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "train", never)
     again = benchmark(options(folder, resume=True))
     assert again.failures == []

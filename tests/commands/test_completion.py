@@ -111,17 +111,13 @@ def test_every_option_is_known_to_matter_or_not() -> None:
 
 
 @pytest.mark.parametrize("file_format", ["GTiff", "COG", "ENVI", "MAT"])
-def test_without_a_record_the_tags_of_a_whole_output_are_believed(
-    scene: Path, out: Path, file_format: str
-) -> None:
+def test_without_a_record_its_tags_are_believed(scene: Path, out: Path, file_format: str) -> None:
     options = replace(BICUBIC, format=file_format)
     forget(made(scene, out, options))
     assert_left_out(once(scene, out, options), "complete by its own tags")
 
 
-def test_without_a_record_an_input_that_is_newer_or_lies_elsewhere_is_another(
-    scene: Path, out: Path
-) -> None:
+def test_without_a_record_newer_or_moved_inputs_are_others(scene: Path, out: Path) -> None:
     output = made(scene, out)
     forget(output)
     reason = "was made from another input, or the input has changed"
@@ -256,9 +252,7 @@ def test_what_a_killed_run_sent_in_part_is_made_anew(
     assert not [key for key in system.find("/bucket") if key.endswith(".sending")]
 
 
-def test_an_old_header_never_describes_new_data(
-    scene: Path, system: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_old_header_stays(scene: Path, system: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     options = replace(BICUBIC, format="ENVI")
     output = made(scene, OUT, options)
     with monkeypatch.context() as patch:

@@ -75,9 +75,7 @@ def test_an_output_that_it_had_finished_is_left_out(folder: Path, recorded: bool
 
 @pytest.mark.parametrize(("bands", "state"), [(32, "finished"), (33, "other")])
 @pytest.mark.parametrize("recorded", [True, False])
-def test_its_network_saw_all_bands(
-    tmp_path: Path, bands: int, state: str, *, recorded: bool
-) -> None:
+def test_it_saw_all_bands(tmp_path: Path, bands: int, state: str, *, recorded: bool) -> None:
     """It knew no pseudo-bands, which scenes of more than 32 bands have today."""
     rng = np.random.default_rng(bands)
     values = rng.random((bands, 26, 26), np.float32)

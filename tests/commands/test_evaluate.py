@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from affine import Affine
 
@@ -16,11 +15,11 @@ from hsisr.commands.info import describe
 from hsisr.commands.options import DegradeOptions, EvaluateOptions, PartOptions
 from hsisr.degradation import DEGRADATIONS
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
-from hsisr.io.open import open_scene
 from hsisr.scene.georeference import Georeference
 from hsisr.view.maps import error_maps, ranked, write_picture
 from tests.memory import MemoryScene
 from tests.metrics.pairs import random_pair, score
+from tests.program import values_of
 from tests.scenes import NORTH_UP, TRANSFORM, UTM, counts, write_geotiff, write_tif
 
 
@@ -90,25 +89,22 @@ def test_a_part_is_judged_described_and_degraded_alone(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     truth = rng.uniform(100, 200, (4, 16, 16)).astype("f4")
     guess = truth + rng.normal(0, 2, truth.shape).astype("f4")
-    whole, part = {}, {}
-    for name, values in (("truth", truth), ("guess", guess)):
-        where = tmp_path / f"{name}.tif", tmp_path / f"{name}_part.tif"
-        whole[name] = write_geotiff(where[0], values, crs=UTM, transform=TRANSFORM)
-        part[name] = write_geotiff(where[1], values[1:3, 4:, :12])
+    place = {"crs": UTM, "transform": TRANSFORM}
+    whole = [write_geotiff(tmp_path / f"{n}.tif", x, **place) for n, x in enumerate((truth, guess))]
+    cut = (x[1:3, 4:, :12] for x in (truth, guess))
+    part = [write_geotiff(tmp_path / f"{n}_part.tif", x) for n, x in enumerate(cut)]
     how = EvaluateOptions(window=(4, 0, 12, 12), bands="2-3")
-    found = evaluate(whole["truth"], whole["guess"], how)
-    expected = evaluate(part["truth"], part["guess"])
+    found, expected = evaluate(whole[0], whole[1], how), evaluate(part[0], part[1])
     assert found.values == pytest.approx(expected.values, nan_ok=True)
     one = PartOptions(window=(4, 0, 12, 12), bands="2-3")
-    assert describe(whole["truth"], one).metadata.shape == (2, 12, 12)
+    assert describe(whole[0], one).metadata.shape == (2, 12, 12)
     some = DegradeOptions(scale=4, window=(4, 0, 12, 12), bands="2-3")
-    made = degrade(whole["truth"], tmp_path / "lr.tif", some)
+    made = degrade(whole[0], tmp_path / "lr.tif", some)
     assert made.output_shape == (2, 3, 3)
-    with open_scene(made.output) as scene:
-        blocks = truth[1:3, 4:, :12].reshape(2, 3, 4, 3, 4).mean(axis=(2, 4))
-        np.testing.assert_allclose(scene.read().values, blocks, rtol=1e-5)
+    blocks = truth[1:3, 4:, :12].reshape(2, 3, 4, 3, 4).mean(axis=(2, 4))
+    np.testing.assert_allclose(values_of(made.output), blocks, rtol=1e-5)
     with pytest.raises(UsageError, match="bbox fits all"):
-        replace(how, observed=whole["truth"])
+        replace(how, observed=whole[0])
 
 
 def test_numbers_in_another_unit_are_told(tmp_path: Path) -> None:
@@ -119,24 +115,13 @@ def test_numbers_in_another_unit_are_told(tmp_path: Path) -> None:
         evaluate(one, other)
 
 
-def scene(
-    values: npt.NDArray[Any],
-    name: str = "reference.tif",
-    *,
-    nodata: float | None = None,
-    place: Georeference | None = None,
-    scales: tuple[float, ...] | None = None,
-    wavelengths_nm: tuple[float, ...] | None = None,
-) -> MemoryScene:
-    made = MemoryScene(values, nodata)
-    made.path = Path(name)
-    meta = made.metadata
-    made.metadata = replace(
-        meta,
-        stored=replace(meta.stored, scales=scales),
-        spectral_axis=replace(meta.spectral_axis, wavelengths_nm=wavelengths_nm),
-        georeference=place or Georeference(),
-    )
+def scene(values: Any, name: str = "reference.tif", **said: Any) -> MemoryScene:
+    """A scene in memory, of which nodata, place or wavelengths_nm are known."""
+    made = MemoryScene(values, said.get("nodata"))
+    made.path, meta = Path(name), made.metadata
+    axis = replace(meta.spectral_axis, wavelengths_nm=said.get("wavelengths_nm"))
+    place = said.get("place") or Georeference()
+    made.metadata = replace(meta, spectral_axis=axis, georeference=place)
     return made
 
 

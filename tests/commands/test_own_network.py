@@ -65,9 +65,7 @@ def built(descriptor: ModelDescriptor) -> object:
 
 
 @pytest.mark.usefixtures("own_network")
-def test_names_come_from_entry_points_and_wrong_ones_are_refused(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_names_of_entry_points_and_wrong_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     points = EntryPoints([EntryPoint("theirs", f"{__name__}:built", "hsisr.models")])
     monkeypatch.setattr(registry, "entry_points", points.select)
     assert "theirs" in registry.known_networks()

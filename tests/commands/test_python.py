@@ -32,7 +32,6 @@ pytestmark = pytest.mark.filterwarnings(
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small network whose tiles and band groups overlap in scenes of this file."""
     return tiny_weights(tmp_path_factory.mktemp("weights"), **OVERLAPPING, margin_lr_px=2)
 
 
@@ -118,9 +117,7 @@ def test_info_names_sensor_and_time_in_every_format(suffix: str, tmp_path: Path)
 @pytest.mark.parametrize(
     ("axes", "dtype"), [("brc", "uint16"), ("rcb", "float32"), ("rbc", "uint16")]
 )
-def test_an_array_gives_the_numbers_of_a_file(
-    axes: str, dtype: str, weights: Path, tmp_path: Path
-) -> None:
+def test_arrays_are_as_good_as_files(axes: str, dtype: str, weights: Path, tmp_path: Path) -> None:
     cube = counts(BANDS, ROWS, COLS).astype(dtype)
     path = write_tif(tmp_path / "scene.tif", cube, bad=(3,))
     hsisr.upscale(path, tmp_path / "finer.tif", scale=2, model=str(weights))
@@ -194,9 +191,7 @@ def test_wavelengths_tell_the_band_axis() -> None:
     np.testing.assert_array_equal(finer.transpose(2, 0, 1), expected)
 
 
-def test_a_dataarray_keeps_its_grid_and_gives_the_numbers_of_a_file(
-    scene: Path, weights: Path, tmp_path: Path
-) -> None:
+def test_a_dataarray_is_as_good_as_a_file(scene: Path, weights: Path, tmp_path: Path) -> None:
     hsisr.upscale(scene, tmp_path / "finer.tif", scale=2, model=str(weights))
     array = opened(scene)
     finer = hsisr.upscale(array, scale=2, model=str(weights))
@@ -221,9 +216,7 @@ def test_a_dataarray_keeps_its_grid_and_gives_the_numbers_of_a_file(
         {"y": slice(None, None, -1)},
     ],
 )
-def test_the_transform_of_a_part_is_that_of_its_coordinates(
-    part: dict[str, slice], scene: Path
-) -> None:
+def test_the_transform_of_a_part_is_its_own(part: dict[str, slice], scene: Path) -> None:
     array = opened(scene).isel(part)
     finer = hsisr.upscale(array, scale=2, model="nearest")
     told, made = array.rio.transform(recalc=True), finer.rio.transform()

@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +19,8 @@ from hsisr.engine.options import SelectOptions, UpscaleOptions
 from hsisr.errors import HsisrWarning, OutputExistsError
 from hsisr.io.open import open_scene
 from hsisr.resume.record import record_path
-from tests.program import metadata_at
-from tests.scenes import write_envi, write_geotiff
-from tests.stac_items import PROPERTIES, data_asset, write_item
+from tests.program import cube_at, metadata_at
+from tests.scenes import PROPERTIES, data_asset, write_envi, write_geotiff, write_item
 
 BICUBIC = UpscaleOptions(scale=2, model="bicubic")
 
@@ -59,9 +59,7 @@ def test_the_output_is_named_after_the_item_and_has_one_of_its_own(item: Path, o
 
 
 @pytest.mark.parametrize("form", ["1.0", "1.1"])
-def test_what_an_item_says_of_bands_is_used_and_written(
-    form: str, tmp_path: Path, out: Path
-) -> None:
+def test_what_an_item_says_of_bands_is_used(form: str, tmp_path: Path, out: Path) -> None:
     values = np.full((3, 6, 8), 2000, np.int16)
     values[:, :, :3] = -9999
     old = {
@@ -78,16 +76,20 @@ def test_what_an_item_says_of_bands_is_used_and_written(
         ],
     }
     said = old if form == "1.0" else new
-    item = write_item(tmp_path / "in", {"data": data_asset("./s.tif", **said)})
-    write_geotiff(item.parent / "s.tif", values)
-    with open_scene(made(item, out / "fine.tif").result.output) as scene:
-        meta, cube = scene.metadata, scene.read()
+    output = made(item_of(tmp_path, values, **said), out / "fine.tif").result.output
+    meta, cube = metadata_at(output), cube_at(output)
     assert meta.spectral_axis.wavelengths_nm == (400.0, 500.0, 600.0)
     assert meta.spectral_axis.fwhm_nm == (10.0,) * 3
-    assert meta.stored.nodata == -9999
-    assert meta.stored.scales == (1e-4,) * 3
+    assert (meta.stored.nodata, meta.stored.scales) == (-9999, (1e-4,) * 3)
     assert (cube.values[:, :, 6:] == 2000).all()
     assert not cube.valid[:, :, :6].any()
+
+
+def item_of(folder: Path, values: Any, **said: Any) -> Path:
+    """An item that says this of a scene of these values, which does not say it itself."""
+    item = write_item(folder / "in", {"data": data_asset("./s.tif", **said)})
+    write_geotiff(item.parent / "s.tif", values)
+    return item
 
 
 ODD: dict[str, tuple[dict[str, Any], str | None]] = {
@@ -125,23 +127,15 @@ ODD: dict[str, tuple[dict[str, Any], str | None]] = {
 
 
 @pytest.mark.parametrize("what", ODD)
-def test_what_an_item_says_oddly_costs_no_more_than_itself(
-    what: str, tmp_path: Path, out: Path
-) -> None:
+def test_odd_words_cost_no_more_than_themselves(what: str, tmp_path: Path, out: Path) -> None:
     said, words = ODD[what]
     values = np.full((3, 8, 8), 2000, np.int16)
     values[:, :, :3] = -9999
-    item = write_item(tmp_path / "in", {"data": data_asset("./s.tif", **said)})
-    write_geotiff(item.parent / "s.tif", values)
-    if words is None:
-        result = made(item, out / "fine.tif").result
-    else:
-        with pytest.warns(HsisrWarning, match=words):
-            result = made(item, out / "fine.tif").result
-    with open_scene(result.output) as scene:
-        assert scene.metadata.stored.nodata == -9999
-        assert scene.metadata.stored.scales is None
-        assert scene.metadata.spectral_axis.wavelengths_nm is None
+    item = item_of(tmp_path, values, **said)
+    with pytest.warns(HsisrWarning, match=words) if words else nullcontext():
+        meta = metadata_at(made(item, out / "fine.tif").result.output)
+    assert (meta.stored.nodata, meta.stored.scales) == (-9999, None)
+    assert meta.spectral_axis.wavelengths_nm is None
 
 
 def test_an_item_may_name_another_nodata_in_each_band(tmp_path: Path, out: Path) -> None:
@@ -150,13 +144,10 @@ def test_an_item_may_name_another_nodata_in_each_band(tmp_path: Path, out: Path)
     for plane, number in zip(values, (-9999, -1, np.nan), strict=True):
         plane[:, :3] = number
     values[0, 7, 7] = -1
-    item = write_item(tmp_path / "in", {"data": data_asset("./s.tif", **said)})
-    write_geotiff(item.parent / "s.tif", values)
+    item = item_of(tmp_path, values, **said)
     words = r"several nodata \(-9999, -1, nan\): each is used .* an output names -9999"
     with pytest.warns(HsisrWarning, match=words):
-        result = made(item, out / "fine.tif").result
-    with open_scene(result.output) as scene:
-        cube = scene.read()
+        cube = cube_at(made(item, out / "fine.tif").result.output)
     assert not cube.valid[:, :, :6].any()
     assert cube.valid[:, :, 6:].all()
     np.testing.assert_allclose(cube.values[1:, :, 6:], 2000)
@@ -223,9 +214,7 @@ def test_an_output_made_with_other_bands_of_the_item_is_kept(tmp_path: Path, out
 
 
 @pytest.mark.parametrize("recorded", [True, False])
-def test_an_output_whose_item_is_missing_is_made_anew(
-    item: Path, out: Path, recorded: bool
-) -> None:
+def test_an_output_without_its_item_is_made_anew(item: Path, out: Path, recorded: bool) -> None:
     done = made(item, out)
     if not recorded:
         record_path(done.result.output).unlink()

@@ -34,7 +34,6 @@ def scene(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights of a run, with which others begin."""
     scene = tmp_path_factory.mktemp("first") / "scene.tif"
     run = train(options(write_tif(scene, smooth(36, 48, 40), bad=(3,))))
     return run.out / "dacn-any-x2.safetensors"
@@ -117,9 +116,7 @@ def test_validation_scenes_judge_and_do_not_teach(scene: Path) -> None:
     assert [s["validation_px"] for s in record["scenes"]] == [0]  # type: ignore[attr-defined]
 
 
-def test_adapting_starts_from_the_weights_and_keeps_them_if_nothing_is_better(
-    scene: Path, first: Path
-) -> None:
+def test_adapting_keeps_weights_if_nothing_is_better(scene: Path, first: Path) -> None:
     useless = ("steps=1", "validate_every=1", "learning_rate=1e-30", "weight_decay=0.0")
     own = options(scene, "adapted", init=str(first), settings=(*SMALL, *useless))
     with pytest.warns(HsisrWarning, match="no step improved on .* so these are kept"):

@@ -3,9 +3,7 @@
 import json
 import os
 import shutil
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -33,24 +31,16 @@ class BrokenOffError(Exception):
     """Power fails."""
 
 
-@contextmanager
 def run_on(
-    output: Path,
-    scale: int = 2,
-    source: Any = ("a",),
-    room: int = 1,
-    *,
-    resume: bool = False,
-    overwrite: bool = False,
-) -> Iterator[RunLock]:
-    with locked_run(
+    output: Path, scale: int = 2, source: Any = ("a",), room: int = 1, *, resume: bool = False
+) -> AbstractContextManager[RunLock]:
+    return locked_run(
         output,
-        lambda: RunKey(input=source, settings={"scale": scale}),
+        lambda: RunKey(input=list(source), settings={"scale": scale}),
         lambda: Room(room, room),
         resume=resume,
-        overwrite=overwrite,
-    ) as run:
-        yield run
+        overwrite=False,
+    )
 
 
 def keep_strip(run: RunLock, row: int = 0) -> None:
@@ -61,17 +51,10 @@ def keep_strip(run: RunLock, row: int = 0) -> None:
 
 def break_off(output: Path, source: list[str]) -> None:
     """Finish one strip, see the input as `source` from then on, and fail."""
-    seen = list(source)
-    with locked_run(
-        output,
-        lambda: RunKey(input=list(seen), settings={"scale": 2}),
-        lambda: Room(7, 7),
-        resume=False,
-        overwrite=False,
-    ) as run:
+    with run_on(output, source=source, room=7) as run:
         keep_strip(run)
         assert not run.is_outdated()
-        seen[:] = ["a"]
+        source[:] = ["a"]
         raise BrokenOffError
 
 
@@ -79,12 +62,11 @@ def break_off(output: Path, source: list[str]) -> None:
 def broken(tmp_path: Path) -> Path:
     """An output whose run was broken off with one strip finished."""
     output = tmp_path / "out.tif"
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        with pytest.raises(BrokenOffError):
-            break_off(output, ["a"])
-    words = "1 strip of out.tif finished so far; the same command with --resume goes on from there"
-    assert [str(one.message) for one in said if one.category is HsisrWarning] == [words]
+    words = (
+        "^1 strip of out.tif finished so far; the same command with --resume goes on from there$"
+    )
+    with pytest.warns(HsisrWarning, match=words), pytest.raises(BrokenOffError):
+        break_off(output, ["a"])
     return output
 
 
@@ -138,9 +120,7 @@ def test_what_a_killed_run_was_writing_is_removed_by_the_next(broken: Path) -> N
     assert hidden(broken) == [other.name]
 
 
-def test_a_run_with_other_settings_stays_beside_an_output_that_was_there_before(
-    broken: Path,
-) -> None:
+def test_a_run_with_other_settings_stays_beside_an_older_output(broken: Path) -> None:
     broken.write_text("made before")
     folder = broken.parent / ".out.tif.unfinished"
     begun, kept = (folder / "run.json").stat().st_mtime_ns, sorted(folder.rglob("*"))
@@ -166,10 +146,7 @@ def test_two_runs_on_one_output_the_second_is_refused(tmp_path: Path) -> None:
         assert "another run is making" in second.stderr
         assert "inside" not in second.stdout
         assert len(run.journal) == 1
-        assert json.loads((run.folder / "run.json").read_text())["room"] == {
-            "working_bytes": 1,
-            "tile_bytes": 1,
-        }
+        assert {*json.loads((run.folder / "run.json").read_text())["room"].values()} == {1}
 
 
 KILLED = """

@@ -12,32 +12,23 @@ from hsisr.models.descriptor import ModelDescriptor
 from tests.memory import MemoryScene, layout_of
 
 
+def descriptor(**own: Any) -> ModelDescriptor:
+    """Of a network of two times over three bands, but for what is named."""
+    tile = {"tile_lr_px": 4, "overlap_lr_px": 0, "margin_lr_px": 0}
+    usual = {"arch": "stand-in", "scale": 2, "group_size": 3, "group_overlap": 0, **tile}
+    return ModelDescriptor(**{**usual, **own})
+
+
 def upscaler(
     network: torch.nn.Module,
     *,
     statistics: BandStatistics | None = None,
     precision: torch.dtype = torch.float32,
 ) -> NetworkUpscaler:
-    """An upscaler of two times over three bands, which draws nothing towards the scene.
-
-    Args:
-        network: Takes (n, 3, rows, cols) and what a stored 0 is, gives twice the rows and columns.
-        statistics: For normalisation by band; none without them.
-        precision: Of the network.
-    """
-    descriptor = ModelDescriptor(
-        arch="stand-in",
-        scale=2,
-        group_size=3,
-        group_overlap=0,
-        tile_lr_px=4,
-        overlap_lr_px=0,
-        margin_lr_px=0,
-        normalisation="none" if statistics is None else "band",
-    )
+    """Of two times over three bands, which draws nothing towards the scene."""
     return NetworkUpscaler(
         network=network,
-        descriptor=descriptor,
+        descriptor=descriptor(normalisation="none" if statistics is None else "band"),
         device=torch.device("cpu"),
         precision=precision,
         consistent=False,
@@ -61,19 +52,11 @@ def network_plan(
     mixing: Mixing | None = None,
 ) -> Plan:
     """How a network upscales a scene, or its pseudo-bands."""
-    descriptor = ModelDescriptor(
-        arch="stand-in",
-        scale=scale,
-        group_size=group[0],
-        group_overlap=group[1],
-        tile_lr_px=max(tile, overlap + 1),
-        overlap_lr_px=overlap,
-        margin_lr_px=margin,
-        normalisation=normalisation,
-    )
+    tiles = {"tile_lr_px": max(tile, overlap + 1), "overlap_lr_px": overlap, "margin_lr_px": margin}
+    groups_of = {"group_size": group[0], "group_overlap": group[1], "normalisation": normalisation}
     made = NetworkUpscaler(
         network=network,
-        descriptor=descriptor,
+        descriptor=descriptor(scale=scale, **tiles, **groups_of),
         device=torch.device("cpu"),
         consistent=False,
         statistics=mixing.statistics if mixing else scene_statistics(scene),

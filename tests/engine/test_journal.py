@@ -1,7 +1,6 @@
 """A run that goes on with finished strips equals an unbroken one, bit by bit."""
 
 import errno
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsisr.engine.plan import Plan
-from hsisr.engine.stitch import stitch
 from hsisr.errors import HsisrWarning, ResourceError
 from hsisr.resume.journal import Journal, Piece
+from tests import memory
 from tests.engine.standing_in import network_plan
 from tests.engine.test_stitcher import smooth
 from tests.memory import MemoryScene, MemoryWriter
@@ -51,24 +50,9 @@ def scene_and_plan(rows: int, tile: int, overlap: int) -> tuple[MemoryScene, Pla
 
 
 def stitched(
-    scene: MemoryScene,
-    plan: Plan,
-    journal: Journal | None = None,
-    only: Collection[tuple[int, int]] | None = None,
-) -> tuple[MemoryWriter, int]:
-    writer = MemoryWriter(scene.metadata.finer(plan.scale))
-    result = stitch(
-        scene,
-        tuple(range(scene.metadata.bands)),
-        writer,
-        plan,
-        consistent=True,
-        masked=True,
-        advance=lambda _: None,
-        journal=journal,
-        only=only,
-    )
-    return writer, result.moved
+    scene: MemoryScene, plan: Plan, journal: Journal | None = None, only: Any = None
+) -> MemoryWriter:
+    return memory.stitched(scene, plan, masked=True, journal=journal, only=only)
 
 
 @settings(max_examples=8)
@@ -82,25 +66,24 @@ def test_strips_done_in_any_order_by_many_make_the_same_scene(
     rows: int, tile: int, overlap: int, chosen: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     scene, plan, _ = scene_and_plan(rows, tile, overlap)
-    unbroken, moved = stitched(scene, plan)
+    unbroken = stitched(scene, plan)
     journal = Journal(tmp_path_factory.mktemp("journal") / "strips")
     strips = [(p, r) for p in range(len(plan.panels)) for r in range(len(plan.rows))]
     for _ in range(2):
         stitched(scene, plan, journal, chosen.sample(strips, chosen.randint(0, len(strips))))
     kept = len(journal)
-    resumed, moved_again = stitched(scene, plan, journal)
+    resumed = stitched(scene, plan, journal)
     assert resumed.cube.tobytes() == unbroken.cube.tobytes()
-    assert moved_again == moved
-    assert (resumed.times == 1).all()
+    assert resumed.moved == unbroken.moved
     assert kept <= len(journal) == len(strips)
 
 
 def test_what_is_finished_is_not_computed_again(tmp_path: Path) -> None:
     scene, plan, network = scene_and_plan(40, 8, 2)
     journal = Journal(tmp_path / "strips")
-    whole, _ = stitched(scene, plan, journal)
+    whole = stitched(scene, plan, journal)
     network.calls = 0
-    again, _ = stitched(scene, plan, journal)
+    again = stitched(scene, plan, journal)
     assert network.calls == 0
     np.testing.assert_array_equal(again.cube, whole.cube)
 
@@ -109,14 +92,14 @@ def test_what_is_finished_is_not_computed_again(tmp_path: Path) -> None:
 def test_a_torn_strip_is_computed_again(tmp_path: Path, damage: str) -> None:
     scene, plan, network = scene_and_plan(40, 8, 2)
     journal = Journal(tmp_path / "strips")
-    whole, _ = stitched(scene, plan, journal)
+    whole = stitched(scene, plan, journal)
     victim = sorted(journal.folder.iterdir())[3]
     content = bytearray(victim.read_bytes())
     content[400] ^= 255
     cut = {"cut": content[: len(content) // 2], "flipped": content, "emptied": b""}
     victim.write_bytes(bytes(cut[damage]))
     network.calls = 0
-    again, _ = stitched(scene, plan, journal)
+    again = stitched(scene, plan, journal)
     assert network.calls > 0
     assert again.cube.tobytes() == whole.cube.tobytes()
 
@@ -125,25 +108,21 @@ def full(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_where_strips_cannot_be_kept_the_run_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_runs_go_on_without_kept_strips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scene, plan, _ = scene_and_plan(40, 8, 2)
-    unbroken, _ = stitched(scene, plan)
+    unbroken = stitched(scene, plan)
     journal = Journal(tmp_path / "strips")
     other = journal.recording(7, 0)
     other.put(Piece(np.zeros((1, 2, 2), np.int16), 0, 0))
     other.commit(0)
     monkeypatch.setattr("hsisr.resume.journal._write", full)
     with pytest.warns(HsisrWarning, match="finished strips cannot be kept .No space left"):
-        resumed, _ = stitched(scene, plan, journal)
+        resumed = stitched(scene, plan, journal)
     assert (len(journal), journal.folder.exists()) == (0, False)
     assert resumed.cube.tobytes() == unbroken.cube.tobytes()
 
 
-def test_where_strips_must_be_kept_a_full_disk_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_strips_that_must_stay_need_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scene, plan, _ = scene_and_plan(40, 8, 2)
     monkeypatch.setattr("hsisr.resume.journal._write", full)
     journal = Journal(tmp_path / "strips", required=True)

@@ -34,16 +34,12 @@ def test_what_the_system_has_no_room_for_is_a_memory_error() -> None:
 
 
 class KeepsAll(nn.Module):
-    """Holds every intermediate result until the end."""
-
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         parts = [x + n for n in range(5)]
         return torch.stack(parts).sum(0)
 
 
 class LetsGo(nn.Module):
-    """Holds one result at a time."""
-
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for n in range(5):
             x = x + n
@@ -56,9 +52,7 @@ def test_what_is_alive_at_once_counts_and_what_is_let_go_does_not() -> None:
     assert tile_bytes(KeepsAll(), 3, 10) == 11 * one  # the five, their stack and its sum
 
 
-def test_without_torchs_private_parts_all_that_layers_return_counts(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_without_torchs_private_parts_all_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     network = nn.Sequential(nn.Conv2d(4, 8, 1), nn.ReLU())
     alive = tile_bytes(network, 4, 10)
     monkeypatch.setitem(sys.modules, "torch.utils._python_dispatch", None)

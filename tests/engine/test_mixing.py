@@ -1,6 +1,5 @@
 """Pseudo-bands change the work, and nothing else: agreement, masks, places and clean bands stay."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -58,7 +57,6 @@ class Sharpen(torch.nn.Module):
 def correlated(
     bands: int, rows: int = 36, cols: int = 30, rank: int = 4, noise: float = 0.01
 ) -> Values:
-    """Smooth spectra over ground that is rough."""
     rng = np.random.default_rng(bands + rows + cols)
     maps = rng.standard_normal((rank, rows * cols))
     at = np.linspace(0, 1, bands)[:, None]
@@ -77,12 +75,7 @@ def mixing_of(values: Values, used: npt.NDArray[np.bool_] | None = None) -> Mixi
     return found
 
 
-def plan_of(
-    values: Values,
-    network: torch.nn.Module,
-    mixing: Mixing | None,
-    **how: Any,
-) -> Plan:
+def plan_of(values: Values, network: torch.nn.Module, mixing: Mixing | None, **how: Any) -> Plan:
     used = for_inference(network, detail_only=mixing is not None)
     how = {"tile": 12, "overlap": 4, "margin": 12, "group": (32, 8), **how}
     return network_plan(MemoryScene(values), used, normalisation="band", mixing=mixing, **how)
@@ -93,7 +86,6 @@ def stitched(values: Values, plan: Plan, nodata: float | None = None) -> Values:
 
 
 def sharpened(values: Values) -> Values:
-    """By pseudo-bands of its own."""
     return stitched(values, plan_of(values, Sharpen(), mixing_of(values)))
 
 
@@ -103,7 +95,6 @@ def bicubic(values: Values, scale: int = 2) -> Values:
 
 
 def identity(values: Values) -> Mixing:
-    """Every band is a pseudo-band."""
     statistics, bands = scene_statistics(MemoryScene(values)), len(values)
     return Mixing(
         order=np.arange(bands),
@@ -193,9 +184,7 @@ def test_a_band_without_data_in_a_window_takes_its_neighbours_shape() -> None:
 @pytest.mark.parametrize(
     ("bands", "rows", "cols"), [(32, 40, 40), (40, 20, 31)], ids=["few bands", "few pixels"]
 )
-def test_with_few_bands_or_pixels_the_network_sees_the_bands(
-    bands: int, rows: int, cols: int
-) -> None:
+def test_with_few_bands_or_pixels_it_sees_the_bands(bands: int, rows: int, cols: int) -> None:
     values = correlated(bands, rows, cols)
     assert measure_scene(MemoryScene(values), every_band(values)).mixing is None
 
@@ -216,9 +205,7 @@ def test_as_many_pseudo_bands_as_the_scene_needs(rank: int, expected: int) -> No
     [(130, 40, 64), (130, 31, None), (128, 40, None)],
     ids=["32 would do", "too few pixels for 64", "two passes see all bands"],
 )
-def test_a_network_that_takes_64_bands_sees_no_fewer(
-    bands: int, rows: int, expected: int | None
-) -> None:
+def test_a_network_of_64_bands_sees_no_fewer(bands: int, rows: int, expected: int | None) -> None:
     values = correlated(bands, rows, 40)
     scene, used = MemoryScene(values), every_band(values)
     found = measure_scene(scene, used, least=64).mixing
@@ -263,12 +250,6 @@ def test_forward_is_interpolation_plus_detail(scale: int) -> None:
     torch.testing.assert_close(fast, detail, rtol=0, atol=1e-5)
 
 
-def flight_line(folder: Path, names: Sequence[str] = ("whole", "left", "right")) -> list[Path]:
-    values = correlated(40, 40, 60)
-    parts = (values, values[:, :, :30], values[:, :, 30:])
-    return [write_geotiff(folder / f"{n}.tif", v) for n, v in zip(names, parts, strict=True)]
-
-
 @pytest.mark.parametrize(
     ("model", "bands", "pseudo", "groups"), [(None, 130, 64, 3), (NARROW, 40, 32, 2)]
 )
@@ -283,9 +264,7 @@ def test_networks_see_pseudo_bands_and_say_so(
     assert (made.pseudo_bands, made.groups) == (None, groups)
 
 
-def test_an_interrupted_run_goes_on_with_what_it_measured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_resumed_runs_measure_nothing_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write_geotiff(tmp_path / "a.tif", correlated(36, 80, 24))
     options = UpscaleOptions(scale=2, model=NARROW, tile=32, overlap=4)
     whole = upscale(source, tmp_path / "whole.tif", options)
@@ -297,7 +276,9 @@ def test_an_interrupted_run_goes_on_with_what_it_measured(
 
 
 def test_statistics_from_another_scene(tmp_path: Path) -> None:
-    whole, left, _ = flight_line(tmp_path)
+    values = correlated(40, 40, 60)
+    whole = write_geotiff(tmp_path / "whole.tif", values)
+    left = write_geotiff(tmp_path / "left.tif", values[:, :, :30])
     options = UpscaleOptions(scale=2, model=NARROW, statistics_from=whole)
     with open_scene(whole) as one, open_scene(left) as two:
         there = measure_scene(one, np.ones(40, np.bool_))

@@ -1,7 +1,6 @@
 """Infinite numbers are no data and counted; a finite spike is data and named."""
 
 import re
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,12 @@ from hsisr.engine.plan import network_groups, plan_interpolation, plan_network
 from hsisr.engine.statistics import scene_statistics
 from hsisr.engine.upscaler import InterpolationUpscaler, NetworkUpscaler
 from hsisr.errors import HsisrWarning, InputDataError, MovedValuesWarning, WeightsError
-from hsisr.io.open import open_scene
 from hsisr.models.interpolation import KERNELS, Trim
 from hsisr.tiling import Window
 from tests import memory
 from tests.engine.standing_in import upscaler
 from tests.memory import MemoryScene, MemoryWriter, layout_of
+from tests.program import cube_at, metadata_at, values_of, warned
 from tests.scenes import write_geotiff
 
 RANDOM = np.random.default_rng(5)
@@ -43,8 +42,7 @@ def test_infinite_numbers_are_counted_once_and_stay_invalid(tmp_path: Path) -> N
     path = write_geotiff(tmp_path / "x.tif", values)
     with pytest.warns(HsisrWarning, match=r"x\.tif: 3 numbers are infinite and count as no data"):
         upscale(path, tmp_path / "o.tif", UpscaleOptions(scale=2, model="bicubic"))
-    with open_scene(tmp_path / "o.tif") as scene:
-        valid = scene.read().valid
+    valid = cube_at(tmp_path / "o.tif").valid
     np.testing.assert_array_equal(valid, np.isfinite(values).repeat(2, axis=1).repeat(2, axis=2))
 
 
@@ -55,9 +53,9 @@ def test_infinite_numbers_are_counted_where_a_scene_is_degraded_or_judged(tmp_pa
     with pytest.warns(HsisrWarning, match=r"x\.tif: 2 numbers are infinite and count as no data"):
         degrade(path, tmp_path / "o.tif", DegradeOptions(scale=2, method="mtf"))
     plain = write_geotiff(tmp_path / "y.tif", np.where(np.isinf(values), 0.2, values))
-    with pytest.warns(HsisrWarning) as heard:
+    with warned() as said:
         evaluate(path, plain)
-    assert ["x.tif: 2 numbers are infinite" in str(w.message) for w in heard] == [True]
+    assert ["x.tif: 2 numbers are infinite" in one for one in said] == [True]
 
 
 def test_fill_that_nobody_names_is_said_where_a_scene_is_judged(tmp_path: Path) -> None:
@@ -79,8 +77,7 @@ def test_a_spike_stays_data_and_is_named_with_its_reach(number: float, tmp_path:
     where = re.escape(f"band 2 holds {number:g} in row 5, column 2, ")
     with pytest.warns(HsisrWarning, match=where + r".* stays data and reaches \d+ pixels"):
         upscale(path, tmp_path / "o.tif", options)
-    with open_scene(tmp_path / "o.tif") as scene:
-        block = scene.read(Window(10, 4, 2, 2)).values[1]
+    block = values_of(tmp_path / "o.tif")[1, 10:12, 4:6]
     assert block.mean(dtype=np.float64) == pytest.approx(number, rel=1e-6)
 
 
@@ -90,9 +87,7 @@ def test_nodata_is_neither_infinite_nor_a_spike(nodata: float) -> None:
     values[0, 3, 4] = nodata
     odd = OddNumbers(MemoryScene(values, nodata), range(3), 4)
     odd.look(values, Window(0, 0, 20, 16), range(16))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        odd.warn()
+    odd.warn()  # a warning is an error here
 
 
 @pytest.mark.parametrize(
@@ -111,12 +106,12 @@ def test_nodata_that_the_output_cannot_hold_becomes_another_number(
     values[:, 3, 4] = nodata
     path = write_geotiff(tmp_path / "x.tif", values, nodata=nodata)
     options = UpscaleOptions(scale=2, model="nearest", dtype=dtype)
-    with pytest.warns(HsisrWarning) as heard:
+    with warned() as said:
         upscale(path, tmp_path / "o.tif", options)
-    assert any(f"does not fit {dtype}; {chosen:g} marks" in str(w.message) for w in heard)
-    with open_scene(tmp_path / "o.tif") as scene:
-        assert scene.metadata.stored.nodata == pytest.approx(chosen, nan_ok=True)
-        valid = scene.read().valid
+    assert any(f"does not fit {dtype}; {chosen:g} marks" in one for one in said)
+    found = metadata_at(tmp_path / "o.tif").stored.nodata
+    assert found == pytest.approx(chosen, nan_ok=True)
+    valid = cube_at(tmp_path / "o.tif").valid
     np.testing.assert_array_equal(valid, (values != nodata).repeat(2, axis=1).repeat(2, axis=2))
 
 
@@ -125,8 +120,7 @@ def test_sums_stay_exact_where_numbers_lie_around_nodata(tmp_path: Path) -> None
     path = write_geotiff(tmp_path / "x.tif", values, nodata=0)
     with pytest.warns(MovedValuesWarning, match="did not fit int16, or met nodata 0, and"):
         upscale(path, tmp_path / "o.tif", UpscaleOptions(scale=4, model="bicubic"))
-    with open_scene(tmp_path / "o.tif") as scene:
-        found = scene.read()
+    found = cube_at(tmp_path / "o.tif")
     means = found.values.reshape(3, 20, 4, 16, 4).mean(axis=(2, 4))
     np.testing.assert_array_equal(means, values)
     assert found.valid.mean() == (values != 0).mean()
@@ -144,19 +138,16 @@ def test_columns_of_other_panels_are_not_counted() -> None:
 
 @pytest.mark.parametrize("number", [2**24, -(2**24), None])
 @pytest.mark.parametrize("act", [upscale, degrade])
-def test_only_whole_numbers_that_float32_does_not_hold_are_warned_of(
-    act: Any, number: int | None, tmp_path: Path
-) -> None:
+def test_integers_beyond_float32_are_told(act: Any, number: int | None, tmp_path: Path) -> None:
     values = RANDOM.integers(10_000_000, 16_000_000, (3, 20, 16)).astype("int32")
     values[1, :4, :4] = -(2**31)
     if number is not None:
         values[2, 19, 15] = number + np.sign(number)
     path = write_geotiff(tmp_path / "x.tif", values, nodata=-(2**31))
     how: Any = UpscaleOptions(scale=2, model="bicubic") if act is upscale else DegradeOptions()
-    with warnings.catch_warnings(record=True) as heard:
-        warnings.simplefilter("always")
+    with warned() as said:
         act(path, tmp_path / "o.tif", how)
-    told = [str(w.message) for w in heard if "int32 numbers are computed in float32" in str(w)]
+    told = [one for one in said if "int32 numbers are computed in float32" in one]
     assert len(told) == (number is not None)
 
 
@@ -164,10 +155,9 @@ def test_whole_numbers_that_a_resumed_run_does_not_read_again_may_be_such() -> N
     for dtype, told in (("int32", 1), ("uint16", 0)):
         odd = OddNumbers(MemoryScene(np.ones((3, 20, 16), dtype)), range(3), 4)
         odd.skip()
-        with warnings.catch_warnings(record=True) as heard:
-            warnings.simplefilter("always")
+        with warned() as said:
             odd.warn()
-        assert len(heard) == told
+        assert len(said) == told
 
 
 NO_TRIM = Trim(0, 0, 0, 0)
@@ -193,23 +183,17 @@ def cube(dtype: str = "float32") -> npt.NDArray[Any]:
 
 
 def stitched(
-    scene: MemoryScene,
-    network: NetworkUpscaler | None,
-    *,
-    consistent: bool = True,
-    dtype: str | None = None,
+    scene: MemoryScene, network: NetworkUpscaler | None, dtype: str | None = None, **how: Any
 ) -> MemoryWriter:
     layout = layout_of(scene)
     if network is None:
-        plain = InterpolationUpscaler(KERNELS["bicubic"], 2, consistent)
+        plain = InterpolationUpscaler(KERNELS["bicubic"], 2, how.get("consistent", True))
         plan = plan_interpolation(plain, layout, tile=4)
     else:
         groups = network_groups(range(layout.bands), network, size=3, overlap=0)
         plan = plan_network(network, groups, layout, tile=4, overlap=0, batch_size=2)
     target = MemoryScene(np.zeros(scene.cube.shape, dtype or scene.cube.dtype), scene.nodata_of(0))
-    return memory.stitched(
-        scene, plan, MemoryWriter(target.metadata.finer(2)), consistent=consistent
-    )
+    return memory.stitched(scene, plan, MemoryWriter(target.metadata.finer(2)), **how)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint16"])
@@ -247,9 +231,7 @@ def test_nodata_and_infinity_beyond_float32_are_still_no_data() -> None:
 
 
 @pytest.mark.parametrize("consistent", [True, False])
-def test_finite_values_of_a_network_that_overflow_afterwards_are_its_fault(
-    *, consistent: bool
-) -> None:
+def test_values_of_a_network_that_overflow_are_its_fault(*, consistent: bool) -> None:
     scene = MemoryScene(cube() * 1e4)
     network = upscaler(Repeat(gain=1e37), statistics=scene_statistics(scene))
     with pytest.raises(WeightsError, match=r"bands 1, 2, 3 hold .* too large for float32; these"):

@@ -26,7 +26,6 @@ from tests.scenes import counts, numbered, write_geotiff, write_tif
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> UpscaleOptions:
-    """A small network for tiles of 8 with overlaps of 3."""
     path = tiny_weights(tmp_path_factory.mktemp("weights"), **OVERLAPPING)
     return UpscaleOptions(scale=2, model=str(path), threads=1)
 
@@ -85,13 +84,10 @@ def test_options_are_checked_before_scene_and_output_are_looked_at(
             make(tmp_path / "no-such.tif", tmp_path / "hr.tif", replace(tiny, **change))
 
 
-def test_a_scene_smaller_than_the_overlap_is_no_error(tiny: UpscaleOptions, tmp_path: Path) -> None:
-    scene = write_geotiff(tmp_path / "lr.tif", numbered(5, 3, 2) + 2000)
-    result = upscale(scene, tmp_path / "hr.tif", replace(tiny, tile=7, overlap=6))
+def test_tiles_and_overlaps_may_exceed_the_scene(tiny: UpscaleOptions, tmp_path: Path) -> None:
+    small = write_geotiff(tmp_path / "small.tif", numbered(5, 3, 2) + 2000)
+    result = upscale(small, tmp_path / "hr.tif", replace(tiny, tile=7, overlap=6))
     assert result.output_shape == (5, 6, 4)
-
-
-def test_a_tile_larger_than_the_scene_is_the_scene(tiny: UpscaleOptions, tmp_path: Path) -> None:
     scene = write_geotiff(tmp_path / "lr.tif", numbered(5, 30, 20))
     # the first estimate counts tables that stay, too
     _, *plans = [plan_upscale(scene, "hr.tif", replace(tiny, tile=n)) for n in (30, 30, 100_000)]

@@ -120,9 +120,7 @@ def test_a_network_that_repeats_pixels_is_not_changed_by_tiles_groups_and_blendi
     normalisation=st.sampled_from(["none", "band"]),
     extra=st.integers(0, 3),
 )
-def test_a_network_with_enough_margin_is_not_changed_by_tiles(
-    size: Size, tile: int, extra: int, **how: Any
-) -> None:
+def test_with_margin_tiles_change_nothing(size: Size, tile: int, extra: int, **how: Any) -> None:
     scene = MemoryScene(smooth(*size))
     plan = network_plan(scene, Enlarge("bicubic", 2), tile=tile, overlap=0, margin=2 + extra, **how)
     whole = interpolate(torch.from_numpy(scene.cube), KERNELS["bicubic"], 2)
@@ -221,10 +219,7 @@ def test_statistics_in_strips_equal_those_of_the_whole(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(
     ("size", "expected"),
-    [
-        (5, [0, 1, 2, 1, 0]),
-        (64, [band for band in range(3) for _ in range(21)] + [2]),
-    ],
+    [(5, [0, 1, 2, 1, 0]), (64, [band for band in range(3) for _ in range(21)] + [2])],
     ids=["there and back", "each many times"],
 )
 def test_few_bands_fill_a_group_and_come_back_as_they_were(size: int, expected: list[int]) -> None:
@@ -263,7 +258,6 @@ class Watched(Upscaler):
 def upscaled(
     scene: MemoryScene, upscaler: Watched, batch_size: int
 ) -> list[tuple[tuple[int, ...], torch.Tensor]]:
-    """The bands handed on, and their numbers."""
     groups = network_groups(range(BANDS), upscaler, size=9, overlap=3)
     layout = layout_of(scene)
     plan = plan_network(upscaler, groups, layout, tile=ROWS, overlap=2, batch_size=batch_size)

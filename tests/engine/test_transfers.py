@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from hsisr.engine.plan import Plan, network_groups, plan_network
+from hsisr.engine.plan import network_groups, plan_network
 from hsisr.engine.statistics import scene_statistics
-from hsisr.engine.stitch import stitch
 from hsisr.engine.upscaler import NetworkUpscaler, Transfers
 from hsisr.errors import HsisrWarning, ResourceError, WeightsError
 from hsisr.models.interpolation import Trim
+from tests import memory
 from tests.engine.standing_in import upscaler
 from tests.memory import MemoryScene, MemoryWriter, layout_of
 
@@ -78,7 +79,6 @@ def tiles(n: int) -> torch.Tensor:
 
 
 def pair(network: torch.nn.Module, **more: object) -> tuple[NetworkUpscaler, NetworkUpscaler]:
-    """One that is waited for, one that is not."""
     plain = upscaler(network, **more)  # type: ignore[arg-type]
     return plain, replace(plain, transfers=Deferred())
 
@@ -94,22 +94,13 @@ def test_what_is_begun_gives_what_is_run() -> None:
     assert ahead.most_under_way == 2
 
 
-def plan(scene: MemoryScene, upscaler: NetworkUpscaler, *, ahead: bool) -> Plan:
-    groups = network_groups(range(scene.metadata.bands), upscaler, size=3, overlap=1)
-    layout = layout_of(scene)
-    return plan_network(upscaler, groups, layout, tile=4, overlap=1, batch_size=2, ahead=ahead)
-
-
 def stitched(upscaler: NetworkUpscaler, *, ahead: bool) -> MemoryWriter:
     values = np.random.default_rng(0).random((7, 9, 26), np.float32)
     values[:, :4, 15:22] = np.nan  # a batch without data
-    scene, ticks = MemoryScene(values), [0]
-    writer, made = MemoryWriter(scene.metadata.finer(2), (1, 1)), plan(scene, upscaler, ahead=ahead)
-    stitch(
-        scene, tuple(range(7)), writer, made, consistent=False, masked=False, advance=ticks.append
-    )
-    assert sum(ticks) == made.tiles
-    return writer
+    scene, groups = MemoryScene(values), network_groups(range(7), upscaler, size=3, overlap=1)
+    how: dict[str, Any] = {"tile": 4, "overlap": 1, "batch_size": 2, "ahead": ahead}
+    plan = plan_network(upscaler, groups, layout_of(scene), **how)
+    return memory.stitched(scene, plan, consistent=False)
 
 
 @pytest.mark.parametrize("ahead", [False, True], ids=["groups in turn", "next group ahead"])

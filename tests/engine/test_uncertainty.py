@@ -27,7 +27,6 @@ SIZE, UNITS = 11, 3
 
 
 def model(scale: int) -> ErrorModel:
-    """Any coefficients."""
     rng = torch.Generator().manual_seed(scale)
 
     def some(*shape: int) -> torch.Tensor:
@@ -49,7 +48,6 @@ def model(scale: int) -> ErrorModel:
 
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All weights have that model."""
     monkeypatch.setattr("hsisr.engine.uncertainty.model_of", lambda _: model(2))
 
 
@@ -94,9 +92,7 @@ def source(tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("known")
-def test_both_files_appear_and_an_interrupted_run_goes_on_with_both(
-    source: Path, tmp_path: Path
-) -> None:
+def test_both_files_appear_of_a_resumed_run_too(source: Path, tmp_path: Path) -> None:
     options = UpscaleOptions(scale=2, tile=32, overlap=4, uncertainty=tmp_path / "a_error.tif")
     upscale(source, tmp_path / "whole.tif", options)
     with open_scene(tmp_path / "whole.tif") as one, open_scene(tmp_path / "a_error.tif") as two:
@@ -141,9 +137,7 @@ def test_neither_file_appears_without_the_other(
     assert left == ({"b.tif": b"b.tif", "e.tif": b"e.tif"} if overwrite else {})
 
 
-def test_what_cannot_be_written_is_refused_at_once(
-    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_is_refused_first(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = UpscaleOptions(scale=2, model="bicubic", uncertainty=tmp_path / "e.tif")
     with pytest.raises(WeightsError, match="nothing is known of the error of bicubic"):
         upscale(source, tmp_path / "o.tif", options)

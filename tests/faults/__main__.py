@@ -1,10 +1,4 @@
-"""Break the program in every way there is, and count what was lost.
-
-    python -m tests.faults --times 50
-
-prints a table; the exit code is 1 if anything was lost. `--only kill,two` tries some of them,
-`--outputs ENVI` some formats.
-"""
+"""Break the program in every way, count what is lost: `python -m tests.faults --times 50`."""
 
 import argparse
 import random

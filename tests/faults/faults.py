@@ -1,5 +1,6 @@
 """The faults: each breaks runs in one way, as often as asked, and counts what was lost."""
 
+import functools
 import os
 import random
 import resource
@@ -123,7 +124,6 @@ def _complaints_after_recovery(trial: Trial, old: "np.ndarray | None") -> list[s
 
 
 def file_size_limit(trial: Trial, times: int, chance: random.Random) -> Tally:
-    """No file may grow beyond a limit."""
     tally = Tally("limit on the size of files (`ulimit -f`)")
     for _ in _places(trial, "fsize", times):
         limit = chance.randrange(1_000, 500_000)
@@ -136,18 +136,28 @@ def file_size_limit(trial: Trial, times: int, chance: random.Random) -> Tally:
     return tally
 
 
-def _judge(tally: Tally, trial: Trial, done: Ended, wrong: list[str]) -> None:
-    """Count a try; one that failed is resumed."""
+def _judge(
+    tally: Tally,
+    trial: Trial,
+    done: Ended,
+    wrong: list[str],
+    make_room: Callable[[], object] = list,
+) -> None:
+    """Count a try; one that failed is resumed once there is room."""
     wrong += trial.complaints()
     if done.code != 0:
+        make_room()
         wrong += trial.resumed()
     tally.judge(wrong, finished=done.code == 0)
 
 
 def memory_limit(trial: Trial, times: int, chance: random.Random) -> Tally:
-    """The process may have only so much memory (address space)."""
     tally = Tally("limit on memory (`ulimit -v`)")
-    enough = _enough_memory(trial)
+
+    def succeeds(limit: int, _: Path) -> bool:
+        return trial.run("--overwrite", limits=_may_take(limit)).code == 0
+
+    _, enough = _halved(trial, 2**26, 2**32, succeeds)
     for _ in _places(trial, "memory", times):
         done = trial.run(limits=_may_take(int(chance.uniform(0.6, 1.0) * enough)))
         # where not even the libraries can be loaded, it is they who speak
@@ -158,15 +168,6 @@ def memory_limit(trial: Trial, times: int, chance: random.Random) -> Tally:
 
 def _may_take(limit: int) -> Callable[[], None]:
     return lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-
-
-def _enough_memory(trial: Trial) -> int:
-    """About the least with which a run succeeds, in bytes."""
-
-    def succeeds(limit: int, _: Path) -> bool:
-        return trial.run("--overwrite", limits=_may_take(limit)).code == 0
-
-    return _halved(trial, 2**26, 2**32, succeeds)[1]
 
 
 def _halved(
@@ -182,14 +183,15 @@ def _halved(
     return short, enough
 
 
+def _mount(*words: str) -> bool:
+    mount = shutil.which("mount")
+    return mount is not None and subprocess.run([mount, *words], check=False).returncode == 0
+
+
 @contextmanager
 def _small_disk(place: Path, options: str) -> Iterator[bool]:
     """A disk of its own under a folder; False where this user may not mount one."""
-    words = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
-    try:
-        mounted = subprocess.run(words, capture_output=True, check=False).returncode == 0
-    except OSError:
-        mounted = False
+    mounted = _mount("-t", "tmpfs", "-o", options, "tmpfs", str(place))
     try:
         yield mounted
     finally:
@@ -197,43 +199,25 @@ def _small_disk(place: Path, options: str) -> Iterator[bool]:
             subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-def _too_small_disk(trial: Trial) -> int:
-    """About the largest disk on which a run fails, in KiB."""
+def disk_full(trial: Trial, times: int, chance: random.Random) -> Tally:
+    tally = Tally("disk full")
 
     def succeeds(size: int, place: Path) -> bool:
-        with _small_disk(place, f"size={size}k"):
-            return trial.run().code == 0
+        with _small_disk(place, f"size={size}k") as mounted:
+            return not mounted or trial.run().code == 0
 
-    return _halved(trial, _SMALLEST_DISK, 2**13, succeeds)[0]
-
-
-def _may_mount(trial: Trial) -> bool:
-    for place in _places(trial, "mount", 1):
-        with _small_disk(place, "size=64k") as mounted:
-            return mounted
-    return False
-
-
-def disk_full(trial: Trial, times: int, chance: random.Random) -> Tally:
-    """The disk is full at some moment; then there is room."""
-    tally = Tally("disk full")
-    if not _may_mount(trial):
+    most, _ = _halved(trial, _SMALLEST_DISK, 2**13, succeeds)
+    if most == _SMALLEST_DISK:
         return Tally(tally.fault, skipped="needs the right to mount a small disk")
-    most = _too_small_disk(trial)
     for place in _places(trial, "disk", times):
         with _small_disk(place, f"size={chance.randint(_SMALLEST_DISK, most)}k"):
             done = trial.run()
-            wrong = one_line(done, (0, 5)) + trial.complaints()
-            if done.code != 0:
-                more_room = ["mount", "-o", "remount,size=64m", str(place)]
-                subprocess.run(more_room, check=True)
-                wrong += trial.resumed()
-            tally.judge(wrong, finished=done.code == 0)
+            more = functools.partial(_mount, "-o", "remount,size=64m", str(place))
+            _judge(tally, trial, done, one_line(done, (0, 5)), more)
     return tally
 
 
 def read_only(trial: Trial, times: int, chance: random.Random) -> Tally:  # noqa: ARG001
-    """The output's folder takes nothing."""
     tally = Tally("read-only folder")
     for place in _places(trial, "readonly", times):
         with _small_disk(place, "ro") as mounted:
@@ -273,7 +257,6 @@ def input_changed(how: str) -> Fault:
 
 
 def two_at_once(trial: Trial, times: int, chance: random.Random) -> Tally:
-    """Two runs on one output."""
     tally = Tally("two runs on one output")
     for _ in _places(trial, "two", times):
         first = trial.start()

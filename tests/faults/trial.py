@@ -36,7 +36,6 @@ class Tally:
     """Why it could not be tried here."""
 
     def judge(self, complaints: Sequence[str], *, finished: bool) -> None:
-        """Count one try."""
         self.tried += 1
         self.finished += finished
         self.losses += complaints
@@ -44,19 +43,12 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a process ended."""
-
     code: int
     stderr: str
 
 
 class Trial:
-    """A folder with a scene, a small network, and the result as it should be.
-
-    Args:
-        folder: Empty.
-        name: Of the output; its suffix says which format.
-    """
+    """An empty folder that gets a scene, a small network, and the result as it should be."""
 
     def __init__(self, folder: Path, name: str = "out.tif") -> None:
         self.folder, self.name = folder, name
@@ -74,7 +66,6 @@ class Trial:
         self.right = pixels(self.output)
 
     def fresh(self, name: str) -> Path:
-        """A new folder for an output."""
         place = self.folder / name
         place.mkdir()
         return place
@@ -84,7 +75,6 @@ class Trial:
         self.output = place / self.name
 
     def command(self, *more: str) -> list[str]:
-        """The program and its arguments."""
         words = ["upscale", str(self.scene), "-s", str(SCALE), "-m", str(self.weights)]
         words += ["--tile", str(TILE), "--threads", "1", "-q", "-o", str(self.output)]
         return [sys.executable, "-m", "hsisr", *words, *more]
@@ -92,8 +82,6 @@ class Trial:
     def start(
         self, *more: str, limits: Callable[[], None] | None = None
     ) -> "subprocess.Popen[str]":
-        """Begin a run."""
-
         def begin() -> None:
             # shells start background jobs with SIGINT ignored, and children would inherit that
             signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -110,11 +98,9 @@ class Trial:
         )
 
     def run(self, *more: str, limits: Callable[[], None] | None = None) -> Ended:
-        """A run from beginning to end."""
         return self.ended(self.start(*more, limits=limits), time.monotonic())
 
     def ended(self, process: "subprocess.Popen[str]", started: float) -> Ended:
-        """Wait for it; one that finished tells how long a run takes at most."""
         done = ended(process)
         if done.code == 0:
             self.seconds = min(self.seconds, time.monotonic() - started)
@@ -156,17 +142,12 @@ class Trial:
 
 
 def ended(process: "subprocess.Popen[str]") -> Ended:
-    """Wait for it."""
     _, stderr = process.communicate(timeout=300)
     return Ended(process.returncode, stderr)
 
 
 def pixels(path: Path) -> "np.ndarray":
-    """All numbers of an output.
-
-    Raises:
-        ValueError: It cannot be read.
-    """
+    """All numbers of an output; ValueError if it cannot be read."""
     if path.suffix == ".zarr":
         with open_scene(path) as scene:
             rows, cols = scene.metadata.rows, scene.metadata.cols

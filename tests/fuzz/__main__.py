@@ -1,9 +1,4 @@
-"""Fuzz one reader: `python -m tests.fuzz envi --seconds 60`; needs `pip install -e '.[fuzz]'`.
-
-Atheris (libFuzzer) changes the inputs of `tests/fuzz/corpus/<target>` and keeps those that reach
-new lines of hsisr. A new breach of the law is kept and told, and the run goes on; a crash of the
-process ends it. Found inputs belong into the corpus, with their fix.
-"""
+"""Fuzz one reader by Atheris; what is found belongs into the corpus, with its fix."""
 
 import argparse
 import re
@@ -18,7 +13,6 @@ CORPUS = Path(__file__).parent / "corpus"
 
 
 def main() -> None:
-    """Run; the exit code is libFuzzer's."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("target", help="a folder of tests/fuzz/corpus")
     parser.add_argument("--seconds", type=int, default=60)

@@ -82,7 +82,6 @@ def _output() -> bytes:
 
 
 def lay_record(path: Path, data: bytes) -> None:
-    """An output, and its record of these bytes."""
     path.write_bytes(_output())
     os.utime(path, ns=(0, 0))
     place = record_path(path)
@@ -91,7 +90,6 @@ def lay_record(path: Path, data: bytes) -> None:
 
 
 def use_record(path: Path) -> None:
-    """Judge whether the output is finished."""
     judge(Work(path, path, path), OPTIONS, MODEL)
 
 

@@ -1,8 +1,4 @@
-"""The law for hostile files: it works, or it is refused in one line that names the file.
-
-Nothing else may happen: no other exception, no program started, no connection, no object built
-from a pickle, no file written or left behind.
-"""
+"""The law for hostile files: they work, or are refused in one line with their name."""
 
 import os
 import signal
@@ -77,11 +73,7 @@ _WATCH = _Watch()
 
 
 def obey(use: Callable[[Path], object], path: Path) -> None:
-    """Use a file whose whole folder is the test's own.
-
-    Raises:
-        LawBrokenError: The law above was broken.
-    """
+    """Use a file in a folder of its own; LawBrokenError if the law above was broken."""
     before = sorted(path.parent.iterdir())
     with _watched(path.parent):
         try:

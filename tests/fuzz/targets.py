@@ -1,8 +1,4 @@
-"""What is done with an input of each target: the bytes become files, and the files are used.
-
-An input is always the hostile file itself, or its text; what is constant beside it is added here,
-so that a corpus can be looked at with the usual tools.
-"""
+"""What is done with an input of each target: the bytes become files, and the files are used."""
 
 import json
 import shutil
@@ -33,8 +29,6 @@ from tests.fuzz.scene_use import use_scene
 
 @dataclass(frozen=True)
 class Target:
-    """A reader under attack."""
-
     file: str
     """Name of the hostile file."""
     use: Callable[[Path], object]
@@ -47,11 +41,7 @@ class Target:
 
 
 def run(target: Target, data: bytes, folder: Path) -> None:
-    """Hold one input against the law, in an empty folder, which is emptied again.
-
-    Raises:
-        LawBrokenError: See `tests.fuzz.law`.
-    """
+    """Hold one input against the law, in an empty folder, which is emptied again."""
     path = _laid_out(target, data, folder)
     try:
         obey(target.use, path)
@@ -60,7 +50,6 @@ def run(target: Target, data: bytes, folder: Path) -> None:
 
 
 def use_recipe(path: Path) -> None:
-    """Read a training recipe."""
     recipe_named(str(path))
 
 
@@ -102,10 +91,7 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
 
 
 def warm_up(target: Target, corpus: Path, folder: Path) -> None:
-    """Use every seed once, for what libraries do when they are first used is not the file's doing.
-
-    torch makes a folder for its compiler then.
-    """
+    """Use every seed once, for what libraries do when first used is not the file's doing."""
     for file in sorted(corpus.glob("seed-*")):
         path = _laid_out(target, file.read_bytes(), folder)
         with suppress(HsisrError), warnings.catch_warnings():
@@ -115,7 +101,6 @@ def warm_up(target: Target, corpus: Path, folder: Path) -> None:
 
 
 def _laid_out(target: Target, data: bytes, folder: Path) -> Path:
-    """The hostile file, with those that belong beside it."""
     for name, content in target.beside.items():
         (folder / name).write_bytes(content)
     path = folder / target.file

@@ -1,8 +1,4 @@
-"""A server of its own process that understands ranges, the way stores of rasters do.
-
-A process, not a thread: GDAL asks for files beside a raster while rasterio holds Python's lock, and
-a server in the same process could not answer.
-"""
+"""A server that understands ranges; a process, for GDAL asks while rasterio holds Python's lock."""
 
 import hashlib
 import sys
@@ -17,10 +13,7 @@ from urllib.parse import urlsplit
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Files of the folder; /silent never answers, /denied is refused, /signed without a signature.
-
-    Of what lies in /etag or /dated, it tells the ETag, or the time of the last change.
-    """
+    """/silent never answers, /denied and unsigned /signed are refused; /etag, /dated tell it."""
 
     def do_GET(self) -> None:
         name = urlsplit(self.path).path
@@ -59,7 +52,6 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
-    """Serve a folder; gives the URL, without a slash at the end."""
     with Popen([sys.executable, __file__, str(folder)], stdout=PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -48,9 +48,7 @@ def test_the_pair_is_found_from_either_side(header: str, data: str, tmp_path: Pa
 @pytest.mark.parametrize("interleave", ENVI_AXES)
 @pytest.mark.parametrize("big_endian", [False, True])
 @pytest.mark.parametrize("dtype", ENVI_TYPES)
-def test_every_type_order_and_interleave(
-    dtype: str, interleave: str, big_endian: bool, tmp_path: Path
-) -> None:
+def test_every_layout_type(dtype: str, interleave: str, big_endian: bool, tmp_path: Path) -> None:
     values = VALUES.astype(dtype)
     path = write_envi(
         tmp_path / "x.hdr", values, interleave=interleave, big_endian=big_endian, offset=11
@@ -61,24 +59,10 @@ def test_every_type_order_and_interleave(
 
 
 def test_other_fields_are_carried_in_lower_case(tmp_path: Path) -> None:
-    meta = metadata_at(
-        write_envi(
-            tmp_path / "x.hdr",
-            VALUES,
-            {
-                "Acquisition Time": "2022-07-24T10:45:26Z",
-                "reflectance scale factor": "10000",
-                "default bands": "{3, 2, 1}",
-                "x start": "12",
-                "pixel size": "{30, 30}",
-            },
-        )
-    )
-    assert meta.header == {
-        "acquisition time": "2022-07-24T10:45:26Z",
-        "reflectance scale factor": "10000",
-        "default bands": "{3, 2, 1}",
-    }
+    kept = {"reflectance scale factor": "10000", "default bands": "{3, 2, 1}"}
+    more = {"Acquisition Time": "2022", "x start": "12", "pixel size": "{30, 30}"}
+    meta = metadata_at(write_envi(tmp_path / "x.hdr", VALUES, {**kept, **more}))
+    assert meta.header == {**kept, "acquisition time": "2022"}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
@@ -163,9 +147,7 @@ def test_a_field_that_cannot_be_used_costs_no_more_than_itself(what: str, tmp_pa
         ("z plot titles = {a, b", "z plot titles: found no closing brace"),
     ],
 )
-def test_a_list_without_an_end_takes_no_other_field_along(
-    lines: str, words: str, tmp_path: Path
-) -> None:
+def test_an_endless_list_takes_no_other_along(lines: str, words: str, tmp_path: Path) -> None:
     path = with_fields(tmp_path, wavelength="{400, 500, 600}")
     text = path.read_text(encoding="utf-8").removeprefix("ENVI\n")
     path.write_text(f"ENVI\n{lines}\n{text}", encoding="utf-8")

@@ -31,7 +31,6 @@ from tests.program import metadata_at
 
 
 def header_of(path: Path) -> dict[str, Any]:
-    """Fields as SPy parses them."""
     fields: dict[str, Any] = envi.read_envi_header(path)
     return fields
 
@@ -79,36 +78,26 @@ def test_a_field_with_braces_inside_does_not_swallow_the_next(tmp_path: Path) ->
         assert dataset.tags(ns="ENVI")["byte_order"] == "0"
 
 
-@pytest.mark.parametrize(
-    "place",
-    [
-        PLACED,
-        TURNED,
-        Georeference(crs_wkt=UTM, transform=Affine(7.5, 0, 3e5, 0, 7.5, 4e6)),
-        Georeference(crs_wkt=UTM, transform=Affine(-7.5, 0, 3e5, 0, 7.5, 4e6)),
-        Georeference(crs_wkt=UTM, transform=Affine(-7.5, 0, 3e5, 0, -7.5, 4e6)),
-        Georeference(crs_wkt=UTM, transform=Affine(7.5, 0, 3e5, 0, -3.75, 4e6)),
-        Georeference(
-            crs_wkt=rasterio.CRS.from_epsg(4326).to_wkt(),
-            transform=Affine(1 / 14400, 0, 13.0000123, 0, -1 / 14400, 52),
-        ),
-        Georeference(
-            crs_wkt=rasterio.CRS.from_epsg(3035).to_wkt(),
-            transform=Affine(5, 0, 4321000.5, 0, -5, 3210000.25),
-        ),
-    ],
-    ids=[
-        "straight",
-        "turned",
-        "south-up",
-        "half-turn",
-        "east-west",
-        "oblong",
-        "degrees",
-        "equal-area",
-    ],
-)
-def test_gdal_and_hsisr_read_back_the_place(place: Georeference, tmp_path: Path) -> None:
+def at(code: int, width: float, left: float, height: float, top: float) -> Georeference:
+    crs = rasterio.CRS.from_epsg(code).to_wkt()
+    return Georeference(crs_wkt=crs, transform=Affine(width, 0, left, 0, height, top))
+
+
+PLACES = {
+    "straight": PLACED,
+    "turned": TURNED,
+    "south-up": at(32633, 7.5, 3e5, 7.5, 4e6),
+    "half-turn": at(32633, -7.5, 3e5, 7.5, 4e6),
+    "east-west": at(32633, -7.5, 3e5, -7.5, 4e6),
+    "oblong": at(32633, 7.5, 3e5, -3.75, 4e6),
+    "degrees": at(4326, 1 / 14400, 13.0000123, -1 / 14400, 52),
+    "equal-area": at(3035, 5, 4321000.5, -5, 3210000.25),
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_gdal_and_hsisr_read_back_the_place(name: str, tmp_path: Path) -> None:
+    place = PLACES[name]
     write_scene(tmp_path / "a.hdr", rich_metadata(place=place))
     own = metadata_at(tmp_path / "a.hdr").georeference
     assert same_crs(own.crs_wkt or "", place.crs_wkt or "")
@@ -167,9 +156,7 @@ def test_geo_points_are_degrees_counted_from_one(tmp_path: Path) -> None:
         ("a.v1", "a.v1", "a.v1.hdr", "bsq"),
     ],
 )
-def test_a_pair_may_be_named_by_either_file(
-    name: str, data: str, header: str, interleave: str, tmp_path: Path
-) -> None:
+def test_names_of_pairs(name: str, data: str, header: str, interleave: str, tmp_path: Path) -> None:
     metadata = metadata_of((2, 4, 6))
     with writer_for(tmp_path / name, metadata, format="ENVI") as writer:
         writer.write(cube_for(metadata), row=0, col=0, band=0)
@@ -180,10 +167,9 @@ def test_a_pair_may_be_named_by_either_file(
     np.testing.assert_array_equal(np.asarray(found).transpose(2, 0, 1), cube_for(metadata))
 
 
-@pytest.mark.parametrize("options", [{"INTERLEAVE": "bip"}, {"INTERLEAVE": "none"}], ids=str)
-def test_an_interleave_that_the_suffix_denies_is_refused(
-    options: dict[str, str], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("found", ["bip", "none"])
+def test_an_interleave_that_the_suffix_denies_is_refused(found: str, tmp_path: Path) -> None:
+    options = {"INTERLEAVE": found}
     with pytest.raises(UsageError, match=r"a.bil: found INTERLEAVE=\w+, expected one of bsq"):
         writer_for(tmp_path / "a.bil", metadata_of((1, 4, 4)), creation_options=options)
 
@@ -197,8 +183,7 @@ def test_a_file_that_would_pass_for_the_data_is_never_removed(rival: str, tmp_pa
 
 
 def test_a_data_file_that_appears_meanwhile_is_kept_and_no_header_made(tmp_path: Path) -> None:
-    metadata = metadata_of((1, 4, 4))
-    writer = writer_for(tmp_path / "a.hdr", metadata)
+    writer = writer_for(tmp_path / "a.hdr", metadata_of((1, 4, 4)))
     (tmp_path / "a.img").write_text("precious")
     with pytest.raises(OutputExistsError, match=r"a.img appeared while"):
         writer.commit()

@@ -11,7 +11,7 @@ from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.formats import format_of, gdal_drivers
 from hsisr.io.open import find_scenes, open_scene
 from tests.program import assert_holds
-from tests.scenes import numbered, write_envi, write_geotiff
+from tests.scenes import ENVI_AXES, numbered, write_envi, write_geotiff
 
 VALUES = numbered(3, 6, 5, "uint8")
 AT = Affine(1.0, 0.0, 13.0, 0.0, -1.0, 52.0)
@@ -28,7 +28,6 @@ RASTERS = {
 
 
 def band_one(folder: Path, name: str) -> Path:
-    """A picture of one band in the format of a name."""
     driver, options = RASTERS[name]
     dtype = "float32" if driver == "GSBG" else "uint8"
     source = write_geotiff(folder / f"source-{driver}.tif", numbered(1, 6, 5, dtype), transform=AT)
@@ -51,9 +50,7 @@ def test_a_header_beside_another_format_does_not_make_it_raw(name: str, tmp_path
 
 
 @pytest.mark.parametrize("size", [1, 500])
-def test_of_several_raw_files_the_one_of_the_promised_size_is_taken(
-    size: int, tmp_path: Path
-) -> None:
+def test_of_several_raw_files_that_of_the_right_size_is_taken(size: int, tmp_path: Path) -> None:
     header = write_envi(tmp_path / "s.hdr", VALUES, data=tmp_path / "s.dat")
     (tmp_path / "s.img").write_bytes(bytes(size))
     assert_holds(header, VALUES)
@@ -111,15 +108,11 @@ def test_numbers_of_another_type_as_long_as_the_headers_are_a_warning(
 ESRI = "NROWS 6\nNCOLS 5\nNBANDS 3\nNBITS 8\nLAYOUT {}\nBYTEORDER I\nXDIM 30\nYDIM 30\n"
 
 
-@pytest.mark.parametrize(
-    ("layout", "axes"), [("BIL", (1, 0, 2)), ("BIP", (1, 2, 0)), ("BSQ", (0, 1, 2))]
-)
-def test_esri_headers_are_read_from_either_side(
-    layout: str, axes: tuple[int, ...], tmp_path: Path
-) -> None:
-    data = tmp_path / f"s.{layout.lower()}"
-    data.write_bytes(VALUES.transpose(axes).tobytes())
-    (tmp_path / "s.hdr").write_text(ESRI.format(layout))
+@pytest.mark.parametrize("layout", ENVI_AXES)
+def test_esri_headers_are_read_from_either_side(layout: str, tmp_path: Path) -> None:
+    data = tmp_path / f"s.{layout}"
+    data.write_bytes(VALUES.transpose(ENVI_AXES[layout]).tobytes())
+    (tmp_path / "s.hdr").write_text(ESRI.format(layout.upper()))
     for path in (data, tmp_path / "s.hdr"):
         with open_scene(path) as scene:
             assert scene.path == path
@@ -182,15 +175,11 @@ def test_a_label_that_names_other_files_is_no_scene(label: str, name: str, tmp_p
 
 @pytest.mark.parametrize("name", ["s.tif.msk", "s.tif.ovr", "s.tif.MSK", "s.img.msk"])
 def test_masks_and_overviews_are_tiffs(name: str, tmp_path: Path) -> None:
-    tiff = name.startswith("s.tif")
-    path = (
-        write_geotiff(tmp_path / "s.tif", VALUES)
-        if tiff
-        else write_envi(tmp_path / "s.hdr", VALUES)
-    )
+    write_geotiff(tmp_path / "s.tif", VALUES)
+    write_envi(tmp_path / "s.hdr", VALUES)
     (tmp_path / name).write_text(VRT.format("/etc/hostname"))
     with pytest.raises(InputDataError, match=r"is no TIFF|a text of XML"):
-        open_scene(path)
+        open_scene(tmp_path / ("s.tif" if name.startswith("s.tif") else "s.hdr"))
 
 
 def test_only_a_name_in_vrt_may_be_one(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """MATLAB files as SciPy and h5py see them."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import scipy.io
 from hsisr.errors import ResourceError, UsageError
 from hsisr.io.matlab.v73 import Mat73Writer
 from hsisr.io.matlab.writer import Mat5Writer
-from tests.io.written import metadata_of, rich_metadata, write_scene, writer_for
+from tests.io.written import lose_the_end, metadata_of, rich_metadata, write_scene, writer_for
 
 V73 = {"VERSION": "7.3"}
 
@@ -30,7 +29,6 @@ def decoded(file: Any, name: str) -> Any:
 
 
 def variables(path: Path) -> dict[str, Any]:
-    """Every variable: arrays, texts, lists of texts."""
     if h5py.is_hdf5(path):
         with h5py.File(path) as file:
             return {name: decoded(file, name) for name in file if name != "#refs#"}
@@ -123,17 +121,7 @@ def test_text_beyond_ascii_survives_in_v73(tmp_path: Path) -> None:
 
 def test_a_v73_file_that_was_cut_off_is_never_delivered(tmp_path: Path) -> None:
     writer = writer_for(tmp_path / "a.mat", metadata_of((2, 300, 300)), creation_options=V73)
-    assert isinstance(writer, Mat73Writer)
-    file, grown = writer._file, writer._grown
-
-    class CutOff:
-        """A file whose last bytes do not reach the disk, unnoticed."""
-
-        def close(self) -> None:
-            file.close()
-            os.truncate(grown, 200_000)
-
-    writer._file = CutOff()
+    lose_the_end(writer, "_file", 200_000)
     with pytest.raises(ResourceError, match=r"cannot write .*a\.mat: .*truncated file"):
         writer.commit()
     assert list(tmp_path.iterdir()) == []

@@ -12,6 +12,7 @@ from hsisr.errors import HsisrWarning, UsageError
 from hsisr.io.open import open_scene
 from hsisr.io.views import warn_of_fill
 from hsisr.tiling import Window
+from tests.program import cube_at, metadata_at
 from tests.scenes import EVERY_FORMAT, numbered, write_envi, write_geotiff
 
 VALUES = numbered(4, 6, 5, "int16")
@@ -20,36 +21,29 @@ RANDOM = np.random.default_rng(4)
 
 @pytest.mark.parametrize("name", sorted({*EVERY_FORMAT} - {"PNG folder"}))
 def test_the_user_names_the_number_that_means_no_data(name: str, tmp_path: Path) -> None:
-    number = int(VALUES[1, 2, 3])
-    with open_scene(EVERY_FORMAT[name](tmp_path, VALUES), nodata=str(number)) as scene:
-        assert scene.metadata.stored.nodata == number
-        np.testing.assert_array_equal(scene.read().valid, number != VALUES)
+    number, path = int(VALUES[1, 2, 3]), EVERY_FORMAT[name](tmp_path, VALUES)
+    assert metadata_at(path, nodata=str(number)).stored.nodata == number
+    np.testing.assert_array_equal(cube_at(path, nodata=str(number)).valid, number != VALUES)
 
 
 def test_the_users_word_goes_before_the_files(tmp_path: Path) -> None:
     path = write_geotiff(tmp_path / "x.tif", VALUES, nodata=int(VALUES[0, 0, 0]))
-    with open_scene(path) as scene:
-        assert not scene.read().valid.all()
-    with open_scene(path, nodata="none") as scene:
-        assert scene.metadata.stored.nodata is None
-        assert scene.read().valid.all()
-    with open_scene(path, nodata=-1) as scene:
-        assert scene.read().valid.all()
+    assert not cube_at(path).valid.all()
+    assert metadata_at(path, nodata="none").stored.nodata is None
+    for other in ("none", -1):
+        assert cube_at(path, nodata=other).valid.all()
     with pytest.raises(UsageError, match="--nodata water: expected a number, nan or none"):
         open_scene(path, nodata="water")
 
 
 @pytest.mark.parametrize(("dtype", "nodata"), [("uint16", "-9999"), ("float32", "-1.7e+308")])
-def test_a_number_that_the_type_cannot_hold_is_left_out(
-    dtype: str, nodata: str, tmp_path: Path
-) -> None:
+def test_a_number_beyond_the_type_is_left_out(dtype: str, nodata: str, tmp_path: Path) -> None:
     path = write_envi(tmp_path / "x.hdr", VALUES.astype(dtype), {"data ignore value": nodata})
     words = re.escape(f"nodata {nodata} cannot occur among {dtype} numbers")
     with pytest.warns(HsisrWarning, match=words):
-        scene = open_scene(path)
-    with scene:
-        assert scene.metadata.stored.nodata is None
-        assert scene.read().valid.all()
+        assert metadata_at(path).stored.nodata is None
+    with pytest.warns(HsisrWarning, match=words):
+        assert cube_at(path).valid.all()
 
 
 SHAPE = (4, 24, 24)
@@ -114,22 +108,21 @@ HIDDEN = {
     "-9999": (cube(), slice(None), -9999),
     "-9999 in one detector": (cube(), slice(2), -9999),
     "zeros in whole pixels": (whole_numbers(1, 8000), slice(None), 0),
-    "zeros in whole pixels beside a dark band": (
-        filled(whole_numbers(1, 8000), 0, DARK),
-        slice(None),
-        0,
-    ),
+    "zeros beside a dark band": (filled(whole_numbers(1, 8000), 0, DARK), slice(None), 0),
     "the least number of the type": (cube("int32"), slice(None), -(2**31)),
     "-1 among counts": (cube(), slice(None), -1),
 }
 
 
+@pytest.fixture(params=[2**21, 0], ids=["small scene", "large scene"])
+def samples(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """As many are looked at before a scene is read; none of a large one."""
+    monkeypatch.setattr("hsisr.io.views._SAMPLES_LOOKED_AT", request.param)
+    return int(request.param)
+
+
 @pytest.mark.parametrize("what", HIDDEN)
-@pytest.mark.parametrize("samples", [2**21, 0], ids=["small scene", "large scene"])
-def test_fill_between_nine_rows_is_named_when_all_was_read(
-    what: str, samples: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hsisr.io.views._SAMPLES_LOOKED_AT", samples)
+def test_fill_is_named_when_all_was_read(what: str, samples: int, tmp_path: Path) -> None:
     values, bands, number = HIDDEN[what]
     values[bands, 6:8, 4:20] = number
     path = write_geotiff(tmp_path / "x.tif", values)
@@ -143,27 +136,16 @@ def test_fill_between_nine_rows_is_named_when_all_was_read(
     assert [f" {number}, apart" in str(warning.message) for warning in heard] == [True]
 
 
+@pytest.mark.usefixtures("samples")
 @pytest.mark.parametrize("what", PLAIN)
-@pytest.mark.parametrize("samples", [2**21, 0], ids=["small scene", "large scene"])
-def test_numbers_of_a_scene_are_no_fill(
-    what: str, samples: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hsisr.io.views._SAMPLES_LOOKED_AT", samples)
-    with open_scene(write_geotiff(tmp_path / "x.tif", PLAIN[what])) as scene:
-        warn_of_fill(scene).read()
+def test_numbers_of_a_scene_and_named_fill_are_no_reason_to_warn(what: str, tmp_path: Path) -> None:
+    named = filled(PLAIN[what].copy(), 255, np.s_[:, :9, :9])
+    for values, nodata in ((PLAIN[what], None), (named, 255)):
+        with open_scene(write_geotiff(tmp_path / "x.tif", values, nodata=nodata)) as scene:
+            warn_of_fill(scene).read()
 
 
-@pytest.mark.parametrize("what", PLAIN)
-def test_fill_that_the_file_names_is_no_reason_to_warn(
-    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hsisr.io.views._SAMPLES_LOOKED_AT", 0)
-    values = filled(PLAIN[what].copy(), 255, np.s_[:, :9, :9])
-    with open_scene(write_geotiff(tmp_path / "x.tif", values, nodata=255)) as scene:
-        warn_of_fill(scene).read()
-
-
-@pytest.mark.parametrize("samples", [2**21, 0], ids=["small scene", "large scene"])
+@pytest.mark.usefixtures("samples")
 @pytest.mark.parametrize(
     ("named", "fill", "place"),
     [
@@ -173,15 +155,7 @@ def test_fill_that_the_file_names_is_no_reason_to_warn(
         (-32768, -9999, np.s_[:2, 6:8, 4:20]),
     ],
 )
-def test_fill_beside_another_nodata_is_named(
-    named: int,
-    fill: int,
-    place: Any,
-    samples: int,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("hsisr.io.views._SAMPLES_LOOKED_AT", samples)
+def test_fill_beside_a_nodata_is_named(named: int, fill: int, place: Any, tmp_path: Path) -> None:
     values = filled(filled(cube(), named, np.s_[:, 12:]), fill, place)
     words = rf"samples are {fill}, .* others, though the file names {named} as no data; "
     with (

@@ -1,8 +1,8 @@
 """Where other programs keep wavelengths, widths, bad bands, times and colours."""
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.io.open import open_scene, scene_files
 from hsisr.scene.metadata import SceneMetadata
 from tests.io.written import writer_for
+from tests.program import warned
 from tests.scenes import edited, numbered, write_envi, write_geotiff, write_mat5
 
 VALUES = numbered(4, 6, 5)
@@ -69,14 +70,14 @@ def with_header(folder: Path, name: str) -> Path:
     return write_geotiff(folder / "x.tif", VALUES)
 
 
+def tagged_tiff(**how: Any) -> Callable[[Path], Path]:
+    return lambda folder: tagged(write_geotiff(folder / "x.tif", VALUES), **how)
+
+
 PLACES: dict[str, Callable[[Path], Path]] = {
-    "lists of the dataset": lambda f: tagged(write_geotiff(f / "x.tif", VALUES), of_bands=False),
-    "lists without braces": lambda f: tagged(
-        write_geotiff(f / "x.tif", VALUES), of_bands=False, braces=""
-    ),
-    "ENVI domain of the bands": lambda f: tagged(
-        write_geotiff(f / "x.tif", VALUES), of_bands=True, domain="ENVI"
-    ),
+    "lists of the dataset": tagged_tiff(of_bands=False),
+    "lists without braces": tagged_tiff(of_bands=False, braces=""),
+    "ENVI domain of the bands": tagged_tiff(of_bands=True, domain="ENVI"),
     "x.hdr beside x.tif": lambda f: with_header(f, "x.hdr"),
     "x.tif.hdr beside x.tif": lambda f: with_header(f, "x.tif.hdr"),
     "bands in .aux.xml": lambda f: envi_sidecar(f, of_bands=True),
@@ -103,9 +104,7 @@ SIDECAR_BAND = (
 
 
 @pytest.mark.parametrize("told", [{}, {"data ignore value": "7", "data gain values": "{2}"}])
-def test_numbers_and_times_in_a_sidecar_count_where_the_header_has_none(
-    told: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_sidecar_counts_where_the_header_is_silent(told: dict[str, str], tmp_path: Path) -> None:
     path = write_envi(tmp_path / "x.hdr", numbered(4, 6, 5, "int16"), told)
     bands = "".join(SIDECAR_BAND.format(band) for band in range(1, 5))
     (tmp_path / "x.img.aux.xml").write_text(SIDECAR.format(bands))
@@ -173,9 +172,7 @@ def test_acquisition_time_is_start_time(tmp_path: Path) -> None:
         ("{1.5, 2, 3, 4}", None),
     ],
 )
-def test_outputs_open_in_natural_colour(
-    wavelengths: str, shown: tuple[int, ...] | None, tmp_path: Path
-) -> None:
+def test_natural_colours(wavelengths: str, shown: tuple[int, ...] | None, tmp_path: Path) -> None:
     meta = metadata_of(write_envi(tmp_path / "x.hdr", VALUES, {"wavelength": wavelengths}))
     written(meta, tmp_path / "a.hdr", "hdr")
     header = metadata_of(tmp_path / "a.hdr").header
@@ -213,13 +210,10 @@ def test_lists_as_numpy_shows_them_are_understood(said: str, tmp_path: Path) -> 
         ("{red, green, blue}", None),
     ],
 )
-def test_shown_bands_that_are_not_there_are_left_out(
-    said: str, kept: str | None, tmp_path: Path
-) -> None:
+def test_shown_bands_not_there_are_left_out(said: str, kept: str | None, tmp_path: Path) -> None:
     path = write_envi(tmp_path / "x.hdr", VALUES, {"default bands": said})
-    with warnings.catch_warnings(record=True) as heard:
-        warnings.simplefilter("always")
+    with warned() as heard:
         meta = metadata_of(path)
-    assert ["default bands left out" in str(one.message) for one in heard] == [True] * (not kept)
+    assert ["default bands left out" in one for one in heard] == [True] * (not kept)
     written(meta, tmp_path / "a.hdr", "hdr")
     assert metadata_of(tmp_path / "a.hdr").header.get("default bands") == kept

@@ -8,7 +8,7 @@ import pytest
 
 from hsisr.errors import InputDataError
 from hsisr.io.stac.item import read_item
-from tests.stac_items import PROPERTIES, THUMBNAIL, data_asset, write_item
+from tests.scenes import PROPERTIES, THUMBNAIL, data_asset, write_item
 
 
 def chosen_key(folder: Path, assets: dict[str, Any], asset: str | None = None) -> str:
@@ -28,9 +28,7 @@ def chosen_key(folder: Path, assets: dict[str, Any], asset: str | None = None) -
         ({"h": data_asset("c.img.hdr", type=None), "d": data_asset("c.img", type=None)}, "d"),
     ],
 )
-def test_the_asset_is_chosen_by_role_and_kind(
-    tmp_path: Path, assets: dict[str, Any], key: str
-) -> None:
+def test_an_asset_has_a_role_and_a_kind(tmp_path: Path, assets: dict[str, Any], key: str) -> None:
     assert chosen_key(tmp_path, assets) == key
 
 
@@ -57,9 +55,7 @@ def test_the_asset_may_be_named(tmp_path: Path) -> None:
         ("s3://bucket/cube.tif", None),
     ],
 )
-def test_hrefs_lead_from_the_item_and_addresses_stay_as_they_are(
-    tmp_path: Path, href: str, place: str | None
-) -> None:
+def test_hrefs_lead_from_the_item_if_local(tmp_path: Path, href: str, place: str | None) -> None:
     found = read_item(write_item(tmp_path / "in", {"a": data_asset(href)})).scene
     assert found == (href if place is None else tmp_path / place)
 
@@ -83,9 +79,7 @@ VALID |= {"properties": PROPERTIES, "geometry": None, "assets": {"a": data_asset
         ("\ud800.tif", "found an asset's href that leads nowhere"),
     ],
 )
-def test_an_href_leads_to_a_file_or_an_address_that_is_known(
-    tmp_path: Path, href: str, words: str
-) -> None:
+def test_hrefs_lead_to_files_or_known_addresses(tmp_path: Path, href: str, words: str) -> None:
     path = write_item(tmp_path, {"a": data_asset(href)})
     with pytest.raises(InputDataError, match=f"^{re.escape(str(path))}: .*{re.escape(words)}"):
         read_item(path)

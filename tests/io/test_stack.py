@@ -71,9 +71,7 @@ def test_axes_say_what_pages_are(axes: str, options: dict[str, Any], tmp_path: P
 
 
 @pytest.mark.parametrize("options", [{}, {"imagej": True}], ids=["plain", "ImageJ"])
-def test_rows_on_pages_that_nobody_calls_channels_are_a_warning(
-    options: dict[str, Any], tmp_path: Path
-) -> None:
+def test_rows_on_unnamed_pages_are_a_warning(options: dict[str, Any], tmp_path: Path) -> None:
     path = write_pages(tmp_path / "x.tif", numbered(40, 50, 31), **options)
     with pytest.warns(HsisrWarning, match=r"40 bands of 50 x 31 pixels.*--axes rcb"):
         open_scene(path).close()
@@ -106,11 +104,10 @@ def test_a_stack_keeps_the_place_and_nodata_of_its_first_page(tmp_path: Path) ->
         (34735, "H", 12, (1, 1, 0, 2, 1024, 0, 1, 1, 3072, 0, 1, UTM.to_epsg()), True),
         (42113, "s", 0, "7", True),
     ]
-    path = write_pages(tmp_path / "x.tif", VALUES, extratags=tags, compression="zlib")
-    with open_scene(path) as scene:
-        assert scene.metadata.georeference.transform == TRANSFORM
-        assert "UTM zone 33N" in (scene.metadata.georeference.crs_wkt or "")
-        assert scene.metadata.stored.nodata == 7
+    meta = metadata_at(write_pages(tmp_path / "x.tif", VALUES, extratags=tags, compression="zlib"))
+    assert meta.georeference.transform == TRANSFORM
+    assert "UTM zone 33N" in (meta.georeference.crs_wkt or "")
+    assert meta.stored.nodata == 7
 
 
 def test_more_than_128_pages_are_read_without_as_many_open_files(tmp_path: Path) -> None:
@@ -180,10 +177,9 @@ def test_gains_of_images_and_wavelengths_in_their_names(tmp_path: Path) -> None:
         path = write_geotiff(tmp_path / "s" / f"b_{400 + 600 * n}nm.tif", IMAGES[n : n + 1])
         with edited(path) as dataset:
             dataset.scales, dataset.offsets = (1 + n,), (n,)
-    with open_scene(tmp_path / "s") as scene:
-        stored = scene.metadata.stored
-        assert scene.metadata.spectral_axis.wavelengths_nm == (400.0, 1000.0)
-    assert (stored.scales, stored.offsets) == ((1.0, 2.0), (0.0, 1.0))
+    meta = metadata_at(tmp_path / "s")
+    assert meta.spectral_axis.wavelengths_nm == (400.0, 1000.0)
+    assert (meta.stored.scales, meta.stored.offsets) == ((1.0, 2.0), (0.0, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -225,17 +221,15 @@ def test_masks_beside_bands_are_no_bands(name: str, tmp_path: Path) -> None:
         assert metadata_at(folder).bands == 12
 
 
-def test_pictures_beside_bands_are_no_bands(tmp_path: Path) -> None:
+def test_pictures_beside_bands_are_no_bands_but_masks_among_masks_are(tmp_path: Path) -> None:
     folder = write_image_folder(tmp_path / "s", IMAGES, ".tif")
     write_geotiff(folder / "a_preview.tif", IMAGES[:3])
     write_geotiff(folder / "quicklook.png", IMAGES[:3], driver="PNG")
     assert find_scenes(folder) == [folder]
     with pytest.warns(HsisrWarning, match=r"quicklook\.png, a_preview\.tif left out"):
         assert metadata_at(folder).bands == 12
-
-
-def test_images_that_all_are_called_masks_are_bands(tmp_path: Path) -> None:
+    masks = tmp_path / "masks"
+    masks.mkdir()
     for name in ("mask_1", "mask_2"):
-        (tmp_path / "s").mkdir(exist_ok=True)
-        write_geotiff(tmp_path / "s" / f"{name}.tif", IMAGES[:1])
-    assert metadata_at(tmp_path / "s").bands == 2
+        write_geotiff(masks / f"{name}.tif", IMAGES[:1])
+    assert metadata_at(masks).bands == 2

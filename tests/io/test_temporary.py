@@ -80,9 +80,7 @@ def left_by_a_kill(folder: Path, moment: str) -> Path:
     ("moment", "there"),
     [("before", "old"), ("set aside", "old"), ("one placed", "old"), ("both placed", "new")],
 )
-def test_after_a_kill_the_old_pair_or_the_new_one_is_there(
-    tmp_path: Path, moment: str, there: str
-) -> None:
+def test_after_a_kill_one_whole_pair_is_there(tmp_path: Path, moment: str, there: str) -> None:
     target = left_by_a_kill(tmp_path, moment)
     other = TemporaryPlace(tmp_path / "b.hdr", overwrite=False)
     recover(target)
@@ -152,9 +150,7 @@ def test_an_interrupt_at_any_rename_leaves_the_old_folder(
     assert written(tmp_path) == {"x": "old"}
 
 
-def test_what_cannot_be_put_back_is_kept_for_the_next_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_leftovers_are_for_the_next_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place, pair = replacing_a_pair(tmp_path)
     target = place.target
     with monkeypatch.context() as patch:

@@ -1,13 +1,18 @@
 """Scenes to write: metadata with every field set, and cubes to go with them."""
 
-from collections.abc import Iterator
+import itertools
+import json
+import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import zarr
 from affine import Affine
 from rasterio.crs import CRS
 
@@ -112,34 +117,16 @@ def cube_for(metadata: SceneMetadata, seed: int = 0) -> npt.NDArray[Any]:
     return numbers.astype(metadata.stored.dtype)
 
 
-def pieces(
-    shape: tuple[int, int, int], bands: int, rows: int, cols: int
-) -> Iterator[tuple[slice, slice, slice]]:
-    """A cube cut into pieces, bands fastest."""
-    for row in range(0, shape[1], rows):
-        for col in range(0, shape[2], cols):
-            for band in range(0, shape[0], bands):
-                yield slice(band, band + bands), slice(row, row + rows), slice(col, col + cols)
-
-
 def write_in_pieces(
-    writer: SceneWriter,
-    cube: npt.NDArray[Any],
-    *,
-    bands: int | None = None,
-    rows: int | None = None,
-    cols: int | None = None,
-    mask: npt.NDArray[np.bool_] | None = None,
+    writer: SceneWriter, cube: Any, bands: int = 0, rows: int = 0, cols: int = 0, mask: Any = None
 ) -> None:
     """Write a cube piece by piece; without sizes, in rows of blocks."""
-    for b, r, c in pieces(
-        (cube.shape[0], cube.shape[1], cube.shape[2]),
-        bands or cube.shape[0],
-        rows or writer.block_rows,
-        cols or cube.shape[2],
-    ):
+    steps = bands or cube.shape[0], rows or writer.block_rows, cols or cube.shape[2]
+    b_at, r_at, c_at = (range(0, n, step) for n, step in zip(cube.shape, steps, strict=True))
+    for row, col, band in itertools.product(r_at, c_at, b_at):  # bands fastest
+        r, c = slice(row, row + steps[1]), slice(col, col + steps[2])
         part = None if mask is None else mask[r, c]
-        writer.write(cube[b, r, c], row=r.start, col=c.start, band=b.start, mask=part)
+        writer.write(cube[band : band + steps[0], r, c], row=row, col=col, band=band, mask=part)
 
 
 TARGETS: dict[str, dict[str, Any]] = {
@@ -157,8 +144,24 @@ EVERY_TARGET = pytest.mark.parametrize("name", TARGETS)
 
 
 def writer_for(path: Path, metadata: SceneMetadata, **options: Any) -> SceneWriter:
-    """A writer with these options and those that go with the name."""
     return create_writer(path, metadata, TargetOptions(**{**TARGETS.get(path.name, {}), **options}))
+
+
+def interrupted(path: Path, metadata: SceneMetadata, **options: Any) -> None:
+    with writer_for(path, metadata, **options) as writer:
+        writer.write(cube_for(metadata), row=0, col=0, band=0)
+        raise KeyboardInterrupt("stop")
+
+
+def lose_the_end(writer: Any, file: str, size: int) -> None:
+    """Only so many bytes of what an attribute of a writer closes reach the disk, unnoticed."""
+    close = getattr(writer, file).close
+
+    def close_and_cut() -> None:
+        close()
+        os.truncate(writer._grown, size)
+
+    setattr(writer, file, SimpleNamespace(close=close_and_cut, closed=False))
 
 
 def write_scene(
@@ -174,3 +177,36 @@ def write_scene(
     with writer_for(path, metadata, masked=mask is not None, **options) as writer:
         writer.write(cube, row=0, col=0, band=0, mask=mask)
     return cube
+
+
+Version = Literal[2, 3]
+
+
+def write_store(
+    path: Path,
+    arrays: Mapping[str, tuple[tuple[str, ...], Any]],
+    *,
+    version: Version = 2,
+    attributes: Mapping[str, Mapping[str, Any]] | None = None,
+    chunks: tuple[int, ...] | None = None,
+) -> Path:
+    """A group of arrays, each with the names of its dimensions, the way xarray writes them."""
+    group = zarr.create_group(path, zarr_format=version)
+    for name, (dimensions, values) in arrays.items():
+        numbers = np.asarray(values)
+        array = group.create_array(
+            name,
+            data=numbers,
+            chunks=chunks if chunks and numbers.ndim == len(chunks) else "auto",
+            dimension_names=dimensions if version == 3 else None,
+        )
+        own = {"_ARRAY_DIMENSIONS": list(dimensions)} if version == 2 else {}
+        array.attrs.update({**own, **(attributes or {}).get(name, {})})
+    return path
+
+
+def edit_json(file: Path, **changes: Any) -> None:
+    """Change a metadata file of a store, and forget the copies of it."""
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    for folder in file.parents:
+        (folder / ".zmetadata").unlink(missing_ok=True)

@@ -37,7 +37,6 @@ def score(
     scale: int | None = 4,
     strip: int | None = None,
 ) -> Scores:
-    """Score two arrays, in strips of `strip` rows or whole."""
     valid = np.ones(reference.shape, np.bool_) if valid is None else valid
     step = strip or reference.shape[1]
     statistics = PairStatistics(len(reference))

@@ -179,9 +179,7 @@ def test_moments_do_not_depend_on_their_centre(count: int, centre: float, seed: 
     cols=st.integers(11, 25),
     strip=st.integers(1, 25),
 )
-def test_local_means_equal_those_of_a_convolution(
-    kernel: Kernel, rows: int, cols: int, strip: int
-) -> None:
+def test_local_means_are_convolutions(kernel: Kernel, rows: int, cols: int, strip: int) -> None:
     x, y = random_pair(1, rows, cols, seed=rows)
     local = LocalMean(1, kernel, lambda m: m.x_mean * m.y_variance)
     for row in range(0, rows, strip):

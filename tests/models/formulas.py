@@ -1,9 +1,4 @@
-"""The notebooks' network filled by formulas, in the layout and order in which Keras has it.
-
-The formulas come with the reference outputs: u = f - floor(f) - 0.5 with
-f = sin(12.9898 (i mod 9973) + 78.233 (k mod 97)) * 43758.5453 for element i (C order, Keras' axes)
-of weight k, scaled and shifted by the kind of weight.
-"""
+"""The notebooks' network filled by the reference's formulas (see `formula`), as Keras has it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -8,10 +8,7 @@ import torch
 
 from hsisr.errors import WeightsError
 from hsisr.models.back_projection import area_average, back_project
-from hsisr.models.dacn_equivariant import (
-    DacnEquivariant,
-    EquivariantSize,
-)
+from hsisr.models.dacn_equivariant import DacnEquivariant, EquivariantSize
 from hsisr.models.equivariant import (
     GROUPS,
     FilterBank,

@@ -1,8 +1,4 @@
-"""Writes small files in the layout of the archives' products: `python -m tests.products.fixtures`.
-
-These are fixtures: the pixels are made up, the layout and the attributes' names are those of the
-published format descriptions, each cited where it is written. None holds data of an archive.
-"""
+"""Small files in the layout of the archives' products; `python -m` writes them."""
 
 from pathlib import Path
 from typing import Any
@@ -63,12 +59,7 @@ EMIT_WAVELENGTHS = np.asarray(381.00558 + 7.4004 * np.arange(EMIT_BANDS), np.flo
 def write_emit(
     path: Path, *, level: str = "L2A", rows: int = 24, cols: int = 20, every: int = 1
 ) -> Cube:
-    """An EMIT file; returns its cube (bands, rows, cols). `every` leaves bands out.
-
-    Source of groups, names, axes and fill: EMIT L1B and L2A user guides (LP DAAC), "File
-    structure"; of the global attributes: EMIT_L2A_RFL_001 and EMIT_L1B_OBS_001 granules, which
-    have them in common.
-    """
+    """A file as in EMIT L1B and L2A user guides (LP DAAC), of every n-th band; returns its cube."""
     import netCDF4
 
     wavelengths = EMIT_WAVELENGTHS[::every]
@@ -152,11 +143,7 @@ UTM32 = (600_015.0, 5_949_975.0)
 
 
 def write_prisma(path: Path, *, level: str = "L2D", rows: int = 14, cols: int = 11) -> Any:
-    """A PRISMA file; returns its cubes VNIR and SWIR (rows, bands, cols).
-
-    Source: PRISMA Products Specification Document, issue 2.3, tables of the HCO swaths and of the
-    global attributes; zeros for bands not read out: List_Cw_*_Flags of PRS_L1 files. Fewer bands.
-    """
+    """A file as in the PRISMA Products Specification 2.3; VNIR and SWIR as (rows, bands, cols)."""
     import h5py
 
     noise = np.random.default_rng(1)
@@ -204,10 +191,7 @@ def swath_of(rows: int, cols: int) -> Any:
 
 
 def write_neon(path: Path, *, rows: int = 9, cols: int = 12, bands: int = 10) -> Any:
-    """A NEON AOP reflectance tile; returns its numbers (rows, cols, bands).
-
-    Source: NEON.DP3.30006 tiles (h5 listing in NEON's tutorials): names, attributes, Map_Info.
-    """
+    """A tile of NEON.DP3.30006, with names, attributes, Map_Info; returns (rows, cols, bands)."""
     import h5py
 
     numbers = np.random.default_rng(2).integers(0, 9000, (rows, cols, bands)).astype(np.int16)
@@ -232,10 +216,7 @@ def write_neon(path: Path, *, rows: int = 9, cols: int = 12, bands: int = 10) ->
 
 
 def write_tanager(path: Path, *, ortho: bool = True, rows: int = 8, cols: int = 10) -> Cube:
-    """A Tanager file; returns its cube (bands, rows, cols).
-
-    Source: Tanager Product Specification (Planet, November 2025), section 3.6; fill -9999.
-    """
+    """A file as in the Tanager Product Specification (November 2025), 3.6; returns its cube."""
     import json
 
     import h5py
@@ -274,10 +255,7 @@ def write_tanager(path: Path, *, ortho: bool = True, rows: int = 8, cols: int = 
 
 
 def write_aviris(path: Path, *, rows: int = 7, cols: int = 9, turned: bool = False) -> Cube:
-    """An AVIRIS-3 L2A file; returns its cube (bands, rows, cols).
-
-    Source: AVIRIS-3 L2A user guide (ORNL DAAC), groups and variables of `_RFL_ORT.nc`.
-    """
+    """A `_RFL_ORT.nc` as in the AVIRIS-3 L2A user guide (ORNL DAAC); returns its cube."""
     import netCDF4
     from rasterio.crs import CRS
 
@@ -309,10 +287,7 @@ def write_aviris(path: Path, *, rows: int = 7, cols: int = 9, turned: bool = Fal
 
 
 def write_pace(path: Path, *, level: str = "L2", rows: int = 10, cols: int = 8) -> Any:
-    """A PACE OCI L2 surface reflectance file; returns its numbers (rows, cols, bands).
-
-    Source: PACE OCI file structure (OB.DAAC notebooks), `PACE_OCI.*.L2.SFREFL.nc`.
-    """
+    """A `PACE_OCI.*.L2.SFREFL.nc` as in OB.DAAC's notebooks; returns (rows, cols, bands)."""
     import netCDF4
 
     numbers = np.random.default_rng(3).integers(0, 20_000, (rows, cols, 6)).astype(np.int16)
@@ -347,11 +322,7 @@ def write_pace(path: Path, *, level: str = "L2", rows: int = 10, cols: int = 8) 
 
 
 def write_dlr(folder: Path, *, sensor: str = "EnMAP", level: str = "L2A", bands: int = 5) -> Path:
-    """A folder with an EnMAP or DESIS product of 8 x 9 pixels; returns its METADATA.XML.
-
-    Source: for EnMAP, the XML of ENMAP01-____L2A-DT0000326721 (schema 00.02.00); for DESIS, the
-    names of tags in the product specification, where gain, offset and width are spelt otherwise.
-    """
+    """An EnMAP (schema 00.02.00) or DESIS product of 8 x 9 pixels; returns its METADATA.XML."""
     import rasterio
 
     split = level == "L1B" and sensor == "EnMAP"

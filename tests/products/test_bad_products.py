@@ -52,10 +52,6 @@ def with_attribute(name: str, value: Any, *, at: str = "/") -> Spoil:
     return changed(lambda file: file[at].attrs.__setitem__(name, value))
 
 
-def moved(old: str, new: str) -> Spoil:
-    return changed(lambda file: file.move(old, new))
-
-
 def cut_off(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
 
@@ -73,14 +69,6 @@ def replaced(old: str, new: str) -> Spoil:
 
 def image_of(xml: Path) -> Path:
     return next(p for p in xml.parent.iterdir() if "SPECTRAL_IMAGE" in p.name)
-
-
-def without_image(xml: Path) -> None:
-    image_of(xml).unlink()
-
-
-def image_cut_off(xml: Path) -> None:
-    cut_off(image_of(xml))
 
 
 def empty_image(xml: Path) -> None:
@@ -161,8 +149,8 @@ BAD += [
         (kind, replaced("L2A", "L0"), f"{name} of level L0 holds raw counts"),
         (kind, replaced("423.03", "923.03"), RISING),
         (kind, replaced(f"<{gain}>0.0001</{gain}>", ""), "lacks wavelength, gain or offset"),
-        (kind, without_image, "found no SPECTRAL_IMAGE beside"),
-        (kind, image_cut_off, "truncated"),
+        (kind, lambda xml: image_of(xml).unlink(), "found no SPECTRAL_IMAGE beside"),
+        (kind, lambda xml: cut_off(image_of(xml)), "truncated"),
         (kind, empty_image, FILL),
     )
 ]
@@ -174,12 +162,14 @@ BAD += [
         *("prisma", with_attribute("Product_LRcorner_easting", np.float32(601_234))),
         "expected 11 x 14 pixels of 30 m between them",
     ),
-    ("prisma", moved(PRISMA, "HDFEOS/SWATHS/PRS_L0_HCO"), "PRISMA of level L0 holds raw counts"),
     (
-        *("neon", moved(f"{NEON}/Reflectance_Data", f"{NEON}/Radiance_Data")),
-        "found no array SJER/Reflectance/Reflectance_Data, expected one",
+        *("prisma", changed(lambda file: file.move(PRISMA, "HDFEOS/SWATHS/PRS_L0_HCO"))),
+        "PRISMA of level L0 holds raw counts",
     ),
-    ("neon", moved(NEON, "SJER/Radiance"), "found NEON's radiance, in two parts; expected its"),
+    (
+        *("neon", changed(lambda file: file.move(NEON, "SJER/Radiance"))),
+        "found NEON's radiance, in two parts; expected its",
+    ),
     (
         *("tanager", changed(lambda file: file[GRID].attrs.__delitem__("Planet_Ortho_Framing"))),
         "found no array HDFEOS INFORMATION/StructMetadata.0, expected one",
@@ -193,9 +183,7 @@ BAD += [
 @pytest.mark.parametrize(
     ("kind", "spoil", "words"), BAD, ids=[f"{kind}-{n}" for n, (kind, _, _) in enumerate(BAD)]
 )
-def test_bad_products_are_refused_in_one_line(
-    kind: str, spoil: Spoil, words: str, tmp_path: Path
-) -> None:
+def test_bad_products_are_one_line(kind: str, spoil: Spoil, words: str, tmp_path: Path) -> None:
     path = written(kind, tmp_path)
     spoil(path)
     done = hsisr("upscale", path, "-o", tmp_path / "out.tif", "-m", "bicubic")

@@ -12,7 +12,7 @@ from hsisr.io.open import find_scenes, open_scene
 from tests.networks import tiny_weights
 from tests.products import fixtures
 from tests.program import assert_holds, hsisr, succeed, values_of
-from tests.stac_items import write_item
+from tests.scenes import write_item
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Dataset has no geotransform"),
@@ -39,7 +39,6 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small network, of several strips a scene."""
     return tiny_weights(tmp_path_factory.mktemp("weights"))
 
 
@@ -82,9 +81,7 @@ def test_a_run_of_a_product_on_a_server_is_resumed(
 
 
 @each_product
-def test_an_item_of_a_product_becomes_one_of_its_output(
-    name: str, archive: Path, tmp_path: Path
-) -> None:
+def test_items_of_products_become_outputs(name: str, archive: Path, tmp_path: Path) -> None:
     path = next(archive.glob(f"{name}*"))
     named = next(path.glob("*METADATA*")) if path.is_dir() else path
     asset = {"href": str(named), "roles": ["data"]}

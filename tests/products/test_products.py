@@ -1,6 +1,7 @@
 """Products: fields and pixels, as other readers see the same files."""
 
 import json
+import shlex
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ import rasterio
 import spectral.io.envi
 
 from hsisr.io.open import find_scenes, open_scene
+from hsisr.tiling import Window
 from tests.products import fixtures
+from tests.products.fixtures import write_all
 from tests.program import hsisr, metadata_at, succeed
 
 xarray = pytest.importorskip("xarray")
@@ -22,8 +25,6 @@ xarray = pytest.importorskip("xarray")
 
 @dataclass(frozen=True)
 class Product:
-    """A fixture, and what is right for it."""
-
     write: Callable[[Path], Any]
     name: str
     format: str
@@ -54,14 +55,8 @@ def prisma_by_h5py(path: Path) -> Any:
     return both.transpose(1, 0, 2)
 
 
-PRISMA = np.sort(
-    np.concatenate(
-        [
-            fixtures.PRISMA_VNIR[(fixtures.PRISMA_VNIR > 0) & (fixtures.PRISMA_VNIR < 942.96)],
-            fixtures.PRISMA_SWIR[fixtures.PRISMA_SWIR > 0],
-        ]
-    )
-)
+_VNIR, _SWIR = fixtures.PRISMA_VNIR, fixtures.PRISMA_SWIR
+PRISMA = np.sort([*_VNIR[(_VNIR > 0) & (_VNIR < 942.96)], *_SWIR[_SWIR > 0]])
 
 
 def image_by_rasterio(path: Path) -> Any:
@@ -220,14 +215,13 @@ def test_fields_and_pixels_are_those_of_the_file(case: tuple[Path, Product]) -> 
     for key, value in (("scales", product.scale), ("offsets", product.offset)):
         found = told[key] and told[key][0]
         assert found == (None if value is None else pytest.approx(value, rel=1e-5))
+    np.testing.assert_array_equal(stored(path), cube)
+
+
+def stored(path: Path) -> Any:
     with open_scene(path) as scene:
-        np.testing.assert_array_equal(scene.read_stored(window(scene), range(len(cube))), cube)
-
-
-def window(scene: Any) -> Any:
-    from hsisr.tiling import Window
-
-    return Window(0, 0, scene.metadata.rows, scene.metadata.cols)
+        whole = Window(0, 0, scene.metadata.rows, scene.metadata.cols)
+        return scene.read_stored(whole, range(scene.metadata.bands))
 
 
 def geotiff_by_gdal(path: Path) -> dict[str, Any]:
@@ -269,9 +263,7 @@ BY_OTHERS = {".tif": geotiff_by_gdal, ".nc": netcdf_by_xarray, ".hdr": envi_by_s
 
 
 @pytest.mark.parametrize("scale", [2, pytest.param(4, marks=pytest.mark.slow)])
-def test_outputs_lie_where_the_product_does(
-    case: tuple[Path, Product], scale: int, tmp_path: Path
-) -> None:
+def test_outputs_are_where_it_is(case: tuple[Path, Product], scale: int, tmp_path: Path) -> None:
     path, product = case
     suffix, out = product.output, tmp_path / f"out{product.output}"
     done = succeed("upscale", path, "-o", out, "-s", scale, "-m", "bicubic")
@@ -305,9 +297,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scale", [2, 4])
-def test_the_default_network_takes_every_product(
-    case: tuple[Path, Product], scale: int, tmp_path: Path
-) -> None:
+def test_the_default_takes_them_all(case: tuple[Path, Product], scale: int, tmp_path: Path) -> None:
     succeed("upscale", case[0], "-o", tmp_path / "out.tif", "-s", scale)
 
 
@@ -359,10 +349,10 @@ def test_enmap_l1b_keeps_its_detectors_apart(tmp_path: Path) -> None:
     told = hsisr("info", xml)
     assert (told.exit_code, told.stderr.count("\n")) == (3, 1)
     assert "choose one with --variable VNIR or SWIR" in told.stderr
-    with open_scene(xml, variable="SWIR") as scene:
-        assert scene.metadata.spectral_axis.wavelengths_nm == (483.03, 503.03)
-        assert scene.metadata.georeference.rpcs["LINE_OFF"] == "4"
-        assert len(scene.metadata.georeference.rpcs["SAMP_DEN_COEFF"].split()) == 20
+    swir = metadata_at(xml, variable="SWIR")
+    assert swir.spectral_axis.wavelengths_nm == (483.03, 503.03)
+    assert swir.georeference.rpcs["LINE_OFF"] == "4"
+    assert len(swir.georeference.rpcs["SAMP_DEN_COEFF"].split()) == 20
 
 
 def test_one_detector_of_prisma_has_all_its_bands(tmp_path: Path) -> None:
@@ -371,9 +361,7 @@ def test_one_detector_of_prisma_has_all_its_bands(tmp_path: Path) -> None:
 
 
 @pytest.mark.shared
-def test_real_metadata_of_enmap_fits_an_image_of_its_size(
-    shared_data: Path, tmp_path: Path
-) -> None:
+def test_real_metadata_of_enmap_fits_an_image(shared_data: Path, tmp_path: Path) -> None:
     """The XML is DLR's; its image was delivered empty, so other pixels are put in."""
     given = shared_data / "formats/products/enmap/enmap_L2A_gtif_qualification.zip"
     with zipfile.ZipFile(given) as archive:
@@ -397,15 +385,33 @@ def test_real_metadata_of_enmap_fits_an_image_of_its_size(
 @pytest.mark.shared
 def test_a_real_neon_cube_is_read(shared_data: Path) -> None:
     path = shared_data / "formats/products/neonhs-ex.h5"
-    with open_scene(path) as scene, h5py.File(path) as file:
+    meta = metadata_at(path)
+    with h5py.File(path) as file:
         numbers = file["SJER/Reflectance/Reflectance_Data"][()]
-        np.testing.assert_array_equal(
-            scene.read_stored(window(scene), range(426)), numbers.transpose(2, 0, 1)
-        )
-        np.testing.assert_array_equal(
-            scene.metadata.spectral_axis.wavelengths_nm,
-            file["SJER/Reflectance/Metadata/Spectral_Data/Wavelength"][()],
-        )
-        assert scene.metadata.georeference.transform == rasterio.Affine(
-            1, 0, 257000, 0, -1, 4112000
-        )
+        np.testing.assert_array_equal(stored(path), numbers.transpose(2, 0, 1))
+        nm = file["SJER/Reflectance/Metadata/Spectral_Data/Wavelength"][()]
+        np.testing.assert_array_equal(meta.spectral_axis.wavelengths_nm, nm)
+    assert meta.georeference.transform == rasterio.Affine(1, 0, 257000, 0, -1, 4112000)
+
+
+PAGES = Path(__file__).parents[2] / "docs/src/how-to/products"
+NAMES = sorted(page.stem for page in PAGES.glob("*.md") if page.stem != "netcdf")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("products")
+    write_all(place)
+    return place
+
+
+@pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
+@pytest.mark.parametrize("name", NAMES)
+def test_commands_lead_to_qgis(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    block = (PAGES / f"{name}.md").read_text(encoding="utf-8").split("```")[1]
+    info, upscale, qgis = (shlex.split(line) for line in block.splitlines()[1:])
+    assert (info[0], upscale[0], qgis[0]) == ("hsisr", "hsisr", "qgis")
+    succeed(*info[1:])
+    succeed(*upscale[1:], "-m", "bicubic")
+    assert Path(qgis[1]).is_file()

@@ -58,9 +58,7 @@ def test_micrometres_come_back_as_they_were_written(values: list[float]) -> None
     angle=st.floats(-180, 180),
     corner=st.tuples(st.integers(0, 50), st.integers(0, 40)),
 )
-def test_a_finer_grid_keeps_every_corner_on_its_ground(
-    scale: int, angle: float, corner: tuple[int, int]
-) -> None:
+def test_a_finer_grid_keeps_corners(scale: int, angle: float, corner: tuple[int, int]) -> None:
     place = Affine.translation(4e5, 5e6) @ Affine.rotation(angle) @ Affine.scale(30, -30)
     fine = Georeference(transform=place).finer(scale).transform
     assert fine is not None
@@ -180,9 +178,7 @@ def test_what_does_not_fit_is_clipped_and_counted(dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", INTEGERS)
 @pytest.mark.parametrize("nodata", [None, 0.0, 5.0])
-def test_integers_already_in_the_type_only_keep_apart_from_nodata(
-    dtype: str, nodata: float | None
-) -> None:
+def test_integers_of_the_type_keep_apart_from_nodata(dtype: str, nodata: float | None) -> None:
     stored = StoredNumbers(dtype=np.dtype(dtype), nodata=nodata)
     low, high = storable_range(stored)
     numbers = np.array([low, 4, 5, high, 9], dtype)

@@ -18,9 +18,7 @@ def axes(draw: st.DrawFn) -> tuple[int, int, int]:
 
 
 @given(axes())
-def test_windows_cover_the_axis_stay_inside_and_share_the_overlap(
-    axis: tuple[int, int, int],
-) -> None:
+def test_windows_cover_the_axis_and_share_the_overlap(axis: tuple[int, int, int]) -> None:
     length, size, overlap = axis
     starts = window_starts(length, size, overlap)
     assert {s + i for s in starts for i in range(size)} == set(range(length))

@@ -203,9 +203,7 @@ def test_packed_values_are_off_by_at_most_half_a_level(seed: int, bits: int) -> 
     np.testing.assert_array_equal(back[3], cube[3])
 
 
-def test_windows_shrink_and_overviews_coarsen_until_all_fits(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_windows_shrink_overviews_coarsen_to_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hsisr.view.page.CUBES_BYTES", 20_000)
     monkeypatch.setattr("hsisr.view.page._OVERVIEW_BYTES", 10_000)
     lr, hr = pair(60, 50, 2)
@@ -238,7 +236,6 @@ def test_dropped_bands_are_missing_and_others_stay_in_place() -> None:
 
 @pytest.fixture
 def scenes(tmp_path: Path) -> tuple[Path, Path]:
-    """An observed scene with wavelengths and bad bands, and its bicubic result."""
     path = tmp_path / "observed.tif"
     cube = np.random.default_rng(0).integers(0, 999, (5, 30, 20)).astype(np.int16)
     with writer_for(path, rich_metadata((5, 30, 20))) as writer:
@@ -300,9 +297,7 @@ def test_without_a_name_the_page_lies_beside_the_scene(scenes: tuple[Path, Path]
 
 
 @pytest.mark.parametrize("part", [("--window", "3,2,9,8"), ("--bands", "2-3")])
-def test_the_page_of_a_part_shows_that_part(
-    part: tuple[str, ...], scenes: tuple[Path, Path], tmp_path: Path
-) -> None:
+def test_parts_have_pages(part: tuple[str, ...], scenes: tuple[Path, Path], tmp_path: Path) -> None:
     made = ("-o", tmp_path / "part.tif", "--report", tmp_path / "part.html")
     succeed("upscale", scenes[0], "-s", 2, "-m", "bicubic", *part, *made)
     assert '"names": ["part.tif, x2"]' in (tmp_path / "part.html").read_text(encoding="utf-8")

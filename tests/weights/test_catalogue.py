@@ -40,14 +40,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_entries_keep_their_order_and_point_beside_the_catalogue(folder: Path) -> None:
-    first, second, third = released(folder)
-    assert [e.name for e in (first, second, third)] == [
-        "dacn-any-x4",
-        "dacn-pavia-x4",
-        "dacn-any-x2",
-    ]
-    assert first.path == folder / "dacn-any-x4.safetensors"
-    assert first.card == folder / "dacn-any-x4.md"
+    entries = released(folder)
+    assert [e.name for e in entries] == ["dacn-any-x4", "dacn-pavia-x4", "dacn-any-x2"]
+    assert entries[0].path == folder / "dacn-any-x4.safetensors"
+    assert entries[0].card == folder / "dacn-any-x4.md"
 
 
 def test_a_name_without_version_stands_for_the_newest(folder: Path) -> None:
@@ -60,34 +56,24 @@ def test_a_name_without_version_stands_for_the_newest(folder: Path) -> None:
         released(write(folder, newest, ROW | {"default": False}))
 
 
+@pytest.mark.parametrize(
+    ("name", "scale", "words"),
+    [
+        ("", None, "no weights named ''"),
+        ("dacn-any-x4", 2, "is for scale 4, found --scale 2; did you mean .dacn-any-x2"),
+        ("dacn-any-x4", 8, "found --scale 8; 'hsisr weights list' names those"),
+        ("dacn-any-4x", 4, r"no weights named 'dacn-any-4x'; did you mean 'dacn-any-x4'\? 'hsisr"),
+    ],
+)
 @pytest.mark.usefixtures("folder")
-def test_no_name_is_the_name_of_none() -> None:
-    with pytest.raises(WeightsError, match="no weights named ''"):
-        resolve("")
-
-
-@pytest.mark.usefixtures("folder")
-def test_a_name_of_another_scale_is_refused_with_the_fitting_ones() -> None:
-    with pytest.raises(
-        WeightsError,
-        match=r"dacn-any-x4 is for scale 4, found --scale 2; did you mean .dacn-any-x2",
-    ):
-        resolve("dacn-any-x4", 2)
-    with pytest.raises(WeightsError, match="found --scale 8; 'hsisr weights list' names those"):
-        resolve("dacn-any-x4", 8)
+def test_misfits_are_answered_with_fitting_names(name: str, scale: int | None, words: str) -> None:
+    with pytest.raises(WeightsError, match=words):
+        resolve(name, scale)
 
 
 def test_of_several_runs_of_another_scale_the_newest_is_named() -> None:
     with pytest.raises(WeightsError, match="did you mean 'dacn-equivariant-x4-7'"):
         resolve("dacn-equivariant-x2-3", 4)
-
-
-@pytest.mark.usefixtures("folder")
-def test_a_mistyped_name_is_answered_with_the_near_one() -> None:
-    with pytest.raises(
-        WeightsError, match=r"no weights named 'dacn-any-4x'; did you mean 'dacn-any-x4'\? 'hsisr"
-    ):
-        resolve("dacn-any-4x", 4)
 
 
 @pytest.mark.parametrize(
@@ -111,17 +97,13 @@ def test_what_looks_like_a_path_is_one(text: str) -> None:
         ({"card": "/etc/card.md"}, r"matching regex .* - at `\$\.weights\[0\]\.card`"),
     ],
 )
-def test_impossible_entries_are_refused(
-    change: dict[str, object], complaint: str, tmp_path: Path
-) -> None:
+def test_impossible_rows_refused(change: dict[str, object], complaint: str, tmp_path: Path) -> None:
     folder = write(tmp_path, ROW | change)
     with pytest.raises(WeightsError, match=rf"catalogue\.toml: .*{complaint}"):
         released(folder)
 
 
-def test_an_incomplete_installation_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_incomplete_installations_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hsisr.weights.catalogue.files", lambda _: tmp_path / "hsisr")
     with pytest.raises(WeightsError, match="this installation is incomplete"):
         released_folder()

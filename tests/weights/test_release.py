@@ -13,9 +13,9 @@ from hsisr.models.dacn_any import AnySize, dacn_any_descriptor
 from hsisr.models.dacn_equivariant import EquivariantSize, dacn_equivariant_descriptor
 from hsisr.models.registry import build
 from hsisr.weights import load_weights, released, save_weights
-from tests.scenes import write_tif
 from tests.commands.test_train import options, smooth
 from tests.contracts.test_fast_forms import lively_equivariant
+from tests.scenes import write_tif
 
 RELEASING = Path(__file__).parents[2] / "docs" / "releasing"
 
