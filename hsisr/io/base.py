@@ -37,9 +37,7 @@ class Scene(ABC):
     def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
         """Numbers as stored, native byte order, shape (bands, rows, cols).
 
-        Args:
-            window: Pixels to read; lies inside the scene.
-            bands: 0-based band indices, any order.
+        The window lies inside the scene; the bands are 0-based, in any order.
 
         Raises:
             InputDataError: The file cannot be read there.
@@ -86,7 +84,15 @@ class Scene(ABC):
         with np.errstate(over="ignore"):  # told apart from nodata below
             values = numbers.astype(np.float32, copy=False)
         if numbers.dtype.kind == "f" and numbers.dtype.itemsize > values.dtype.itemsize:
-            self._require_range(numbers, values, valid, bands)
+            beyond = np.argwhere(~np.isfinite(values) & valid)
+            if len(beyond):
+                band, row, col = beyond[0]
+                raise InputDataError(
+                    f"{self.path}: band {bands[band] + 1} holds {numbers[band, row, col]:g}, "
+                    f"expected numbers up to {np.finfo(np.float32).max:.4g}, which float32 can "
+                    "hold; if it means no data, let the file name it as nodata, else scale the "
+                    "numbers"
+                )
         return Cube(
             values=values,
             valid=valid,
@@ -98,39 +104,20 @@ class Scene(ABC):
         self, numbers: npt.NDArray[Any], window: Window, bands: Sequence[int]
     ) -> npt.NDArray[np.bool_]:
         """Mask of the numbers; a broadcast of one True where all is data."""
-        nodata = [self.nodata_of(b) for b in bands]
-        named = any(n is not None and not np.isnan(n) for n in nodata)
-        mask = self.read_mask(window)
+        is_float = numbers.dtype.kind == "f"
         valid: npt.NDArray[np.bool_] = np.broadcast_to(np.True_, numbers.shape)
-        if numbers.dtype.kind == "f":
+        if is_float:
             valid = np.isfinite(numbers)
-        if named:
-            wall = np.array([np.nan if n is None else n for n in nodata], np.float64)
-            if numbers.dtype.kind == "f":  # nodata is text or float64 in headers
-                wall = wall.astype(numbers.dtype)
+        nodata = np.array([self.nodata_of(band) for band in bands], np.float64)  # None becomes NaN
+        if not np.isnan(nodata).all():
+            # nodata is text or float64 in headers
+            wall = nodata.astype(numbers.dtype) if is_float else nodata
             valid = valid & (numbers != wall[:, None, None])
         if (limits := self.metadata.stored.limits) is not None:
             valid = valid & (numbers >= limits[0]) & (numbers <= limits[1])
-        if mask is not None:
+        if (mask := self.read_mask(window)) is not None:
             valid = valid & mask
         return valid
-
-    def _require_range(
-        self,
-        numbers: npt.NDArray[Any],
-        values: npt.NDArray[np.float32],
-        valid: npt.NDArray[np.bool_],
-        bands: Sequence[int],
-    ) -> None:
-        beyond = ~np.isfinite(values) & valid
-        if not beyond.any():
-            return
-        band, row, col = np.argwhere(beyond)[0]
-        raise InputDataError(
-            f"{self.path}: band {bands[band] + 1} holds {numbers[band, row, col]:g}, expected "
-            f"numbers up to {np.finfo(np.float32).max:.4g}, which float32 can hold; if it means no "
-            "data, let the file name it as nodata, else scale the numbers"
-        )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.path.name!r}: {self.metadata!r})"
@@ -187,15 +174,10 @@ class SceneWriter(ABC):
         band: int,
         mask: npt.NDArray[np.bool_] | None = None,
     ) -> None:
-        """Write stored numbers, shape (bands, rows, cols), at a 0-based place.
+        """Write stored numbers, shape (bands, rows, cols), nodata filled in, at a 0-based place.
 
-        Args:
-            numbers: In the target's data type, nodata filled in.
-            row: First row.
-            col: First column.
-            band: First band.
-            mask: Shape (rows, cols), True where pixels are data; used only with `masked`, and
-                to be given once per place (with band 0).
+        The mask, shape (rows, cols), is True where pixels are data; it is used only with `masked`,
+        and to be given once per place (with band 0).
 
         Raises:
             ResourceError: The target cannot take it (no space, no permission, ...).
@@ -218,11 +200,7 @@ class SceneWriter(ABC):
         """Remove everything written so far."""
 
     def require_fit(self, numbers: npt.NDArray[Any], *, row: int, col: int, band: int) -> None:
-        """Refuse numbers that would be cast, or fall outside the scene.
-
-        Raises:
-            UsageError: The type is another, or the place lies outside.
-        """
+        """Raise UsageError for numbers that would be cast, or fall outside the scene."""
         dtype, sizes = self.metadata.stored.dtype, self.metadata.shape
         if numbers.dtype != dtype:
             raise UsageError(f"found numbers of type {numbers.dtype}, expected {dtype}")
@@ -249,13 +227,8 @@ class FileWriter(SceneWriter):
 
     A format refuses what it cannot hold in `_prepare`, begins its file in `_open`, where `_held`
     takes what is to be closed in the end, takes blocks in `_put` and `_put_mask`, and ends in
-    `_finish`. What the system refuses in any of them is one line.
-
-    Args:
-        path: The target.
-        metadata: What it will hold.
-        options: How; with `masked`, a mask says where pixels are data.
-        blocks: Rows and columns that callers should write at a time.
+    `_finish`. What the system refuses in any of them is one line. Callers should write `blocks`
+    (rows, cols) at a time.
 
     Raises:
         UsageError: A creation option, the data type or the place is none that the format knows.
@@ -305,9 +278,8 @@ class FileWriter(SceneWriter):
         with self._writing():
             self._put(numbers, band, row, col)
             if self._options.masked and band == 0:
-                self._put_mask(
-                    np.ones(numbers.shape[1:], np.bool_) if mask is None else mask, row, col
-                )
+                every = np.ones(numbers.shape[1:], np.bool_)
+                self._put_mask(every if mask is None else mask, row, col)
 
     def companion(self, target: Path) -> Path:
         """See `SceneWriter.companion`."""

@@ -101,15 +101,10 @@ def loaded(name: str) -> Any:
 
 
 def package(name: str, needed_by: str, extra: str) -> Any:
-    """A package that is installed on demand.
-
-    Args:
-        name: Of the package.
-        needed_by: What needs it, in the plural.
-        extra: Of hsisr, which brings it.
+    """A package that an extra of hsisr brings; `needed_by` is a plural.
 
     Raises:
-        UsageError: It is not there.
+        UsageError: It is not installed.
     """
     try:
         return import_module(name)
@@ -134,10 +129,10 @@ def is_zarr_store(path: Path, _start: bytes = b"") -> bool:
     return any((path / mark).is_file() for mark in ZARR_MARKS)
 
 
-def _may_be_dlr(path: Path, start: bytes) -> bool:
-    """False for names that no file of an EnMAP or DESIS product has."""
-    name = path.name.upper()
-    return start.startswith(b"PK\3\4") or "SPECTRAL_IMAGE" in name or "METADATA.XML" in name
+def _is_dlr_file(path: Path, start: bytes) -> bool:
+    """True for a file of an EnMAP or DESIS product; only those of such names are looked into."""
+    named = re.search("SPECTRAL_IMAGE|METADATA.XML", path.name.upper())
+    return bool(named or start.startswith(b"PK\3\4")) and _is_dlr(path, start)
 
 
 def _text(pattern: bytes) -> Recogniser:
@@ -146,10 +141,6 @@ def _text(pattern: bytes) -> Recogniser:
         re.match(rb"(\xef\xbb\xbf)?\s*" + pattern, start) is not None
         and not re.search(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]", start)
     )
-
-
-def _is_webp(_path: Path, start: bytes) -> bool:
-    return start.startswith(b"RIFF") and start[8:12] == b"WEBP"
 
 
 _is_dlr: Final = late("hsisr.io.products.dlr:is_dlr")
@@ -212,7 +203,7 @@ ROWS: Final[tuple[Format, ...]] = (
     ),
     Format(
         name="EnMAP or DESIS product",
-        recognise=lambda path, start: _may_be_dlr(path, start) and _is_dlr(path, start),
+        recognise=_is_dlr_file,
         read="hsisr.io.products.dlr:open_dlr",
         takes=("variable",),
         searched=(".zip",),
@@ -222,7 +213,7 @@ ROWS: Final[tuple[Format, ...]] = (
         name="GTiff",
         suffixes=(".tif", ".tiff", ".gtif", ".gtiff"),
         recognise=_begins(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
-        read="hsisr.io.geotiff.reader:open_tiff",
+        read="hsisr.io.arrays.stack:open_tiff",
         takes=("axes",),
         searched=(".tif", ".tiff"),
         drivers=("GTiff",),
@@ -283,7 +274,12 @@ ROWS: Final[tuple[Format, ...]] = (
             ("NITF", (".ntf", ".nitf"), (b"NITF0", b"NSIF0"), ("NITF",)),
         )
     ),
-    Format(name="WebP", recognise=_is_webp, read=_RASTER, drivers=("WEBP",)),
+    Format(
+        name="WebP",
+        recognise=lambda _path, start: start[:4] == b"RIFF" and start[8:12] == b"WEBP",
+        read=_RASTER,
+        drivers=("WEBP",),
+    ),
     Format(
         name="ENVI",
         suffixes=(".hdr", ".img", ".dat", ".raw", ".bsq", ".bil", ".bip", ".bin", ".hyspex"),
@@ -398,11 +394,7 @@ def listed(words: Iterable[str]) -> str:
 
 
 def output_format(path: Path, name: str | None = None) -> Format:
-    """The format that an output will be written in.
-
-    Args:
-        path: The output.
-        name: The format's name, in any case; None: by the suffix.
+    """The format that an output will be written in, by its name in any case, or by the suffix.
 
     Raises:
         UsageError: The name is unknown, or the suffix says nothing, or something else.
@@ -410,19 +402,19 @@ def output_format(path: Path, name: str | None = None) -> Format:
     >>> output_format(Path("scene.TIF")).name, output_format(Path("scene"), "envi").name
     ('GTiff', 'ENVI')
     """
-    suffix, rows = path.suffix.lower(), writable()
+    suffix, rows, names = path.suffix.lower(), writable(), ", ".join(format_names())
     by_suffix = next((row for row in ROWS if row.write and suffix in row.output_suffixes), None)
-    if name is None:
-        if by_suffix is None:
-            known = dict.fromkeys(end for row in rows for end in row.output_suffixes)
-            raise UsageError(
-                f"{path.name}: found the suffix {path.suffix!r}, expected {listed(known)}; change "
-                f"it, or name one of {', '.join(format_names())} as format"
-            )
-        return by_suffix
-    found = next((row for row in rows if row.name.lower() == name.lower()), None)
+    found = by_suffix
+    if name is not None:
+        found = next((row for row in rows if row.name.lower() == name.lower()), None)
+        if found is None:
+            raise UsageError(f"unknown format {name!r}; expected one of {names}")
     if found is None:
-        raise UsageError(f"unknown format {name!r}; expected one of {', '.join(format_names())}")
+        known = dict.fromkeys(end for row in rows for end in row.output_suffixes)
+        raise UsageError(
+            f"{path.name}: found the suffix {path.suffix!r}, expected {listed(known)}; change it, "
+            f"or name one of {names} as format"
+        )
     if by_suffix is not None and suffix not in found.output_suffixes:
         raise UsageError(
             f"{path.name}: found the suffix {path.suffix!r}, which is {by_suffix.name}'s, and the "

@@ -11,11 +11,11 @@ from typing import Final, Protocol
 import numpy as np
 
 from hsisr.errors import InputDataError, ResourceError, UsageError, about_scene, warn_of_scene
+from hsisr.io.arrays.stack import is_tiff_stack
 from hsisr.io.base import Scene
 from hsisr.io.envi.files import DATA_SUFFIXES, is_envi_header
 from hsisr.io.formats import ROWS, SIDECARS, format_by_suffix, format_of, is_format_name
 from hsisr.io.geotiff.gdal import crs_name
-from hsisr.io.geotiff.reader import is_tiff_stack
 from hsisr.io.geotiff.tags import known_crs, parsed_crs
 from hsisr.io.paths import POSITIONS, RemotePath, is_utf8, scene_path
 from hsisr.io.spectral import said_bands, usable
@@ -39,8 +39,8 @@ def open_scene(
     stores; netCDF-4, HDF5 and the products in them; and further rasters that GDAL reads.
 
     Args:
-        path: A name: of a file, a folder of single-band images, or a Zarr store; or the
-            URL of a file or a Zarr store; or a name in one of GDAL's virtual file systems.
+        path: A file, a folder of single-band images, or a Zarr store, by its name or its URL; or
+            a name in one of GDAL's virtual file systems.
         variable: For MATLAB, netCDF and HDF5 files and Zarr stores, the name of the cube.
         axes: For MATLAB, NumPy, netCDF and HDF5 files, Zarr stores and TIFF stacks, the order of
             the cube's axes: the letters r, c and b, for example "rcb" for (rows, cols, bands).
@@ -67,7 +67,7 @@ def open_scene(
                 scene = _open_local(path, variable, axes)
             return _with_usable_fields(scene, nodata)
     except (InputDataError, UsageError, ResourceError) as error:
-        raise type(error)(_named(path, error)) from error
+        raise type(error)(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
 
 
 class ReadOptions(Protocol):
@@ -89,10 +89,7 @@ class ReadOptions(Protocol):
 def open_with(path: str | Path, options: ReadOptions, *, all_bands: bool = False) -> Scene:
     """`open_scene` with the options of a command: a part of the scene, what its item says.
 
-    Args:
-        path: See `open_scene`.
-        options: Of a command; `window`, `bbox`, `bands` and `wavelengths` are not those of all.
-        all_bands: The caller chooses among the bands.
+    With `all_bands` the caller chooses among the bands.
     """
     scene = open_scene(path, variable=options.variable, axes=options.axes, nodata=options.nodata)
     of_item = getattr(options, "item_bands", ())
@@ -104,7 +101,7 @@ def open_with(path: str | Path, options: ReadOptions, *, all_bands: bool = False
 
 
 def part_of(scene: Scene, options: object, *, all_bands: bool = False) -> Scene:
-    """The part of a scene that `window`, `bbox`, `bands` or `wavelengths` of options name.
+    """The part of a scene that `window`, `bbox`, `bands` or `wavelengths` of options name, if any.
 
     Raises:
         InputDataError: The scene has no such part; it is closed then.
@@ -135,26 +132,16 @@ def _open_local(path: Path, variable: str | None, axes: str | None) -> Scene:
 
 
 def _with_usable_fields(scene: Scene, nodata: float | str | None) -> Scene:
-    """The scene with its nodata named anew, and without fields that nobody could use.
-
-    Args:
-        scene: As opened; closing the result closes it.
-        nodata: The number, as a text too; "none" for no such number; None: as the file says.
-
-    Warns:
-        HsisrWarning: Nodata, gains, the transform or the reference system is left out.
-
-    Raises:
-        UsageError: `nodata` is neither a number nor none; the scene is closed then.
-    """
+    """The scene with its nodata named anew, and without fields that nobody could use."""
     meta = scene.metadata
-    try:
-        named = meta.stored
-        if nodata is not None:
-            named = replace(named, nodata=_number(nodata), limits=None)
-    except UsageError:
-        scene.close()
-        raise
+    named = meta.stored
+    if nodata is not None:
+        try:
+            number = None if str(nodata).strip().lower() == "none" else float(nodata)
+        except ValueError as error:
+            scene.close()
+            raise UsageError(f"--nodata {nodata}: expected a number, nan or none") from error
+        named = replace(named, nodata=number, limits=None)
     stored, place = usable_numbers(named), _usable_place(meta)
     header = meta.header
     if header.get("default bands") and usable("default bands", lambda: said_bands(meta)) is None:
@@ -162,15 +149,6 @@ def _with_usable_fields(scene: Scene, nodata: float | str | None) -> Scene:
     if stored is meta.stored and place is meta.georeference and header is meta.header:
         return scene
     return DescribedScene(scene, replace(meta, stored=stored, georeference=place, header=header))
-
-
-def _number(nodata: float | str) -> float | None:
-    if isinstance(nodata, str) and nodata.strip().lower() == "none":
-        return None
-    try:
-        return float(nodata)
-    except ValueError as error:
-        raise UsageError(f"--nodata {nodata}: expected a number, nan or none") from error
 
 
 def _usable_place(meta: SceneMetadata) -> Georeference:
@@ -206,13 +184,8 @@ _PIXEL_IN_DEGREES: Final = 0.02
 def _fitting_crs(wkt: str, ground: Sequence[tuple[float, float]], side: int) -> str | None:
     """The reference system; None where its degrees cannot be what places on the ground are in.
 
-    Args:
-        wkt: The system.
-        ground: Corners or control points.
-        side: Pixels between the outermost of them, about.
-
-    Warns:
-        HsisrWarning: They are in lengths and the system in degrees, or probably the reverse.
+    The places are corners or control points, about `side` pixels apart at most. Degrees that are
+    probably in a system of lengths are a warning.
     """
     axes = [np.array(axis) for axis in zip(*ground, strict=True)]
     x, y = (axis.mean() for axis in axes)
@@ -231,12 +204,6 @@ def _fitting_crs(wkt: str, ground: Sequence[tuple[float, float]], side: int) -> 
             f"expected lengths for {crs_name(wkt)}; correct the coordinates or the reference system"
         )
     return wkt
-
-
-def _named(path: Path, error: Exception) -> str:
-    """The message, with the name of the scene once."""
-    text = str(error)
-    return text if text.startswith(f"{path}: ") else f"{path}: {text}"
 
 
 def options_of_kind(
@@ -301,20 +268,12 @@ def _has_data(header: Path) -> bool:
 
     if not (is_envi_header(header) or is_esri(header)):
         return False
-    own, tiff = (
-        any(header.with_suffix(end).is_file() for end in ends)
-        for ends in (DATA_SUFFIXES, (".tif", ".tiff"))
-    )
-    return own or not tiff
+    own = any(header.with_suffix(end).is_file() for end in DATA_SUFFIXES)
+    return own or not any(header.with_suffix(end).is_file() for end in (".tif", ".tiff"))
 
 
 def _require_scene_place(path: Path) -> None:
-    """Check that a path is a folder, or a file that holds something.
-
-    Raises:
-        InputDataError: It is not there, is empty, a pipe or a device, or its name is none that a
-            file can have.
-    """
+    """Refuse what is neither a folder nor a file that holds something."""
     try:
         found = path.stat()
     except FileNotFoundError as error:

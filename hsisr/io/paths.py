@@ -40,11 +40,7 @@ POSITIONS: Final = ".lonlat.tif"
 
 
 class RemotePath(_Base):
-    """A remote name; `str()` gives it without user, password and query.
-
-    Args:
-        url: The whole name.
-    """
+    """A remote name, made of the whole; `str()` gives it without user, password and query."""
 
     url: str = ""
     """The whole name, secrets included; empty for what is derived from a remote path."""
@@ -112,11 +108,7 @@ def is_utf8(path: Path) -> bool:
     >>> is_utf8(Path("a.tif")), is_utf8(Path("b\udcff.tif"))
     (True, False)
     """
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return not any("\ud800" <= letter <= "\udfff" for letter in str(path))
 
 
 def beside(path: RemotePath, name: str) -> RemotePath:

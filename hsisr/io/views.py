@@ -67,35 +67,27 @@ class DelegatingScene(Scene):
 class DescribedScene(DelegatingScene):
     """A scene of which more, or something else, is known than its file says.
 
-    The nodata of `metadata`, where it is another than the scene's, holds for every band, unless
-    `nodata` has one for each.
+    `metadata` is of the same size and data type. Its nodata, where it is another than the scene's,
+    holds for every band, unless `nodata` has one for each.
     """
 
     def __init__(
         self, scene: Scene, metadata: SceneMetadata, nodata: Sequence[float | None] | None = None
     ) -> None:
-        """`metadata` is of the same size and data type as the scene's; closing closes `scene`."""
         super().__init__(scene)
-        self._nodata = nodata
-        self._renamed = metadata.stored.nodata != scene.metadata.stored.nodata
-        self.metadata = metadata
+        if nodata is None and metadata.stored.nodata != scene.metadata.stored.nodata:
+            nodata = [metadata.stored.nodata] * metadata.bands
+        self.metadata, self._nodata = metadata, nodata
 
     def nodata_of(self, band: int) -> float | None:
         """See `Scene.nodata_of`."""
-        if self._nodata is not None:
-            return self._nodata[band]
-        return self.metadata.stored.nodata if self._renamed else self._scene.nodata_of(band)
+        return self._scene.nodata_of(band) if self._nodata is None else self._nodata[band]
 
 
 class PartScene(DelegatingScene):
-    """A window and some bands of a scene, at their place on the ground.
+    """A window of a scene, and the 0-based bands, in this order, at their place on the ground.
 
     What lies around the window can still be read, and `whole` has all bands.
-
-    Args:
-        scene: Has them; closing this closes it.
-        window: None: all of it.
-        bands: 0-based, in this order; None: all.
 
     Raises:
         InputDataError: The window reaches beyond the scene.
@@ -107,9 +99,15 @@ class PartScene(DelegatingScene):
         super().__init__(scene)
         meta = scene.metadata
         self._bands = tuple(range(meta.bands) if bands is None else bands)
-        self._window = window or Window(0, 0, meta.rows, meta.cols)
+        self._window = own = window or Window(0, 0, meta.rows, meta.cols)
+        if not (
+            0 <= own.row < own.row_end <= meta.rows and 0 <= own.col < own.col_end <= meta.cols
+        ):
+            raise InputDataError(
+                f"{scene.path}: found {meta.rows} x {meta.cols} pixels, expected a window inside "
+                f"them, not {own.rows} x {own.cols} pixels from row {own.row}, column {own.col}"
+            )
         if window is not None:
-            _require_inside(scene, window)
             place, swath = meta.georeference.shifted(window.row, window.col), meta.geolocation
             if swath is not None:
                 swath = swath.cropped(window.row, window.col, window.rows, window.cols)
@@ -147,22 +145,10 @@ class PartScene(DelegatingScene):
         return replace(window, row=window.row + self._window.row, col=window.col + self._window.col)
 
 
-def _require_inside(scene: Scene, window: Window) -> None:
-    rows, cols = scene.metadata.rows, scene.metadata.cols
-    if not (0 <= window.row < window.row_end <= rows and 0 <= window.col < window.col_end <= cols):
-        raise InputDataError(
-            f"{scene.path}: found {rows} x {cols} pixels, expected a window inside them, not "
-            f"{window.rows} x {window.cols} pixels from row {window.row}, column {window.col}"
-        )
-
-
 def chosen_bands(scene: Scene, bands: str | None, wavelengths: str | None) -> tuple[int, ...]:
     """0-based bands, rising, that options of a command name; all where there are none.
 
-    Args:
-        scene: Has them.
-        bands: Numbers and runs from 1 on, such as "1-60,75".
-        wavelengths: Ranges in nm, such as "400-1000".
+    Bands are numbers and runs from 1 on, such as "1-60,75", wavelengths ranges in nm, "400-1000".
 
     Raises:
         UsageError: Both are given.
@@ -196,9 +182,7 @@ def chosen_bands(scene: Scene, bands: str | None, wavelengths: str | None) -> tu
 def window_of_bbox(scene: Scene, bbox: tuple[float, float, float, float]) -> Window:
     """The pixels that a rectangle of map coordinates touches, as far as the scene has them.
 
-    Args:
-        scene: With an affine georeference.
-        bbox: x1, y1, x2, y2: two opposite corners, in the CRS of the scene.
+    `bbox` is x1, y1, x2, y2: two opposite corners, in the CRS of the scene.
 
     Raises:
         InputDataError: The scene has no such georeference, or lies elsewhere.
@@ -213,19 +197,17 @@ def window_of_bbox(scene: Scene, bbox: tuple[float, float, float, float]) -> Win
     corners = [~transform @ point for point in ((x1, y1), (x1, y2), (x2, y1), (x2, y2))]
     cols, rows = zip(*corners, strict=True)
     # corners that lie on pixel borders are not to take one more pixel for their rounding
-    first = max(0, math.floor(min(rows) + 1e-6)), max(0, math.floor(min(cols) + 1e-6))
-    last = (
-        min(meta.rows, math.ceil(max(rows) - 1e-6)),
-        min(meta.cols, math.ceil(max(cols) - 1e-6)),
-    )
-    if last[0] <= first[0] or last[1] <= first[1]:
+    row, col = (max(0, math.floor(min(places) + 1e-6)) for places in (rows, cols))
+    row_end = min(meta.rows, math.ceil(max(rows) - 1e-6))
+    col_end = min(meta.cols, math.ceil(max(cols) - 1e-6))
+    if row_end <= row or col_end <= col:
         left, top = transform @ (0, 0)
         right, bottom = transform @ (meta.cols, meta.rows)
         raise InputDataError(
             f"{scene.path}: lies between ({left:.10g}, {top:.10g}) and ({right:.10g}, "
             f"{bottom:.10g}), expected a --bbox that touches it"
         )
-    return Window(*first, last[0] - first[0], last[1] - first[1])
+    return Window(row, col, row_end - row, col_end - col)
 
 
 def cropped_to_multiple(scene: Scene, scale: int) -> Scene:
@@ -234,10 +216,9 @@ def cropped_to_multiple(scene: Scene, scale: int) -> Scene:
     Raises:
         InputDataError: A side is shorter than `scale`.
     """
-    rows, cols = scene.metadata.rows, scene.metadata.cols
-    if rows % scale == 0 and cols % scale == 0:
-        return scene
-    return PartScene(scene, Window(0, 0, rows - rows % scale, cols - cols % scale))
+    sides = scene.metadata.rows, scene.metadata.cols
+    rows, cols = (side - side % scale for side in sides)
+    return scene if (rows, cols) == sides else PartScene(scene, Window(0, 0, rows, cols))
 
 
 def rows_at_once(scene: Scene) -> int:
@@ -252,10 +233,8 @@ class RowCache(DelegatingScene):
     Made for windows of the same columns and bands that go down the scene. Any other window is read
     as well; it only costs more.
 
-    Args:
-        scene: What to read; closing this closes it.
-        above: Rows above a window that the next ones may still ask for.
-        look: Called with the numbers that were read anew, and the window that they fill.
+    The next windows may still ask for rows as far `above` this one; `look` is called with the
+    numbers that were read anew, and the window that they fill.
     """
 
     def __init__(
@@ -277,7 +256,9 @@ class RowCache(DelegatingScene):
         cols = window.col, window.cols, tuple(bands)
         if cols != self._cols or not self._row <= window.row <= self._end:
             self._cols, self._row, self._parts = cols, window.row, []
-        self._forget(window.row - self._above)
+        first = window.row - self._above
+        if first > self._row and self._parts:
+            self._row, self._parts = first, [self._cut(first, self._end)]
         if self._end < window.row_end:
             until = min(-(-window.row_end // self._step) * self._step, self._bottom)
             rows = Window(self._end, window.col, until - self._end, window.cols)
@@ -290,13 +271,6 @@ class RowCache(DelegatingScene):
     def _end(self) -> int:
         """One past the last row that is remembered."""
         return self._row + sum(int(part.shape[1]) for part in self._parts)
-
-    def _forget(self, row: int) -> None:
-        """Let go of the rows above `row`."""
-        if row <= self._row or not self._parts:
-            return
-        left = self._cut(row, self._end)
-        self._row, self._parts = row, [left]
 
     def _cut(self, row: int, end: int) -> npt.NDArray[Any]:
         """A copy of some rows."""
@@ -315,13 +289,8 @@ _SAMPLES_LOOKED_AT: Final = 2**21
 def warn_of_fill(scene: Scene) -> Scene:
     """Warn where a usual fill value that a scene does not name looks like no data (`fill_among`).
 
-    Nine bands are looked at: nine rows of them, or as many as hold two million samples.
-
-    Returns:
-        The scene to read on with, which warns of what lies between those rows once it was read.
-
-    Warns:
-        HsisrWarning: Naming the number and `--nodata`.
+    Nine bands are looked at: nine rows of them, or as many as hold two million samples. The scene
+    to read on with, which is returned, warns of what lies between those rows once it was read.
 
     Raises:
         InputDataError: The scene cannot be read.
@@ -374,10 +343,7 @@ def _warn_of_fill(scene: Scene, number: float) -> None:
 class FillWatch(DelegatingScene):
     """Counts fill values in what is read, and warns of them once that is the whole scene.
 
-    Args:
-        scene: What to read; closing this closes it.
-        bands: 0-based bands to look at.
-        found: Some rows of them, that hold no fill to speak of.
+    It looks at the 0-based bands; `found` are some rows of them, that hold no fill to speak of.
     """
 
     def __init__(self, scene: Scene, bands: Sequence[int], found: npt.NDArray[Any]) -> None:
@@ -423,21 +389,16 @@ class FillWatch(DelegatingScene):
             return
         self._counts = {}
         for number, apart, count in zip(self._numbers, self._apart, hits, strict=True):
-            found = suffices(apart & (count >= LEAST_SHARE * size), number)
-            if number == 0 and not found:
-                same = (count == count.min()) & (trace == trace[count.argmin()])
-                found = are_whole_pixels(count, size.min(), same)
-            if found:
+            same = (count == count.min()) & (trace == trace[count.argmin()])
+            if suffices(apart & (count >= LEAST_SHARE * size), number) or (
+                number == 0 and are_whole_pixels(count, size.min(), same)
+            ):
                 _warn_of_fill(self._scene, number)
                 return
 
 
 def usable_numbers(stored: StoredNumbers) -> StoredNumbers:
-    """The same without nodata that cannot occur, and without gains that make nothing of a number.
-
-    Warns:
-        HsisrWarning: Something is left out.
-    """
+    """The same without nodata that cannot occur, or gains that make nothing of a number."""
     if stored.nodata is not None and not holds(stored.dtype, stored.nodata):
         warn_of_scene(
             f"nodata {stored.nodata:g} cannot occur among {stored.dtype} numbers and is left out"
@@ -463,11 +424,7 @@ def infinite_numbers(values: npt.NDArray[np.floating], nodata: float | None) -> 
 
 
 def warn_of_infinite(scene: Scene, count: int) -> None:
-    """Say how many numbers of a scene are infinite.
-
-    Warns:
-        HsisrWarning: There are any.
-    """
+    """Say how many numbers of a scene are infinite, if any."""
     if count:
         with about_scene(scene.path):
             warn_of_scene(f"{count} numbers are infinite and count as no data")
@@ -484,11 +441,7 @@ def are_rounded(numbers: npt.NDArray[Any], nodata: float | None = None) -> bool:
 
 
 def warn_of_digits(scene: Scene, *, lost: bool) -> None:
-    """Say that numbers of a scene lose digits.
-
-    Warns:
-        HsisrWarning: They do.
-    """
+    """Say that numbers of a scene lose digits, if they do."""
     if lost:
         with about_scene(scene.path):
             warn_of_scene(

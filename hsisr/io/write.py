@@ -29,35 +29,33 @@ def output_numbers(
     """The output's numbers, and whether it needs a mask of its own.
 
     Invalid pixels stay invalid by the means at hand, in this order: the input's nodata, NaN in
-    floats, a mask in the file, a nodata value chosen here and announced.
+    floats, a mask in the file, a nodata value chosen here and announced by a warning. Floats that
+    lose digits are a warning too.
 
-    Args:
-        scene: The input.
-        stored: Its numbers, for the bands that go out.
-        dtype: Another data type, if wanted.
-        mask_possible: The output's format can hold a mask.
-
-    Warns:
-        HsisrWarning: A nodata value was chosen, or floats of this type lose digits.
+    `stored` is how the input stores the bands that go out, `dtype` another type, if wanted, and
+    `mask_possible` whether the output's format can hold a mask.
     """
     target = replace(stored, dtype=np.dtype(dtype or stored.dtype).newbyteorder("="), limits=None)
     if stored.dtype.kind == "f":
         warn_of_digits(scene, lost=not stored.exact_in_float32)
-    if target.nodata is not None:
-        return _with_fitting_nodata(scene, target), False
-    if target.dtype.kind == "f":
-        return target, False
-    of_bands = stored.dtype.kind == "f" or stored.limits is not None  # a mask is that of all
-    if not of_bands and scene.read_mask(Window(0, 0, 1, 1)) is None:
-        return target, False
-    if mask_possible and not of_bands:
-        return target, True
+    nodata, name = target.nodata, scene.path.name
+    if nodata is not None:
+        if holds(target.dtype, nodata):
+            return target, False
+        why = f"{name}: nodata {nodata:g} does not fit {target.dtype}"
+    else:
+        if target.dtype.kind == "f":
+            return target, False
+        why = f"{name} names no nodata"
+        if stored.dtype.kind != "f" and stored.limits is None:  # else bands differ, a mask does not
+            masked = scene.read_mask(Window(0, 0, 1, 1)) is not None
+            if mask_possible or not masked:
+                return target, masked
     chosen = _spare_number(target.dtype)
-    warnings.warn(
-        f"{scene.path.name} names no nodata; {chosen:g} marks invalid pixels in the output",
-        HsisrWarning,
-        stacklevel=2,
-    )
+    if nodata is None or not np.isnan(nodata):
+        warnings.warn(
+            f"{why}; {chosen:g} marks invalid pixels in the output", HsisrWarning, stacklevel=2
+        )
     return replace(target, nodata=chosen), False
 
 
@@ -73,43 +71,17 @@ def refuse_same_file(source: Path, output: Path) -> None:
         same = source.exists() and output.exists() and source.samefile(output)
     pair = {".hdr", ".img", ".dat", ".raw", ".bsq", ".bil", ".bip", ""}
     if not same and {source.suffix.lower(), output.suffix.lower()} <= pair:
-        same = _without_suffix(source) == _without_suffix(output)
+        one, other = (
+            sibling(p, p.stem) if isinstance(p, RemotePath) else p.with_suffix("").resolve()
+            for p in (source, output)
+        )
+        same = one == other
     if same:
         raise UsageError(f"{output} is the input itself; name another output")
 
 
-def _without_suffix(path: Path) -> Path:
-    return (
-        sibling(path, path.stem) if isinstance(path, RemotePath) else path.with_suffix("").resolve()
-    )
-
-
-def _with_fitting_nodata(scene: Scene, target: StoredNumbers) -> StoredNumbers:
-    nodata = target.nodata
-    if nodata is None or holds(target.dtype, nodata):
-        return target
-    chosen = _spare_number(target.dtype)
-    if not np.isnan(nodata):
-        warnings.warn(
-            f"{scene.path.name}: nodata {nodata:g} does not fit {target.dtype}; {chosen:g} marks "
-            "invalid pixels in the output",
-            HsisrWarning,
-            stacklevel=2,
-        )
-    return replace(target, nodata=chosen)
-
-
 def warn_of_moved(output: Path, count: int, stored: StoredNumbers) -> None:
-    """Say how many numbers of an output had to be changed to be storable.
-
-    Args:
-        output: The output.
-        count: How many.
-        stored: How its numbers are stored.
-
-    Warns:
-        MovedValuesWarning: There are any.
-    """
+    """Say how many numbers of an output had to be changed to be storable, if any."""
     if count:
         met = "" if stored.nodata is None else f", or met nodata {stored.nodata:g},"
         warnings.warn(
@@ -210,13 +182,8 @@ def block_size(
     """Rows and columns of a block, the unit in which a file is best written.
 
     Blocks are 256 pixels square, less where a row of them through all bands would not fit into
-    128 MiB or where the scene is smaller. An ENVI file has no blocks: any row will do.
-
-    Args:
-        metadata: What will be written.
-        file_format: GTiff, COG, ENVI, MAT or Zarr.
-        creation_options: `BLOCKXSIZE`, `BLOCKYSIZE` and `TILED` are obeyed for GTiff, `CHUNKS`
-            for Zarr.
+    128 MiB or where the scene is smaller. An ENVI file has no blocks: any row will do. Creation
+    options obeyed are `BLOCKXSIZE`, `BLOCKYSIZE` and `TILED` for GTiff, `CHUNKS` for Zarr.
 
     Raises:
         UsageError: A block size asked for is not a positive multiple of 16, or chunks are not
@@ -258,14 +225,10 @@ def _asked(options: Mapping[str, str], key: str, default: int) -> int:
 
 
 class AsyncWriter(SceneWriter):
-    """Hands every write to one thread, in order; see `writing_async`.
+    """Hands every write to a pool of one thread, in order; see `writing_async`.
 
     Arrays belong to the writer once they are given to it. An error of a write is raised by one of
     the next writes, or at the end.
-
-    Args:
-        writer: Does the work.
-        thread: A pool of one thread.
     """
 
     def __init__(self, writer: SceneWriter, thread: ThreadPoolExecutor) -> None:
@@ -289,8 +252,7 @@ class AsyncWriter(SceneWriter):
             self._await_first()
 
     def commit(self) -> Path:
-        """Finish, then commit the writer behind."""
-        self.finish()
+        """Commit the writer behind."""
         return self._writer.commit()
 
     def discard(self) -> None:
