@@ -210,12 +210,10 @@ def sizes(shape: Sequence[int], axes: str) -> tuple[int, int, int]:
 def cut(array: Any, axes: str, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
     """The window of the bands, copied out in native byte order, shape (bands, rows, cols).
 
-    Args:
-        array: Anything that slices like numpy, for example numbers in a file. What slices to
-            memory of its own, as all but numpy's arrays do, is copied only to change its order.
-        axes: Order of its axes; 1 stands for one of length 1 that is left out.
-        window: Pixels to cut out.
-        bands: 0-based, any order; all between the first and the last are touched.
+    The array is anything that slices like numpy, for example numbers in a file. What slices to
+    memory of its own, as all but numpy's arrays do, is copied only to change its order. A 1 in
+    `axes` is an axis of length 1 that is left out. All between the first and the last of the
+    0-based bands are touched.
     """
     first, last = min(bands), max(bands)
     span = {
@@ -253,14 +251,9 @@ def whole(array: Any, axes: str) -> list[BandSource]:
 class ArrayScene(Scene):
     """A cube whose bands lie in one or several arrays.
 
-    Args:
-        path: What the user named.
-        file_format: Name of the format or product.
-        metadata: What is known of the cube.
-        sources: Where the bands of the scene lie, one after another.
-        mask: Called with slices of rows and columns; True where there is data. None: no mask.
-        file: Has a `close`, called when the scene is closed; None: nothing stays open.
-        errors: A context that turns what slicing raises into this package's errors.
+    `sources` says where they lie, one after another. `mask`, if there is one, is called with slices
+    of rows and columns and gives True where there is data; `file`, if any, is closed with the scene;
+    `errors` is a context that turns what slicing raises into this package's errors.
     """
 
     def __init__(

@@ -35,14 +35,11 @@ _KNOWN: Final = (LAYOUT_FIELDS | GRID_FIELDS | NUMBER_FIELDS | _SPECTRAL) | {
 
 
 def read_header(path: Path) -> dict[str, str]:
-    """Every field of an ENVI header.
+    """Every field of an ENVI header; a list without an end, a warning, goes on to the next field.
 
     Raises:
         InputDataError: The file is no ENVI header, breaks off inside a list, or says twice where
             the numbers lie.
-
-    Warns:
-        HsisrWarning: A list in it has no end; it is taken to go on to the next field.
     """
     try:
         raw = path.read_bytes()

@@ -115,17 +115,10 @@ class MapInfo:
 
 
 def parse_map_info(items: Sequence[str], *, has_crs: bool) -> MapInfo | None:
-    """Read the items of a `map info` list.
+    """Read the items of a `map info` list; None where it says no place.
 
-    Args:
-        items: The list, without braces.
-        has_crs: Another field names the coordinate reference system, so it is not looked for.
-
-    Returns:
-        None where it says no place.
-
-    Warns:
-        HsisrWarning: Something in it is missing or cannot be understood; the line says what.
+    With `has_crs`, another field names the coordinate reference system, so it is not looked for.
+    What is missing or cannot be understood is a warning.
 
     >>> parse_map_info("UTM, 1, 1, 5e5, 4e6, 30, 30, 33, North, WGS-84".split(", "), has_crs=True)
     MapInfo(transform=Affine(30.0, 0.0, 500000.0,
@@ -320,13 +313,8 @@ _NO_SYSTEM: Final = ("LOCAL_CS", "ENGCRS", "ENGINEERINGCRS")
 def envi_georeference(fields: Mapping[str, str], sidecar: Path | None = None) -> Georeference:
     """The georeference that the fields of a header describe; nothing if they describe none.
 
-    Args:
-        fields: The header.
-        sidecar: GDAL's `.aux.xml` beside the data file, if there is one; GDAL lets it say more
-            than the header.
-
-    Warns:
-        HsisrWarning: Map info or the coordinate system string cannot be understood.
+    GDAL lets the sidecar, its `.aux.xml` beside the data file, say more than the header. Map info
+    or a coordinate system string that cannot be understood is a warning.
 
     Raises:
         InputDataError: GDAL cannot make sense of geo points or RPC.

@@ -45,8 +45,7 @@ _RPC_LISTS = ("LINE_NUM_COEFF", "LINE_DEN_COEFF", "SAMP_NUM_COEFF", "SAMP_DEN_CO
 def place_fields(metadata: SceneMetadata, target: Path) -> dict[str, str]:
     """Header fields that say where the scene lies; empty where nothing is known.
 
-    Warns:
-        HsisrWarning: The coordinate reference system is written in words that GDAL does not read.
+    A coordinate reference system in words that GDAL does not read is a warning.
 
     Raises:
         UsageError: No ENVI header can say the transform or the coordinate reference system.

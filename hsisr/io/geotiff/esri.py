@@ -26,12 +26,11 @@ def is_esri(path: Path, _start: bytes = b"") -> bool:
 def open_esri(path: Path) -> RasterScene:
     """Open a scene by its ESRI header or its data file.
 
+    A data file that is longer, or a header that does not name the order of bytes, is a warning.
+
     Raises:
         InputDataError: The header stands alone, several files may be its data, they are shorter
             than it says or have gaps, or GDAL cannot read them.
-
-    Warns:
-        HsisrWarning: The data file is longer, or the header does not name the order of bytes.
     """
     fields, data = _fields(path), path
     if path.suffix.lower() == ".hdr":

@@ -46,11 +46,7 @@ _NETWORK = {
 
 @contextmanager
 def gdal_env(**options: str | int) -> Iterator[None]:
-    """Bound GDAL's block cache, and stay quiet about scenes without georeferencing.
-
-    Args:
-        options: Further GDAL configuration options, for example `GDAL_NUM_THREADS=2`.
-    """
+    """GDAL with a bounded block cache, quiet about scenes without georeferencing, and `options`."""
     network = {key: value for key, value in _NETWORK.items() if key not in os.environ}
     settings = {**network, **_other_s3_server(), **options}
     with rasterio.Env(GDAL_CACHEMAX=CACHE_MB, **settings), warnings.catch_warnings():

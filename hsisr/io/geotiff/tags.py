@@ -45,19 +45,16 @@ _OTHER_SOFTWARE: Final = ("ImageJ=", "<OME", "<?xml", '{"shape"')
 def metadata_of(
     dataset: Any, indexes: Sequence[int], beside: SpectralSource | None = None
 ) -> SceneMetadata:
-    """What an open rasterio dataset says about the bands with these 1-based indexes.
+    """What an open rasterio dataset, and a header beside it, say of the bands with these indexes.
 
-    Statistics are left out: they belong to the numbers they were made from.
-
-    Args:
-        dataset: The dataset.
-        indexes: Its spectral bands.
-        beside: What a header beside the file says of the bands.
+    The indexes are 1-based. Statistics are left out: they belong to the numbers they were made
+    from.
 
     Raises:
         InputDataError: The bands differ in type, hold no real numbers, or a field does not fit.
     """
-    names = [dataset.descriptions[i - 1] or "" for i in indexes]
+    said = dataset.descriptions  # asks every band
+    names = [said[i - 1] or "" for i in indexes]
     sources = spectral_sources(dataset, indexes)
     own = [beside] if beside else []
     return SceneMetadata(
@@ -276,10 +273,7 @@ def parsed_crs(wkt: str) -> CRS:
 
 
 def known_crs(text: str) -> str | None:
-    """A reference system as WKT, of its code or PROJ's words for it too; None: it is none.
-
-    Warns:
-        HsisrWarning: PROJ does not understand the text.
+    """A reference system as WKT, of its code or PROJ's words for it too; else None and a warning.
 
     >>> known_crs("EPSG:4326").partition("[")[0]
     'GEOGCRS'

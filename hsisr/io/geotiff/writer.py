@@ -35,7 +35,6 @@ from hsisr.io.geotiff.gdal import (
 from hsisr.io.geotiff.tags import creation_profile, write_tags
 from hsisr.scene.metadata import SceneMetadata
 
-_BESIDE = (*SIDECARS, ".msk.ovr")
 _ZSTD_LEVEL = "3"
 """GDAL's own default, 9, takes three times as long for one percent."""
 _SMALLEST_OVERVIEW = 256
@@ -64,7 +63,7 @@ class GeoTiffWriter(FileWriter):
             _try_cog(self.path, self.metadata, self._cog_options())
 
     def _sidecars(self) -> list[Path]:
-        return [self.path.with_name(self.path.name + suffix) for suffix in _BESIDE]
+        return _beside(self.path)
 
     def _open(self) -> None:
         profile = creation_profile(self.metadata) | self._gtiff_options()
@@ -100,7 +99,10 @@ class GeoTiffWriter(FileWriter):
         self._check()
         for words in dict.fromkeys(self._heard.warnings):
             warnings.warn(f"{self.path.name}: GDAL says {words!r}", HsisrWarning, stacklevel=4)
-        return self._files()
+        # the file, after what GDAL had to put beside it
+        pairs = zip(_beside(self._grown), _beside(self.path), strict=True)
+        beside = [(grown, path) for grown, path in pairs if grown.exists()]
+        return [*beside, (self._grown, self.path)]
 
     def _close(self) -> None:
         if not self._dataset.closed:
@@ -160,13 +162,6 @@ class GeoTiffWriter(FileWriter):
             places = zip(page.dataoffsets, page.databytecounts, strict=True)
             return all((count or sparse) and start + count <= size for start, count in places)
 
-    def _files(self) -> list[tuple[Path, Path]]:
-        """The file, after what GDAL had to put beside it."""
-        own = self._grown.name
-        extra = [(self._grown.with_name(own + s), self.path.name + s) for s in _BESIDE]
-        beside = [(grown, self.path.with_name(name)) for grown, name in extra if grown.exists()]
-        return [*beside, (self._grown, self.path)]
-
     @contextmanager
     def _writing(self) -> Iterator[None]:
         with (
@@ -194,6 +189,10 @@ def _with_details(
     level = level if compression == "ZSTD" else {}
     predictor = predictor if compression in ("ZSTD", "DEFLATE", "LZW") else {}
     return level | predictor | options
+
+
+def _beside(path: Path) -> list[Path]:
+    return [path.with_name(path.name + suffix) for suffix in (*SIDECARS, ".msk.ovr")]
 
 
 def _overview_factors(metadata: SceneMetadata) -> list[int]:
