@@ -251,8 +251,8 @@ def whole(array: Any, axes: str) -> list[BandSource]:
 class ArrayScene(Scene):
     """A cube whose bands lie in one or several arrays.
 
-    `sources` says where they lie, one after another. `mask`, if there is one, is called with slices
-    of rows and columns and gives True where there is data; `file`, if any, is closed with the scene;
+    `sources` says where they lie, one after another; `mask`, if any, is called with slices of rows
+    and columns and gives True where there is data; `file`, if any, is closed with the scene; and
     `errors` is a context that turns what slicing raises into this package's errors.
     """
 
