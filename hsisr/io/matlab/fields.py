@@ -42,11 +42,7 @@ class Variable:
 
 
 def refuse_complex(name: str) -> NoReturn:
-    """Refuse a variable of complex numbers.
-
-    Raises:
-        InputDataError: Always.
-    """
+    """Refuse a variable of complex numbers by an InputDataError."""
     raise InputDataError(
         f"found complex numbers in {name}, expected integers or floats; save abs({name}), or its "
         "real part"
@@ -77,13 +73,8 @@ reading = partial(reading_errors, "MATLAB file")
 
 
 _WAVELENGTHS: Final = (
-    "wavelengths",
-    "wavelength",
-    "wl",
-    "wvl",
-    "lambda",
-    "wavelengths_nm",
-    "bands",
+    *("wavelengths", "wavelength", "wl", "wvl", "lambda"),
+    *("wavelengths_nm", "bands"),
 )
 """The last is what the data sets ICVL and ARAD call them."""
 _SHORTEST_NM: Final = 100.0
@@ -101,13 +92,9 @@ MatValue = npt.NDArray[np.float64] | str | list[str]
 
 
 class MatFields:
-    """The fields of a file; names are found in upper and lower case.
+    """The fields of a file; names are found in upper and lower case, in the cube's `struct` first.
 
     A field that cannot be read or does not fit is left out with a warning.
-
-    Args:
-        file: Open.
-        struct: Name of the struct that the cube lies in; its fields go before those outside.
     """
 
     def __init__(self, file: MatFile, struct: str = "") -> None:
@@ -119,9 +106,8 @@ class MatFields:
         sides = {side for v in file.variables.values() if len(v.shape) == 3 for side in v.shape}
         inside = [name for name in file.variables if "." in name and not struct]
         ends = [name.rpartition(".")[2].lower() for name in inside]
-        for name, end in zip(
-            inside, ends, strict=True
-        ):  # the only ones, of as many numbers as bands
+        for name, end in zip(inside, ends, strict=True):
+            # the only ones, of as many numbers as bands
             fits = math.prod(file.variables[name].shape) in sides
             if ends.count(end) == 1 and fits and end in (*_WAVELENGTHS, *_FWHM, *_BBL):
                 self._names.setdefault(end, name)
@@ -134,11 +120,7 @@ class MatFields:
         )
 
     def metadata(self, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> SceneMetadata:
-        """Metadata of a cube of this (bands, rows, cols).
-
-        Raises:
-            InputDataError: The cube is empty.
-        """
+        """Metadata of a cube of this (bands, rows, cols); InputDataError: it is empty."""
         bands, rows, cols = shape
         if min(shape) < 1:
             raise InputDataError(
@@ -176,10 +158,8 @@ class MatFields:
         if points is not None and (points.ndim != 2 or points.shape[1] != 5):
             warn_of_scene(f"gcps left out: found {points.shape}, expected row col x y z each")
             points = None
-        if transform is not None and len(transform) != 6:
-            warn_of_scene(
-                f"transform left out: found {len(transform)} numbers, expected a b c d e f"
-            )
+        if transform is not None and (count := len(transform)) != 6:
+            warn_of_scene(f"transform left out: found {count} numbers, expected a b c d e f")
             transform = None
         return Georeference(
             crs_wkt=self._text("crs_wkt"),
@@ -198,24 +178,19 @@ class MatFields:
         for lower, name in self._names.items():
             if lower.startswith("band_") and lower not in _NAMES:
                 texts = self._texts(lower) or ()
-                if len(texts) != bands:
-                    continue
-                tags = tags or [{} for _ in texts]
-                for band, text in zip(tags, texts, strict=True):
-                    band.update({name[len("band_") :]: text} if text else {})
+                if len(texts) == bands:
+                    tags = tags or [{} for _ in texts]
+                    for band, text in zip(tags, texts, strict=True):
+                        band.update({name[len("band_") :]: text} if text else {})
         return tuple(tags) if any(tags) else ()
 
     def _vector(self, names: Sequence[str]) -> tuple[float, ...] | None:
-        """The first variable of these names that is a vector.
-
-        A single number counts only under the first name; under the others it is something else,
-        such as the weight called lambda.
-        """
+        """The first variable of these names that is a vector."""
         for name in names:
-            row = self._row(name)
-            if row is None or (name == "bands" and min(row, default=0) < _SHORTEST_NM):
-                continue
-            if len(row) > 1 or name == names[0]:
+            row = self._row(name) or ()
+            counts = name == "bands" and min(row, default=0) < _SHORTEST_NM
+            # a single number is something else under other names, such as the weight called lambda
+            if not counts and len(row) > (name != names[0]):
                 return row
         return None
 
@@ -244,8 +219,7 @@ class MatFields:
         return numbers.T if reverse else numbers
 
     def _text(self, name: str) -> str | None:
-        texts = self._texts(name)
-        return (texts[0] or None) if texts else None
+        return next(iter(self._texts(name) or ()), None) or None
 
     def _lines(self, name: str) -> dict[str, str]:
         """Fields kept as lines of "key = value"."""

@@ -28,12 +28,7 @@ _ADVICE: Final = (
 
 
 def open_mat(path: Path, *, variable: str | None, axes: str | None) -> ArrayScene:
-    """Open a cube in a MATLAB file.
-
-    Args:
-        path: The file.
-        variable: Name of the cube; None: by the rule above.
-        axes: Order of its axes in MATLAB, such as "rcb"; None: by the rule above.
+    """Open a cube in a MATLAB file: the one named, axes in MATLAB's order, or by the rule above.
 
     Raises:
         InputDataError: No variable, or more than one, can be the cube, or the file is damaged.

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -45,14 +45,27 @@ _MOST_DIMENSIONS, _DEEPEST_STRUCT = 64, 16
 _PIECE: Final = 1 << 18
 
 
+class _Element(NamedTuple):
+    """Bytes of a file that hold one variable, or one struct with its fields."""
+
+    place: int
+    """First of them, after the tag."""
+    size: int
+    packed: bool
+    """They are deflated."""
+
+
 @dataclass(frozen=True, slots=True)
-class _Outside:
-    """What a variable says of itself before its content."""
+class _Head:
+    """What a variable says of itself before its content, and where it lies."""
 
     name: str
     shape: tuple[int, ...]
     matlab_class: int
     flags: int
+    element: _Element
+    start: int
+    """Bytes of the (unpacked) element before this variable."""
 
     @property
     def kind(self) -> Kind:
@@ -61,44 +74,22 @@ class _Outside:
         return "text" if self.matlab_class in (_CHAR, _CELL) else "other"
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
-    """A variable's outside, and where it lies."""
-
-    outside: _Outside
-    place: int
-    """First byte of the element in the file, after the tag; of the whole struct for its fields."""
-    size: int
-    """Bytes of that element."""
-    packed: bool
-    start: int
-    """Bytes of the (unpacked) element before this variable."""
-
-
 class _Source:
-    """The bytes of one element, plain or unpacked as they are asked for.
+    """The bytes of one element, plain or unpacked as they are asked for; `order` is "<" or ">".
 
-    Args:
-        file: Stands at the first of them.
-        size: How many there are in the file.
-        packed: They are deflated.
-        order: "<" or ">", the file's byte order.
+    Its methods raise ValueError where the bytes are not as the format has them, and zlib.error.
     """
 
-    def __init__(self, file: BufferedReader | BytesIO, size: int, order: str, packed: bool) -> None:
+    def __init__(self, file: BufferedReader | BytesIO, element: _Element, order: str) -> None:
+        file.seek(element.place)
         self.order, self.position = order, 0
-        self._file, self._left = file, size
-        self._inflater = zlib.decompressobj() if packed else None
-        self.most = size * _MOST_DEFLATED if packed else size
+        self._element, self._file, self._left = element, file, element.size
+        self._inflater = zlib.decompressobj() if element.packed else None
+        self.most = element.size * (_MOST_DEFLATED if element.packed else 1)
         """No more bytes than this can come."""
 
     def read(self, count: int) -> bytearray:
-        """So many bytes.
-
-        Raises:
-            ValueError: There are fewer.
-            zlib.error: They are no deflated data.
-        """
+        """So many bytes."""
         if count > self.most:
             raise ValueError(f"{count} bytes are promised where at most {self.most} can be")
         found, at = bytearray(count), 0
@@ -108,7 +99,7 @@ class _Source:
         return found
 
     def skip(self, count: int) -> None:
-        """Pass over so many bytes; raises as `read` does."""
+        """Pass over so many bytes."""
         for _ in self._pieces(count):
             pass
 
@@ -137,11 +128,7 @@ class _Source:
         return b""
 
     def tag(self) -> tuple[int, int, bytes | None]:
-        """Type and size of the next element, and its content where it is so small as to lie inside.
-
-        Raises:
-            ValueError: A small element claims more than fits.
-        """
+        """Type and size of the next element, and its content if that is small enough for a tag."""
         start = self.read(8)
         first, size = struct.unpack(f"{self.order}II", start)
         if not first >> 16:
@@ -151,11 +138,7 @@ class _Source:
         return first & 0xFFFF, first >> 16, bytes(start[4 : 4 + (first >> 16)])
 
     def element(self, most: int) -> tuple[int, bytes]:
-        """Type and content of the next element, which may have so many bytes.
-
-        Raises:
-            ValueError: It has more.
-        """
+        """Type and content of the next element, which may have so many bytes."""
         kind, size, inside = self.tag()
         if inside is not None:
             return kind, inside
@@ -165,12 +148,9 @@ class _Source:
         self.skip(-size % 8)
         return kind, content
 
-    def outside(self) -> _Outside:
-        """The outside of a variable; leaves the source before its content.
-
-        Raises:
-            ValueError: It is not as the format has it.
-        """
+    def head(self, name: str = "") -> _Head:
+        """The head of a variable, called `name` or as it says; leaves the source at its content."""
+        start = self.position
         kind, content = self.element(16)
         if kind != _UINT32 or len(content) != 8:
             raise ValueError("a variable does not begin with its flags")
@@ -185,14 +165,11 @@ class _Source:
         kind, content = self.element(_LONGEST_NAME)
         if kind != _INT8:
             raise ValueError("a variable has a name that is no text")
-        return _Outside(content.decode("latin-1"), shape, matlab_class, flags)
+        name = name or content.decode("latin-1")
+        return _Head(name, shape, matlab_class, flags, self._element, start)
 
     def number_tag(self, count: int) -> tuple[np.dtype[Any], bytes | None]:
-        """Type of the numbers that follow, and the numbers themselves where they are few.
-
-        Raises:
-            ValueError: They are not as many as the dimensions say.
-        """
+        """Type of the `count` numbers that follow, and the numbers themselves if they are few."""
         kind, size, inside = self.tag()
         if kind not in _NUMBERS:
             raise ValueError(f"found numbers of type {kind}")
@@ -210,31 +187,28 @@ class Mat5(MatFile):
     def __init__(self, path: Path) -> None:
         self._path = path
         with reading(), path.open("rb") as file:
-            self._heads = dict(_heads(file, path.stat().st_size))
-        self.variables = {
-            name: Variable(head.outside.shape, head.outside.kind)
-            for name, head in self._heads.items()
-        }
+            self._heads = {head.name: head for head in _heads(file, path.stat().st_size)}
+        self.variables = {name: Variable(h.shape, h.kind) for name, h in self._heads.items()}
 
     def array(self, name: str) -> tuple[npt.NDArray[Any], bool]:
         """See `MatFile.array`; loads the whole variable, for packed ones know no windows."""
-        outside = self._heads[name].outside
-        if outside.flags & _COMPLEX:
+        head = self._heads[name]
+        if head.flags & _COMPLEX:
             refuse_complex(name)
-        count = math.prod(outside.shape)
+        count = math.prod(head.shape)
         with reading(), self._content(name) as source:
             dtype, inside = source.number_tag(count)
             _require_memory(name, count * dtype.itemsize)
             content = source.read(count * dtype.itemsize) if inside is None else inside
-            return np.frombuffer(content, dtype).reshape(outside.shape, order="F"), False
+            return np.frombuffer(content, dtype).reshape(head.shape, order="F"), False
 
     def texts(self, name: str) -> list[str]:
         """See `MatFile.texts`."""
-        outside = self._heads[name].outside
+        head = self._heads[name]
         with reading(), self._content(name) as source:
-            if outside.matlab_class == _CHAR:
-                return _rows_of_text(source, outside.shape)
-            count = math.prod(outside.shape)
+            if head.matlab_class == _CHAR:
+                return _rows_of_text(source, head.shape)
+            count = math.prod(head.shape)
             if count > _MOST_CELLS:
                 raise ValueError(f"{name} has {count} cells, expected one a band")
             return [_text_in_cell(source) for _ in range(count)]
@@ -247,21 +221,14 @@ class Mat5(MatFile):
         """The bytes of a variable, from its content on."""
         head = self._heads[name]
         with self._path.open("rb") as file:
-            order = _byte_order(file)
-            file.seek(head.place)
-            source = _Source(file, head.size, order, head.packed)
+            source = _Source(file, head.element, _byte_order(file))
             source.skip(head.start)
-            source.outside()
+            source.head()
             yield source
 
 
-def _heads(file: BufferedReader, size: int) -> Iterator[tuple[str, _Head]]:
-    """The variables of a file of `size` bytes by name, fields of structs included.
-
-    Raises:
-        ValueError: It is no MATLAB file of version 5, or a variable claims what cannot be.
-        zlib.error: A packed variable is damaged.
-    """
+def _heads(file: BufferedReader, size: int) -> Iterator[_Head]:
+    """The variables of a file of `size` bytes, fields of structs included."""
     order = _byte_order(file)
     place = _HEADER_BYTES
     while place + 8 <= size:
@@ -270,22 +237,20 @@ def _heads(file: BufferedReader, size: int) -> Iterator[tuple[str, _Head]]:
         place += 8
         if kind not in (_MATRIX, _COMPRESSED) or length > size - place:
             raise ValueError(f"found an element of type {kind} with {length} bytes")
-        source = _Source(file, length, order, packed=kind == _COMPRESSED)
+        source = _Source(file, _Element(place, length, kind == _COMPRESSED), order)
         if kind == _COMPRESSED and source.tag()[0] != _MATRIX:
             raise ValueError("found packed data that are no variable")
-        for name, outside, start in _outsides(source, "", 0):
-            if name:  # MATLAB's own workspace of functions has none
-                yield name, _Head(outside, place, length, kind == _COMPRESSED, start)
+        yield from _with_fields(source, "", 0)
         place += length
 
 
-def _outsides(source: _Source, name: str, depth: int) -> Iterator[tuple[str, _Outside, int]]:
-    """The variable at the source and, of a single struct, its fields: name, outside and start."""
-    start = source.position
-    outside = source.outside()
-    name = name or outside.name
-    yield name, outside, start
-    if outside.matlab_class != _STRUCT or math.prod(outside.shape) != 1 or not name:
+def _with_fields(source: _Source, name: str, depth: int) -> Iterator[_Head]:
+    """The variable at the source and, of a single struct, its fields."""
+    head = source.head(name)
+    if not head.name:  # MATLAB's own workspace of functions
+        return
+    yield head
+    if head.matlab_class != _STRUCT or math.prod(head.shape) != 1:
         return
     if depth >= _DEEPEST_STRUCT:
         raise ValueError(f"structs lie {depth} deep in each other")
@@ -295,20 +260,15 @@ def _outsides(source: _Source, name: str, depth: int) -> Iterator[tuple[str, _Ou
         field = texts[at : at + longest].partition(b"\0")[0].decode("latin-1")
         kind, size, _ = source.tag()
         if kind != _MATRIX:
-            raise ValueError(f"field {field[:80]} of {name} is of type {kind}")
+            raise ValueError(f"field {field[:80]} of {head.name} is of type {kind}")
         end = source.position + size
         if size:
-            yield from _outsides(source, f"{name}.{field}", depth + 1)
+            yield from _with_fields(source, f"{head.name}.{field}", depth + 1)
         source.skip(end - source.position)
 
 
 def _byte_order(file: BufferedReader) -> str:
-    """Order of bytes, "<" or ">", as the header of the file says.
-
-    Raises:
-        InputDataError: It was saved by Octave in a format of its own.
-        ValueError: It says neither, so this is no MATLAB file of version 5.
-    """
+    """Order of bytes, "<" or ">", as the header of the file says."""
     file.seek(0)
     header = file.read(_HEADER_BYTES)
     if header.startswith((b"# Created by Octave", b"Octave-1-")):
@@ -323,11 +283,7 @@ def _byte_order(file: BufferedReader) -> str:
 
 
 def _rows_of_text(source: _Source, shape: tuple[int, ...]) -> list[str]:
-    """A char array as its rows, which it keeps column by column.
-
-    Raises:
-        ValueError: It is not as the format has it.
-    """
+    """A char array as its rows, which it keeps column by column."""
     kind, content = source.element(_MOST_TEXT)
     if kind not in _ENCODINGS:
         raise ValueError(f"found text of type {kind}")
@@ -342,25 +298,20 @@ def _rows_of_text(source: _Source, shape: tuple[int, ...]) -> list[str]:
 
 
 def _text_in_cell(source: _Source) -> str:
-    """The next cell of a cell array, which must be a text or empty.
-
-    Raises:
-        ValueError: It is something else.
-    """
+    """The next cell of a cell array, which must be a text or empty."""
     content = source.element(_MOST_TEXT)[1]
     if not content:
         return ""
-    cell = _Source(BytesIO(content), len(content), source.order, packed=False)
-    outside = cell.outside()
-    if not math.prod(outside.shape):
+    cell = _Source(BytesIO(content), _Element(0, len(content), packed=False), source.order)
+    head = cell.head()
+    if not math.prod(head.shape):
         return ""
-    if outside.matlab_class != _CHAR:
+    if head.matlab_class != _CHAR:
         raise ValueError("found cells that hold no texts")
-    return "".join(_rows_of_text(cell, outside.shape))
+    return "".join(_rows_of_text(cell, head.shape))
 
 
 def _require_memory(name: str, nbytes: int) -> None:
-    """Refuse what does not fit before anything is allocated."""
     free = int(psutil.virtual_memory().available)
     if nbytes > free:
         raise ResourceError(

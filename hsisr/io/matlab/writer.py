@@ -49,10 +49,7 @@ def create_mat_writer(
 ) -> SceneWriter:
     """A writer of MATLAB v5, or of v7.3 for cubes of 2 GB and more or with `VERSION=7.3`.
 
-    Raises:
-        UsageError: A creation option or the data type is none that MATLAB knows.
-        OutputExistsError: The target exists.
-        ResourceError: There is no room, or no permission.
+    Raises as `FileWriter` does.
     """
     dtype = metadata.stored.dtype
     if dtype.name not in _CLASSES:
