@@ -9,7 +9,6 @@ northing, easting), CF grid mapping; source: AVIRIS-3 L2A user guide (ORNL DAAC,
 (number_of_lines, pixels_per_line, wavelength_3d); source: PACE OCI file structure (NASA OB.DAAC).
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -33,6 +32,7 @@ from hsisr.io.products.fields import (
 )
 from hsisr.io.products.hdf import HdfFile
 from hsisr.io.zarr.cubes import axis_order, cube_name
+from hsisr.io.zarr.place import decoded
 from hsisr.io.zarr.reader import ZarrFields
 from hsisr.scene.georeference import Geolocation, Georeference
 
@@ -200,12 +200,5 @@ def _plain_attributes(said: Mapping[str, Any]) -> dict[str, Any]:
         if key in _STRUCTURAL or key.startswith("_Netcdf4") or key == "_NCProperties":
             continue
         plain = value.tolist() if isinstance(value, np.ndarray) else value
-        found[key] = _decoded(key, plain) if key in _JSON and isinstance(plain, str) else plain
+        found[key] = decoded(plain, f"attribute {key}") if key in _JSON else plain
     return found
-
-
-def _decoded(key: str, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputDataError(f"attribute {key} holds no JSON where it should ({error})") from error

@@ -128,8 +128,7 @@ def rising_axis(
 ) -> SpectralAxis:
     """A spectral axis in nm whose wavelengths rise, as those of all products do; 0 is a bad band.
 
-    Raises:
-        InputDataError: There are none, or one is not above the one before; bands may be swapped.
+    InputDataError: there are none, or one is not above the one before; bands may be swapped.
     """
     if wavelengths is None:
         raise InputDataError(f"found no {where}, expected one for each band")
@@ -148,11 +147,7 @@ def rising_axis(
 
 
 def refuse_level(level: str, *, product: str, expected: str) -> None:
-    """Refuse raw data, which are no images yet.
-
-    Raises:
-        InputDataError: The level is L0 or L1A.
-    """
+    """Refuse raw data, levels L0 and L1A, which are no images yet, by an InputDataError."""
     if level.upper() in ("L0", "L1A", "0", "1A"):
         raise InputDataError(
             f"{product} of level {level} holds raw counts, expected {expected}; order that level "
@@ -161,10 +156,7 @@ def refuse_level(level: str, *, product: str, expected: str) -> None:
 
 
 def crs_of_epsg(code: object) -> str:
-    """WKT of a reference system by its EPSG number.
-
-    Raises:
-        InputDataError: There is none of that number.
+    """WKT of a reference system by its EPSG number; InputDataError: there is none of that number.
 
     >>> crs_of_epsg("32632")[:8]
     'PROJCS["'

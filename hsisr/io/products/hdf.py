@@ -56,47 +56,45 @@ def reading_errors(what: str = "HDF5 or netCDF-4 file") -> Iterator[None]:
 class HdfFile:
     """An open file as a product's reader sees it: its parts by their path.
 
+    Read it within `errors`, which says what is wrong with a damaged file, called `what` there. All
+    methods raise InputDataError where a part is missing or is not what it is asked for as.
+
     Raises:
         InputDataError: It is no HDF5 file, or a broken one.
     """
 
     def __init__(self, path: Path, what: str = "HDF5 or netCDF-4 file") -> None:
-        """`what` is what messages call a damaged file."""
         self.errors = partial(reading_errors, what)
         with self.errors():
             self._file = h5py.File(path, "r", rdcc_nbytes=_CHUNK_CACHE)
 
     def __contains__(self, name: str) -> bool:
         """True if the file itself has a group or dataset of this path."""
-        with self.errors():
-            return self._item(name) is not None
+        return self._item(name) is not None
 
     def names(self, group: str = "/") -> list[str]:
         """What a group holds; nothing if there is no such group."""
-        with self.errors():
-            item = self._item(group)
-            return list(item) if isinstance(item, h5py.Group) else []
+        item = self._item(group)
+        return list(item) if isinstance(item, h5py.Group) else []
 
     def dataset(self, name: str, shape: tuple[int, ...] | None = None) -> Any:
         """An array of the file by its path, to be sliced; without `shape` it may have any.
 
-        Raises:
-            InputDataError: It is missing, has another shape, or lies outside the file.
+        InputDataError: it is missing, has another shape, or lies outside the file.
         """
-        with self.errors():
-            item = self._item(name)
-            if not isinstance(item, h5py.Dataset) or item.shape is None:
-                group = name.rpartition("/")[0] or "/"
-                there = ", ".join(self.names(group)) or "no such group"
-                raise InputDataError(f"found no array {name}, expected one; in {group}: {there}")
-            if not lies_inside(item):
-                raise InputDataError(
-                    f"array {name} lies in other files, or in chunks of more than {_LARGEST_CHUNK} "
-                    "bytes; expected chunks that can be unpacked, in the file itself"
-                )
-            if shape is not None and item.shape != shape:
-                raise InputDataError(f"array {name} has the shape {item.shape}, expected {shape}")
-            return item
+        item = self._item(name)
+        if not isinstance(item, h5py.Dataset) or item.shape is None:
+            group = name.rpartition("/")[0] or "/"
+            there = ", ".join(self.names(group)) or "no such group"
+            raise InputDataError(f"found no array {name}, expected one; in {group}: {there}")
+        if not lies_inside(item):
+            raise InputDataError(
+                f"array {name} lies in other files, or in chunks of more than {_LARGEST_CHUNK} "
+                "bytes; expected chunks that can be unpacked, in the file itself"
+            )
+        if shape is not None and item.shape != shape:
+            raise InputDataError(f"array {name} has the shape {item.shape}, expected {shape}")
+        return item
 
     def cube(self, name: str) -> Any:
         """A 3-D array of numbers; see `dataset`."""
@@ -109,19 +107,14 @@ class HdfFile:
         return item
 
     def numbers(self, name: str, shape: tuple[int, ...] | None = None) -> npt.NDArray[Any]:
-        """A whole array of numbers in native byte order, for what is small beside the cube.
-
-        Raises:
-            InputDataError: See `dataset`; or it holds no numbers, or far too many.
-        """
+        """A whole array of numbers in native byte order, for what is small beside the cube."""
         item = self.dataset(name, shape)
         if item.dtype.kind not in "iuf" or item.size * item.dtype.itemsize > _LARGEST_WHOLE:
             raise InputDataError(
                 f"array {name} has {item.size} entries of type {item.dtype}, expected numbers, at "
                 f"most {_LARGEST_WHOLE} bytes of them"
             )
-        with self.errors():
-            values = np.asarray(item[()])
+        values = np.asarray(item[()])
         return values.astype(values.dtype.newbyteorder("="), copy=False)
 
     def positions(
@@ -151,11 +144,7 @@ class HdfFile:
         return np.where(numbers == fill, np.nan, values)
 
     def per_band(self, name: str, bands: int, of: str | None = None) -> tuple[float, ...] | None:
-        """A number for each band: an array, or an attribute of the part `of`; None if not there.
-
-        Raises:
-            InputDataError: There are more or fewer of them.
-        """
+        """A number for each band: an array, or an attribute of the part `of`; None if not there."""
         if of is None:
             values = self.numbers(name, (bands,)) if name in self else np.empty(0)
         else:
@@ -164,63 +153,48 @@ class HdfFile:
             raise InputDataError(
                 f"attribute {name} has {len(values)} entries, expected {bands}, one a band"
             )
-        with self.errors():
-            return tuple(float(str(value)) for value in values) or None  # 32 bits: own few digits
+        return tuple(float(str(value)) for value in values) or None  # 32 bits: own few digits
 
     def number(self, attribute: str, at: str = "/") -> float | None:
         """An attribute as a number; None if there is none."""
-        with self.errors():
-            value = self._attribute(attribute, at)
-            return None if value is None else float(value)
+        value = self._attribute(attribute, at)
+        return None if value is None else float(value)
 
     def texts(self, name: str) -> list[str]:
-        """An array of texts, one a band.
-
-        Raises:
-            InputDataError: It holds something else, or unlikely many or long texts.
-        """
+        """An array of texts, one a band."""
         item = self.dataset(name)
-        with self.errors():
-            if h5py.check_string_dtype(item.dtype) is None or item.size > _MOST_TEXTS:
-                raise InputDataError(f"array {name} holds {item.size} entries, expected texts")
-            found = [str(item.asstr()[place]) for place in np.ndindex(item.shape)]
-        return [text[:_MOST_TEXT] for text in found]
+        if h5py.check_string_dtype(item.dtype) is None or item.size > _MOST_TEXTS:
+            raise InputDataError(f"array {name} holds {item.size} entries, expected texts")
+        return [str(item.asstr()[place])[:_MOST_TEXT] for place in np.ndindex(item.shape)]
 
     def walk(self) -> Iterator[tuple[str, Any]]:
-        """Every array that lies in the file itself, by its path without the first slash.
-
-        Raises:
-            InputDataError: There are unlikely many, or the file is damaged.
-        """
+        """Every array that lies in the file itself, by its path without the first slash."""
         waiting, seen = [("", self._file)], set()
-        with self.errors():
-            while waiting:
-                path, group = waiting.pop(0)
-                for name in group:
-                    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                        continue
-                    item = group[name]
-                    place = h5py.h5o.get_info(item.id).addr
-                    if place in seen:  # groups may hold each other
-                        continue
-                    seen.add(place)
-                    if len(seen) > _MOST_PARTS:
-                        raise InputDataError(f"found more than {_MOST_PARTS} arrays and groups")
-                    if isinstance(item, h5py.Group):
-                        waiting.append((f"{path}{name}/", item))
-                    elif isinstance(item, h5py.Dataset):
-                        yield f"{path}{name}", item
+        while waiting:
+            path, group = waiting.pop(0)
+            for name in group:
+                if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                    continue
+                item = group[name]
+                place = h5py.h5o.get_info(item.id).addr
+                if place in seen:  # groups may hold each other
+                    continue
+                seen.add(place)
+                if len(seen) > _MOST_PARTS:
+                    raise InputDataError(f"found more than {_MOST_PARTS} arrays and groups")
+                if isinstance(item, h5py.Group):
+                    waiting.append((f"{path}{name}/", item))
+                elif isinstance(item, h5py.Dataset):
+                    yield f"{path}{name}", item
 
     def attributes(self, name: str = "/") -> Mapping[str, Any]:
         """The attributes of a group or array: texts as `str`, single numbers as scalars."""
-        with self.errors():
-            item = self._item(name)
-            return {} if item is None else {key: _plain(item.attrs[key]) for key in item.attrs}
+        item = self._item(name)
+        return {} if item is None else {key: _plain(item.attrs[key]) for key in item.attrs}
 
     def text(self, attribute: str, at: str = "/") -> str | None:
         """An attribute as one line of text; None if there is none."""
-        with self.errors():
-            value = self._attribute(attribute, at)
+        value = self._attribute(attribute, at)
         return None if value is None else " ".join(str(value).split())[:_MOST_TEXT]
 
     def close(self) -> None:

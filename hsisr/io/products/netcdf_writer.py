@@ -140,10 +140,8 @@ class NetcdfWriter(HdfWriter):
 class EmitWriter(NetcdfWriter):
     """A netCDF-4 file in the layout of EMIT, with the lookup table (GLT) refined to its pixels.
 
-    Source: EMIT L1B and L2A user guides, NASA LP DAAC. Elevations are not carried.
-
-    Raises:
-        UsageError: Also where the scene has no lookup table.
+    Source: EMIT L1B and L2A user guides, NASA LP DAAC. Elevations are not carried. UsageError also
+    where the scene has no lookup table.
     """
 
     _dimensions = ("bands", "downtrack", "crosstrack")

@@ -28,8 +28,8 @@ def open_hdf(path: Path, *, variable: str | None, axes: str | None) -> Scene:
         UsageError: `variable` or `axes` does not fit the file.
     """
     _refuse_older(path)
-    with ExitStack() as unless_opened:
-        file = HdfFile(path)
+    file = HdfFile(path)
+    with ExitStack() as unless_opened, file.errors():
         unless_opened.callback(file.close)
         products = () if file.text("source") == SOURCE else _PRODUCTS
         open_product = next((opens for fits, opens in products if fits(file)), None)

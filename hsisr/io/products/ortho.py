@@ -50,11 +50,8 @@ def writer_with_positions(
 ) -> FileWriter:
     """A scene's writer with a GeoTIFF beside it: the bands longitude and latitude (WGS 84).
 
-    Both appear together, the positions first; `create` makes the writer of the target.
-
-    Raises:
-        OutputExistsError: Either file exists.
-        ResourceError: There is no room, or no permission.
+    Both appear together, the positions first; `create` makes the writer of the target. Raises as
+    `FileWriter` does, for either file.
     """
     writer = create(replace(metadata, geolocation=None))
     writer.metadata = metadata
@@ -93,11 +90,7 @@ _READ_BYTES: Final = 48 * 2**20
 
 
 def ortho_metadata(metadata: SceneMetadata) -> SceneMetadata:
-    """The same scene on the map grid of its lookup table.
-
-    Raises:
-        UsageError: It has none.
-    """
+    """The same scene on the map grid of its lookup table; UsageError: it has none."""
     places, table = located(metadata, "--ortho")
     scale, (rows, cols) = places.scale, table.rows.shape
     grid = Georeference(crs_wkt=table.crs_wkt, transform=table.transform).finer(scale)
@@ -107,11 +100,7 @@ def ortho_metadata(metadata: SceneMetadata) -> SceneMetadata:
 
 
 def located(metadata: SceneMetadata, option: str) -> tuple[Geolocation, LookupTable]:
-    """Positions of pixels and the lookup table, which `option` needs.
-
-    Raises:
-        UsageError: The scene has none.
-    """
+    """Positions of pixels and the lookup table, which `option` needs; UsageError: there is none."""
     places = metadata.geolocation
     if places is None or places.table is None:
         raise UsageError(
@@ -127,10 +116,8 @@ class OrthoWriter(FileWriter):
     `create` makes the writer of the target for the metadata on the map grid; of a mask nothing is
     kept, since nodata says it.
 
-    Raises:
-        UsageError: There is no lookup table, or invalid pixels could not be told.
-        OutputExistsError: The target exists.
-        ResourceError: There is no room, or no permission.
+    Raises as `FileWriter` does, and UsageError without a lookup table, or if invalid pixels could
+    not be told.
     """
 
     replaceable = staticmethod(lambda path: True)  # noqa: ARG005 - checked before

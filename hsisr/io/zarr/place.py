@@ -51,9 +51,8 @@ _WGS_84: Final = 6378137.0, 298.257223563
 def even_steps(found: Mapping[int, float], dtype: np.dtype[Any]) -> tuple[float, float] | None:
     """The first of evenly spaced coordinates and their step; None: they are not even.
 
-    Args:
-        found: Some of them by index, the first and the last among them.
-        dtype: Their type in the file; its last digits may be wrong.
+    `found` has some of them by index, the first and the last among them; `dtype` is their type in
+    the file, whose last digits may be wrong.
 
     >>> even_steps({0: 1.0, 1: 3.0, 4: 9.0}, np.dtype("f8")), even_steps({0: 1.0, 1: 2, 2: 4}, "f8")
     ((1.0, 2.0), None)
@@ -74,12 +73,12 @@ def is_same_place(one: Affine, other: Affine, rows: int, cols: int) -> bool:
     return all(abs(a - b) < _NO_OTHER_PLACE for pair in ends for a, b in zip(*pair, strict=True))
 
 
-def decoded(text: Any) -> Any:
-    """The value in a text of JSON."""
+def decoded(text: Any, what: str = "the place") -> Any:
+    """The value in a text of JSON, which an error calls `what`."""
     try:
         return json.loads(text) if isinstance(text, str) else text
     except (ValueError, RecursionError) as error:
-        raise InputDataError(f"the place holds no JSON where it should ({error})") from error
+        raise InputDataError(f"{what} holds no JSON where it should ({error})") from error
 
 
 def transform_in(text: Any) -> Affine | None:
@@ -96,14 +95,9 @@ def transform_in(text: Any) -> Affine | None:
 
 
 def crs_of_mapping(said: Mapping[str, Any], unit: float = 1.0) -> str | None:
-    """PROJ's words for a CF grid mapping that is given by its parameters alone.
+    """PROJ's words for a CF grid mapping given by its parameters; None: it names no projection.
 
-    Args:
-        said: Attributes of the grid mapping.
-        unit: Of the coordinates, and so of its false easting and northing, in metres.
-
-    Returns:
-        None where it names no projection.
+    `unit` is that of the coordinates, and so of its false easting and northing, in metres.
 
     Raises:
         InputDataError: The projection is none of those known here, or a parameter is no number.
