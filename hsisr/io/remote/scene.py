@@ -12,7 +12,7 @@ does not answer, leaves the name alone.
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -76,13 +76,7 @@ def open_remote(
     variable: str | None,
     axes: str | None,
 ) -> Scene:
-    """Open a remote scene.
-
-    Args:
-        path: Its name.
-        open_local: Opens a file of this machine, with variable and axes.
-        variable: As for `open_scene`.
-        axes: As for `open_scene`.
+    """Open a remote scene; `open_local` opens a file of this machine, with variable and axes.
 
     Raises:
         InputDataError: It is not there, cannot be reached, or is no scene.
@@ -115,15 +109,11 @@ def _raster(path: RemotePath, name: str, kind: str, array_option: str | None) ->
     if array_option is not None:
         raise UsageError(f"{array_option} names a variable or axes, which this kind of file lacks")
     scene = open_raster(path, name, gdal_options(path))
-    if scene.metadata.bands > 1 or kind != "GTiff" or _only_gdal(path):
+    in_archive = path.url.startswith("/vsi") and not path.url.startswith(tuple(SERVERS))
+    if scene.metadata.bands > 1 or kind != "GTiff" or in_archive:  # which only GDAL can reach
         return scene
     scene.close()
     return None
-
-
-def _only_gdal(path: RemotePath) -> bool:
-    """True for names inside of archives, which nothing else can reach."""
-    return path.url.startswith("/vsi") and not path.url.startswith(tuple(SERVERS))
 
 
 def other_halves(path: RemotePath) -> list[str]:
@@ -155,11 +145,7 @@ def _copy(path: RemotePath, folder: Path) -> Path:
 
 @contextmanager
 def named_as(path: RemotePath, folder: Path) -> Iterator[None]:
-    """Let errors speak of the remote name, not of the copy.
-
-    Raises:
-        HsisrError: As it came, with the name exchanged.
-    """
+    """Let errors speak of the remote name, not of the copy."""
     try:
         yield
     except HsisrError as error:
@@ -171,12 +157,7 @@ _LAST = (".hdr", ".zgroup", ".zmetadata")
 
 
 class RemoteWriter(SceneWriter):
-    """Wraps the writer of a local file.
-
-    Raises:
-        OutputExistsError: The target is there, and `overwrite` is off.
-        ResourceError: It cannot be reached, or there is no room here.
-    """
+    """Wraps the writer of a local file; raises as `require_writable` and that writer do."""
 
     def __init__(
         self, path: RemotePath, make: Callable[[Path], SceneWriter], *, overwrite: bool
@@ -214,8 +195,7 @@ class RemoteWriter(SceneWriter):
             key=lambda f: (f.name.endswith(_LAST), not f.name.endswith(POSITIONS), str(f)),
         )
         names = {file.relative_to(self._folder).as_posix(): file for file in files}
-        with reaching(self._remote, ResourceError, "cannot be sent"):
-            system, key = file_system(self._remote)
+        with reaching(self._remote, ResourceError, "cannot be sent") as (system, key):
             self._make_way(system, key)
             if len(names) > 1:
                 mark_sending(self._remote, {n: f.stat().st_size for n, f in names.items()})
@@ -273,14 +253,10 @@ def remote_identity(path: RemotePath) -> list[list[str | int]]:
         files = [path / name for name in _DOCUMENTS] if not whole else []
     else:
         whole, files = _told(path), []
-    parts = [(path, whole), *_first(beside(path, name) for name in other_halves(path))]
-    parts += [(file, told) for file in files if (told := _told(file))]
+    halves = (beside(path, name) for name in other_halves(path))
+    half = next(([(half, told)] for half in halves if (told := _told(half))), [])
+    parts = [(path, whole), *half, *((file, told) for file in files if (told := _told(file)))]
     return [[str(part), *told] for part, told in parts]
-
-
-def _first(paths: Iterable[RemotePath]) -> list[tuple[RemotePath, Fingerprint]]:
-    """The first of these of which something is told."""
-    return next(([(path, told)] for path in paths if (told := _told(path))), [])
 
 
 def _told(path: RemotePath, *, folder: bool = False) -> Fingerprint:

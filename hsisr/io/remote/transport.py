@@ -57,15 +57,9 @@ def gdal_options(path: RemotePath) -> dict[str, str]:
 
 
 def fetched(path: RemotePath, folder: Path) -> Path:
-    """Fetch a file, and both files of an ENVI pair; returns the local path of the one named.
-
-    Raises:
-        InputDataError: It is not there, or cannot be reached.
-        UsageError: What reaches it is not installed.
-    """
+    """Fetch a file; returns its local path. Raises as `reaching` does, for an input."""
     local: Path = folder / path.name
-    with reaching(path, InputDataError, "cannot be fetched"):
-        system, key = file_system(path)
+    with reaching(path, InputDataError, "cannot be fetched") as (system, key):
         system.get_file(key, str(local))
     return local
 
@@ -74,8 +68,7 @@ def fetch_first(path: RemotePath, names: list[str], folder: Path) -> Path | None
     """Fetch the first of these names in the folder of a remote file that is there."""
     for name in names:
         other = beside(path, name)
-        with reaching(path, InputDataError, "cannot be fetched"):
-            system, key = file_system(other)
+        with reaching(other, InputDataError, "cannot be fetched") as (system, key):
             if system.exists(key):
                 return fetched(other, folder)
     return None
@@ -93,12 +86,7 @@ def temporary_copy() -> Iterator[Path]:
 
 
 def zarr_store_of(path: RemotePath) -> Any:
-    """A remote folder as a store of zarr's.
-
-    Raises:
-        InputDataError: The URL is signed, which opens one file of many.
-        UsageError: What reaches it is not installed.
-    """
+    """A remote folder as a store of zarr's; InputDataError: its URL is signed, for one file."""
     from hsisr.io.zarr.store import zarr_package
 
     if "?" in path.url:
@@ -107,20 +95,15 @@ def zarr_store_of(path: RemotePath) -> Any:
             "the store here, or name its bucket (s3://, gs://, az://)"
         )
 
-    zarr = zarr_package()
+    zarr, url = zarr_package(), url_of(path)
     with reaching(path, InputDataError, "cannot be opened"):
-        url = url_of(path)
         return zarr.storage.FsspecStore.from_url(
             url, storage_options=_storage_options(url), read_only=True
         )
 
 
 def url_of(path: RemotePath) -> str:
-    """The URL of a remote name, for fsspec.
-
-    Raises:
-        UsageError: It lies in a file system that only GDAL has.
-    """
+    """The URL of a remote name, for fsspec; UsageError: only GDAL has its file system."""
     if not path.url.startswith("/vsi"):
         return path.url
     for start, schemes in SERVERS.items():
@@ -134,11 +117,7 @@ def url_of(path: RemotePath) -> str:
 
 
 def file_system(path: RemotePath) -> tuple[Any, str]:
-    """The file system of fsspec that a remote name lies in, and its key there.
-
-    Raises:
-        UsageError: fsspec, or what it needs for this kind of URL, is not installed.
-    """
+    """The file system of fsspec that a remote name lies in, and its key there."""
     fsspec = package("fsspec", f"{path}: files that are not on this machine", "remote")
     url = url_of(path)
     system, key = fsspec.core.url_to_fs(url, **_storage_options(url))
@@ -157,8 +136,8 @@ def _storage_options(url: str) -> dict[str, Any]:
 
 
 @contextmanager
-def reaching(path: RemotePath, kind: type[HsisrError], what: str) -> Iterator[None]:
-    """Turn what networks and clouds raise into one line.
+def reaching(path: RemotePath, kind: type[HsisrError], what: str) -> Iterator[tuple[Any, str]]:
+    """A file system and a key in it; what networks and clouds raise becomes one line.
 
     Args:
         path: What is reached for.
@@ -166,15 +145,15 @@ def reaching(path: RemotePath, kind: type[HsisrError], what: str) -> Iterator[No
         what: The failure, as the beginning of the line.
 
     Raises:
-        HsisrError: Of that kind, or UsageError for a kind of URL that nothing here serves.
+        HsisrError: Of that kind: it cannot be reached.
+        UsageError: Nothing here serves such a name, only GDAL does, or a package is not installed.
     """
     try:
-        yield
+        yield file_system(path)
     except HsisrError:
         raise
     except FileNotFoundError as error:
-        reason = "there is no such file; check the name"
-        raise kind(f"{path}: {what}: {reason}") from error
+        raise kind(f"{path}: {what}: there is no such file; check the name") from error
     except ImportError as error:
         words = without_secrets(str(error))
         raise UsageError(
@@ -214,11 +193,7 @@ def _reason(error: BaseException) -> str:
 
 
 def refuse_unwritable(path: RemotePath) -> None:
-    """Say without asking anyone that nothing can be written to a kind of name.
-
-    Raises:
-        UsageError: So it is.
-    """
+    """Refuse, without asking anyone, a kind of name to which nothing can be written."""
     url = url_of(path)
     if url.startswith(("http://", "https://", "ftp://")):
         raise UsageError(
@@ -236,8 +211,7 @@ def require_writable(path: RemotePath, *, overwrite: bool) -> None:
         ResourceError: It cannot be reached, or there is no such bucket.
     """
     refuse_unwritable(path)
-    with reaching(path, ResourceError, "cannot be written"):
-        system, key = file_system(path)
+    with reaching(path, ResourceError, "cannot be written") as (system, key):
         there = system.exists(key)
         if not there and _has_buckets(system):
             _require_bucket(path, system, key.partition("/")[0])
@@ -280,12 +254,9 @@ _LARGEST: Final = 2**26
 def files_at(path: RemotePath) -> tuple[bool, dict[str, Mapping[str, Any]]]:
     """Whether a folder is there, and what is told of the file, or of all files in the folder.
 
-    Raises:
-        InputDataError: It cannot be reached.
-        UsageError: What reaches it is not installed, or only GDAL reaches it.
+    Raises as `reaching` does, for an input, as all that look at files here.
     """
-    with reaching(path, InputDataError, "cannot be looked at"):
-        system, key = file_system(path)
+    with reaching(path, InputDataError, "cannot be looked at") as (system, key):
         system.invalidate_cache()
         try:
             found = system.info(key)
@@ -299,12 +270,7 @@ def files_at(path: RemotePath) -> tuple[bool, dict[str, Mapping[str, Any]]]:
 def remote_state(path: RemotePath) -> tuple[int, int] | None:
     """Bytes, and time of the last change in ns (0 where none is told); of a folder, of all in it.
 
-    Returns:
-        None where there is nothing.
-
-    Raises:
-        InputDataError: It cannot be reached.
-        UsageError: What reaches it is not installed, or only GDAL reaches it.
+    None where there is nothing.
     """
     files = files_at(path)[1].values()
     if not files:
@@ -313,14 +279,8 @@ def remote_state(path: RemotePath) -> tuple[int, int] | None:
 
 
 def read_beginning(path: RemotePath, most: int) -> bytes | None:
-    """The first bytes of a file; None where there is none.
-
-    Raises:
-        InputDataError: It cannot be reached.
-        UsageError: As for `remote_state`.
-    """
-    with reaching(path, InputDataError, "cannot be read"):
-        system, key = file_system(path)
+    """The first bytes of a file; None where there is none."""
+    with reaching(path, InputDataError, "cannot be read") as (system, key):
         try:
             return bytes(system.cat_file(key, start=0, end=most))
         except _ABSENT:
@@ -328,42 +288,26 @@ def read_beginning(path: RemotePath, most: int) -> bytes | None:
 
 
 def write_whole(path: RemotePath, content: bytes) -> None:
-    """Write a small file, or replace it.
-
-    Raises:
-        ResourceError: It cannot be written.
-        UsageError: As for `remote_state`.
-    """
-    with reaching(path, ResourceError, "cannot be written"):
-        system, key = file_system(path)
+    """Write a small file, or replace it. Raises as `reaching` does, for an output."""
+    with reaching(path, ResourceError, "cannot be written") as (system, key):
         make_folder(system, key)
         system.pipe_file(key, content)
 
 
 def mark_sending(output: RemotePath, files: Mapping[str, int]) -> None:
-    """Remember beside an output that it is being sent, for whoever finds the half of it.
-
-    Raises:
-        ResourceError: Nothing can be written there.
-    """
+    """Remember beside an output that it is being sent, for whoever finds the half of it."""
     write_whole(_mark(output), json.dumps(dict(files)).encode())
 
 
 def unmark_sending(output: RemotePath) -> None:
     """The sending is over."""
-    mark = _mark(output)
-    with reaching(mark, ResourceError, "cannot be removed"), suppress(FileNotFoundError):
-        system, key = file_system(mark)
+    reached = reaching(_mark(output), ResourceError, "cannot be removed")
+    with reached as (system, key), suppress(FileNotFoundError):
         system.rm_file(key)
 
 
 def is_half_sent(output: RemotePath) -> bool:
-    """True if nothing is there but a part of what was being sent when a run was killed.
-
-    Raises:
-        InputDataError: It cannot be reached.
-        UsageError: As for `remote_state`.
-    """
+    """True if nothing is there but a part of what was being sent when a run was killed."""
     try:
         wanted = json.loads(read_beginning(_mark(output), _LARGEST) or b"")
         expected = {str(name): int(size) for name, size in wanted.items()}
