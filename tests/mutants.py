@@ -152,7 +152,7 @@ scene/quantisation.py: _RANGES * (high - low) -> 0 * (high - low)
     io/test_nodata.py numbers_of_a_scene_and_fill
 io/spectral.py: and n not in absent for n -> for n
     io/test_envi.py a_band_of_wavelength_zero_is_not_there
-io/stac/bands.py: if axis.wavelengths_nm is None and -> if
+io/stac/bands.py: axis.wavelengths_nm or found -> found
     commands/test_stac.py the_file_goes_before_its_item_and_the_user_before_both
 """
 """Two lines each: file below `hsisr/`, text -> what takes its place; file below `tests/`, and the

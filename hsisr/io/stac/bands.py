@@ -31,13 +31,8 @@ def bands_of(
 ) -> tuple[dict[str, float], ...]:
     """Numbers that an item has for each band: wavelength_um, fwhm_um, scale, offset, nodata.
 
-    Args:
-        asset: The asset's fields, which go before the item's.
-        properties: The item's.
-
-    Returns:
-        One mapping a band; without lists of bands, one for all of them if the asset has any of
-        these numbers itself.
+    Fields of the asset go before the item's properties. One mapping a band; without lists of bands,
+    one for all of them if the asset has any of these numbers itself.
 
     Warns:
         HsisrWarning: Something that should be a number is none.
@@ -77,20 +72,14 @@ def with_bands_of_item(
     with about_scene(scene.path):
         bands = _for_each(bands, count)
         axis, stored = meta.spectral_axis, meta.stored
-        found = merged_axis(
-            count,
-            [
-                SpectralSource(
-                    wavelengths=_all(bands, "wavelength_um"),
-                    fwhm=_all(bands, "fwhm_um"),
-                    unit="Micrometers",
-                )
-            ],
+        centres, widths = _all(bands, "wavelength_um"), _all(bands, "fwhm_um")
+        told = SpectralSource(wavelengths=centres, fwhm=widths, unit="Micrometers")
+        found = merged_axis(count, [told])
+        axis = replace(
+            axis,
+            wavelengths_nm=axis.wavelengths_nm or found.wavelengths_nm,
+            fwhm_nm=axis.fwhm_nm or found.fwhm_nm,
         )
-        if axis.wavelengths_nm is None and found.wavelengths_nm is not None:
-            axis = replace(axis, wavelengths_nm=found.wavelengths_nm)
-        if axis.fwhm_nm is None and found.fwhm_nm is not None:
-            axis = replace(axis, fwhm_nm=found.fwhm_nm)
         if stored.scales is None and stored.offsets is None:
             scales, offsets = _all(bands, "scale"), _all(bands, "offset")
             stored = replace(stored, scales=scales, offsets=offsets)

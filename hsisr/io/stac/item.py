@@ -48,14 +48,10 @@ class SourceItem:
 
 
 def read_item(path: Path, *, asset: str | None = None) -> SourceItem:
-    """Read an item and choose its asset.
+    """Read an item, a JSON file, and choose its asset.
 
     That is the one named; else the only GeoTIFF, COG or ENVI file with the role `data`; else the
     only such file at all that is no thumbnail, overview or metadata.
-
-    Args:
-        path: A JSON file.
-        asset: The asset's key.
 
     Raises:
         InputDataError: The file is no item, or the choice is not clear.
@@ -67,12 +63,7 @@ def read_item(path: Path, *, asset: str | None = None) -> SourceItem:
 
 
 def item_beside(scene: Path) -> SourceItem | None:
-    """The item that lies beside a scene, has its name, and an asset that is this scene.
-
-    Raises:
-        InputDataError: The item cannot be read.
-        ResourceError: pystac is not installed.
-    """
+    """The item beside a scene with its name and an asset that is it; raises as `read_item` does."""
     path = scene.with_suffix(".json")
     if not path.is_file():
         return None
