@@ -79,12 +79,7 @@ def _table(arrays: Mapping[str, Any]) -> str:
 
 
 def axis_order(arrays: Mapping[str, Any], cube: str, axes: str | None) -> str:
-    """The order of the cube's axes, a letter each.
-
-    Raises:
-        InputDataError: Neither the dimensions' names nor `axes` tell.
-        UsageError: `axes` is no order.
-    """
+    """The order of the cube's axes, a letter each; raises as `named_order` and `given_order` do."""
     shape = arrays[cube].shape
     with zarr_errors("what it says of its cube cannot be understood"):
         names = dimension_names(arrays[cube])

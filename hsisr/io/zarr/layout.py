@@ -82,19 +82,20 @@ def cube_attributes(metadata: SceneMetadata) -> dict[str, Any]:
 def _spectrum(axis: SpectralAxis) -> dict[str, Coordinate]:
     """Wavelengths and widths in nanometres; `source_units` is the unit of the input."""
     units = {"units": "nm", "source_units": axis.unit}
-    found: dict[str, tuple[npt.NDArray[Any], dict[str, Any]]] = {}
-    if axis.wavelengths_nm:
-        named = {"standard_name": "radiation_wavelength", "long_name": "band centre"}
-        found["wavelength"] = np.array(axis.wavelengths_nm, np.float64), named | units
-    if axis.fwhm_nm:
-        named = {"long_name": "full width at half maximum"}
-        found["fwhm"] = np.array(axis.fwhm_nm, np.float64), named | units
-    if axis.good:
-        meaning = {"long_name": "good band", "flag_values": [0, 1], "flag_meanings": "bad good"}
-        found["good_bands"] = np.array(axis.good, np.uint8), meaning
-    if axis.names:
-        found["band_name"] = np.array(axis.names, np.str_), {"long_name": "name of the band"}
-    return {name: Coordinate(("band",), *content) for name, content in found.items()}
+    centre = {"standard_name": "radiation_wavelength", "long_name": "band centre", **units}
+    width = {"long_name": "full width at half maximum", **units}
+    flag = {"long_name": "good band", "flag_values": [0, 1], "flag_meanings": "bad good"}
+    rows: tuple[tuple[str, Any, Any, Mapping[str, Any]], ...] = (
+        ("wavelength", axis.wavelengths_nm, np.float64, centre),
+        ("fwhm", axis.fwhm_nm, np.float64, width),
+        ("good_bands", axis.good, np.uint8, flag),
+        ("band_name", axis.names, np.str_, {"long_name": "name of the band"}),
+    )
+    return {
+        name: Coordinate(("band",), np.array(values, dtype), said)
+        for name, values, dtype, said in rows
+        if values
+    }
 
 
 def _scaling(metadata: SceneMetadata) -> dict[str, Coordinate]:
@@ -139,18 +140,16 @@ def _axis_words(crs_wkt: str | None) -> tuple[dict[str, str], dict[str, str]]:
 
 def _place(place: Georeference) -> dict[str, Coordinate]:
     """The grid mapping; GCPs and RPCs, which no convention has, lie in it too."""
-    said: dict[str, Any] = {}
-    if place.crs_wkt:
-        said |= {"crs_wkt": place.crs_wkt, "spatial_ref": place.crs_wkt}
-    if place.transform is not None:
-        t = place.transform
-        said["GeoTransform"] = " ".join(repr(float(n)) for n in (t.c, t.a, t.b, t.f, t.d, t.e))
-    if place.gcps:
-        said["gcps"] = json.dumps([asdict(point) for point in place.gcps])
-    if place.gcps_crs_wkt:
-        said["gcps_crs_wkt"] = place.gcps_crs_wkt
-    if place.rpcs:
-        said["rpcs"] = json.dumps(dict(place.rpcs))
+    numbers = () if place.transform is None else place.transform.to_gdal()
+    every = {
+        "crs_wkt": place.crs_wkt,
+        "spatial_ref": place.crs_wkt,
+        "GeoTransform": " ".join(repr(float(n)) for n in numbers),
+        "gcps": json.dumps([asdict(point) for point in place.gcps]) if place.gcps else "",
+        "gcps_crs_wkt": place.gcps_crs_wkt,
+        "rpcs": json.dumps(dict(place.rpcs)) if place.rpcs else "",
+    }
+    said = {name: text for name, text in every.items() if text}
     return {PLACE: Coordinate((), np.array(0, np.int64), said)} if said else {}
 
 

@@ -37,11 +37,17 @@ from hsisr.scene.georeference import Georeference
 from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.quantisation import StoredNumbers
 
-_FWHM: Final = ("fwhm", "fwhms")
-_GOOD: Final = ("good_bands", "good_wavelengths", "bbl")
-_BAND_NAMES: Final = ("band_name", "band_names")
-_Names = tuple[str, ...] | Callable[[str, Mapping[str, Any]], bool]
-"""Names of an array, or what knows it by its name and attributes."""
+_Fits = Callable[[str, Mapping[str, Any]], bool]
+"""What knows an array by its name and attributes."""
+
+
+def _named(*names: str) -> _Fits:
+    return lambda name, _attributes: name.rpartition("/")[2] in names
+
+
+_FWHM: Final = _named("fwhm", "fwhms")
+_GOOD: Final = _named("good_bands", "good_wavelengths", "bbl")
+_BAND_NAMES: Final = _named("band_name", "band_names")
 _LISTS: Final = {
     **{name: name for name in ("wavelength", "fwhm", "bbl")},
     "wavelengths": "wavelength",
@@ -66,11 +72,7 @@ class ZarrFields:
         self.shape = tuple(int(self._cube.shape[axes.index(axis)]) for axis in "brc")
 
     def metadata(self) -> SceneMetadata:
-        """All that is known of the cube.
-
-        Raises:
-            InputDataError: A field does not fit the cube, or cannot be read.
-        """
+        """All that is known of the cube; InputDataError: a field cannot be read."""
         bands, rows, cols = self.shape
         if bands > _MOST_BANDS:
             raise InputDataError(f"found {bands} bands, expected at most {_MOST_BANDS}")
@@ -148,11 +150,7 @@ class ZarrFields:
         return None
 
     def _said(self, name: str) -> float | None:
-        """An attribute of one number, alone or in a list; None where it is not there.
-
-        Warns:
-            HsisrWarning: It is something else.
-        """
+        """An attribute of one number, alone or in a list; None, with a warning, for another."""
         value = self._attributes.get(name)
         number = _number(value)
         if number is None and value not in (None, "", []):
@@ -161,70 +159,56 @@ class ZarrFields:
 
     def _scaling(self, attribute: str, array: str, bands: int) -> tuple[float, ...] | None:
         shared = self._said(attribute)
-        return self._over_bands((array,), bands) if shared is None else (shared,) * bands
+        return self._over_bands(_named(array), bands)[0] if shared is None else (shared,) * bands
 
     def _axis(self, bands: int) -> SpectralAxis:
-        good = self._over_bands(_GOOD, bands)
-        wavelengths, fwhm = self._lengths(is_wavelength, bands), self._lengths(_FWHM, bands)
+        good, _ = self._over_bands(_GOOD, bands)
+        wavelengths, about = self._over_bands(is_wavelength, bands)
+        fwhm, about_fwhm = self._over_bands(_FWHM, bands)
         flags = None if good is None else tuple(flag != 0 for flag in good)
-        names = self._names(bands)
-        centres = SpectralSource(wavelengths=wavelengths[0], unit=wavelengths[1], good=flags)
-        widths = SpectralSource(fwhm=fwhm[0], unit=fwhm[1] or wavelengths[1])
+        names, unit = self._names(bands), about.get("units")
+        centres = SpectralSource(wavelengths=wavelengths, unit=unit, good=flags)
+        widths = SpectralSource(fwhm=fwhm, unit=about_fwhm.get("units") or unit)
         said = {**self._store.attributes, **self._attributes}
         lists = {_LISTS[key.lower()]: str(said[key]) for key in said if _is_list(key, said[key])}
         units = str(said.get("wavelength_units", ""))
         own = spectral_source({**lists, "wavelength units": units})
         axis = merged_axis(bands, [centres, widths, own, source_from_names(names)], names)
-        source = wavelengths[2] or fwhm[2]
+        source = about.get("source_units") or about_fwhm.get("source_units")
         return axis if source is None else replace(axis, unit=source)
-
-    def _lengths(
-        self, names: _Names, bands: int
-    ) -> tuple[tuple[float, ...] | None, str | None, str | None]:
-        """Numbers of a coordinate, their unit, and the unit of the file it was made from."""
-        values, name = self._over_bands(names, bands), self._first(names, bands)
-        if values is None or name is None:
-            return None, None, None
-        attributes = self._store.arrays[name].attrs
-        unit, source = attributes.get("units"), attributes.get("source_units")
-        return values, None if unit is None else str(unit), None if source is None else str(source)
 
     def _names(self, bands: int) -> list[str] | None:
         """Texts of a coordinate, else of the list that rioxarray keeps descriptions in."""
-        for wanted in (_BAND_NAMES, (self._dims["b"],)):
+        for wanted in (_BAND_NAMES, _named(self._dims["b"])):
             name = self._first(wanted, bands)
             if name is not None and self._store.arrays[name].dtype.kind in "UST":
                 return [str(text) for text in self._store.read(name)]
         said = self._attributes.get("long_name")
         return list(map(str, said)) if isinstance(said, list) and len(said) == bands else None
 
-    def _first(self, names: _Names, bands: int) -> str | None:
-        """An array of these names with an entry for each band: beside the cube, else along it."""
-        found = [
-            name
-            for name, array in self._store.arrays.items()
-            if (array.shape == (bands,) or (names == _FWHM and array.shape in ((), (1,))))
-            and (
-                name.rpartition("/")[2] in names
-                if isinstance(names, tuple)
-                else names(name, array.attrs)
-            )
-        ]
+    def _first(self, fits: _Fits, bands: int) -> str | None:
+        """An array that fits, with an entry for each band: beside the cube, else along it."""
+        shapes = ((bands,), (), (1,)) if fits is _FWHM else ((bands,),)
+        arrays, own = self._store.arrays, self._dims["b"]
+        found = [n for n, array in arrays.items() if array.shape in shapes and fits(n, array.attrs)]
         beside = [name for name in found if name.rpartition("/")[0] == self._folder]
-        dims = {name: dimension_names(self._store.arrays[name]) for name in found}
-        along = [name for name in found if dims[name] == (self._dims["b"],)]
-        return next(iter(beside or (along if self._dims["b"] else [])), None)
+        along = [name for name in found if own and dimension_names(arrays[name]) == (own,)]
+        return next(iter(beside or along), None)
 
-    def _over_bands(self, names: _Names, bands: int) -> tuple[float, ...] | None:
-        """The first array of these names that has a number for each band, or one width for all."""
-        name = self._first(names, bands)
+    def _over_bands(
+        self, fits: _Fits, bands: int
+    ) -> tuple[tuple[float, ...] | None, dict[str, str]]:
+        """A number for each band from the first array that fits, and its attributes as texts."""
+        name = self._first(fits, bands)
         if name is None:
-            return None
-        if (kind := self._store.arrays[name].dtype.kind) in "iufb":
-            return tuple(np.broadcast_to(self._unpacked(name).ravel(), bands).tolist())
-        if names != is_wavelength or kind not in "UST":  # texts of wavelengths are names of bands
+            return None, {}
+        array = self._store.arrays[name]
+        if array.dtype.kind in "iufb":
+            said = {key: str(value) for key, value in array.attrs.items() if value is not None}
+            return tuple(np.broadcast_to(self._unpacked(name).ravel(), bands).tolist()), said
+        if fits is not is_wavelength or array.dtype.kind not in "UST":  # texts: names of bands
             warn_of_scene(f"{name} left out: found no numbers in it, expected one per band")
-        return None
+        return None, {}
 
     def _unpacked(self, name: str, place: Any = ...) -> npt.NDArray[np.float64]:
         """Values of a small array, by its own scale and offset."""
@@ -394,14 +378,13 @@ def open_zarr(
 
     Args:
         path: What the user named.
-        variable: Name of the cube; None: by the rule above. Arrays in groups have names with /.
-        axes: Order of its axes, such as "brc"; None: by the rule above.
+        variable: Name of the cube, with / in groups; None: by the rule of `hsisr.io.zarr.cubes`.
+        axes: Order of its axes, such as "brc"; None: by that rule.
         source: A store of zarr's to read from; None: the folder `path`.
 
     Raises:
         InputDataError: No array, or more than one, can be the cube, or the store is damaged.
-        UsageError: There is no array of that name, `axes` is no order of r, c and b, or the
-            package zarr is not installed.
+        UsageError: There is no such array, `axes` is no order, or zarr is not installed.
     """
     store = OpenStore(path if source is None else source)
     try:

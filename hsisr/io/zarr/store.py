@@ -57,12 +57,9 @@ _DAMAGED: Final = (
 
 
 def refuse_existing_store(path: Path, *, overwrite: bool) -> None:
-    """Check that a store may be made, or replaced.
+    """Check that a store may be made, or replaced; raises as `refuse_existing` does.
 
-    Raises:
-        UsageError: zarr is not installed, or the path is another file or folder.
-        OutputExistsError: It exists, and `overwrite` is off.
-        ResourceError: The folder does not exist or cannot be written.
+    UsageError also where zarr is not installed.
     """
     zarr_package()
     refuse_existing((path,), overwrite=overwrite, replaceable=is_zarr_store)
@@ -75,11 +72,9 @@ def zarr_package() -> Any:
 
 @contextmanager
 def zarr_errors(what: str = "not a Zarr store that can be read") -> Iterator[None]:
-    """Turn whatever zarr stumbles over into one line.
+    """Turn whatever zarr stumbles over into one line: an InputDataError that begins with `what`.
 
-    Raises:
-        InputDataError: The store is damaged.
-        ResourceError: It takes more memory than there is.
+    Raises ResourceError where it takes more memory than there is.
     """
     try:
         with warnings.catch_warnings():
@@ -106,7 +101,6 @@ class OpenStore:
 
     def __init__(self, source: Any) -> None:
         zarr = zarr_package()
-        self._harmless: set[str] = set()
         with zarr_errors():
             if isinstance(source, Path):
                 source = zarr.storage.LocalStore(source, read_only=True)
@@ -126,14 +120,9 @@ class OpenStore:
         """Numbers or texts of a part of an array.
 
         A chunk that is not there is full of the fill value, as the format has it, unless the
-        store says that all were written.
-
-        Raises:
-            InputDataError: A chunk is damaged or missing, or may not be unpacked.
+        store says that all were written: an InputDataError, as for one that is damaged.
         """
-        if name not in self._harmless:
-            _require_harmless(name, self.arrays[name])
-            self._harmless.add(name)
+        _require_harmless(name, self.arrays[name])
         self._store.missing = None
         with zarr_errors(f"array {name or '/'} cannot be read"):
             found = np.asarray(self.arrays[name][place])
@@ -145,11 +134,7 @@ class OpenStore:
         return found
 
     def require_all_chunks(self) -> None:
-        """Check that no chunk is missing, if all were written.
-
-        Raises:
-            InputDataError: One is.
-        """
+        """Check that no chunk is missing, if all were written; InputDataError: one is."""
         if not self.attributes.get(WHOLE):
             return
         for name, array in self.arrays.items():

@@ -28,8 +28,8 @@ from hsisr.io.zarr.store import LARGEST_CHUNK, WHOLE, zarr_package
 from hsisr.scene.quantisation import StoredNumbers, holds
 
 _CHUNK_BYTES: Final = 8 * 2**20
-_LEVELS: Final = {"ZSTD": (1, 22, 3), "GZIP": (1, 9, 6)}
-"""Lowest, highest and usual level of each compression; GDAL reads both."""
+_LEVELS: Final = {"ZSTD": (range(1, 23), 3), "GZIP": (range(1, 10), 6), "NONE": (range(0), 0)}
+"""Levels of each compression, and the usual one; GDAL reads all."""
 _LACKING: Final = frozenset({"float16", "longdouble", "float128"})
 
 
@@ -152,10 +152,7 @@ def _create(
 
 
 def asked_chunks(options: Mapping[str, str]) -> tuple[int, int, int] | None:
-    """Bands, rows and columns of a Zarr chunk, if `CHUNKS` asks for some.
-
-    Raises:
-        UsageError: They are not three positive numbers.
+    """Bands, rows and columns of a Zarr chunk, if `CHUNKS` asks for some; UsageError: it is none.
 
     >>> asked_chunks({"CHUNKS": "16,128,128"})
     (16, 128, 128)
@@ -177,9 +174,9 @@ def _compressor(path: Path, options: Mapping[str, str]) -> Any:
 
     name, level = options.get("COMPRESSION", "ZSTD").upper(), options.get("LEVEL")
     unknown = [key for key in options if key not in ("CHUNKS", "COMPRESSION", "LEVEL")]
-    if name not in (*_LEVELS, "NONE"):
+    if name not in _LEVELS:
         unknown.append(f"COMPRESSION={name}")
-    elif level is not None and not _level_fits(name, level):
+    elif level is not None and not (level.isdecimal() and int(level) in _LEVELS[name][0]):
         unknown.append(f"LEVEL={level} with COMPRESSION={name}")
     if unknown:
         raise UsageError(
@@ -188,13 +185,8 @@ def _compressor(path: Path, options: Mapping[str, str]) -> Any:
         )
     if name == "NONE":
         return None
-    chosen = _LEVELS[name][2] if level is None else int(level)
+    chosen = _LEVELS[name][1] if level is None else int(level)
     return numcodecs.Zstd(level=chosen) if name == "ZSTD" else numcodecs.GZip(level=chosen)
-
-
-def _level_fits(name: str, level: str) -> bool:
-    low, high, _ = _LEVELS.get(name, (1, 0, 0))
-    return level.isdecimal() and low <= int(level) <= high
 
 
 def _require_storable(path: Path, stored: StoredNumbers) -> None:
