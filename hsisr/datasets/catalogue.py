@@ -198,10 +198,7 @@ DATASETS: Final = {
 
 
 def dataset_named(name: str) -> Dataset:
-    """Look a dataset up.
-
-    Raises:
-        UsageError: There is none of that name.
+    """A dataset by its name; UsageError: there is none of that name.
 
     >>> dataset_named("paviau").shape
     (103, 610, 340)

@@ -33,10 +33,7 @@ _MOST_UNPACKED: Final = 4 << 30
 
 def data_folder(chosen: Path | None) -> Path:
     """Where datasets lie: as chosen, else as HSISR_DATA says, else the user's cache."""
-    if chosen is not None:
-        return chosen
-    named = os.environ.get("HSISR_DATA")
-    return Path(named) if named else Path(pooch.os_cache("hsisr"))
+    return chosen or Path(os.environ.get("HSISR_DATA") or pooch.os_cache("hsisr"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +67,7 @@ def dataset_scenes(dataset: Dataset, fetching: Fetching) -> list[Path]:
 
 
 def fetched(dataset: Dataset, fetching: Fetching) -> Path:
-    """The file of a dataset on this disk, verified, downloaded if need be.
-
-    Raises:
-        InputDataError: A file in the folder is not what the catalogue says.
-        ResourceError: It cannot be downloaded or written.
-    """
+    """The file of a dataset on this disk, verified; raises as `dataset_scenes` does."""
     path = fetching.folder / dataset.file.name
     if path.exists():
         verify(path, dataset.file)
@@ -100,11 +92,7 @@ def fetched(dataset: Dataset, fetching: Fetching) -> Path:
 
 
 def verify(path: Path, file: RemoteFile) -> None:
-    """Return if a file is what the catalogue says, as far as it says anything.
-
-    Raises:
-        InputDataError: Another size or identity.
-    """
+    """Refuse a file of another size or identity than the catalogue says, by an InputDataError."""
     size = path.stat().st_size
     if file.size is not None and size != file.size:
         raise InputDataError(

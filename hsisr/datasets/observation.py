@@ -34,17 +34,9 @@ _TURN: Final = 0.3
 def observed(
     hr: Float32, scale: int, rng: np.random.Generator, blur_share: float, noise_share: float
 ) -> Float32:
-    """The LR patch of an HR patch.
+    """The LR patch, (bands, rows / scale, cols / scale), of an HR patch normalised band by band.
 
-    Args:
-        hr: Shape (bands, rows, cols), normalised band by band.
-        scale: HR pixels per LR pixel along a side.
-        rng: Decides on blur and noise.
-        blur_share: Probability of a blur that is not the area average.
-        noise_share: Probability of noise.
-
-    Returns:
-        Shape (bands, rows / scale, cols / scale).
+    `blur_share` is the probability of a blur other than the area average, `noise_share` of noise.
     """
     taps = DEGRADATIONS["area"].taps(scale)
     if rng.random() < blur_share:
@@ -63,11 +55,7 @@ def resampled(hr: Float32, rng: np.random.Generator) -> Float32:
     Most are interpolated: blurred along rows and columns, by Gaussians of widths of their own. The
     others are nearest neighbours of a turned and denser grid, where edges have teeth and some rows
     and columns stand twice, or every other column lies a pixel too low. All have less, or other,
-    detail below their LR pixels than a sharp scene.
-
-    Args:
-        hr: Shape (bands, rows, cols).
-        rng: Decides how.
+    detail below their LR pixels than a sharp scene. Shape (bands, rows, cols), as before.
     """
     if rng.random() < _NEAREST:
         shape = hr.shape[1:]

@@ -7,7 +7,7 @@ machine, so a run that was broken off continues with the very patches it would h
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,6 @@ from hsisr.tiling import Window, mirrored_order, window_starts
 
 Float32 = npt.NDArray[np.float32]
 Bool = npt.NDArray[np.bool_]
-
-_Array = TypeVar("_Array", bound=npt.NDArray[Any])
 
 LEAST_LR_PX = 4
 """Smallest side of a patch that teaches anything."""
@@ -58,15 +56,6 @@ class Patch:
     lr: Float32 | None = None
     """As a sensor sees it, shape (bands, rows / scale, cols / scale); None: the area average."""
 
-    def turned(self, turn: int) -> "Patch":
-        """The same in one of the eight orientations of a square."""
-        valid = None if self.valid is None else turned(self.valid, turn)
-        return Patch(turned(self.hr, turn), self.mean, self.deviation, valid)
-
-    def seen(self, lr: Float32) -> "Patch":
-        """The same with its LR patch."""
-        return replace(self, lr=lr)
-
 
 def cut_patch(
     scene: TrainingScene, window: Window, bands: Sequence[int], *, normalise: bool
@@ -78,6 +67,10 @@ def cut_patch(
         return Patch(hr, np.zeros(len(hr), np.float32), np.ones(len(hr), np.float32), valid)
     mean = scene.statistics.mean[chosen].astype(np.float32)
     deviation = scene.statistics.deviation[chosen].astype(np.float32)
+    return _normalised(hr, mean, deviation, valid)
+
+
+def _normalised(hr: Float32, mean: Float32, deviation: Float32, valid: Bool | None) -> Patch:
     return Patch((hr - mean[:, None, None]) / deviation[:, None, None], mean, deviation, valid)
 
 
@@ -91,9 +84,8 @@ def pseudo_patch(scene: TrainingScene, window: Window, runs: Sequence[tuple[int,
     means = np.array([scene.statistics.mean[first:last].mean() for first, last in runs])
     variances = [scene.covariance[first:last, first:last].sum() for first, last in runs]
     deviations = np.sqrt(np.array(variances) / count**2 + (0.01 * means) ** 2)
-    mean, deviation = means.astype(np.float32), deviations.astype(np.float32)
-    hr = (hr - mean[:, None, None]) / deviation[:, None, None]
-    return Patch(hr, mean, deviation, scene.mask(window))
+    own = means.astype(np.float32), deviations.astype(np.float32)
+    return _normalised(hr, *own, scene.mask(window))
 
 
 class PatchSource(Protocol):
@@ -175,11 +167,11 @@ class RandomPatches:
         patches = []
         for number in range(first, first + count):
             rng = np.random.default_rng((self.seed, step, number))
-            if self._is_photograph(side * self.scale, rng):
-                patches.append(self._photograph(side * self.scale, rng))
-                continue
-            scene = self.scenes[int(rng.choice(len(shares), p=shares / shares.sum()))]
-            patches.append(self._sample(scene, side * self.scale, rng))
+            patch = self._photograph(side * self.scale, rng)
+            if patch is None:
+                scene = self.scenes[int(rng.choice(len(shares), p=shares / shares.sum()))]
+                patch = self._sample(scene, side * self.scale, rng)
+            patches.append(self._augmented(patch, rng))
         return stacked(patches, self.scale)
 
     def _side(self, scene: TrainingScene) -> int:
@@ -189,24 +181,18 @@ class RandomPatches:
 
     def _sample(self, scene: TrainingScene, side: int, rng: np.random.Generator) -> Patch:
         window = self._window(scene, side, rng)
-        if self.augmentation.pseudo_share > 0 and self._is_pseudo(scene, rng):
-            patch = pseudo_patch(scene, window, self._runs(scene, rng))
-        else:
-            patch = cut_patch(scene, window, self._bands(scene, rng), normalise=self.normalise)
-        return self._augmented(patch, rng)
-
-    def _is_pseudo(self, scene: TrainingScene, rng: np.random.Generator) -> bool:
+        share = self.augmentation.pseudo_share
         enough = scene.bands > self.group_size and self.normalise
-        return bool(rng.random() < self.augmentation.pseudo_share and enough)
+        if share > 0 and rng.random() < share and enough:
+            return pseudo_patch(scene, window, self._runs(scene, rng))
+        return cut_patch(scene, window, self._bands(scene, rng), normalise=self.normalise)
 
-    def _is_photograph(self, side: int, rng: np.random.Generator) -> bool:
+    def _photograph(self, side: int, rng: np.random.Generator) -> Patch | None:
+        """A crop of a photograph, normalised by its whole LR picture; None: it is not its turn."""
         if self.photographs is None or side > self.photographs.side:
-            return False
-        return bool(rng.random() < self.photograph_share)
-
-    def _photograph(self, side: int, rng: np.random.Generator) -> Patch:
-        """A crop of a photograph, normalised by its whole LR picture as a scene would be."""
-        assert self.photographs is not None  # noqa: S101 - asked before
+            return None
+        if rng.random() >= self.photograph_share:
+            return None
         cube = self.photographs.cube(self.group_size, rng)
         rows, cols = (n // self.scale * self.scale for n in cube.shape[1:])
         lr = area_average(cube[:, :rows, :cols], self.scale).reshape(len(cube), -1)
@@ -215,21 +201,22 @@ class RandomPatches:
         hr = cube[:, row : row + side, col : col + side]
         if not self.normalise:
             mean, deviation = np.zeros_like(mean), np.ones_like(deviation)
-        hr = (hr - mean[:, None, None]) / deviation[:, None, None]
-        return self._augmented(Patch(hr, mean, deviation, None), rng)
+        return _normalised(hr, mean, deviation, None)
 
     def _augmented(self, patch: Patch, rng: np.random.Generator) -> Patch:
         """Turned, and seen through blur and noise."""
         chances = self.augmentation
         if chances.flips:
-            patch = patch.turned(int(rng.integers(8)))
+            turn = int(rng.integers(8))
+            valid = None if patch.valid is None else turned(patch.valid, turn)
+            patch = replace(patch, hr=turned(patch.hr, turn), valid=valid)
         whole = patch.valid is None or bool(patch.valid.all())
         if chances.resampled_share and rng.random() < chances.resampled_share and whole:
             patch = replace(patch, hr=resampled(patch.hr, rng))
         if not (chances.blur_share or chances.noise_share):
             return patch
         hr, shares = np.ascontiguousarray(patch.hr), (chances.blur_share, chances.noise_share)
-        return patch.seen(observed(hr, self.scale, rng, *shares))
+        return replace(patch, lr=observed(hr, self.scale, rng, *shares))
 
     def _runs(self, scene: TrainingScene, rng: np.random.Generator) -> list[tuple[int, int]]:
         """Ends of `group_size` runs of bands that share a part of the spectrum; maybe reversed."""
@@ -366,18 +353,16 @@ def stacked(patches: Sequence[Patch], scale: int) -> Batch:
     return Batch(hr, lr, mean, deviation, valid)
 
 
-def turned(patch: _Array, turn: int) -> _Array:
+def turned(patch: npt.NDArray[Any], turn: int) -> npt.NDArray[Any]:
     """One of the eight orientations of a square; bit 1 mirrors rows, 2 columns, 4 exchanges.
 
     >>> turned(np.array([[1, 2], [3, 4]]), 1 + 4).tolist()
     [[3, 1], [4, 2]]
     """
-    view: Any = patch
     if turn & 1:
-        view = view[..., ::-1, :]
+        patch = patch[..., ::-1, :]
     if turn & 2:
-        view = view[..., ::-1]
+        patch = patch[..., ::-1]
     if turn & 4:
-        view = view.swapaxes(-1, -2)
-    turned_view: _Array = view
-    return turned_view
+        patch = patch.swapaxes(-1, -2)
+    return patch

@@ -76,17 +76,15 @@ def held_out_split(rows: int, cols: int, scale: int, least_lr_px: int) -> Split:
     Sizes are HR pixels; windows hold whole LR pixels. A scene whose rest would be smaller than
     twice `least_lr_px`, the smallest strip worth judging by, is used for training alone.
     """
-    whole = whole_split(rows, cols, scale).training[0]
-    high = whole.rows >= whole.cols
-    length = (whole.rows if high else whole.cols) // scale
+    (whole,) = whole_split(rows, cols, scale).training
+    length, width = max(whole.rows, whole.cols) // scale, min(whole.rows, whole.cols)
     strip = max(least_lr_px, length // _HELD_OUT_SHARE)
-    if length - strip < 2 * least_lr_px or min(whole.rows, whole.cols) // scale < least_lr_px:
+    if length - strip < 2 * least_lr_px or width // scale < least_lr_px:
         return Split(training=(whole,))
-    first = (length - strip) * scale
-    if high:
-        parts = Window(0, 0, first, whole.cols), Window(first, 0, strip * scale, whole.cols)
-    else:
-        parts = Window(0, 0, whole.rows, first), Window(0, first, whole.rows, strip * scale)
+    first, last = (length - strip) * scale, strip * scale
+    parts = Window(0, 0, first, width), Window(first, 0, last, width)
+    if whole.cols > whole.rows:
+        parts = Window(0, 0, width, first), Window(0, first, width, last)
     return Split(training=parts[:1], validation=parts[1:])
 
 

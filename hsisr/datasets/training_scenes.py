@@ -102,8 +102,7 @@ def scene_from_arrays(
 ) -> TrainingScene:
     """A training scene from arrays of live bands, shape (bands, rows, cols) both.
 
-    Raises:
-        InputDataError: No LR pixel has data in all bands.
+    InputDataError: no LR pixel has data in all bands.
     """
     everywhere = _whole_blocks(np.asarray(valid.all(axis=0)), scale)
     filled = fill_invalid(values, valid, _FILL_ROUNDS)
@@ -133,11 +132,9 @@ def fitting_region(scene: Scene, scale: int, most_bytes: int) -> Window:
     meta = scene.metadata
     rows, cols = meta.rows // scale * scale, meta.cols // scale * scale
     share = min(1.0, (most_bytes / (4.0 * meta.bands * max(1, rows * cols))) ** 0.5)
-    high = max(scale, int(rows * share) // scale * scale) if share < 1 else rows
-    wide = max(scale, int(cols * share) // scale * scale) if share < 1 else cols
-    top = (rows - high) // 2 // scale * scale
-    left = (cols - wide) // 2 // scale * scale
-    return Window(max(0, top), max(0, left), min(high, rows), min(wide, cols))
+    sides = [(n, min(n, max(scale, int(n * share) // scale * scale))) for n in (rows, cols)]
+    top, left = ((n - kept) // 2 // scale * scale for n, kept in sides)
+    return Window(top, left, *(kept for _, kept in sides))
 
 
 def coarser(scene: TrainingScene, factor: float, scale: int) -> TrainingScene | None:
@@ -145,7 +142,8 @@ def coarser(scene: TrainingScene, factor: float, scale: int) -> TrainingScene | 
 
     Validation and test pixels never enter: only pixels that lie in a training window are kept.
     """
-    windows = [w for w in (_inner(w, factor, scale) for w in scene.split.training) if w is not None]
+    inner = (_inner(window, factor, scale) for window in scene.split.training)
+    windows = [window for window in inner if window is not None]
     if not windows:
         return None
     ends = (max(w.row_end for w in windows), max(w.col_end for w in windows))
