@@ -259,12 +259,8 @@ class TemporaryPlace:
             self._in_place = True
         except BaseException:  # an interrupt may come between any two steps, so look what was done
             for grown, target in files:
-                if not _was_moved(grown, target):
-                    continue
-                if target.is_dir() and not target.is_symlink():
-                    shutil.rmtree(target)
-                else:
-                    target.unlink(missing_ok=True)
+                if _was_moved(grown, target):
+                    _remove(target)
             for kept in sorted(self.file(_REPLACED).glob("*"), key=self._is_main):
                 kept.replace(self.target.with_name(kept.name))
             raise
@@ -325,6 +321,13 @@ def _move_file(grown: Path, target: Path) -> None:
             if grown.exists():
                 target.unlink()
             raise
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _to_disk(path: Path) -> None:
