@@ -52,7 +52,7 @@ tiling.py: range(0, last, size - overlap) -> range(0, last, size)
     tiling/test_windows.py windows_cover_the_axis_and_share_the_overlap
 tiling.py: self.row * scale, self.col * scale -> self.row * scale, self.col
     tiling/test_windows.py scaling_a_window_keeps_its_ground
-tiling.py: range(count - 2, 0, -1) -> range(count - 1, 0, -1)
+tiling.py: *forward[-2:0:-1] -> *forward[-1:0:-1]
     datasets/test_patches.py few_bands_fill_a_group_there_and_back
 engine/mixing.py: RIDGE = 1e-2 -> RIDGE = 10.0
     engine/test_mixing.py bands_get_their_own_detail_back_and_agree
@@ -75,9 +75,9 @@ engine/observed.py: told &= plane != plane.dtype.type(nodata) -> pass
 resume/journal.py: contiguousarray(array), -> contiguousarray(array)[..., ::-1],
     engine/test_journal.py strips_done_in_any_order_by_many_make_the_same_scene
 resume/lock.py: if has_changed(then["input"], now["input"]): -> if False:
-    commands/test_unfinished.py another_input_is_refused_with_resume
+    commands/test_unfinished.py another_input_and_other_settings
 resume/lock.py: if differing := _differing(old, new): -> if differing := _differing({}, {}):
-    commands/test_unfinished.py other_settings_begin_anew_or_are_refused_with_resume
+    commands/test_unfinished.py another_input_and_other_settings
 resume/record.py: if _value(self.options, n) != _value(other.options, n) -> if False
     commands/test_completion.py what_other_options_or_weights_made_is_kept
 resume/record.py: if self.weights_sha256 != other.weights_sha256: -> if False:
@@ -149,7 +149,7 @@ io/geotiff/tags.py: offsets=tuple(offsets) if scaled else None -> offsets=None
 io/geotiff/tags.py: row=p.row, col=p.col, x=p.x -> row=p.col, col=p.row, x=p.x
     io/test_raster.py ground_control_points
 scene/quantisation.py: _RANGES * (high - low) -> 0 * (high - low)
-    io/test_nodata.py numbers_of_a_scene_and_fill
+    io/test_nodata.py numbers_of_a_scene_and_named_fill
 io/spectral.py: and n not in absent for n -> for n
     io/test_envi.py a_band_of_wavelength_zero_is_not_there
 io/stac/bands.py: axis.wavelengths_nm or found -> found

@@ -138,12 +138,9 @@ def test_mtf_has_its_gain_at_the_lr_nyquist_frequency(gain: float, scale: int) -
     assert found == pytest.approx(gain, abs=2e-3)
 
 
-def test_sides_that_do_not_divide_are_refused() -> None:
+def test_calls_that_do_not_fit_are_refused() -> None:
     with pytest.raises(InputDataError, match="7 x 8 pixels do not divide by scale 4"):
         DEGRADATIONS["area"](noise(1, 7, 8), 4)
-
-
-def test_a_gain_for_another_model_is_refused() -> None:
     with pytest.raises(UsageError, match="--gain belongs to --method mtf, not to area"):
         degradation_named("area", 0.3)
 

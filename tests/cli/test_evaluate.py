@@ -17,14 +17,11 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     )
 
 
-def test_a_table_is_on_stdout_and_nothing_else(files: tuple[Path, Path]) -> None:
+def test_scores_are_a_table_or_one_object_with_every_definition(files: tuple[Path, Path]) -> None:
     done = hsisr("evaluate", *files, "--scale", 4)
     assert (done.exit_code, done.stderr) == (0, "")
     figures = [line.split()[0] for line in done.stdout.splitlines()]
     assert figures == ["figure", "mpsnr", "mssim", "sam", "cc", "ergas", "rmse", "uiqi"]
-
-
-def test_json_is_one_object_with_every_definition(files: tuple[Path, Path]) -> None:
     done = hsisr("evaluate", *files, "--json", "--per-band", "--convention", "sspsr")
     found = json.loads(done.stdout)
     assert found["convention"] == "sspsr"
@@ -41,15 +38,14 @@ def test_a_limit_that_fails_is_said_and_exits_1(files: tuple[Path, Path]) -> Non
     assert "mpsnr" in done.stdout
 
 
-def test_degrading_then_comparing_with_the_source_agrees(files: tuple[Path, Path]) -> None:
+def test_degrading_prints_its_output_and_agrees_with_its_source(
+    files: tuple[Path, Path], tmp_path: Path
+) -> None:
     lr = files[0].with_name("lr.tif")
     made = hsisr("degrade", files[0], "--scale", 2, "-o", lr, "--dtype", "float32")
     assert (made.exit_code, made.stdout, made.stderr) == (0, f"{lr}\n", "")
     done = succeed("evaluate", "--lr", lr, files[0], "--max", "lr_max=1e-3", "--json")
     assert json.loads(done.stdout)["agreement"]["scale"] == 2
-
-
-def test_degrade_prints_one_json_object(files: tuple[Path, Path], tmp_path: Path) -> None:
     done = hsisr(
         "degrade", files[0], "-o", tmp_path / "lr.img", "--method", "mtf", "--gain", 0.2, "--json"
     )

@@ -85,19 +85,6 @@ def test_resuming_keeps_what_is_finished_or_another_thing(scene: Path, out: Path
     assert [path.name for path in out.iterdir()] == ["a.tif"]
 
 
-def test_of_several_scenes_a_broken_one_fails_the_run(scene: Path, out: Path) -> None:
-    other = scene.with_name("other.tif")
-    other.write_bytes(scene.read_bytes())
-    broken = scene.with_name("broken.tif")
-    broken.write_bytes(b"no TIFF at all")
-    done = hsisr("upscale", scene, broken, other, "-m", "nearest", "-s", 2, "-o", out)
-    assert done.exit_code == 1
-    assert sorted(p.name for p in out.glob("*.*")) == [".hsisr", "other_x2.tif", "scene_x2.tif"]
-    assert "broken.tif" in done.stderr
-    assert "1 of 3 scenes failed" in done.stderr
-    assert len(done.stdout.splitlines()) == 2
-
-
 def test_every_file_that_was_written_is_told_at_the_end(scene: Path, out: Path) -> None:
     page, picture, errors = scene.with_name("page.html"), out / "a.png", out / "u.tif"
     asked = ("--quicklook", picture, "--report", page, "--uncertainty", errors)
@@ -133,17 +120,21 @@ def archived(tmp_path: Path) -> Path:
     return write_tif(tmp_path / "in" / "scene.tif", counts(3, 11, 9))
 
 
-def test_of_a_list_on_stdin_what_is_missing_fails_alone(archived: Path, out: Path) -> None:
-    text = f"# two\n{archived}\n\n{archived.with_name('gone.tif')}\n"
+def test_of_a_list_on_stdin_what_is_broken_or_missing_fails_alone(
+    archived: Path, out: Path
+) -> None:
+    broken, gone = (archived.with_name(f"{name}.tif") for name in ("broken", "gone"))
+    broken.write_bytes(b"no TIFF at all")
+    text = f"# three\n{broken}\n\n{gone}\n{archived}\n"
     done = hsisr("upscale", "--list", "-", "-mnearest", "-s2", "--json", "-o", out, stdin=text)
     assert done.exit_code == 1
     report = json.loads(done.stdout)
     assert [result["output"] for result in report["results"]] == [str(out / "scene_x2.tif")]
-    (failed,) = report["failed"]
-    assert failed["source"].endswith("gone.tif")
-    assert "there is no such file or folder" in failed["error"]
+    failed = {failure["source"]: failure["error"] for failure in report["failed"]}
+    assert failed.keys() == {str(broken), str(gone)}
+    assert "there is no such file or folder" in failed[str(gone)]
     assert (report["skipped"], report["shard"]) == ([], None)
-    assert "1 of 2 scenes failed" in done.stderr
+    assert "2 of 3 scenes failed" in done.stderr
 
 
 def test_shards_share_scenes(archived: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -40,13 +41,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def chosen(
     *sources: str, shard: str | None = None, options: UpscaleOptions = X4, listed: str | None = None
 ) -> Selection:
-    paths = [Path(source) for source in sources]
-    wanted = SelectOptions(
-        sources=paths, output=Path("out"), shard=shard, list=None if listed is None else Path("l")
-    )
+    how: dict[str, Any] = {"sources": [Path(source) for source in sources], "shard": shard}
     if listed is not None:
         Path("l").write_text(listed)
-    return select(wanted, options)
+        how["list"] = Path("l")
+    return select(SelectOptions(output=Path("out"), **how), options)
 
 
 def outputs(selection: Selection) -> list[str]:

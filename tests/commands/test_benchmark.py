@@ -12,7 +12,7 @@ import pytest
 from hsisr.benchmark import runs
 from hsisr.benchmark.options import SpeedOptions
 from hsisr.benchmark.run import BenchmarkOptions, BenchmarkResult, benchmark
-from hsisr.benchmark.speed.run import benchmark_speed, speed_page
+from hsisr.benchmark.speed.run import benchmark_speed
 from hsisr.commands.evaluation.wald import evaluate_by_wald
 from hsisr.commands.options import TrainOptions, WaldOptions
 from hsisr.commands.training.train import TrainResult, train
@@ -184,9 +184,3 @@ def test_a_scene_is_upscaled_by_every_model_to_both_formats(facts: dict[str, Any
     models = (RELEASED, "bicubic")
     assert found == [(model, kind) for model in models for kind in ("GTiff", "ENVI")]
     assert all(row["seconds"] > 0 for row in facts["scenes"])
-
-
-def test_the_page_has_a_row_for_each(facts: dict[str, Any]) -> None:
-    page = speed_page(facts)
-    assert page.count(f"| {RELEASED} |") == 4
-    assert page.count("| x2 | bicubic |") == 2

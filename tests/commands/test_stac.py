@@ -17,7 +17,6 @@ from hsisr.commands.archive.run import Done, Outcome, Skipped, upscale_all
 from hsisr.commands.archive.select import Failure, Selection, select
 from hsisr.engine.options import SelectOptions, UpscaleOptions
 from hsisr.errors import HsisrWarning, OutputExistsError
-from hsisr.io.open import open_scene
 from hsisr.resume.record import record_path
 from tests.program import cube_at, metadata_at
 from tests.scenes import PROPERTIES, data_asset, write_envi, write_geotiff, write_item
@@ -157,9 +156,9 @@ def test_the_file_goes_before_its_item_and_the_user_before_both(tmp_path: Path, 
     colours = [{"center_wavelength": micrometres} for micrometres in (0.5, 0.6, 0.7)]
     said: dict[str, Any] = {"raster:bands": [{"nodata": 5}] * 3, "eo:bands": colours}
     item = write_item(tmp_path / "in", {"data": data_asset(**said)})
-    with open_scene(made(item, out / "a.tif").result.output) as scene:  # as the file says
-        assert scene.metadata.stored.nodata == 0
-        assert scene.metadata.spectral_axis.wavelengths_nm == (400.0, 410.0, 420.0)
+    meta = metadata_at(made(item, out / "a.tif").result.output)  # as the file says
+    assert meta.stored.nodata == 0
+    assert meta.spectral_axis.wavelengths_nm == (400.0, 410.0, 420.0)
     named = UpscaleOptions(scale=2, model="bicubic", nodata="7")
     assert metadata_at(made(item, out / "b.tif", named).result.output).stored.nodata == 7
 
@@ -228,7 +227,13 @@ def test_an_output_without_its_item_is_made_anew(item: Path, out: Path, recorded
     assert done.item.exists()
 
 
-def test_two_outputs_never_share_an_item(tmp_path: Path, out: Path) -> None:
+def test_no_item_is_shared_or_overwritten(item: Path, tmp_path: Path, out: Path) -> None:
+    before = item.read_bytes()
+    selection = select(SelectOptions(sources=[item], output=item.with_name("item.tif")), BICUBIC)
+    (outcome,) = run(selection, replace(BICUBIC, overwrite=True))
+    assert isinstance(outcome, Failure)
+    assert "is the input's own STAC Item" in str(outcome.error)
+    assert item.read_bytes() == before
     one = write_item(tmp_path / "one")
     write_envi(tmp_path / "two.hdr", np.ones((1, 4, 4), np.uint8))
     other = write_item(tmp_path / "two", {"a": data_asset("../two.hdr", type=None)})
@@ -236,12 +241,3 @@ def test_two_outputs_never_share_an_item(tmp_path: Path, out: Path) -> None:
     for entry in selection.entries:
         assert isinstance(entry, Failure)
         assert re.search(r"would become .*flight_7_line_3_x2\.json; upscale", str(entry.error))
-
-
-def test_the_input_s_item_is_never_overwritten(item: Path) -> None:
-    before = item.read_bytes()
-    selection = select(SelectOptions(sources=[item], output=item.with_name("item.tif")), BICUBIC)
-    (outcome,) = run(selection, replace(BICUBIC, overwrite=True))
-    assert isinstance(outcome, Failure)
-    assert "is the input's own STAC Item" in str(outcome.error)
-    assert item.read_bytes() == before

@@ -9,16 +9,9 @@ from PIL import Image
 
 from hsisr.commands.options import TrainOptions
 from hsisr.commands.training.train import train
+from hsisr.datasets import photographs
 from hsisr.datasets.observation import observed
 from hsisr.datasets.patches import Augmentation, pseudo_patch
-from hsisr.datasets.photographs import (
-    Photographs,
-    _mixed,
-    _of_materials,
-    coloured,
-    photograph_files,
-    read_photographs,
-)
 from hsisr.datasets.training_scenes import area_average, scene_from_arrays
 from hsisr.degradation import mtf
 from hsisr.errors import HsisrWarning
@@ -38,7 +31,7 @@ def pictures(count: int = 3, side: int = 48) -> NDArray[np.uint8]:
 def test_bands_keep_the_edges_of_the_photograph(seed: int) -> None:
     rgb = np.zeros((3, 6, 8), np.float32)
     rgb[:, :, 4:] = np.array([0.5, 0.7, 0.2], np.float32)[:, None, None]
-    cube = coloured(rgb, 40, np.random.default_rng(seed))
+    cube = photographs.coloured(rgb, 40, np.random.default_rng(seed))
     assert cube.shape == (40, 6, 8)
     assert cube.min() >= 0
     assert np.ptp(cube[:, :, :4], axis=(1, 2)).max() == 0
@@ -50,7 +43,7 @@ def test_materials_make_bands_of_more_than_three_kinds() -> None:
     rgb = pictures(1)[0].astype(np.float32) / 255
     linear, of_materials = (
         np.linalg.matrix_rank(make(rgb, 40, np.random.default_rng(3)).reshape(40, -1), tol=1e-3)
-        for make in (_mixed, _of_materials)
+        for make in (photographs._mixed, photographs._of_materials)
     )
     assert linear == 3
     assert of_materials > 4
@@ -64,10 +57,10 @@ def test_photographs_are_read_from_a_folder_or_one_file(tmp_path: Path) -> None:
     for number, image in enumerate(images):
         Image.fromarray(image.transpose(1, 2, 0)).save(folder / f"{number}.png")
     Image.fromarray(images[0, :, :20, :20].transpose(1, 2, 0)).save(folder / "other-size.png")
-    of_file = read_photographs([tmp_path / "photos.npz"])
-    of_folder = read_photographs(photograph_files(tmp_path / "photos"))
+    of_file = photographs.read_photographs([tmp_path / "photos.npz"])
+    of_folder = photographs.read_photographs(photographs.photograph_files(tmp_path / "photos"))
     assert np.array_equal(of_file.images, of_folder.images)
-    coarse = read_photographs([tmp_path / "photos.npz"], side=16).images
+    coarse = photographs.read_photographs([tmp_path / "photos.npz"], side=16).images
     assert np.array_equal(coarse, area_average(images.astype(np.float32), 2).round())
 
 
@@ -107,7 +100,7 @@ def test_a_run_of_bands_is_normalised_as_a_scene_of_its_means_would_be() -> None
 
 
 def test_batches_of_photographs_are_normalised_pairs_and_follow_from_their_number() -> None:
-    own = Photographs(name="photos", images=pictures())
+    own = photographs.Photographs(name="photos", images=pictures())
     source = patches([scene(12, 48, 60, 4)], 4, photographs=own, photograph_share=1.0)
     batch = source.batch(3, 0, 4)
     assert batch.hr.shape == (4, 8, 32, 32)

@@ -13,9 +13,9 @@ from PIL import Image
 from hsisr.commands.upscale import upscale
 from hsisr.engine.consistency import agree
 from hsisr.engine.options import UpscaleOptions
-from hsisr.io.open import open_scene
 from hsisr.models.back_projection import area_average, back_project, back_projected, repeat_pixels
 from hsisr.models.interpolation import KERNELS, interpolate
+from tests.program import values_of
 from tests.scenes import write_tif
 
 BICUBIC = KERNELS["bicubic"]
@@ -194,8 +194,7 @@ def test_it_is_bicubic_ten_rounds_and_a_constant(scale: int, tmp_path: Path) -> 
     expected = expected + np.kron(lr - area(expected, scale), np.ones((1, scale, scale)))
     options = UpscaleOptions(scale=scale, model="baseline", device="cpu")
     upscale(write_tif(tmp_path / "lr.tif", lr), tmp_path / "hr.tif", options)
-    with open_scene(tmp_path / "hr.tif") as scene:
-        found = scene.read().values
+    found = values_of(tmp_path / "hr.tif")
     np.testing.assert_allclose(area(found, scale), lr, rtol=1e-6)
     # at the sides Pillow leaves pixels outside out, where hsisr repeats the outermost ones
     inside = np.s_[:, 12 * scale : -12 * scale, 12 * scale : -12 * scale]

@@ -60,16 +60,13 @@ def test_the_memory_of_a_layer_of_features_stays_and_that_of_larger_arrays_is_gi
     assert 5 * small < large
 
 
-def test_the_users_own_settings_stay() -> None:
+def test_where_the_user_has_set_malloc_up_nothing_is_done() -> None:
     assert answer(FAULTS, "keep", GLIBC_TUNABLES="glibc.malloc.arena_max=2") == [0]
+    kept, _, given, *_ = answer(HOLES, MALLOC_ARENA_MAX="2")
+    assert (kept, given) == (0, 0)
 
 
 def test_holes_between_what_is_in_use_are_given_back_now_and_then() -> None:
     kept, early, given, pages, again = answer(HOLES)
     assert (kept, early, given, again) == (1, 0, 1, 0)
     assert pages * mmap.PAGESIZE > 100 * 2**18
-
-
-def test_holes_stay_where_the_user_has_set_malloc_up() -> None:
-    kept, _, given, *_ = answer(HOLES, MALLOC_ARENA_MAX="2")
-    assert (kept, given) == (0, 0)

@@ -26,9 +26,6 @@ def test_memory_is_given_back_even_where_freed_memory_is_kept() -> None:
     del part
     assert held > before + size // 2
     assert process.memory_info().rss < held - size // 2
-
-
-def test_what_the_system_has_no_room_for_is_a_memory_error() -> None:
     with pytest.raises(MemoryError, match="no room"):
         page_buffer((2**60,), "uint8")
 

@@ -2,7 +2,6 @@
 
 import json
 import warnings
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,9 @@ from hsisr.engine import device, session
 from hsisr.engine.options import SelectOptions, UpscaleOptions
 from hsisr.engine.session import Session
 from hsisr.errors import HsisrError, HsisrWarning, ResourceError, UsageError, WeightsError
-from hsisr.io.open import open_scene
 from hsisr.resume.record import provenance_of
 from tests.networks import OVERLAPPING, tiny_weights
-from tests.program import assert_holds, values_of
+from tests.program import assert_holds, metadata_at, values_of
 from tests.scenes import counts, numbered, write_geotiff, write_tif
 
 
@@ -131,8 +129,7 @@ def test_automatic_precision_is_recorded_by_its_name(
 ) -> None:
     monkeypatch.setattr("hsisr.engine.session.automatic_precision", lambda _: "bfloat16")
     upscale(scenes[0], tmp_path / "hr.tif", replace(tiny, precision="auto", device="cpu"))
-    with closing(open_scene(tmp_path / "hr.tif")) as hr:
-        tags = provenance_of(hr.metadata)
+    tags = provenance_of(metadata_at(tmp_path / "hr.tif"))
     assert '"precision": "bfloat16"' in tags["OPTIONS"]
     assert "auto" not in tags["OPTIONS"]
 
@@ -150,8 +147,7 @@ def test_an_output_of_an_output_tells_of_its_own_making_only(tmp_path: Path, suf
     once, twice = tmp_path / f"once{suffix}", tmp_path / f"twice{suffix}"
     upscale(source, once, UpscaleOptions(scale=2, model="bicubic", tile=5))
     upscale(once, twice, UpscaleOptions(scale=2, model="nearest"))
-    with open_scene(twice) as scene:
-        found = provenance_of(scene.metadata)
+    found = provenance_of(metadata_at(twice))
     assert found.keys() == {"VERSION", "SOURCE", "MODEL", "OPTIONS", "CREATED"}
     assert (found["SOURCE"], found["MODEL"]) == (once.name, "nearest")
     assert "tile" not in json.loads(found["OPTIONS"])

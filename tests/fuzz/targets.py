@@ -14,15 +14,7 @@ from hsisr.training.recipe import recipe_named
 from hsisr.weights.catalogue import released
 from hsisr.weights.keras import import_keras
 from hsisr.weights.store import METADATA_KEY, load_weights
-from tests.fuzz.beside_use import (
-    lay_binding,
-    lay_record,
-    lay_store,
-    use_binding,
-    use_item,
-    use_record,
-    use_strip,
-)
+from tests.fuzz import beside_use
 from tests.fuzz.law import STEM, obey
 from tests.fuzz.scene_use import use_scene
 
@@ -80,11 +72,11 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         "keras": Target(f"{STEM}.keras", import_keras),
         "recipe": Target(f"{STEM}.toml", use_recipe),
         "catalogue": Target("catalogue.toml", use_catalogue),
-        "zarr": Target(f"{STEM}.zarr", use_scene, write=lay_store),
-        "stac": Target(f"{STEM}.json", use_item),
-        "record": Target(f"{STEM}.tif", use_record, write=lay_record),
-        "binding": Target(f"{STEM}.tif", use_binding, write=lay_binding),
-        "strip": Target("0007-000007.npz", use_strip),
+        "zarr": Target(f"{STEM}.zarr", use_scene, write=beside_use.lay_store),
+        "stac": Target(f"{STEM}.json", beside_use.use_item),
+        "record": Target(f"{STEM}.tif", beside_use.use_record, write=beside_use.lay_record),
+        "binding": Target(f"{STEM}.tif", beside_use.use_binding, write=beside_use.lay_binding),
+        "strip": Target("0007-000007.npz", beside_use.use_strip),
     }
 )
 """By name; a corpus folder has the same."""

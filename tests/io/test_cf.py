@@ -211,9 +211,8 @@ def test_the_dimension_of_the_wavelengths_tells_the_cube_and_its_bands(tmp_path:
         },
         attributes={"centres": {"standard_name": "radiation_wavelength", "units": "um"}},
     )
-    with open_scene(path) as scene:
-        np.testing.assert_array_equal(scene.read().values, VALUES)
-        assert scene.metadata.spectral_axis.wavelengths_nm == (400.0, 500.0, 600.0, 700.0)
+    assert_holds(path, VALUES)
+    assert metadata_at(path).spectral_axis.wavelengths_nm == (400.0, 500.0, 600.0, 700.0)
 
 
 def test_a_single_time_is_no_axis_of_a_scene(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_headers_in_other_encodings(encoding: str, tmp_path: Path) -> None:
     assert metadata_at(path).spectral_axis.wavelengths_nm == (400.0, 500.0, 600.0)
 
 
-def test_an_external_mask_beside_the_data(tmp_path: Path) -> None:
+def test_an_external_mask_beside_the_data_is_used_or_named(tmp_path: Path) -> None:
     path = with_fields(tmp_path)
     mask = np.full((1, 6, 5), 255, np.uint8)
     mask[0, 2, 3] = 0
@@ -82,20 +82,19 @@ def test_an_external_mask_beside_the_data(tmp_path: Path) -> None:
         valid = scene.read(Window(2, 2, 3, 3)).valid
     assert not valid[:, 0, 1].any()
     assert valid.sum() == valid.size - 3
-
-
-def test_a_mask_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     path = with_fields(tmp_path)
     (tmp_path / "x.img.msk").write_bytes(b"nothing")
     with pytest.raises(InputDataError, match=r"the mask x\.img\.msk beside the data"):
         open_scene(path)
 
 
-def test_a_band_of_wavelength_zero_is_not_there(tmp_path: Path) -> None:
+def test_a_band_of_wavelength_zero_is_not_there_and_widths_of_zero_are_none(tmp_path: Path) -> None:
     with pytest.warns(HsisrWarning, match="band 1 has a wavelength of 0.*marked bad"):
         axis = metadata_at(with_fields(tmp_path, wavelength="{0, 500, 600}")).spectral_axis
     assert axis.wavelengths_nm == (0.0, 500.0, 600.0)
     assert axis.good == (False, True, True)
+    path = with_fields(tmp_path, wavelength="{400, 500, 600}", fwhm="{0, 0, 0}")
+    assert metadata_at(path).spectral_axis.fwhm_nm is None
 
 
 UNUSABLE = {
@@ -188,8 +187,3 @@ def test_numbers_that_begin_like_a_text_are_numbers(first: int, tmp_path: Path) 
     path = write_envi(tmp_path / "x.hdr", values)
     for name in (path, path.with_suffix(".img")):
         assert_holds(name, values)
-
-
-def test_widths_of_zero_are_none(tmp_path: Path) -> None:
-    path = with_fields(tmp_path, wavelength="{400, 500, 600}", fwhm="{0, 0, 0}")
-    assert metadata_at(path).spectral_axis.fwhm_nm is None

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -13,8 +14,8 @@ from rasterio.crs import CRS
 
 from hsisr.errors import HsisrWarning
 from hsisr.io.geotiff.gdal import gdal_env
-from hsisr.io.open import open_scene
 from hsisr.scene.metadata import SceneMetadata
+from tests.program import metadata_at
 
 ROTATED_POLE: Final = (
     'GEOGCRS["unnamed",BASEGEOGCRS["unknown",DATUM["unknown",ELLIPSOID["unknown",6371229,0,'
@@ -251,11 +252,8 @@ def written(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def read(path: Path, warns: str) -> SceneMetadata:
-    if warns:
-        with pytest.warns(HsisrWarning, match=warns), open_scene(path) as scene:
-            return scene.metadata
-    with open_scene(path) as scene:
-        return scene.metadata
+    with pytest.warns(HsisrWarning, match=warns) if warns else nullcontext():
+        return metadata_at(path)
 
 
 def corners(transform: Any) -> list[Any]:

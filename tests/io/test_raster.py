@@ -16,7 +16,7 @@ from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.io.open import open_scene
 from hsisr.tiling import Window
 from tests.program import cube_at, metadata_at, warned
-from tests.scenes import TRANSFORM, UTM, edited, numbered, write_geotiff
+from tests.scenes import edited, numbered, write_geotiff
 
 VALUES = numbered(3, 6, 5)
 IN_BANDS = tuple(
@@ -80,18 +80,6 @@ def test_scale_offset_and_unit(tmp_path: Path) -> None:
         dataset.scales, dataset.offsets, dataset.units = said
     stored = metadata_at(path).stored
     assert (stored.scales, stored.offsets, stored.units) == said
-
-
-def test_place_on_the_ground_and_that_of_a_window(tmp_path: Path) -> None:
-    rotated = TRANSFORM @ Affine.rotation(30)
-    path = write_geotiff(tmp_path / "x.tif", VALUES, crs=UTM, transform=rotated)
-    with open_scene(path) as scene:
-        place = scene.metadata.georeference
-        part = scene.read(Window(2, 1, 3, 3)).georeference
-    assert place.crs_wkt is not None
-    assert CRS.from_wkt(place.crs_wkt) == UTM
-    assert place.transform == rotated
-    assert part.transform == rotated @ Affine.translation(1, 2)
 
 
 def test_ground_control_points(tmp_path: Path) -> None:
@@ -205,9 +193,9 @@ def test_overviews_that_lie_elsewhere_are_not_asked(tmp_path: Path) -> None:
 
 def test_a_band_with_a_wavelength_is_no_alpha(tmp_path: Path) -> None:
     tags = [{"wavelength": w} for w in ("400", "500", "600", "700")]
-    with open_scene(rgba(tmp_path / "x.tif", band_tags=tags)) as scene:
-        assert scene.metadata.bands == 4
-        assert scene.read().valid.all()
+    cube = cube_at(rgba(tmp_path / "x.tif", band_tags=tags))
+    assert len(cube.values) == 4
+    assert cube.valid.all()
 
 
 def test_colour_tables_and_colours_that_gdal_mixes_are_refused(tmp_path: Path) -> None:

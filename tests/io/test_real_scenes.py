@@ -10,6 +10,7 @@ from hsisr.errors import InputDataError
 from hsisr.io.open import open_scene
 from hsisr.io.views import warn_of_fill
 from hsisr.tiling import Window
+from tests.program import metadata_at
 
 pytestmark = pytest.mark.shared
 
@@ -78,20 +79,15 @@ def test_what_is_no_scene_is_refused(name: str, shared_data: Path) -> None:
 
 
 def test_enmap_as_envi_equals_enmap_as_geotiff(shared_data: Path) -> None:
-    with (
-        open_scene(shared_data / "formats/enmap-potsdam-bil.hdr") as envi,
-        open_scene(shared_data / "dev/enmap-potsdam.tif") as tiff,
-    ):
-        assert (
-            envi.metadata.spectral_axis.wavelengths_nm == tiff.metadata.spectral_axis.wavelengths_nm
-        )
-        assert envi.metadata.spectral_axis.fwhm_nm == tiff.metadata.spectral_axis.fwhm_nm
-        assert envi.metadata.header["acquisition time"] == "2022-07-24T10:45:26Z"
-        assert envi.metadata.georeference.crs_wkt is not None
-        assert CRS.from_wkt(envi.metadata.georeference.crs_wkt).to_epsg() == 32633
-        assert envi.metadata.georeference.transform is not None
-        assert envi.metadata.georeference.transform @ (0, 0) == pytest.approx((364095, 5809965))
-        assert envi.metadata.stored.nodata == -32768
+    envi = metadata_at(shared_data / "formats/enmap-potsdam-bil.hdr")
+    tiff, place = metadata_at(shared_data / "dev/enmap-potsdam.tif"), envi.georeference
+    assert envi.spectral_axis.wavelengths_nm == tiff.spectral_axis.wavelengths_nm
+    assert envi.spectral_axis.fwhm_nm == tiff.spectral_axis.fwhm_nm
+    assert envi.header["acquisition time"] == "2022-07-24T10:45:26Z"
+    assert CRS.from_wkt(place.crs_wkt or "").to_epsg() == 32633
+    assert place.transform is not None
+    assert place.transform @ (0, 0) == pytest.approx((364095, 5809965))
+    assert envi.stored.nodata == -32768
 
 
 def test_salton_sea_has_bad_bands_of_nan(shared_data: Path) -> None:

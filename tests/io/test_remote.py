@@ -21,7 +21,7 @@ from hsisr.io.paths import RemotePath, beside, scene_path, without_secrets
 from tests.io.serving_ranges import serving
 from tests.io.serving_s3 import serving_s3
 from tests.io.written import cube_for, interrupted, metadata_of, rich_metadata, write_scene
-from tests.program import assert_holds, hsisr, ran, succeed, values_of
+from tests.program import assert_holds, hsisr, metadata_at, ran, succeed, values_of
 from tests.scenes import numbered, write_envi, write_geotiff, write_mat5, write_npy, write_pages
 
 VALUES = numbered(5, 20, 16)
@@ -94,9 +94,8 @@ def test_a_text_in_place_of_a_remote_mask_is_refused(place: str, url: str, tmp_p
 def test_a_zarr_store_on_a_server_is_read(url: str) -> None:
     with pytest.raises(InputDataError, match="not a Zarr store that can be read"):
         open_scene(f"{url}/missing.zarr")
-    with open_scene(f"{url}/a.zarr") as scene:
-        np.testing.assert_array_equal(scene.read().values, cube_for(rich_metadata()))
-        assert scene.metadata.spectral_axis == rich_metadata().spectral_axis
+    assert_holds(f"{url}/a.zarr", cube_for(rich_metadata()))
+    assert metadata_at(f"{url}/a.zarr").spectral_axis == rich_metadata().spectral_axis
 
 
 @pytest.mark.parametrize(
@@ -128,9 +127,9 @@ def test_an_output_tells_the_name_of_a_remote_source_only(url: str, tmp_path: Pa
     out = tmp_path / "out.tif"
     done = succeed("upscale", source, "-o", out, "-s", "2", "-m", "bicubic", "--json")
     assert "hush" not in done.output
-    with open_scene(out) as scene:
-        assert scene.metadata.tags["HSISR_SOURCE"] == "a.tif"
-        assert not [text for text in scene.metadata.tags.values() if "hush" in text]
+    tags = metadata_at(out).tags
+    assert tags["HSISR_SOURCE"] == "a.tif"
+    assert not [text for text in tags.values() if "hush" in text]
     assert b"hush" not in out.read_bytes()
     succeed("evaluate", "--lr", source, out)
     folder = tmp_path / "folder"
@@ -153,9 +152,8 @@ def test_a_remote_output_is_sent_whole(name: str, memory: str, tmp_path: Path) -
     command = ("upscale", source, "-o", target, "-s", "2", "-m", "bicubic")
     done = succeed(*command)
     assert done.stdout.strip() == target
-    with open_scene(target) as scene:
-        first = scene.read().values
-        assert first.shape == (5, 40, 32)
+    first = values_of(target)
+    assert first.shape == (5, 40, 32)
     kept = hsisr(*command)
     assert kept.exit_code == 1
     assert "exists and is kept" in kept.stderr

@@ -48,6 +48,7 @@ from tests.io.written import (
     write_scene,
     writer_for,
 )
+from tests.program import metadata_at
 
 TYPES = ("uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64")
 
@@ -326,8 +327,7 @@ def bare(metadata: SceneMetadata) -> SpectralAxis:
 @pytest.mark.shared
 @EVERY_TARGET
 def test_a_real_scene_comes_back(name: str, shared_data: Path, tmp_path: Path) -> None:
-    with closing(open_scene(shared_data / "dev" / "enmap-potsdam.tif")) as scene:
-        metadata = scene.metadata
+    metadata = metadata_at(shared_data / "dev" / "enmap-potsdam.tif")
     found = through_a_file(tmp_path / name, metadata)
     assert bare(found) == bare(metadata)
     assert found.stored == metadata.stored

@@ -195,16 +195,13 @@ def test_local_means_are_convolutions(kernel: Kernel, rows: int, cols: int, stri
     assert local.count[0] == (rows - kernel.size + 1) * (cols - kernel.size + 1)
 
 
-def test_a_window_with_an_invalid_pixel_does_not_count() -> None:
+def test_flat_windows_compare_their_means_and_invalid_ones_do_not_count() -> None:
     x, y = random_pair(1, 15, 15)
     valid = np.ones(x.shape, np.bool_)
     valid[0, 7, 7] = False
     local = LocalMean(1, UNIFORM_7, ssim_index(1.0))
     local.add(x, y, valid)
     assert local.count[0] == 9 * 9 - 7 * 7
-
-
-def test_flat_windows_compare_their_means() -> None:
     flat = np.full((1, 8, 8), 3.3, np.float32)
     for other, expected in ((flat, 1.0), (flat * 2, 0.8), (flat * 0, 0.0)):
         local = LocalMean(1, UNIFORM_8, quality_index)

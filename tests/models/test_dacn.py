@@ -24,9 +24,7 @@ def filled(scale: int, pooling: Pooling) -> Dacn:
     ("scale", "trainable", "moving"),
     [(2, 2_570_800, 960), (4, 4_594_736, 1_216), (8, 4_661_360, 1_248)],
 )
-def test_parameters_are_as_many_as_published(
-    scale: int, trainable: int, moving: int, pooling: Pooling
-) -> None:
+def test_as_large_as_published(scale: int, trainable: int, moving: int, pooling: Pooling) -> None:
     network = build_dacn(dacn_descriptor(scale, pooling))
     assert sum(p.numel() for p in network.parameters()) == trainable
     statistics = [b for k, b in network.named_buffers() if "running" in k]
@@ -54,9 +52,7 @@ def test_the_notebook_variant_reproduces_the_published_code(scale: int, shared_d
         ("channel_attention", sum(f * f + f // 2 + f for f in (32, 64, 128))),
     ],
 )
-def test_an_attention_can_be_left_out_and_nothing_else_goes_with_it(
-    left_out: str, fewer: int
-) -> None:
+def test_an_attention_can_be_left_out_alone(left_out: str, fewer: int) -> None:
     whole = dacn_descriptor(2)
     network = build_dacn(replace(whole, hparams={**whole.hparams, left_out: False})).train()
     counts = [sum(p.numel() for p in n.parameters()) for n in (build_dacn(whole), network)]

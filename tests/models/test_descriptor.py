@@ -54,8 +54,6 @@ def test_unknown_and_missing_keys_are_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "answer"), [("dcan", r"; did you mean 'dacn'"), ("swin", "; known: .*dacn, ")]
 )
-def test_an_unknown_name_is_answered_with_the_near_or_the_known_ones(
-    name: str, answer: str
-) -> None:
+def test_unknown_names_are_answered_with_near_or_known_ones(name: str, answer: str) -> None:
     with pytest.raises(WeightsError, match=f"no network architecture '{name}'{answer}"):
         build(replace(dacn_descriptor(2), arch=name))

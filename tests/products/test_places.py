@@ -262,8 +262,7 @@ def test_packed_positions_are_unpacked(tmp_path: Path) -> None:
             file[name] = np.rint(degrees * 1000).astype("int32")
             file[name][0, 0] = -1
             file[name].attrs.update(scale_factor=1e-3, _FillValue=np.int32(-1))
-    with open_scene(tmp_path / "x.nc", axes="brc") as scene:
-        places = scene.metadata.geolocation
+    places = metadata_at(tmp_path / "x.nc", axes="brc").geolocation
     assert places is not None
     x[0, 0] = y[0, 0] = np.nan
     np.testing.assert_allclose(places.longitude, x, atol=1e-9)
@@ -291,8 +290,7 @@ def test_a_window_of_a_swath_is_that_of_the_whole(product_of: str, tmp_path: Pat
             np.testing.assert_array_equal(found[name], expected[name].isel(own))
     with rasterio.open(made(scene, tmp_path / "part.tif", "--window", "3,4,5,4")) as tif:
         points, _ = tif.gcps
-    with open_scene(scene) as observed:
-        places = observed.metadata.geolocation
+    places = metadata_at(scene).geolocation
     assert places is not None
     assert [(point.row, point.col) for point in points[:2]] == [(1, 1), (1, 3)]
     assert (points[-1].row, points[-1].col) == (9, 7)
@@ -304,8 +302,7 @@ def test_a_window_of_a_swath_is_that_of_the_whole(product_of: str, tmp_path: Pat
 def test_a_window_of_a_swath_lies_on_the_grid_of_the_whole(product: Path, tmp_path: Path) -> None:
     whole = made(product, tmp_path / "whole.tif", "--ortho")
     part = made(product, tmp_path / "part.tif", "--ortho", "--window", "5,4,12,9")
-    with open_scene(product) as observed:
-        table = observed.metadata.geolocation.table  # type: ignore[union-attr]
+    table = metadata_at(product).geolocation.table  # type: ignore[union-attr]
     assert table is not None
     shown = (table.rows > 5) & (table.rows <= 17) & (table.cols > 4) & (table.cols <= 13)
     with rasterio.open(whole) as theirs, rasterio.open(part) as ours:

@@ -344,7 +344,7 @@ def test_all_parts_of_an_enmap_product_open_the_same_scene(tmp_path: Path) -> No
     assert found_here == ["enmap", "enmap.zip", "part.zip"]
 
 
-def test_enmap_l1b_keeps_its_detectors_apart(tmp_path: Path) -> None:
+def test_detectors_are_told_apart(tmp_path: Path) -> None:
     xml = fixtures.write_dlr(tmp_path / "enmap", level="L1B")
     told = hsisr("info", xml)
     assert (told.exit_code, told.stderr.count("\n")) == (3, 1)
@@ -353,9 +353,6 @@ def test_enmap_l1b_keeps_its_detectors_apart(tmp_path: Path) -> None:
     assert swir.spectral_axis.wavelengths_nm == (483.03, 503.03)
     assert swir.georeference.rpcs["LINE_OFF"] == "4"
     assert len(swir.georeference.rpcs["SAMP_DEN_COEFF"].split()) == 20
-
-
-def test_one_detector_of_prisma_has_all_its_bands(tmp_path: Path) -> None:
     fixtures.write_prisma(tmp_path / "p.he5")
     assert metadata_at(tmp_path / "p.he5", variable="vnir").bands == 9
 

@@ -109,16 +109,13 @@ def test_metadata_follow_the_grid_and_the_bands() -> None:
     assert meta.with_bands([0, 1, 2]) == meta
 
 
-def test_sides_that_do_not_divide_and_empty_scenes_are_refused() -> None:
+def test_parts_that_do_not_fit_are_refused() -> None:
     with pytest.raises(InputDataError, match="8 x 5 pixels do not divide by scale 4"):
         metadata(cols=5).coarser(4)
     with pytest.raises(InputDataError, match="found 0 rows"):
         metadata(rows=0)
     with pytest.raises(InputDataError, match="per-band fields for 3 bands"):
         replace(metadata(), band_tags=({},))
-
-
-def test_a_cube_whose_parts_do_not_fit_is_refused() -> None:
     values = np.zeros((2, 3, 4), np.float32)
     axis = SpectralAxis(count=2)
     with pytest.raises(InputDataError, match="mask"):

@@ -68,17 +68,13 @@ def test_training_raises_the_score_and_keeps_the_best(tmp_path: Path) -> None:
     assert watch.losses[-1] < watch.losses[0]
 
 
-def test_two_runs_of_one_seed_are_equal_bit_by_bit_and_of_two_are_not(
-    whole: Outcome, tmp_path: Path
-) -> None:
+def test_runs_of_one_seed_are_equal_bit_by_bit_of_two_not(whole: Outcome, tmp_path: Path) -> None:
     assert equal(whole, train(plan(tmp_path / "a")))
     assert not equal(whole, train(plan(tmp_path / "b", seed=1)))
 
 
 @pytest.mark.parametrize("step", [1, 4, 5, 11])
-def test_a_stopped_run_continues_to_the_same_result(
-    step: int, whole: Outcome, tmp_path: Path
-) -> None:
+def test_stopped_runs_come_to_the_same_result(step: int, whole: Outcome, tmp_path: Path) -> None:
     stopped = train(plan(tmp_path / "state"), [interrupted_at(step)])
     assert (stopped.ending, stopped.signal) == ("stopped", signal.SIGINT)
     assert load_state(tmp_path / "state").progress.step == step
@@ -113,9 +109,7 @@ def test_layers_that_draw_numbers_draw_the_same_after_a_break(tmp_path: Path) ->
     assert equal(train(noisy(tmp_path / "state"), resume=True), whole)
 
 
-def test_what_a_kill_leaves_at_any_moment_continues_to_the_same_result(
-    whole: Outcome, tmp_path: Path
-) -> None:
+def test_what_a_kill_leaves_comes_to_the_same_result(whole: Outcome, tmp_path: Path) -> None:
     state, left = tmp_path / "state", tmp_path / "left"
 
     def keep(progress: Progress) -> None:

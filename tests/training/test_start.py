@@ -13,9 +13,7 @@ from tests.contracts.test_fast_forms import lively_equivariant
 
 
 @pytest.mark.parametrize(("filters", "scale"), [(0, 2), (0, 4), (2, 4)])
-def test_filters_that_a_recipe_adds_or_a_scale_needs_are_fresh(
-    tmp_path: Path, filters: int, scale: int
-) -> None:
+def test_filters_that_are_new_are_fresh(tmp_path: Path, filters: int, scale: int) -> None:
     size = EquivariantSize(features=4, stages=1, blocks=1, heads=2, patterns=2, filters=filters)
     descriptor, network = dacn_equivariant_descriptor(2, size), lively_equivariant(2, size)
     path = save_weights(tmp_path / "before.safetensors", network, descriptor, card={})
