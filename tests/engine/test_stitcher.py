@@ -179,10 +179,8 @@ def test_bad_bands_between_good_ones_keep_their_place() -> None:
     plan = network_plan(scene, Enlarge("nearest", 2), scale=2, tile=5, overlap=2)
     upscaler = plan.groups[0].upscaler
     plain = InterpolationUpscaler(KERNELS["nearest"], 2, consistent=False)
-    groups = (
-        *network_groups((0, 2, 3, 5, 6), upscaler, size=4, overlap=1),
-        BandGroup((1, 4), plain),
-    )
+    good = network_groups((0, 2, 3, 5, 6), upscaler, size=4, overlap=1)
+    groups = (*good, BandGroup((1, 4), plain))
     whole = scene.cube.repeat(2, axis=1).repeat(2, axis=2)
     got = run(scene, replace(plan, groups=groups)).cube
     np.testing.assert_allclose(got, whole, rtol=1e-6, atol=1e-3)

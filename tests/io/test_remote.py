@@ -197,11 +197,7 @@ def test_remote_names_keep_their_secrets_to_themselves() -> None:
 
 
 BRIGHT = numbered(5, 20, 16) + np.uint16(2000)
-KEYS = {
-    "AWS_ACCESS_KEY_ID": "key",
-    "AWS_SECRET_ACCESS_KEY": "hush",
-    "AWS_DEFAULT_REGION": "us-east-1",
-}
+KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
 PROGRAM = "from hsisr.cli.main import program; program()"
 WITHOUT_BOTO3 = f"import sys; sys.modules['boto3'] = None; {PROGRAM}"
 """With boto3 rasterio finds the keys; without it, as most have it, GDAL itself does."""

@@ -98,11 +98,8 @@ CUBE = "Data Fields/surface_reflectance"
 GRID, SWATH = "HDFEOS/GRIDS/HYP", "HDFEOS/SWATHS/HYP"
 NEON = "SJER/Reflectance"
 BANDS = "sensor_band_parameters"
-RISING, DAMAGED, FILL = (
-    "expected rising wavelengths",
-    "it is truncated or damaged",
-    "are fill values",
-)
+RISING, DAMAGED = "expected rising wavelengths", "it is truncated or damaged"
+FILL = "are fill values"
 HDF5: dict[str, tuple[tuple[str, ...], tuple[str, ...], float, str, str]] = {
     "emit": ((f"{BANDS}/wavelengths",), ("reflectance",), -9999, BANDS, f"array {BANDS}/wave"),
     "prisma": (
