@@ -90,7 +90,9 @@ def test_after_a_kill_one_whole_pair_is_there(tmp_path: Path, moment: str, there
 
 
 class Interrupting:
-    """Raises KeyboardInterrupt just before or just after the n-th rename or link."""
+    """Raises an error just before or just after the n-th rename or link."""
+
+    error: BaseException = KeyboardInterrupt()
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, number: int, *, after: bool) -> None:
         self.left, self.after = number, after
@@ -101,10 +103,10 @@ class Interrupting:
         def call(*words: Any) -> Any:
             self.left -= 1
             if self.left == 0 and not self.after:
-                raise KeyboardInterrupt
+                raise self.error
             done = real(*words)
             if self.left == 0:
-                raise KeyboardInterrupt
+                raise self.error
             return done
 
         return call
@@ -132,10 +134,10 @@ def test_an_interrupt_at_any_rename_leaves_the_old_pair(
     assert written(tmp_path) == OLD
 
 
-@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("after", [False, True, None])
 @pytest.mark.parametrize("number", [1, 2])
-def test_an_interrupt_at_any_rename_leaves_the_old_folder(
-    number: int, after: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_interrupt_or_refusal_at_any_rename_leaves_the_old_folder(
+    number: int, after: bool | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "a.zarr"
     target.mkdir()
@@ -144,8 +146,10 @@ def test_an_interrupt_at_any_rename_leaves_the_old_folder(
     grown = place.file("a.zarr")
     grown.mkdir()
     (grown / "x").write_text("new")
-    Interrupting(monkeypatch, number, after=after)
-    with pytest.raises(KeyboardInterrupt):
+    call = Interrupting(monkeypatch, number, after=bool(after))
+    if after is None:
+        call.error = PermissionError(13, "Permission denied")
+    with pytest.raises((KeyboardInterrupt, PermissionError, ResourceError)):
         place.commit([(grown, target)])
     assert written(tmp_path) == {"x": "old"}
 
