@@ -25,7 +25,7 @@ from hsisr.io.matlab.fields import (
     reading,
     refuse_complex,
 )
-from hsisr.io.products.hdf import HdfFile, HdfWriter, lies_inside
+from hsisr.io.products.hdf import HdfFile, HdfWriter, lies_inside, texts_in
 
 _CLASSES: Final = frozenset({"double", "single"}) | {
     f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)
@@ -82,10 +82,11 @@ class Mat73(MatFile):
                 raise ValueError(f"{name} has {item.size} texts, expected one a band")
             if h5py.check_ref_dtype(item.dtype) is not h5py.Reference:
                 return _texts(item)
-            found = []
+            found: list[str] = []
             for reference in np.ravel(item[()]):
                 found.append(_text_of(item.file[reference]))
-                _require_short(found)
+                if sum(map(len, found)) > _MOST_TEXT:
+                    raise ValueError("found texts of unlikely length")
             return found
 
     def close(self) -> None:
@@ -114,11 +115,7 @@ def _is_complex(dtype: np.dtype[Any]) -> bool:
 def _texts(item: h5py.Dataset) -> list[str]:
     """Strings, or the rows of a char array."""
     if h5py.check_string_dtype(item.dtype):
-        found: list[str] = []
-        for place in np.ndindex(item.shape):  # one by one: all may point at one long string
-            found.append(str(item.asstr()[place]))
-            _require_short(found)
-        return found
+        return texts_in(item)
     if item.size * item.dtype.itemsize > _MOST_TEXT:
         raise ValueError(f"{item.name} is too long for a text")
     rows = np.atleast_2d(np.asarray(item).T)
@@ -134,11 +131,6 @@ def _text_of(cell: Any) -> str:
     ):
         raise ValueError("found cells that hold no texts")
     return "".join(_texts(cell))
-
-
-def _require_short(texts: list[str]) -> None:
-    if sum(map(len, texts)) > _MOST_TEXT:
-        raise ValueError("found texts of unlikely length")
 
 
 def _kind(matlab_class: str) -> Kind:

@@ -27,7 +27,7 @@ _LARGEST_CHUNK: Final = 2**28
 """Bytes; a packed chunk is unpacked as a whole."""
 _LARGEST_WHOLE: Final = 2**28
 """Bytes of an array beside the cube, which is read as a whole."""
-_MOST_TEXT: Final = 1 << 20
+_MOST_TEXT: Final = 1 << 22
 _MOST_TEXTS: Final = 1 << 16
 _MOST_PARTS: Final = 10_000
 
@@ -165,7 +165,7 @@ class HdfFile:
         item = self.dataset(name)
         if h5py.check_string_dtype(item.dtype) is None or item.size > _MOST_TEXTS:
             raise InputDataError(f"array {name} holds {item.size} entries, expected texts")
-        return [str(item.asstr()[place])[:_MOST_TEXT] for place in np.ndindex(item.shape)]
+        return texts_in(item)
 
     def walk(self) -> Iterator[tuple[str, Any]]:
         """Every array that lies in the file itself, by its path without the first slash."""
@@ -220,6 +220,16 @@ def lies_inside(item: Any) -> bool:
     """True if the numbers of an array lie in its file, in chunks that can be unpacked."""
     chunk = math.prod(item.chunks or ()) * item.dtype.itemsize
     return not item.external and not item.is_virtual and chunk <= _LARGEST_CHUNK
+
+
+def texts_in(item: Any) -> list[str]:
+    """The strings of an array, read one by one, for all may point at one long string."""
+    found, length = [], 0
+    for place in np.ndindex(item.shape):
+        found.append(str(item.asstr()[place]))
+        if (length := length + len(found[-1])) > _MOST_TEXT:
+            raise ValueError("found texts of unlikely length")
+    return found
 
 
 def _plain(value: Any) -> Any:
