@@ -124,10 +124,8 @@ class RandomPatches:
     Scenes are drawn in proportion to a power of their training pixels: the square root, if large
     ones are to teach more while small ones still get their turn; 0, if all count alike. The patches
     of a batch have one size: that of the recipe, or the largest that fits the scene drawn first;
-    scenes that are smaller still take no part in that batch.
-
-    Raises:
-        InputDataError: No training window is large enough for a patch.
+    scenes that are smaller still take no part in that batch. InputDataError: no training window is
+    large enough for a patch.
     """
 
     scenes: Sequence[TrainingScene]
@@ -292,10 +290,8 @@ def grid_samples(
 class GridPatches:
     """A fixed list of samples, in a new order each epoch: the paper's way.
 
-    Samples of one size share a batch; the last batch of a size may be smaller.
-
-    Raises:
-        InputDataError: The list is empty.
+    Samples of one size share a batch; the last batch of a size may be smaller. InputDataError: the
+    list is empty.
     """
 
     samples: Sequence[GridSample]

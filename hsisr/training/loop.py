@@ -132,12 +132,9 @@ class Outcome:
 
 
 def train(plan: Plan, observers: Sequence[Observer] = (), *, resume: bool = False) -> Outcome:
-    """Run a plan to one of its ends.
+    """Run a plan, whose network is changed, to one of its ends; observers hear of every step.
 
-    Args:
-        plan: What to do; the network in it is changed.
-        observers: Hear of every step and validation.
-        resume: Continue from the plan's state file, which must be there.
+    With `resume` it continues from the plan's state file, which must be there.
 
     Raises:
         InputDataError: The state cannot be read or belongs to another run.
@@ -281,8 +278,7 @@ class Trainer:
     def optimise(self, batch: Tensors) -> float:
         """Change the weights by one batch; returns its loss, the mean over all processes.
 
-        Raises:
-            DivergedError: Loss or gradient is not finite; the weights are unchanged.
+        DivergedError: loss or gradient is not finite; the weights are unchanged.
         """
         recipe = self.plan.recipe
         half = recipe.precision == "bfloat16"

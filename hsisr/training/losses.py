@@ -87,12 +87,9 @@ class Loss:
 def in_unit(
     unit: str, estimate: torch.Tensor, batch: Tensors
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None, torch.Tensor, torch.Tensor]:
-    """Estimate, reference, mask, mean and deviation for `Loss`, in the unit that a recipe asks for.
+    """Estimate, reference, mask, mean and deviation for `Loss`, in a unit of `Recipe.loss_unit`.
 
-    Args:
-        unit: See `Recipe.loss_unit`.
-        estimate: What the network returned, normalised, shape (n, bands, rows, cols).
-        batch: What it was made of.
+    `estimate` is what the network made of the batch, normalised, shape (n, bands, rows, cols).
     """
     hr, mean, deviation = batch.hr, batch.mean, batch.deviation
     if unit == "normalised":

@@ -61,17 +61,11 @@ def described(model: str, scale: int, recipe: Recipe) -> ModelDescriptor:
 
 
 def start_from(init: str, model: str | None, scale: int, recipe: Recipe, seed: int) -> Start:
-    """The network of some weights, with these weights.
+    """The network of some weights, a file or released ones by name, with these weights.
 
-    Weights of another scale lend all but their upsampling, which starts with fresh weights. So does
-    a part that the recipe adds; it adds next to nothing at first.
-
-    Args:
-        init: Released weights by name, or a file.
-        model: The architecture the user named, or None.
-        scale: HR pixels per LR pixel along a side.
-        recipe: May ask for a normalisation or a size, which must be those of the weights.
-        seed: Draws fresh weights.
+    Weights of another scale lend all but their upsampling, which starts with fresh weights, drawn
+    from the seed. So does a part that the recipe adds; it adds next to nothing at first. `model` is
+    the architecture that the user named, or None.
 
     Raises:
         WeightsError: They cannot be read, or are of another architecture.
@@ -88,9 +82,9 @@ def start_from(init: str, model: str | None, scale: int, recipe: Recipe, seed: i
     if recipe.group_size:
         wanted["group_size"], has["group_size"] = recipe.group_size, found.group_size
     added = {part for part in _ADDED if recipe.network.get(part) and not has.get(part)}
+    own = {*added, *(_SIZE_OF_UPSAMPLING if lends else ())}
     for key, value in wanted.items():
-        free = key in added or (lends and key in _SIZE_OF_UPSAMPLING)
-        if not free and value not in ("architecture", has.get(key)):
+        if key not in own and value not in ("architecture", has.get(key)):
             raise UsageError(
                 f"recipe {recipe.name!r} wants {key} = {value!r}, but {init} has "
                 f"{has.get(key)!r}; leave {key} out of the recipe"
@@ -98,7 +92,6 @@ def start_from(init: str, model: str | None, scale: int, recipe: Recipe, seed: i
     if not lends and not added:
         network = in_channels_last(loaded.network.train())
         return Start(descriptor=found, network=network, init_sha256=loaded.sha256)
-    own = {*added, *(_SIZE_OF_UPSAMPLING if lends else ())}
     trunk = {k: v for k, v in found.hparams.items() if k not in own}
     like_it = replace(
         recipe,

@@ -101,7 +101,9 @@ class Mat5Writer(FileWriter):
     def _write_all(self, file: BinaryIO) -> int:
         """Write header, fields, mask and cube; returns the bytes of all."""
         small = io.BytesIO()
-        scipy.io.savemat(small, _for_scipy(self.metadata), oned_as="row")
+        beside = mat_variables(self.metadata).items()
+        cells = {n: np.array([v], object) if isinstance(v, list) else v for n, v in beside}
+        scipy.io.savemat(small, cells, oned_as="row")
         file.write(small.getvalue())
         bands, rows, cols = self.metadata.shape
         if self._options.masked:
@@ -111,15 +113,6 @@ class Mat5Writer(FileWriter):
         dtype = self.metadata.stored.dtype
         _write_turned(file, "data", self._cube, (rows, cols, bands), dtype)
         return file.tell()
-
-
-def _for_scipy(metadata: SceneMetadata) -> dict[str, Any]:
-    """Lists of texts become cells."""
-    variables = mat_variables(metadata)
-    return {
-        name: np.array([value], object) if isinstance(value, list) else value
-        for name, value in variables.items()
-    }
 
 
 def _write_turned(

@@ -199,7 +199,9 @@ class RemoteWriter(SceneWriter):
             self._make_way(system, key)
             if len(names) > 1:
                 mark_sending(self._remote, {n: f.stat().st_size for n, f in names.items()})
-                self._remove_header(system, list(names)[-1])
+                header = file_system(beside(self._remote, list(names)[-1]))[1]
+                if system.exists(header):  # let no old one describe new data, should sending fail
+                    system.rm_file(header)
             self._send_all(system, names)
         if len(names) > 1:
             unmark_sending(self._remote)
@@ -219,12 +221,6 @@ class RemoteWriter(SceneWriter):
                     system.rm_file(place)
                 unmark_sending(self._remote)
             raise
-
-    def _remove_header(self, system: Any, name: str) -> None:
-        """Let no old header describe new data, should this be the last that happens."""
-        place = file_system(beside(self._remote, name))[1]
-        if system.exists(place):
-            system.rm_file(place)
 
     def _make_way(self, system: Any, key: str) -> None:
         """Remove an old store, whose parts would else mix with the new ones."""

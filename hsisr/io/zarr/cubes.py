@@ -36,9 +36,7 @@ def spectral_dimension(arrays: Mapping[str, Any], cube: str) -> str | None:
 def cube_name(arrays: Mapping[str, Any], wanted: str | None) -> str:
     """Name of the cube among arrays, or the wanted one.
 
-    Raises:
-        InputDataError: None, or more than one, can be the cube.
-        UsageError: There is no array of the wanted name.
+    InputDataError: none, or more than one, can be the cube; UsageError: it is not there.
     """
     if wanted is not None:
         name = wanted.strip("/")

@@ -93,11 +93,7 @@ def zarr_errors(what: str = "not a Zarr store that can be read") -> Iterator[Non
 
 
 class OpenStore:
-    """The arrays of a store, opened for reading; a chunk that is not there is remembered.
-
-    Raises:
-        InputDataError: It is no Zarr store, or a part of it cannot be understood.
-    """
+    """The arrays of a store, opened for reading; InputDataError: it cannot be understood."""
 
     def __init__(self, source: Any) -> None:
         zarr = zarr_package()
