@@ -340,8 +340,8 @@ def envi_georeference(fields: Mapping[str, str], sidecar: Path | None = None) ->
     place = replace(place, crs_wkt=_crs_wkt(place.crs_wkt, info, system))
     if sidecar is not None and "<GeoTransform>" in sidecar.read_text("utf-8", "replace"):
         return place
-    own = info is not None and not info.transform.is_identity
-    return replace(place, transform=info.transform if info and own else None)
+    grid = None if info is None or info.transform.is_identity else info.transform
+    return replace(place, transform=grid)
 
 
 def _warn_if_apart(items: Sequence[str], transform: Affine, system: CRS) -> None:

@@ -1,5 +1,6 @@
 """Scenes written as an ENVI pair: bare numbers, and a header that says everything else."""
 
+import sys
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -93,7 +94,6 @@ def _layout_fields(metadata: SceneMetadata, interleave: Interleave, data: Path) 
             "choose a --dtype, or another format"
         )
     bands, rows, cols = metadata.shape
-    little = np.dtype("=i2").newbyteorder("<").isnative
     return {
         "description": "{" + one_line(f"{data.name}, written by hsisr") + "}",
         "samples": str(cols),
@@ -103,7 +103,7 @@ def _layout_fields(metadata: SceneMetadata, interleave: Interleave, data: Path) 
         "file type": "ENVI Standard",
         "data type": DATA_TYPES[dtype],
         "interleave": interleave,
-        "byte order": "0" if little else "1",
+        "byte order": "0" if sys.byteorder == "little" else "1",
     }
 
 
