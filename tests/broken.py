@@ -152,12 +152,12 @@ def _foreign_weights(folder: Path) -> list[Any]:
 
 
 def _weights_of_another_scale(folder: Path) -> list[Any]:
-    from hsisr.models.dacn import dacn_descriptor
+    from hsisr.models.dacn import Dacn
     from hsisr.models.registry import build
     from hsisr.weights import save_weights
 
     path = folder / "dacn-x2.safetensors"
-    descriptor = dacn_descriptor(2)
+    descriptor = Dacn.descriptor(2)
     save_weights(path, build(descriptor), descriptor)
     return [_tiff(folder), "--model", path, "--scale", 4]
 

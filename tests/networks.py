@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
+from hsisr.models.dacn_any import AnySize, DacnAny
 from hsisr.weights import save_weights
 
 TINY = AnySize(width=8, blocks=1, heads=2, window=4)
@@ -21,7 +21,7 @@ OVERLAPPING: dict[str, Any] = {
 
 def tiny_weights(folder: Path, scale: int = 2, **changes: Any) -> Path:
     """Weights in a folder, of a network whose descriptor has these changes."""
-    descriptor = replace(dacn_any_descriptor(scale, TINY), **changes)
+    descriptor = replace(DacnAny.descriptor(scale, TINY), **changes)
     torch.manual_seed(0)
-    network = build_dacn_any(descriptor)
+    network = DacnAny.of(descriptor)
     return save_weights(folder / "tiny.safetensors", network, descriptor, card={"by": "a test"})

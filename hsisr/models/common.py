@@ -1,21 +1,22 @@
-"""Shared by several networks: sizes with their checks, and common layers.
+"""Shared by several networks: their interface, sizes with their checks, and common layers.
 
-Networks of other papers are there to be compared with DACN, one file each. All take groups of 32
-bands, normalised band by band as for the project's own network, so that networks alone are
-compared; each file states what that changes against its paper.
+Networks of other papers are there to be compared with DACN. All take groups of 32 bands, normalised
+band by band as for the project's own, so that networks alone are compared; each file states what
+that changes against its paper.
 """
 
 import dataclasses
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import ClassVar, Final, Self, TypeVar
+from typing import Any, ClassVar, Final, Self, TypeVar
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from hsisr.errors import WeightsError
+from hsisr.models.back_projection import ROUNDS, interpolate_consistently
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS, interpolate
 
@@ -24,8 +25,10 @@ RESIDUAL_SCALE: Final = 0.1
 """Factor on the branch of residual blocks in wide networks."""
 
 
-def comparison_descriptor(arch: str, scale: int) -> ModelDescriptor:
-    """The settings for a network of another paper: those of `dacn-any`.
+def usual_descriptor(arch: str, scale: int, **hparams: Any) -> ModelDescriptor:
+    """The settings that networks have in common, and these parameters.
+
+    Groups of 32 normalised bands, tiles of 32 LR pixels with 8 around them.
 
     Raises:
         WeightsError: The scale is not 2, 4 or 8.
@@ -39,6 +42,7 @@ def comparison_descriptor(arch: str, scale: int) -> ModelDescriptor:
         overlap_lr_px=8,
         margin_lr_px=8,
         normalisation="band",
+        hparams=hparams,
     )
 
 
@@ -91,8 +95,8 @@ def sized(size: type[_Size], descriptor: ModelDescriptor) -> _Size:
     return size(**descriptor.hparams)
 
 
-class ComparisonNetwork(nn.Module):
-    """A network of another paper, for one band group.
+class BandGroupNetwork(nn.Module):
+    """A network for one band group, as the registry takes it.
 
     Args:
         scale: HR pixels per LR pixel along a side.
@@ -118,16 +122,47 @@ class ComparisonNetwork(nn.Module):
 
     @classmethod
     def descriptor(cls, scale: int) -> ModelDescriptor:
-        """See `comparison_descriptor`."""
-        return comparison_descriptor(cls.size_type.arch, scale)
+        """The settings that suit it at a scale; see `usual_descriptor`."""
+        return usual_descriptor(cls.size_type.arch, scale)
 
     def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:  # noqa: ARG002
-        """Upscale band groups; see `Dacn.forward`."""
+        """Upscale band groups.
+
+        Args:
+            lr: Shape (n, group_size, rows, cols), any rows and columns.
+            zero: The normalised value of a stored 0, shape (n or 1, group_size, 1, 1): near it
+                small errors change the spectral angle most. None: 0. Most networks do not use it.
+
+        Returns:
+            Shape (n, group_size, rows * scale, cols * scale), normalised as `lr`.
+
+        Raises:
+            WeightsError: The shape has another number of axes or bands.
+        """
         require_bands(self.size_type.arch, lr, self.group_size)
         return self.upscaled(lr)
 
     def upscaled(self, lr: torch.Tensor) -> torch.Tensor:
-        """Shape (n, group_size, rows, cols) -> (n, group_size, rows * scale, cols * scale)."""
+        """`forward`, for the right number of bands."""
+        raise NotImplementedError
+
+
+class DetailNetwork(BandGroupNetwork):
+    """A network that adds detail to bicubic interpolation with agreement; see `AddsDetail`."""
+
+    rounds: ClassVar[int] = ROUNDS
+    """Of back-projection in that interpolation."""
+
+    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
+        """See `BandGroupNetwork.forward`; float32, the area average is close to `lr`."""
+        require_bands(self.size_type.arch, lr, self.group_size)
+        base = interpolate_consistently(
+            lr.float(), KERNELS["bicubic"], self.scale, rounds=self.rounds
+        )
+        return base + self.detail(lr, zero)
+
+    def detail(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
+        """See `AddsDetail.detail`."""
         raise NotImplementedError
 
 
@@ -275,8 +310,7 @@ class SqueezeExcitation(nn.Module):
         """Shape (n, channels, ...) in and out, with any axes behind."""
         means = x.flatten(2).mean(-1)
         weights = self.second(functional.relu(self.first(means))).sigmoid()
-        weighed: torch.Tensor = x * weights.reshape(*weights.shape, *(1,) * (x.ndim - 2))
-        return weighed
+        return x * weights.reshape(*weights.shape, *(1,) * (x.ndim - 2))
 
 
 class SpectralBlock(nn.Module):

@@ -7,13 +7,13 @@ differ in the pooling of channel attention (equation 9) and in nothing else.
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import ClassVar, Final
 
 import torch
 from torch import nn
 
 from hsisr.errors import WeightsError
-from hsisr.models.common import require_bands, sized
+from hsisr.models.common import BandGroupNetwork, NetworkSize
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.layers import AttentionBlock, Pooling, UpsamplingBlock, initialise
 
@@ -27,12 +27,14 @@ POOLINGS: Final[tuple[Pooling, ...]] = ("paper", "notebook")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DacnParts:
+class DacnParts(NetworkSize):
     """What attention blocks are made of; without one of the attentions, for the paper's table I.
 
     Raises:
         WeightsError: There is no such pooling, or a switch is neither true nor false.
     """
+
+    arch: ClassVar = "dacn"
 
     pooling: Pooling = "paper"
     self_attention: bool = True
@@ -49,18 +51,13 @@ class DacnParts:
                 )
 
 
-class Dacn(nn.Module):
-    """The network; see `build_dacn`.
+class Dacn(BandGroupNetwork):
+    """The network: attention blocks, then an upsampling block for each doubling."""
 
-    Args:
-        group_size: Bands in and out.
-        upsampling_blocks: Each doubles rows and columns; 1 to 3.
-        parts: What its attention blocks are made of.
-    """
+    size_type = DacnParts
 
-    def __init__(self, group_size: int, upsampling_blocks: int, parts: DacnParts) -> None:
-        super().__init__()
-        self.group_size = group_size
+    def __init__(self, scale: int, group_size: int, parts: DacnParts) -> None:
+        super().__init__(scale, group_size)
         widths = (group_size, *(2 * features for features in BLOCK_FEATURES))
         self.blocks = nn.Sequential(
             *(
@@ -74,7 +71,7 @@ class Dacn(nn.Module):
                 for before, after in pairwise(widths)
             )
         )
-        features = UPSAMPLING_FEATURES[:upsampling_blocks]
+        features = UPSAMPLING_FEATURES[: scale.bit_length() - 1]
         widths = (widths[-1], *(2 * count for count in features))
         self.upsampling = nn.Sequential(
             *(UpsamplingBlock(before, after // 2) for before, after in pairwise(widths))
@@ -82,60 +79,29 @@ class Dacn(nn.Module):
         self.output = nn.Conv2d(widths[-1], group_size, 3, padding=1)
         initialise(self)
 
-    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:  # noqa: ARG002
-        """Upscale band groups.
-
-        Args:
-            lr: Shape (n, group_size, rows, cols), any rows and columns.
-            zero: Not used; what every network here can be told, see `DacnAny.forward`.
-
-        Returns:
-            Shape (n, group_size, rows * scale, cols * scale).
-
-        Raises:
-            WeightsError: The shape has another number of axes or bands.
-        """
-        require_bands("dacn", lr, self.group_size)
+    def upscaled(self, lr: torch.Tensor) -> torch.Tensor:
+        """See `BandGroupNetwork.upscaled`."""
         # pixels as tokens and convolutions both like the channels last
         x = self.blocks(lr.contiguous(memory_format=torch.channels_last))
-        hr: torch.Tensor = self.output(self.upsampling(x))
-        return hr
+        return self.output(self.upsampling(x))
 
+    @classmethod
+    def descriptor(cls, scale: int, pooling: Pooling = "paper") -> ModelDescriptor:
+        """The paper's settings for a scale: groups of 32 bands, 8 shared, tiles of 144 HR pixels.
 
-def build_dacn(descriptor: ModelDescriptor) -> Dacn:
-    """The network a descriptor asks for, with fresh weights, in training mode.
+        Raises:
+            WeightsError: The scale is not 2, 4 or 8.
 
-    Raises:
-        WeightsError: The descriptor has parameters that dacn does not know.
-
-    >>> network = build_dacn(dacn_descriptor(2))
-    >>> tuple(network(torch.zeros(1, 32, 5, 7)).shape)
-    (1, 32, 10, 14)
-    """
-    parts = sized(DacnParts, descriptor)
-    return Dacn(descriptor.group_size, descriptor.scale.bit_length() - 1, parts)
-
-
-def dacn_descriptor(scale: int, pooling: Pooling = "paper") -> ModelDescriptor:
-    """The paper's settings for a scale: groups of 32 bands, 8 shared, tiles of 144 HR pixels.
-
-    Args:
-        scale: HR pixels per LR pixel along a side.
-        pooling: Variant of channel attention.
-
-    Raises:
-        WeightsError: The scale is not 2, 4 or 8.
-
-    >>> dacn_descriptor(4).tile_lr_px
-    36
-    """
-    tile = HR_TILE_PX // scale if scale > 0 else HR_TILE_PX
-    return ModelDescriptor(
-        arch="dacn",
-        scale=scale,
-        group_size=32,
-        group_overlap=8,
-        tile_lr_px=tile,
-        overlap_lr_px=tile // 4,
-        hparams={"pooling": pooling},
-    )
+        >>> Dacn.descriptor(4).tile_lr_px
+        36
+        """
+        tile = HR_TILE_PX // scale if scale > 0 else HR_TILE_PX
+        return ModelDescriptor(
+            arch="dacn",
+            scale=scale,
+            group_size=32,
+            group_overlap=8,
+            tile_lr_px=tile,
+            overlap_lr_px=tile // 4,
+            hparams={"pooling": pooling},
+        )

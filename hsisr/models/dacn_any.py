@@ -17,13 +17,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.models.back_projection import interpolate_consistently, without_block_means
-from hsisr.models.common import NetworkSize, require_bands, sized, with_level
+from hsisr.models.back_projection import without_block_means
+from hsisr.models.common import DetailNetwork, NetworkSize, usual_descriptor, with_level
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.models.interpolation import KERNELS
 from hsisr.models.layers import ChannelAttention
 
-_BASE: Final = KERNELS["bicubic"]
 _FIRST_DETAIL: Final = 0.01
 """Factor on the fresh weights of the last convolution: training starts near the interpolation."""
 
@@ -110,22 +108,17 @@ class AnyBlock(nn.Module):
         """Shape (n, width, rows, cols) in and out."""
         detail = self.second(functional.gelu(self.first(x)))
         x = x + self.channel_attention(detail)
-        refined: torch.Tensor = x + self.window_attention(x)
-        return refined
+        return x + self.window_attention(x)
 
 
-class DacnAny(nn.Module):
-    """The network; see `build_dacn_any`.
+class DacnAny(DetailNetwork):
+    """The network."""
 
-    Args:
-        scale: HR pixels per LR pixel along a side.
-        group_size: Bands in and out.
-        size: Width, depth and patterns.
-    """
+    size_type = AnySize
 
     def __init__(self, scale: int, group_size: int, size: AnySize) -> None:
-        super().__init__()
-        self.scale, self.group_size, self.basis = scale, group_size, size.basis
+        super().__init__(scale, group_size)
+        self.basis = size.basis
         self.entry = nn.Conv2d(2 * group_size, size.width, 3, padding=1)
         self.blocks = nn.Sequential(
             *(AnyBlock(size, size.window // 2 * (number % 2)) for number in range(size.blocks))
@@ -135,33 +128,23 @@ class DacnAny(nn.Module):
         with torch.no_grad():
             self.upsampling.get_parameter(f"{len(self.upsampling) - 2}.weight").mul_(_FIRST_DETAIL)
 
-    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
-        """Upscale band groups, normalised band by band.
+    @classmethod
+    def descriptor(cls, scale: int, size: AnySize | None = None) -> ModelDescriptor:
+        """The settings for a scale; `size`: by default six blocks of 64 features, all patterns.
 
-        Args:
-            lr: Shape (n, group_size, rows, cols), any rows and columns.
-            zero: What a stored 0 is after normalisation, shape (n or 1, group_size, 1, 1): near
-                it, small errors turn a spectrum far. None: 0.
-
-        Returns:
-            Shape (n, group_size, rows * scale, cols * scale), float32, normalised as `lr`; its
-            area average is close to `lr`.
-
-        Raises:
-            WeightsError: The shape has another number of axes or bands.
+        A result depends on pixels farther away than the 8 around a tile, through the windows of six
+        blocks and the means that channel attention takes over the tile; so tiles overlap and are
+        blended. Tile and margin are chosen, not measured.
         """
-        hr: torch.Tensor = interpolate_consistently(lr.float(), _BASE, self.scale)
-        return hr + self.detail(lr, zero)
+        return usual_descriptor("dacn-any", scale, **dataclasses.asdict(size or AnySize()))
 
     def detail(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
-        """What `forward` adds to bicubic interpolation; see `AddsDetail`."""
-        require_bands("dacn-any", lr, self.group_size)
+        """See `AddsDetail.detail`."""
         seen = with_level(lr, zero)
         features = self.entry(seen.contiguous(memory_format=torch.channels_last))
         features = features + self.exit(self.blocks(features))
-        detail: torch.Tensor = self.upsampling(features).float()
         # of mean 0 over each LR pixel: the result agrees with `lr` as well as interpolation does
-        return without_block_means(detail, self.scale)
+        return without_block_means(self.upsampling(features).float(), self.scale)
 
 
 def _upsampling(scale: int, bands: int, size: AnySize) -> nn.Sequential:
@@ -177,46 +160,3 @@ def _upsampling(scale: int, bands: int, size: AnySize) -> nn.Sequential:
     else:
         layers += [nn.Conv2d(width, values, 3, padding=1)]
     return nn.Sequential(*layers, nn.PixelShuffle(scale))
-
-
-def build_dacn_any(descriptor: ModelDescriptor) -> DacnAny:
-    """The network a descriptor asks for, with fresh weights, in training mode.
-
-    Raises:
-        WeightsError: The descriptor has parameters that dacn-any does not know.
-
-    >>> network = build_dacn_any(dacn_any_descriptor(2))
-    >>> tuple(network(torch.zeros(1, 32, 5, 7)).shape)
-    (1, 32, 10, 14)
-    """
-    return DacnAny(descriptor.scale, descriptor.group_size, sized(AnySize, descriptor))
-
-
-def dacn_any_descriptor(scale: int, size: AnySize | None = None) -> ModelDescriptor:
-    """The settings for a scale: groups of 32 bands, tiles of 32 LR pixels with 8 around them.
-
-    A result depends on pixels farther away than these 8, through the windows of six blocks and
-    through the means that channel attention takes over the tile; so tiles overlap and are blended.
-    Tile and margin are chosen, not measured.
-
-    Args:
-        scale: HR pixels per LR pixel along a side.
-        size: Width, depth and patterns; without it six blocks of 64 features, all patterns.
-
-    Raises:
-        WeightsError: The scale is not 2, 4 or 8.
-
-    >>> dacn_any_descriptor(4).normalisation
-    'band'
-    """
-    return ModelDescriptor(
-        arch="dacn-any",
-        scale=scale,
-        group_size=32,
-        group_overlap=8,
-        tile_lr_px=32,
-        overlap_lr_px=8,
-        margin_lr_px=8,
-        normalisation="band",
-        hparams=dataclasses.asdict(size or AnySize()),
-    )

@@ -19,8 +19,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.models.back_projection import interpolate_consistently, without_block_means
-from hsisr.models.common import NetworkSize, require_bands, sized, with_level
+from hsisr.models.back_projection import without_block_means
+from hsisr.models.common import DetailNetwork, NetworkSize, usual_descriptor, with_level
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.equivariant import (
     GROUPS,
@@ -29,11 +29,7 @@ from hsisr.models.equivariant import (
     RegularConv,
     SubpixelProjection,
 )
-from hsisr.models.interpolation import KERNELS
 
-_BASE: Final = KERNELS["bicubic"]
-ROUNDS: Final = 10
-"""Rounds of back-projection in the base; a constant per LR pixel then completes agreement."""
 _FIRST_BRANCH: Final = 0.02
 """Factor on the initial weights that end a residual branch: training starts near the identity."""
 _FIRST_DETAIL: Final = 0.01
@@ -137,8 +133,7 @@ class PooledSelfAttention(nn.Module):
             for part in (self.query(seen), self.key(cells), self.value(cells))
         )
         attended = functional.scaled_dot_product_attention(query, key, value)
-        result: torch.Tensor = self.output(attended.mT.reshape(count, -1, rows, cols))
-        return result
+        return self.output(attended.mT.reshape(count, -1, rows, cols))
 
 
 def run_means(runs: int, length: int) -> torch.Tensor:
@@ -170,8 +165,7 @@ class EquivariantBlock(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Shape (n, order * features, rows, cols) in and out."""
         branch = self.second(functional.gelu(self.first(self.norm(x))))
-        added: torch.Tensor = x + self.channel_attention(branch)
-        return added
+        return x + self.channel_attention(branch)
 
 
 class EquivariantStage(nn.Module):
@@ -185,22 +179,17 @@ class EquivariantStage(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Shape (n, order * features, rows, cols) in and out."""
         x = self.blocks(x)
-        refined: torch.Tensor = x + self.self_attention(x)
-        return refined
+        return x + self.self_attention(x)
 
 
-class DacnEquivariant(nn.Module):
-    """The network; see `build_dacn_equivariant`.
+class DacnEquivariant(DetailNetwork):
+    """The network."""
 
-    Args:
-        scale: HR pixels per LR pixel along a side.
-        group_size: Bands in and out.
-        size: Width, depth and patterns.
-    """
+    size_type = EquivariantSize
+    rounds = 10  # a constant per LR pixel then completes agreement
 
     def __init__(self, scale: int, group_size: int, size: EquivariantSize) -> None:
-        super().__init__()
-        self.scale, self.group_size = scale, group_size
+        super().__init__(scale, group_size)
         width, order = size.features, size.symmetries
         self.entry = LiftingConv(2 * group_size, width, order=order)
         self.stages = nn.Sequential(*(EquivariantStage(size) for _ in range(size.stages)))
@@ -214,77 +203,24 @@ class DacnEquivariant(nn.Module):
             self.mixture = RegularConv(width, size.filters, gain=_FIRST_BRANCH, order=order)
             self.filters = FilterBank(size.filters, scale, order=order)
 
-    def detail(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
-        """What the network adds to back-projected bicubic interpolation.
+    @classmethod
+    def descriptor(cls, scale: int, size: EquivariantSize | None = None) -> ModelDescriptor:
+        """The settings for a scale: tiles of 48 LR pixels with 8 around them.
 
-        Args:
-            lr: As `forward` takes it.
-            zero: Likewise.
-
-        Returns:
-            Shape (n, group_size, rows * scale, cols * scale), float32, of mean 0 over each LR
-            pixel.
+        Raises:
+            WeightsError: The scale is not 2, 4 or 8.
         """
+        hparams = dataclasses.asdict(size or EquivariantSize())
+        return dataclasses.replace(
+            usual_descriptor("dacn-equivariant", scale, **hparams), tile_lr_px=48
+        )
+
+    def detail(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
+        """See `AddsDetail.detail`."""
         seen = with_level(lr, zero)
         features = self.entry(seen.contiguous(memory_format=torch.channels_last))
         features = features + self.exit(self.stages(features))
-        detail: torch.Tensor = self.pixels(self.patterns(features)).float()
+        detail = self.pixels(self.patterns(features)).float()
         if self.filters is not None:
             detail = detail + self.filters(lr, self.mixture(features)).float()
         return without_block_means(detail, self.scale)
-
-    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
-        """Upscale band groups, normalised band by band.
-
-        Args:
-            lr: Shape (n, group_size, rows, cols), any rows and columns.
-            zero: The normalised value of a stored 0, shape (n or 1, group_size, 1, 1): near it
-                small errors change the spectral angle most. None: 0.
-
-        Returns:
-            Shape (n, group_size, rows * scale, cols * scale), float32, normalised as `lr`; its
-            area average is close to `lr`.
-
-        Raises:
-            WeightsError: The shape has another number of axes or bands.
-        """
-        require_bands("dacn-equivariant", lr, self.group_size)
-        base = interpolate_consistently(lr.float(), _BASE, self.scale, rounds=ROUNDS)
-        hr: torch.Tensor = base + self.detail(lr, zero)
-        return hr
-
-
-def build_dacn_equivariant(descriptor: ModelDescriptor) -> DacnEquivariant:
-    """The network a descriptor asks for, with fresh weights, in training mode.
-
-    Raises:
-        WeightsError: The descriptor has parameters that dacn-equivariant does not know.
-
-    >>> network = build_dacn_equivariant(dacn_equivariant_descriptor(2))
-    >>> tuple(network(torch.zeros(1, 32, 5, 7)).shape)
-    (1, 32, 10, 14)
-    """
-    size = sized(EquivariantSize, descriptor)
-    return DacnEquivariant(descriptor.scale, descriptor.group_size, size)
-
-
-def dacn_equivariant_descriptor(scale: int, size: EquivariantSize | None = None) -> ModelDescriptor:
-    """The settings for a scale: groups of 32 bands, tiles of 48 LR pixels with 8 around them.
-
-    Raises:
-        WeightsError: The scale is not 2, 4 or 8.
-
-    >>> dacn_equivariant_descriptor(4).normalisation
-    'band'
-    """
-    return ModelDescriptor(
-        arch="dacn-equivariant",
-        scale=scale,
-        group_size=32,
-        group_overlap=8,
-        tile_lr_px=48,
-        overlap_lr_px=8,
-        margin_lr_px=8,
-        normalisation="band",
-        hparams=dataclasses.asdict(size or EquivariantSize()),
-    )

@@ -43,8 +43,7 @@ class PixelAttention(nn.Module):
             for project in (self.query, self.key, self.value)
         )
         heads = functional.scaled_dot_product_attention(query, key, value)
-        attended: torch.Tensor = self.output(heads.transpose(1, 2).flatten(-2))
-        return attended
+        return self.output(heads.transpose(1, 2).flatten(-2))
 
 
 class ChannelAttention(nn.Module):
@@ -70,8 +69,7 @@ class ChannelAttention(nn.Module):
         return features * weights[:, :, None, None]
 
     def _bottleneck(self, pooled: torch.Tensor) -> torch.Tensor:
-        excited: torch.Tensor = self.excite(torch.relu(self.squeeze(pooled)))
-        return excited
+        return self.excite(torch.relu(self.squeeze(pooled)))
 
 
 class AttentionBlock(nn.Module):

@@ -1,12 +1,10 @@
 """Every network hsisr can build, by name, in one table; each is imported when it is first built.
 
-To add a network: write its module with two functions, `build_NAME(descriptor)`, which makes it with
-fresh weights, and `NAME_descriptor(scale)`, the settings that suit it at a scale (NAME as in the
-table, with underscores for hyphens; a `ComparisonNetwork` has both as `of` and `descriptor`); then
-add the row `"NAME": Architecture("its.module")` to `ARCHITECTURES`. That is all: `hsisr train
---model`, weights files and `hsisr benchmark` know it. If there is a form of it for inference, name
-its class too: `Architecture("its.module", fast="module.of.it:Class")`. It is called as
-`Class(network, precision)` with what `build_NAME` made; see `for_inference`.
+To add a network: write its module with a class derived from `BandGroupNetwork` (or one with `of`
+and `descriptor` as that has them), then add the row `"NAME": Architecture("its.module:Class")` to
+`ARCHITECTURES`. That is all: `hsisr train --model`, weights files and `hsisr benchmark` know it. If
+there is a form of it for inference, name its class too: `Architecture("its.module:Class",
+fast="module.of.it:Class")`. It is called as `Class(network, precision)`; see `for_inference`.
 
 Networks of other packages are registered by `register_model`, by an entry point of the group
 `hsisr.models`, or by the user's naming them `package.module:build`. What a weights file names is
@@ -20,6 +18,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
 from threading import get_ident
@@ -40,12 +39,11 @@ MOST_NUMBERS: Final = 10**9
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """Where a network's code is; imported when first built."""
+    """Where a network's code is, as `module:Class`; imported when first built."""
 
-    module: str
-    """Has `build_NAME` and `NAME_descriptor`."""
+    address: str
     fast: str | None = None
-    """`module:Class` of the same network for inference; None: there is none."""
+    """Of the same network for inference; None: there is none."""
 
 
 _PAPERS: Final = "hsisr.models.literature."
@@ -53,24 +51,24 @@ _FAST: Final = "hsisr.models.fast."
 
 ARCHITECTURES: Final[Mapping[str, Architecture]] = MappingProxyType(
     {
-        "dacn": Architecture("hsisr.models.dacn"),
-        "dacn-any": Architecture("hsisr.models.dacn_any"),
+        "dacn": Architecture("hsisr.models.dacn:Dacn"),
+        "dacn-any": Architecture("hsisr.models.dacn_any:DacnAny"),
         "dacn-equivariant": Architecture(
-            "hsisr.models.dacn_equivariant",
+            "hsisr.models.dacn_equivariant:DacnEquivariant",
             fast=_FAST + "dacn_equivariant:DacnEquivariantInference",
         ),
-        "edsr": Architecture(_PAPERS + "edsr"),
-        "vdsr": Architecture(_PAPERS + "vdsr"),
-        "mcnet": Architecture(_PAPERS + "mcnet"),
-        "msfmnet": Architecture(_PAPERS + "msfmnet"),
-        "fgin": Architecture(_PAPERS + "fgin"),
-        "dsdcn": Architecture(_PAPERS + "dsdcn"),
-        "msdformer": Architecture(_PAPERS + "msdformer"),
-        "as3-itransunet": Architecture(_PAPERS + "as3_itransunet"),
-        "pdenet": Architecture(_PAPERS + "pdenet"),
-        "cssfenet": Architecture(_PAPERS + "cssfenet"),
-        "sspsr": Architecture(_PAPERS + "sspsr"),
-        "linear": Architecture(_PAPERS + "linear"),
+        "edsr": Architecture(_PAPERS + "edsr:Edsr"),
+        "vdsr": Architecture(_PAPERS + "vdsr:Vdsr"),
+        "mcnet": Architecture(_PAPERS + "mcnet:Mcnet"),
+        "msfmnet": Architecture(_PAPERS + "msfmnet:Msfmnet"),
+        "fgin": Architecture(_PAPERS + "fgin:Fgin"),
+        "dsdcn": Architecture(_PAPERS + "dsdcn:Dsdcn"),
+        "msdformer": Architecture(_PAPERS + "msdformer:Msdformer"),
+        "as3-itransunet": Architecture(_PAPERS + "as3_itransunet:As3Itransunet"),
+        "pdenet": Architecture(_PAPERS + "pdenet:Pdenet"),
+        "cssfenet": Architecture(_PAPERS + "cssfenet:Cssfenet"),
+        "sspsr": Architecture(_PAPERS + "sspsr:Sspsr"),
+        "linear": Architecture(_PAPERS + "linear:Linear"),
     }
 )
 """By the name that `ModelDescriptor.arch` gives: the project's own, then those of other papers."""
@@ -110,11 +108,9 @@ def register_model(
     if name in ARCHITECTURES:
         raise UsageError(f"{name} is a network of hsisr; choose another name")
     if descriptor is None:
-        from hsisr.models.common import comparison_descriptor
+        from hsisr.models.common import usual_descriptor
 
-        def descriptor(scale: int) -> ModelDescriptor:
-            return comparison_descriptor(name, scale)
-
+        descriptor = partial(usual_descriptor, name)
     _OWN[name] = OwnNetwork(build, descriptor)
 
 
@@ -179,14 +175,16 @@ def descriptor_for(name: str, scale: int) -> ModelDescriptor:
     """
     if (own := _own_network(name)) is not None:
         return replace(own.descriptor(scale), arch=name)
-    found: ModelDescriptor = _function(name, "{}_descriptor")(scale)
-    return found
+    return _class_named(name).descriptor(scale)
 
 
-def _function(name: str, pattern: str) -> Any:
-    """A network's function; `pattern` has {} for its name."""
-    module = import_module(architecture_named(name).module)
-    return getattr(module, pattern.format(name.replace("-", "_")))
+def _class_named(name: str) -> Any:
+    return _class_at(architecture_named(name).address)
+
+
+def _class_at(address: str) -> Any:
+    module, name = address.split(":")
+    return getattr(import_module(module), name)
 
 
 def build(descriptor: ModelDescriptor) -> nn.Module:
@@ -199,7 +197,7 @@ def build(descriptor: ModelDescriptor) -> nn.Module:
     'Dacn'
     """
     own = _own_network(descriptor.arch)
-    make = _function(descriptor.arch, "build_{}") if own is None else own.build
+    make = _class_named(descriptor.arch).of if own is None else own.build
     with _bounded(descriptor.arch):
         network: nn.Module = make(descriptor)
     if own is not None:
@@ -254,12 +252,11 @@ def for_inference(
     from hsisr.models.back_projection import AddsDetail
     from hsisr.models.fast.back_projection import DetailOf
 
-    own = type(network).__module__
-    address = next((row.fast for row in ARCHITECTURES.values() if row.module == own), None)
+    own = f"{type(network).__module__}:{type(network).__name__}"
+    address = next((row.fast for row in ARCHITECTURES.values() if row.address == own), None)
     if address is None:
         return DetailOf(network) if detail_only else network
-    module, name = address.split(":")
-    fast: nn.Module = getattr(import_module(module), name)(network, precision)
+    fast: nn.Module = _class_at(address)(network, precision)
     if detail_only and isinstance(network, AddsDetail):
         fast.detail_only = True  # type: ignore[assignment]  # every fast form has it
     elif detail_only:

@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from hsisr.errors import WeightsError
-from hsisr.models.dacn import BLOCK_FEATURES, UPSAMPLING_FEATURES, dacn_descriptor
+from hsisr.models.dacn import BLOCK_FEATURES, UPSAMPLING_FEATURES, Dacn
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.layers import HEADS
 from hsisr.weights.store import KERAS_MEMBERS, ZIP, first_bytes, fitted, outline
@@ -66,7 +66,7 @@ def import_keras(path: str | Path) -> tuple[nn.Module, ModelDescriptor]:
     """
     path = Path(path)
     arrays = _arrays(path, _weights_member(path))
-    descriptor = dacn_descriptor(_scale(path, arrays), "notebook")
+    descriptor = Dacn.descriptor(_scale(path, arrays), "notebook")
     expected = outline(descriptor).state_dict()
     layers = tuple(_layers(descriptor.scale))
     _refuse_unknown(path, arrays, layers)

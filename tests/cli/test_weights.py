@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from hsisr.models.dacn import build_dacn, dacn_descriptor
+from hsisr.models.dacn import Dacn
 from hsisr.weights import load_weights, save_weights
 from hsisr.weights.store import file_sha256
 from tests.program import hsisr
@@ -18,10 +18,10 @@ def weights(*arguments: object) -> Result:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    descriptor = dacn_descriptor(2)
+    descriptor = Dacn.descriptor(2)
     card = {"licence": "CC0"}
     return save_weights(
-        tmp_path / "mine-x2.safetensors", build_dacn(descriptor), descriptor, card=card
+        tmp_path / "mine-x2.safetensors", Dacn.of(descriptor), descriptor, card=card
     )
 
 
@@ -73,7 +73,7 @@ def test_import_makes_a_file_that_loads(tmp_path: Path) -> None:
     done = weights("import", source, "-o", output)
     assert (done.exit_code, done.stdout, done.stderr) == (0, f"{output}\n", "")
     loaded = load_weights(output)
-    assert loaded.descriptor == dacn_descriptor(2, "notebook")
+    assert loaded.descriptor == Dacn.descriptor(2, "notebook")
     assert loaded.card == {"imported_from": "model.keras", "imported_sha256": file_sha256(source)}
     again = weights("import", source, "-o", output)
     assert again.exit_code == 1

@@ -189,7 +189,7 @@ def test_the_linear_upsampler_finds_the_filters_that_made_its_pairs() -> None:
 
 def test_the_cost_of_dacn_is_as_published() -> None:
     """31.0 GFLOP for a tile of 144 x 144 x 32, without the two products inside attention."""
-    task = {"descriptor": json.loads(json.dumps(asdict(dacn.dacn_descriptor(4))))}
+    task = {"descriptor": json.loads(json.dumps(asdict(dacn.Dacn.descriptor(4))))}
     found = measured({**task, "batch": 1, "device": "cpu", "threads": None})
     assert found["parameters"] == 4_594_736
     attention = 4 * 36**4 * (32 + 64 + 128)

@@ -4,19 +4,14 @@ import pytest
 import torch
 
 from hsisr.models.back_projection import area_average
-from hsisr.models.dacn_equivariant import (
-    DacnEquivariant,
-    EquivariantSize,
-    build_dacn_equivariant,
-    dacn_equivariant_descriptor,
-)
+from hsisr.models.dacn_equivariant import DacnEquivariant, EquivariantSize
 from hsisr.models.registry import agrees, for_inference
 
 
 def lively_equivariant(scale: int, size: EquivariantSize) -> DacnEquivariant:
     """A network whose branches all count, as after training."""
     torch.manual_seed(1)
-    network = build_dacn_equivariant(dacn_equivariant_descriptor(scale, size))
+    network = DacnEquivariant.of(DacnEquivariant.descriptor(scale, size))
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))

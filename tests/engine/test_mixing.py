@@ -24,7 +24,7 @@ from hsisr.io.open import open_scene
 from hsisr.io.views import PartScene
 from hsisr.models.back_projection import AddsDetail, area_average, interpolate_consistently
 from hsisr.models.dacn_any import AnySize, DacnAny
-from hsisr.models.dacn_equivariant import build_dacn_equivariant, dacn_equivariant_descriptor
+from hsisr.models.dacn_equivariant import DacnEquivariant
 from hsisr.models.fast.back_projection import DetailOf
 from hsisr.models.interpolation import KERNELS, interpolate
 from hsisr.models.registry import for_inference
@@ -111,8 +111,8 @@ def identity(values: Values) -> Mixing:
 @pytest.mark.parametrize("scale", [2, 4])
 def test_identity_mixing_equals_the_bands_themselves(scale: int) -> None:
     torch.manual_seed(0)
-    descriptor = replace(dacn_equivariant_descriptor(scale), group_size=4, group_overlap=2)
-    network = build_dacn_equivariant(descriptor).eval()
+    descriptor = replace(DacnEquivariant.descriptor(scale), group_size=4, group_overlap=2)
+    network = DacnEquivariant.of(descriptor).eval()
     for parameter in network.pixels.parameters():
         parameter.data.mul_(30)
     values = correlated(6, 21, 26)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hsisr.models.dacn_equivariant import build_dacn_equivariant, dacn_equivariant_descriptor
+from hsisr.models.dacn_equivariant import DacnEquivariant
 from hsisr.models.fast.cuda_graph import SETTLED_AFTER, Graphed, Recording
 from hsisr.models.fast.dacn_equivariant import FastDacnEquivariant
 
@@ -153,8 +153,8 @@ class NoQuestions(TorchDispatchMode):  # type: ignore[no-untyped-call]
 @torch.no_grad()
 def test_the_fast_form_asks_nothing_of_the_device(scale: int) -> None:
     """In float16 the processor runs what a GPU would."""
-    descriptor = dacn_equivariant_descriptor(scale)
-    network = FastDacnEquivariant(build_dacn_equivariant(descriptor)).half()
+    descriptor = DacnEquivariant.descriptor(scale)
+    network = FastDacnEquivariant(DacnEquivariant.of(descriptor)).half()
     lr, zero = torch.rand(1, descriptor.group_size, 9, 8), torch.zeros(1, 32, 1, 1)
     network(lr, zero)  # tables are made once
     with NoQuestions():  # type: ignore[no-untyped-call]

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from hsisr.models.dacn import Dacn, build_dacn, dacn_descriptor
+from hsisr.models.dacn import Dacn
 from hsisr.models.layers import Pooling
 from tests.models.formulas import fill, formula_input, keras_weights
 
 
 def filled(scale: int, pooling: Pooling) -> Dacn:
-    network = build_dacn(dacn_descriptor(scale, pooling)).eval()
+    network = Dacn.of(Dacn.descriptor(scale, pooling)).eval()
     fill(network, scale)
     return network
 
@@ -25,7 +25,7 @@ def filled(scale: int, pooling: Pooling) -> Dacn:
     [(2, 2_570_800, 960), (4, 4_594_736, 1_216), (8, 4_661_360, 1_248)],
 )
 def test_as_large_as_published(scale: int, trainable: int, moving: int, pooling: Pooling) -> None:
-    network = build_dacn(dacn_descriptor(scale, pooling))
+    network = Dacn.of(Dacn.descriptor(scale, pooling))
     assert sum(p.numel() for p in network.parameters()) == trainable
     statistics = [b for k, b in network.named_buffers() if "running" in k]
     assert sum(b.numel() for b in statistics) == moving
@@ -53,9 +53,9 @@ def test_the_notebook_variant_reproduces_the_published_code(scale: int, shared_d
     ],
 )
 def test_an_attention_can_be_left_out_alone(left_out: str, fewer: int) -> None:
-    whole = dacn_descriptor(2)
-    network = build_dacn(replace(whole, hparams={**whole.hparams, left_out: False})).train()
-    counts = [sum(p.numel() for p in n.parameters()) for n in (build_dacn(whole), network)]
+    whole = Dacn.descriptor(2)
+    network = Dacn.of(replace(whole, hparams={**whole.hparams, left_out: False})).train()
+    counts = [sum(p.numel() for p in n.parameters()) for n in (Dacn.of(whole), network)]
     assert counts[0] - counts[1] == fewer
     network(torch.rand(2, 32, 5, 7)).square().mean().backward()
     assert all(p.grad is not None for p in network.parameters())

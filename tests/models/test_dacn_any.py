@@ -7,14 +7,14 @@ import torch
 from torch import nn
 
 from hsisr.errors import WeightsError
-from hsisr.models.dacn_any import AnySize, DacnAny, build_dacn_any, dacn_any_descriptor
+from hsisr.models.dacn_any import AnySize, DacnAny
 
 TINY = AnySize(width=8, blocks=2, heads=2, window=4)
 
 
 def network(scale: int = 2, size: AnySize = TINY) -> DacnAny:
     torch.manual_seed(0)
-    return build_dacn_any(dacn_any_descriptor(scale, size)).eval()
+    return DacnAny.of(DacnAny.descriptor(scale, size)).eval()
 
 
 def noise(rows: int, cols: int) -> torch.Tensor:
@@ -74,8 +74,8 @@ def test_detail_is_made_of_as_many_patterns_as_asked_for(scale: int) -> None:
     ],
 )
 def test_impossible_sizes_are_refused(table: dict[str, int], message: str) -> None:
-    descriptor = dacn_any_descriptor(2)
+    descriptor = DacnAny.descriptor(2)
     descriptor.hparams.clear()
     descriptor.hparams.update(table)
     with pytest.raises(WeightsError, match=message):
-        build_dacn_any(descriptor)
+        DacnAny.of(descriptor)

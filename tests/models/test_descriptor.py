@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsisr.errors import WeightsError
-from hsisr.models.dacn import dacn_descriptor
+from hsisr.models.dacn import Dacn
 from hsisr.models.descriptor import SCALES, ModelDescriptor
 from hsisr.models.registry import build
 
-FIELDS = asdict(dacn_descriptor(4))
+FIELDS = asdict(Dacn.descriptor(4))
 
 
 @given(
@@ -56,4 +56,4 @@ def test_unknown_and_missing_keys_are_refused() -> None:
 )
 def test_unknown_names_are_answered_with_near_or_known_ones(name: str, answer: str) -> None:
     with pytest.raises(WeightsError, match=f"no network architecture '{name}'{answer}"):
-        build(replace(dacn_descriptor(2), arch=name))
+        build(replace(Dacn.descriptor(2), arch=name))

@@ -22,7 +22,7 @@ from hsisr.models.literature.mcnet import Mcnet, McnetSize, MixedModule
 from hsisr.models.literature.msdformer import DeformableConvolution
 from hsisr.models.literature.msfmnet import haar, inverse_haar
 from hsisr.models.literature.pdenet import Gates, Pdenet, PdenetSize, Resampling
-from hsisr.models.literature.vdsr import Vdsr, VdsrSize, build_vdsr, vdsr_descriptor
+from hsisr.models.literature.vdsr import Vdsr, VdsrSize
 from hsisr.models.literature.widths_by_scale import repeated
 from hsisr.models.registry import ARCHITECTURES, build, descriptor_for
 
@@ -81,8 +81,8 @@ def test_they_are_as_large_as_their_published_code(arch: str) -> None:
 
 
 def test_vdsr_for_one_band_is_as_large_as_published() -> None:
-    one = replace(vdsr_descriptor(4), group_size=1, group_overlap=0)
-    assert sum(parameter.numel() for parameter in build_vdsr(one).parameters()) == 665_921
+    one = replace(Vdsr.descriptor(4), group_size=1, group_overlap=0)
+    assert sum(parameter.numel() for parameter in Vdsr.of(one).parameters()) == 665_921
 
 
 @pytest.mark.parametrize("arch", [arch for arch in COMPARISON if arch != "linear"])

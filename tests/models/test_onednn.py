@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from hsisr.engine.memory import tile_bytes
-from hsisr.models.dacn_equivariant import build_dacn_equivariant, dacn_equivariant_descriptor
+from hsisr.models.dacn_equivariant import DacnEquivariant
 from hsisr.models.fast import onednn
 from hsisr.models.fast.dacn_equivariant import FastDacnEquivariant, FixedLayer
 from hsisr.models.fast.onednn import GELU, NONE, Activation, linear
@@ -50,7 +50,7 @@ def test_changed_private_operations_are_out(change: str, monkeypatch: pytest.Mon
 
 def test_a_memory_estimate_does_not_decide_for_the_work(library: str) -> None:
     onednn._work.cache_clear()  # as in a program that begins
-    trained = build_dacn_equivariant(dacn_equivariant_descriptor(2))
+    trained = DacnEquivariant.of(DacnEquivariant.descriptor(2))
     tile_bytes(FastDacnEquivariant(trained), bands=32, side_px=8)
     with torch.no_grad():
         assert onednn.available(numbers(3, 4), numbers(2, 4)) == (library == "oneDNN")

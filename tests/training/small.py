@@ -9,7 +9,7 @@ import torch
 from hsisr.datasets.patches import Augmentation, RandomPatches
 from hsisr.datasets.splits import held_out_split
 from hsisr.datasets.training_scenes import TrainingScene, scene_from_arrays
-from hsisr.models.dacn_any import AnySize, build_dacn_any, dacn_any_descriptor
+from hsisr.models.dacn_any import AnySize, DacnAny
 from hsisr.training.loop import Plan
 from hsisr.training.recipe import Recipe
 from hsisr.training.validation import validation_windows
@@ -60,10 +60,10 @@ def recipe(**changes: object) -> Recipe:
 def plan(state: Path, chosen: Recipe | None = None, *, save_every: int = 3, seed: int = 0) -> Plan:
     chosen = chosen or recipe()
     one = scene()
-    descriptor = dacn_any_descriptor(2, TINY)
+    descriptor = DacnAny.descriptor(2, TINY)
     torch.manual_seed(seed)
     return Plan(
-        network=build_dacn_any(descriptor),
+        network=DacnAny.of(descriptor),
         descriptor=descriptor,
         recipe=chosen,
         source=RandomPatches(

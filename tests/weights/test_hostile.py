@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from hsisr.errors import WeightsError
-from hsisr.models.common import comparison_descriptor
+from hsisr.models.common import usual_descriptor
 from hsisr.models.registry import build
 from hsisr.weights.keras import MAX_MEMBER_BYTES, import_keras
 from hsisr.weights.store import METADATA_KEY, save_weights
@@ -22,7 +22,7 @@ from tests.limited import outcomes
 from tests.weights.keras_files import archive, hdf5
 
 LITTLE = 384 * 2**20
-SMALL = comparison_descriptor("vdsr", 2)
+SMALL = usual_descriptor("vdsr", 2)
 
 Table = dict[str, Any]
 

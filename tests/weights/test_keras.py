@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hsisr.errors import WeightsError
-from hsisr.models.dacn import build_dacn, dacn_descriptor
+from hsisr.models.dacn import Dacn
 from hsisr.weights.keras import import_keras
 from tests.models.formulas import Array, fill, formula_input
 from tests.weights.keras_files import archive, arrays_of, hdf5
@@ -22,9 +22,9 @@ def x2() -> dict[str, Array]:
 def test_an_imported_network_is_the_one_that_was_saved(scale: int, tmp_path: Path) -> None:
     path = archive(tmp_path / "saved_model.keras", hdf5(arrays_of(scale)))
     network, descriptor = import_keras(path)
-    assert descriptor == dacn_descriptor(scale, "notebook")
+    assert descriptor == Dacn.descriptor(scale, "notebook")
     assert not network.training
-    direct = build_dacn(descriptor).eval()
+    direct = Dacn.of(descriptor).eval()
     fill(direct, scale)
     with torch.inference_mode():
         assert torch.equal(network(formula_input(3, 5)), direct(formula_input(3, 5)))

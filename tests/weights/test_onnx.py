@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from hsisr.models.dacn_equivariant import EquivariantSize, dacn_equivariant_descriptor
+from hsisr.models.dacn_equivariant import DacnEquivariant, EquivariantSize
 from hsisr.weights import load_weights, save_weights
 from tests.contracts.test_fast_forms import lively_equivariant
 from tests.networks import tiny_weights
@@ -50,7 +50,7 @@ def test_it_gives_the_numbers_of_pytorch_at_any_size(exported: Path) -> None:
 
 def test_the_default_network_gives_the_numbers_of_pytorch_too(tmp_path: Path) -> None:
     size = EquivariantSize(features=4, stages=1, blocks=1, heads=2, patterns=2, filters=2)
-    descriptor, network = dacn_equivariant_descriptor(2, size), lively_equivariant(2, size)
+    descriptor, network = DacnEquivariant.descriptor(2, size), lively_equivariant(2, size)
     path = save_weights(tmp_path / "turning.safetensors", network, descriptor, card={})
     done = program("weights", "export", path, "-o", path.with_suffix(".onnx"))
     assert done.exit_code == 0, done.stderr

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from hsisr.commands.training.train import train
-from hsisr.models.dacn_any import AnySize, dacn_any_descriptor
-from hsisr.models.dacn_equivariant import EquivariantSize, dacn_equivariant_descriptor
+from hsisr.models.dacn_any import AnySize, DacnAny
+from hsisr.models.dacn_equivariant import DacnEquivariant, EquivariantSize
 from hsisr.models.registry import build
 from hsisr.weights import load_weights, released, save_weights
 from tests.commands.test_train import options, smooth
@@ -91,7 +91,7 @@ def test_all_patterns_give_what_was_trained_and_blocks_can_be_left_out(
     scale: int, tmp_path: Path
 ) -> None:
     torch.manual_seed(0)
-    descriptor = dacn_any_descriptor(scale, AnySize(width=8, blocks=3, heads=2, window=4))
+    descriptor = DacnAny.descriptor(scale, AnySize(width=8, blocks=3, heads=2, window=4))
     network, lr = build(descriptor).eval(), torch.randn(1, 32, 6, 5)
     path = save_weights(tmp_path / "whole.safetensors", network, descriptor)
     main = runpy.run_path(str(RELEASING / "leaner.py"))["main"]
@@ -108,7 +108,7 @@ def test_all_patterns_give_what_was_trained_and_blocks_can_be_left_out(
 
 def test_wider_weights_do_on_pairs_of_bands_what_they_did_on_bands(tmp_path: Path) -> None:
     size = EquivariantSize(features=4, stages=1, blocks=1, heads=2, patterns=2, filters=1)
-    descriptor = dacn_equivariant_descriptor(2, size)
+    descriptor = DacnEquivariant.descriptor(2, size)
     network, lr = lively_equivariant(2, size), torch.randn(1, 32, 9, 8)
     path = save_weights(tmp_path / "narrow.safetensors", network, descriptor)
     main = runpy.run_path(str(RELEASING / "widen.py"))["main"]
@@ -127,7 +127,7 @@ def test_wider_weights_do_on_pairs_of_bands_what_they_did_on_bands(tmp_path: Pat
 
 def test_a_mean_lies_between_its_weights_and_takes_other_cells(tmp_path: Path) -> None:
     size = EquivariantSize(features=4, stages=1, blocks=1, heads=2, patterns=2)
-    descriptor, lr = dacn_equivariant_descriptor(2, size), torch.randn(1, 32, 20, 20)
+    descriptor, lr = DacnEquivariant.descriptor(2, size), torch.randn(1, 32, 20, 20)
     networks = [lively_equivariant(2, size) for _ in range(2)]
     with torch.no_grad():
         for sign, network in zip((1, -1), networks, strict=True):

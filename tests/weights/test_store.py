@@ -13,18 +13,18 @@ from safetensors.torch import save_file
 from torch import nn
 
 from hsisr.errors import OutputExistsError, WeightsError
-from hsisr.models.dacn import build_dacn, dacn_descriptor
+from hsisr.models.dacn import Dacn
 from hsisr.weights import load_weights, save_weights
 from hsisr.weights.catalogue import CatalogueEntry
 from hsisr.weights.store import file_sha256
 
-DESCRIPTOR = dacn_descriptor(2)
+DESCRIPTOR = Dacn.descriptor(2)
 
 
 @pytest.fixture(scope="module")
 def network() -> nn.Module:
     torch.manual_seed(3)
-    return build_dacn(DESCRIPTOR)
+    return Dacn.of(DESCRIPTOR)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_an_existing_file_is_kept_unless_told(saved: Path, network: nn.Module) -
 
 
 def test_a_diverged_network_is_not_saved(tmp_path: Path) -> None:
-    network = build_dacn(DESCRIPTOR)
+    network = Dacn.of(DESCRIPTOR)
     network.state_dict()["output.bias"][3] = torch.inf
     with pytest.raises(WeightsError, match=r"1 not finite \(first: output\.bias\)"):
         save_weights(tmp_path / "x.safetensors", network, DESCRIPTOR)

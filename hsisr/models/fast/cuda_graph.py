@@ -90,8 +90,7 @@ class Graphed(nn.Module):
     def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
         """As the plain network; the result is a tensor of its own."""
         if self.given_up or lr.device.type != self.device_type or torch.is_grad_enabled():
-            found: torch.Tensor = self.plain(lr, zero)
-            return found
+            return self.plain(lr, zero)
         key = _key(lr, zero)
         self._calls += 1
         if (graph := self._graphs.get(key)) is not None:

@@ -16,7 +16,6 @@ from torch.nn import functional
 
 from hsisr.models.common import in_full, require_bands, with_level
 from hsisr.models.dacn_equivariant import (
-    ROUNDS,
     DacnEquivariant,
     EquivariantBlock,
     EquivariantStage,
@@ -103,8 +102,7 @@ def shuffled(x: torch.Tensor, scale: int) -> torch.Tensor:
 def without_means(table: torch.Tensor, bands: int) -> torch.Tensor:
     """Kernels or biases of each band's pixels, less their mean; shape (bands * pixels, ...)."""
     parts = table.reshape(bands, -1, *table.shape[1:])
-    left: torch.Tensor = (parts - parts.mean(1, keepdim=True)).flatten(0, 1)
-    return left
+    return (parts - parts.mean(1, keepdim=True)).flatten(0, 1)
 
 
 def add_filtered(total: torch.Tensor, lr: torch.Tensor, kernels: torch.Tensor, side: int) -> None:
@@ -256,7 +254,7 @@ class FastDacnEquivariant(nn.Module):
 
     def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
         """See `DacnEquivariant.forward`."""
-        base = consistent_bicubic(lr.float(), self.scale, rounds=ROUNDS)
+        base = consistent_bicubic(lr.float(), self.scale, rounds=DacnEquivariant.rounds)
         return base.add_(self.detail(lr, zero))
 
 

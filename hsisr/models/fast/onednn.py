@@ -109,5 +109,4 @@ def _of(activation: Activation) -> tuple[str, list[float], str]:
 
 
 def _called(operation: Any, *given: Any) -> torch.Tensor:
-    made: torch.Tensor = operation(*given)
-    return made
+    return operation(*given)

@@ -24,14 +24,14 @@ repaired". Training takes 7 optimiser steps a batch there, and one here.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from hsisr.models.common import (
-    ComparisonNetwork,
+    BandGroupNetwork,
     NetworkSize,
     attention_among_features,
     put_together,
@@ -64,8 +64,7 @@ class InteractiveBlock(nn.Module):
         """Shape (n, channels, rows, cols) in and out."""
         x = x + self.attention(self.first_norm(x.permute(0, 2, 3, 1)))
         detail = self.perceptron(self.second_norm(x.permute(0, 2, 3, 1)))
-        refined: torch.Tensor = x + detail.permute(0, 3, 1, 2)
-        return refined
+        return x + detail.permute(0, 3, 1, 2)
 
 
 class InteractiveAttention(nn.Module):
@@ -100,8 +99,7 @@ class InteractiveAttention(nn.Module):
         value = value * self.spatial_gate(near).sigmoid()
         far = self.merge(attention_among_features(query, key, value, self.temperature))
         near = near * self.spectral_gate(far.mean((2, 3), keepdim=True))
-        joined: torch.Tensor = self.join(torch.cat((self.halve(far), near), dim=1))
-        return joined
+        return self.join(torch.cat((self.halve(far), near), dim=1))
 
 
 def _gate(before: int, between: int, after: int) -> nn.Sequential:
@@ -182,7 +180,7 @@ class As3ItransunetSize(NetworkSize):
         )
 
 
-class As3Itransunet(ComparisonNetwork):
+class As3Itransunet(BandGroupNetwork):
     """The network."""
 
     size_type = As3ItransunetSize
@@ -205,7 +203,7 @@ class As3Itransunet(ComparisonNetwork):
         self.output = nn.Conv2d(width, self.subset, 3, padding=1, bias=False)
 
     def upscaled(self, lr: torch.Tensor) -> torch.Tensor:
-        """See `ComparisonNetwork.upscaled`."""
+        """See `BandGroupNetwork.upscaled`."""
         edges = (lr[:, :1], lr[:, -1:])
         first, last = (edge.expand(-1, self.context, -1, -1) for edge in edges)
         around = torch.cat((first, lr, last), dim=1)
@@ -259,7 +257,7 @@ class Level(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Shape (n, features, rows, cols) in and out."""
-        return cast("torch.Tensor", self.blocks(self.entry(x)))
+        return self.blocks(self.entry(x))
 
 
 class Joining(nn.Module):
@@ -311,7 +309,3 @@ def _half(before: int, after: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(before, after // 4, 3, padding=1, bias=False), nn.PixelUnshuffle(2)
     )
-
-
-build_as3_itransunet = As3Itransunet.of
-as3_itransunet_descriptor = As3Itransunet.descriptor

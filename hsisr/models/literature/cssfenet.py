@@ -22,14 +22,14 @@ A single channel per band comes out of the sub-pixel convolution, the smallest t
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Final, cast
+from typing import ClassVar, Final
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from hsisr.models.common import (
-    ComparisonNetwork,
+    BandGroupNetwork,
     NetworkSize,
     SqueezeExcitation,
     bicubic,
@@ -52,7 +52,7 @@ class CssfenetSize(NetworkSize):
     """Features of every module."""
 
 
-class Cssfenet(ComparisonNetwork):
+class Cssfenet(BandGroupNetwork):
     """The network."""
 
     size_type = CssfenetSize
@@ -66,7 +66,7 @@ class Cssfenet(ComparisonNetwork):
         self.upsampling = nn.Conv3d(size.width, scale**2, 3, padding=1)
 
     def upscaled(self, lr: torch.Tensor) -> torch.Tensor:
-        """See `ComparisonNetwork.upscaled`."""
+        """See `BandGroupNetwork.upscaled`."""
         first = self.entry(lr[:, None])
         found: list[torch.Tensor] = []
         for block in self.blocks:
@@ -88,8 +88,7 @@ class AxisConvolution(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Shape (n, features, bands, rows, cols) in and out."""
-        joined: torch.Tensor = self.join(torch.cat([axis(x) for axis in self.axes], dim=1))
-        return joined
+        return self.join(torch.cat([axis(x) for axis in self.axes], dim=1))
 
 
 class Cssfem(nn.Module):
@@ -107,8 +106,4 @@ class Cssfem(nn.Module):
         """Shape (n, before, bands, rows, cols) in, (n, width, bands, rows, cols) out."""
         x = functional.relu(self.mix(x))
         x = x + self.join(torch.cat([axis(x) for axis in self.axes], dim=1))
-        return cast("torch.Tensor", x + self.attention(self.spatial(x)))
-
-
-build_cssfenet = Cssfenet.of
-cssfenet_descriptor = Cssfenet.descriptor
+        return x + self.attention(self.spatial(x))

@@ -109,7 +109,3 @@ def _separable(channels: int, features: int) -> nn.Sequential:
     """A 3x3 kernel for every channel alone, then a 1x1 kernel over all, with the only bias."""
     depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
     return nn.Sequential(depthwise, nn.Conv2d(channels, features, 1))
-
-
-build_dsdcn = Dsdcn.of
-dsdcn_descriptor = Dsdcn.descriptor

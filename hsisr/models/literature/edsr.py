@@ -17,7 +17,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from hsisr.models.common import ComparisonNetwork, NetworkSize, ResidualBlock, pixel_shuffle
+from hsisr.models.common import BandGroupNetwork, NetworkSize, ResidualBlock, pixel_shuffle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class EdsrSize(NetworkSize):
     """Factor on what a block adds; with 256 features training is not stable without it."""
 
 
-class Edsr(ComparisonNetwork):
+class Edsr(BandGroupNetwork):
     """The network."""
 
     size_type = EdsrSize
@@ -49,12 +49,7 @@ class Edsr(ComparisonNetwork):
         self.output = nn.Conv2d(size.width, group_size, 3, padding=1)
 
     def upscaled(self, lr: torch.Tensor) -> torch.Tensor:
-        """See `ComparisonNetwork.upscaled`."""
+        """See `BandGroupNetwork.upscaled`."""
         x = self.entry(lr.contiguous(memory_format=torch.channels_last))
         x = x + self.exit(self.blocks(x))
-        hr: torch.Tensor = self.output(self.upsampling(x))
-        return hr
-
-
-build_edsr = Edsr.of
-edsr_descriptor = Edsr.descriptor
+        return self.output(self.upsampling(x))

@@ -119,7 +119,3 @@ class Fgin(NetworkByScale):
         super().__init__(
             scale, group_size, size, features=features, step=UpsamplingStep, output=output
         )
-
-
-build_fgin = Fgin.of
-fgin_descriptor = Fgin.descriptor

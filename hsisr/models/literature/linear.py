@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.models.common import ComparisonNetwork, NetworkSize
+from hsisr.models.common import BandGroupNetwork, NetworkSize
 from hsisr.models.descriptor import ModelDescriptor
 
 SIDE: Final = 5
@@ -34,7 +34,7 @@ class LinearSize(NetworkSize):
     arch: ClassVar = "linear"
 
 
-class Linear(ComparisonNetwork):
+class Linear(BandGroupNetwork):
     """The upsampler."""
 
     size_type = LinearSize
@@ -44,15 +44,11 @@ class Linear(ComparisonNetwork):
         self.output = nn.Conv2d(1, scale**2, SIDE, bias=False)
 
     def upscaled(self, lr: torch.Tensor) -> torch.Tensor:
-        """See `ComparisonNetwork.upscaled`. Beyond the sides the outermost pixel counts."""
+        """See `BandGroupNetwork.upscaled`. Beyond the sides the outermost pixel counts."""
         padded = functional.pad(lr, [SIDE // 2] * 4, mode="replicate")
         planes = self.output(padded.flatten(0, 1).unsqueeze(1))
         hr: torch.Tensor = functional.pixel_shuffle(planes, self.scale)
         return hr.reshape(lr.shape[0], self.group_size, *hr.shape[-2:])
-
-
-build_linear = Linear.of
-linear_descriptor = Linear.descriptor
 
 
 @torch.no_grad()
@@ -76,7 +72,7 @@ def fitted_linear(
         gram += torch.einsum("nip,njp->ij", near, near)
         moment += torch.einsum("nip,njp->ij", near, fine)
     gram += _RIDGE * gram.diagonal().mean() * torch.eye(taps, dtype=torch.float64)
-    network = build_linear(descriptor)
+    network = Linear.of(descriptor)
     kernels = torch.linalg.solve(gram, moment).T.reshape(network.output.weight.shape)
     network.output.weight.copy_(kernels)
     return network

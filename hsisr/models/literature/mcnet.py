@@ -21,7 +21,7 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from hsisr.models.common import ComparisonNetwork, NetworkSize, per_band
+from hsisr.models.common import BandGroupNetwork, NetworkSize, per_band
 
 PAIRS: Final = 3
 """3D units of a module, each followed by a 2D unit."""
@@ -64,11 +64,10 @@ class MixedModule(nn.Module):
         ):
             y = y + unit(y)
             levels.append(share * per_band(spatial, y))
-        mixed: torch.Tensor = self.exit(x + self.fusion(torch.cat(levels, dim=1)))
-        return mixed
+        return self.exit(x + self.fusion(torch.cat(levels, dim=1)))
 
 
-class Mcnet(ComparisonNetwork):
+class Mcnet(BandGroupNetwork):
     """The network."""
 
     size_type = McnetSize
@@ -85,7 +84,7 @@ class Mcnet(ComparisonNetwork):
         self.output = weight_norm(nn.Conv3d(width, 1, 3, padding=1))
 
     def upscaled(self, lr: torch.Tensor) -> torch.Tensor:
-        """See `ComparisonNetwork.upscaled`."""
+        """See `BandGroupNetwork.upscaled`."""
         shallow = self.entry(lr.unsqueeze(1))
         x = shallow
         for block in self.blocks:
@@ -105,7 +104,3 @@ def _spatial(width: int) -> nn.Sequential:
     """The 2D unit, for the features of one band."""
     first, second = (nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
     return nn.Sequential(weight_norm(first), nn.ReLU(), weight_norm(second))
-
-
-build_mcnet = Mcnet.of
-mcnet_descriptor = Mcnet.descriptor

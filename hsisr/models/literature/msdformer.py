@@ -29,7 +29,7 @@ from torch.nn import functional
 
 from hsisr.models.common import (
     RESIDUAL_SCALE,
-    ComparisonNetwork,
+    BandGroupNetwork,
     NetworkSize,
     ResidualBlock,
     SpectralBlock,
@@ -64,7 +64,7 @@ class MsdformerSize(NetworkSize):
         self.require(possible=self.width % self.heads == 0, words="width a multiple of heads")
 
 
-class Msdformer(ComparisonNetwork):
+class Msdformer(BandGroupNetwork):
     """The network."""
 
     size_type = MsdformerSize
@@ -83,14 +83,13 @@ class Msdformer(ComparisonNetwork):
         self.output = nn.Conv2d(size.width, group_size, 3, padding=1)
 
     def upscaled(self, lr: torch.Tensor) -> torch.Tensor:
-        """See `ComparisonNetwork.upscaled`."""
+        """See `BandGroupNetwork.upscaled`."""
         first = self.entry(lr.contiguous(memory_format=torch.channels_last))
         x = self.blocks[0](first)
         for block, convolution in zip(self.blocks[1:], self.between, strict=True):
             x = convolution(block(x))
         x = self.upsampling(first + x) + self.skip(bicubic(lr, self.scale))
-        hr: torch.Tensor = self.output(x)
-        return hr
+        return self.output(x)
 
 
 class SubsetAttention(nn.Module):
@@ -121,8 +120,7 @@ class SubsetAttention(nn.Module):
             part = x[:, start : start + self.subset]
             seen = sum(self.activation(convolution(part)) for convolution in self.dilated)
             parts.append(back(spectral(self.spatial(seen))))
-        features: torch.Tensor = self.exit(put_together(parts, self.starts, self.bands))
-        return features
+        return self.exit(put_together(parts, self.starts, self.bands))
 
 
 class DeformableBlock(nn.Module):
@@ -149,8 +147,7 @@ class DeformableBlock(nn.Module):
         key, value = self.key_value(seen).chunk(2, dim=1)
         x = x + self.merge(attention_among_features(self.query(seen), key, value, self.temperature))
         detail = self.perceptron(self.second_norm(x.permute(0, 2, 3, 1)))
-        refined: torch.Tensor = x + detail.permute(0, 3, 1, 2)
-        return refined
+        return x + detail.permute(0, 3, 1, 2)
 
 
 class DeformableConvolution(nn.Module):
@@ -187,7 +184,3 @@ class DeformableConvolution(nn.Module):
         x = moved[:, :, 1] + col + (tap % 3 - 1)[:, None, None]
         grid = torch.stack(((2 * x + 1) / cols - 1, (2 * y + 1) / rows - 1), dim=-1)
         return grid.reshape(n, 9 * rows, cols, 2)
-
-
-build_msdformer = Msdformer.of
-msdformer_descriptor = Msdformer.descriptor

@@ -27,7 +27,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from hsisr.models.common import ComparisonNetwork, NetworkSize, per_band, pixel_shuffle
+from hsisr.models.common import BandGroupNetwork, NetworkSize, per_band, pixel_shuffle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,11 +86,10 @@ class MappingBlock(nn.Module):
         scales = torch.cat((self.fine(x), inverse_haar(wavelets)[..., :rows, :cols]), dim=1)
         fused = self.fusion(scales)
         pooled = torch.cat((fused.mean(1, keepdim=True), fused.amax(1, keepdim=True)), dim=1)
-        mapped: torch.Tensor = x + fused * per_band(self.attention, pooled).sigmoid()
-        return mapped
+        return x + fused * per_band(self.attention, pooled).sigmoid()
 
 
-class Msfmnet(ComparisonNetwork):
+class Msfmnet(BandGroupNetwork):
     """The network."""
 
     size_type = MsfmnetSize
@@ -105,7 +104,7 @@ class Msfmnet(ComparisonNetwork):
         self.output = nn.Conv3d(width, 1, 3, padding=1)
 
     def upscaled(self, lr: torch.Tensor) -> torch.Tensor:
-        """See `ComparisonNetwork.upscaled`."""
+        """See `BandGroupNetwork.upscaled`."""
         x = shallow = self.entry(lr.unsqueeze(1))
         levels = []
         for block in self.blocks:
@@ -128,7 +127,3 @@ def _evened(x: torch.Tensor) -> torch.Tensor:
     if x.shape[-2] % 2:
         x = torch.cat((x, x[..., -1:, :]), dim=-2)
     return torch.cat((x, x[..., -1:]), dim=-1) if x.shape[-1] % 2 else x
-
-
-build_msfmnet = Msfmnet.of
-msfmnet_descriptor = Msfmnet.descriptor

@@ -23,13 +23,13 @@ starts at random, and exists for x4 and x8 only.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.models.common import ComparisonNetwork, NetworkSize, bicubic, convolution_pair, in_full
+from hsisr.models.common import BandGroupNetwork, NetworkSize, bicubic, convolution_pair, in_full
 
 PROBABILITIES = (0.02, 0.98)
 """Least and greatest probability of a gate, of the public code."""
@@ -57,7 +57,7 @@ class PdenetSize(NetworkSize):
         )
 
 
-class Pdenet(ComparisonNetwork):
+class Pdenet(BandGroupNetwork):
     """The network."""
 
     size_type = PdenetSize
@@ -68,7 +68,7 @@ class Pdenet(ComparisonNetwork):
         self.upsampling = Resampling(scale, size)
 
     def upscaled(self, lr: torch.Tensor) -> torch.Tensor:
-        """See `ComparisonNetwork.upscaled`."""
+        """See `BandGroupNetwork.upscaled`."""
         hr, left = bicubic(lr, self.scale), lr
         for number, stage in enumerate(self.stages):
             if number:
@@ -96,7 +96,7 @@ class Stage(nn.Module):
         found: list[torch.Tensor] = []
         for block in self.blocks:
             found.append(block(found or [first]))
-        return cast("torch.Tensor", first) + found[-1]
+        return first + found[-1]
 
 
 class GatedBlock(nn.Module):
@@ -123,7 +123,7 @@ class GatedBlock(nn.Module):
             x = self.aggregation(x)
         x = functional.relu(self.mix(x))
         x = x + self.spectral_gates(self.spectral(x))
-        return cast("torch.Tensor", x + self.spatial_gates(self.spatial(x)))
+        return x + self.spatial_gates(self.spatial(x))
 
 
 class Gates(nn.Module):
@@ -181,7 +181,3 @@ class Resampling(nn.Module):
             bands = beyond.flatten(0, 1)[:, None]
             lr = functional.conv2d(bands, kernel, stride=self.scale)
         return lr.reshape(*hr.shape[:2], *lr.shape[-2:])
-
-
-build_pdenet = Pdenet.of
-pdenet_descriptor = Pdenet.descriptor

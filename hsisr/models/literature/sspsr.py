@@ -22,7 +22,7 @@ from torch import nn
 
 from hsisr.models.common import (
     RESIDUAL_SCALE,
-    ComparisonNetwork,
+    BandGroupNetwork,
     NetworkSize,
     ResidualBlock,
     SpectralBlock,
@@ -70,7 +70,7 @@ class PriorNetwork(nn.Module):
         return features + deep
 
 
-class Sspsr(ComparisonNetwork):
+class Sspsr(BandGroupNetwork):
     """The network."""
 
     size_type = SspsrSize
@@ -89,19 +89,13 @@ class Sspsr(ComparisonNetwork):
         self.output = nn.Conv2d(size.width, group_size, 3, padding=1)
 
     def upscaled(self, lr: torch.Tensor) -> torch.Tensor:
-        """See `ComparisonNetwork.upscaled`."""
+        """See `BandGroupNetwork.upscaled`."""
         x = lr.contiguous(memory_format=torch.channels_last)
         parts = [self._subset(x[:, start : start + self.subset]) for start in self.starts]
         between = put_together(parts, self.starts, self.group_size)
         features = self.upsampling[1](self.trunk(between))
-        hr: torch.Tensor = self.output(features + self.skip(bicubic(lr, self.scale)))
-        return hr
+        return self.output(features + self.skip(bicubic(lr, self.scale)))
 
     def _subset(self, part: torch.Tensor) -> torch.Tensor:
         """Shape (n, subset, rows, cols) -> the same bands, scale / 2 times finer."""
-        hr: torch.Tensor = self.branch_exit(self.upsampling[0](self.branch(part)))
-        return hr
-
-
-build_sspsr = Sspsr.of
-sspsr_descriptor = Sspsr.descriptor
+        return self.branch_exit(self.upsampling[0](self.branch(part)))

@@ -22,7 +22,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from hsisr.models.common import ComparisonNetwork, NetworkSize, bicubic
+from hsisr.models.common import BandGroupNetwork, NetworkSize, bicubic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class VdsrSize(NetworkSize):
     """Features of every layer but the last."""
 
 
-class Vdsr(ComparisonNetwork):
+class Vdsr(BandGroupNetwork):
     """The network."""
 
     size_type = VdsrSize
@@ -55,7 +55,7 @@ class Vdsr(ComparisonNetwork):
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def upscaled(self, lr: torch.Tensor) -> torch.Tensor:
-        """See `ComparisonNetwork.upscaled`."""
+        """See `BandGroupNetwork.upscaled`."""
         coarse = bicubic(lr, self.scale)
         x = self.entry(coarse.contiguous(memory_format=torch.channels_last))
         detail: torch.Tensor = self.exit(self.hidden(x))
@@ -64,7 +64,3 @@ class Vdsr(ComparisonNetwork):
 
 def _activated(channels: int, features: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(channels, features, 3, padding=1), nn.ReLU())
-
-
-build_vdsr = Vdsr.of
-vdsr_descriptor = Vdsr.descriptor

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.models.common import ComparisonNetwork, NetworkSize
+from hsisr.models.common import BandGroupNetwork, NetworkSize
 from hsisr.models.layers import initialise
 
 Layer = Callable[[int, int], nn.Module]
@@ -37,7 +37,7 @@ class SizeByScale(NetworkSize):
         return (self.upsampling_width,) * len(published)
 
 
-class NetworkByScale(ComparisonNetwork):
+class NetworkByScale(BandGroupNetwork):
     """Features, upsampling steps, output.
 
     Args:
@@ -67,10 +67,9 @@ class NetworkByScale(ComparisonNetwork):
         initialise(self)
 
     def upscaled(self, lr: torch.Tensor) -> torch.Tensor:
-        """See `ComparisonNetwork.upscaled`."""
+        """See `BandGroupNetwork.upscaled`."""
         x = self.features(lr.contiguous(memory_format=torch.channels_last))
-        hr: torch.Tensor = self.output(self.upsampling(x))
-        return hr
+        return self.output(self.upsampling(x))
 
 
 class FusedBranches(nn.Module):
@@ -83,8 +82,7 @@ class FusedBranches(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Shape (n, width, rows, cols) in and out."""
-        fused: torch.Tensor = self.fused(torch.cat([branch(x) for branch in self.branches], dim=1))
-        return fused
+        return self.fused(torch.cat([branch(x) for branch in self.branches], dim=1))
 
 
 def activated(channels: int, features: int, kernel: int) -> nn.Sequential:
