@@ -17,7 +17,6 @@ from hsisr.engine.plan import BANDS_FINISHED_AT_ONCE, Panel, Plan, Segment, base
 from hsisr.engine.upscaler import NetworkUpscaler
 from hsisr.errors import HsisrError, InputDataError, WeightsError
 from hsisr.io.base import Scene, SceneWriter
-from hsisr.models.interpolation import Trim
 from hsisr.resume.journal import Extent, Piece, Recording
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers, all_valid, quantise, storable_range
@@ -171,19 +170,7 @@ class PanelFinisher:
         Each batch of bands is one product with matrices of the same shapes in every run, so that
         its sums have the same order.
         """
-        margin, window = self._base.margin_lr_px, observed.window
-        trim = Trim(
-            min(margin, lr.row - window.row),
-            min(margin, window.row_end - lr.row_end),
-            min(margin, lr.col - window.col),
-            min(margin, window.col_end - lr.col_end),
-        )
-        near = Window(
-            lr.row - trim.top,
-            lr.col - trim.left,
-            trim.top + lr.rows + trim.bottom,
-            trim.left + lr.cols + trim.right,
-        )
+        near, trim = observed.around(lr, self._base.margin_lr_px)
         seen = observed.values[bands[0] : bands[-1] + 1][:, *observed.cut(near)]
         tiles = torch.from_numpy(np.ascontiguousarray(seen))[None]
         whole = self._base.run(tiles, bands, trim)[0]

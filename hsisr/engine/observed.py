@@ -11,6 +11,7 @@ from hsisr.engine.plan import Panel, Plan, Segment
 from hsisr.errors import about_scene, warn_of_scene
 from hsisr.io.base import Scene
 from hsisr.io.views import are_rounded, infinite_numbers, warn_of_digits, warn_of_infinite
+from hsisr.models.interpolation import Trim
 from hsisr.scene.quantisation import all_valid
 from hsisr.tiling import Window
 
@@ -30,6 +31,16 @@ class Observed:
         """Where a window of the scene lies in these arrays."""
         row, col = window.row - self.window.row, window.col - self.window.col
         return slice(row, row + window.rows), slice(col, col + window.cols)
+
+    def around(self, window: Window, margin: int) -> tuple[Window, Trim]:
+        """A window with up to `margin` pixels around it, as far as there are any, and these."""
+        own = self.window
+        top, left = min(margin, window.row - own.row), min(margin, window.col - own.col)
+        bottom = min(margin, own.row_end - window.row_end)
+        right = min(margin, own.col_end - window.col_end)
+        rows, cols = top + window.rows + bottom, left + window.cols + right
+        near = Window(window.row - top, window.col - left, rows, cols)
+        return near, Trim(top, bottom, left, right)
 
 
 def fill_rounds(plan: Plan) -> int:

@@ -20,7 +20,6 @@ from hsisr.engine.observed import Observed, OddNumbers, fill_rounds, observe
 from hsisr.engine.plan import BANDS_FINISHED_AT_ONCE, BandGroup, Panel, Plan, Segment
 from hsisr.io.base import Scene, SceneWriter
 from hsisr.io.views import RowCache
-from hsisr.models.interpolation import Trim
 from hsisr.resume.journal import Journal, Recording
 from hsisr.tiling import Window
 
@@ -149,7 +148,6 @@ def stitch(
                     finisher.replay(pieces, plan.end_of(number), seen_there)
                     finisher.moved += journal.moved(place, number)
                 else:
-                    column.warm_up(number)
                     recording = None if journal is None else journal.recording(place, number)
                     column.compute(number, advance, recording)
                     continue
@@ -194,7 +192,7 @@ class _Column:
 
     def __init__(
         self,
-        reading: "_Reading",
+        reading: _Reading,
         plan: Plan,
         panel: Panel,
         finisher: PanelFinisher,
@@ -209,24 +207,24 @@ class _Column:
         """A row of tiles is not computed here."""
         self._skipped = True
 
-    def warm_up(self, number: int) -> None:
-        """After rows of tiles that were skipped: compute again those that reach into this one."""
+    def compute(
+        self, number: int, advance: Callable[[int], None], recording: Recording | None
+    ) -> None:
+        """Compute a row of tiles and hand on what becomes final.
+
+        After rows that were skipped, those that reach into this one are computed again.
+        """
         if self._skipped:
             self._finisher.forget()
             start = self._plan.rows[number].start
             for early in (n for n in range(number) if self._plan.rows[n].end > start):
                 self._add(early, lambda _: None)
             self._skipped = False
-
-    def compute(
-        self, number: int, advance: Callable[[int], None], recording: Recording | None
-    ) -> None:
-        """Compute a row of tiles and hand on what becomes final."""
         with self._finisher.strip(recording, self._plan.end_of(number)):
             self._add(number, advance)
 
     def _add(self, number: int, advance: Callable[[int], None]) -> None:
-        plan, panel, rows = self._plan, self._panel, self._plan.rows[number]
+        plan, rows = self._plan, self._plan.rows[number]
         observed = self._reading.of(number)
         after = plan.end_of(number)
 
@@ -239,43 +237,128 @@ class _Column:
         if plan.mixing is not None:
             mixed = plan.mixing.mixed(observed.values, observed.valid)
             seen = Observed(observed.window, *mixed)
-        upscale_tile_row(plan, panel, rows, seen, advance, self._thread, take)
+        TileRow(plan, self._panel, rows, seen, advance).upscale(self._thread, take)
 
 
-def upscale_tile_row(
-    plan: Plan,
-    panel: Panel,
-    rows: Segment,
-    observed: Observed,
-    advance: Callable[[int], None],
-    thread: ThreadPoolExecutor,
-    take: Callable[[tuple[int, ...], torch.Tensor], None],
-) -> None:
-    """Upscale a row of tiles, and hand on bands as soon as no later group adds to them.
+@dataclass(frozen=True, slots=True)
+class TileRow:
+    """The tiles of a panel between the same rows, and what is observed there."""
 
-    `take` gets a few consecutive bands and their HR rows, shape (bands, rows, cols), which it may
-    change but not keep.
-    """
-    tasks = [
-        functools.partial(_blended_tiles, plan, panel, rows, group, observed, advance)
-        for group in plan.groups
-    ]
-    results = prefetch(tasks, thread) if plan.ahead else (task() for task in tasks)
-    waiting: dict[int, torch.Tensor] = {}
-    for number in range(len(plan.groups)):  # a loop over results would hold one while it waits
-        _hand_on(plan, number, next(results), waiting, take)
+    plan: Plan
+    panel: Panel
+    rows: Segment
+    observed: Observed
+    advance: Callable[[int], None]
+
+    def upscale(
+        self,
+        thread: ThreadPoolExecutor,
+        take: Callable[[tuple[int, ...], torch.Tensor], None],
+    ) -> None:
+        """Upscale them, and hand on bands as soon as no later group adds to them.
+
+        `take` gets a few consecutive bands and their HR rows, shape (bands, rows, cols), which it
+        may change but not keep.
+        """
+        groups = self.plan.groups
+        tasks = [functools.partial(self._blended, group) for group in groups]
+        results = prefetch(tasks, thread) if self.plan.ahead else (task() for task in tasks)
+        waiting: dict[int, torch.Tensor] = {}
+        for number, group in enumerate(groups):  # a loop over results would hold one while it waits
+            later = {band for other in groups[number + 1 :] for band in other.bands}
+            _hand_on(group, next(results), later & {*group.bands}, waiting, take)
+
+    def _blended(self, group: BandGroup) -> torch.Tensor:
+        """One band group: shape (bands, rows * scale, panel cols * scale)."""
+        panel, s = self.panel, self.plan.scale
+        shape = len(group.bands), self.rows.size * s, panel.size * s
+        if self._is_one_tile:
+            self.advance(1)
+            alone = self._begun(panel.segments, group)()
+            return page_tensor(shape) if alone is None else alone[0]
+        total = page_tensor(shape)
+        batches = list(self._batches(group.upscaler.margin_lr_px))
+        begun = (self._begun(batch, group) for batch in batches)
+        results = under_way(begun, group.upscaler.most_under_way)
+        for batch in batches:
+            if (fine := next(results)) is not None:
+                self._add_tiles(total, fine, batch)
+            del fine  # not held while the next is made
+            self.advance(len(batch))
+        return total
+
+    @property
+    def _is_one_tile(self) -> bool:
+        """True if one tile alone is the whole width of the panel, and nothing is blended."""
+        first, *others = self.panel.segments
+        whole = (first.start, first.size) == (self.panel.start, self.panel.size)
+        return whole and not others and first.weights is None and self.rows.weights is None
+
+    def _batches(self, margin: int) -> Iterator[tuple[Segment, ...]]:
+        """Neighbouring tiles whose context is cut alike, as even in number as can be.
+
+        A few tiles at the end of a row, alone, would take nearly as long as a whole batch.
+        """
+
+        def shape(segment: Segment) -> tuple[int, int, int]:
+            _, trim = self.observed.around(self._window(segment), margin)
+            return trim.left, segment.size, trim.right
+
+        for _, run in itertools.groupby(self.panel.segments, shape):
+            alike = tuple(run)
+            count = -(-len(alike) // self.plan.batch_size)
+            for part in range(count):
+                yield alike[len(alike) * part // count : len(alike) * (part + 1) // count]
+
+    def _window(self, first: Segment, last: Segment | None = None) -> Window:
+        end = (last or first).end
+        return Window(self.rows.start, first.start, self.rows.size, end - first.start)
+
+    def _begun(
+        self, batch: tuple[Segment, ...], group: BandGroup
+    ) -> Callable[[], torch.Tensor | None]:
+        """What waits for tiles; without data none are computed, for they are masked afterwards."""
+        observed, first, last = self.observed, group.bands[0], group.bands[-1]
+        inside = observed.cut(self._window(batch[0], batch[-1]))
+        if not observed.valid[list(group.bands)][:, *inside].any():
+            return lambda: None
+        own: slice | list[int] = list(group.bands)
+        if last - first + 1 == len(group.bands):
+            own = slice(first, last + 1)
+        margin = group.upscaler.margin_lr_px
+        near = [observed.around(self._window(segment), margin) for segment in batch]
+        parts = [observed.values[own][:, *observed.cut(window)] for window, _ in near]
+        _, trim = near[0]
+        return group.upscaler.begin(torch.from_numpy(np.stack(parts)), group.bands, trim)
+
+    def _add_tiles(
+        self, total: torch.Tensor, fine: torch.Tensor, batch: tuple[Segment, ...]
+    ) -> None:
+        """Add tiles, weighted, where they lie in the panel; what lies outside is dropped."""
+        panel, s = self.panel, self.plan.scale
+        for segment, tile in zip(batch, fine, strict=True):
+            start, end = max(segment.start, panel.start), min(segment.end, panel.start + panel.size)
+            own = slice((start - segment.start) * s, (end - segment.start) * s)
+            there = slice((start - panel.start) * s, (end - panel.start) * s)
+            weights = torch.outer(_vector(self.rows, s), _vector(segment, s)[own])
+            total[..., there].addcmul_(tile[..., own], weights)
+
+
+def _vector(segment: Segment, s: int) -> torch.Tensor:
+    """Weights of its HR rows or columns."""
+    if segment.weights is None:
+        return torch.ones(segment.size * s)
+    return torch.from_numpy(segment.weights)
 
 
 def _hand_on(
-    plan: Plan,
-    number: int,
+    group: BandGroup,
     values: torch.Tensor,
+    later: set[int],
     waiting: dict[int, torch.Tensor],
     take: Callable[[tuple[int, ...], torch.Tensor], None],
 ) -> None:
-    """Add what other groups gave to a group; what later ones add to waits for them."""
-    group = plan.groups[number]
-    later = {band for other in plan.groups[number + 1 :] for band in other.bands} & {*group.bands}
+    """Add what other groups gave to a group; bands that later ones add to wait for them."""
     if group.weights is not None:  # other groups have some of these bands
         values.mul_(torch.from_numpy(group.weights)[:, None, None])
         for band, plane in zip(group.bands, values, strict=True):
@@ -284,18 +367,11 @@ def _hand_on(
     for run in _handfuls(tuple(band for band in group.bands if band not in later)):
         first = group.bands.index(run[0])
         take(run, values[first : first + len(run)])
-    if later:
-        waiting |= _put_aside(group.bands, values, later)
-
-
-def _put_aside(
-    bands: tuple[int, ...], values: torch.Tensor, wanted: set[int]
-) -> dict[int, torch.Tensor]:
-    """Copies of the bands that are wanted, so that the others can be let go."""
-    places = [place for place, band in enumerate(bands) if band in wanted]
-    aside = page_tensor((len(places), *values.shape[1:]))
-    torch.index_select(values, 0, torch.tensor(places, dtype=torch.long), out=aside)
-    return {bands[place]: plane for place, plane in zip(places, aside, strict=True)}
+    if later:  # copies, so that the others can be let go
+        places = [place for place, band in enumerate(group.bands) if band in later]
+        aside = page_tensor((len(places), *values.shape[1:]))
+        torch.index_select(values, 0, torch.tensor(places, dtype=torch.long), out=aside)
+        waiting |= zip((group.bands[place] for place in places), aside, strict=True)
 
 
 def _handfuls(bands: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
@@ -312,122 +388,3 @@ def _handfuls(bands: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
         if full or end == len(bands) or bands[end] != bands[end - 1] + 1:
             yield bands[start:end]
             start = end
-
-
-def _blended_tiles(
-    plan: Plan,
-    panel: Panel,
-    rows: Segment,
-    group: BandGroup,
-    observed: Observed,
-    advance: Callable[[int], None],
-) -> torch.Tensor:
-    """One band group of a row of tiles: shape (bands, rows * scale, panel cols * scale)."""
-    s = plan.scale
-    shape = len(group.bands), rows.size * s, panel.size * s
-    if _is_one_tile(panel, rows):
-        advance(1)
-        alone = _begun(panel.segments, rows, group, observed)()
-        return page_tensor(shape) if alone is None else alone[0]
-    total = page_tensor(shape)
-    margin = group.upscaler.margin_lr_px
-    batches = list(_batches(panel.segments, plan.batch_size, observed, margin))
-    begun = (_begun(batch, rows, group, observed) for batch in batches)
-    results = under_way(begun, group.upscaler.most_under_way)
-    for batch in batches:
-        _add_tiles(total, next(results), batch, rows, panel, s)
-        advance(len(batch))
-    return total
-
-
-def _begun(
-    batch: tuple[Segment, ...], rows: Segment, group: BandGroup, observed: Observed
-) -> Callable[[], torch.Tensor | None]:
-    """What waits for the tiles; without data none are computed, for they are masked afterwards."""
-    if not _has_data(batch, rows, group, observed):
-        return lambda: None
-    tiles, trim = _tiles(batch, rows, group, observed)
-    return group.upscaler.begin(tiles, group.bands, trim)
-
-
-def _is_one_tile(panel: Panel, rows: Segment) -> bool:
-    """True if one tile alone is the whole width of the panel, and nothing is blended."""
-    first = panel.segments[0]
-    whole = (first.start, first.size) == (panel.start, panel.size)
-    alone = len(panel.segments) == 1 and first.weights is None and rows.weights is None
-    return whole and alone
-
-
-def _has_data(
-    batch: tuple[Segment, ...], rows: Segment, group: BandGroup, observed: Observed
-) -> bool:
-    """True if any sample of these tiles is valid."""
-    first, last = batch[0], batch[-1]
-    inside = observed.cut(Window(rows.start, first.start, rows.size, last.end - first.start))
-    return bool(observed.valid[list(group.bands)][:, *inside].any())
-
-
-def _batches(
-    segments: tuple[Segment, ...], size: int, observed: Observed, margin: int
-) -> Iterator[tuple[Segment, ...]]:
-    """Neighbouring tiles whose context is cut alike, at most `size` at a time, as even as can be.
-
-    A few tiles at the end of a row, alone, would take nearly as long as a whole batch.
-    """
-    for _, run in itertools.groupby(segments, lambda s: _shape_of(s, observed, margin)):
-        alike = tuple(run)
-        count = -(-len(alike) // size)
-        for part in range(count):
-            yield alike[len(alike) * part // count : len(alike) * (part + 1) // count]
-
-
-def _shape_of(segment: Segment, observed: Observed, margin: int) -> tuple[int, int, int]:
-    """Context to the left, size, context to the right."""
-    left = min(margin, segment.start - observed.window.col)
-    return left, segment.size, min(margin, observed.window.col_end - segment.end)
-
-
-def _tiles(
-    batch: tuple[Segment, ...], rows: Segment, group: BandGroup, observed: Observed
-) -> tuple[torch.Tensor, Trim]:
-    """LR tiles with their context, shape (n, bands, rows, cols), and the context to trim."""
-    margin = group.upscaler.margin_lr_px
-    left, _, right = _shape_of(batch[0], observed, margin)
-    top = min(margin, rows.start - observed.window.row)
-    bottom = min(margin, observed.window.row_end - rows.end)
-    windows = [
-        Window(rows.start - top, c.start - left, top + rows.size + bottom, left + c.size + right)
-        for c in batch
-    ]
-    first, last = group.bands[0], group.bands[-1]
-    own: slice | list[int] = list(group.bands)
-    if last - first + 1 == len(group.bands):
-        own = slice(first, last + 1)
-    parts = [observed.values[own][:, *observed.cut(window)] for window in windows]
-    return torch.from_numpy(np.stack(parts)), Trim(top, bottom, left, right)
-
-
-def _add_tiles(
-    total: torch.Tensor,
-    fine: torch.Tensor | None,
-    batch: tuple[Segment, ...],
-    rows: Segment,
-    panel: Panel,
-    s: int,
-) -> None:
-    """Add tiles, weighted, where they lie in the panel; what lies outside is dropped."""
-    if fine is None:
-        return
-    for segment, tile in zip(batch, fine, strict=True):
-        start, end = max(segment.start, panel.start), min(segment.end, panel.start + panel.size)
-        own = slice((start - segment.start) * s, (end - segment.start) * s)
-        there = slice((start - panel.start) * s, (end - panel.start) * s)
-        weights = torch.outer(_vector(rows, s), _vector(segment, s)[own])
-        total[..., there].addcmul_(tile[..., own], weights)
-
-
-def _vector(segment: Segment, s: int) -> torch.Tensor:
-    """Weights of its HR rows or columns."""
-    if segment.weights is None:
-        return torch.ones(segment.size * s)
-    return torch.from_numpy(segment.weights)

@@ -301,15 +301,10 @@ class StandardErrors:
             window: The LR pixels that they fill.
             observed: What is seen there, and around.
         """
-        seen = observed.window
-        first = (max(window.row - REACH, seen.row), max(window.col - REACH, seen.col))
-        last = (
-            min(window.row_end + REACH, seen.row_end),
-            min(window.col_end + REACH, seen.col_end),
-        )
-        before = (REACH - (window.row - first[0]), REACH - (window.col - first[1]))
-        after = (REACH - (last[0] - window.row_end), REACH - (last[1] - window.col_end))
-        inside = observed.cut(Window(*first, last[0] - first[0], last[1] - first[1]))
+        wide, seen = observed.around(window, REACH)
+        before = REACH - seen.top, REACH - seen.left
+        after = REACH - seen.bottom, REACH - seen.right
+        inside = observed.cut(wide)
         values = torch.from_numpy(observed.values[:, *inside])
         valid = torch.from_numpy(observed.valid[:, *inside][list(bands)].astype(np.float32))
         near, beside, known = (

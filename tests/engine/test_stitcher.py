@@ -23,7 +23,7 @@ from hsisr.engine.plan import (
     plan_network,
 )
 from hsisr.engine.statistics import scene_statistics
-from hsisr.engine.stitch import upscale_tile_row
+from hsisr.engine.stitch import TileRow
 from hsisr.engine.upscaler import InterpolationUpscaler, Upscaler
 from hsisr.models.back_projection import area_average, interpolate_consistently
 from hsisr.models.interpolation import KERNELS, Trim, interpolate
@@ -267,7 +267,7 @@ def upscaled(
         found.append((bands, values.clone()))
 
     with ThreadPoolExecutor(1) as thread:
-        upscale_tile_row(plan, panel, rows, observed, lambda _: None, thread, take)
+        TileRow(plan, panel, rows, observed, lambda _: None).upscale(thread, take)
     return found
 
 
