@@ -19,7 +19,7 @@ from hsisr.engine.plan import (
     plan_interpolation,
     plan_network,
 )
-from hsisr.engine.upscaler import CudaTransfers, InterpolationUpscaler, NetworkUpscaler
+from hsisr.engine.upscaler import InterpolationUpscaler, NetworkUpscaler, Transfers
 from hsisr.errors import HsisrWarning, UsageError, WeightsError
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS
@@ -263,7 +263,7 @@ class Session:
             consistent=agreeing and not agrees(network),
             statistics=bands if mixing is None else mixing.statistics,
             detail_only=detail_only,
-            transfers=CudaTransfers(self.device) if self.device.type == "cuda" else None,
+            transfers=Transfers(self.device) if self.device.type == "cuda" else None,
         )
 
     def _tiles_that_fit(

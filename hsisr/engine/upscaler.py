@@ -24,34 +24,25 @@ from hsisr.tiling import mirrored_order, repeats
 _log = logging.getLogger("hsisr")
 
 
-class Transfers(ABC):
-    """To a device and back, without waiting for what it has to do."""
+class Transfers:
+    """To a GPU and back, without waiting for what it has to do.
 
-    @abstractmethod
-    def to_device(self, host: torch.Tensor) -> torch.Tensor:
-        """A copy on the device, for what is asked of it next."""
-
-    @abstractmethod
-    def to_host(self, found: Sequence[torch.Tensor]) -> Callable[[], list[torch.Tensor]]:
-        """Begin to copy results, contiguous on the device, of what was asked of it so far.
-
-        Returns what waits for the copies, in the same order, on the CPU.
-        """
-
-
-class CudaTransfers(Transfers):
-    """By CUDA; what leaves has a stream of its own, so that the next batch computes meanwhile."""
+    What leaves has a stream of its own, so that the next batch computes meanwhile.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._outgoing = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def to_device(self, host: torch.Tensor) -> torch.Tensor:
-        """See `Transfers.to_device`."""
+        """A copy on the device, for what is asked of it next."""
         return host.pin_memory().to(self._device, non_blocking=True)
 
     def to_host(self, found: Sequence[torch.Tensor]) -> Callable[[], list[torch.Tensor]]:
-        """See `Transfers.to_host`."""
+        """Begin to copy results, contiguous on the device, of what was asked of it so far.
+
+        Returns what waits for the copies, in the same order, on the CPU.
+        """
         computed = torch.cuda.current_stream(self._device).record_event()
         hosts = [torch.empty(x.shape, dtype=x.dtype, pin_memory=True) for x in found]
         with torch.cuda.stream(self._outgoing):
@@ -211,10 +202,6 @@ class NetworkUpscaler(Upscaler):
                     f"{self.device}; use a smaller --tile, or --device cpu"
                 ) from error
         if self.device.type == "cuda":
-            from hsisr.models.fast.cuda_graph import Graphed
-
-            if isinstance(self.network, Graphed):
-                self.network.give_up("memory is short")
             torch.cuda.empty_cache()
         middle = len(tiles) // 2
         halves = (tiles[:middle], tiles[middle:])

@@ -49,7 +49,7 @@ class Twice(torch.nn.Module):
 class Deferred(Transfers):
     """Results come when they are waited for, and not before."""
 
-    def __init__(self) -> None:
+    def __init__(self) -> None:  # no device
         self.log: list[str] = []
         self.begun = self.waited = self.most = 0
 

@@ -20,7 +20,6 @@ from hsisr.engine.device import device_named
 from hsisr.engine.memory import peak_memory_bytes, tune_allocator
 from hsisr.engine.upscaler import InterpolationUpscaler
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.models.fast.cuda_graph import SETTLED_AFTER, Graphed
 from hsisr.models.fast.onednn import CONVOLUTION, LINEAR
 from hsisr.models.interpolation import KERNELS, Trim
 from hsisr.models.registry import build, for_inference, is_own
@@ -42,8 +41,7 @@ def measured(task: dict[str, Any]) -> dict[str, Any]:
     before = _peak_bytes(device)
     forward, facts = _subject(task, device)
     with torch.inference_mode():
-        for _ in range(SETTLED_AFTER if device.type == "cuda" else 1):
-            forward()  # the first pass allocates and chooses kernels
+        forward()  # the first pass allocates and chooses kernels
         seconds = _seconds(forward, device)
     return {
         **facts,
@@ -102,7 +100,6 @@ def fresh_values(descriptor: ModelDescriptor) -> int:
 
 def operations(network: nn.Module, lr: torch.Tensor, zero: torch.Tensor) -> int:
     """Operations of one tile: convolutions, matrix products, attention; two per multiply-add."""
-    network = network.plain if isinstance(network, Graphed) else network  # a graph shows none
     known: Any = {
         LINEAR: _operations_of_linear,
         CONVOLUTION: _operations_of_convolution,
