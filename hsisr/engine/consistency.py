@@ -34,7 +34,7 @@ def agree(
     Args:
         hr: A result, shape (bands, rows * scale, cols * scale).
         observed: What it must agree with, shape (bands, rows, cols).
-        scale: HR pixels per LR pixel along a side.
+        scale: HR pixels per LR pixel.
         limits: Smallest and largest number that can be stored.
         floors: Least number that each band may have; blocks are held there as at a limit, but
             that is not counted. None: none.

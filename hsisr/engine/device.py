@@ -1,7 +1,7 @@
 """Where the network runs, in which precision, on how many threads."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -47,20 +47,14 @@ def automatic_precision(device: torch.device) -> str:
     """The precision that `auto` means on a device.
 
     bfloat16 where its products are faster than those of float32: on GPUs that have it, and on
-    processors with instructions for it. Elsewhere it would be emulated, and slower.
+    processors with instructions for it, as Linux alone tells. Elsewhere it would be emulated.
     """
-    if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    return "bfloat16" if device.type == "cpu" and _cpu_multiplies_bfloat16() else "float32"
-
-
-def _cpu_multiplies_bfloat16() -> bool:
-    """True if the processor says so; Linux alone tells in a file."""
-    try:
-        words = CPU_INFO.read_text(encoding="utf-8", errors="replace").split()
-    except OSError:
-        return False
-    return not _BFLOAT16_FLAGS.isdisjoint(words)
+    has = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        with suppress(OSError):
+            words = CPU_INFO.read_text(encoding="utf-8", errors="replace").split()
+            has = not _BFLOAT16_FLAGS.isdisjoint(words)
+    return "bfloat16" if has else "float32"
 
 
 def precision_named(name: str, device: torch.device) -> torch.dtype:
@@ -78,10 +72,7 @@ def precision_named(name: str, device: torch.device) -> torch.dtype:
 
 @contextmanager
 def torch_threads(threads: int | None) -> Iterator[int]:
-    """Let torch use that many processor threads; None leaves its own choice, all cores.
-
-    Gives the number that it uses.
-    """
+    """Let torch use that many processor threads, None: all cores; gives the number in use."""
     before = torch.get_num_threads()
     if threads is not None:
         torch.set_num_threads(threads)

@@ -213,9 +213,8 @@ class PanelFinisher:
         valid: npt.NDArray[np.bool_],
     ) -> torch.Tensor:
         """Values whose block means are the observed pixels; stored integers where that is exact."""
-        whole = self._stored.dtype.kind != "f"
-        floors = self._plan.floors
-        itemsize = self._stored.dtype.itemsize
+        whole, itemsize = self._stored.dtype.kind != "f", self._stored.dtype.itemsize
+        floors, small = self._plan.floors, whole and itemsize <= 4
         precision = torch.float64 if whole and itemsize > 2 else torch.float32
         agreed, held = agree(
             values.to(precision),
@@ -225,7 +224,7 @@ class PanelFinisher:
             floors=None if floors is None else [floors[band] for band in bands],
             whole=whole,
             avoid=self._avoid,
-            dtype=_tensor_type(self._stored.dtype) if whole and itemsize <= 4 else None,
+            dtype=torch.from_numpy(np.empty(0, self._stored.dtype)).dtype if small else None,
             valid=torch.from_numpy(np.ascontiguousarray(valid)),
         )
         self.moved += held
@@ -251,11 +250,6 @@ def strip_extent(
         cols=plan.panels[panel].size * plan.scale,
         masked=masked,
     )
-
-
-def _tensor_type(dtype: np.dtype[Any]) -> torch.dtype:
-    """Torch's name for a data type of NumPy's."""
-    return torch.from_numpy(np.empty(0, dtype)).dtype
 
 
 def _repeated(valid: npt.NDArray[np.bool_], scale: int) -> npt.NDArray[np.bool_]:
@@ -351,14 +345,10 @@ _NAMED: Final = 5
 def overflow_error(
     scene: Scene, bands: tuple[int, ...], plan: Plan, positions: tuple[int, ...], observed: Observed
 ) -> HsisrError:
-    """The error to raise for numbers that are not finite.
+    """The error to raise for numbers that are not finite, at `positions` among the bands read.
 
-    They lie at `positions` among `bands`, which are those of the scene, 0-based, in output order;
-    `observed` is what was read for them.
-
-    Returns:
-        InputDataError where numbers of the scene are too large, or no network is used; else
-        WeightsError.
+    An InputDataError where numbers of the scene are too large, or no network is used; else a
+    WeightsError.
     """
     seen = [(np.abs(observed.values[p]), observed.valid[p]) for p in positions]
     peaks = [float(values.max(where=valid, initial=0)) for values, valid in seen]

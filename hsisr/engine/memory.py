@@ -139,9 +139,6 @@ def page_buffer(shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32) -> np
     What lives from one row of tiles to the next would lie, in the heap, between the features of
     networks, which come and go with every tile, and the heap would grow around it.
 
-    Raises:
-        MemoryError: The system has not so much.
-
     >>> page_buffer((2, 3), "uint16")
     array([[0, 0, 0],
            [0, 0, 0]], dtype=uint16)
@@ -179,12 +176,9 @@ _SECONDS_BETWEEN: Final = 10.0
 
 
 def tune_allocator() -> bool:
-    """For the rest of this process, keep what is freed for what comes next.
+    """For the rest of this process, keep what is freed for what comes next; changes no result.
 
-    Changes no result. What the user has set for malloc in the environment stays as it is.
-
-    Returns:
-        False where there is nothing to tell: another C library, or the user's own settings.
+    False where nothing was told: another C library, or settings of the user in the environment.
     """
     tell = _of_malloc("mallopt")
     return bool(tell and tell(_MMAP_THRESHOLD, LARGEST_KEPT) and tell(_TRIM_THRESHOLD, _KEPT))
@@ -199,12 +193,7 @@ class HeapTrimmer:
         self._last = clock()
 
     def trim(self) -> bool:
-        """To the system; best where features have just been let go. Changes no result.
-
-        Returns:
-            False where nothing was given back: another C library, the user's own settings, or the
-            last time is hardly over.
-        """
+        """Give it back, now and then; True if any was. Changes no result."""
         if self._trim is None or self._clock() - self._last < _SECONDS_BETWEEN:
             return False
         given = bool(self._trim(0))
@@ -214,14 +203,14 @@ class HeapTrimmer:
 
 def _of_malloc(name: str) -> Callable[..., Any] | None:
     """A function of glibc, where this is glibc and the user has not set malloc up."""
-    if not sys.platform.startswith("linux") or _is_set_by_user():
+    own = "glibc.malloc." in os.environ.get("GLIBC_TUNABLES", "")
+    if (
+        not sys.platform.startswith("linux")
+        or own
+        or any(n.startswith("MALLOC_") for n in os.environ)
+    ):
         return None
     return getattr(ctypes.CDLL(None), name, None)
-
-
-def _is_set_by_user() -> bool:
-    tunables = os.environ.get("GLIBC_TUNABLES", "")
-    return "glibc.malloc." in tunables or any(name.startswith("MALLOC_") for name in os.environ)
 
 
 def peak_memory_bytes() -> int | None:

@@ -58,8 +58,7 @@ def scale_number(text: str | int) -> int | str:
 
 def models() -> Iterator[str]:
     """Names that `--model` takes, for completion."""
-    yield from ("bicubic", "nearest", "lanczos", "baseline")
-    yield from released_names()
+    yield from (*("bicubic", "nearest", "lanczos", "baseline"), *released_names())
 
 
 def released_names() -> Iterator[str]:

@@ -130,10 +130,9 @@ def plan_network(
     feature_bytes: int = 0,
     ahead: bool = False,
 ) -> Plan:
-    """Square tiles that overlap and are blended.
+    """Square tiles of `tile` LR pixels, of which neighbours share `overlap`, and are blended there.
 
-    Tiles have `tile` LR pixels along a side, of which neighbours share `overlap`. `feature_bytes`
-    is what the network takes beside everything else, for a batch; the rest is as in `Plan`.
+    `feature_bytes` is what the network takes beside all else; the rest is as in `Plan`.
     """
     scale = upscaler.scale
     halo = max(group.upscaler.margin_lr_px for group in groups)

@@ -53,9 +53,8 @@ class Levels:
 def roughness(lr: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Squared differences at the pixels of (bands, rows, cols), two at each side apart.
 
-    Returns:
-        Of neighbours, of pixels two apart, and of the differences of neighbours across (what no
-        straight edge along rows or columns has); all of shape (bands, rows - 4, cols - 4).
+    Of neighbours, of pixels two apart, and of the differences of neighbours across (what no
+    straight edge along rows or columns has); all of shape (bands, rows - 4, cols - 4).
     """
     near, far = ((_beside(lr, 1, n) + _beside(lr, 2, n)).mul_(0.25) for n in (1, 2))
     return near, far, across(lr)
@@ -295,11 +294,7 @@ class StandardErrors:
     ) -> npt.NDArray[np.float32]:
         """Of finished numbers, rounded to 8 significant bits, which is enough and compresses well.
 
-        Args:
-            numbers: As they are stored, shape (bands, rows * scale, cols * scale).
-            bands: Their places among the bands that are read.
-            window: The LR pixels that they fill.
-            observed: What is seen there, and around.
+        They fill the LR pixels of `window`; `bands` are their places among the bands that are read.
         """
         wide, seen = observed.around(window, REACH)
         before = REACH - seen.top, REACH - seen.left

@@ -4,7 +4,7 @@ A convention is a row of data; `hsisr.metrics.scoring` carries it out. Every fig
 that defines it, so that a number never travels without its meaning.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from hsisr.errors import UsageError
@@ -58,7 +58,16 @@ class Convention:
         return tuple(range(start, start + size) for start in starts)
 
 
-_DACN_SOURCE: Final = "Muhammad et al., DACN, arXiv 2506.05041, published notebooks"
+_DACN: Final = Convention(
+    name="dacn",
+    source="Muhammad et al., DACN, arXiv 2506.05041, published notebooks",
+    group_size=32,
+    group_step=24,
+    sam_floor=1e-10,
+    single_precision=True,
+    cc="cube",
+    rmse="band/peak",
+)
 
 CONVENTIONS: Final = {
     convention.name: convention
@@ -68,23 +77,12 @@ CONVENTIONS: Final = {
             source="hsisr: full spectrum, valid pixels and live bands only, no clipping",
             live_bands_only=True,
         ),
-        Convention(
-            name="dacn",
-            source=_DACN_SOURCE,
-            group_size=32,
-            group_step=24,
-            sam_floor=1e-10,
-            single_precision=True,
-            cc="cube",
-            rmse="band/peak",
-        ),
-        Convention(
+        _DACN,
+        replace(
+            _DACN,
             name="dacn-whole",
-            source=f"{_DACN_SOURCE}; the same functions on all bands at once",
-            sam_floor=1e-10,
-            single_precision=True,
-            cc="cube",
-            rmse="band/peak",
+            source=f"{_DACN.source}; the same functions on all bands at once",
+            group_size=None,
         ),
         Convention(
             name="sspsr",
@@ -192,12 +190,9 @@ def _ssim_words(convention: Convention) -> str:
 def _sam_words(convention: Convention) -> str:
     if convention.sam_zeros == "tiny":
         return "zeros replaced by 2.2204e-16; pixels valid in all scored bands"
+    floor = convention.sam_floor
+    zero = f"spectra not longer than {floor:g}" if floor else "zero spectra"
     step = _step_words(convention)
-    zero = (
-        f"spectra not longer than {convention.sam_floor:g}"
-        if convention.sam_floor
-        else "zero spectra"
-    )
     return f"{zero} left out and counted; pixels valid in all scored bands{step}"
 
 

@@ -30,16 +30,16 @@ def angles_deg(reference: Float, predicted: Float) -> Float64:
     dot, x_norm, y_norm = _products(reference, predicted)
     norms = x_norm * y_norm
     cosine = np.divide(dot, norms, out=np.full(norms.shape, np.nan), where=norms > 0)
-    angles: Float64 = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
-    return angles
+    return np.asarray(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))
 
 
 class AngleSum:
     """Mean spectral angle over pixels that are valid in every band.
 
     Kruse et al., Remote Sensing of Environment 44 (1993). A zero spectrum has no angle: with
-    `zeros="skip"` such pixels are left out and counted in `zero_spectra`; with `zeros="tiny"`
-    each zero value is replaced by a tiny number, as MCNet and its kin do.
+    `zeros="skip"` such pixels, whose length is not above `floor`, are left out and counted in
+    `zero_spectra`; with `zeros="tiny"` each zero is replaced by a tiny number, as MCNet and its kin
+    do. `dtype` is the precision of the angles; their sum is float64.
 
     >>> total = AngleSum()
     >>> total.add(np.float32([[[3, 0]]]), np.float32([[[9, 1]]]), np.ones((1, 1, 2), bool))
@@ -50,18 +50,8 @@ class AngleSum:
     def __init__(
         self, zeros: str = "skip", floor: float = 0.0, dtype: npt.DTypeLike = np.float64
     ) -> None:
-        """Start from nothing.
-
-        Args:
-            zeros: `skip` or `tiny`, see above.
-            floor: A spectrum is zero if its length is not above this.
-            dtype: Precision of the angles; their sum is float64.
-        """
-        self.zeros = zeros
-        self.floor = floor
-        self.dtype = np.dtype(dtype)
-        self.count = 0
-        self.zero_spectra = 0
+        self.zeros, self.floor, self.dtype = zeros, floor, np.dtype(dtype)
+        self.count = self.zero_spectra = 0
         self._sum = 0.0
 
     def add(self, reference: Float, predicted: Float, valid: Bool) -> None:
@@ -169,8 +159,7 @@ class BandMoments:
     @property
     def correlation(self) -> Float64:
         """Pearson's coefficient per band; NaN where an image is constant."""
-        xx, yy, xy = self._centred()
-        return _pearson(xx, yy, xy)
+        return _pearson(*self._centred())
 
     @property
     def cube_correlation(self) -> float:
@@ -186,30 +175,21 @@ class BandMoments:
         n, dx, dy = n[seen], x_mean[seen], y_mean[seen]
         dx = dx - (n @ dx) / total
         dy = dy - (n @ dy) / total
-        between = (n @ (dx * dx), n @ (dy * dy), n @ (dx * dy))
-        xx, yy, xy = xx + between[0], yy + between[1], xy + between[2]
-        return float(_pearson(np.array([xx]), np.array([yy]), np.array([xy]))[0])
+        sums = xx + n @ (dx * dx), yy + n @ (dy * dy), xy + n @ (dx * dy)
+        return float(_pearson(*(np.array([s]) for s in sums))[0])
 
     def _centred(self) -> tuple[Float64, Float64, Float64]:
         """Sums of squares and products about the bands' own means."""
         x, y, xx, yy, xy = self._sums.T
         n = np.maximum(self.count, 1)
-        return (
-            np.maximum(xx - x * x / n, 0.0),
-            np.maximum(yy - y * y / n, 0.0),
-            np.asarray(xy - x * y / n),
-        )
+        xx, yy = (np.maximum(s, 0.0) for s in (xx - x * x / n, yy - y * y / n))
+        return xx, yy, np.asarray(xy - x * y / n)
 
 
 def psnr_db(mse: Float64, peak: float, dtype: npt.DTypeLike = np.float64) -> Float:
-    """Peak signal-to-noise ratio in decibels, 20 log10(peak / sqrt(mse)).
+    """Peak signal-to-noise ratio in decibels, 20 log10(peak / sqrt(mse)), in steps of `dtype`.
 
     Infinite where the error is zero, NaN where the peak is not above zero.
-
-    Args:
-        mse: Mean squared errors, any shape.
-        peak: The signal's peak, in the unit of the values.
-        dtype: Precision of every step; float32 is what published code often uses.
 
     >>> psnr_db(np.array([1.0, 0.0]), 10.0).tolist()
     [20.0, inf]
@@ -243,12 +223,10 @@ def _dot(x: Float64, y: Float64) -> float:
 
 
 def _divided(sums: Float64, count: npt.NDArray[np.int64]) -> Float64:
-    quotient: Float64 = np.divide(sums, count, out=np.full(len(count), np.nan), where=count > 0)
-    return quotient
+    return np.asarray(np.divide(sums, count, out=np.full(len(count), np.nan), where=count > 0))
 
 
 def _pearson(xx: Float64, yy: Float64, xy: Float64) -> Float64:
     norm = np.sqrt(xx) * np.sqrt(yy)
     r = np.divide(xy, norm, out=np.full(len(norm), np.nan), where=norm > 0)
-    clipped: Float64 = np.clip(r, -1.0, 1.0)
-    return clipped
+    return np.asarray(np.clip(r, -1.0, 1.0))

@@ -43,14 +43,12 @@ class Kernel:
 
 def uniform(size: int, *, sample_covariance: bool) -> Kernel:
     """A square window with equal weights."""
-    weights = np.full(size, 1.0 / size)
-    return Kernel(f"{size}x{size} uniform", weights, sample_covariance)
+    return Kernel(f"{size}x{size} uniform", np.full(size, 1.0 / size), sample_covariance)
 
 
 def gaussian(size: int, sigma: float) -> Kernel:
     """A square window with Gaussian weights, as in Wang et al. 2004."""
-    offsets = np.arange(size) - (size - 1) / 2
-    weights = np.exp(-(offsets**2) / (2 * sigma**2))
+    weights = np.exp(-((np.arange(size) - (size - 1) / 2) ** 2) / (2 * sigma**2))
     return Kernel(f"{size}x{size} Gaussian of {sigma} pixels", weights / weights.sum(), False)
 
 
@@ -88,8 +86,7 @@ def ssim_index(data_range: float) -> Index:
     def index(m: LocalMoments) -> Float64:
         upper = (2 * m.x_mean * m.y_mean + c1) * (2 * m.covariance + c2)
         lower = (m.x_mean**2 + m.y_mean**2 + c1) * (m.x_variance + m.y_variance + c2)
-        ssim: Float64 = upper / lower
-        return ssim
+        return np.asarray(upper / lower)
 
     return index
 
@@ -101,20 +98,18 @@ def quality_index(m: LocalMoments) -> Float64:
     """
     variances = m.x_variance + m.y_variance
     squares = m.x_mean**2 + m.y_mean**2
-    luminance = np.divide(
-        2 * m.x_mean * m.y_mean, squares, out=np.ones_like(squares), where=squares > 0
-    )
-    structure = np.divide(
-        2 * m.covariance, variances, out=np.ones_like(variances), where=variances > 0
-    )
-    return np.asarray(luminance * structure)
+    luminance = _share(2 * m.x_mean * m.y_mean, squares)
+    return np.asarray(luminance * _share(2 * m.covariance, variances))
+
+
+def _share(part: Float64, whole: Float64) -> Float64:
+    return np.divide(part, whole, out=np.ones_like(whole), where=whole > 0)
 
 
 class LocalMean:
     """Mean of a local figure per band, over all windows without an invalid pixel."""
 
     def __init__(self, bands: int, kernel: Kernel, index: Index) -> None:
-        """Start from nothing."""
         self.kernel = kernel
         self.count = np.zeros(bands, np.int64)
         self._index = index
@@ -161,8 +156,7 @@ class LocalMean:
     def mean(self) -> Float64:
         """Mean figure per band; NaN where no window was whole."""
         empty = np.full(len(self.count), np.nan)
-        mean: Float64 = np.divide(self._sum, self.count, out=empty, where=self.count > 0)
-        return mean
+        return np.asarray(np.divide(self._sum, self.count, out=empty, where=self.count > 0))
 
 
 def _local_moments(x: Float64, y: Float64, kernel: Kernel) -> LocalMoments:
@@ -185,8 +179,7 @@ def _variance(x: Float64, mean: Float64, kernel: Kernel) -> Float64:
 
 def _window_means(values: Float64, kernel: Kernel) -> Float64:
     """Weighted means of all windows inside a band, shape (rows - size + 1, cols - size + 1)."""
-    along_rows = _along(values, kernel)
-    return _along(along_rows.T, kernel).T
+    return _along(_along(values, kernel).T, kernel).T
 
 
 def _along(values: Float64, kernel: Kernel) -> Float64:

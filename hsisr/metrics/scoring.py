@@ -31,7 +31,6 @@ class PairStatistics:
     """
 
     def __init__(self, bands: int) -> None:
-        """Start from nothing."""
         self.count = np.zeros(bands, np.int64)
         self.minimum = np.full(bands, np.inf)
         self.maximum = np.full(bands, -np.inf)
@@ -95,7 +94,7 @@ UNDEFINED = {
 class ScoreAccumulator:
     """Scores of a pair of images that are fed as row strips, from top to bottom.
 
-    Memory is that of one strip and a few rows per band, whatever the size of the images.
+    Memory is that of one strip and a few rows per band. `statistics` are of the same pair.
 
     Raises:
         InputDataError: No band is left to score.
@@ -109,10 +108,7 @@ class ScoreAccumulator:
         scale: int | None = None,
         good: Sequence[bool] | None = None,
     ) -> None:
-        """Prepare; `statistics` were gathered over the same pair before."""
-        self.convention = convention
-        self.scale = scale
-        self.statistics = statistics
+        self.convention, self.scale, self.statistics = convention, scale, statistics
         self.excluded = statistics.excluded(good, live_only=convention.live_bands_only)
         bands = len(statistics.count)
         for band in set(range(bands)).difference(*convention.groups(bands)):
@@ -174,8 +170,7 @@ class _Group:
     def __init__(
         self, convention: Convention, statistics: PairStatistics, bands: list[int], factor: float
     ) -> None:
-        self.bands = bands
-        self.convention = convention
+        self.bands, self.convention = bands, convention
         low, high = statistics.range_of(bands)
         self.peak = 1.0 if convention.normalise else high
         self.spread = self.peak if convention.ssim_range == "peak" else high - low
@@ -197,9 +192,8 @@ class _Group:
         convention, moments, peak = self.convention, self.moments, self.peak
         mse = moments.mse if convention.psnr == "band" else np.array([moments.cube_mse])
         cc = moments.correlation if convention.cc == "band" else [moments.cube_correlation]
-        rmse = math.sqrt(moments.cube_mse)
-        if convention.rmse != "cube":
-            rmse = float(moments.rmse.mean())
+        cube = convention.rmse == "cube"
+        rmse = math.sqrt(moments.cube_mse) if cube else float(moments.rmse.mean())
         if convention.rmse == "band/peak":
             rmse = rmse / peak if peak > 0 else math.nan
         return {
@@ -242,7 +236,7 @@ def _slice_of(bands: list[int]) -> slice | list[int]:
 
 
 def _mean(values: Float64) -> float:
-    """Mean over the bands where a figure is defined; NaN if it is nowhere."""
+    """Over the bands where a figure is defined; NaN if it is nowhere."""
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if defined.size else math.nan
 

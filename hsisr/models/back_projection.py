@@ -56,11 +56,7 @@ def back_projected(lr: torch.Tensor, kernel: Kernel, scale: int, rounds: int) ->
     With D the area average and U the interpolation, x[k+1] = x[k] + U(lr - D x[k]) from
     x[0] = U lr gives x[rounds] = U z with z the sum of (I - D U)^k lr for k = 0 ... rounds.
 
-    Args:
-        lr: Shape (..., rows, cols).
-        kernel: The interpolation U.
-        scale: HR pixels per LR pixel along a side.
-        rounds: Rounds of back-projection; 0 returns `lr`.
+    Shape (..., rows, cols) in and out; no rounds give `lr`.
     """
     phases = phase_weights(kernel, scale)
     mean_weights = tuple(sum(taps) / scale for taps in zip(*phases, strict=True))
@@ -79,7 +75,7 @@ def back_projected(lr: torch.Tensor, kernel: Kernel, scale: int, rounds: int) ->
 def interpolate_consistently(
     lr: torch.Tensor, kernel: Kernel, scale: int, trim: Trim | None = None, rounds: int = ROUNDS
 ) -> torch.Tensor:
-    """Interpolation with `rounds` rounds of back-projection, see `interpolate`."""
+    """As `interpolate`, with back-projection."""
     near, rest = agreeing_lr(lr, kernel, scale, trim or Trim(), rounds)
     return interpolate(near, kernel, scale, rest)
 
@@ -100,14 +96,9 @@ def agreeing_lr(
 def back_project(
     hr: torch.Tensor, observed: torch.Tensor, kernel: Kernel, scale: int, rounds: int = ROUNDS
 ) -> torch.Tensor:
-    """Back-project any result: a smooth correction, close to agreement.
+    """Back-project any result, shape (..., rows * scale, cols * scale), close to agreement.
 
-    Args:
-        hr: A result, shape (..., rows * scale, cols * scale).
-        observed: What it must agree with, shape (..., rows, cols).
-        kernel: How differences are interpolated.
-        scale: HR pixels per LR pixel along a side.
-        rounds: Rounds of back-projection.
+    What it must agree with, `observed`, has shape (..., rows, cols); the kernel is for differences.
     """
     difference = observed - area_average(hr, scale)
     return hr + interpolate_consistently(difference, kernel, scale, rounds=rounds - 1)

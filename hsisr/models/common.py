@@ -187,16 +187,9 @@ def require_bands(arch: str, lr: torch.Tensor, bands: int) -> None:
 
 
 def with_level(lr: torch.Tensor, zero: torch.Tensor | None) -> torch.Tensor:
-    """Bands, and beside them the distance of each value from a stored 0.
+    """Bands, and beside them the distance of each value from a stored 0; see `BandGroupNetwork`.
 
-    Near 0 a small error changes the spectral angle most.
-
-    Args:
-        lr: Shape (n, bands, rows, cols), normalised.
-        zero: The normalised value of a stored 0, shape (n or 1, bands, 1, 1); None: 0.
-
-    Returns:
-        Shape (n, 2 * bands, rows, cols).
+    Shape (n, bands, rows, cols) in, (n, 2 * bands, rows, cols) out.
     """
     level = lr if zero is None else (lr - zero) / (1 + zero.abs())
     return torch.cat((lr, level), dim=1)
@@ -213,10 +206,6 @@ def pixel_shuffle(channels: int, scale: int) -> nn.Sequential:
 
     Source: Shi et al., "Real-time single image and video super-resolution using an efficient
     sub-pixel convolutional neural network", CVPR 2016; in steps of 2 as EDSR has it.
-
-    Args:
-        channels: Features in and out.
-        scale: 2, 4 or 8.
     """
     layers: list[nn.Module] = []
     for _ in range(scale.bit_length() - 1):
@@ -225,15 +214,7 @@ def pixel_shuffle(channels: int, scale: int) -> nn.Sequential:
 
 
 def per_band(layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
-    """Apply a 2-D layer to each band separately.
-
-    Args:
-        layer: Takes (n, channels, rows, cols).
-        x: Shape (n, channels, bands, rows, cols).
-
-    Returns:
-        The layer's output for each band, shape (n, channels, bands, rows, cols).
-    """
+    """Apply a 2-D layer to each band; shape (n, channels, bands, rows, cols) in and out."""
     n, _, bands, _, _ = x.shape
     y: torch.Tensor = layer(x.transpose(1, 2).flatten(0, 1))
     return y.reshape(n, bands, *y.shape[1:]).transpose(1, 2)
@@ -243,11 +224,7 @@ class ResidualBlock(nn.Module):
     """Convolution, ReLU, convolution, added to the input; no batch normalisation.
 
     Source: Lim et al., "Enhanced deep residual networks for single image super-resolution", CVPRW
-    2017, figure 2.
-
-    Args:
-        channels: Features in and out.
-        residual_scale: Factor on what is added.
+    2017, figure 2. `residual_scale` is the factor on what is added.
     """
 
     def __init__(self, channels: int, residual_scale: float = 1.0) -> None:
@@ -273,13 +250,7 @@ def convolution_pair(channels: int, kernel: tuple[int, int, int]) -> nn.Sequenti
 def put_together(parts: Sequence[torch.Tensor], starts: Sequence[int], bands: int) -> torch.Tensor:
     """Join parts that each hold some neighbouring bands; the mean where several hold a band.
 
-    Args:
-        parts: Shape (n, k, rows, cols) each.
-        starts: First band of each; together they hold every band.
-        bands: Number of bands.
-
-    Returns:
-        Shape (n, bands, rows, cols).
+    Parts have shape (n, k, rows, cols); with their first bands `starts` they hold every band.
     """
     n, k, rows, cols = parts[0].shape
     total = parts[0].new_zeros(n, bands, rows, cols)
@@ -293,11 +264,8 @@ class SqueezeExcitation(nn.Module):
     """Channel attention: features weighted by two layers of their means.
 
     Source: Hu, Shen, Sun, "Squeeze-and-excitation networks", CVPR 2018; a sixteenth of the features
-    in between, as Zhang et al., "Image super-resolution using very deep residual channel attention
-    networks", ECCV 2018, have it.
-
-    Args:
-        channels: Features in and out; the hidden layer has a sixteenth of them, at least 4.
+    in between, at least 4, as Zhang et al., "Image super-resolution using very deep residual
+    channel attention networks", ECCV 2018, have it.
     """
 
     def __init__(self, channels: int) -> None:
@@ -339,16 +307,8 @@ def attention_among_features(
     """Multi-head self-attention among features: each token holds all pixels of a feature.
 
     Source: Zamir et al., "Restormer: efficient transformer for high-resolution image restoration",
-    CVPR 2022, equation 1.
-
-    Args:
-        query: Shape (n, channels, rows, cols).
-        key: Likewise.
-        value: Likewise.
-        temperature: Factor of each head, shape (heads, 1, 1).
-
-    Returns:
-        Shape (n, channels, rows, cols).
+    CVPR 2022, equation 1. Shape (n, channels, rows, cols) in and out; `temperature`, the factor of
+    each head, (heads, 1, 1).
     """
     n, channels, rows, cols = query.shape
     heads = temperature.shape[0]

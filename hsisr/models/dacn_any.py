@@ -57,11 +57,7 @@ class WindowAttention(nn.Module):
 
     Written out, because for windows of 64 pixels that is faster on processors than torch's fused
     attention, whose backward pass in bfloat16 takes ten times as long (torch 2.13). Places enter
-    through the convolutions before it.
-
-    Args:
-        size: Features, heads and window.
-        shift: Pixels by which the grid of windows is moved up and left.
+    through the convolutions before it. The grid of windows is moved up and left by `shift` pixels.
     """
 
     def __init__(self, size: AnySize, shift: int) -> None:
@@ -90,12 +86,7 @@ class WindowAttention(nn.Module):
 
 
 class AnyBlock(nn.Module):
-    """Convolutions weighed by channel attention, then window attention; each adds to its input.
-
-    Args:
-        size: Features, heads and window.
-        shift: Of the attention's windows.
-    """
+    """Convolutions weighed by channel attention, then window attention; each adds to its input."""
 
     def __init__(self, size: AnySize, shift: int) -> None:
         super().__init__()

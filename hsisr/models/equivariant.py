@@ -5,8 +5,9 @@ A kernel is stored once and used in every orientation, so that turning the input
 with the arithmetic of an ordinary convolution and an eighth or a quarter of its weights (Cohen and
 Welling, "Group Equivariant Convolutional Networks", ICML 2016).
 
-Channel `order * f + i` is feature `f` in the i-th orientation of the group. Orientation `g` = (bit
-2: exchange rows and columns, then bit 1: mirror columns, bit 0: mirror rows).
+Channel `order * f + i` is feature `f` in the i-th orientation of the group; `order`, the number of
+symmetries, is 8 or 4. Orientation `g` = (bit 2: exchange rows and columns, then bit 1: mirror
+columns, bit 0: mirror rows).
 """
 
 from functools import lru_cache
@@ -71,14 +72,7 @@ def _kernel_order(side: int, order: int) -> torch.Tensor:
 
 
 class LiftingConv(nn.Module):
-    """Convolution from plain channels to oriented features.
-
-    Args:
-        channels: Plain channels in.
-        features: Features out; `order` times as many channels.
-        side: Of the kernel; odd.
-        order: Symmetries, 8 or 4.
-    """
+    """Convolution from plain channels to oriented features; `side`, of the kernel, is odd."""
 
     def __init__(self, channels: int, features: int, side: int = 3, *, order: int = 8) -> None:
         super().__init__()
@@ -102,15 +96,7 @@ class LiftingConv(nn.Module):
 
 
 class RegularConv(nn.Module):
-    """Convolution between oriented features.
-
-    Args:
-        features_in: `order` times as many channels in.
-        features_out: `order` times as many channels out.
-        side: Of the kernel; odd.
-        gain: Factor on the fresh weights.
-        order: Symmetries, 8 or 4.
-    """
+    """Convolution between oriented features; `gain` is a factor on the fresh weights."""
 
     def __init__(
         self,
@@ -149,13 +135,6 @@ class SubpixelProjection(nn.Module):
     """From oriented features to the HR pixels of every LR pixel, without a bias.
 
     What a feature contributes to the `scale` x `scale` HR pixels is turned with its orientation.
-
-    Args:
-        features: `order` times as many channels in.
-        bands: Bands out.
-        scale: HR pixels per LR pixel along a side.
-        gain: Factor on the fresh weights.
-        order: Symmetries, 8 or 4.
     """
 
     def __init__(
@@ -187,12 +166,6 @@ class FilterBank(nn.Module):
     it. A level that all of them share adds nothing, nor does the mean over the HR pixels change. A
     band's own contrast comes with it, so that the detail of a group has as many spectra as its
     bands (after Jia et al., "Dynamic Filter Networks", NeurIPS 2016).
-
-    Args:
-        filters: Each is used in all its orientations.
-        scale: HR pixels per LR pixel along a side.
-        side: Of a filter, in LR pixels; odd.
-        order: Symmetries, 8 or 4.
     """
 
     def __init__(self, filters: int, scale: int, side: int = 5, *, order: int = 8) -> None:
@@ -212,14 +185,9 @@ class FilterBank(nn.Module):
         return turned.flatten(2).flatten(0, 1).T
 
     def forward(self, lr: torch.Tensor, mixture: torch.Tensor) -> torch.Tensor:
-        """Filter bands.
+        """Filter bands, shape (n, bands, rows, cols), to (n, bands, rows * scale, cols * scale).
 
-        Args:
-            lr: Shape (n, bands, rows, cols).
-            mixture: Shape (n, order * filters, rows, cols).
-
-        Returns:
-            Shape (n, bands, rows * scale, cols * scale).
+        The mixture has shape (n, order * filters, rows, cols).
         """
         kernels = functional.linear(mixture.permute(0, 2, 3, 1), self.dense())
         pixels = filtered(lr, kernels, self.side).permute(0, 3, 1, 2)
@@ -227,15 +195,10 @@ class FilterBank(nn.Module):
 
 
 def filtered(lr: torch.Tensor, kernels: torch.Tensor, side: int) -> torch.Tensor:
-    """Filter bands by kernels that differ from pixel to pixel.
+    """Filter bands, shape (n, bands, rows, cols), by kernels that differ from pixel to pixel.
 
-    Args:
-        lr: Shape (n, bands, rows, cols).
-        kernels: Shape (n, rows, cols, side * side * results).
-        side: Of a kernel, in LR pixels; odd.
-
-    Returns:
-        Shape (n, rows, cols, bands * results): what the kernels of a pixel make of every band.
+    Kernels of an odd side, (n, rows, cols, side * side * results), make of every band (n, rows,
+    cols, bands * results).
     """
     return applied(padded(lr, side), kernels, side)
 

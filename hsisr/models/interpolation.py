@@ -100,17 +100,9 @@ def interpolate(
     trim: Trim | None = None,
     out: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Values on a grid `scale` times finer.
+    """Values of shape (..., rows, cols) on a grid `scale` times finer, in `out` if it is given.
 
-    Args:
-        lr: Shape (..., rows, cols).
-        kernel: What to interpolate with.
-        scale: HR pixels per LR pixel along a side.
-        trim: Context at the sides that gets no output.
-        out: Where to, contiguous; new memory without it.
-
-    Returns:
-        Shape (..., (rows - top - bottom) * scale, (cols - left - right) * scale).
+    What `trim` takes at the sides is context only, and gets no output.
     """
     trim = trim or Trim()
     planes = lr.reshape(-1, 1, *lr.shape[-2:])

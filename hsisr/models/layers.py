@@ -21,16 +21,10 @@ BATCH_NORM_MOMENTUM: Final = 0.01
 
 
 class PixelAttention(nn.Module):
-    """Multi-head self-attention in which every pixel of a tile sees every other (equations 3-6).
+    """Multi-head self-attention in which every pixel of a tile sees every other (equations 3-6)."""
 
-    Args:
-        channels: Features in and out, a multiple of `heads`.
-        heads: Independent attentions, each over `channels / heads` features.
-    """
-
-    def __init__(self, channels: int, heads: int = HEADS) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.heads = heads
         self.query = nn.Linear(channels, channels)
         self.key = nn.Linear(channels, channels)
         self.value = nn.Linear(channels, channels)
@@ -39,7 +33,7 @@ class PixelAttention(nn.Module):
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Attend; shape (n, pixels, channels) in and out."""
         query, key, value = (
-            project(tokens).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            project(tokens).unflatten(-1, (HEADS, -1)).transpose(1, 2)
             for project in (self.query, self.key, self.value)
         )
         heads = functional.scaled_dot_product_attention(query, key, value)
@@ -47,19 +41,13 @@ class PixelAttention(nn.Module):
 
 
 class ChannelAttention(nn.Module):
-    """Weigh each channel by a bottleneck over its pooled values (equations 8-16).
+    """Weigh channels by a bottleneck of half as many, over pooled values (equations 8-16)."""
 
-    Args:
-        channels: Features in and out.
-        reduction: The bottleneck has `channels / reduction` features.
-        pooling: What is pooled beside the average.
-    """
-
-    def __init__(self, channels: int, pooling: Pooling, reduction: int = 2) -> None:
+    def __init__(self, channels: int, pooling: Pooling) -> None:
         super().__init__()
         self.pooling = pooling
-        self.squeeze = nn.Linear(channels, channels // reduction)
-        self.excite = nn.Linear(channels // reduction, channels)
+        self.squeeze = nn.Linear(channels, channels // 2)
+        self.excite = nn.Linear(channels // 2, channels)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Weigh; shape (n, channels, rows, cols) in and out."""
@@ -76,14 +64,7 @@ class AttentionBlock(nn.Module):
     """Convolution and both attentions, beside a 1x1 convolution of the input (equations 1-7).
 
     The paper's ablation leaves one attention out and does not say how; here nothing else goes with
-    it, so that layer normalisation stays.
-
-    Args:
-        channels: Features in.
-        features: Features of each of the two branches; twice as many come out.
-        pooling: As in `ChannelAttention`.
-        self_attention: Off: pixels do not see each other.
-        channel_attention: Off: channels are not weighed.
+    it, so that layer normalisation stays. `features` are those of each of the two branches.
     """
 
     def __init__(
@@ -118,11 +99,8 @@ class AttentionBlock(nn.Module):
 class UpsamplingBlock(nn.Module):
     """Twice as many rows and columns by transposed convolution, with a linear one beside it.
 
-    Kernel 4, stride 2, padding 1 is centred: nothing moves by a fraction of a pixel.
-
-    Args:
-        channels: Features in.
-        features: Features of each of the two branches; twice as many come out.
+    Kernel 4, stride 2, padding 1 is centred: nothing moves by a fraction of a pixel. `features` are
+    those of each of the two branches.
     """
 
     def __init__(self, channels: int, features: int) -> None:

@@ -15,8 +15,6 @@ from affine import Affine
 
 from hsisr.errors import InputDataError
 
-_EMPTY: Mapping[str, str] = MappingProxyType({})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroundControlPoint:
@@ -44,7 +42,7 @@ class Georeference:
     gcps: tuple[GroundControlPoint, ...] = ()
     gcps_crs_wkt: str | None = None
     """Coordinate reference system of `gcps`, as WKT."""
-    rpcs: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    rpcs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """GDAL's RPC metadata (LINE_OFF, SAMP_OFF, ...), as text."""
 
     @property
@@ -78,16 +76,14 @@ class Georeference:
         )
 
     def _resampled(self, scale: float) -> "Georeference":
+        def centre(offset: float) -> float:
+            return (offset + 0.5) * scale - 0.5
+
         return replace(
             self,
             transform=self.transform and self.transform @ Affine.scale(1.0 / scale),
             gcps=tuple(replace(g, row=g.row * scale, col=g.col * scale) for g in self.gcps),
-            rpcs=_rpcs_mapped(
-                self.rpcs,
-                lambda v: (v + 0.5) * scale - 0.5,
-                lambda v: (v + 0.5) * scale - 0.5,
-                scale,
-            ),
+            rpcs=_rpcs_mapped(self.rpcs, centre, centre, scale),
         )
 
 

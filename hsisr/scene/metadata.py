@@ -1,10 +1,10 @@
 """A cube and what a file says about it: size, numbers, spectral axis, place, free-text fields."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,6 @@ import numpy.typing as npt
 from hsisr.errors import InputDataError
 from hsisr.scene.georeference import Geolocation, Georeference
 from hsisr.scene.quantisation import StoredNumbers
-
-_T = TypeVar("_T")
 
 NM_PER_UNIT: Final = {
     name: size
@@ -62,11 +60,11 @@ class SpectralAxis:
             raise InputDataError(
                 f"found {self.count} bands, expected at least 1 and fewer than 2^20"
             )
-        for what in ("wavelengths_nm", "fwhm_nm", "good", "names"):
-            values = getattr(self, what)
+        for name, what in _PLAIN.items():
+            values = getattr(self, name)
             if values is not None and len(values) != self.count:
                 raise InputDataError(
-                    f"found {len(values)} {_PLAIN[what]} for {self.count} bands; "
+                    f"found {len(values)} {what} for {self.count} bands; "
                     "correct the header so that there is one per band"
                 )
         for what in ("wavelengths_nm", "fwhm_nm"):
@@ -119,14 +117,7 @@ class SpectralAxis:
         >>> SpectralAxis(count=3, names=("a", "b", "c")).subset([2, 0]).names
         ('c', 'a')
         """
-        return replace(
-            self,
-            count=len(bands),
-            wavelengths_nm=_pick(self.wavelengths_nm, bands),
-            fwhm_nm=_pick(self.fwhm_nm, bands),
-            good=_pick(self.good, bands),
-            names=_pick(self.names, bands),
-        )
+        return replace(self, count=len(bands), **_picked(self, _PLAIN, bands))
 
 
 _PLAIN: Final = {
@@ -137,8 +128,10 @@ _PLAIN: Final = {
 }
 
 
-def _pick(values: tuple[_T, ...] | None, bands: Sequence[int]) -> tuple[_T, ...] | None:
-    return None if values is None else tuple(values[b] for b in bands)
+def _picked(owner: object, names: Iterable[str], bands: Sequence[int]) -> dict[str, Any]:
+    """Fields with an entry per band, if they have any, for these bands."""
+    found = {name: getattr(owner, name) for name in names}
+    return {name: of and tuple(of[b] for b in bands) for name, of in found.items()}
 
 
 def _times(values: Sequence[float], factor: float) -> tuple[float, ...]:
@@ -157,7 +150,8 @@ def _require_positive(values: Sequence[float], what: str) -> None:
             )
 
 
-_NOTHING: Mapping[str, str] = MappingProxyType({})
+def _nothing() -> Mapping[str, str]:
+    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,10 +169,10 @@ class SceneMetadata:
     georeference: Georeference = field(default_factory=Georeference)
     geolocation: Geolocation | None = None
     """Where each pixel lies, for a scene in sensor geometry whose file says so."""
-    header: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    header: Mapping[str, str] = field(default_factory=_nothing)
     """ENVI header fields that have no field of their own here (acquisition time, sensor type,
     default bands, ...), keys in lower case with spaces; braces around lists are kept."""
-    tags: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    tags: Mapping[str, str] = field(default_factory=_nothing)
     """Dataset tags of GDAL's default domain."""
     band_tags: tuple[Mapping[str, str], ...] = ()
     """Per band: tags of GDAL's default domain other than wavelength, fwhm, units and bbl."""
@@ -248,18 +242,13 @@ class SceneMetadata:
         """
         if list(bands) == list(range(self.bands)):
             return self
-        stored = replace(
-            self.stored,
-            scales=self.stored.scales and tuple(self.stored.scales[b] for b in bands),
-            offsets=self.stored.offsets and tuple(self.stored.offsets[b] for b in bands),
-            units=self.stored.units and tuple(self.stored.units[b] for b in bands),
-        )
+        stored = _picked(self.stored, ("scales", "offsets", "units"), bands)
         return replace(
             self,
-            stored=stored,
+            stored=replace(self.stored, **stored),
             spectral_axis=self.spectral_axis.subset(bands),
-            band_tags=tuple(self.band_tags[b] for b in bands) if self.band_tags else (),
             header={key: v for key, v in self.header.items() if key != "default bands"},
+            **_picked(self, ("band_tags",), bands),
         )
 
 

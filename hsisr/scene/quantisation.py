@@ -97,12 +97,9 @@ def quantise(
 ) -> Quantised:
     """Round to the nearest stored number that means data; write nodata elsewhere.
 
-    Args:
-        values: Floats, or numbers of the target's type and `storable_range`, which are changed in
-            place; any shape. Ignored where `valid` is False.
-        valid: Same shape (or broadcastable): True where the value is data.
-        stored: The target. Where it names no nodata, invalid floats become NaN and invalid
-            integers 0, to be told apart by the file's mask.
+    Values are floats, or numbers of the target's type and `storable_range`, which are changed in
+    place. Where the target names no nodata, invalid floats become NaN and invalid integers 0, to be
+    told apart by the file's mask.
 
     Raises:
         FloatingPointError: A valid value is not finite.

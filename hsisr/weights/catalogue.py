@@ -4,7 +4,6 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Final
@@ -18,16 +17,15 @@ _SUFFIXES: Final = {".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".pkl", ".ke
 """What ends in one of these is meant as a file, whether it is there or not."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CatalogueEntry:
-    """One released network."""
+class CatalogueEntry(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """One released network; one table of the file."""
 
-    name: str
+    name: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9._-]*$")]
     """What `--model` takes."""
-    path: Path
-    """The safetensors file."""
-    sha256: str
-    """Hash of that file; 64 lower-case hexadecimal digits."""
+    path: Path = msgspec.field(name="file")
+    """The safetensors file, in the file's table its name beside the catalogue."""
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    """Hash of that file."""
     scale: int
     """HR pixels per LR pixel along a side."""
     card: Path
@@ -38,24 +36,8 @@ class CatalogueEntry:
     """A name without a version that stands for these weights: dacn-any-x4 for dacn-any-x4-2."""
 
 
-_Beside = Annotated[str, msgspec.Meta(pattern=r"^(?!\.\.?$)[^/\\]+$")]
-"""Name of a file beside the catalogue."""
-
-
-class _Row(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """One table of the file; see `CatalogueEntry`."""
-
-    name: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9._-]*$")]
-    file: _Beside
-    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
-    scale: int
-    card: _Beside
-    default: bool = False
-    alias: str = ""
-
-
 class _Table(msgspec.Struct, forbid_unknown_fields=True):
-    weights: list[_Row] = []
+    weights: tuple[CatalogueEntry, ...] = ()
 
 
 def released_folder() -> Path:
@@ -82,26 +64,21 @@ def released(folder: Path | None = None) -> tuple[CatalogueEntry, ...]:
     """
     folder = folder or released_folder()
     path = folder / "catalogue.toml"
+
+    def beside(_: type, name: object) -> Path:
+        if not isinstance(name, str) or name in (".", "..") or not re.fullmatch(r"[^/\\]+", name):
+            raise ValueError(f"Expected the name of a file beside the catalogue, got {name!r}")
+        return folder / name
+
     try:
-        table = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _Table)
+        plain = tomllib.loads(path.read_text(encoding="utf-8"))
+        entries = msgspec.convert(plain, _Table, dec_hook=beside).weights
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise WeightsError(f"{path}: not a readable catalogue of weights: {error}") from error
     except msgspec.ValidationError as error:
         raise WeightsError(
             f"{path}: {error}, counted from 0; expected [[weights]] tables as its head says"
         ) from error
-    entries = tuple(
-        CatalogueEntry(
-            name=row.name,
-            path=folder / row.file,
-            sha256=row.sha256,
-            scale=row.scale,
-            card=folder / row.card,
-            default=row.default,
-            alias=row.alias,
-        )
-        for row in table.weights
-    )
     _refuse_contradictions(path, entries)
     return entries
 

@@ -7,9 +7,7 @@ of the network, and has the axes of kernels the other way round from PyTorch.
 
 import io
 import math
-import struct
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,18 +23,13 @@ from hsisr.errors import WeightsError
 from hsisr.models.dacn import BLOCK_FEATURES, UPSAMPLING_FEATURES, Dacn
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.layers import HEADS
-from hsisr.weights.store import KERAS_MEMBERS, ZIP, first_bytes, fitted, outline
+from hsisr.weights.store import KERAS_MEMBERS, ZIP, first_bytes, fitted
 
 MAX_MEMBER_BYTES: Final = 2**28
 """A trained x8 network with its optimizer's state takes 56 MB."""
 MAX_COMPRESSION: Final = 1000
 _PIECE: Final = 1 << 20
 
-_DAMAGED: Final = (
-    *(zipfile.BadZipFile, zipfile.LargeZipFile, OSError, EOFError),
-    *(zlib.error, LookupError, struct.error),
-)
-"""What unpacking raises on archives that are none."""
 _BATCH_NORM: Final = ("weight", "bias", "running_mean", "running_var")
 _AFFINE: Final = ("weight", "bias")
 
@@ -67,13 +60,12 @@ def import_keras(path: str | Path) -> tuple[nn.Module, ModelDescriptor]:
     path = Path(path)
     arrays = _arrays(path, _weights_member(path))
     descriptor = Dacn.descriptor(_scale(path, arrays), "notebook")
-    expected = outline(descriptor).state_dict()
     layers = tuple(_layers(descriptor.scale))
     _refuse_unknown(path, arrays, layers)
     state = {
-        name: torch.zeros(tensor.shape, dtype=tensor.dtype)
-        for name, tensor in expected.items()
-        if name.endswith("num_batches_tracked")
+        f"{layer.torch}.num_batches_tracked": torch.zeros((), dtype=torch.long)
+        for layer in layers
+        if layer.variables is _BATCH_NORM
     }
     for layer in layers:
         for number, variable in enumerate(layer.variables):
@@ -92,25 +84,20 @@ def _weights_member(path: Path) -> bytes:
         )
     try:
         with zipfile.ZipFile(path) as archive:
-            _refuse_bombs(path, archive)
-            missing = [name for name in KERAS_MEMBERS if name not in archive.namelist()]
-            if missing:
-                raise WeightsError(
-                    f"{path}: no {missing[0]} in the archive; expected a .keras file of Keras 3"
-                )
+            _refuse_odd_members(path, archive)
             # in pieces, for a read of all unpacks what is there, whatever size it says
             with archive.open(KERAS_MEMBERS[1]) as member:
                 return b"".join(iter(lambda: member.read(_PIECE), b""))
-    except _DAMAGED as error:
-        raise WeightsError(f"{path}: a damaged zip archive ({error}); copy it again") from error
-    except (RuntimeError, NotImplementedError, ValueError) as error:  # encrypted, exotic
-        if isinstance(error, WeightsError):
-            raise
+    except WeightsError:
+        raise
+    except (RuntimeError, ValueError) as error:  # encrypted, exotic
         raise WeightsError(f"{path}: cannot be unpacked ({error}); copy it again") from error
+    except Exception as error:  # of a dozen kinds
+        raise WeightsError(f"{path}: a damaged zip archive ({error}); copy it again") from error
 
 
-def _refuse_bombs(path: Path, archive: zipfile.ZipFile) -> None:
-    """Refuse what would unpack to more than any network needs."""
+def _refuse_odd_members(path: Path, archive: zipfile.ZipFile) -> None:
+    """Refuse what would unpack to more than any network needs, or has not what Keras writes."""
     for member in archive.infolist():
         ratio = member.file_size / max(1, member.compress_size)
         if member.file_size > MAX_MEMBER_BYTES or ratio > MAX_COMPRESSION:
@@ -124,6 +111,10 @@ def _refuse_bombs(path: Path, archive: zipfile.ZipFile) -> None:
                 f"{path}: {member.filename!r} is packed in another way than Keras packs; give the "
                 "file as Keras wrote it"
             )
+    if missing := [name for name in KERAS_MEMBERS if name not in archive.namelist()]:
+        raise WeightsError(
+            f"{path}: no {missing[0]} in the archive; expected a .keras file of Keras 3"
+        )
 
 
 def _arrays(path: Path, data: bytes) -> dict[str, npt.NDArray[np.float32]]:
@@ -201,7 +192,7 @@ def _numbered(kind: str, number: int) -> str:
 
 def _refuse_unknown(path: Path, arrays: Mapping[str, object], layers: tuple[_Layer, ...]) -> None:
     """Refuse layers that dacn does not have; their absence would change what it computes."""
-    known = {f"{la.keras}/vars/{n}" for la in layers for n in range(len(la.variables))}
+    known = {f"{layer.keras}/vars/{n}" for layer in layers for n, _ in enumerate(layer.variables)}
     if unknown := sorted(arrays.keys() - known):
         raise WeightsError(
             f"{path}: found {len(unknown)} arrays that dacn does not have (first: {unknown[0]}); "
@@ -223,11 +214,7 @@ def _in_torch_order(array: npt.NDArray[np.float32], layer: str) -> torch.Tensor:
 
 
 def _without_heads(array: npt.NDArray[np.float32], layer: str) -> npt.NDArray[np.float32]:
-    """The array of an attention with heads and depth as one axis.
-
-    Raises:
-        WeightsError: There are more heads than dacn has, or fewer, which no shape would tell later.
-    """
+    """The array of an attention with heads and depth as one axis; another number is refused."""
     output = layer.endswith("output_dense")
     if output and array.ndim == 1:
         return array

@@ -24,17 +24,9 @@ class LoadedModel(nn.Module):
         self.trained = weights.trained
 
     def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
-        """Upscale band groups, without tiling, normalisation or agreement with the observed pixels.
+        """Upscale band groups, normalised as the descriptor says; see `BandGroupNetwork.forward`.
 
-        Args:
-            lr: Shape (n, group_size, rows, cols), normalised as the descriptor says.
-            zero: What a stored 0 is after normalisation, shape (n or 1, group_size, 1, 1).
-
-        Returns:
-            Shape (n, group_size, rows * scale, cols * scale).
-
-        Raises:
-            WeightsError: The shape has another number of axes or bands.
+        Nothing is tiled, normalised or made to agree with the observed pixels here.
         """
         hr: torch.Tensor = self.network(lr, zero)
         return hr

@@ -42,21 +42,13 @@ _KERAS: Final = "expected a safetensors file; convert it with `hsisr weights imp
 
 
 def refuse_foreign(path: Path) -> None:
-    """Return if the file may be safetensors.
-
-    Raises:
-        WeightsError: It is missing, unreadable, or recognised as something else.
-    """
+    """Refuse a file that is missing, unreadable, or recognised as something else (WeightsError)."""
     if complaint := _complaint(path, first_bytes(path, 16)):
         raise WeightsError(f"{path}: {complaint}")
 
 
 def first_bytes(path: Path, count: int) -> bytes:
-    """The beginning of a weights file.
-
-    Raises:
-        WeightsError: There is no such file, or it cannot be read.
-    """
+    """The beginning of a weights file (WeightsError where it cannot be read)."""
     with _opened(path) as file:
         return file.read(count)
 
@@ -138,13 +130,10 @@ def fitted(descriptor: ModelDescriptor, tensors: State, source: str) -> nn.Modul
 
 
 def refuse_misfits(tensors: State, expected: State, source: str) -> None:
-    """Return if the tensors are a whole, finite state of the network expected.
-
-    Of the expected state only shapes and types are looked at; `source` is where the tensors were
-    found, for messages.
+    """Refuse tensors that are no whole, finite state of the network expected, with its types.
 
     Raises:
-        WeightsError: Something is wrong; one message says how many of what kind, and the first.
+        WeightsError: Says how many are wrong in what way, and the first.
     """
     common = [key for key in expected if key in tensors]
     mistyped = [key for key in common if not _convertible(tensors[key], expected[key])]
@@ -173,9 +162,8 @@ def refuse_misfits(tensors: State, expected: State, source: str) -> None:
 
 def _convertible(found: torch.Tensor, expected: torch.Tensor) -> bool:
     """The same type, or a float that float32 holds exactly."""
-    return found.dtype == expected.dtype or (
-        expected.dtype == torch.float32 and found.dtype in _FLOATS
-    )
+    widened = expected.dtype == torch.float32 and found.dtype in _FLOATS
+    return widened or found.dtype == expected.dtype
 
 
 def _type(tensor: torch.Tensor) -> str:
@@ -226,12 +214,10 @@ def save_weights(
     trained: bool | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write a network's parameters; the file appears complete or not at all.
+    """Write the parameters of a network that `hsisr.models.registry.build` made of the descriptor.
 
-    The network, on any device, is as `hsisr.models.registry.build` makes it for the descriptor; the
-    path ends in `.safetensors` by custom. `card` are free remarks to travel with it. `trained` says
-    in the file whether it was: who upscales with weights that were not is warned. None: nothing is
-    said.
+    The file appears complete or not at all. `card` are free remarks to travel with it, and
+    `trained` says whether it was: who upscales with weights that were not is warned.
 
     Raises:
         WeightsError: Network and descriptor do not fit, or a parameter is not finite.
@@ -273,10 +259,8 @@ def load_weights(source: CatalogueEntry | str | Path) -> LoadedWeights:
         WeightsError: The file is missing, is not safetensors, is damaged, says nothing of its
             network, or holds other parameters than its network has.
     """
-    if isinstance(source, CatalogueEntry):
-        entry, path = source, source.path
-    else:
-        entry, path = None, Path(source)
+    entry = source if isinstance(source, CatalogueEntry) else None
+    path = source.path if isinstance(source, CatalogueEntry) else Path(source)
     refuse_foreign(path)
     data = _bytes(path)
     sha256 = hashlib.sha256(data).hexdigest()

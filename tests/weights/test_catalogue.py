@@ -93,8 +93,8 @@ def test_what_looks_like_a_path_is_one(text: str) -> None:
         ({"scale": "4"}, r"Expected `int`, got `str` - at `\$\.weights\[0\]\.scale`"),
         ({"scale": 3}, "scale 3, expected one of"),
         ({"sha256": "ABC"}, r"regex '\^\[0-9a-f\]\{64\}\$' - at `\$\.weights\[0\]\.sha256`"),
-        ({"file": "../secret"}, r"matching regex .* - at `\$\.weights\[0\]\.file`"),
-        ({"card": "/etc/card.md"}, r"matching regex .* - at `\$\.weights\[0\]\.card`"),
+        ({"file": "../secret"}, r"beside the catalogue, got .* - at `\$\.weights\[0\]\.file`"),
+        ({"card": "/etc/card.md"}, r"beside the catalogue, .* - at `\$\.weights\[0\]\.card`"),
     ],
 )
 def test_impossible_rows_refused(change: dict[str, object], complaint: str, tmp_path: Path) -> None:

@@ -3,10 +3,11 @@
 import io
 import json
 import pickle
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -161,7 +162,7 @@ def entry_for(path: Path, **changes: Any) -> CatalogueEntry:
     entry = CatalogueEntry(
         name="some-x2", path=path, sha256=file_sha256(path), scale=2, card=path.with_suffix(".md")
     )
-    return replace(entry, **changes)
+    return msgspec.structs.replace(entry, **changes)
 
 
 def test_a_catalogue_entry_is_held_to_its_hash_and_scale(saved: Path) -> None:

@@ -53,15 +53,9 @@ class _Axis:
 
 
 def consistent_bicubic(lr: torch.Tensor, scale: int, rounds: int = ROUNDS) -> torch.Tensor:
-    """Bicubic interpolation that agrees with the observed pixels; without gradients.
+    """Bicubic interpolation of float32 values (..., rows, cols) that agrees with them.
 
-    Args:
-        lr: Shape (..., rows, cols), float32.
-        scale: HR pixels per LR pixel along a side.
-        rounds: Rounds of back-projection.
-
-    Returns:
-        Shape (..., rows * scale, cols * scale), contiguous.
+    Without gradients; the result is contiguous.
     """
     rows, cols = (_axis(length, scale, lr.device) for length in lr.shape[-2:])
     turned = linear(lr, cols.into).transpose(-2, -1).contiguous()
@@ -73,13 +67,8 @@ def consistent_bicubic(lr: torch.Tensor, scale: int, rounds: int = ROUNDS) -> to
 
 @_cached
 def _factors(rows: int, cols: int, scale: int, rounds: int, device: torch.device) -> torch.Tensor:
-    """Factors of all rounds together for tiles of this size in LR pixels; shape (cols, rows)."""
+    """Factors of all rounds together, the sum of (1 - seen)^k; shape (cols, rows) in LR pixels."""
     seen = _axis(cols, scale, device).seen[:, None] * _axis(rows, scale, device).seen
-    return _sum_of_rounds(seen, rounds)
-
-
-def _sum_of_rounds(seen: torch.Tensor, rounds: int) -> torch.Tensor:
-    """The sum of (1 - seen)^k for k = 0 ... rounds."""
     total = torch.ones_like(seen)
     for _ in range(rounds):
         total = 1 + (1 - seen) * total
@@ -108,9 +97,6 @@ class DetailOf(nn.Module):
 
     For a network that is no `AddsDetail` it is the difference from bicubic interpolation with
     agreement, less its mean over each LR pixel.
-
-    Args:
-        network: Called with band groups and the normalised value of a stored 0.
     """
 
     def __init__(self, network: nn.Module) -> None:

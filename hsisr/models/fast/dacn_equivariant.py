@@ -22,7 +22,7 @@ from hsisr.models.dacn_equivariant import (
     OrientedChannelAttention,
     PooledSelfAttention,
 )
-from hsisr.models.equivariant import LiftingConv, RegularConv, applied, padded
+from hsisr.models.equivariant import RegularConv, applied, padded
 from hsisr.models.fast import onednn
 from hsisr.models.fast.back_projection import consistent_bicubic
 from hsisr.models.fast.onednn import GELU, NONE, Activation
@@ -106,23 +106,12 @@ def without_means(table: torch.Tensor, bands: int) -> torch.Tensor:
 
 
 def add_filtered(total: torch.Tensor, lr: torch.Tensor, kernels: torch.Tensor, side: int) -> None:
-    """Add `hsisr.models.equivariant.filtered`, few rows at a time: their windows fit the cache.
-
-    Args:
-        total: Shape (n, rows, cols, bands * results); added to.
-        lr: Shape (n, bands, rows, cols).
-        kernels: Shape (n, rows, cols, side * side * results).
-        side: Of a kernel, in LR pixels; odd.
-    """
+    """Add `hsisr.models.equivariant.filtered`, few rows at a time: their windows fit the cache."""
     seen = padded(lr, side)
     for top in range(0, total.shape[1], _ROWS):
         some = slice(top, top + _ROWS)
         around = seen[:, top : top + _ROWS + side - 1]
         total[:, some].add_(applied(around, kernels[:, some], side))
-
-
-def _fixed(layer: LiftingConv | RegularConv) -> FixedLayer:
-    return FixedLayer(*layer.dense())
 
 
 class _FastSelfAttention(nn.Module):
@@ -195,7 +184,10 @@ class _FastBlock(nn.Module):
     def __init__(self, trained: EquivariantBlock) -> None:
         super().__init__()
         self.norm = trained.norm
-        self.first, self.second = _fixed(trained.first), _fixed(trained.second)
+        self.first, self.second = (
+            FixedLayer(*trained.first.dense()),
+            FixedLayer(*trained.second.dense()),
+        )
         self.channel_attention = _FastChannelAttention(trained.channel_attention)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -227,16 +219,19 @@ class FastDacnEquivariant(nn.Module):
     def __init__(self, trained: DacnEquivariant) -> None:
         super().__init__()
         self.scale, self.bands = trained.scale, trained.group_size
-        self.entry = _fixed(trained.entry)
+        self.entry = FixedLayer(*trained.entry.dense())
         self.stages = nn.Sequential(
             *(_FastStage(cast("EquivariantStage", stage)) for stage in trained.stages)
         )
-        self.exit, self.patterns = _fixed(trained.exit), _fixed(trained.patterns)
+        self.exit, self.patterns = (
+            FixedLayer(*trained.exit.dense()),
+            FixedLayer(*trained.patterns.dense()),
+        )
         pixels = without_means(trained.pixels.dense(), self.bands)
         self.pixels = FixedLayer(pixels, pixels.new_zeros(len(pixels)))
         self.filters: FixedLayer | None = None
         if trained.filters is not None:
-            self.mixture, table = _fixed(trained.mixture), trained.filters.dense()
+            self.mixture, table = FixedLayer(*trained.mixture.dense()), trained.filters.dense()
             self.filters = FixedLayer(table, table.new_zeros(len(table)))
             self.side = trained.filters.side
 
@@ -259,14 +254,9 @@ class FastDacnEquivariant(nn.Module):
 
 
 class DacnEquivariantInference(nn.Module):
-    """`FastDacnEquivariant` in float32 and, for half precision, a second copy of it.
+    """`FastDacnEquivariant` in float32 and a second copy in the precision used under autocast.
 
-    Args:
-        trained: Not changed.
-        precision: The one used under autocast.
-
-    Attributes:
-        detail_only: Return what `FastDacnEquivariant.detail` does.
+    With `detail_only` it returns what `FastDacnEquivariant.detail` does.
     """
 
     agreeing = True

@@ -21,13 +21,7 @@ _PRECISIONS: Final = (torch.float32, torch.bfloat16)
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """An activation, for torch and for oneDNN.
-
-    Args:
-        plain: Torch's function; may work in place.
-        name: oneDNN's name.
-        algorithm: oneDNN's variant.
-    """
+    """An activation as torch's function, which may work in place, and oneDNN's name and variant."""
 
     plain: Callable[[torch.Tensor], torch.Tensor]
     name: str
@@ -76,11 +70,6 @@ def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = No
 
     For float32 torch itself calls MKL, which does not use AVX-512 on AMD processors and takes more
     than twice as long there.
-
-    Args:
-        x: Shape (..., features).
-        weight: Shape (features out, features).
-        bias: Shape (features out,).
 
     >>> linear(torch.ones(1, 2), torch.ones(3, 2)).tolist()
     [[2.0, 2.0, 2.0]]

@@ -44,11 +44,6 @@ class InteractiveBlock(nn.Module):
 
     It joins the window attention of Chen et al., "MixFormer: mixing features across windows and
     dimensions", CVPR 2022, to the attention among features of Zamir et al., "Restormer", CVPR 2022.
-
-    Args:
-        channels: Features in and out.
-        heads: Of either attention.
-        window: Largest side of a window, in pixels.
     """
 
     def __init__(self, channels: int, heads: int, window: int) -> None:
@@ -218,14 +213,9 @@ class As3Itransunet(BandGroupNetwork):
     def _subset(
         self, lr: torch.Tensor, before: list[torch.Tensor]
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """Upscale some bands.
+        """Upscale some bands and their context, shape (n, subset + 2 * context, rows, cols).
 
-        Args:
-            lr: Shape (n, subset + 2 * context, rows, cols).
-            before: What the decoder joined for the subset before; nothing for the first one.
-
-        Returns:
-            The bands, shape (n, subset, rows * scale, cols * scale), and what the decoder joined.
+        Returns the bands, and what the decoder joined, which the next subset gets as `before`.
         """
         to_hr, to_lr = self.upsampling.to_hr, self.upsampling.to_lr
         near = lr.contiguous(memory_format=torch.channels_last)
@@ -279,9 +269,7 @@ class Joining(nn.Module):
 class Alternation(nn.Module):
     """All ways of the U-Net from the LR to the HR grid and back, in steps of 2.
 
-    Args:
-        scale: HR pixels per LR pixel along a side.
-        width: Features on the HR grid; twice as many on the LR grid.
+    There are `width` features on the HR grid, and twice as many on the LR grid.
     """
 
     def __init__(self, scale: int, width: int) -> None:

@@ -148,12 +148,7 @@ class Gates(nn.Module):
 
 
 class Resampling(nn.Module):
-    """From features of each stage to HR pixels, and from HR pixels to the LR pixels they make.
-
-    Args:
-        scale: HR pixels per LR pixel along a side.
-        size: Stages and width.
-    """
+    """From features of each stage to HR pixels, and from HR pixels to the LR pixels they make."""
 
     def __init__(self, scale: int, size: PdenetSize) -> None:
         super().__init__()

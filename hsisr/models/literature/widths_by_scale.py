@@ -31,23 +31,11 @@ class SizeByScale(NetworkSize):
 
     def upsampling_features(self, scale: int) -> tuple[int, ...]:
         """Features after each step."""
-        published = self.published[scale]
-        if self.upsampling_width is None:
-            return published
-        return (self.upsampling_width,) * len(published)
+        return tuple(self.upsampling_width or own for own in self.published[scale])
 
 
 class NetworkByScale(BandGroupNetwork):
-    """Features, upsampling steps, output.
-
-    Args:
-        scale: HR pixels per LR pixel along a side.
-        group_size: Bands in and out.
-        size: Widths.
-        features: On the LR grid.
-        step: Doubles rows and columns.
-        output: On the HR grid.
-    """
+    """Features on the LR grid, steps that double rows and columns, output on the HR grid."""
 
     def __init__(
         self,
