@@ -27,7 +27,7 @@ BASE_BYTES = 450 * 2**20
 """What Python, torch, GDAL and its cache take before any work."""
 
 _SHARE = 4
-"""One part in this many of what is free may be taken by the network's features."""
+"""One part in this many of what is free may be taken."""
 _GPU_TILES = 16
 """More at once make no GPU busier."""
 _CPU_TILES = 12
@@ -39,18 +39,12 @@ _CPU_LR_PIXELS = {4: 8192, 2: 16384}
 """More leave the cache."""
 
 
-def memory_at_hand() -> int:
-    """Bytes to work with: a quarter of what is free, within reason. Never changes a result."""
-    free = int(psutil.virtual_memory().available)
-    return max(_LEAST_BYTES, min(WORKING_BYTES, free // 4))
-
-
 @dataclass(frozen=True, slots=True)
 class Room:
     """Memory that a plan may count on; with the same room, the same plan."""
 
     working_bytes: int
-    """For numbers on their way: see `memory_at_hand`."""
+    """For numbers on their way: within reason."""
     tile_bytes: int
     """For the features of the tiles at work, on the device."""
 
@@ -125,12 +119,11 @@ def tiles_that_pay(
 
 
 def room_at_hand(device: torch.device) -> Room:
-    """What may be taken now: of the device, a quarter of what is free there."""
-    if device.type == "cuda":
-        free = int(torch.cuda.mem_get_info(device)[0])
-    else:
-        free = int(psutil.virtual_memory().available)
-    return Room(working_bytes=memory_at_hand(), tile_bytes=free // _SHARE)
+    """What may be taken now: a quarter of what is free. Never changes a result."""
+    here = int(psutil.virtual_memory().available)
+    there = int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else here
+    working_bytes = max(_LEAST_BYTES, min(WORKING_BYTES, here // _SHARE))
+    return Room(working_bytes, tile_bytes=there // _SHARE)
 
 
 def page_buffer(shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32) -> npt.NDArray[Any]:

@@ -292,11 +292,7 @@ class UpscaleOptions:
         ),
     ] = "interpolate"
     consistency: Annotated[
-        bool,
-        Option(
-            "Make the area average of the output equal the input.",
-            affects_result=True,
-        ),
+        bool, Option("Make the area average of the output equal the input.", affects_result=True)
     ] = True
     band_groups: Annotated[
         str | None,
@@ -375,9 +371,7 @@ class UpscaleOptions:
     resume: Annotated[
         bool,
         Option(
-            "Resume an interrupted run: keep the strips that it finished.",
-            panel=RUN,
-            in_tags=False,
+            "Resume an interrupted run: keep the strips that it finished.", panel=RUN, in_tags=False
         ),
     ] = False
 

@@ -5,8 +5,8 @@ memory depends on the panel and not on the width of the scene. Panels end at blo
 output file. Tiles at a panel's border are computed for both sides.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -124,15 +124,12 @@ def plan_network(
     tile: int,
     overlap: int,
     batch_size: int,
-    floors: tuple[float, ...] | None = None,
     mixing: Mixing | None = None,
-    kept: tuple[int, ...] | None = None,
     feature_bytes: int = 0,
-    ahead: bool = False,
 ) -> Plan:
     """Square tiles of `tile` LR pixels, of which neighbours share `overlap`, and are blended there.
 
-    `feature_bytes` is what the network takes beside all else; the rest is as in `Plan`.
+    `feature_bytes` is what the network takes beside all else; `mixing` is as in `Plan`.
     """
     scale = upscaler.scale
     halo = max(group.upscaler.margin_lr_px for group in groups)
@@ -140,29 +137,13 @@ def plan_network(
         halo = max(halo, base_of(scale).margin_lr_px)
     rows = _segments(layout.rows, tile, overlap, scale)
     cols = _segments(layout.cols, tile, overlap, scale)
-    shared = max((a.end - b.start for a, b in pairwise(rows)), default=0)
-    per_col = _bytes_per_lr_col(
-        layout, groups, scale, rows[0].size, halo, shared, reads=2, mixing=mixing
-    )
-    width = _panel_width(layout, scale, per_col)
-    panels = tuple(
-        Panel(start, size, tuple(c for c in cols if c.start < start + size and c.end > start))
-        for start, size in _cut(layout.cols, width)
-    )
-    return Plan(
-        scale=scale,
-        rows=rows,
-        panels=panels,
-        groups=tuple(groups),
-        halo=halo,
-        batch_size=batch_size,
-        floors=floors,
-        mixing=mixing,
-        kept=kept,
-        ahead=ahead,
-        reads_ahead=True,
-        peak_bytes=BASE_BYTES + feature_bytes + per_col * (min(width, layout.cols) + 2 * halo),
-    )
+
+    def touching(start: int, size: int) -> tuple[Segment, ...]:
+        return tuple(c for c in cols if c.start < start + size and c.end > start)
+
+    plan = _planned(groups, layout, rows, touching, halo, reads=2, mixing=mixing)
+    peak_bytes = plan.peak_bytes + feature_bytes
+    return replace(plan, batch_size=batch_size, reads_ahead=True, peak_bytes=peak_bytes)
 
 
 def plan_interpolation(
@@ -170,24 +151,39 @@ def plan_interpolation(
 ) -> Plan:
     """Strips as high as an output block and as wide as a panel; nothing overlaps."""
     scale = upscaler.scale
-    groups = interpolated_groups(range(layout.bands), upscaler)
     block = max(1, layout.block_rows // scale)
     height = min(tile or max(1, _STRIP_HR_ROWS // scale // block) * block, layout.rows)
     rows = tuple(Segment(start, size) for start, size in _cut(layout.rows, height))
+    groups = interpolated_groups(range(layout.bands), upscaler)
     halo = upscaler.margin_lr_px
-    per_col = _bytes_per_lr_col(layout, groups, scale, height, halo, 0)
-    width = _panel_width(layout, scale, per_col)
+    plan = _planned(groups, layout, rows, lambda *of: (Segment(*of),), halo, reads=1)
+    return replace(plan, ahead=True)
+
+
+def _planned(
+    groups: Sequence[BandGroup],
+    layout: Layout,
+    rows: tuple[Segment, ...],
+    tiles: Callable[[int, int], tuple[Segment, ...]],
+    halo: int,
+    *,
+    reads: int,
+    mixing: Mixing | None = None,
+) -> Plan:
+    """Panels of whole output blocks, as wide as memory allows; `tiles` of their start and size."""
+    scale = groups[0].upscaler.scale
+    per_col = _bytes_per_lr_col(layout, groups, rows, halo, reads, mixing)
+    block = max(1, layout.block_cols // scale)
+    width = max(1, layout.working_bytes // per_col // block) * block
     return Plan(
         scale=scale,
         rows=rows,
-        panels=tuple(
-            Panel(start, size, (Segment(start, size),)) for start, size in _cut(layout.cols, width)
-        ),
-        groups=groups,
+        panels=tuple(Panel(*part, tiles(*part)) for part in _cut(layout.cols, width)),
+        groups=tuple(groups),
         halo=halo,
         batch_size=1,
-        ahead=True,
         peak_bytes=BASE_BYTES + per_col * (min(width, layout.cols) + 2 * halo),
+        mixing=mixing,
     )
 
 
@@ -231,23 +227,17 @@ def _cut(length: int, step: int) -> list[tuple[int, int]]:
     return [(start, min(step, length - start)) for start in range(0, length, step)]
 
 
-def _panel_width(layout: Layout, scale: int, per_col: int) -> int:
-    """LR columns of a panel: whole output blocks, as many as memory allows."""
-    block = max(1, layout.block_cols // scale)
-    return max(1, layout.working_bytes // per_col // block) * block
-
-
 def _bytes_per_lr_col(
     layout: Layout,
     groups: Sequence[BandGroup],
-    scale: int,
-    height: int,
+    rows: tuple[Segment, ...],
     halo: int,
-    shared_rows: int,
-    reads: int = 1,
-    mixing: Mixing | None = None,
+    reads: int,
+    mixing: Mixing | None,
 ) -> int:
     """Memory that one LR column of a panel takes while a row of tiles is at work."""
+    scale, height = groups[0].upscaler.scale, rows[0].size
+    shared_rows = max((a.end - b.start for a, b in pairwise(rows)), default=0)
     needed = height + 4 * halo
     read = reads * needed * layout.bands * (4 + 4 + 1 + layout.itemsize)
     ahead = (needed + layout.rows_at_once) * layout.bands * layout.itemsize

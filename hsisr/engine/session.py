@@ -229,14 +229,16 @@ class Session:
             tile=tile,
             overlap=_overlap(options, descriptor, tile),
             batch_size=batch_size,
-            floors=None if statistics is None else statistics.floors,
             mixing=mixing,
-            kept=kept,
             feature_bytes=features if self.device.type == "cpu" else 0,
-            ahead=self.device.type == "cuda",  # this thread only waits for the device and blends
         )
         self._say_cost(plan, descriptor, layout)
-        return plan
+        return replace(
+            plan,
+            floors=None if statistics is None else statistics.floors,
+            kept=kept,
+            ahead=self.device.type == "cuda",  # this thread only waits for the device and blends
+        )
 
     def _upscaler(
         self, weights: "LoadedWeights", statistics: SceneStatistics | None
@@ -249,9 +251,7 @@ class Session:
         agreeing = self.options.consistency and not detail_only
         if detail_only not in self._networks:
             self._networks[detail_only] = for_inference(
-                weights.network.to(self.device),
-                self.precision,
-                detail_only=detail_only,
+                weights.network.to(self.device), self.precision, detail_only=detail_only
             )
         network = self._networks[detail_only]
         bands = None if statistics is None else statistics.reference or statistics.bands

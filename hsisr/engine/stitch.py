@@ -251,9 +251,7 @@ class TileRow:
     advance: Callable[[int], None]
 
     def upscale(
-        self,
-        thread: ThreadPoolExecutor,
-        take: Callable[[tuple[int, ...], torch.Tensor], None],
+        self, thread: ThreadPoolExecutor, take: Callable[[tuple[int, ...], torch.Tensor], None]
     ) -> None:
         """Upscale them, and hand on bands as soon as no later group adds to them.
 

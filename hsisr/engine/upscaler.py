@@ -11,12 +11,7 @@ import torch
 
 from hsisr.engine.statistics import BandStatistics
 from hsisr.errors import HsisrWarning, ResourceError, WeightsError, means_no_memory
-from hsisr.models.back_projection import (
-    ROUNDS,
-    agreeing_lr,
-    back_project,
-    context_lr_px,
-)
+from hsisr.models.back_projection import ROUNDS, agreeing_lr, back_project, context_lr_px
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import KERNELS, Kernel, Trim, interpolate
 from hsisr.tiling import mirrored_order, repeats

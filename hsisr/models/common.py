@@ -213,6 +213,11 @@ def pixel_shuffle(channels: int, scale: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
+def activated(channels: int, features: int, kernel: int = 3) -> nn.Sequential:
+    """A convolution that keeps rows and columns, and ReLU."""
+    return nn.Sequential(nn.Conv2d(channels, features, kernel, padding=kernel // 2), nn.ReLU())
+
+
 def per_band(layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """Apply a 2-D layer to each band; shape (n, channels, bands, rows, cols) in and out."""
     n, _, bands, _, _ = x.shape
@@ -299,10 +304,7 @@ class SpectralBlock(nn.Module):
 
 
 def attention_among_features(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    temperature: torch.Tensor,
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, temperature: torch.Tensor
 ) -> torch.Tensor:
     """Multi-head self-attention among features: each token holds all pixels of a feature.
 

@@ -1,10 +1,9 @@
 """Every network hsisr can build, by name, in one table; each is imported when it is first built.
 
 To add a network: write its module with a class derived from `BandGroupNetwork` (or one with `of`
-and `descriptor` as that has them), then add the row `"NAME": Architecture("its.module:Class")` to
+and `descriptor` as that has them), then add the row `"NAME": "its.module:Class"` to
 `ARCHITECTURES`. That is all: `hsisr train --model`, weights files and `hsisr benchmark` know it. If
-there is a form of it for inference, name its class too: `Architecture("its.module:Class",
-fast="module.of.it:Class")`. It is called as `Class(network, precision)`; see `for_inference`.
+there is a form of it for inference, name that in `_FAST`.
 
 Networks of other packages are registered by `register_model`, by an entry point of the group
 `hsisr.models`, or by the user's naming them `package.module:build`. What a weights file names is
@@ -37,41 +36,33 @@ MOST_NUMBERS: Final = 10**9
 """The largest network here, edsr, has 43 million."""
 
 
-@dataclass(frozen=True, slots=True)
-class Architecture:
-    """Where a network's code is, as `module:Class`; imported when first built."""
-
-    address: str
-    fast: str | None = None
-    """Of the same network for inference; None: there is none."""
-
-
 _PAPERS: Final = "hsisr.models.literature."
-_FAST: Final = "hsisr.models.fast."
-
-ARCHITECTURES: Final[Mapping[str, Architecture]] = MappingProxyType(
+ARCHITECTURES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "dacn": Architecture("hsisr.models.dacn:Dacn"),
-        "dacn-any": Architecture("hsisr.models.dacn_any:DacnAny"),
-        "dacn-equivariant": Architecture(
-            "hsisr.models.dacn_equivariant:DacnEquivariant",
-            fast=_FAST + "dacn_equivariant:DacnEquivariantInference",
-        ),
-        "edsr": Architecture(_PAPERS + "edsr:Edsr"),
-        "vdsr": Architecture(_PAPERS + "vdsr:Vdsr"),
-        "mcnet": Architecture(_PAPERS + "mcnet:Mcnet"),
-        "msfmnet": Architecture(_PAPERS + "msfmnet:Msfmnet"),
-        "fgin": Architecture(_PAPERS + "fgin:Fgin"),
-        "dsdcn": Architecture(_PAPERS + "dsdcn:Dsdcn"),
-        "msdformer": Architecture(_PAPERS + "msdformer:Msdformer"),
-        "as3-itransunet": Architecture(_PAPERS + "as3_itransunet:As3Itransunet"),
-        "pdenet": Architecture(_PAPERS + "pdenet:Pdenet"),
-        "cssfenet": Architecture(_PAPERS + "cssfenet:Cssfenet"),
-        "sspsr": Architecture(_PAPERS + "sspsr:Sspsr"),
-        "linear": Architecture(_PAPERS + "linear:Linear"),
+        "dacn": "hsisr.models.dacn:Dacn",
+        "dacn-any": "hsisr.models.dacn_any:DacnAny",
+        "dacn-equivariant": "hsisr.models.dacn_equivariant:DacnEquivariant",
+        "edsr": _PAPERS + "edsr:Edsr",
+        "vdsr": _PAPERS + "vdsr:Vdsr",
+        "mcnet": _PAPERS + "mcnet:Mcnet",
+        "msfmnet": _PAPERS + "msfmnet:Msfmnet",
+        "fgin": _PAPERS + "fgin:Fgin",
+        "dsdcn": _PAPERS + "dsdcn:Dsdcn",
+        "msdformer": _PAPERS + "msdformer:Msdformer",
+        "as3-itransunet": _PAPERS + "as3_itransunet:As3Itransunet",
+        "pdenet": _PAPERS + "pdenet:Pdenet",
+        "cssfenet": _PAPERS + "cssfenet:Cssfenet",
+        "sspsr": _PAPERS + "sspsr:Sspsr",
+        "linear": _PAPERS + "linear:Linear",
     }
 )
-"""By the name that `ModelDescriptor.arch` gives: the project's own, then those of other papers."""
+"""`module:Class` by the name that `ModelDescriptor.arch` gives: our own, then those of papers."""
+_FAST: Final = {
+    ARCHITECTURES["dacn-equivariant"]: (
+        "hsisr.models.fast.dacn_equivariant:DacnEquivariantInference"
+    )
+}
+"""The same network for inference, called with it and a precision; see `for_inference`."""
 
 
 Builder = Callable[[ModelDescriptor], nn.Module]
@@ -179,7 +170,15 @@ def descriptor_for(name: str, scale: int) -> ModelDescriptor:
 
 
 def _class_named(name: str) -> Any:
-    return _class_at(architecture_named(name).address)
+    """A network's class; WeightsError: there is none of that name."""
+    if (address := ARCHITECTURES.get(name)) is None:
+        hint = did_you_mean(str(name), ARCHITECTURES)
+        if _IMPORTABLE.fullmatch(str(name)):
+            hint = f"if you trust this code, name it: --model {name}=FILE; "
+        raise WeightsError(
+            f"no network architecture {name!r}; {hint}known: {', '.join(sorted(ARCHITECTURES))}"
+        )
+    return _class_at(address)
 
 
 def _class_at(address: str) -> Any:
@@ -233,10 +232,7 @@ def _bounded(arch: str) -> Iterator[None]:
 
 
 def for_inference(
-    network: nn.Module,
-    precision: torch.dtype = torch.float32,
-    *,
-    detail_only: bool = False,
+    network: nn.Module, precision: torch.dtype = torch.float32, *, detail_only: bool = False
 ) -> nn.Module:
     """The form of a network for inference, with its weights as they are now.
 
@@ -253,8 +249,7 @@ def for_inference(
     from hsisr.models.fast.back_projection import DetailOf
 
     own = f"{type(network).__module__}:{type(network).__name__}"
-    address = next((row.fast for row in ARCHITECTURES.values() if row.address == own), None)
-    if address is None:
+    if (address := _FAST.get(own)) is None:
         return DetailOf(network) if detail_only else network
     fast: nn.Module = _class_at(address)(network, precision)
     if detail_only and isinstance(network, AddsDetail):
@@ -267,19 +262,3 @@ def for_inference(
 def agrees(network: nn.Module) -> bool:
     """Whether results of a network from `for_inference` agree with the observed pixels already."""
     return bool(getattr(network, "agreeing", False))
-
-
-def architecture_named(name: str) -> Architecture:
-    """The architecture of that name.
-
-    Raises:
-        WeightsError: There is none.
-    """
-    if (architecture := ARCHITECTURES.get(name)) is None:
-        hint = did_you_mean(str(name), ARCHITECTURES)
-        if _IMPORTABLE.fullmatch(str(name)):
-            hint = f"if you trust this code, name it: --model {name}=FILE; "
-        raise WeightsError(
-            f"no network architecture {name!r}; {hint}known: {', '.join(sorted(ARCHITECTURES))}"
-        )
-    return architecture

@@ -98,9 +98,8 @@ def stitched(upscaler: NetworkUpscaler, *, ahead: bool) -> MemoryWriter:
     values = np.random.default_rng(0).random((7, 9, 26), np.float32)
     values[:, :4, 15:22] = np.nan  # a batch without data
     scene, groups = MemoryScene(values), network_groups(range(7), upscaler, size=3, overlap=1)
-    how: dict[str, Any] = {"tile": 4, "overlap": 1, "batch_size": 2, "ahead": ahead}
-    plan = plan_network(upscaler, groups, layout_of(scene), **how)
-    return memory.stitched(scene, plan, consistent=False)
+    plan = plan_network(upscaler, groups, layout_of(scene), tile=4, overlap=1, batch_size=2)
+    return memory.stitched(scene, replace(plan, ahead=ahead), consistent=False)
 
 
 @pytest.mark.parametrize("ahead", [False, True], ids=["groups in turn", "next group ahead"])

@@ -51,10 +51,7 @@ def _work(*operations: Any) -> bool:
     with torch.inference_mode(mode=False), torch.no_grad(), torch.autocast("cpu", enabled=False):
         x, bias = torch.arange(32.0).reshape(1, 2, 4, 4), torch.ones(2)
         kernel, matrix = torch.ones(2, 2, 2, 2), torch.ones(2, 4)
-        public = (
-            functional.linear(x, matrix, bias),
-            functional.conv2d(x, kernel, bias, padding=1),
-        )
+        public = (functional.linear(x, matrix, bias), functional.conv2d(x, kernel, bias, padding=1))
         try:
             private = (
                 _called(LINEAR, x, matrix, bias, *_of(NONE)),

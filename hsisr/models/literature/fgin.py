@@ -26,12 +26,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from hsisr.models.common import activated
 from hsisr.models.layers import BATCH_NORM_MOMENTUM, NORM_EPS
 from hsisr.models.literature.widths_by_scale import (
     FusedBranches,
     NetworkByScale,
     SizeByScale,
-    activated,
     repeated,
 )
 

@@ -22,7 +22,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from hsisr.models.common import BandGroupNetwork, NetworkSize, bicubic
+from hsisr.models.common import BandGroupNetwork, NetworkSize, activated, bicubic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +44,9 @@ class Vdsr(BandGroupNetwork):
 
     def __init__(self, scale: int, group_size: int, size: VdsrSize) -> None:
         super().__init__(scale, group_size)
-        self.entry = _activated(group_size, size.width)
+        self.entry = activated(group_size, size.width)
         self.hidden = nn.Sequential(
-            *(_activated(size.width, size.width) for _ in range(size.hidden))
+            *(activated(size.width, size.width) for _ in range(size.hidden))
         )
         self.exit = nn.Conv2d(size.width, group_size, 3, padding=1)
         for layer in self.modules():
@@ -60,7 +60,3 @@ class Vdsr(BandGroupNetwork):
         x = self.entry(coarse.contiguous(memory_format=torch.channels_last))
         detail: torch.Tensor = self.exit(self.hidden(x))
         return coarse + detail
-
-
-def _activated(channels: int, features: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(channels, features, 3, padding=1), nn.ReLU())

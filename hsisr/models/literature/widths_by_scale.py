@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.models.common import BandGroupNetwork, NetworkSize
+from hsisr.models.common import BandGroupNetwork, NetworkSize, activated
 from hsisr.models.layers import initialise
 
 Layer = Callable[[int, int], nn.Module]
@@ -71,11 +71,6 @@ class FusedBranches(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Shape (n, width, rows, cols) in and out."""
         return self.fused(torch.cat([branch(x) for branch in self.branches], dim=1))
-
-
-def activated(channels: int, features: int, kernel: int) -> nn.Sequential:
-    """A convolution that keeps rows and columns, and ReLU."""
-    return nn.Sequential(nn.Conv2d(channels, features, kernel, padding=kernel // 2), nn.ReLU())
 
 
 def repeated(x: torch.Tensor) -> torch.Tensor:
