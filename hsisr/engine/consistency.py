@@ -36,17 +36,16 @@ def agree(
         observed: What it must agree with, shape (bands, rows, cols).
         scale: HR pixels per LR pixel.
         limits: Smallest and largest number that can be stored.
-        floors: Least number that each band may have; blocks are held there as at a limit, but
-            that is not counted. None: none.
+        floors: Least number of each band, held like a limit, but not counted; None: none.
         whole: The result will be stored as integers.
-        avoid: With `whole`, a number inside `limits` that means no data: values that would round
-            to it lie beside it, and are counted. None: there is none.
-        dtype: Type of the result, with `whole` also one of integers that holds `limits` and that
-            the type of `hr` holds exactly. None: that of `hr`.
+        avoid: With `whole`, a number inside `limits` that means no data; values that would round to
+            it lie beside it, and are counted.
+        dtype: Type of the result, that of `hr` by default; with `whole` also an integer type whose
+            numbers the type of `hr` holds.
         valid: Where `observed` is data, same shape; others are not counted. None: everywhere.
 
     Returns:
-        The agreeing result and how many values had to be held at a limit or beside `avoid`.
+        The result, and how many values had to be held at a limit or beside `avoid`.
 
     Raises:
         FloatingPointError: A value is not finite, or the sum over a block is not.

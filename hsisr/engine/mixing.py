@@ -149,13 +149,9 @@ def despiked(
     """Values without spikes of single bands, which no pseudo-band may pass on to other bands.
 
     A value is a spike where, in standard units, it is farther from the median of itself and its
-    four nearest bands than 6 times `spread`; it becomes that median.
-
-    Args:
-        values: In spectral order, shape (bands, ...); left as they are.
-        centre: Of each band, broadcast against `values`.
-        scale: Of each band.
-        spread: Standard deviation of that distance, in units of `scale`.
+    four nearest bands than 6 times `spread`, the standard deviation of that distance in units of
+    `scale`; it becomes that median. Values are in spectral order, shape (bands, ...), and left as
+    they are; the others, of each band, are broadcast against them.
     """
     standard = (values - centre) / scale
     expected = _neighbour_median(standard)
@@ -427,12 +423,9 @@ def held_out_residual(k: int, fitted: Precise, held: Precise, deviation: Precise
 
 
 def _regression(covariance: Precise, means: Precise, noise: Precise | None = None) -> Precise:
-    """Ridge regression of bands on pseudo-bands, shape (bands, k).
+    """Ridge regression, shape (bands, k), of bands on pseudo-bands, which are `means` of bands.
 
-    Args:
-        covariance: Of the bands, shape (bands, bands).
-        means: The pseudo-bands as sums of bands, shape (k, bands).
-        noise: Variances of the bands that the pseudo-bands are not to explain; None: 0.
+    `noise` are variances of the bands that the pseudo-bands are not to explain; None: 0.
     """
     cross = covariance @ means.T
     if noise is not None:

@@ -132,17 +132,11 @@ def with_precision(options: UpscaleOptions) -> UpscaleOptions:
 
 
 class Session:
-    """A model on a device, in a precision, for any number of scenes.
+    """A model on a device, in a precision (of the network alone), for any number of scenes.
 
     Weights are read (unless `model` is what the options name), and options that depend on them or
     on the machine are checked, at once; the network is prepared for inference, and its memory
-    estimated, when the first scene needs it.
-
-    Attributes:
-        options: The same with the precision resolved.
-        device: Where the network runs.
-        precision: Of the network alone.
-        model: An interpolation, or weights.
+    estimated, when the first scene needs it. Its `options` name the precision that `auto` means.
 
     Raises:
         UsageError: The device cannot do the precision, or the overlap does not fit the tile.
@@ -196,13 +190,9 @@ class Session:
     ) -> Plan:
         """The plan for a scene: tiles, panels and band groups.
 
-        Args:
-            layout: The output's bands, rows and columns (on the LR grid), blocks and memory.
-            statistics: Of the bands in output order; networks need them. With a mixing, groups
-                are of its pseudo-bands.
-            bad: Positions of the bands to be interpolated beside the network.
-            tile_room: Bytes that the network's features may take.
-            kept: See `Plan.kept`; of no use without a network, which reads what it writes.
+        Networks need statistics, of the bands in output order; with a mixing, groups are of its
+        pseudo-bands. `bad` are positions of the bands to be interpolated beside the network, whose
+        features may take `tile_room` bytes; `kept`, as in `Plan`, is of use to a network alone.
         """
         options, weights = self.options, self.model.weights
         kernel = KERNELS["bicubic" if weights is not None else self.model.name]

@@ -91,20 +91,19 @@ def stitch(
     only: Collection[tuple[int, int]] | None = None,
     errors: "StandardErrors | None" = None,
 ) -> Stitched:
-    """Upscale `bands` of a scene into a writer, as planned.
+    """Upscale `bands` of a scene, in output order, into a writer; the plan counts within these.
 
     Args:
         scene: What to read.
-        bands: 0-based bands of the scene, in output order; the plan counts within these.
+        bands: 0-based bands of the scene.
         writer: Takes the finished blocks; its metadata say how numbers are stored.
         plan: The work.
         consistent: Make block means equal the observed pixels.
         masked: Hand the pixel mask to the writer.
         advance: Called with the number of tiles just finished.
         journal: Strips that are there are taken from it, the others are kept in it.
-        only: Strips, (number of the panel, number of the row of tiles), that are wanted; the
-            writer gets nothing of the others. None: all.
-        errors: Takes the standard errors of all that the writer gets; None: none are wanted.
+        only: Strips (panel, row of tiles) that are wanted: the writer gets no others. None: all.
+        errors: Takes the standard errors of all that the writer gets, if they are wanted.
 
     Raises:
         InputDataError: The scene cannot be read, or holds numbers that are too large.

@@ -146,18 +146,14 @@ def pixel_features(
     added: torch.Tensor,
     level: Levels,
 ) -> torch.Tensor:
-    """What the error of the LR pixels of a window follows from.
+    """What the error of LR pixels follows from, shape (bands, rows, cols, features).
 
     Args:
-        near: Observed values, filled, `REACH` pixels around the window, shape (bands, rows + 8,
-            cols + 8).
+        near: Observed values, filled, `REACH` pixels around, shape (bands, rows + 8, cols + 8).
         beside: `neighbours` of the same bands, same shape.
         known: Where they are data, 1 or 0; same shape.
         added: Variance of the result inside each LR pixel, shape (bands, rows, cols).
         level: Of these bands.
-
-    Returns:
-        Shape (bands, rows, cols, features).
     """
     gradient, wide, cross = roughness(near)
     noise = across(near - beside)

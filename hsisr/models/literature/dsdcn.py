@@ -16,10 +16,7 @@ those notebooks for 32 bands. What differs or had to be chosen:
   published 30.52 dB (PaviaU, x4) belong to those 1x1 kernels;
 - the text projects the shortcut of a residual block, the notebooks add the input as it is, which
   has the width already; done as in the notebooks, whose counts these are;
-- upsampling has other widths at every scale in the notebooks, and so here;
-- the shortcut of an upsampling step is convolved before its pixels are repeated, not after: a 1x1
-  kernel gives the same numbers either way, at a quarter of the cost;
-- bands are normalised over the scene, while the notebooks take raw digital numbers.
+- what `widths_by_scale` says.
 """
 
 from dataclasses import dataclass

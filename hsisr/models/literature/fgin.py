@@ -11,11 +11,7 @@ those notebooks for 32 bands. What differs or had to be chosen:
 
 - the text normalises every branch of an inception block, the notebooks only what the branches are
   merged to; done as in the notebooks, whose results are the published ones;
-- upsampling has other widths at every scale in the notebooks, and so here; the text does not ask
-  for it;
-- the shortcut of an upsampling step is convolved before its pixels are repeated, not after: a 1x1
-  kernel gives the same numbers either way, at a quarter of the cost;
-- bands are normalised over the scene, while the notebooks take raw digital numbers.
+- what `widths_by_scale` says.
 """
 
 from dataclasses import dataclass
