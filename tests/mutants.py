@@ -92,11 +92,11 @@ commands/evaluation/wald.py: scored(PLAIN, consistency=False) -> scored(PLAIN, c
     cli/test_evaluate.py wald_scores_a_model_beside_plain_bicubic
 scene/georeference.py: Affine.translation(col, row) -> Affine.translation(row, col)
     scene/test_scene.py a_window_lies_where_its_first_pixel_lies
-scene/georeference.py: lambda v: (v + 0.5) * scale - 0.5 -> lambda v: v * scale
+scene/georeference.py: (offset + 0.5) * scale - 0.5 -> offset * scale
     scene/test_scene.py control_points_scale_from_the_corner_and_polynomials_from_the_centre
 scene/georeference.py: Affine.scale(1.0 / scale) -> Affine.scale(scale)
     scene/test_scene.py a_finer_grid_keeps_corners
-scene/metadata.py: tuple(self.stored.scales[b] for b in bands) -> self.stored.scales[: len(bands)]
+scene/metadata.py: of and tuple(of[b] for b in bands) -> of and of[: len(bands)]
     scene/test_scene.py metadata_follow_the_grid_and_the_bands
 scene/georeference.py: (np.arange(start, end) + 0.5) / scale - 0.5 -> np.arange(start, end) / scale
     products/test_places.py a_plane_of_positions_is_met_exactly
@@ -108,8 +108,6 @@ scene/quantisation.py: rounded = np.rint(values, dtype -> rounded = np.floor(val
     scene/test_scene.py
 scene/quantisation.py: numbers.shape)] = empty -> numbers.shape)] = 0
     scene/test_scene.py a_valid_number_never_becomes_nodata_and_an_invalid_one_always_does
-scene/metadata.py: good=_pick(self.good, bands) -> good=self.good and self.good[: len(bands)]
-    scene/test_scene.py metadata_follow_the_grid_and_the_bands
 scene/metadata.py: (1e3, "micrometers -> (1e2, "micrometers
     io/test_envi_headers.py fields_of_the_bands_are_read
 metrics/figures.py: 20 * np.log10(ratio) -> 10 * np.log10(ratio)
