@@ -8,8 +8,8 @@ from typer.testing import Result
 from hsisr.models.dacn import Dacn
 from hsisr.weights import load_weights, save_weights
 from hsisr.weights.store import file_sha256
+from tests.models.formulas import archive, arrays_of, hdf5
 from tests.program import hsisr
-from tests.weights.keras_files import archive, arrays_of, hdf5
 
 
 def weights(*arguments: object) -> Result:

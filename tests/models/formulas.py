@@ -1,8 +1,12 @@
 """The notebooks' network filled by the reference's formulas (see `formula`), as Keras has it."""
 
+import io
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -126,3 +130,28 @@ def formula_input(rows: int, cols: int) -> torch.Tensor:
     i = np.arange(rows * cols * 32)
     values = (np.sin(0.013 * i) + 0.5 * np.cos(0.171 * i)).reshape(rows, cols, 32)
     return torch.from_numpy(values.astype(np.float32)).permute(2, 0, 1)[None]
+
+
+def arrays_of(scale: int) -> dict[str, Array]:
+    return {w.path: formula(k, w) for k, w in enumerate(keras_weights(scale))}
+
+
+def hdf5(arrays: dict[str, Array]) -> bytes:
+    """`model.weights.h5` of a trained network: its arrays, and those of its optimizer."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        for path, array in arrays.items():
+            file[path] = array
+        file["optimizer/vars/0"] = np.int64(7)
+        file["optimizer/vars/1"] = np.float32(1e-3)
+        file.create_group("vars")
+    return buffer.getvalue()
+
+
+def archive(path: Path, data: bytes, *, config: str | None = "{}") -> Path:
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("metadata.json", "{}")
+        if config is not None:
+            file.writestr("config.json", config)
+        file.writestr("model.weights.h5", data)
+    return path

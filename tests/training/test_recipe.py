@@ -3,9 +3,17 @@
 from pathlib import Path
 
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hsisr.errors import UsageError
+from hsisr.models.dacn_equivariant import DacnEquivariant, EquivariantSize
 from hsisr.training.recipe import Recipe, recipe_named, shipped_recipes
+from hsisr.training.schedule import WeightAverage, rate_factor
+from hsisr.training.start import start_from
+from hsisr.weights import load_weights, save_weights
+from tests.contracts.test_fast_forms import lively_equivariant
 
 
 @pytest.mark.parametrize("name", sorted(shipped_recipes()))
@@ -49,3 +57,50 @@ def test_unknown_recipes_are_refused_with_the_known_ones(tmp_path: Path) -> None
         recipe_named("best")
     with pytest.raises(UsageError, match=r"none.toml: cannot be read \(No such file"):
         recipe_named(str(tmp_path / "none.toml"))
+
+
+@settings(max_examples=50)
+@given(step=st.integers(0, 500), progress=st.floats(0, 2), warmup=st.integers(0, 100))
+def test_the_rate_stays_between_zero_and_one(step: int, progress: float, warmup: int) -> None:
+    assert 0 < rate_factor(step, progress, warmup, "cosine") <= 1
+
+
+def test_the_rate_rises_falls_and_ends_at_a_hundredth() -> None:
+    assert rate_factor(0, 0, 9, "cosine") == 0.1
+    assert rate_factor(9, 0, 9, "cosine") == 1
+    assert rate_factor(100, 1, 9, "cosine") == 0.01
+    assert rate_factor(100, 1, 9, "constant") == 1
+
+
+def test_the_rate_has_risen_after_its_share_of_the_run_if_that_is_sooner() -> None:
+    assert rate_factor(1, 0.01, 100, "constant", 0.02) == 0.5
+    assert rate_factor(2, 0.02, 100, "constant", 0.02) == 1
+    assert rate_factor(100, 0.001, 100, "constant", 0.02) == 1
+
+
+def test_an_average_of_equal_states_is_that_state_and_shares_no_memory() -> None:
+    state = {"w": torch.ones(2)}
+    average = WeightAverage(state, 0.99)
+    for updates in range(5):
+        average.update(state, updates)
+    state["w"].zero_()
+    torch.testing.assert_close(average.tensors["w"], torch.ones(2))
+
+
+@pytest.mark.parametrize(("filters", "scale"), [(0, 2), (0, 4), (2, 4)])
+def test_filters_that_are_new_are_fresh(tmp_path: Path, filters: int, scale: int) -> None:
+    size = EquivariantSize(features=4, stages=1, blocks=1, heads=2, patterns=2, filters=filters)
+    descriptor, network = DacnEquivariant.descriptor(2, size), lively_equivariant(2, size)
+    path = save_weights(tmp_path / "before.safetensors", network, descriptor, card={})
+    recipe = Recipe.from_table({"name": "more", "network": {"filters": 2}}, "a test")
+    start = start_from(str(path), None, scale, recipe, seed=0)
+    assert start.descriptor.hparams == {**descriptor.hparams, "filters": 2}
+    old, new = load_weights(path).network.state_dict(), start.network.state_dict()
+    fresh = ("filters.", "pixels.") if scale == 4 else ()
+    for name, tensor in old.items():
+        assert torch.equal(tensor, new[name]) or name.startswith(fresh)
+    if scale == 2:
+        lr = torch.randn(1, 32, 6, 7)
+        with torch.no_grad():
+            before, after = network(lr), start.network(lr)
+        assert 0 < (after - before).std() < 0.05 * before.std()

@@ -19,7 +19,7 @@ from hsisr.models.registry import build
 from hsisr.weights.keras import MAX_MEMBER_BYTES, import_keras
 from hsisr.weights.store import METADATA_KEY, save_weights
 from tests.limited import outcomes
-from tests.weights.keras_files import archive, hdf5
+from tests.models.formulas import archive, hdf5
 
 LITTLE = 384 * 2**20
 SMALL = usual_descriptor("vdsr", 2)

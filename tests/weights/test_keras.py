@@ -9,8 +9,7 @@ import torch
 from hsisr.errors import WeightsError
 from hsisr.models.dacn import Dacn
 from hsisr.weights.keras import import_keras
-from tests.models.formulas import Array, fill, formula_input
-from tests.weights.keras_files import archive, arrays_of, hdf5
+from tests.models.formulas import Array, archive, arrays_of, fill, formula_input, hdf5
 
 
 @pytest.fixture(scope="module")
