@@ -144,6 +144,7 @@ def test_a_field_that_cannot_be_used_costs_no_more_than_itself(what: str, tmp_pa
     [
         ("description = {made by me", "description: found no closing brace"),
         ("z plot titles = {a, b", "z plot titles: found no closing brace"),
+        ("z plot titles = {a, b\n; a = {note", "z plot titles: found no closing brace"),
     ],
 )
 def test_an_endless_list_takes_no_other_along(lines: str, words: str, tmp_path: Path) -> None:

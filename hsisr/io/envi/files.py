@@ -54,8 +54,9 @@ def read_header(path: Path) -> dict[str, str]:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = raw.decode("latin-1")
+    lines = [line for line in text.splitlines() if not line.startswith(";")]  # comments
     try:
-        fields = _parsed(path.name, _closed(text.splitlines()))
+        fields = _parsed(path.name, _closed(lines))
     except EnviException as error:
         raise InputDataError(
             f"header {path.name} cannot be parsed; look for a brace that is never closed"
