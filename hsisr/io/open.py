@@ -11,11 +11,11 @@ from typing import Final, Protocol
 import numpy as np
 
 from hsisr.errors import InputDataError, ResourceError, UsageError, about_scene, warn_of_scene
-from hsisr.io.arrays.stack import is_tiff_stack
 from hsisr.io.base import Scene
 from hsisr.io.envi.files import DATA_SUFFIXES, is_envi_header
 from hsisr.io.formats import ROWS, SIDECARS, format_by_suffix, format_of, is_format_name
 from hsisr.io.geotiff.gdal import crs_name
+from hsisr.io.geotiff.reader import is_tiff_stack
 from hsisr.io.geotiff.tags import known_crs, parsed_crs
 from hsisr.io.paths import POSITIONS, RemotePath, is_utf8, scene_path
 from hsisr.io.spectral import said_bands, usable

@@ -20,9 +20,9 @@ from hsisr.engine.mixing import PSEUDO_BANDS
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.session import Model
 from hsisr.errors import HsisrError, InputDataError
-from hsisr.io.arrays.stack import DAMAGED
 from hsisr.io.envi.files import envi_pair
 from hsisr.io.formats import is_format_name, output_format
+from hsisr.io.geotiff.reader import DAMAGED
 from hsisr.io.open import open_scene, open_with, scene_files
 from hsisr.io.paths import RemotePath, sibling
 from hsisr.models.interpolation import KERNELS

@@ -8,7 +8,7 @@ import pytest
 from tifffile import TiffWriter
 
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
-from hsisr.io.arrays.stack import is_tiff_stack
+from hsisr.io.geotiff.reader import is_tiff_stack
 from hsisr.io.open import find_scenes, open_scene, options_of_kind
 from hsisr.tiling import Window
 from tests.program import assert_holds, metadata_at

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from hsisr.errors import InputDataError, warn_of_scene
 from hsisr.io.arrays.axes import ArrayScene, whole
-from hsisr.io.arrays.stack import BandImages, is_tiff_stack
+from hsisr.io.arrays.stack import BandImages
 from hsisr.io.base import Scene
 from hsisr.io.geotiff.gdal import crs_name, gdal_env
-from hsisr.io.geotiff.reader import open_dataset, refuse_unusable
+from hsisr.io.geotiff.reader import is_tiff_stack, open_dataset, refuse_unusable
 from hsisr.io.geotiff.tags import band_tag_source, metadata_of
 from hsisr.io.spectral import merged_axis, source_from_names
 from hsisr.io.views import DescribedScene

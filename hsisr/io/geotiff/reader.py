@@ -1,10 +1,13 @@
 """Rasters that GDAL reads: GeoTIFF, COG, BigTIFF and their like.
 
-The bands lie in one GDAL dataset; a TIFF whose pages are the bands is a stack (`hsisr.io.arrays`).
+The bands lie in one GDAL dataset. Whether the pages of a TIFF are a stack of bands, which GDAL does
+not see, tifffile tells, which knows the axes.
 """
 
+import struct
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,11 +17,12 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterWindow
+from tifffile import TiffFile, TiffFileError, TiffPageSeries
 
-from hsisr.errors import HsisrWarning, InputDataError
+from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.io.base import Scene
 from hsisr.io.envi.files import header_beside, is_envi_header, read_header, spectral_source
-from hsisr.io.formats import OTHER_RASTERS, format_of, gdal_drivers
+from hsisr.io.formats import OTHER_RASTERS, format_of, gdal_drivers, loaded
 from hsisr.io.geotiff.gdal import Listener, gdal_env, listening
 from hsisr.io.geotiff.tags import metadata_of
 from hsisr.io.paths import RemotePath, scene_path, without_secrets
@@ -267,3 +271,109 @@ def _holds_two_numbers(dataset: Any, index: int) -> bool:
     with gdal_env():
         found = [dataset.read(index, window=RasterWindow(0, r, dataset.width, 1)) for r in rows]
         return len(np.setdiff1d(found, [0])) < 2
+
+
+DAMAGED: Final = (
+    *(TiffFileError, OSError, ValueError, LookupError, TypeError, RuntimeError),
+    *(ArithmeticError, SyntaxError, struct.error),
+)
+"""What tifffile raises on files that are no TIFF inside."""
+_BROKEN_CHAIN: Final = ("invalid page", "corrupted", "missing", "truncated")
+"""What it only logs, and then goes on with the pages up to there."""
+
+_MOST_PAGES: Final = 100_000
+
+
+def open_tiff(path: Path, *, axes: str | None = None) -> Scene:
+    """Open a TIFF: a stack of pages or planes, or one image with bands.
+
+    The axes of a stack are as given (pages first) or as the file says; else the pages are bands,
+    with a warning where their shape makes that unlikely.
+
+    Raises:
+        UsageError: `axes` is no order of r, c and b, or given for what is no stack.
+        InputDataError: It holds several stacks, or not one band per page or plane, or tifffile
+            or GDAL cannot read it.
+    """
+    stacks: list[TiffPageSeries] = []
+    try:
+        with _pages(path) as tiff:
+            if stacks := _stacks_in(tiff):
+                scene: Scene = loaded("hsisr.io.arrays.stack:stack_scene")(path, tiff, stacks, axes)
+                return scene
+    except (InputDataError, UsageError):
+        raise
+    except DAMAGED as error:  # without stacks GDAL may know more of it
+        if stacks:
+            raise InputDataError(f"not a TIFF stack that can be read ({error})") from error
+    if axes is not None:
+        raise UsageError(f"--axes {axes} has no meaning for a TIFF that is no stack; leave it out")
+    return open_raster(path)
+
+
+def is_tiff_stack(path: Path) -> bool:
+    """True if a TIFF keeps its bands where GDAL shows only one, on further pages or planes.
+
+    Overviews and masks are pages too, but no bands.
+
+    Raises:
+        InputDataError: The list of pages is cut off or damaged.
+    """
+    try:
+        with _pages(path) as tiff:
+            return bool(_stacks_in(tiff))
+    except InputDataError:
+        raise
+    except DAMAGED:
+        return False
+
+
+@contextmanager
+def _pages(path: Path) -> Iterator[TiffFile]:
+    """A TIFF, whose pages are one stack also where tifffile wrote them one by one."""
+    with listening(to="tifffile"), ExitStack() as held:
+        tiff = held.enter_context(TiffFile(path))
+        _refuse_circles(tiff)
+        if tiff.is_shaped and len(tiff.pages) > 1:
+            shapes = {(series.shape, series.dtype) for series in tiff.series}
+            if len(tiff.series) > 1 == len(shapes) and tiff.series[0].ndim == 2:
+                tiff = held.enter_context(TiffFile(path, is_shaped=False))
+        yield tiff
+
+
+def _stacks_in(tiff: TiffFile) -> list[TiffPageSeries]:
+    """Images of several pages or planes."""
+    with listening(to="tifffile") as heard:
+        try:
+            stacks = [series for series in tiff.series if _has_planes(series)]
+        except TiffFileError as error:
+            raise InputDataError(f"the list of pages is damaged ({error})") from error
+    for line in heard.warnings + heard.errors:
+        if any(word in line for word in _BROKEN_CHAIN):
+            raise InputDataError(f"the list of pages is cut off; the file is truncated ({line})")
+    return stacks
+
+
+def _has_planes(series: TiffPageSeries) -> bool:
+    page = series.keyframe
+    return len(series.pages) > 1 or page.imagedepth > 1 or (series.ndim > 2 and page.ndim == 2)
+
+
+def _refuse_circles(tiff: TiffFile) -> None:
+    """Go through the list of pages; tifffile would follow long circles without an end."""
+    file, form, seen = tiff.filehandle, tiff.tiff, set[int]()
+    place = tiff.pages.first.offset
+    try:
+        while place:
+            if place in seen or len(seen) >= _MOST_PAGES:
+                raise InputDataError(
+                    f"the list of pages goes in circles, or on for more than {_MOST_PAGES}; the "
+                    "file is damaged"
+                )
+            seen.add(place)
+            file.seek(place)
+            (tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
+            file.seek(place + form.tagnosize + tags * form.tagsize)
+            (place,) = struct.unpack(form.offsetformat, file.read(form.offsetsize))
+    except (struct.error, OverflowError, OSError):
+        return  # cut off; whoever reads the pages says so
