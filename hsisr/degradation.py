@@ -196,11 +196,7 @@ def _sampled(scale: int, reach: int, kernel: Callable[[Float64], Float64]) -> Fl
 
 
 def mtf(gain: float = NYQUIST_GAIN) -> Degradation:
-    """A Gaussian sensor with this gain at the LR Nyquist frequency.
-
-    Raises:
-        UsageError: The gain does not lie between 0 and 1.
-    """
+    """A Gaussian sensor with this gain at the LR Nyquist frequency."""
     mtf_sigma(2, gain)
     return Degradation(
         "mtf",
@@ -229,11 +225,7 @@ DEGRADATIONS: Final = MappingProxyType(
 
 
 def degradation_named(name: str, gain: float | None = None) -> Degradation:
-    """Look a model up; `gain` is for `mtf` alone.
-
-    Raises:
-        UsageError: There is none of that name, or a gain was given to another than `mtf`.
-    """
+    """Look a model up; `gain` is for `mtf` alone."""
     if name not in DEGRADATIONS:
         raise UsageError(
             f"no degradation {name!r}; choose one of {', '.join(sorted(DEGRADATIONS))} "

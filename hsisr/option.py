@@ -95,11 +95,7 @@ def declared(kind: type) -> dict[str, tuple[Any, Option]]:
 
 
 def refuse_impossible(options: Any) -> None:
-    """Check every declared option of a dataclass by its own declaration.
-
-    Raises:
-        UsageError: One or more have impossible values; all are named.
-    """
+    """Check every declared option of a dataclass by its own declaration."""
     complaints = list(_complaints(options))
     if complaints:
         raise UsageError("; ".join(complaints))
@@ -123,11 +119,7 @@ def _shown(value: Any) -> str:
 
 
 def key_values(texts: list[str]) -> dict[str, str]:
-    """Creation options from KEY=VALUE texts.
-
-    Raises:
-        UsageError: A text is not of that form.
-    """
+    """Creation options from KEY=VALUE texts."""
     pairs = {}
     for text in texts:
         key, equals, value = text.partition("=")

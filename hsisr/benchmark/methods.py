@@ -129,12 +129,7 @@ def all_methods() -> dict[str, Method]:
 
 
 def method_named(name: str) -> Method:
-    """Look a method up.
-
-    Raises:
-        UsageError: There is none of that name.
-        WeightsError: It is `module:build`, and cannot be imported.
-    """
+    """Look a method up."""
     is_own(name)  # imports module:build, which is known from then on
     known = all_methods()
     if name not in known:

@@ -289,11 +289,7 @@ def _throw_away(out: Path) -> None:
 
 
 def resolved(options: BenchmarkOptions) -> BenchmarkOptions:
-    """The options with nothing left open; plain bicubic is always among the methods, first.
-
-    Raises:
-        UsageError: The published protocol is asked for and no Pavia scene is at hand.
-    """
+    """The options with nothing left open; plain bicubic is always among the methods, first."""
     if options.smoke:
         options = replace(
             options,

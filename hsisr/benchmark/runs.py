@@ -62,11 +62,7 @@ class Cells:
         return self.folder / cell.kind / f"{cell.label}{suffix}"
 
     def found(self, cell: Cell) -> dict[str, Any] | None:
-        """The facts of a finished cell; None if it is still to be done.
-
-        Raises:
-            InputDataError: The file was changed by another hand.
-        """
+        """The facts of a finished cell; None if it is still to be done."""
         path = self.path(cell)
         if not path.exists():
             return None
@@ -132,12 +128,7 @@ def planned_runs(
     scales: Sequence[int],
     options: BenchmarkOptions,
 ) -> list[Run]:
-    """All runs of a course, quick answers first: scale by scale, seed by seed, method by method.
-
-    Raises:
-        UsageError: A network has neither weights nor scenes to learn from.
-        WeightsError: Weights given cannot be read or are another network's.
-    """
+    """All runs of a course, quick answers first: scale by scale, seed by seed, method by method."""
     given = given_weights(options, {method.name: method for method in methods})
     if strays := sorted(options.own_seeds.keys() - {method.name for method in methods}):
         raise UsageError(f"--seeds for {', '.join(strays)}: not among the methods compared")
@@ -182,12 +173,7 @@ def _require_lessons(runs: Sequence[Run], course: TrainTestSplit) -> None:
 def given_weights(
     options: BenchmarkOptions, methods: Mapping[str, Method]
 ) -> dict[tuple[str, int], list[str]]:
-    """(method, scale) -> weights files, in the order given.
-
-    Raises:
-        UsageError: They are for a method that is not compared.
-        WeightsError: A file cannot be read or is another network's.
-    """
+    """(method, scale) -> weights files, in the order given."""
     found: dict[tuple[str, int], list[str]] = {}
     for text in options.weights:
         name, _, file = text.partition("=")

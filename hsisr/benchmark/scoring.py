@@ -102,9 +102,6 @@ def scored(
 
     `weights` are facts, None for interpolation; `pixels` are those whose spectra are kept, see
     `scene_maps`.
-
-    Raises:
-        HsisrError: The scene or the weights cannot be used.
     """
     shown = pictured(run, scene, options.scales, judging)
     model = PLAIN if not judging.agreement else "baseline"

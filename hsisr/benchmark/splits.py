@@ -55,11 +55,6 @@ def courses(
     """What the options name, with parts of datasets cut into files of their own in a folder.
 
     `downloading` hears of bytes downloaded.
-
-    Raises:
-        UsageError: There is nothing to judge by, or a scene would teach and judge.
-        InputDataError: A scene cannot be read.
-        ResourceError: A dataset cannot be had.
     """
     if options.smoke:
         return (_sample_course(folder),)

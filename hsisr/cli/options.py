@@ -28,11 +28,7 @@ class Given:
     """Of those that differ from their defaults, as they are written."""
 
     def made(self, kind: type[_Options], **changes: Any) -> _Options:
-        """An options dataclass; `changes` take the place of what was given.
-
-        Raises:
-            UsageError: An option has an impossible value.
-        """
+        """An options dataclass; `changes` take the place of what was given."""
         given = {}
         for name, (as_type, option) in declared(kind).items():
             if name in self.values:

@@ -88,11 +88,7 @@ class SceneInfo:
 
 
 def describe(path: Path, options: PartOptions | None = None) -> SceneInfo:
-    """Open a scene and say what is in it.
-
-    Raises:
-        InputDataError: It cannot be read.
-    """
+    """Open a scene and say what is in it."""
     options = options or PartOptions()
     with closing(open_with(path, options)) as scene:
         if options.nodata is None:
@@ -112,11 +108,7 @@ def _crs_in_words(wkt: str) -> str:
 
 
 def time_x4(path: Path, options: PartOptions) -> "UpscaleResult":
-    """Plan the default network at x4 on a scene, timing one tile; reads the scene once.
-
-    Raises:
-        InputDataError: The scene cannot be read.
-    """
+    """Plan the default network at x4 on a scene, timing one tile; reads the scene once."""
     from hsisr.commands.upscale import plan_upscale
     from hsisr.engine.options import UpscaleOptions
 

@@ -114,12 +114,7 @@ class Job:
         room: Room,
         statistics: SceneStatistics | None = None,
     ) -> "Job":
-        """Decide everything; the scene is read once if statistics are needed and not known.
-
-        Raises:
-            InputDataError: Nothing would be left to upscale.
-            UsageError: The options contradict the scene.
-        """
+        """Decide everything; the scene is read once if statistics are needed and not known."""
         if statistics is None:
             statistics = measure_if_needed(scene, options, session)
         bad = _bad_bands(scene, options, None if statistics is None else statistics.bands)
@@ -200,11 +195,7 @@ class Job:
 def _bands_to_read(
     scene: Scene, options: UpscaleOptions, bad: tuple[int, ...], model: Model
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """0-based bands to read, and the positions among them of those to write.
-
-    Raises:
-        InputDataError: None would be left.
-    """
+    """0-based bands to read, and the positions among them of those to write."""
     bands = tuple(range(scene.metadata.bands))
     if options.bad_bands == "drop":
         bands = tuple(band for band in bands if band not in bad)
@@ -254,13 +245,7 @@ def target_of(options: UpscaleOptions) -> TargetOptions:
 def measure_if_needed(
     scene: Scene, options: UpscaleOptions, session: Session, reading: Reading | None = None
 ) -> SceneStatistics | None:
-    """One pass over the scene, where a network or the choice of bands depends on it.
-
-    Raises:
-        InputDataError: The scene, or the one that statistics are to be taken from, cannot be read,
-            or the two have other bands.
-        UsageError: Statistics are to be taken from another scene, and no network needs any.
-    """
+    """One pass over the scene, where a network or the choice of bands depends on it."""
     if session.model.weights is None and options.statistics_from is not None:
         raise UsageError(
             f"--statistics-from normalises what a network sees, and {session.model.name} is none; "
@@ -310,11 +295,7 @@ _OTHER_UNIT: Final = 1000
 
 
 def _require_same_numbers(here: BandStatistics, there: BandStatistics, path: Path) -> None:
-    """Refuse statistics of a scene without data, or of numbers in another unit.
-
-    Raises:
-        InputDataError: They are.
-    """
+    """Refuse statistics of a scene without data, or of numbers in another unit."""
     told = "--statistics-from takes a scene of the same sensor"
     if not there.count.any():
         raise InputDataError(f"{path}: found no valid pixel, expected some; {told}")

@@ -25,10 +25,6 @@ def write_sample(output: str | Path, *, overwrite: bool = False) -> Path:
     """Write the sample scene, 60 x 60 pixels and 200 bands of uint16, as an ENVI pair.
 
     `output` is the header, or a folder that gets `indian-pines.hdr`; the header's path is returned.
-
-    Raises:
-        OutputExistsError: It exists and `overwrite` is off.
-        ResourceError: It cannot be written.
     """
     output = Path(output)
     if output.is_dir():

@@ -31,11 +31,7 @@ def facts_of_weights(weights: LoadedWeights) -> dict[str, Any]:
 
 
 def card_of(name_or_path: str) -> str | None:
-    """The model card of released weights; None for a file.
-
-    Raises:
-        WeightsError: There is nothing of that name.
-    """
+    """The model card of released weights; None for a file."""
     found = resolve(name_or_path)
     if not isinstance(found, CatalogueEntry) or not found.card.is_file():
         return None
@@ -48,9 +44,6 @@ def verify_weights(names: Sequence[str] = ()) -> list[dict[str, Any]]:
     Returns:
         Plain values of each: `name`, `path` (None where there is no such name), `sha256` (None
         where the file cannot be used), `sound`, and the `complaint` where it is not.
-
-    Raises:
-        WeightsError: The catalogue itself cannot be read.
     """
     return [_verdict(name) for name in names or [entry.name for entry in released()]]
 

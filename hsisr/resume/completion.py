@@ -71,12 +71,7 @@ class Verdict:
 
 
 def judge(work: Work, options: UpscaleOptions, model: Model) -> Verdict:
-    """Look at an output and decide, by how and with what it would be made.
-
-    Raises:
-        InputDataError: The scene's or the output's files cannot be looked at.
-        UsageError: The output is remote, and nothing can be written there.
-    """
+    """Look at an output and decide, by how and with what it would be made."""
     if isinstance(work.output, RemotePath):
         from hsisr.io.remote.transport import is_half_sent, refuse_unwritable
 
@@ -223,9 +218,6 @@ def require_whole(path: Path) -> None:
 
     It has to open, and the last pixel of the last band has to be readable. Every block that a TIFF
     of this machine names has to lie inside the file, and no chunk that a Zarr store had may lack.
-
-    Raises:
-        InputDataError: It is not whole, or no scene.
     """
     with closing(open_scene(path)) as scene:
         bands, rows, cols = scene.metadata.shape

@@ -130,11 +130,7 @@ class Journal:
         return self._given_up
 
     def give_up(self, error: OSError) -> None:
-        """Keep nothing any more.
-
-        Raises:
-            ResourceError: Keeping is required.
-        """
+        """Keep nothing any more."""
         reason = error.strerror or str(error)
         if self.required:
             raise ResourceError(f"cannot write {self.folder}: {reason}") from error

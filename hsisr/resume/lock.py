@@ -39,11 +39,7 @@ _LARGEST: Final = 2**26
 
 
 def run_place(output: Path, file_format: str | None) -> Path:
-    """The file beside which a run's folder lies: the output, or one in the user's cache.
-
-    Raises:
-        UsageError: The format of the output is unknown.
-    """
+    """The file beside which a run's folder lies: the output, or one in the user's cache."""
     if not isinstance(output, RemotePath):
         return main_file(output, file_format)
     import pooch
@@ -194,12 +190,7 @@ def locked(path: Path, refusal: str) -> FileLock:
 
 @contextmanager
 def alone_in(folder: Path, refusal: str) -> Iterator[None]:
-    """Keep other processes that ask for it out of a folder; one left empty is removed.
-
-    Raises:
-        OutputExistsError: Another process is in it; the message is `refusal`.
-        ResourceError: Nothing can be written there.
-    """
+    """Keep other processes that ask for it out of a folder; one left empty is removed."""
     path = folder / f".{_LOCK}"
     with resource_errors(path):
         lock = locked(path, refusal)

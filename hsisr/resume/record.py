@@ -126,11 +126,7 @@ class FileState:
 
 
 def states(paths: Iterable[Path]) -> tuple[FileState, ...]:
-    """How files stand; those that are not there are left out.
-
-    Raises:
-        InputDataError: The system does not tell.
-    """
+    """How files stand; those that are not there are left out."""
     return tuple(state for path in paths if (state := _state(path)) is not None)
 
 
@@ -138,9 +134,6 @@ def head_of(path: Path) -> str:
     """The first bytes of a file in hexadecimal digits; empty for a folder or what is not there.
 
     A file that was broken off still begins as the whole one did.
-
-    Raises:
-        InputDataError: It is remote, and cannot be reached.
     """
     if isinstance(path, RemotePath):
         from hsisr.io.remote.transport import read_beginning
@@ -157,9 +150,6 @@ def scene_identity(path: Path) -> list[list[str | int]]:
     """Name, bytes and time of change of every file of a scene; `has_changed` compares them.
 
     Of remote files, what their server tells; see `remote_identity`.
-
-    Raises:
-        InputDataError: There is no such file.
     """
     if isinstance(path, RemotePath):
         from hsisr.io.remote.scene import remote_identity
@@ -303,11 +293,7 @@ def record_path(output: Path) -> Path:
 
 
 def write_record(output: Path, record: Record) -> None:
-    """Remember that an output is finished.
-
-    Raises:
-        ResourceError: The record cannot be written.
-    """
+    """Remember that an output is finished."""
     text = json.dumps({"record": _FORMAT, **asdict(record)}, indent=1, sort_keys=True)
     path, content = record_path(output), f"{text}\n".encode()
     if isinstance(path, RemotePath):
@@ -319,11 +305,7 @@ def write_record(output: Path, record: Record) -> None:
 
 
 def read_record(output: Path) -> Record | None:
-    """What is remembered of an output; None: nothing that can be read.
-
-    Raises:
-        InputDataError: The output is remote, and cannot be reached.
-    """
+    """What is remembered of an output; None: nothing that can be read."""
     path = record_path(output)
     remote = None
     if isinstance(path, RemotePath):

@@ -68,12 +68,6 @@ def write_quicklook(path: Path, shown: Quicklook, *, overwrite: bool = False) ->
     of the observed scene in what is shown. Pixels without data are black. A result of more than
     512 pixels along a side is shown as a crop where the observed scene varies most, beside an
     overview; a few rows are read at a time.
-
-    Raises:
-        UsageError: The name does not end in .png.
-        OutputExistsError: The picture exists and `overwrite` is off.
-        ResourceError: It cannot be written.
-        InputDataError: A scene cannot be read.
     """
     from matplotlib.figure import Figure
 
@@ -97,12 +91,7 @@ def check_picture(path: Path, *, overwrite: bool) -> None:
 
 
 def save_picture(path: Path, figure: "Figure", *, overwrite: bool) -> None:
-    """Write a figure as PNG; it appears whole or not at all.
-
-    Raises:
-        OutputExistsError: The picture exists and `overwrite` is off.
-        ResourceError: It cannot be written.
-    """
+    """Write a figure as PNG; it appears whole or not at all."""
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=_DPI)
     write_new(path, content.getvalue(), overwrite=overwrite)

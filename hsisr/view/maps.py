@@ -54,11 +54,7 @@ class DetailMaps:
 
 
 def band_pairs(observed: Scene, result: Scene) -> list[int]:
-    """For each band of the result, the 0-based band of the observed scene.
-
-    Raises:
-        InputDataError: The result has other bands.
-    """
+    """For each band of the result, the 0-based band of the observed scene."""
     lr, hr = observed.metadata.spectral_axis, result.metadata.spectral_axis
     if lr.count == hr.count:
         return list(range(lr.count))
@@ -74,11 +70,7 @@ def band_pairs(observed: Scene, result: Scene) -> list[int]:
 
 
 def require_finer(observed: Scene, result: Scene) -> int:
-    """HR pixels per LR pixel along a side.
-
-    Raises:
-        InputDataError: The sides have no common whole ratio.
-    """
+    """HR pixels per LR pixel along a side."""
     lr, hr = observed.metadata, result.metadata
     scale = max(1, hr.rows // lr.rows)
     if (lr.rows * scale, lr.cols * scale) != (hr.rows, hr.cols):
@@ -91,11 +83,7 @@ def require_finer(observed: Scene, result: Scene) -> int:
 
 
 def detail_maps(observed: Scene, result: Scene) -> DetailMaps:
-    """Compare a result with the observed scene and its bicubic interpolation, strip by strip.
-
-    Raises:
-        InputDataError: The sizes or the bands do not fit.
-    """
+    """Compare a result with the observed scene and its bicubic interpolation, strip by strip."""
     scale, pairs = require_finer(observed, result), band_pairs(observed, result)
     lr = observed.metadata
     good = lr.spectral_axis.good or (True,) * lr.bands
@@ -279,10 +267,6 @@ def write_picture(
     """Write a PNG: scenes side by side where there is an observed one, errors, agreement.
 
     The reference lies on the estimate's grid; `name` is what made the estimate, see `Quicklook`.
-
-    Raises:
-        OutputExistsError: It is there, and `overwrite` is off.
-        ResourceError: It cannot be written.
     """
     from matplotlib.figure import Figure
 

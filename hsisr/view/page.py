@@ -98,10 +98,6 @@ def page_content(scenes: PageScenes, centres: Sequence[tuple[int, int]] = ()) ->
         scenes: Opened.
         centres: Row and column, in the observed scene, of the middle of each full-size window;
             none: the window where the first result adds most detail.
-
-    Raises:
-        InputDataError: A result does not fit the observed scene.
-        UsageError: A centre lies outside the scene.
     """
     observed, meta = scenes.observed, scenes.observed.metadata
     for row, col in centres:
@@ -256,12 +252,7 @@ MOST_BYTES = 25_000_000
 
 
 def write_page(path: Path, title: str, content: PageContent, *, overwrite: bool) -> int:
-    """Write the page, whole or not at all; gives its size in bytes.
-
-    Raises:
-        OutputExistsError: The file exists and `overwrite` is off.
-        ResourceError: It cannot be written, or would be larger than 25 MB.
-    """
+    """Write the page, whole or not at all; gives its size in bytes."""
     text = page_text(title, content).encode()
     if len(text) > MOST_BYTES:
         raise ResourceError(

@@ -44,10 +44,6 @@ def benchmark_speed(
     """Tiles and whole scenes, all in this run; returns what speed.json holds.
 
     `say` hears what is measured next.
-
-    Raises:
-        OutputExistsError: The folder holds such a report, and `overwrite` is off.
-        ResourceError: Something cannot be had or written.
     """
     _refuse_existing(options)
     device, tell = device_named(options.device), say or (lambda _: None)

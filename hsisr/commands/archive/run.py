@@ -157,11 +157,7 @@ def _failure(source: Path, error: HsisrError | OSError) -> Failure:
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder that several outputs go to, unless it is there, or remote.
-
-    Raises:
-        ResourceError: It cannot be made.
-    """
+    """Make the folder that several outputs go to, unless it is there, or remote."""
     if isinstance(folder, RemotePath):
         return
     with resource_errors(folder):
@@ -193,11 +189,7 @@ class _Run:
     def do(
         self, work: Work, session: Session, progress: Callable[[Path], Progress | None]
     ) -> Done | Skipped:
-        """One scene.
-
-        Raises:
-            OutputExistsError: What is there is not its finished output, and is kept.
-        """
+        """One scene."""
         begun = self.begin(work)
         if isinstance(begun, Skipped):
             return begun
@@ -208,11 +200,7 @@ class _Run:
         return self.finish(begun, result)
 
     def begin(self, work: Work) -> _Begun | Skipped:
-        """Decide how a scene is upscaled, or that it is left out.
-
-        Raises:
-            OutputExistsError: What is there is not its finished output, and is kept.
-        """
+        """Decide how a scene is upscaled, or that it is left out."""
         options = self._with_own_companions(work.output)
         if work.item is not None:
             from hsisr.io.stac.bands import bands_of

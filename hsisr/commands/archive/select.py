@@ -40,9 +40,6 @@ class Failure:
 class Shard:
     """Every `of`-th entry of a list, beginning with the `number`-th; both count from 1.
 
-    Raises:
-        UsageError: There is no such shard.
-
     >>> Shard(2, 3).of_all("abcdefgh")
     ('b', 'e', 'h')
     """
@@ -287,11 +284,7 @@ def _without_collisions(
 
 
 def shard_named(text: str) -> Shard:
-    """The shard that `--shard I/N` means.
-
-    Raises:
-        UsageError: The text is not of that form, or there is no such shard.
-    """
+    """The shard that `--shard I/N` means."""
     found = _FORM.fullmatch(text.strip())
     if found is None:
         raise UsageError(f"--shard {text}: {_EXPECTED}")
@@ -338,9 +331,6 @@ def read_list(path: Path) -> list[Path]:
 
     Blank lines and lines that begin with `#` are left out, and so is space around a path (write
     `./#name` for a name with a `#` in front).
-
-    Raises:
-        InputDataError: The list cannot be read, or is not text with one path a line.
     """
     lines = _content(path).removeprefix(b"\xef\xbb\xbf").splitlines()
     texts = (os.fsdecode(line.strip()) for line in lines)

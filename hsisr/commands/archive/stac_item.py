@@ -36,13 +36,7 @@ _SIZES: Final = ("gsd", "spatial_resolution", "raster:spatial_resolution")
 
 
 def check_item(work: Work, *, overwrite: bool) -> None:
-    """Say early whether the item of an output could be written.
-
-    Raises:
-        OutputExistsError: It exists and `overwrite` is off.
-        UsageError: It is the input's own item, or a folder.
-        ResourceError: The folder cannot be written.
-    """
+    """Say early whether the item of an output could be written."""
     if work.item is None:
         return
     path = item_path(work.output)
@@ -63,10 +57,6 @@ def write_item(
     Geometry, bbox, times and all other properties are the source's; the id is new, the ground
     sampling distance divided by the scale, shape and transform are the output's, the one asset is
     the output (for an ENVI pair its header as well), and `derived_from` leads to the source.
-
-    Raises:
-        OutputExistsError: The item exists, and `overwrite` is off.
-        ResourceError: It cannot be written.
     """
     with closing(open_scene(output)) as scene:
         metadata = scene.metadata

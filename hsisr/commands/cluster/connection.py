@@ -43,11 +43,7 @@ class Workers:
         self._known: dict[str, None] = {}
 
     def count(self) -> int:
-        """How many workers there are, once there is one.
-
-        Raises:
-            ResourceError: There is none, or one has other versions.
-        """
+        """How many workers there are, once there is one."""
         while not self._there():
             time.sleep(_LOOK_S)
         return len(self._known)
@@ -247,12 +243,7 @@ def _local_cluster(count: int) -> Iterator[Any]:
 
 
 def _require_answer(scheduler: str) -> None:
-    """Shake hands once; Dask's client would wait for ever where something else listens.
-
-    Raises:
-        ResourceError: There are no keys for an encrypted connection.
-        OSError: Nothing answers as a scheduler does.
-    """
+    """Shake hands once; Dask's client would wait for ever where something else listens."""
     from distributed.comm.core import connect
     from distributed.security import Security
 

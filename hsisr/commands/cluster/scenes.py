@@ -29,11 +29,7 @@ class SceneTask:
 def upscale_scenes(
     tasks: Sequence[SceneTask], scheduler: str
 ) -> Iterator[tuple[SceneTask, UpscaleResult | HsisrError]]:
-    """Upscale scenes on workers, one at a time on each; gives them as they finish.
-
-    Raises:
-        ResourceError: No scheduler, or no worker.
-    """
+    """Upscale scenes on workers, one at a time on each; gives them as they finish."""
     run = uuid4().hex
     with connected(scheduler) as workers:
         do = partial(_upscale_here, run)

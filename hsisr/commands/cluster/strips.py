@@ -64,10 +64,6 @@ def compute_strips(job: Job, run: RunLock, threads: int, advance: Callable[[int]
     """Have the strips that are missing in a run's journal computed by workers, with `threads` each.
 
     `advance` is called with the number of tiles that are finished, first with those that were.
-
-    Raises:
-        ResourceError: No scheduler, no worker, or one that cannot do it.
-        InputDataError: The scene cannot be read.
     """
     plan, scheduler = job.plan, job.options.scheduler
     every = [(panel, row) for panel in range(len(plan.panels)) for row in range(len(plan.rows))]
@@ -134,13 +130,7 @@ def _consecutive(strips: Sequence[Strip]) -> Iterator[list[Strip]]:
 
 
 def compute_run(orders: Orders, strips: tuple[Strip, ...], here: WorkerContext) -> None:
-    """On a worker: compute strips of a scene into the journal of the run.
-
-    Raises:
-        ResourceError: The worker does not see the files, or lacks something.
-        InputDataError: It finds another scene there.
-        WeightsError: It finds other weights.
-    """
+    """On a worker: compute strips of a scene into the journal of the run."""
     if not orders.strips.is_dir():
         raise unseen(orders.strips, here)
     _require_same_input(orders, here)

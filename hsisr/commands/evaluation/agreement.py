@@ -100,9 +100,6 @@ def require_same_grid(reference: Scene, estimate: Scene, *, finer: int = 1) -> N
 
     Places are compared where both files have one. The estimate has `finer` pixels along a side for
     each of the reference.
-
-    Raises:
-        InputDataError: They differ in size, in CRS or in place; both grids are named.
     """
     one, other = reference.metadata.finer(finer), estimate.metadata
     what = []
@@ -218,11 +215,7 @@ class Agreement:
 
 
 def scale_between(observed: Scene, estimate: Scene) -> int:
-    """HR pixels per LR pixel along a side.
-
-    Raises:
-        InputDataError: The sides have no common whole ratio of 2 or more, or the bands differ.
-    """
+    """HR pixels per LR pixel along a side."""
     lr, hr = observed.metadata, estimate.metadata
     scale = hr.rows // lr.rows
     if lr.bands != hr.bands or scale < 2 or lr.finer(scale).shape != hr.shape:
@@ -235,11 +228,7 @@ def scale_between(observed: Scene, estimate: Scene) -> int:
 
 
 def measure_agreement(observed: Scene, estimate: Scene) -> Agreement:
-    """Average the estimate over each LR pixel and compare with the observed scene.
-
-    Raises:
-        InputDataError: The sizes or places do not fit, or no value is valid in both.
-    """
+    """Average the estimate over each LR pixel and compare with the observed scene."""
     from hsisr.metrics.figures import AngleSum
 
     scale = scale_between(observed, estimate)

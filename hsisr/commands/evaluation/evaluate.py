@@ -187,11 +187,7 @@ def evaluate(
 def score_pair(
     reference: Scene, estimate: Scene, *, convention: str = "hsisr", scale: int | None = None
 ) -> Scores:
-    """Score one opened scene against another on the same grid.
-
-    Raises:
-        InputDataError: The grids differ, or no band can be scored.
-    """
+    """Score one opened scene against another on the same grid."""
     require_same_grid(reference, estimate)
     statistics = PairStatistics(reference.metadata.bands)
     infinite, total = np.zeros(2, np.int64), np.zeros(2)
@@ -217,11 +213,7 @@ def score_pair(
 
 
 def measure_coverage(reference: Scene, estimate: Scene, uncertainty: Scene) -> Coverage:
-    """Compare errors with standard errors, over values that are data in all three scenes.
-
-    Raises:
-        InputDataError: The grids differ, or the standard errors do not say their factors.
-    """
+    """Compare errors with standard errors, over values that are data in all three scenes."""
     for scene in (estimate, uncertainty):
         require_same_grid(reference, scene)
     told = provenance_of(uncertainty.metadata)

@@ -145,11 +145,6 @@ def evaluate_by_wald(source: str | Path, options: WaldOptions | None = None) -> 
     """Judge a model on a scene that is its own truth.
 
     Works in a temporary folder, in float32, so that no rounding stands between the models.
-
-    Raises:
-        InputDataError: The scene cannot be read, or is smaller than two LR pixels.
-        WeightsError: The model cannot be found or used.
-        ResourceError: The machine lacks space, memory or a device.
     """
     source, options = scene_path(source), options or WaldOptions()
     if options.picture is not None:
@@ -231,12 +226,7 @@ class Trial:
 
 @contextmanager
 def degraded(source: Path, options: WaldOptions) -> Iterator[Trial]:
-    """Degrade a scene into a temporary folder, for as many models as are to be tried on it.
-
-    Raises:
-        InputDataError: The scene cannot be read, or is smaller than two LR pixels.
-        ResourceError: The machine lacks space.
-    """
+    """Degrade a scene into a temporary folder, for as many models as are to be tried on it."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hsisr-wald-")))
         opened = open_with(source, options)

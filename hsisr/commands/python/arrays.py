@@ -154,12 +154,7 @@ def upscale_array(
 def array_session(
     given: UpscaleOptions | None, model: str | LoadedModel | None, keywords: dict[str, Any]
 ) -> Session:
-    """Checked options, and the model that they or an object name, ready.
-
-    Raises:
-        UsageError: An option is unknown, impossible or of files.
-        WeightsError: The model cannot be found or used.
-    """
+    """Checked options, and the model that they or an object name, ready."""
     if model is not None:
         named = model.name if isinstance(model, LoadedModel) else str(model)
         keywords = {**keywords, "model": named}

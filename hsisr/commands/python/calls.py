@@ -32,9 +32,6 @@ def chosen_options(
     Text becomes what the command line reads from it, or a path, and a single value a tuple, where
     the field is one.
 
-    Raises:
-        UsageError: A keyword is no option, or has an impossible value.
-
     >>> from hsisr.engine.options import UpscaleOptions
     >>> chosen_options(UpscaleOptions, UpscaleOptions(scale=2), {"tile": 16}).scale
     2

@@ -112,9 +112,6 @@ def expand_sources(
 
     Where there are several, `variable` and `axes` are for those whose kind of file takes them.
     What cannot be used in a folder is left out, and that is said.
-
-    Raises:
-        InputDataError: A file cannot be used, or a folder holds none that can.
     """
     named = [(path, find_scenes(path)) for path in paths]
     alone = sum(len(found) for _, found in named) == 1
@@ -154,10 +151,6 @@ def training_data(
     """Read all scenes and lay out patches and judges as the recipe says.
 
     Without scenes for validation, the recipe's share of `sources` judges.
-
-    Raises:
-        InputDataError: A scene cannot be used, or nothing is left to learn from.
-        UsageError: The recipe's split is not for this dataset.
     """
     scale = descriptor.scale
     judged_elsewhere = bool(validation)

@@ -265,12 +265,7 @@ def written_result(
     data: TrainingData,
     datasets: list[Dataset],
 ) -> TrainResult:
-    """Write weights, model card, learning curve and run.json; a stopped run gets no weights.
-
-    Raises:
-        ResourceError: Something cannot be written.
-        WeightsError: The weights are not finite.
-    """
+    """Write weights, model card, learning curve and run.json; a stopped run gets no weights."""
     arch = plan.descriptor.arch.replace(":", "-")  # the name becomes one of a file
     name = f"{arch}-x{plan.descriptor.scale}"
     more: dict[str, Any] = {"ending": outcome.ending}

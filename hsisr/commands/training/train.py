@@ -228,11 +228,7 @@ def _sources(
 
 
 def chosen_recipe(options: TrainOptions) -> Recipe:
-    """The recipe with the changed settings.
-
-    Raises:
-        UsageError: There is no such recipe, or a setting is unknown or impossible.
-    """
+    """The recipe with the changed settings."""
     table = recipe_named(options.recipe or ("adapt" if options.init else "any")).as_dict()
     for text in options.settings:
         change = _setting(text)
