@@ -71,10 +71,15 @@ def _several(value: Any) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
-def plain_fields(made: Any) -> dict[str, Any]:
-    """What a dataclass holds as values for JSON: paths become texts."""
-    values = {f.name: getattr(made, f.name) for f in fields(made)}
-    return {name: _plain(value) for name, value in values.items()}
+class Result:
+    """What a command made, a dataclass."""
+
+    __slots__ = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: paths become texts."""
+        own: Any = self
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(own)}
 
 
 def _plain(value: Any) -> Any:

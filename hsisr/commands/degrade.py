@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +31,7 @@ from hsisr.io.write import (
     refuse_same_file,
     warn_of_moved,
 )
-from hsisr.option import plain_fields
+from hsisr.option import Result
 from hsisr.resume.record import PREFIX, decisive_options, with_provenance
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import quantise
@@ -45,7 +44,7 @@ CHUNK_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DegradeResult:
+class DegradeResult(Result):
     """What was made."""
 
     source: Path
@@ -69,10 +68,6 @@ class DegradeResult:
             f"DegradeResult({self.output.name!r}: {bands} bands, {rows} x {cols} -> "
             f"{self.output_shape[1]} x {self.output_shape[2]}, {self.method})"
         )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return plain_fields(self)
 
 
 def degrade(

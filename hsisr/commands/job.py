@@ -1,6 +1,7 @@
 """Everything about one scene that is decided before its first tile, and what is said of it."""
 
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,8 +17,9 @@ from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Layout, Plan
 from hsisr.engine.session import Model, Session
 from hsisr.engine.statistics import BandStatistics, Reading, scene_statistics
+from hsisr.engine.stitch import Stitched, stitch
 from hsisr.errors import InputDataError, UsageError, warn_of_scene
-from hsisr.io.base import Scene, TargetOptions
+from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.io.formats import Format, output_format
 from hsisr.io.geotiff.gdal import pixel_size_m
 from hsisr.io.open import open_scene, options_of_kind
@@ -25,13 +27,16 @@ from hsisr.io.paths import scene_path
 from hsisr.io.views import chosen_bands, rows_at_once, warn_of_fill
 from hsisr.io.write import block_size, output_numbers
 from hsisr.models.interpolation import Trim
-from hsisr.option import plain_fields
+from hsisr.option import Result
 from hsisr.resume.record import provenance_tags, with_provenance
 from hsisr.scene.metadata import SceneMetadata
 
+Progress = Callable[[int, int], None]
+"""Called with the tiles finished and the tiles in all."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UpscaleResult:
+class UpscaleResult(Result):
     """What was made, or with `written` False what would be made."""
 
     source: Path
@@ -81,10 +86,6 @@ class UpscaleResult:
             f"UpscaleResult({self.output.name!r}: {bands} bands, {rows} x {cols} -> {fine_rows} x "
             f"{fine_cols}, {self.model}, {self.seconds:.1f} s)"
         )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return plain_fields(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -158,6 +159,31 @@ class Job:
         """0-based bands of the scene that the output has."""
         kept = self.plan.kept
         return self.bands if kept is None else tuple(self.bands[position] for position in kept)
+
+    def counter(self, progress: Progress | None) -> Callable[[int], None]:
+        """What takes the number of tiles just finished, and tells how many are in all."""
+        done = 0
+
+        def advance(tiles: int) -> None:
+            nonlocal done
+            done += tiles
+            if progress is not None:
+                progress(done, self.plan.tiles)
+
+        return advance
+
+    def stitch(self, writer: SceneWriter, advance: Callable[[int], None], **how: Any) -> Stitched:
+        """Upscale into a writer, as planned; see `hsisr.engine.stitch`."""
+        return stitch(
+            self.scene,
+            self.bands,
+            writer,
+            self.plan,
+            consistent=self.options.consistency,
+            masked=self.target.masked,
+            advance=advance,
+            **how,
+        )
 
     def result(self, *, written: bool) -> UpscaleResult:
         """What is made, or would be."""

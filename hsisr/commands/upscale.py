@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from importlib.metadata import version
@@ -13,13 +13,12 @@ import numpy as np
 
 from hsisr import __version__
 from hsisr.commands.evaluation.agreement import sampled_agreement
-from hsisr.commands.job import Job, UpscaleResult, measure_if_needed, target_of
+from hsisr.commands.job import Job, Progress, UpscaleResult, measure_if_needed, target_of
 from hsisr.engine.device import torch_threads
 from hsisr.engine.memory import peak_memory_bytes
 from hsisr.engine.mixing import PSEUDO_BANDS
 from hsisr.engine.options import AFFECTS_BITS, UpscaleOptions
 from hsisr.engine.session import Model, Session
-from hsisr.engine.stitch import stitch
 from hsisr.errors import HsisrWarning, InputDataError, UsageError, WeightsError
 from hsisr.io.atomic import refuse_existing
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
@@ -37,15 +36,12 @@ from hsisr.io.write import (
 from hsisr.resume.completion import Work, judge, output_files
 from hsisr.resume.journal import Journal
 from hsisr.resume.lock import RunKey, RunLock, is_unfinished, locked_run, run_place
-from hsisr.resume.record import PREFIX, item_bands_hash, scene_identity
+from hsisr.resume.record import PREFIX, item_bands_hash, scene_identity, states
 
 if TYPE_CHECKING:
     from hsisr.engine.uncertainty import ErrorModel, StandardErrors
 
 __all__ = ["Progress", "UpscaleResult", "plan_upscale", "upscale"]
-
-Progress = Callable[[int, int], None]
-"""Called with the tiles finished and the tiles in all."""
 
 
 def upscale(
@@ -64,10 +60,7 @@ def upscale(
     """
     started = time.monotonic()
     source, output = scene_path(source), scene_path(output)
-    session = session or Session(options or UpscaleOptions())
-    options = session.options_of(options or session.options)
-    _check_targets(source, output, options, dry=False)
-    _check_uncertainty(output, options, session.model)
+    session, options = _checked_options(source, output, options, session, dry=False)
     with (
         torch_threads(session.threads) as count,
         closing(_opened(source, options)) as scene,
@@ -117,13 +110,7 @@ def _checked(job: Job, options: UpscaleOptions) -> dict[str, Any]:
             agreement = sampled_agreement(PartScene(job.scene, bands=job.written), estimate)
     alone = replace(options, uncertainty=None)
     files = output_files(Work(job.scene.path, job.scene.path, job.output), alone)
-    sizes = [
-        part.stat().st_size
-        for file in files
-        for part in (file.rglob("*") if file.is_dir() else [file])
-        if part.is_file()
-    ]
-    return {"agreement": agreement, "file_bytes": sum(sizes)}
+    return {"agreement": agreement, "file_bytes": sum(file.bytes for file in states(files))}
 
 
 def plan_upscale(
@@ -135,33 +122,38 @@ def plan_upscale(
 ) -> UpscaleResult:
     """Say what `upscale` would make, and what it would take, without writing anything."""
     source, output = scene_path(source), scene_path(output)
-    session = session or Session(options or UpscaleOptions())
-    options = session.options_of(options or session.options)
-    _check_targets(source, output, options, dry=True)
-    _check_uncertainty(output, options, session.model)
+    session, options = _checked_options(source, output, options, session, dry=True)
     with torch_threads(session.threads), closing(_opened(source, options)) as scene:
         job = Job.prepare(scene, output, options, session, session.room)
         return job.result(written=False)
 
 
-def _check_targets(source: Path, output: Path, options: UpscaleOptions, *, dry: bool) -> None:
-    """Look at what is there already, under the names of the output and what lies beside it."""
+def _checked_options(
+    source: Path,
+    output: Path,
+    options: UpscaleOptions | None,
+    session: Session | None,
+    *,
+    dry: bool,
+) -> tuple[Session, UpscaleOptions]:
+    """The session and its options, once all that would be written has a name and a place."""
+    session = session or Session(options or UpscaleOptions())
+    options = session.options_of(options or session.options)
     refuse_same_file(source, output)
     if dry or not (options.resume or is_unfinished(run_place(output, options.format))):
         check_target(output, target_of(options))
-    if options.quicklook is not None:
-        from hsisr.view.figure import check_picture
+    for path, suffixes in ((options.quicklook, (".png",)), (options.report, (".html", ".htm"))):
+        if path is not None:
+            from hsisr.view.figure import check_picture
 
-        check_picture(options.quicklook, overwrite=options.overwrite)
-    if options.report is not None:
-        from hsisr.commands.view import check_page
-
-        check_page(options.report, overwrite=options.overwrite)
+            check_picture(path, overwrite=options.overwrite, suffixes=suffixes)
     if options.ortho and (options.quicklook or options.report):
         raise UsageError(
             "--quicklook and --report show an output on the grid of the scene; leave them or "
             "--ortho out"
         )
+    _check_uncertainty(output, options, session.model)
+    return session, options
 
 
 def _is_finished(source: Path, output: Path, options: UpscaleOptions, session: Session) -> bool:
@@ -213,32 +205,15 @@ def _unfinished(
 
 def _run(job: Job, progress: Progress | None, run: RunLock, threads: int) -> int:
     """Do the work; returns how many values had to be moved."""
-    done = 0
-
-    def advance(tiles: int) -> None:
-        nonlocal done
-        done += tiles
-        if progress is not None:
-            progress(done, job.plan.tiles)
-
+    advance = job.counter(progress)
     grows = create_writer(job.output, job.metadata, job.target)
     with writing_async(grows) as writer, _writing_errors(job, grows) as errors:
         if job.options.scheduler is not None:
             from hsisr.commands.cluster.strips import compute_strips
 
             compute_strips(job, run, threads, advance)
-            progress = None  # all is done; what follows only puts it together
-        stitched = stitch(
-            job.scene,
-            job.bands,
-            writer,
-            job.plan,
-            consistent=job.options.consistency,
-            masked=job.target.masked,
-            advance=advance,
-            journal=_journal(job, run),
-            errors=errors,
-        )
+            advance = job.counter(None)  # all is done; what follows only puts it together
+        stitched = job.stitch(writer, advance, journal=_journal(job, run), errors=errors)
         if run.is_outdated():
             raise InputDataError(
                 f"{job.scene.path}: changed while it was read, so nothing is written; run again "

@@ -4,33 +4,27 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hsisr.commands.options import ViewOptions
-from hsisr.errors import UsageError
-from hsisr.io.atomic import refuse_existing
 from hsisr.io.base import Scene
 from hsisr.io.open import open_scene, options_of_kind, part_of
 from hsisr.io.paths import folder_of, scene_path
 from hsisr.io.views import warn_of_fill
-from hsisr.option import plain_fields
+from hsisr.option import Result
+from hsisr.view.figure import check_picture
 from hsisr.view.page import PageScenes, page_content, write_page
 
 SUFFIXES = (".html", ".htm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ViewResult:
+class ViewResult(Result):
     """The page that was made."""
 
     output: Path
     bytes: int
     windows: tuple[str, ...]
     """Which full-size windows it has, in words."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return plain_fields(self)
 
 
 def view(
@@ -57,7 +51,7 @@ def view(
     how, path = options or ViewOptions(), scene_path(observed)
     page = folder_of(path) / f"{path.stem}_view.html"
     output = page if output is None else Path(output)
-    check_page(output, overwrite=how.overwrite)
+    check_picture(output, overwrite=how.overwrite, suffixes=SUFFIXES)
     with ExitStack() as stack:
 
         def opened(name: str | Path, nodata: str | None = None) -> Scene:
@@ -77,18 +71,3 @@ def view(
         title = f"hsisr view: {scenes.observed.path.name}"
         size = write_page(output, title, content, overwrite=how.overwrite)
     return ViewResult(output=output, bytes=size, windows=tuple(content.windows))
-
-
-def check_page(path: Path, *, overwrite: bool) -> None:
-    """Say early whether a page could be written there; writes nothing.
-
-    Raises:
-        UsageError: The name does not end in .html.
-        OutputExistsError: The page exists and `overwrite` is off.
-        ResourceError: The folder does not exist, or cannot be written.
-    """
-    if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(
-            f"{path.name}: found the suffix {path.suffix!r}, expected .html; rename it"
-        )
-    refuse_existing((path,), overwrite=overwrite)

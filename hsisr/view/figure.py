@@ -77,16 +77,12 @@ def write_quicklook(path: Path, shown: Quicklook, *, overwrite: bool = False) ->
     save_picture(path, figure, overwrite=overwrite)
 
 
-def check_picture(path: Path, *, overwrite: bool) -> None:
-    """Say early whether a PNG could be written there; writes nothing.
-
-    Raises:
-        UsageError: The name does not end in .png, or is that of a folder.
-        OutputExistsError: The picture exists and `overwrite` is off.
-        ResourceError: The folder does not exist, or cannot be written.
-    """
-    if path.suffix.lower() != ".png":
-        raise UsageError(f"{path.name}: found the suffix {path.suffix!r}, expected .png; rename it")
+def check_picture(path: Path, *, overwrite: bool, suffixes: tuple[str, ...] = (".png",)) -> None:
+    """Say early whether a picture, or a page, could be written there; see `refuse_existing`."""
+    if path.suffix.lower() not in suffixes:
+        raise UsageError(
+            f"{path.name}: found the suffix {path.suffix!r}, expected {suffixes[0]}; rename it"
+        )
     refuse_existing((path,), overwrite=overwrite)
 
 

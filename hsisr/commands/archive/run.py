@@ -4,8 +4,9 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from hsisr.commands.archive.select import Failure, Selection
 from hsisr.commands.upscale import Progress, UpscaleResult, plan_upscale, upscale
@@ -23,10 +24,12 @@ from hsisr.errors import (
 )
 from hsisr.io.atomic import resource_errors
 from hsisr.io.paths import RemotePath, scene_path
-from hsisr.option import plain_fields
+from hsisr.option import Result
 from hsisr.resume.completion import Work, judge, output_files, source_states, told_of_source
 from hsisr.resume.lock import clear_rest, run_place
 from hsisr.resume.record import FileState, Record, head_of, output_spec_of, states, write_record
+
+_Came = TypeVar("_Came")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +46,13 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(Result):
     """A scene whose output is there already."""
 
     source: Path
     output: Path
     reason: str
     """How that was seen."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return plain_fields(self)
 
 
 Outcome = Done | Skipped | Failure
@@ -104,14 +103,7 @@ def upscale_all(
         if isinstance(entry, Failure):
             yield entry
             continue
-        try:
-            yield run.do(entry, session, progress)
-        except (HsisrError, OSError) as error:
-            yield _failure(entry.source, error)
-        except (MemoryError, RuntimeError) as error:
-            if not means_no_memory(error):
-                raise
-            yield Failure(entry.source, ResourceError(f"{entry.source}: out of memory ({error})"))
+        yield _tried(entry.source, partial(run.do, entry, session, progress))
 
 
 def _on_workers(
@@ -124,10 +116,9 @@ def _on_workers(
         run = replace(run, options=with_precision(run.options))
     begun: dict[Path, _Begun] = {}
     for entry in run.selection.entries:
-        try:
-            one = entry if isinstance(entry, Failure) else run.begin(entry)
-        except (HsisrError, OSError) as error:
-            one = _failure(entry.source, error)
+        one = (
+            entry if isinstance(entry, Failure) else _tried(entry.source, partial(run.begin, entry))
+        )
         if isinstance(one, _Begun):
             begun[one.work.output] = one
         else:
@@ -143,17 +134,21 @@ def _on_workers(
             continue
         if (advance := progress(one.work.source)) is not None:
             advance(outcome.tiles, outcome.tiles)
-        try:
-            yield run.finish(one, outcome)
-        except (HsisrError, OSError) as error:
-            yield _failure(one.work.source, error)
+        yield _tried(one.work.source, partial(run.finish, one, outcome))
 
 
-def _failure(source: Path, error: HsisrError | OSError) -> Failure:
-    """Of one scene: deliberate, or its name is too long, its folder vanished, or the like."""
-    if not isinstance(error, HsisrError):
-        error = ResourceError(f"{source}: {system_words(error)}")
-    return Failure(source, error)
+def _tried(source: Path, do: Callable[[], _Came]) -> _Came | Failure:
+    """What comes of a step of one scene; an error of its files or of the machine is its own."""
+    try:
+        return do()
+    except HsisrError as error:
+        return Failure(source, error)
+    except (OSError, MemoryError, RuntimeError) as error:
+        if isinstance(error, OSError):
+            return Failure(source, ResourceError(f"{source}: {system_words(error)}"))
+        if not means_no_memory(error):
+            raise
+        return Failure(source, ResourceError(f"{source}: out of memory ({error})"))
 
 
 def make_folder(folder: Path) -> None:

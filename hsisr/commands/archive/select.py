@@ -119,14 +119,11 @@ def select(
         shard: Shard | None = shard_named(wanted.shard)
     else:
         shard = shard_of_job(environment or {}) if several else None
-    if shard is None:
-        return Selection(
-            entries=tuple(entries), total=len(entries), shard=None, in_folder=in_folder
-        )
-    in_order = sorted(entries, key=lambda entry: str(_key(entry.source)))
-    return Selection(
-        entries=shard.of_all(in_order), total=len(entries), shard=shard, in_folder=in_folder
-    )
+    total = len(entries)
+    if shard is not None:
+        in_order = sorted(entries, key=lambda entry: str(_key(entry.source)))
+        entries = list(shard.of_all(in_order))
+    return Selection(entries=tuple(entries), total=total, shard=shard, in_folder=in_folder)
 
 
 def _require_one_scene(sources: Sequence[Path], *, single: bool) -> None:

@@ -76,7 +76,7 @@ def item_text(
     item.id = f"{item.id}_x{result.scale}"
     item.collection_id = None  # the output is no member of the input's collection
     item.links = [_derived_from(source, output)]
-    fields = _bands_of_output(_without(item.properties, _OF_OLD_FILE), result)
+    fields = _bands_of_output(_without_old(item.properties), result)
     item.properties = _finer_sizes(fields, result.scale)
     item.properties["created"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     software = item.properties.get("processing:software")
@@ -109,7 +109,7 @@ def _assets(source: SourceItem, output: Path, result: "UpscaleResult") -> dict[s
 
     old = source.item.assets[source.key]
     header, data = envi_pair(output) if result.format == "ENVI" else (None, output)
-    fields = _bands_of_output(_without(old.extra_fields, _OF_OLD_FILE), result)
+    fields = _bands_of_output(_without_old(old.extra_fields), result)
     assets = {
         source.key: pystac.Asset(
             f"./{data.name}",
@@ -168,8 +168,8 @@ def _part(value: Any, scale: int) -> Any:
     return value / scale if is_size else value
 
 
-def _without(fields: Mapping[str, Any], beginnings: tuple[str, ...]) -> dict[str, Any]:
-    return {key: value for key, value in fields.items() if not key.startswith(beginnings)}
+def _without_old(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if not key.startswith(_OF_OLD_FILE)}
 
 
 def _project(item: "pystac.Item", source: SourceItem, metadata: SceneMetadata) -> None:

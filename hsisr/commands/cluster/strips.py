@@ -20,7 +20,6 @@ from hsisr.engine.mixing import SceneStatistics
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Plan
 from hsisr.engine.session import Session
-from hsisr.engine.stitch import stitch
 from hsisr.errors import InputDataError, ResourceError, WeightsError
 from hsisr.io.atomic import resource_errors
 from hsisr.io.base import Scene, SceneWriter
@@ -140,14 +139,9 @@ def compute_run(orders: Orders, strips: tuple[Strip, ...], here: WorkerContext) 
         closing(open_with(orders.source, options, all_bands=True)) as scene,
     ):
         job: Job = here.kept(orders.strips, partial(_prepared, orders, scene, here))
-        stitch(
-            scene,
-            job.bands,
+        replace(job, scene=scene).stitch(
             _Nowhere(orders.output, job.metadata),
-            job.plan,
-            consistent=options.consistency,
-            masked=job.target.masked,
-            advance=lambda _: here.require_wanted(),
+            lambda _: here.require_wanted(),
             journal=Journal(orders.strips, required=True),
             only=set(strips),
         )

@@ -13,12 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.commands.job import Job
-from hsisr.commands.python.calls import Progress, chosen_options, shown
+from hsisr.commands.python.calls import Advance, Progress, chosen_options, shown
 from hsisr.engine.device import torch_threads
 from hsisr.engine.options import UpscaleOptions
-from hsisr.engine.plan import Plan
 from hsisr.engine.session import Model, Session
-from hsisr.engine.stitch import stitch
 from hsisr.errors import UsageError
 from hsisr.io.arrays.axes import ArrayScene, checked_axes, sizes, whole
 from hsisr.io.base import SceneWriter
@@ -143,7 +141,7 @@ def upscale_array(
     scene = array_scene(array, order, metadata, valid)
     with shown(progress, "array") as advance, torch_threads(session.threads):
         job = Job.prepare(scene, OUTPUT, session.options, session, session.room)
-        writer = computed(job, job.plan, advance=advance)
+        writer = computed(job, advance=advance)
     made = writer.numbers.transpose(["brc".index(axis) for axis in order])
     if not job.target.masked:
         return made
@@ -169,33 +167,15 @@ def array_session(
 
 def computed(
     job: Job,
-    plan: Plan,
     *,
-    advance: Any = None,
+    advance: Advance | None = None,
     strip: tuple[int, int] | None = None,
     window: Window | None = None,
 ) -> ArrayWriter:
     """Upscale as planned: all, or a strip (panel, row of tiles) filling a window of HR pixels."""
     _, rows, cols = job.metadata.shape
     writer = ArrayWriter(job.metadata, window or Window(0, 0, rows, cols))
-    done = 0
-
-    def count(tiles: int) -> None:
-        nonlocal done
-        done += tiles
-        if advance is not None:
-            advance(done, plan.tiles)
-
-    stitch(
-        job.scene,
-        job.bands,
-        writer,
-        plan,
-        consistent=job.options.consistency,
-        masked=job.target.masked,
-        advance=count,
-        only=None if strip is None else (strip,),
-    )
+    job.stitch(writer, job.counter(advance), only=None if strip is None else (strip,))
     return writer
 
 

@@ -88,10 +88,10 @@ class StripMaker:
                 self._job = Job.prepare(
                     scene, OUTPUT, session.options, session, self._room, self._statistics
                 )
-            job = replace(self._job, scene=scene)
-            plan = replace(job.plan, reads_ahead=False)
+            plan = replace(self._job.plan, reads_ahead=False)
+            job = replace(self._job, scene=scene, plan=plan)
             with torch_threads(job.session.threads):
-                return computed(job, plan, strip=strip, window=made).numbers
+                return computed(job, strip=strip, window=made).numbers
 
 
 def lazily_upscaled(
@@ -189,7 +189,7 @@ def upscale_dataarray(
             numbers = lazily_upscaled(job, array.data, order, model, room)
         else:
             with shown(progress, "array" if array.name is None else str(array.name)) as advance:
-                numbers = computed(job, job.plan, advance=advance).numbers
+                numbers = computed(job, advance=advance).numbers
     finer = numbers.transpose(["brc".index(axis) for axis in order])
     kept = array.isel({band: list(job.written)}) if len(job.written) < metadata.bands else array
     stored = job.metadata.stored

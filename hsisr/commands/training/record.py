@@ -14,7 +14,7 @@ from hsisr.errors import HsisrWarning
 from hsisr.io.atomic import replace_file
 from hsisr.metrics.report import markdown_cell
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.option import plain_fields
+from hsisr.option import Result
 from hsisr.tiling import Window
 from hsisr.training.loop import Outcome, Plan
 from hsisr.training.recipe import Recipe
@@ -175,7 +175,7 @@ STATE, RUN, CURVE = "state.safetensors", "run.json", "curve.png"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainResult:
+class TrainResult(Result):
     """What came of a run."""
 
     out: Path
@@ -214,7 +214,7 @@ class TrainResult:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         hidden = ("first", "gain")
-        return {key: value for key, value in plain_fields(self).items() if key not in hidden}
+        return {k: v for k, v in Result.as_dict(self).items() if k not in hidden}
 
 
 def run_facts(
