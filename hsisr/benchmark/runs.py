@@ -272,10 +272,7 @@ def train_cell(run: Run, options: BenchmarkOptions) -> Cell:
 
 
 def trained(
-    run: Run,
-    options: BenchmarkOptions,
-    cells: Cells,
-    observer: Observer | None = None,
+    run: Run, options: BenchmarkOptions, cells: Cells, observer: Observer | None = None
 ) -> dict[str, Any]:
     """Facts of a run's weights: trained now, trained before, or given.
 
@@ -354,10 +351,7 @@ def _kept_linear(
 
 
 def swept_rate(
-    run: Run,
-    options: BenchmarkOptions,
-    cells: Cells,
-    observer: Observer | None = None,
+    run: Run, options: BenchmarkOptions, cells: Cells, observer: Observer | None = None
 ) -> tuple[str, ...]:
     """The setting of the rate that gained most on held-out strips of the training scenes.
 

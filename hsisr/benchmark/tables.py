@@ -1,9 +1,10 @@
 """The tables of a report, from its facts, as text in cells: the same for Markdown and the page."""
 
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from operator import itemgetter
 from typing import Any, Final
 
 from hsisr.benchmark.methods import PLAIN, TITLES
@@ -52,6 +53,20 @@ class Table:
     words: int = 1
     """Leading columns that hold words; the others hold numbers."""
 
+    @classmethod
+    def of(
+        cls,
+        title: str,
+        rows: Iterable[Row],
+        columns: Mapping[str, Callable[[Row], str]],
+        *,
+        note: str = "",
+        words: int = 1,
+    ) -> "Table":
+        """A line for each row; `columns` say what stands in the header, and below it for a row."""
+        cells = tuple(tuple(cell(row) for cell in columns.values()) for row in rows)
+        return cls(title=title, header=tuple(columns), rows=cells, note=note, words=words)
+
     def as_markdown(self) -> str:
         """With its title as a heading."""
         lines = [f"## {self.title}", ""]
@@ -89,6 +104,18 @@ def published() -> dict[str, Any]:
 
 def _title(method: str) -> str:
     return TITLES.get(method, method)
+
+
+def _method(row: Row) -> str:
+    return _title(row["method"])
+
+
+def _scale(row: Row) -> str:
+    return f"x{row['scale']}"
+
+
+def _converged(row: Row) -> str:
+    return "yes" if row["converged"] else "no"
 
 
 def _db(value: object) -> str:
@@ -167,87 +194,69 @@ def _ranking(facts: Facts, course: str, scale: int) -> Table:
 
 def pairs_table(facts: Facts) -> Table:
     """Differences of every two methods, paired by scene."""
-    rows = tuple(
-        (
-            f"{row['course']} x{row['scale']}",
-            *map(_title, row["methods"]),
-            "yes" if row["excludes_zero"] else "no",
-            _db(row["mean_db"]),
-            _interval(row["interval_db"]),
-            str(row["scenes"]),
-        )
-        for row in facts["pairs"]
-    )
-    count = sum(row["excludes_zero"] for row in facts["pairs"])
-    return Table(
-        title="Pairs",
-        header=(
-            *("scenes", "method", "other", "excludes 0", "difference, dB", "95 % interval"),
-            "scenes counted",
-        ),
-        rows=rows,
-        note=f"Of {len(rows)} pairs, the difference of {count} excludes zero. Mean over scenes of "
+    pairs = facts["pairs"]
+    count = sum(row["excludes_zero"] for row in pairs)
+    columns = {
+        "scenes": lambda row: f"{row['course']} x{row['scale']}",
+        "method": lambda row: _title(row["methods"][0]),
+        "other": lambda row: _title(row["methods"][1]),
+        "excludes 0": lambda row: "yes" if row["excludes_zero"] else "no",
+        "difference, dB": lambda row: _db(row["mean_db"]),
+        "95 % interval": lambda row: _interval(row["interval_db"]),
+        "scenes counted": lambda row: str(row["scenes"]),
+    }
+    note = (
+        f"Of {len(pairs)} pairs, the difference of {count} excludes zero. Mean over scenes of "
         "the difference in MPSNR, with agreement, on the scenes of the headline; interval by "
-        "bootstrap over scenes.",
-        words=4,
+        "bootstrap over scenes."
     )
+    return Table.of("Pairs", pairs, columns, note=note, words=4)
 
 
 def curves_table(facts: Facts) -> Table:
     """The gain over the baseline after each share of the budget."""
-    shares = [f"{share:g}" for share in (*MILESTONES, 1.0)]
-    rows = tuple(
-        (
-            row["course"],
-            _title(row["method"]),
-            "yes" if row["converged"] else "no",
-            f"x{row['scale']}",
-            *(_db(row["gain_db"].get(share)) for share in shares),
-        )
-        for row in facts["curves"]
+
+    def gain(share: float) -> Callable[[Row], str]:
+        return lambda row: _db(row["gain_db"].get(f"{share:g}"))
+
+    columns = {
+        "scenes": itemgetter("course"),
+        "method": _method,
+        "converged": _converged,
+        "scale": _scale,
+        **{f"after {share:.0%}, dB": gain(share) for share in (*MILESTONES, 1.0)},
+    }
+    note = (
+        "Over the baseline, on the scenes of the headline, after shares of "
+        f"{facts['options']['budget']:g} minutes (of the steps, where a recipe ends by steps)."
     )
-    budget = facts["options"]["budget"]
-    return Table(
-        title="Gain over the budget",
-        header=(
-            *("scenes", "method", "converged", "scale"),
-            *(f"after {float(share):.0%}, dB" for share in shares),
-        ),
-        rows=rows,
-        note=f"Over the baseline, on the scenes of the headline, after shares of {budget:g} "
-        "minutes (of the steps, where a recipe ends by steps).",
-        words=3,
-    )
+    return Table.of("Gain over the budget", facts["curves"], columns, note=note, words=3)
 
 
 def results_table(facts: Facts, convention: str) -> Table:
     """Every figure of every method, in one convention, by kind of scene, blur and agreement."""
-    rows = []
-    for row in facts["summary"][convention]:
-        spreads = {name: Spread(**value) for name, value in row["figures"].items()}
-        rows.append(
-            (
-                row["course"],
-                row["kind"],
-                _title(row["method"]),
-                row["blur"],
-                "on" if row["agreement"] else "off",
-                f"x{row['scale']}",
-                _db(row["gain_db"]),
-                *(figure_text(spreads, figure) for figure in DIGITS),
-            )
+
+    def text(figure: str) -> Callable[[Row], str]:
+        return lambda row: figure_text(
+            {name: Spread(**value) for name, value in row["figures"].items()}, figure
         )
-    return Table(
-        title=f"Results, convention {convention}",
-        header=(
-            *("scenes", "kind", "method", "blur", "agreement", "scale", "gain, dB"),
-            *FIGURE_TITLES.values(),
-        ),
-        rows=tuple(rows),
-        note=f"{facts['definitions'][convention]['source']}. Means over scenes; ± is the sample "
-        "standard deviation over n seeds; gains are over the baseline of the same kind and blur.",
-        words=5,
+
+    columns = {
+        "scenes": itemgetter("course"),
+        "kind": itemgetter("kind"),
+        "method": _method,
+        "blur": itemgetter("blur"),
+        "agreement": lambda row: "on" if row["agreement"] else "off",
+        "scale": _scale,
+        "gain, dB": lambda row: _db(row["gain_db"]),
+        **{FIGURE_TITLES[figure]: text(figure) for figure in DIGITS},
+    }
+    note = (
+        f"{facts['definitions'][convention]['source']}. Means over scenes; ± is the sample "
+        "standard deviation over n seeds; gains are over the baseline of the same kind and blur."
     )
+    title = f"Results, convention {convention}"
+    return Table.of(title, facts["summary"][convention], columns, note=note, words=5)
 
 
 def paper_table(facts: Facts, number: int) -> Table:
@@ -351,50 +360,35 @@ def _steps(facts: Facts) -> dict[tuple[str, str, int], str]:
 
 def methods_table(facts: Facts) -> Table:
     """What each method is, and how it learns."""
-    rows = tuple(
-        (
-            _title(row["name"]),
-            row["about"],
-            ", ".join(row["settings"]) or NOTHING,
-            ", ".join(row["changes"]) or NOTHING,
-        )
-        for row in facts["methods"]
-    )
-    header = ("method", "what it is", "training", "changes")
-    return Table(title="Methods", header=header, rows=rows, words=4)
+    columns = {
+        "method": lambda row: _title(row["name"]),
+        "what it is": itemgetter("about"),
+        "training": lambda row: ", ".join(row["settings"]) or NOTHING,
+        "changes": lambda row: ", ".join(row["changes"]) or NOTHING,
+    }
+    return Table.of("Methods", facts["methods"], columns, words=4)
 
 
 def trainings_table(facts: Facts) -> Table:
     """Every training, with what was said during it."""
-    rows = tuple(
-        (
-            row["course"],
-            _title(row["method"]),
-            row["ending"],
-            "; ".join(row["remarks"]) or NOTHING,
-            f"x{row['scale']}",
-            str(row["seed"]),
-            str(row.get("steps", NOTHING)),
-            f"{row['seconds']:.0f}" if "seconds" in row else NOTHING,
-            row["weights_sha256"][:12],
-        )
-        for row in facts["trainings"]
-    )
-    return Table(
-        title="Trainings",
-        header=(
-            *("scenes", "method", "ended by", "remarks"),
-            *("scale", "seed", "steps", "seconds", "weights, sha256"),
-        ),
-        rows=rows,
-        words=4,
-    )
+    columns = {
+        "scenes": itemgetter("course"),
+        "method": _method,
+        "ended by": itemgetter("ending"),
+        "remarks": lambda row: "; ".join(row["remarks"]) or NOTHING,
+        "scale": _scale,
+        "seed": lambda row: str(row["seed"]),
+        "steps": lambda row: str(row.get("steps", NOTHING)),
+        "seconds": lambda row: f"{row['seconds']:.0f}" if "seconds" in row else NOTHING,
+        "weights, sha256": lambda row: row["weights_sha256"][:12],
+    }
+    return Table.of("Trainings", facts["trainings"], columns, words=4)
 
 
 def failures_table(facts: Facts) -> Table:
     """What could not be done, and why."""
-    rows = tuple((row["what"], row["error"]) for row in facts["failures"])
-    return Table(title="Failures", header=("what", "why"), rows=rows, words=2)
+    columns = {"what": itemgetter("what"), "why": itemgetter("error")}
+    return Table.of("Failures", facts["failures"], columns, words=2)
 
 
 def scenes_table(facts: Facts) -> Table:
@@ -411,22 +405,17 @@ def scenes_table(facts: Facts) -> Table:
 
 def leaks_table(facts: Facts) -> Table:
     """What the published splits leak."""
-    rows = tuple(
-        (
-            row["dataset"],
-            f"{row['test_px']:,}",
-            f"{row['leak_px']:,}",
-            f"{100 * row['leak_share']:.1f} %",
-        )
-        for row in facts["leaks"]
+    columns = {
+        "dataset": itemgetter("dataset"),
+        "test pixels": lambda row: f"{row['test_px']:,}",
+        "of them also trained on": lambda row: f"{row['leak_px']:,}",
+        "share": lambda row: f"{100 * row['leak_share']:.1f} %",
+    }
+    note = (
+        "Computed by `hsisr.datasets.splits.published_split`. Only protocol dacn-published "
+        "trains by these splits; a score on test pixels that were trained on flatters."
     )
-    return Table(
-        title="The published splits and their leak",
-        header=("dataset", "test pixels", "of them also trained on", "share"),
-        rows=rows,
-        note="Computed by `hsisr.datasets.splits.published_split`. Only protocol dacn-published "
-        "trains by these splits; a score on test pixels that were trained on flatters.",
-    )
+    return Table.of("The published splits and their leak", facts["leaks"], columns, note=note)
 
 
 def training_commands(facts: Facts) -> list[str]:
@@ -436,33 +425,28 @@ def training_commands(facts: Facts) -> list[str]:
 
 def cost_table(costs: Iterable[Row]) -> Table:
     """What each network takes, by batch size."""
-    rows = [
-        (
-            _title(row["method"]),
-            f"x{row['scale']}",
-            row["device"],
-            str(row["batch"]),
-            f"{row['parameters']:,}",
-            NOTHING if row["flops"] is None else f"{row['flops'] / 1e9:.1f}",
-            f"{row['seconds_per_mpb']:.3g}",
-            NOTHING if row["peak_bytes"] is None else f"{row['peak_bytes'] / 2**20:.0f}",
-        )
-        for row in costs
-    ]
-    return Table(
-        title="Cost",
-        header=(
-            *("method", "scale", "device", "tiles at once", "parameters", "GFLOP of a tile"),
-            *("s per megapixel-band", "peak memory, MiB"),
-        ),
-        rows=tuple(rows),
-        note="Each line is one process of its own, in float32: the median of up to 5 passes after "
+    columns = {
+        "method": _method,
+        "scale": _scale,
+        "device": itemgetter("device"),
+        "tiles at once": lambda row: str(row["batch"]),
+        "parameters": lambda row: f"{row['parameters']:,}",
+        "GFLOP of a tile": lambda row: _part(row["flops"], 1e9, 1),
+        "s per megapixel-band": lambda row: f"{row['seconds_per_mpb']:.3g}",
+        "peak memory, MiB": lambda row: _part(row["peak_bytes"], 2**20, 0),
+    }
+    note = (
+        "Each line is one process of its own, in float32: the median of up to 5 passes after "
         "a first one. GFLOP: convolutions, matrix products and attention, two operations per "
         "multiply-add, of one tile with its margin. Seconds are per million HR values that a tile "
         "adds to a scene, overlaps counted once. Peak memory: on a GPU of its tensors, elsewhere "
-        "of the whole process.",
-        words=3,
+        "of the whole process."
     )
+    return Table.of("Cost", costs, columns, note=note, words=3)
+
+
+def _part(number: int | None, unit: float, digits: int) -> str:
+    return NOTHING if number is None else f"{number / unit:.{digits}f}"
 
 
 def facts_table(title: str, facts: Mapping[str, Any]) -> Table:

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 def train(
     options: Given,
     scenes: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="SCENE", help="Scene files, or folders of them."),
+        list[Path] | None, typer.Argument(metavar="SCENE", help="Scene files, or folders of them.")
     ] = None,
     json: Json = False,
     verbose: Verbose = 0,

@@ -55,8 +55,7 @@ def upscale(
         ),
     ] = False,
     dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Print the plan; write nothing."),
+        bool, typer.Option("--dry-run", help="Print the plan; write nothing.")
     ] = False,
     json: Json = False,
     verbose: Verbose = 0,

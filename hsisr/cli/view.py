@@ -15,8 +15,7 @@ from hsisr.io.paths import scene_path
 def view(
     options: Given,
     scene: Annotated[
-        Path,
-        typer.Argument(metavar="SCENE", parser=scene_path, help="The observed scene."),
+        Path, typer.Argument(metavar="SCENE", parser=scene_path, help="The observed scene.")
     ],
     results: Annotated[
         list[Path] | None,

@@ -41,10 +41,7 @@ def list_(json: Json = False) -> None:
     "show",
     epilog=examples("hsisr weights show dacn-any-x4", "hsisr weights show my.safetensors --json"),
 )
-def show(
-    model: _Model,
-    json: Json = False,
-) -> None:
+def show(model: _Model, json: Json = False) -> None:
     """Show what network a weights file holds; of released ones also the model card."""
     with expected_errors():
         from hsisr.commands.weights import card_of, facts_of_weights

@@ -129,16 +129,13 @@ class _JudgeOptions(SceneOptions):
         ),
     ] = "hsisr"
     minimum: Annotated[
-        tuple[str, ...],
-        Option("Fail below; repeatable.", ("--min",), metavar="FIGURE=NUMBER"),
+        tuple[str, ...], Option("Fail below; repeatable.", ("--min",), metavar="FIGURE=NUMBER")
     ] = ()
     maximum: Annotated[
-        tuple[str, ...],
-        Option("Fail above; repeatable.", ("--max",), metavar="FIGURE=NUMBER"),
+        tuple[str, ...], Option("Fail above; repeatable.", ("--max",), metavar="FIGURE=NUMBER")
     ] = ()
     picture: Annotated[
-        Path | None,
-        Option("Draw the scenes side by side, error maps and spectra.", metavar="PNG"),
+        Path | None, Option("Draw the scenes side by side, error maps and spectra.", metavar="PNG")
     ] = None
     overwrite: Overwrite = False
     thresholds: tuple[Threshold, ...] = field(init=False)
@@ -191,8 +188,7 @@ class EvaluateOptions(_JudgeOptions):
         ),
     ] = None
     estimate_variable: Annotated[
-        str | None,
-        Option("The same for a .mat estimate.", metavar="NAME", panel=INPUT),
+        str | None, Option("The same for a .mat estimate.", metavar="NAME", panel=INPUT)
     ] = None
 
     def __post_init__(self) -> None:
@@ -216,8 +212,7 @@ class WaldOptions(_JudgeOptions):
         Option("With --wald: as for hsisr upscale.", ("-m",), "NAME|FILE", suggest=models),
     ] = None
     method: Annotated[
-        str,
-        Option("With --wald: area, gaussian, mtf or bicubic.", suggest=lambda: METHODS),
+        str, Option("With --wald: area, gaussian, mtf or bicubic.", suggest=lambda: METHODS)
     ] = "area"
     consistency: Annotated[
         bool, Option("With --wald: draw the result to agree with the degraded scene.")
@@ -262,19 +257,14 @@ class ViewOptions(SceneOptions):
     """Row and column, counted from 0."""
     uncertainty: Annotated[
         Path | None,
-        Option(
-            "Uncertainty of the first RESULT's values.",
-            metavar="SCENE",
-            reads=scene_path,
-        ),
+        Option("Uncertainty of the first RESULT's values.", metavar="SCENE", reads=scene_path),
     ] = None
     """On the first result's grid, in its unit."""
     overwrite: Overwrite = False
 
 
 DataDir = Annotated[
-    Path | None,
-    Option("Where datasets lie. [default: $HSISR_DATA, or the user's cache]"),
+    Path | None, Option("Where datasets lie. [default: $HSISR_DATA, or the user's cache]")
 ]
 Offline = Annotated[bool, Option("Download nothing.")]
 
@@ -322,8 +312,7 @@ class TrainOptions(SceneOptions):
         ),
     ] = None
     settings: Annotated[
-        tuple[str, ...],
-        Option("Change a value of the recipe.", ("--set",), metavar="KEY=VALUE"),
+        tuple[str, ...], Option("Change a value of the recipe.", ("--set",), metavar="KEY=VALUE")
     ] = ()
     photographs: Annotated[
         Path | None,
@@ -333,8 +322,7 @@ class TrainOptions(SceneOptions):
         ),
     ] = None
     val: Annotated[
-        tuple[Path, ...],
-        Option("Scenes to validate on. [default: a strip of each training scene]"),
+        tuple[Path, ...], Option("Scenes to validate on. [default: a strip of each training scene]")
     ] = ()
     seed: Annotated[int, Option("Of weights, splits and patches.", least=0)] = 0
     max_minutes: Annotated[

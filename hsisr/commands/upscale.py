@@ -250,10 +250,7 @@ def _write_quicklook(job: Job, options: UpscaleOptions) -> None:
         return
     from hsisr.view.figure import Quicklook, write_quicklook
 
-    with (
-        closing(open_with(job.scene.path, options)) as lr,
-        closing(open_scene(job.output)) as hr,
-    ):
+    with closing(open_with(job.scene.path, options)) as lr, closing(open_scene(job.output)) as hr:
         shown = Quicklook(observed=lr, result=hr, name=job.session.model.name)
         write_quicklook(options.quicklook, shown, overwrite=options.overwrite)
 

@@ -167,10 +167,7 @@ def _companions_judged(work: Work, options: UpscaleOptions, reason: str) -> Verd
 
 
 def _is_half(
-    output: Path,
-    record: Record,
-    remembered: Mapping[str, FileState],
-    found: Sequence[FileState],
+    output: Path, record: Record, remembered: Mapping[str, FileState], found: Sequence[FileState]
 ) -> bool:
     """Nothing is there but what is left of the recorded files, and it is not all of them.
 
@@ -271,10 +268,7 @@ def _same_input(work: Work, options: UpscaleOptions, tags: Mapping[str, str]) ->
         newest = max(state.mtime_ns for state in source_states(work)) / 1e9
         if newest > made + 1:  # the time of output_spec is told in whole seconds
             return False
-        with (
-            closing(open_with(work.scene, options)) as lr,
-            closing(open_scene(work.output)) as hr,
-        ):
+        with closing(open_with(work.scene, options)) as lr, closing(open_scene(work.output)) as hr:
             expected, found = lr.metadata.finer(options.scale), hr.metadata
             if options.ortho:
                 from hsisr.io.products.ortho import ortho_metadata

@@ -100,10 +100,7 @@ def fresh_values(descriptor: ModelDescriptor) -> int:
 
 def operations(network: nn.Module, lr: torch.Tensor, zero: torch.Tensor) -> int:
     """Operations of one tile: convolutions, matrix products, attention; two per multiply-add."""
-    known: Any = {
-        LINEAR: _operations_of_linear,
-        CONVOLUTION: _operations_of_convolution,
-    }
+    known: Any = {LINEAR: _operations_of_linear, CONVOLUTION: _operations_of_convolution}
     with (
         torch.inference_mode(),
         sdpa_kernel(SDPBackend.MATH),  # fused attention would go uncounted on the processor

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -21,6 +22,7 @@ from torch import nn
 from hsisr.benchmark.options import SpeedOptions
 from hsisr.benchmark.report import environment
 from hsisr.benchmark.speed.network_cost import fresh_values, operations
+from hsisr.benchmark.summary import Row
 from hsisr.benchmark.tables import Table, facts_table
 from hsisr.commands.upscale import upscale
 from hsisr.engine.device import PRECISIONS, device_named, torch_threads
@@ -226,45 +228,42 @@ def speed_page(facts: Mapping[str, Any]) -> str:
 
 
 def _tiles(facts: Mapping[str, Any]) -> Table:
-    return Table(
-        title="One tile",
-        header=(
-            *("network", "precision", "LR pixels in", "at once", "GFLOP", "ms", "GFLOP/s"),
-            *("ms per million new values", "as trained takes times as long"),
+    columns: dict[str, Callable[[Row], str]] = {
+        "network": itemgetter("network"),
+        "precision": itemgetter("precision"),
+        "LR pixels in": lambda tile: f"{tile['side_lr_px']} x {tile['side_lr_px']}",
+        "at once": lambda tile: str(tile["tiles_at_once"]),
+        "GFLOP": lambda tile: f"{tile['operations'] / _GIGA:.2f}",
+        "ms": lambda tile: f"{_seconds(tile) * 1e3:.1f}",
+        "GFLOP/s": lambda tile: f"{tile['operations'] / _seconds(tile) / _GIGA:.0f}",
+        "ms per million new values": lambda tile: (
+            f"{_seconds(tile) * 1e9 / tile['fresh_values']:.0f}"
         ),
-        rows=tuple(map(_tile_row, facts["tiles"])),
-        note="Per tile, so many at once as `hsisr upscale` has; medians of rounds in which the "
+        "as trained takes times as long": lambda tile: (
+            "{median:.2f} ({least:.2f} to {most:.2f})".format(**tile["trained_takes_times"])
+        ),
+    }
+    note = (
+        "Per tile, so many at once as `hsisr upscale` has; medians of rounds in which the "
         "network as trained and as hsisr runs it take turns; ratios round by round: median (least "
         "to most). GFLOP: convolutions, matrix products and attention, two per multiply-add. New "
-        "values: what the next tile and band group do not give again.",
-        words=2,
+        "values: what the next tile and band group do not give again."
     )
+    return Table.of("One tile", facts["tiles"], columns, note=note, words=2)
 
 
-def _tile_row(part: Mapping[str, Any]) -> tuple[str, ...]:
-    ratio, seconds = part["trained_takes_times"], part["seconds"]["hsisr"]
-    return (
-        part["network"],
-        part["precision"],
-        f"{part['side_lr_px']} x {part['side_lr_px']}",
-        str(part["tiles_at_once"]),
-        f"{part['operations'] / _GIGA:.2f}",
-        f"{seconds * 1e3:.1f}",
-        f"{part['operations'] / seconds / _GIGA:.0f}",
-        f"{seconds * 1e9 / part['fresh_values']:.0f}",
-        f"{ratio['median']:.2f} ({ratio['least']:.2f} to {ratio['most']:.2f})",
-    )
+def _seconds(tile: Row) -> float:
+    return float(tile["seconds"]["hsisr"])
 
 
 def _scenes(facts: Mapping[str, Any]) -> Table:
     bands, rows, cols = facts["scene_shape"]
-    return Table(
-        title=f"A scene of {rows} x {cols} pixels and {bands} bands, from file to file",
-        header=("scale", "model", "format", "s"),
-        rows=tuple(
-            (f"x{row['scale']}", row["model"], row["format"], f"{row['seconds']:.1f}")
-            for row in facts["scenes"]
-        ),
-        note="Each once, one after another, in one process.",
-        words=3,
-    )
+    columns: dict[str, Callable[[Row], str]] = {
+        "scale": lambda row: f"x{row['scale']}",
+        "model": itemgetter("model"),
+        "format": itemgetter("format"),
+        "s": lambda row: f"{row['seconds']:.1f}",
+    }
+    title = f"A scene of {rows} x {cols} pixels and {bands} bands, from file to file"
+    note = "Each once, one after another, in one process."
+    return Table.of(title, facts["scenes"], columns, note=note, words=3)

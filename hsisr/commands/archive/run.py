@@ -57,11 +57,7 @@ class Skipped(Result):
 
 Outcome = Done | Skipped | Failure
 
-_COMPANIONS: Final = {
-    "quicklook": ".png",
-    "report": ".html",
-    "uncertainty": "_uncertainty.tif",
-}
+_COMPANIONS: Final = {"quicklook": ".png", "report": ".html", "uncertainty": "_uncertainty.tif"}
 """Options that name a file beside each output, and how its name ends where they name a folder."""
 
 
