@@ -47,19 +47,7 @@ class Degradation:
         return (len(self.taps(scale)) - scale) // 2
 
     def __call__(self, hr: Numbers, scale: int) -> Float32:
-        """Degrade a whole cube without invalid values.
-
-        Args:
-            hr: Shape (bands, rows, cols); left as it is.
-            scale: HR pixels per LR pixel along a side.
-
-        Returns:
-            Shape (bands, rows / scale, cols / scale).
-
-        Raises:
-            InputDataError: A side is not a multiple of `scale`.
-            UsageError: The scale is below 2.
-        """
+        """Degrade a whole cube without invalid values; see `strip`."""
         return self.strip(hr, np.broadcast_to(np.True_, hr.shape), scale)[0]
 
     def strip(
@@ -95,7 +83,7 @@ class Degradation:
                 values[band] = _filtered(x, taps, sides, scale)
                 continue
             x[~good] = 0.0
-            mask[band] = _whole_blocks(good[above : above + rows], scale)
+            mask[band] = whole_blocks(good[above : above + rows], scale)
             weight = _filtered(good.astype(np.float64), taps, sides, scale)
             blurred = _filtered(x, taps, sides, scale)
             blurred[~mask[band]] = 0.0
@@ -111,7 +99,8 @@ def _require_blocks(rows: int, cols: int, scale: int) -> None:
         raise InputDataError(f"{rows} x {cols} pixels do not divide by scale {scale}; crop first")
 
 
-def _whole_blocks(good: Bool, scale: int) -> Bool:
+def whole_blocks(good: Bool, scale: int) -> Bool:
+    """True for each block of `scale` x `scale` pixels that are True, shape (rows, cols)."""
     rows, cols = good.shape
     blocks = good.reshape(rows // scale, scale, cols // scale, scale)
     return np.asarray(blocks.all(axis=(1, 3)))

@@ -71,15 +71,19 @@ def _several(value: Any) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
+def plain_fields(made: Any) -> dict[str, Any]:
+    """What a dataclass holds as values for JSON: paths become texts."""
+    return {f.name: _plain(getattr(made, f.name)) for f in fields(made)}
+
+
 class Result:
     """What a command made, a dataclass."""
 
     __slots__ = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: paths become texts."""
-        own: Any = self
-        return {f.name: _plain(getattr(self, f.name)) for f in fields(own)}
+        """Plain values for JSON."""
+        return plain_fields(self)
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ import json
 import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.resources import files
@@ -29,6 +29,7 @@ from hsisr.engine.device import device_named
 from hsisr.io.atomic import replace_file
 from hsisr.metrics.conventions import FIGURES, convention_named, definitions
 from hsisr.metrics.report import as_csv
+from hsisr.option import plain_fields
 from hsisr.resume.record import scene_identity
 from hsisr.training.distributed import Workers
 from hsisr.training.reporting import machine
@@ -192,7 +193,7 @@ def report_facts(
     facts: dict[str, Any] = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": options.command,
-        "options": _plain(options),
+        "options": {k: v for k, v in plain_fields(options).items() if k != "command"},
         "environment": environment(options.device),
         "courses": [_course(course) for course in courses],
         "leaks": leaks(),
@@ -214,16 +215,6 @@ def report_facts(
     facts["curves"] = curves(findings.scores)
     facts["pairs"] = pairs(findings.scores)
     return facts
-
-
-def _plain(options: BenchmarkOptions) -> dict[str, Any]:
-    table = {f.name: getattr(options, f.name) for f in fields(options) if f.name != "command"}
-    return {
-        key: [str(v) if isinstance(v, Path) else v for v in value]
-        if isinstance(value, tuple)
-        else (str(value) if isinstance(value, Path) else value)
-        for key, value in table.items()
-    }
 
 
 def _course(course: TrainTestSplit) -> dict[str, Any]:

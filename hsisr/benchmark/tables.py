@@ -22,6 +22,8 @@ from hsisr.benchmark.summary import (
 from hsisr.metrics.report import markdown_cell
 
 Facts = Mapping[str, Any]
+Columns = Mapping[str, Callable[[Row], str]]
+"""Title of a column, and what stands in it for a row."""
 
 DIGITS: Final = {"mpsnr": 2, "mssim": 4, "sam": 3, "cc": 4, "ergas": 3, "rmse": 5, "uiqi": 4}
 """After the point, as the papers print them."""
@@ -58,12 +60,12 @@ class Table:
         cls,
         title: str,
         rows: Iterable[Row],
-        columns: Mapping[str, Callable[[Row], str]],
+        columns: Columns,
         *,
         note: str = "",
         words: int = 1,
     ) -> "Table":
-        """A line for each row; `columns` say what stands in the header, and below it for a row."""
+        """A line for each row."""
         cells = tuple(tuple(cell(row) for cell in columns.values()) for row in rows)
         return cls(title=title, header=tuple(columns), rows=cells, note=note, words=words)
 
@@ -196,7 +198,7 @@ def pairs_table(facts: Facts) -> Table:
     """Differences of every two methods, paired by scene."""
     pairs = facts["pairs"]
     count = sum(row["excludes_zero"] for row in pairs)
-    columns = {
+    columns: Columns = {
         "scenes": lambda row: f"{row['course']} x{row['scale']}",
         "method": lambda row: _title(row["methods"][0]),
         "other": lambda row: _title(row["methods"][1]),
@@ -219,7 +221,7 @@ def curves_table(facts: Facts) -> Table:
     def gain(share: float) -> Callable[[Row], str]:
         return lambda row: _db(row["gain_db"].get(f"{share:g}"))
 
-    columns = {
+    columns: Columns = {
         "scenes": itemgetter("course"),
         "method": _method,
         "converged": _converged,
@@ -241,7 +243,7 @@ def results_table(facts: Facts, convention: str) -> Table:
             {name: Spread(**value) for name, value in row["figures"].items()}, figure
         )
 
-    columns = {
+    columns: Columns = {
         "scenes": itemgetter("course"),
         "kind": itemgetter("kind"),
         "method": _method,
@@ -360,7 +362,7 @@ def _steps(facts: Facts) -> dict[tuple[str, str, int], str]:
 
 def methods_table(facts: Facts) -> Table:
     """What each method is, and how it learns."""
-    columns = {
+    columns: Columns = {
         "method": lambda row: _title(row["name"]),
         "what it is": itemgetter("about"),
         "training": lambda row: ", ".join(row["settings"]) or NOTHING,
@@ -371,7 +373,7 @@ def methods_table(facts: Facts) -> Table:
 
 def trainings_table(facts: Facts) -> Table:
     """Every training, with what was said during it."""
-    columns = {
+    columns: Columns = {
         "scenes": itemgetter("course"),
         "method": _method,
         "ended by": itemgetter("ending"),
@@ -387,7 +389,7 @@ def trainings_table(facts: Facts) -> Table:
 
 def failures_table(facts: Facts) -> Table:
     """What could not be done, and why."""
-    columns = {"what": itemgetter("what"), "why": itemgetter("error")}
+    columns: Columns = {"what": itemgetter("what"), "why": itemgetter("error")}
     return Table.of("Failures", facts["failures"], columns, words=2)
 
 
@@ -405,7 +407,7 @@ def scenes_table(facts: Facts) -> Table:
 
 def leaks_table(facts: Facts) -> Table:
     """What the published splits leak."""
-    columns = {
+    columns: Columns = {
         "dataset": itemgetter("dataset"),
         "test pixels": lambda row: f"{row['test_px']:,}",
         "of them also trained on": lambda row: f"{row['leak_px']:,}",
@@ -425,7 +427,7 @@ def training_commands(facts: Facts) -> list[str]:
 
 def cost_table(costs: Iterable[Row]) -> Table:
     """What each network takes, by batch size."""
-    columns = {
+    columns: Columns = {
         "method": _method,
         "scale": _scale,
         "device": itemgetter("device"),

@@ -45,11 +45,9 @@ class Given:
 def takes(*kinds: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command one parameter for each option that dataclasses declare.
 
-    They take the place of the command's own parameter `options`, which receives a `Given`.
-
-    Args:
-        kinds: Dataclasses whose fields are annotated with `Option`. Where several have an option,
-            the first describes it, and it has no default unless theirs are the same.
+    They take the place of the command's own parameter `options`, which receives a `Given`. Where
+    several dataclasses have an option, the first describes it, and it has no default unless theirs
+    are the same.
     """
 
     def decorated(command: Callable[..., None]) -> Callable[..., None]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.commands.options import DegradeOptions
-from hsisr.degradation import Degradation, degradation_named
+from hsisr.degradation import Degradation, degradation_named, whole_blocks
 from hsisr.errors import InputDataError
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.io.formats import output_format
@@ -215,7 +215,4 @@ def _degraded(
 def _mask(scene: Scene, strip: Window, scale: int) -> Bool | None:
     """The file's own mask on the LR grid: True where the whole block is."""
     mask = scene.read_mask(strip.scaled(scale))
-    if mask is None:
-        return None
-    blocks = mask.reshape(strip.rows, scale, strip.cols, scale)
-    return np.asarray(blocks.all(axis=(1, 3)))
+    return None if mask is None else whole_blocks(mask, scale)

@@ -41,9 +41,7 @@ def card_of(name_or_path: str) -> str | None:
 def verify_weights(names: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Load weights, without names the whole catalogue, and compare published hashes with them.
 
-    Returns:
-        Plain values of each: `name`, `path` (None where there is no such name), `sha256` (None
-        where the file cannot be used), `sound`, and the `complaint` where it is not.
+    Of each `name`, `path` (None: no such name), `sha256` (None: not usable), `sound`, `complaint`.
     """
     return [_verdict(name) for name in names or [entry.name for entry in released()]]
 
@@ -63,14 +61,7 @@ def _verdict(name: str) -> dict[str, Any]:
 def export_weights(name_or_path: str, output: Path, *, overwrite: bool = False) -> float:
     """Write weights, a name or a file, as ONNX; the model card lies beside it where there is one.
 
-    Returns:
-        The largest difference between onnxruntime and PyTorch, in normalised numbers.
-
-    Raises:
-        UsageError: The output does not end in `.onnx`.
-        WeightsError: There are no such weights, or their network cannot be exported.
-        OutputExistsError: The output exists and `overwrite` is off.
-        ResourceError: A package is not installed, or the output cannot be written.
+    Gives the largest difference between onnxruntime and PyTorch, in normalised numbers.
     """
     from hsisr.weights.onnx import export_onnx
 
@@ -83,14 +74,7 @@ def export_weights(name_or_path: str, output: Path, *, overwrite: bool = False) 
 
 
 def import_weights(source: Path, output: Path, *, overwrite: bool = False) -> Path:
-    """Turn a `.keras` file of the published notebooks into a safetensors file; returns its path.
-
-    Raises:
-        UsageError: The output does not end in `.safetensors`.
-        WeightsError: The source is not such a file.
-        OutputExistsError: The output exists and `overwrite` is off.
-        ResourceError: The output cannot be written.
-    """
+    """Turn a `.keras` file of the published notebooks into a safetensors file; returns its path."""
     if output.suffix != ".safetensors":
         raise UsageError(f"{output}: found suffix {output.suffix!r}; name the output *.safetensors")
     network, descriptor = import_keras(source)

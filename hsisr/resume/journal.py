@@ -78,11 +78,9 @@ _SUFFIX: Final = ".npz"
 class Journal:
     """Finished strips in a folder.
 
-    Args:
-        folder: Holds them; made with the first one, unless `required`.
-        required: A strip that cannot be kept is an error, and so is a folder that is not there;
-            otherwise it is said once, all strips make room for the output, and none is kept any
-            more.
+    The folder is made with the first one, unless that is `required`: then a strip that cannot be
+    kept is an error, and so is a folder that is not there. Otherwise it is said once, all strips
+    make room for the output, and none is kept any more.
     """
 
     def __init__(self, folder: Path, *, required: bool = False) -> None:

@@ -100,13 +100,9 @@ def locked_run(
 ) -> Iterator[RunLock]:
     """Work on an output alone; strips that are finished outlive an error.
 
-    Args:
-        output: The file that stands for the output; a folder is made beside it.
-        binding: What the run is bound to, now; asked again when something failed.
-        room: Memory at hand.
-        measure: Measures the scene for a run that begins.
-        resume: Go on with what an earlier run finished.
-        overwrite: Begin anew, whatever an earlier run finished.
+    A folder is made beside `output`. What the run is bound to is asked again when something failed;
+    `measure` measures the scene, and `room` is asked, for a run that begins. `resume` goes on with
+    what an earlier run finished, `overwrite` begins anew whatever that was.
 
     Raises:
         OutputExistsError: Another run works on this output, or one with the same settings was

@@ -38,11 +38,9 @@ class PackedCube:
 
 
 def pack(cube: Float32, bits: int) -> PackedCube:
-    """Quantise each band between its own extremes and compress.
+    """Quantise each band, NaN where invalid, between its own extremes and compress.
 
-    Args:
-        cube: Shape (bands, rows, cols), NaN where invalid.
-        bits: Of a level; a value is off by at most 1 / 2^(bits + 1) of its band's range.
+    A value is off by at most 1 / 2^(bits + 1) of its band's range.
     """
     levels = 2**bits - 2
     finite = np.isfinite(cube)

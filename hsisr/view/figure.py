@@ -143,11 +143,7 @@ def valid_values(scene: Scene, window: Window, bands: Sequence[int]) -> Float32:
 
 
 def bicubic_values(scene: Scene, window: Window, bands: Sequence[int], scale: int) -> Float32:
-    """The observed window interpolated by cubic convolution, NaN where it is invalid.
-
-    Returns:
-        Shape (bands, rows * scale, cols * scale).
-    """
+    """The observed window interpolated by cubic convolution on the finer grid, NaN if invalid."""
     import torch
 
     from hsisr.engine.observed import fill_invalid

@@ -1,6 +1,6 @@
 """Maps of a result: where it adds detail to the observed scene, agrees with it, and errs."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,6 +13,7 @@ from hsisr.commands.evaluation.agreement import (
     in_physical_unit,
     paired_strips,
     same_unit,
+    strip_windows,
 )
 from hsisr.errors import InputDataError
 from hsisr.io.base import Scene
@@ -92,12 +93,12 @@ def detail_maps(observed: Scene, result: Scene) -> DetailMaps:
     physical = not same_numbers(observed, result)
     step = overview_step(observed)
     detail, agreement = [], []
-    for window in overview_strips(observed, step, STRIP_BYTES // scale**2):
+    for window in strip_windows(lr, bytes_=STRIP_BYTES // scale**2, step=step):
         seen = values_in(observed, window, lr_bands, physical=physical)
         fine = values_in(result, window.scaled(scale), hr_bands, physical=physical)
         plain = bicubic_values(observed, window, lr_bands, scale)
         if physical:
-            plain = _physical(plain, observed, lr_bands)
+            plain = np.asarray(in_physical_unit(plain, observed, lr_bands), np.float32)
         detail.append(block_mean(np.square(fine - plain).mean(axis=0)[None], step * scale)[0])
         apart = block_mean(fine, scale, whole=True) - seen
         agreement.append(block_mean(np.square(apart).mean(axis=0)[None], step)[0])
@@ -109,21 +110,13 @@ def overview_step(scene: Scene) -> int:
     return -(-max(scene.metadata.rows, scene.metadata.cols) // OVERVIEW_PX)
 
 
-def overview_strips(scene: Scene, step: int, bytes_: int = STRIP_BYTES) -> Iterator[Window]:
-    """Strips of whole overview rows from top to bottom."""
-    meta = scene.metadata
-    rows = max(1, bytes_ // (meta.bands * meta.cols * 4) // step) * step
-    for row in range(0, meta.rows, rows):
-        yield Window(row, 0, min(rows, meta.rows - row), meta.cols)
-
-
 def overview_cube(scene: Scene, step: int, *, physical: bool = False) -> Float32:
     """Means of the valid values of `step` x `step` pixels, all bands; NaN where there is none."""
     bands = range(scene.metadata.bands)
     return np.concatenate(
         [
             block_mean(values_in(scene, window, bands, physical=physical), step)
-            for window in overview_strips(scene, step)
+            for window in strip_windows(scene.metadata, step=step)
         ],
         axis=1,
     )
@@ -132,16 +125,13 @@ def overview_cube(scene: Scene, step: int, *, physical: bool = False) -> Float32
 def values_in(scene: Scene, window: Window, bands: Sequence[int], *, physical: bool) -> Float32:
     """Values of a window, as stored or in physical units, NaN where invalid."""
     values = valid_values(scene, window, bands)
-    return _physical(values, scene, bands) if physical else values
+    return np.asarray(in_physical_unit(values, scene, bands), np.float32) if physical else values
 
 
 def block_mean(values: Float32, side: int, *, whole: bool = False) -> Float32:
     """Means of the finite values of blocks, NaN where there is none; the last ones may be cut.
 
-    Args:
-        values: Shape (bands, rows, cols).
-        side: Pixels of a block along a side.
-        whole: NaN wherever one value of a block is not finite.
+    `values` have shape (bands, rows, cols); `whole`: NaN where one value of a block is not finite.
 
     >>> block_mean(np.array([[[1.0, 3.0, np.nan]]], np.float32), 2)
     array([[[ 2., nan]]], dtype=float32)
@@ -157,13 +147,6 @@ def block_mean(values: Float32, side: int, *, whole: bool = False) -> Float32:
     count = finite.sum(axis=(2, 4))
     sums = np.where(finite, blocks, 0).sum(axis=(2, 4))
     return np.where(count > 0, sums / np.maximum(count, 1), np.nan).astype(np.float32)
-
-
-def _physical(values: Float32, scene: Scene, bands: Sequence[int]) -> Float32:
-    """Stored number * scale + offset of some bands."""
-    whole = np.full((scene.metadata.bands, *values.shape[1:]), np.nan, np.float32)
-    whole[list(bands)] = values
-    return np.asarray(in_physical_unit(whole, scene)[list(bands)], np.float32)
 
 
 def same_numbers(observed: Scene, result: Scene) -> bool:
@@ -319,8 +302,8 @@ def _spectra(
     x = np.array(known)[bands] if known else np.array(bands) + 1
     pair = [scene.read(pixel, bands).values for scene in (reference, estimate)]
     if not same_unit(reference, estimate):
-        whole = [(scene, scene.read(pixel).values) for scene in (reference, estimate)]
-        pair = [in_physical_unit(values, scene)[bands] for scene, values in whole]
+        scenes = zip(pair, (reference, estimate), strict=True)
+        pair = [in_physical_unit(values, scene, bands) for values, scene in scenes]
     order = np.argsort(x)
     x, truth, guess = x[order], pair[0][order, 0, 0], pair[1][order, 0, 0]
     gaps = _gaps(x)

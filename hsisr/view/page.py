@@ -94,10 +94,8 @@ class PageContent:
 def page_content(scenes: PageScenes, centres: Sequence[tuple[int, int]] = ()) -> PageContent:
     """Read what a page shows.
 
-    Args:
-        scenes: Opened.
-        centres: Row and column, in the observed scene, of the middle of each full-size window;
-            none: the window where the first result adds most detail.
+    `centres` are row and column, in the observed scene, of the middle of each full-size window;
+    without them there is one where the first result adds most detail.
     """
     observed, meta = scenes.observed, scenes.observed.metadata
     for row, col in centres:

@@ -23,7 +23,7 @@ from hsisr.benchmark.options import SpeedOptions
 from hsisr.benchmark.report import environment
 from hsisr.benchmark.speed.network_cost import fresh_values, operations
 from hsisr.benchmark.summary import Row
-from hsisr.benchmark.tables import Table, facts_table
+from hsisr.benchmark.tables import Columns, Table, facts_table
 from hsisr.commands.upscale import upscale
 from hsisr.engine.device import PRECISIONS, device_named, torch_threads
 from hsisr.engine.memory import tile_bytes, tiles_that_pay, tune_allocator
@@ -228,7 +228,7 @@ def speed_page(facts: Mapping[str, Any]) -> str:
 
 
 def _tiles(facts: Mapping[str, Any]) -> Table:
-    columns: dict[str, Callable[[Row], str]] = {
+    columns: Columns = {
         "network": itemgetter("network"),
         "precision": itemgetter("precision"),
         "LR pixels in": lambda tile: f"{tile['side_lr_px']} x {tile['side_lr_px']}",
@@ -258,7 +258,7 @@ def _seconds(tile: Row) -> float:
 
 def _scenes(facts: Mapping[str, Any]) -> Table:
     bands, rows, cols = facts["scene_shape"]
-    columns: dict[str, Callable[[Row], str]] = {
+    columns: Columns = {
         "scale": lambda row: f"x{row['scale']}",
         "model": itemgetter("model"),
         "format": itemgetter("format"),

@@ -71,15 +71,9 @@ def upscale_all(
 ) -> Iterator[Outcome]:
     """Upscale one after the other; a scene that fails does not stop the rest.
 
-    Outputs in a folder get a completion record each.
-
-    Args:
-        selection: What to do.
-        options: For all of them.
-        skip_existing: Leave out scenes whose output is finished, redo those whose output is
-            broken off; one that is neither is kept, unless `options.overwrite`.
-        dry_run: Only plan.
-        progress: Called with a scene before its work begins; gives its progress callback.
+    Outputs in a folder get a completion record each. With `skip_existing` scenes whose output is
+    finished are left out, and those whose output is broken off are made anew; what is neither is
+    kept, unless `options.overwrite`. `progress` gives the callback of a scene that begins.
 
     Raises:
         WeightsError: The model cannot be found or used.
@@ -191,7 +185,7 @@ class _Run:
         return self.finish(begun, result)
 
     def begin(self, work: Work) -> _Begun | Skipped:
-        """Decide how a scene is upscaled, or that it is left out."""
+        """Decide how a scene is upscaled, or that it is left out: its finished output is there."""
         options = self._with_own_companions(work.output)
         if work.item is not None:
             from hsisr.io.stac.bands import bands_of

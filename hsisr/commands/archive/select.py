@@ -80,12 +80,7 @@ def select(
 
     A path that is not there, an item that cannot be read, a folder without scenes, or scenes of the
     list, in whatever shard, that would have the same output become a `Failure` and leave the others
-    alone.
-
-    Args:
-        wanted: What the user named.
-        options: Their scale, and format if it is set, name the outputs.
-        environment: Where the variables of a SLURM job array are looked for.
+    alone. Variables of a SLURM job array are looked for in the `environment`.
 
     Raises:
         UsageError: The output is a file, or a folder of inputs; the shard makes no sense.
@@ -291,11 +286,8 @@ def shard_named(text: str) -> Shard:
 def shard_of_job(environment: Mapping[str, str]) -> Shard | None:
     """The shard of a task in a SLURM job array; None outside of one.
 
-    Arrays may begin anywhere and have steps (`--array=0-7`, `1-8`, `0-28:4`).
-
-    Raises:
-        UsageError: A value is no number, or the tasks' numbers have gaps, so that shards would be
-            left out.
+    Arrays may begin anywhere and have steps (`--array=0-7`, `1-8`, `0-28:4`); those with gaps are
+    refused, because shards would be left out.
     """
     task, count, first, last, step = (
         _slurm_number(environment, f"SLURM_ARRAY_TASK_{name}")

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 from hsisr.errors import HsisrError, HsisrWarning, ResourceError
@@ -87,7 +88,9 @@ def carry_out(parcel: bytes, folder: str, number: int) -> Report[Any]:
         done, error = None, None
         try:
             here.require_wanted()
-            with _in_folder(folder, here):
+            if not Path(folder).is_dir():
+                raise unseen(folder, here)
+            with chdir(folder):
                 do, task = pickle.loads(parcel)  # noqa: S301 - Dask itself runs what it is sent
                 done = do(task, here)
         except HsisrError as found:
@@ -132,20 +135,6 @@ def _here(number: int) -> WorkerContext:
             raise ResourceError("nobody waits for this any more")
 
     return WorkerContext(f"{socket.gethostname()} ({worker.address})", number, require_wanted)
-
-
-@contextmanager
-def _in_folder(folder: str, here: WorkerContext) -> Iterator[None]:
-    """Work in a folder of the shared file system."""
-    try:
-        inside = chdir(folder)
-        inside.__enter__()
-    except OSError as error:
-        raise unseen(folder, here) from error
-    try:
-        yield
-    finally:
-        inside.__exit__(None, None, None)
 
 
 def unseen(path: object, here: WorkerContext) -> ResourceError:

@@ -7,7 +7,7 @@ unit, and are read strip by strip.
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -48,9 +48,14 @@ class Strip:
         return both
 
 
-def strip_rows(metadata: SceneMetadata, *, bytes_: int = STRIP_BYTES) -> int:
-    """Rows that fit the budget, at least 1."""
-    return max(1, min(metadata.rows, bytes_ // (metadata.bands * metadata.cols * 4)))
+def strip_windows(
+    metadata: SceneMetadata, *, bytes_: int | None = None, step: int = 1
+) -> Iterator[Window]:
+    """Strips from top to bottom, full width, that fit the budget; of whole steps, at least one."""
+    row_bytes = metadata.bands * metadata.cols * 4
+    rows = max(1, (bytes_ or STRIP_BYTES) // row_bytes // step) * step
+    for row in range(0, metadata.rows, rows):
+        yield Window(row, 0, min(rows, metadata.rows - row), metadata.cols)
 
 
 def paired_strips(reference: Scene, estimate: Scene) -> Iterator[Strip]:
@@ -59,10 +64,7 @@ def paired_strips(reference: Scene, estimate: Scene) -> Iterator[Strip]:
     Stored numbers are compared as they are where both files scale them alike; otherwise both are
     turned into physical values by their own scale and offset.
     """
-    meta = reference.metadata
-    step = strip_rows(meta)
-    for row in range(0, meta.rows, step):
-        window = Window(row, 0, min(step, meta.rows - row), meta.cols)
+    for window in strip_windows(reference.metadata):
         truth, guess = reference.read(window), estimate.read(window)
         x, y = in_one_unit((truth.values, reference), (guess.values, estimate))
         yield Strip(x, y, truth.valid, guess.valid)
@@ -80,9 +82,9 @@ def in_one_unit(one: tuple[Float, Scene], other: tuple[Float, Scene]) -> tuple[F
     return in_physical_unit(*one), in_physical_unit(*other)
 
 
-def in_physical_unit(values: Float, scene: Scene) -> Float:
-    """Stored number * scale + offset, band by band, in float64."""
-    scales, offsets = _scaling(scene)
+def in_physical_unit(values: Float, scene: Scene, bands: Sequence[int] | None = None) -> Float:
+    """Stored number * scale + offset, band by band, in float64; `values` are of all or some."""
+    scales, offsets = _scaling(scene)[:, slice(None) if bands is None else list(bands)]
     physical: Float = values * scales[:, None, None] + offsets[:, None, None]
     return physical
 
@@ -234,7 +236,8 @@ def measure_agreement(observed: Scene, estimate: Scene) -> Agreement:
     scale = scale_between(observed, estimate)
     require_same_grid(observed, estimate, finer=scale)
     angles, count, squares, largest = AngleSum(), 0, 0.0, 0.0
-    for strip in _strips(observed, estimate, scale):
+    for window in strip_windows(observed.metadata, bytes_=STRIP_BYTES // scale**2):
+        strip = _strip(observed, estimate, scale, window)
         valid = strip.valid
         apart = np.abs(strip.predicted[valid] - strip.reference[valid].astype(np.float64))
         count += apart.size
@@ -261,15 +264,6 @@ def measure_agreement(observed: Scene, estimate: Scene) -> Agreement:
     )
 
 
-def _strips(observed: Scene, estimate: Scene, scale: int) -> Iterator[Strip]:
-    """The observed scene beside the estimate's area average, from top to bottom."""
-    lr = observed.metadata
-    step = strip_rows(lr, bytes_=STRIP_BYTES // scale**2)
-    for row in range(0, lr.rows, step):
-        window = Window(row, 0, min(step, lr.rows - row), lr.cols)
-        yield _strip(observed, estimate, scale, window)
-
-
 def _strip(observed: Scene, estimate: Scene, scale: int, window: Window) -> Strip:
     """Observed rows beside the estimate's area average."""
     truth, guess = observed.read(window), estimate.read(window.scaled(scale))
@@ -281,17 +275,15 @@ def _strip(observed: Scene, estimate: Scene, scale: int, window: Window) -> Stri
 def sampled_agreement(observed: Scene, estimate: Scene) -> float | None:
     """Largest absolute difference of block average and observed pixel in a few rows.
 
-    The first, middle and last rows of the scene, 8 each: enough to notice that something went
-    wrong, whatever the size of the scene.
-
-    Returns:
-        None where the bands differ (bad ones were dropped) or nothing is valid.
+    The first, middle and last 8 rows of the scene: enough to notice that something went wrong,
+    whatever its size. None where the bands differ (bad ones were dropped) or nothing is valid.
     """
     lr, hr = observed.metadata, estimate.metadata
     if lr.bands != hr.bands:
         return None
     scale = scale_between(observed, estimate)
-    step = min(_SAMPLED_ROWS, strip_rows(lr, bytes_=STRIP_BYTES // scale**2))
+    largest_strip = next(strip_windows(lr, bytes_=STRIP_BYTES // scale**2))
+    step = min(_SAMPLED_ROWS, largest_strip.rows)
     largest = None
     for row in sorted({0, max(0, lr.rows // 2 - step // 2), max(0, lr.rows - step)}):
         strip = _strip(observed, estimate, scale, Window(row, 0, min(step, lr.rows - row), lr.cols))

@@ -18,7 +18,7 @@ from hsisr.commands.evaluation.agreement import (
     paired_strips,
     require_same_grid,
     same_unit,
-    strip_rows,
+    strip_windows,
 )
 from hsisr.commands.options import EvaluateOptions
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
@@ -44,7 +44,6 @@ from hsisr.metrics.report import (
 )
 from hsisr.metrics.scoring import PairStatistics, ScoreAccumulator
 from hsisr.resume.record import provenance_of
-from hsisr.tiling import Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,14 +223,11 @@ def measure_coverage(reference: Scene, estimate: Scene, uncertainty: Scene) -> C
             f"{uncertainty.path}: found no tags HSISR_{FACTORS[0]} and HSISR_{FACTORS[1]}, "
             "expected a file of hsisr upscale --uncertainty"
         ) from error
-    meta, sums = reference.metadata, CoverageSums(reference.metadata.bands, factors)
-    step = strip_rows(meta)
-    for row in range(0, meta.rows, step):
-        window = Window(row, 0, min(step, meta.rows - row), meta.cols)
+    sums = CoverageSums(reference.metadata.bands, factors)
+    for window in strip_windows(reference.metadata):
         truth, guess, errors = (s.read(window) for s in (reference, estimate, uncertainty))
         valid = truth.valid & guess.valid & errors.valid
-        x, y = truth.values, guess.values
-        sigma = errors.values
+        x, y, sigma = truth.values, guess.values, errors.values
         if not same_unit(reference, estimate):
             x, y, sigma = (
                 in_physical_unit(values, scene)

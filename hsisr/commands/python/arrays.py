@@ -25,6 +25,8 @@ from hsisr.scene.quantisation import StoredNumbers
 from hsisr.tiling import Window
 from hsisr.weights.model import LoadedModel
 
+Bool = npt.NDArray[np.bool_]
+
 _OF_FILES: Final = (
     *("scheduler", "format", "creation_options", "overviews", "overwrite", "resume"),
     *("variable", "axes", "quicklook", "report", "uncertainty"),
@@ -36,7 +38,7 @@ OUTPUT: Final = Path("array.tif")
 
 
 def array_scene(
-    array: Any, axes: str, metadata: SceneMetadata, mask: npt.NDArray[np.bool_] | None = None
+    array: Any, axes: str, metadata: SceneMetadata, mask: Bool | None = None
 ) -> ArrayScene:
     """A 3-D array in memory, or anything that slices like NumPy, as a scene.
 
@@ -59,13 +61,7 @@ class ArrayWriter(SceneWriter):
         self.mask = np.ones((window.rows, window.cols), np.bool_)
 
     def write(
-        self,
-        numbers: npt.NDArray[Any],
-        *,
-        row: int,
-        col: int,
-        band: int,
-        mask: npt.NDArray[np.bool_] | None = None,
+        self, numbers: npt.NDArray[Any], *, row: int, col: int, band: int, mask: Bool | None = None
     ) -> None:
         """See `SceneWriter.write`."""
         bands, rows, cols = numbers.shape
@@ -217,9 +213,9 @@ def _nanometres(wavelengths: Sequence[float] | None) -> tuple[float, ...] | None
 def _without_mask(
     array: "np.ma.MaskedArray[Any, Any]",
     order: str,
-    valid: npt.NDArray[np.bool_] | None,
+    valid: Bool | None,
     nodata: float | None,
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]:
+) -> tuple[npt.NDArray[Any], Bool | None]:
     """Plain numbers and a mask of pixels; masks that differ by band need NaN or nodata."""
     hidden = np.ma.getmaskarray(array)
     by_pixel = hidden.transpose([order.index(axis) for axis in "brc"])

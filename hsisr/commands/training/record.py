@@ -14,7 +14,7 @@ from hsisr.errors import HsisrWarning
 from hsisr.io.atomic import replace_file
 from hsisr.metrics.report import markdown_cell
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.option import Result
+from hsisr.option import Result, plain_fields
 from hsisr.tiling import Window
 from hsisr.training.loop import Outcome, Plan
 from hsisr.training.recipe import Recipe
@@ -214,7 +214,7 @@ class TrainResult(Result):
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         hidden = ("first", "gain")
-        return {k: v for k, v in Result.as_dict(self).items() if k not in hidden}
+        return {k: v for k, v in plain_fields(self).items() if k not in hidden}
 
 
 def run_facts(
