@@ -91,15 +91,16 @@ def scene_maps(
     truth_rgb, rgb = (np.where(whole, cube[shown], np.nan) for cube in (x, y))
     limits = stretch_limits(truth_rgb)
     chosen = ranked(angle) if pixels is None else np.array(pixels, np.int64).reshape(-1, 2)
-    at = chosen[:, 0], chosen[:, 1]
+    at = np.s_[:, chosen[:, 0], chosen[:, 1]]
+    spectra = [np.where(valid, cube, np.float32(np.nan))[at].T for cube in (x, y)]
     return SceneMaps(
         truth_rgb=as_bytes(stretched(truth_rgb, limits)),
         rgb=as_bytes(stretched(rgb, limits)),
         rmse=np.where(whole, rmse, np.nan).astype(np.float32),
         angle_deg=angle,
         pixels=chosen,
-        truth_spectra=_spectra(x, valid, at),
-        spectra=_spectra(y, valid, at),
+        truth_spectra=spectra[0],
+        spectra=spectra[1],
         wavelengths_nm=np.array(axis.wavelengths_nm or (), np.float64),
     )
 
@@ -109,18 +110,10 @@ def _middle(rows: int, cols: int) -> Window:
     return Window((rows - high) // 2, (cols - wide) // 2, high, wide)
 
 
-def _spectra(
-    values: Float32,
-    valid: npt.NDArray[np.bool_],
-    at: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
-) -> Float32:
-    rows, cols = at
-    found = np.where(valid, values, np.nan)[:, rows, cols]
-    return np.asarray(found.T, np.float32)
-
-
 _DPI: Final = 150
 _INK: Final = {"light": "#1c1f23", "dark": "#e6e6e6"}
+_INKED: Final = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+_PAPERED: Final = ("axes.facecolor", "legend.facecolor")
 _PAPER: Final = {"light": "#ffffff", "dark": "#16191d"}
 _MARKERS: Final = "osD^v<>PX*ph"
 
@@ -216,15 +209,7 @@ def curve_plot(lines: Mapping[str, Mapping[float, float]]) -> Plot:
 def _plot(draw: Any, size: tuple[float, float]) -> Plot:
     found = {}
     for theme, ink in _INK.items():
-        style: Any = {
-            "text.color": ink,
-            "axes.labelcolor": ink,
-            "axes.edgecolor": ink,
-            "axes.facecolor": _PAPER[theme],
-            "legend.facecolor": _PAPER[theme],
-            "xtick.color": ink,
-            "ytick.color": ink,
-        }
+        style: Any = {**dict.fromkeys(_INKED, ink), **dict.fromkeys(_PAPERED, _PAPER[theme])}
         with mpl.rc_context(style):
             figure = Figure(figsize=size, layout="constrained", facecolor=_PAPER[theme])
             draw(figure, ink)

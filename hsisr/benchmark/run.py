@@ -9,6 +9,7 @@ import signal
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -89,11 +90,8 @@ class Work:
     def _judge(self, run: Run) -> None:
         weights = None
         if run.method.arch is not None:
-            training = None if self.observer is None else self.observer.training
-
-            def train() -> dict[str, Any]:
-                return trained(run, self.options, self.cells, training)
-
+            training = self.observer and self.observer.training
+            train = partial(trained, run, self.options, self.cells, training)
             weights = self._attempt("train", run, f"training {run.name}", train)
             if weights is None:
                 ways = judgings(self.options, shares_of(run))
@@ -110,11 +108,8 @@ class Work:
         self, run: Run, weights: dict[str, Any] | None, scene: Path, judging: Judging
     ) -> None:
         options, place = self.options, (run.course.name, run.scale)
-
-        def score() -> dict[str, Any]:
-            known = self.pixels.get(place)
-            return scored(run, weights, scene, judging, options, self.cells, known)
-
+        known = self.pixels.get(place)
+        score = partial(scored, run, weights, scene, judging, options, self.cells, known)
         what = f"judging {run.name} on {scene.name}, {words_of(judging)}"
         facts = self._attempt("score", run, what, score)
         if facts is None:
@@ -125,9 +120,7 @@ class Work:
             self.pixels[place] = [(int(row), int(col)) for row, col in maps.pixels]
 
     def _cost(self, run: Run, batch: int) -> None:
-        def measure() -> dict[str, Any]:
-            return measured_cost(run, self.options, batch, self.cells)
-
+        measure = partial(measured_cost, run, self.options, batch, self.cells)
         what = f"cost of {run.method.name} at x{run.scale}, {batch} at once"
         facts = self._attempt("cost", run, what, measure)
         if facts is not None:

@@ -32,7 +32,7 @@ from hsisr.resume.record import scene_identity
 from hsisr.training.loop import Observer
 from hsisr.training.recipe import Recipe
 from hsisr.training.start import described, milestone_path
-from hsisr.weights import load_weights, resolve, save_weights
+from hsisr.weights import LoadedWeights, load_weights, resolve, save_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,42 +132,27 @@ def planned_runs(
     given = given_weights(options, {method.name: method for method in methods})
     if strays := sorted(options.own_seeds.keys() - {method.name for method in methods}):
         raise UsageError(f"--seeds for {', '.join(strays)}: not among the methods compared")
-    runs = []
-    for scale in scales:
-        seeds = {method.name: _seeds(method, given, scale, options) for method in methods}
-        for seed in range(max(seeds.values())):
-            for method in methods:
-                files = given.get((method.name, scale), [])
-                if seed < seeds[method.name]:
-                    file = files[seed] if files else None
-                    runs.append(
-                        Run(method=method, course=course, scale=scale, seed=seed, given=file)
-                    )
-    _require_lessons(runs, course)
     bands = most_bands(course)
-    return [replace(run, bands=bands) for run in runs]
 
+    def seeds(method: Method, scale: int) -> Sequence[str | None]:
+        """Weights for each seed: once without a network, those given, or None for a training."""
+        count = options.own_seeds.get(method.name, options.seeds) if method.arch else 1
+        return given.get((method.name, scale)) or [None] * count
 
-def _seeds(
-    method: Method,
-    given: Mapping[tuple[str, int], Sequence[str]],
-    scale: int,
-    options: BenchmarkOptions,
-) -> int:
-    """How often a method is judged: once without a network, else by weights given or by seeds."""
-    if method.arch is None:
-        return 1
-    files = given.get((method.name, scale), ())
-    return len(files) or options.own_seeds.get(method.name, options.seeds)
-
-
-def _require_lessons(runs: Sequence[Run], course: TrainTestSplit) -> None:
+    runs = [
+        Run(method=method, course=course, scale=scale, seed=seed, given=files[seed], bands=bands)
+        for scale in scales
+        for seed in range(max(len(seeds(method, scale)) for method in methods))
+        for method in methods
+        if seed < len(files := seeds(method, scale))
+    ]
     learning = [run for run in runs if run.method.arch is not None and run.given is None]
     if learning and not course.train:
         raise UsageError(
             f"found no scene for {learning[0].method.name} to learn from at "
             f"x{learning[0].scale}: name scenes with --train, or its weights with --weights"
         )
+    return runs
 
 
 def given_weights(
@@ -188,11 +173,11 @@ def given_weights(
 
 def most_bands(course: TrainTestSplit) -> int:
     """Bands of the scene that has most; 0 without scenes."""
-    count = 0
+    counts = [0]
     for path in {*course.train, *course.judges}:
         with closing(open_scene(path)) as scene:
-            count = max(count, scene.metadata.bands)
-    return count
+            counts.append(scene.metadata.bands)
+    return max(counts)
 
 
 def train_options(
@@ -281,7 +266,7 @@ def trained(
         HsisrError: Training failed, or weights cannot be read.
     """
     if run.given is not None:
-        return _given_facts(run)
+        return _facts(run, load_weights(resolve(run.given, run.scale)), None)
     cell = train_cell(run, options)
     if (facts := cells.found(cell)) is not None:
         return facts
@@ -298,28 +283,43 @@ def trained(
         raise StoppedError(result.signal)
     (folder / _BULKY).unlink()
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)
-    facts = {
-        **row_of(run),
-        "weights": str(result.weights.relative_to(cells.folder)),
-        "weights_sha256": load_weights(result.weights).sha256,
-        "ending": result.ending,
-        "steps": result.steps,
-        "best_step": result.best_step,
-        "seconds": round(result.seconds, 3),
-        "validation_db": result.score,
-        "validation_bicubic_db": result.bicubic,
-        "milestones": {
+    facts = _facts(
+        run,
+        load_weights(result.weights),
+        cells.folder,
+        ending=result.ending,
+        steps=result.steps,
+        best_step=result.best_step,
+        seconds=round(result.seconds, 3),
+        validation_db=result.score,
+        validation_bicubic_db=result.bicubic,
+        milestones={
             f"{share:g}": str(path.relative_to(cells.folder))
             for share in MILESTONES
             if (path := milestone_path(folder, share)).exists()
         },
-        "settings": list(asked.settings),
-        "command": train_command(asked),
-        "hardware": json.loads((folder / "run.json").read_text(encoding="utf-8"))["hardware"],
-        "remarks": sorted({str(remark.message) for remark in remarks}),
-    }
+        settings=list(asked.settings),
+        command=train_command(asked),
+        hardware=json.loads((folder / "run.json").read_text(encoding="utf-8"))["hardware"],
+        remarks=sorted({str(remark.message) for remark in remarks}),
+    )
     cells.keep(cell, facts)
     return facts
+
+
+def _facts(run: Run, weights: LoadedWeights, folder: Path | None, **more: Any) -> dict[str, Any]:
+    """Of a run's weights, in `folder`; of a network that was not trained for it, without `more`."""
+    place = weights.path if folder is None else weights.path.relative_to(folder)
+    return {
+        **row_of(run),
+        "weights": str(place),
+        "weights_sha256": weights.sha256,
+        "ending": "given",
+        "milestones": {},
+        "settings": [],
+        "remarks": [],
+        **more,
+    }
 
 
 def _kept_linear(
@@ -337,15 +337,7 @@ def _kept_linear(
     path = folder / f"{LINEAR}-x{run.scale}.safetensors"
     folder.mkdir(parents=True, exist_ok=True)
     save_weights(path, network, descriptor, overwrite=True)
-    facts = {
-        **row_of(run),
-        "weights": str(path.relative_to(cells.folder)),
-        "weights_sha256": load_weights(path).sha256,
-        "ending": "fitted",
-        "milestones": {},
-        "settings": [],
-        "remarks": [],
-    }
+    facts = _facts(run, load_weights(path), cells.folder, ending="fitted")
     cells.keep(cell, facts)
     return facts
 
@@ -357,10 +349,6 @@ def swept_rate(
 
     Only in the common recipe, and once for all seeds of a method and scale: a short training at
     each rate, with the seed 0.
-
-    Raises:
-        StoppedError: Someone asked the training to stop.
-        HsisrError: Training failed at every rate.
     """
     if options.recipe != "common" or options.protocol != "disjoint":
         return ()
@@ -407,19 +395,6 @@ def train_command(asked: TrainOptions) -> str:
     for setting in asked.settings:
         words += ["--set", setting]
     return shlex.join([*words, "--out", str(asked.out)])
-
-
-def _given_facts(run: Run) -> dict[str, Any]:
-    loaded = load_weights(resolve(str(run.given), run.scale))
-    return {
-        **row_of(run),
-        "weights": str(loaded.path),
-        "weights_sha256": loaded.sha256,
-        "ending": "given",
-        "milestones": {},
-        "settings": [],
-        "remarks": [],
-    }
 
 
 def row_of(run: Run) -> dict[str, Any]:

@@ -100,8 +100,7 @@ def scored(
 ) -> dict[str, Any]:
     """Figures of a run on a scene, its own truth: found among `cells`, or measured now.
 
-    `weights` are facts, None for interpolation; `pixels` are those whose spectra are kept, see
-    `scene_maps`.
+    `weights` are facts, None for interpolation; spectra of `pixels` are kept, see `scene_maps`.
     """
     shown = pictured(run, scene, options.scales, judging)
     model = PLAIN if not judging.agreement else "baseline"

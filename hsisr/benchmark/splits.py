@@ -114,15 +114,18 @@ def _require_disjoint(train: Sequence[Path], judges: Sequence[Path]) -> None:
     """Refuse a file that is on both sides, under whatever name."""
     for judge in judges:
         for scene in train:
-            same = judge.resolve() == scene.resolve()
-            if not same and judge.is_file() and scene.is_file():
-                alike = judge.stat().st_size == scene.stat().st_size
-                # of ENVI headers alone nothing can be told: many scenes have equal ones
-                same = alike and judge.suffix != ".hdr" and filecmp.cmp(judge, scene, shallow=False)
-            if same:
+            if _is_same(judge, scene):
                 raise UsageError(
                     f"{judge} would judge what {scene} teaches: they are the same; leave one out"
                 )
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    if one.resolve() == other.resolve():
+        return True
+    # of ENVI headers alone nothing can be told: many scenes have equal ones
+    compared = one.is_file() and other.is_file() and one.suffix != ".hdr"
+    return compared and filecmp.cmp(one, other, shallow=False)  # sizes first
 
 
 def _sample_course(folder: Path) -> TrainTestSplit:
@@ -144,21 +147,18 @@ def _dataset_course(
     if len(scenes) > 1:
         count = max(1, len(scenes) // _JUDGING_SHARE)
         return TrainTestSplit(name=dataset.name, train=scenes[:-count], judges=scenes[-count:])
-    published = options.protocol == "dacn-published"
     with closing(open_scene(scenes[0], variable=dataset.variable, axes=dataset.axes)) as scene:
-        rows, cols = scene.metadata.rows, scene.metadata.cols
-    split = (
-        published_split(dataset.name, rows, cols, 4)
-        if published
-        else disjoint_split(dataset.name, rows, cols)
-    )
-    judge = cut_part(scenes[0], split.test[0], folder / f"{dataset.name}-judge.tif", dataset)
-    if published:
-        return TrainTestSplit(
-            name=dataset.name, train=scenes, judges=(judge,), dataset=dataset.name
-        )
-    train = cut_part(scenes[0], split.training[0], folder / f"{dataset.name}-train.tif", dataset)
-    return TrainTestSplit(name=dataset.name, train=(train,), judges=(judge,))
+        size = scene.metadata.rows, scene.metadata.cols
+
+    def cut(window: Window, use: str) -> tuple[Path]:
+        return (cut_part(scenes[0], window, folder / f"{dataset.name}-{use}.tif", dataset),)
+
+    if options.protocol == "dacn-published":
+        judges = cut(published_split(dataset.name, *size, 4).test[0], "judge")
+        return TrainTestSplit(name=dataset.name, train=scenes, judges=judges, dataset=dataset.name)
+    split = disjoint_split(dataset.name, *size)
+    judges = cut(split.test[0], "judge")
+    return TrainTestSplit(name=dataset.name, train=cut(split.training[0], "train"), judges=judges)
 
 
 def cut_part(source: Path, window: Window, target: Path, dataset: Dataset | None = None) -> Path:

@@ -181,8 +181,7 @@ def scene_gains(scores: Sequence[Row], method: str) -> list[float]:
 def interval(differences: Sequence[float]) -> tuple[float, float] | None:
     """95 % bootstrap interval of a mean: percentiles over resampled scenes (Efron, 1979).
 
-    Returns:
-        Its ends; None for fewer than 4 scenes.
+    None for fewer than 4 scenes.
 
     >>> interval([1.0, 1.0, 1.0, 1.0])
     (1.0, 1.0)
