@@ -1,8 +1,6 @@
 """How an option is declared: once, in the `Annotated` type of a field of an options dataclass.
 
-The command line, checks, records, provenance tags and the reference page derive from that. Options
-of `hsisr upscale`, and those that commands share, are in `hsisr.engine.options`; the others in
-`hsisr.commands.options` and in the options of the benchmark.
+The command line, checks, records, provenance tags and the reference page derive from that.
 """
 
 import re

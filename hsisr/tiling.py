@@ -1,10 +1,7 @@
 """Covering an axis, or a grid, with equal overlapping windows, and weights that add up to one.
 
-Rows, columns and bands are all cut by one rule, in whole numbers.
-
-Every axis is weighted by itself: for each window one vector of taper weights, such that at every
-sample the weights of all windows that cover it sum to exactly 1. The weight of a tile is the outer
-product of its vectors, so adding weighted tiles needs no second accumulator and no order.
+The weight of a tile is the outer product of one vector per axis, so adding weighted tiles needs no
+second accumulator and no order.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,4 @@
-"""Where an estimate errs, and pictures of it and of a report, as PNG inside a page.
-
-Maps have no words on them; plots are drawn once for light and once for dark pages.
-"""
+"""Where an estimate errs, and pictures of it and of a report, as PNG inside a page."""
 
 import io
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,4 @@
-"""The report: all facts as JSON, scores as CSV, tables as Markdown, everything as one page.
-
-report.html is one file that asks the network for nothing.
-"""
+"""The report: all facts as JSON, scores as CSV, tables as Markdown, everything as one HTML file."""
 
 import json
 import os

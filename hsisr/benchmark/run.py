@@ -1,7 +1,4 @@
-"""Compare methods: train, judge, measure, report; `hsisr benchmark` without its options.
-
-The pieces are done one after the other; what fails is written down, the rest goes on.
-"""
+"""Compare methods: train, judge, measure, report; `hsisr benchmark` without its options."""
 
 import logging
 import shutil
@@ -90,7 +87,7 @@ class Work:
     def _judge(self, run: Run) -> None:
         weights = None
         if run.method.arch is not None:
-            training = self.observer and self.observer.training
+            training = None if self.observer is None else self.observer.training
             train = partial(trained, run, self.options, self.cells, training)
             weights = self._attempt("train", run, f"training {run.name}", train)
             if weights is None:
@@ -158,7 +155,6 @@ class Work:
 
 
 def _words(kind: str, facts: dict[str, Any]) -> str:
-    """What to say of a finished piece."""
     if kind == "train":
         if facts["ending"] in ("given", "fitted"):
             return f"weights {facts['weights']}"
@@ -170,7 +166,6 @@ def _words(kind: str, facts: dict[str, Any]) -> str:
 
 
 def _short(value: float | str | None) -> str:
-    """Two digits; infinities and nothing as they are."""
     return f"{value:.2f}" if isinstance(value, (int, float)) else str(value)
 
 

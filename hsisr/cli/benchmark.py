@@ -67,7 +67,6 @@ def benchmark(
 
 
 def _measure_speed(options: SpeedOptions, *, json: bool, quiet: bool) -> None:
-    """Print the tables or the JSON object."""
     from hsisr.benchmark.speed.run import benchmark_speed, speed_page
 
     facts = benchmark_speed(options, say=None if quiet else say)

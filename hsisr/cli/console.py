@@ -173,8 +173,6 @@ def _warnings_as_lines(verbosity: int) -> Iterator[None]:
 
 
 class _Talk(logging.Handler):
-    """Log records as lines of talk."""
-
     def emit(self, record: logging.LogRecord) -> None:
         """See `logging.Handler.emit`."""
         say(self.format(record))

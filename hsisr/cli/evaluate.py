@@ -94,13 +94,11 @@ def _judged_by_wald(scene: Path, images: list[Path], options: Given) -> "WaldRep
 
 
 def _refuse_foreign(flags: list[str], why: str) -> None:
-    """Refuse options that would be ignored."""
     if flags:
         raise UsageError(f"{flags[0]} {why}; leave it out")
 
 
 def _show(report: "Report | WaldReport", *, per_band: bool, csv: bool, json: bool) -> None:
-    """The result, and nothing else, on stdout."""
     if json:
         print_json(report.as_dict(per_band=per_band))
     elif csv:

@@ -62,7 +62,6 @@ def info(
 
 
 def _text(table: dict[str, Any]) -> str:
-    """The facts, one a line."""
     rows = [
         ("format", table["format"]),
         *_product(table["product"]),
@@ -81,7 +80,6 @@ def _text(table: dict[str, Any]) -> str:
 
 
 def _product(told: dict[str, str | None]) -> list[tuple[str, str]]:
-    """A line for each fact that the scene tells."""
     rows = [("product" if key == "name" else key, told[key]) for key in list(told)[:4]]
     if told["sun_elevation"] and told["sun_azimuth"]:
         sun = f"elevation {told['sun_elevation']}, azimuth {told['sun_azimuth']} degrees"

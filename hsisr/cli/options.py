@@ -1,7 +1,4 @@
-"""Options on the command line: from the declarations in options dataclasses to Typer's parameters.
-
-`takes` gives a command every option of one or more dataclasses.
-"""
+"""Options on the command line: from the declarations in dataclasses to Typer's parameters."""
 
 import functools
 import inspect

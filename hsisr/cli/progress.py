@@ -1,8 +1,4 @@
-"""Progress on stderr: bars on a terminal; elsewhere lines, or nothing.
-
-Whatever is printed while bars are shown goes through `hsisr.cli.console`, which prints
-above them.
-"""
+"""Progress on stderr: bars on a terminal with talk above them; elsewhere lines, or nothing."""
 
 import sys
 from collections.abc import Callable, Iterator

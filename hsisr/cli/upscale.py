@@ -101,7 +101,6 @@ def _bars(
 
 
 def _format(named: str | None, *, cog: bool) -> str | None:
-    """The format that both options name together."""
     if not cog:
         return named
     if named is not None and named.lower() not in ("cog", "gtiff"):
@@ -119,7 +118,6 @@ def _say_shard(selection: "Selection") -> None:
 
 
 def _report(outcomes: "list[Outcome]", selection: "Selection") -> dict[str, Any]:
-    """All outcomes as one object."""
     from hsisr.commands.archive.run import Done, Skipped
     from hsisr.commands.archive.select import Failure
 

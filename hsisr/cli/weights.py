@@ -135,7 +135,6 @@ def export(
 
 
 def _text(facts: dict[str, Any]) -> str:
-    """The facts, one a line."""
     network = facts["descriptor"]
     seen = network["wavelengths_nm"]
     rows = [

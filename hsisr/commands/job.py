@@ -335,7 +335,6 @@ def _require_same_numbers(here: BandStatistics, there: BandStatistics, path: Pat
 
 
 def _require_same_bands(scene: Scene, other: Scene) -> None:
-    """Refuse to take statistics from a scene of other bands."""
     here, there = scene.metadata.spectral_axis, other.metadata.spectral_axis
     if here.count != there.count:
         raise InputDataError(

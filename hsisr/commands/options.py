@@ -118,8 +118,6 @@ class DegradeOptions(PartOptions):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _JudgeOptions(SceneOptions):
-    """What both ways to judge have in common."""
-
     convention: Annotated[
         str,
         Option(

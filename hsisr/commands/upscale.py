@@ -87,7 +87,6 @@ def upscale(
 
 
 def _files(job: Job, options: UpscaleOptions) -> tuple[Path, ...]:
-    """All files of a result."""
     files = output_files(Work(job.scene.path, job.scene.path, job.output), options)
     asked = (path for path in (options.quicklook, options.report) if path is not None)
     likely = [sibling(file, f"{file.name}.aux.xml") for file in files]

@@ -1,9 +1,8 @@
 """Whether an output is there already: complete, from this input, made in this way.
 
-A record (see `completion_record`) is believed where its output's files have the size and the
-time that it remembers. An output without one is judged by what it says of itself (its `HSISR_*`
-tags), and has to be readable to its end. What hsisr does not recognise as its own is never taken
-for finished, nor for half.
+A record is believed where its output's files have the size and the time that it remembers. An
+output without one is judged by its `HSISR_*` tags, and has to be readable to its end. What hsisr
+does not recognise as its own is never taken for finished, nor for half.
 """
 
 import json

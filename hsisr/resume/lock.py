@@ -301,7 +301,6 @@ def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def _keep_or_remove(run: RunLock, output: Path) -> None:
-    """Keep what a later run can use, and say so."""
     done = len(run.journal)
     if not done or run.is_outdated():
         shutil.rmtree(run.folder, ignore_errors=True)

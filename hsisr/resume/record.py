@@ -1,10 +1,8 @@
 """What made an output: tags that travel inside it, and the completion record beside it.
 
-A record also remembers how the files of input and output stood: `FileState`, `scene_identity`.
-
-A record is a small JSON file, `.hsisr/OUTPUT.json` in the folder of the output; one for each
-output, so that many runs may write theirs at once. It appears after its output and is replaced in
-one step. Folders may be moved with it, as long as their files keep their times.
+A record is a small JSON file, `.hsisr/OUTPUT.json` in the folder of the output, that appears after
+its output and is replaced in one step. Folders may be moved with it, as long as their files keep
+their times.
 """
 
 import hashlib

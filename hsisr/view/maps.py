@@ -280,7 +280,6 @@ def _map(
     unit: str,
     top: float | None = None,
 ) -> None:
-    """One map, in colours from 0 to `top`."""
     image = axes.imshow(
         values, vmin=0, vmax=top or top_of([values]), cmap=COLOURS, interpolation="nearest"
     )

@@ -1,7 +1,4 @@
-"""The page of a scene, one file that asks the network for nothing, and what it shows.
-
-That is an overview, full-size windows, maps and facts.
-"""
+"""The page of a scene, one file that asks the network for nothing, and what it shows."""
 
 import json
 from collections.abc import Iterator, Sequence

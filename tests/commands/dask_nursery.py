@@ -9,7 +9,7 @@ from pathlib import Path
 from distributed import Scheduler, Worker
 from torch import nn
 
-import hsisr.commands.cluster.scenes
+import hsisr.commands.archive.run
 import hsisr.weights  # noqa: F401 - with the line above, all that a task needs
 from hsisr.engine.memory import tile_bytes
 

@@ -1,8 +1,4 @@
-"""Measure how fast a machine upscales: `hsisr benchmark --speed`.
-
-One tile of the released networks, as they were trained and as hsisr runs them, and scenes of
-PaviaU's size from file to file.
-"""
+"""Measure how fast a machine upscales tiles and whole scenes: `hsisr benchmark --speed`."""
 
 import json
 import statistics

@@ -2,13 +2,16 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from uuid import uuid4
 
 from hsisr.commands.archive.select import Failure, Selection
+from hsisr.commands.cluster.tasks import WorkerContext, unseen
 from hsisr.commands.upscale import Progress, UpscaleResult, plan_upscale, upscale
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.session import Model, Session, model_named, with_precision
@@ -26,7 +29,7 @@ from hsisr.io.atomic import resource_errors
 from hsisr.io.paths import RemotePath, scene_path
 from hsisr.option import Result
 from hsisr.resume.completion import Work, judge, output_files, source_states, told_of_source
-from hsisr.resume.lock import clear_rest, run_place
+from hsisr.resume.lock import clear_rest, is_unfinished, run_place
 from hsisr.resume.record import FileState, Record, head_of, output_spec_of, states, write_record
 
 _Came = TypeVar("_Came")
@@ -100,7 +103,7 @@ def _on_workers(
     run: "_Run", scheduler: str, progress: Callable[[Path], Progress | None]
 ) -> Iterator[Outcome]:
     """The same, on the workers of a Dask scheduler, in the order in which scenes are finished."""
-    from hsisr.commands.cluster.scenes import SceneTask, upscale_scenes
+    from hsisr.commands.cluster.connection import connected
 
     if run.options.precision == "auto":  # here, once, so that all workers compute alike
         run = replace(run, options=with_precision(run.options))
@@ -113,18 +116,62 @@ def _on_workers(
             begun[one.work.output] = one
         else:
             yield one
-    tasks = [
-        SceneTask(scene_path(one.work.scene), one.work.output, one.options)
-        for one in begun.values()
-    ]
-    for task, outcome in upscale_scenes(tasks, scheduler):
-        one = begun[task.output]
-        if isinstance(outcome, HsisrError):
-            yield Failure(one.work.source, outcome)
-            continue
-        if (advance := progress(one.work.source)) is not None:
-            advance(outcome.tiles, outcome.tiles)
-        yield _tried(one.work.source, partial(run.finish, one, outcome))
+    do, tasks = partial(_upscale_here, uuid4().hex), [_task(one) for one in begun.values()]
+    with connected(scheduler) as workers:
+        for task, report in workers.results(do, tasks):
+            one = begun[task.output]
+            if report.done is None:
+                if report.error is not None:
+                    yield Failure(one.work.source, report.error)
+                continue
+            if (advance := progress(one.work.source)) is not None:
+                advance(report.done.tiles, report.done.tiles)
+            yield _tried(one.work.source, partial(run.finish, one, report.done))
+
+
+@dataclass(frozen=True, slots=True)
+class _SceneTask:
+    source: Path
+    output: Path
+    options: UpscaleOptions
+    seen: tuple[Path, ...]
+    """Files and folders that the command sees."""
+
+
+def _task(begun: "_Begun") -> _SceneTask:
+    """What a worker needs.
+
+    What is unfinished by then, and was not before, was left by a worker that died over it.
+    """
+    source, output, options = scene_path(begun.work.scene), begun.work.output, begun.options
+    unfinished = False
+    with suppress(UsageError):  # an impossible name; the worker says so
+        unfinished = is_unfinished(run_place(output, options.format))
+    options = replace(
+        options,
+        creation_options=dict(options.creation_options),
+        resume=options.resume or not unfinished,
+        threads=options.threads or 1,
+        scheduler=None,
+    )
+    seen = tuple(path for path in (source, output.parent) if path.exists())
+    return _SceneTask(source, output, options, seen)
+
+
+def _upscale_here(run: str, task: _SceneTask, here: WorkerContext) -> UpscaleResult:
+    """On a worker: one scene of a run, with the session that the scene before used."""
+    for path in task.seen:
+        if not path.exists():
+            raise unseen(path, here)
+    options = replace(task.options, device=here.device(task.options.device))
+    session: Session = here.kept(run, partial(Session, options))
+    return upscale(
+        task.source,
+        task.output,
+        options,
+        session=session,
+        progress=lambda _, __: here.require_wanted(),
+    )
 
 
 def _tried(source: Path, do: Callable[[], _Came]) -> _Came | Failure:
@@ -151,8 +198,6 @@ def make_folder(folder: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
-    """A scene that is to be upscaled."""
-
     work: Work
     options: UpscaleOptions
     source: tuple[FileState, ...]

@@ -1,8 +1,7 @@
 """Whether an estimate agrees with the scene it was made from: its area average is that scene.
 
 This needs no reference, so it is the one honest figure at full resolution; it says nothing about
-the detail an estimate adds within a pixel. Scenes that are compared have the same grid and the same
-unit, and are read strip by strip.
+the detail an estimate adds within a pixel.
 """
 
 import math
@@ -142,7 +141,6 @@ def _same_place(one: Affine, other: Affine, grid: SceneMetadata) -> bool:
 
 
 def _grid(scene: Scene) -> str:
-    """A grid in words."""
     meta = scene.metadata
     words = [f"{meta.bands} bands of {meta.rows} x {meta.cols} pixels"]
     place = meta.georeference

@@ -1,8 +1,6 @@
 """`hsisr.upscale_array`: arrays in memory through the engine that upscales files.
 
-An array is read as a scene and written by a writer that keeps the numbers, so that tiling, band
-groups, agreement with the observed pixels and rounding are those of `hsisr upscale`: an array gives
-the numbers that the same scene gives in a GeoTIFF.
+An array gives the numbers that the same scene gives in a GeoTIFF.
 """
 
 from collections.abc import Sequence
@@ -176,7 +174,6 @@ def computed(
 
 
 def _order(shape: tuple[int, ...], axes: str | None, wavelengths: Sequence[float] | None) -> str:
-    """The order of the axes, stated or told by the number of wavelengths."""
     if len(shape) != 3:
         raise UsageError(f"found an array of shape {shape}, expected bands, rows and columns")
     if axes is not None:

@@ -1,8 +1,4 @@
-"""What calls from Python have in common: options from keywords, and progress.
-
-The keywords of a function are the fields of an options dataclass. Progress is bars on a terminal or
-in a notebook, or a function called; the command line draws the same bars (`hsisr.cli.progress`).
-"""
+"""What calls from Python have in common: options from keywords, and progress."""
 
 import html
 import inspect

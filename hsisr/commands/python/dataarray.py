@@ -1,8 +1,6 @@
 """`hsisr.upscale(DataArray)`: xarray in and out, Dask arrays computed strip by strip when asked.
 
-What a DataArray says of its bands and its place stands in its coordinates and attributes, as
-rioxarray and CF write them; they are carried over on the finer grid. Of a Dask array, a plan is
-made at once and its strips are computed when they are asked for.
+Bands and place stand in coordinates and attributes, as rioxarray and CF write them.
 """
 
 import json
@@ -203,7 +201,6 @@ def upscale_dataarray(
 
 
 def _order(array: "DataArray", axes: str | None) -> str:
-    """Letters r, c, b in the order of the dimensions."""
     if array.ndim != 3:
         raise UsageError(
             f"found the dimensions {array.dims}, expected bands, rows and columns; choose one "
@@ -229,7 +226,6 @@ def _nodata(array: "DataArray") -> float | None:
 
 
 def _spectral_axis(array: "DataArray", band: Hashable) -> SpectralAxis:
-    """What the coordinates along the bands say."""
     along = {
         str(name).lower(): coordinate
         for name, coordinate in array.coords.items()

@@ -1,7 +1,6 @@
 """The commands as functions with keywords: `hsisr.upscale("scene.tif", "out.tif", scale=2)`.
 
-A keyword is a field of the command's options dataclass, so that names, types and defaults are those
-of the command line; the dataclass may be given instead, and be changed by keywords.
+A keyword is a field of the command's options dataclass, which may be given instead.
 """
 
 from collections.abc import Sequence
@@ -180,8 +179,6 @@ def evaluate(
 
 
 class _Observer:
-    """Tells a function of every step."""
-
     def __init__(self, advance: Advance) -> None:
         self._advance = advance
 
