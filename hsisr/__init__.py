@@ -23,20 +23,18 @@ if TYPE_CHECKING:
 __version__ = version("hsisr")
 
 _HOMES = {
-    "DegradeOptions": "hsisr.commands.options",
-    "EvaluateOptions": "hsisr.commands.options",
-    "HsisrError": "hsisr.errors",
-    "TrainOptions": "hsisr.commands.options",
-    "UpscaleOptions": "hsisr.engine.options",
-    "degrade": "hsisr.commands.python.functions",
-    "evaluate": "hsisr.commands.python.functions",
-    "info": "hsisr.commands.python.functions",
-    "load_model": "hsisr.weights.model",
-    "open_scene": "hsisr.io.open",
-    "register_model": "hsisr.models.registry",
-    "train": "hsisr.commands.python.functions",
-    "upscale": "hsisr.commands.python.functions",
-    "upscale_array": "hsisr.commands.python.arrays",
+    name: f"hsisr.{home}"
+    for home, names in {
+        "commands.options": ("DegradeOptions", "EvaluateOptions", "TrainOptions"),
+        "commands.python.arrays": ("upscale_array",),
+        "commands.python.functions": ("degrade", "evaluate", "info", "train", "upscale"),
+        "engine.options": ("UpscaleOptions",),
+        "errors": ("HsisrError",),
+        "io.open": ("open_scene",),
+        "models.registry": ("register_model",),
+        "weights.model": ("load_model",),
+    }.items()
+    for name in names
 }
 __all__ = [
     "DegradeOptions",

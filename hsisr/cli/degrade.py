@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hsisr.cli.console import expected_errors, print_json, tell
-from hsisr.cli.options import Given, Json, Quiet, Verbose, takes, verbosity
+from hsisr.cli.options import Given, Json, Quiet, SceneArgument, Verbose, takes, verbosity
 from hsisr.commands.options import DegradeOptions
 from hsisr.io.paths import scene_path
 
@@ -14,10 +14,7 @@ from hsisr.io.paths import scene_path
 @takes(DegradeOptions)
 def degrade(
     options: Given,
-    scene: Annotated[
-        Path,
-        typer.Argument(metavar="SCENE", parser=scene_path, help="A scene in any supported format."),
-    ],
+    scene: SceneArgument,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="PATH", parser=scene_path, help="Output file.")
     ],

@@ -2,7 +2,6 @@
 
 import sys
 from itertools import pairwise
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,19 +15,15 @@ from hsisr.cli.console import (
     ranges,
     tell,
 )
-from hsisr.cli.options import Given, Json, Verbose, takes, verbosity
+from hsisr.cli.options import Given, Json, SceneArgument, Verbose, takes, verbosity
 from hsisr.commands.options import PartOptions
 from hsisr.engine.options import SPEED
-from hsisr.io.paths import scene_path
 
 
 @takes(PartOptions)
 def info(
     options: Given,
-    scene: Annotated[
-        Path,
-        typer.Argument(metavar="SCENE", parser=scene_path, help="A scene in any supported format."),
-    ],
+    scene: SceneArgument,
     time: Annotated[
         bool,
         typer.Option(

@@ -4,12 +4,14 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar, get_args
 
 import typer
 from typer.models import OptionInfo
 
 from hsisr.engine import options as declarations
+from hsisr.io.paths import scene_path
 from hsisr.option import Option, declared
 
 _Options = TypeVar("_Options")
@@ -172,6 +174,10 @@ Verbose = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", **_TALK)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.", **_TALK)]
+SceneArgument = Annotated[
+    Path,
+    typer.Argument(metavar="SCENE", parser=scene_path, help="A scene in any supported format."),
+]
 Overwrite = _parameters((declarations.UpscaleOptions,))["overwrite"].annotation
 
 

@@ -122,14 +122,12 @@ def _report(outcomes: "list[Outcome]", selection: "Selection") -> dict[str, Any]
     from hsisr.commands.archive.select import Failure
 
     shard, own = selection.shard, len(selection.entries)
+    kinds = {"results": Done, "failed": Failure, "skipped": Skipped}
     return {
-        "results": [o.as_dict() for o in outcomes if isinstance(o, Done)],
-        "failed": [
-            {"source": str(o.source), "error": str(o.error)}
-            for o in outcomes
-            if isinstance(o, Failure)
-        ],
-        "skipped": [o.as_dict() for o in outcomes if isinstance(o, Skipped)],
+        **{
+            name: [outcome.as_dict() for outcome in outcomes if isinstance(outcome, kind)]
+            for name, kind in kinds.items()
+        },
         "shard": shard
         and {"number": shard.number, "of": shard.of, "scenes": own, "of_scenes": selection.total},
     }

@@ -35,6 +35,10 @@ class Failure:
     """What the user named."""
     error: HsisrError
 
+    def as_dict(self) -> dict[str, str]:
+        """Plain values for JSON."""
+        return {"source": str(self.source), "error": str(self.error)}
+
 
 @dataclass(frozen=True, slots=True)
 class Shard:

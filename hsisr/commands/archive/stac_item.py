@@ -76,8 +76,7 @@ def item_text(
     item.id = f"{item.id}_x{result.scale}"
     item.collection_id = None  # the output is no member of the input's collection
     item.links = [_derived_from(source, output)]
-    fields = _bands_of_output(_without_old(item.properties), result)
-    item.properties = _finer_sizes(fields, result.scale)
+    item.properties = _fields_of_output(item.properties, result)
     item.properties["created"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     software = item.properties.get("processing:software")
     earlier = software if isinstance(software, dict) else {}
@@ -109,7 +108,6 @@ def _assets(source: SourceItem, output: Path, result: "UpscaleResult") -> dict[s
 
     old = source.item.assets[source.key]
     header, data = envi_pair(output) if result.format == "ENVI" else (None, output)
-    fields = _bands_of_output(_without_old(old.extra_fields), result)
     assets = {
         source.key: pystac.Asset(
             f"./{data.name}",
@@ -117,7 +115,7 @@ def _assets(source: SourceItem, output: Path, result: "UpscaleResult") -> dict[s
             description=old.description,
             media_type=output_format(output, result.format).media_type or None,
             roles=old.roles or ["data"],
-            extra_fields=_finer_sizes(fields, result.scale),
+            extra_fields=_fields_of_output(old.extra_fields, result),
         )
     }
     if header is not None:
@@ -127,49 +125,38 @@ def _assets(source: SourceItem, output: Path, result: "UpscaleResult") -> dict[s
     return assets
 
 
-def _bands_of_output(fields: Mapping[str, Any], result: "UpscaleResult") -> dict[str, Any]:
-    """Per-band fields, without the bands that were dropped, with the output's data type."""
+def _fields_of_output(fields: Mapping[str, Any], result: "UpscaleResult") -> dict[str, Any]:
+    """Fields of the input's file that hold for the output; per band, without dropped bands."""
     before, after = result.input_shape[0], result.output_shape[0]
     dropped = set(result.bad_bands) if after < before else set()
 
     def of_output(bands: Sequence[Any]) -> list[Any]:
         kept = [band for number, band in enumerate(bands, 1) if number not in dropped]
-        return [_band(band, result.dtype) for band in (kept if len(bands) == before else bands)]
+        return [_finer(band, result) for band in (kept if len(bands) == before else bands)]
 
     return {
         key: of_output(value) if key in _PER_BAND and isinstance(value, list) else value
-        for key, value in _band(fields, result.dtype).items()
+        for key, value in _finer(fields, result).items()
+        if not key.startswith(_OF_OLD_FILE)
     }
 
 
-def _band(band: Any, dtype: str) -> Any:
-    if not isinstance(band, dict):
-        return band
-    kept = {key: value for key, value in band.items() if key not in _OF_OLD_NUMBERS}
-    return kept | ({"data_type": dtype} if "data_type" in kept else {})
-
-
-def _finer_sizes(fields: Any, scale: int) -> Any:
-    """Fields, bands included, whose pixel sizes are divided by the scale."""
+def _finer(fields: Any, result: "UpscaleResult") -> Any:
+    """Fields of an asset or a band with the output's pixel sizes and data type."""
     if not isinstance(fields, dict):
         return fields
-    finer: dict[str, Any] = {
-        key: _part(value, scale) if key in _SIZES else value for key, value in fields.items()
+    kept = {
+        key: _part(value, result.scale) if key in _SIZES else value
+        for key, value in fields.items()
+        if key not in _OF_OLD_NUMBERS
     }
-    for key in _PER_BAND:
-        if isinstance(finer.get(key), list):
-            finer[key] = [_finer_sizes(band, scale) for band in finer[key]]
-    return finer
+    return kept | ({"data_type": result.dtype} if "data_type" in kept else {})
 
 
 def _part(value: Any, scale: int) -> Any:
     """A size divided by the scale; what is none, or beyond all numbers, as it is."""
     is_size = isinstance(value, (int, float)) and abs(value) < sys.float_info.max
     return value / scale if is_size else value
-
-
-def _without_old(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in fields.items() if not key.startswith(_OF_OLD_FILE)}
 
 
 def _project(item: "pystac.Item", source: SourceItem, metadata: SceneMetadata) -> None:

@@ -153,14 +153,12 @@ def training_data(
     Without scenes for validation, the recipe's share of `sources` judges.
     """
     scale = descriptor.scale
-    judged_elsewhere = bool(validation)
-    scenes = [_read(s, scale, recipe, seed, whole=judged_elsewhere) for s in sources]
-    elsewhere = [_read(s, scale, recipe, seed, whole=True) for s in validation]
+    elsewhere = bool(validation)
+    scenes = [_read(source, scale, recipe, seed, whole=elsewhere) for source in sources]
+    judging = [_read(source, scale, recipe, seed, whole=True) for source in validation] or scenes
     judges = [
-        judge for scene in elsewhere for judge in validation_windows(scene, scale, whole=True)
+        judge for scene in judging for judge in validation_windows(scene, scale, whole=elsewhere)
     ]
-    if not judged_elsewhere:
-        judges = [judge for scene in scenes for judge in validation_windows(scene, scale)]
     _say_leaks(scenes)
     if recipe.patches == "grid":
         return _grid_data(scenes, judges, recipe, descriptor, seed)
