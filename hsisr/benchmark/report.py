@@ -36,29 +36,6 @@ _MOST_SPECTRA: Final = 4
 """Methods whose spectra are drawn: bicubic and the best."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """One method on the pictured scene."""
-
-    name: str
-    figures: str
-    rgb: str
-    rmse: str
-    angle: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gallery:
-    """The pictured scene of one course."""
-
-    title: str
-    truth: str
-    methods: tuple[Shown, ...]
-    rmse_top: str
-    angle_top: str
-    spectra: Plot | None
-
-
 def write_page(path: Path, facts: Mapping[str, Any], tables: Sequence[Table], cells: Cells) -> None:
     """Write the page, whole."""
     text = files("hsisr.benchmark") / "report.html.j2"
@@ -77,8 +54,8 @@ def write_page(path: Path, facts: Mapping[str, Any], tables: Sequence[Table], ce
     replace_file(path, f"{page}\n".encode())
 
 
-def galleries(facts: Mapping[str, Any], cells: Cells) -> list[Gallery]:
-    """Pictures of every course that has some."""
+def galleries(facts: Mapping[str, Any], cells: Cells) -> list[dict[str, Any]]:
+    """Pictures of every course that has some, as the page's template names them."""
     found = []
     for course in facts["courses"]:
         rows = [r for r in facts["scores"] if r["course"] == course["name"] and r["maps"]]
@@ -87,35 +64,35 @@ def galleries(facts: Mapping[str, Any], cells: Cells) -> list[Gallery]:
     return found
 
 
-def _gallery(rows: Sequence[Mapping[str, Any]], cells: Cells) -> Gallery:
+def _gallery(rows: Sequence[Mapping[str, Any]], cells: Cells) -> dict[str, Any]:
     maps = {row["method"]: SceneMaps.load(cells.folder / row["maps"]) for row in rows}
     rmse_top = top_of([m.rmse for m in maps.values()])
     angle_top = top_of([m.angle_deg for m in maps.values()])
     first = next(iter(maps.values()))
-    shown = tuple(
-        Shown(
-            name=TITLES.get(row["method"], row["method"]),
-            figures="{:.2f} dB, {:.2f}°".format(
+    methods = [
+        {
+            "name": TITLES.get(row["method"], row["method"]),
+            "figures": "{:.2f} dB, {:.2f}°".format(
                 *(_number(row["figures"]["hsisr"][name]) for name in ("mpsnr", "sam"))
             ),
-            rgb=colour_picture(maps[row["method"]].rgb),
-            rmse=map_picture(maps[row["method"]].rmse, rmse_top),
-            angle=map_picture(maps[row["method"]].angle_deg, angle_top),
-        )
+            "rgb": colour_picture(maps[row["method"]].rgb),
+            "rmse": map_picture(maps[row["method"]].rmse, rmse_top),
+            "angle": map_picture(maps[row["method"]].angle_deg, angle_top),
+        }
         for row in rows
-    )
+    ]
     best = sorted(rows, key=lambda row: -_number(row["figures"]["hsisr"]["mpsnr"]))
     names = dict.fromkeys([PLAIN, *(row["method"] for row in best)])
     drawn = {name: maps[name] for name in names if name in maps}
     chosen = dict(list(drawn.items())[:_MOST_SPECTRA])
-    return Gallery(
-        title=f"{rows[0]['scene']}, x{rows[0]['scale']}, seed 0",
-        truth=colour_picture(first.truth_rgb),
-        methods=shown,
-        rmse_top=f"{rmse_top:.4g}",
-        angle_top=f"{angle_top:.3g}",
-        spectra=spectra_plot(chosen) if len(first.pixels) else None,
-    )
+    return {
+        "title": f"{rows[0]['scene']}, x{rows[0]['scale']}, seed 0",
+        "truth": colour_picture(first.truth_rgb),
+        "methods": methods,
+        "rmse_top": f"{rmse_top:.4g}",
+        "angle_top": f"{angle_top:.3g}",
+        "spectra": spectra_plot(chosen) if len(first.pixels) else None,
+    }
 
 
 def _number(value: float | str | None) -> float:

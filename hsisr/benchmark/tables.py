@@ -136,62 +136,46 @@ def ranking_tables(facts: Facts) -> list[Table]:
 
 def _ranking(facts: Facts, course: str, scale: int) -> Table:
     scores = chosen(headline(facts["scores"]), course=course, scale=scale, share=1)
-    steps = _steps(facts)
-    rows, rank = [], 0
+    steps, options, kind = _steps(facts), facts["options"], scores[0]["kind"]
+    first, *others = options["blurs"]
     own = chosen(facts["curves"], course=course, scale=scale)
-    gains = {row["method"]: row["gain_db"].get("1") for row in own}
-    known = [row for row in own if isinstance(gains[row["method"]], float)]
-    order = sorted(known, key=lambda row: (not row["converged"], -gains[row["method"]]))
-    for row in order:
-        method = row["method"]
-        rank += row["converged"]
-        differences = scene_gains(scores, method)
-        summary = {
-            (s["blur"], s["agreement"]): s
-            for s in chosen(
-                facts["summary"]["hsisr"],
-                course=course,
-                scale=scale,
-                method=method,
-                kind=scores[0]["kind"],
-            )
-        }
-        blurs = facts["options"]["blurs"]
-        first = summary.get((blurs[0], True), {}).get("figures", {})
-        rows.append(
-            (
-                str(rank) if row["converged"] else NOTHING,
-                _title(method) if method != PLAIN else "bicubic (the baseline)",
-                _db(gains[method]),
-                _interval(interval(differences)),
-                f"{first['sam']['mean']:.3f}" if "sam" in first else NOTHING,
-                _db(summary.get((blurs[0], False), {}).get("gain_db")),
-                *(_db(summary.get((blur, True), {}).get("gain_db")) for blur in blurs[1:]),
-                _db(row["last_doubling_db"]),
-                steps.get((course, method, scale), NOTHING),
-            )
-        )
+    known = [row for row in own if isinstance(row["gain_db"].get("1"), float)]
+    order = sorted(known, key=lambda row: (not row["converged"], -row["gain_db"]["1"]))
+
+    def summary(row: Row, **way: Any) -> Row:
+        place = {"course": course, "scale": scale, "method": row["method"], "kind": kind}
+        return next(iter(chosen(facts["summary"]["hsisr"], **place, **way)), {})
+
+    def gain(**way: Any) -> Callable[[Row], str]:
+        return lambda row: _db(summary(row, **way).get("gain_db"))
+
+    def sam(row: Row) -> str:
+        figures = summary(row, blur=first, agreement=True).get("figures", {})
+        return f"{figures['sam']['mean']:.3f}" if "sam" in figures else NOTHING
+
+    columns: Columns = {
+        "rank": lambda row: str(order.index(row) + 1) if row["converged"] else NOTHING,
+        "method": lambda row: _method(row) if row["method"] != PLAIN else "bicubic (the baseline)",
+        "gain over the baseline, dB": lambda row: _db(row["gain_db"]["1"]),
+        "95 % interval": lambda row: _interval(interval(scene_gains(scores, row["method"]))),
+        "SAM, deg": sam,
+        "gain without agreement, dB": gain(blur=first, agreement=False),
+        **{f"gain, {blur} blur, dB": gain(blur=blur, agreement=True) for blur in others},
+        "last doubling gained, dB": lambda row: _db(row["last_doubling_db"]),
+        "steps": lambda row: steps.get((course, row["method"], scale), NOTHING),
+    }
     settled = sum(row["converged"] for row in order)
-    options = facts["options"]
     on_gpu = facts["environment"]["device"].startswith("cuda")
     clock = "by the clock" if on_gpu else "of processor time"
-    return Table(
-        title=f"Ranking, {scores[0]['kind']}, {course} x{scale}",
-        header=(
-            *("rank", "method", "gain over the baseline, dB", "95 % interval", "SAM, deg"),
-            "gain without agreement, dB",
-            *(f"gain, {blur} blur, dB" for blur in options["blurs"][1:]),
-            *("last doubling gained, dB", "steps"),
-        ),
-        rows=tuple(rows),
-        note="The baseline is bicubic drawn to agree with the LR pixels, which learns nothing. "
+    note = (
+        "The baseline is bicubic drawn to agree with the LR pixels, which learns nothing. "
         f"All results agree but those of the column that says so. Recipe {options['recipe']}, "
         f"{options['budget']:g} minutes {clock} each, threads: {options['threads']}, "
-        f"blur: {options['blurs'][0]}. {settled} of {len(order)} rows have converged; a row whose "
+        f"blur: {first}. {settled} of {len(order)} rows have converged; a row whose "
         f"last doubling of the budget gained more than {SETTLED_DB} dB has no rank. Intervals: "
-        f"bootstrap over {len({row['scene'] for row in scores})} scenes.",
-        words=2,
+        f"bootstrap over {len({row['scene'] for row in scores})} scenes."
     )
+    return Table.of(f"Ranking, {kind}, {course} x{scale}", order, columns, note=note, words=2)
 
 
 def pairs_table(facts: Facts) -> Table:
@@ -266,32 +250,28 @@ def paper_table(facts: Facts, number: int) -> Table:
     names = ("mpsnr", "sam") if number == 1 else ("mpsnr", "mssim", "sam")
     first = chosen(facts["scores"], blur=facts["options"]["blurs"][0], agreement=True, share=1)
     figures = figures_over_seeds(first, "dacn")
-    courses = [course["name"] for course in facts["courses"]]
-    listed = dict.fromkeys(row["method"] for row in published()[f"table{number}"])
-    rows = tuple(
-        (
-            f"x{scale}",
-            _title(method),
-            *(
-                figure_text(figures.get((course, method, scale), {}), name)
-                for course in courses
-                for name in names
-            ),
-        )
+    rows = [
+        {"scale": scale, "method": method}
         for scale in facts["options"]["scales"]
-        for method in (PLAIN, *listed)
+        for method in (
+            PLAIN,
+            *dict.fromkeys(row["method"] for row in published()[f"table{number}"]),
+        )
         if number == 2 or scale == 4
-    )
-    return Table(
-        title=f"Measured, in the layout of table {'I' if number == 1 else 'II'} of the paper",
-        header=(
-            *("scale", "method"),
-            *(f"{DATASET_TITLES.get(c, c)} {FIGURE_TITLES[n]}" for c in courses for n in names),
-        ),
-        rows=rows,
-        note="In convention `dacn`, mean over all scenes, with agreement.",
-        words=2,
-    )
+    ]
+
+    def text(course: str, name: str) -> Callable[[Row], str]:
+        return lambda row: figure_text(figures.get((course, row["method"], row["scale"]), {}), name)
+
+    courses = [course["name"] for course in facts["courses"]]
+    columns: Columns = {"scale": _scale, "method": _method} | {
+        f"{DATASET_TITLES.get(course, course)} {FIGURE_TITLES[name]}": text(course, name)
+        for course in courses
+        for name in names
+    }
+    title = f"Measured, in the layout of table {'I' if number == 1 else 'II'} of the paper"
+    note = "In convention `dacn`, mean over all scenes, with agreement."
+    return Table.of(title, rows, columns, note=note, words=2)
 
 
 def published_table() -> Table:

@@ -1,6 +1,7 @@
 """Scenes on the workers of a real Dask scheduler, some of which are killed on the way."""
 
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -18,7 +19,7 @@ import rasterio
 from distributed import Client
 
 from hsisr.commands.cluster import connection
-from hsisr.commands.cluster.tasks import carry_out, packed
+from hsisr.commands.cluster.tasks import carry_out
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, ResourceError, UsageError
@@ -233,7 +234,7 @@ def test_a_task_is_done_though_dask_does_not_say_whether_it_is_wanted(
 ) -> None:
     worker = SimpleNamespace(address="tcp://w:1", get_current_task=lambda: "key", **private)
     monkeypatch.setattr("distributed.get_worker", lambda: worker)
-    report = carry_out(packed(lone_sum, (1, 2)), str(tmp_path), 0)
+    report = carry_out(pickle.dumps((lone_sum, (1, 2))), str(tmp_path), 0)
     assert (report.done, report.error and str(report.error)) == (None if refusal else 3, refusal)
 
 

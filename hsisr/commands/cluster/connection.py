@@ -4,6 +4,7 @@ import asyncio
 import importlib.metadata
 import logging
 import os
+import pickle
 import threading
 import time
 import warnings
@@ -13,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from hsisr.commands.cluster.tasks import Doing, Report, carry_out, packed
+from hsisr.commands.cluster.tasks import Doing, Report, carry_out
 from hsisr.errors import ResourceError, UsageError
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class Workers:
             self._numbers[address] = taken[host]
         return self._client.submit(
             carry_out,
-            packed(do, task),
+            pickle.dumps((do, task)),  # closed to the scheduler
             os.getcwd(),  # noqa: PTH109 - as text, which any worker understands
             self._numbers[address],
             workers=[address],

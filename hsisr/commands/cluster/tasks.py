@@ -72,11 +72,6 @@ Doing = Callable[[_Task, WorkerContext], _Done]
 """A function of a module (it travels by its name), or a `functools.partial` of one."""
 
 
-def packed(do: Doing[_Task, _Done], task: _Task) -> bytes:
-    """A task on its way to a worker, closed to the scheduler."""
-    return pickle.dumps((do, task))
-
-
 def carry_out(parcel: bytes, folder: str, number: int) -> Report[Any]:
     """Do a task on a worker, in the folder where the command was given.
 

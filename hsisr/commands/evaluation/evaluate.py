@@ -119,10 +119,18 @@ class Report:
         """The figures, or those of every band, as comma-separated text."""
         if per_band and self.scores:
             return bands_as_csv(self.scores)
-        return as_csv(
-            ("figure", "unit", "value"),
-            ((n, UNITS.get(n, ""), jsonable(v)) for n, v in self.values.items()),
-        )
+        return figures_as_csv(Column("value", self.values))
+
+
+def figures_as_csv(*columns: Column) -> str:
+    """Figures as comma-separated text, one line per figure, one column per estimate."""
+    return as_csv(
+        ("figure", "unit", *(column.title for column in columns)),
+        (
+            (name, UNITS.get(name, ""), *(jsonable(column.values[name]) for column in columns))
+            for name in columns[0].values
+        ),
+    )
 
 
 def evaluate(

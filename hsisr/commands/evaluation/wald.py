@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hsisr.commands.degrade import degrade
-from hsisr.commands.evaluation.evaluate import score_pair
+from hsisr.commands.evaluation.evaluate import figures_as_csv, score_pair
 from hsisr.commands.options import DegradeOptions, WaldOptions
 from hsisr.degradation import degradation_named
 from hsisr.errors import InputDataError
@@ -22,11 +22,9 @@ from hsisr.io.paths import scene_path
 from hsisr.io.views import cropped_to_multiple
 from hsisr.metrics.conventions import FIGURES, convention_named
 from hsisr.metrics.report import (
-    UNITS,
     Column,
     Scores,
     Threshold,
-    as_csv,
     band_table,
     bands_as_csv,
     jsonable,
@@ -126,18 +124,12 @@ class WaldReport:
         """The same, or the model's figures of every band, as comma-separated text."""
         if per_band:
             return bands_as_csv(self.scores)
-        over_plain = self._less(self.plain)
-        columns = (
-            self.scores.values,
-            self.plain.values,
-            over_plain,
-            self.baseline.values,
-            self.gain,
-        )
-        titles = (self.model, f"plain {PLAIN}", "gain", BASELINE, "gain over baseline")
-        return as_csv(
-            ("figure", "unit", *titles),
-            ((n, UNITS.get(n, ""), *(jsonable(c[n]) for c in columns)) for n in FIGURES),
+        return figures_as_csv(
+            Column(self.model, {name: self.scores.values[name] for name in FIGURES}),
+            Column(f"plain {PLAIN}", self.plain.values),
+            Column("gain", self._less(self.plain)),
+            Column(BASELINE, self.baseline.values),
+            Column("gain over baseline", self.gain),
         )
 
 
