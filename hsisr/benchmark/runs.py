@@ -219,15 +219,15 @@ def _own_settings(settings: Sequence[str], method: str) -> list[str]:
     >>> _own_settings(["edsr:steps=1", "steps=2", "dacn:steps=3"], "dacn")
     ['steps=2', 'steps=3']
     """
-    parted = [(*_addressee(text), text) for text in settings]
-    common = [text for whose, _, text in parted if whose is None]
-    return common + [setting for whose, setting, _ in parted if whose == method]
-
-
-def _addressee(text: str) -> tuple[str | None, str]:
-    key, equals, value = text.partition("=")
-    whose, colon, setting = key.rpartition(":")  # a network's own name may have a colon
-    return (whose, f"{setting}{equals}{value}") if colon else (None, text)
+    common, own = [], []
+    for text in settings:
+        key, equals, value = text.partition("=")
+        whose, colon, setting = key.rpartition(":")  # a network's own name may have a colon
+        if not colon:
+            common.append(text)
+        elif whose == method:
+            own.append(f"{setting}{equals}{value}")
+    return common + own
 
 
 def recipe_of(run: Run, options: BenchmarkOptions) -> Recipe:

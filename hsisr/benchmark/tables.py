@@ -57,13 +57,7 @@ class Table:
 
     @classmethod
     def of(
-        cls,
-        title: str,
-        rows: Iterable[Row],
-        columns: Columns,
-        *,
-        note: str = "",
-        words: int = 1,
+        cls, title: str, rows: Iterable[Row], columns: Columns, *, note: str = "", words: int = 1
     ) -> "Table":
         """A line for each row."""
         cells = tuple(tuple(cell(row) for cell in columns.values()) for row in rows)
@@ -116,10 +110,6 @@ def _scale(row: Row) -> str:
     return f"x{row['scale']}"
 
 
-def _converged(row: Row) -> str:
-    return "yes" if row["converged"] else "no"
-
-
 def _db(value: object) -> str:
     return f"{value:+.2f}" if isinstance(value, (int, float)) else NOTHING
 
@@ -128,13 +118,8 @@ def _interval(ends: Sequence[float] | None) -> str:
     return NOTHING if ends is None else f"{_db(ends[0])} to {_db(ends[1])}"
 
 
-def ranking_tables(facts: Facts) -> list[Table]:
-    """The headline, one table for each course and scale: ranks, and what they rest on."""
-    places = dict.fromkeys((row["course"], row["scale"]) for row in facts["curves"])
-    return [_ranking(facts, course, scale) for course, scale in places]
-
-
-def _ranking(facts: Facts, course: str, scale: int) -> Table:
+def ranking_table(facts: Facts, course: str, scale: int) -> Table:
+    """The headline of a course at a scale: ranks, and what they rest on."""
     scores = chosen(headline(facts["scores"]), course=course, scale=scale, share=1)
     steps, options, kind = _steps(facts), facts["options"], scores[0]["kind"]
     first, *others = options["blurs"]
@@ -208,7 +193,7 @@ def curves_table(facts: Facts) -> Table:
     columns: Columns = {
         "scenes": itemgetter("course"),
         "method": _method,
-        "converged": _converged,
+        "converged": lambda row: "yes" if row["converged"] else "no",
         "scale": _scale,
         **{f"after {share:.0%}, dB": gain(share) for share in (*MILESTONES, 1.0)},
     }
@@ -309,7 +294,8 @@ def report_tables(facts: Facts) -> list[Table]:
     """All tables of a report; those with nothing to say are left out."""
     wanted = facts["options"]["table"]
     tables = [paper_table(facts, wanted)] if wanted else []
-    tables += ranking_tables(facts)
+    places = dict.fromkeys((row["course"], row["scale"]) for row in facts["curves"])
+    tables += [ranking_table(facts, course, scale) for course, scale in places]
     tables += [curves_table(facts)] if facts["trainings"] else []
     tables += [pairs_table(facts)] if facts["pairs"] else []
     tables += [results_table(facts, name) for name in facts["summary"]]

@@ -1,7 +1,5 @@
 """The `hsisr evaluate` command."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,7 +51,7 @@ def evaluate(
         if csv and json:
             raise UsageError("found --csv and --json, expected one of them")
         report: Report | WaldReport
-        with _exit_1_is_a_verdict():
+        try:
             if wald is None:
                 from hsisr.commands.evaluation.evaluate import evaluate as judge
 
@@ -61,17 +59,10 @@ def evaluate(
                 report = judge(truth, images[-1], options.made(EvaluateOptions))
             else:
                 report = _judged_by_wald(wald, images, options)
+        except OutputExistsError as error:  # wrong usage, so that code 1 means a failed limit
+            raise UsageError(str(error)) from error
         _show(report, per_band=per_band, csv=csv, json=json)
         _judge(report.failed, report)
-
-
-@contextmanager
-def _exit_1_is_a_verdict() -> Iterator[None]:
-    """A picture that is in the way is wrong usage, so that exit code 1 means a failed limit."""
-    try:
-        yield
-    except OutputExistsError as error:
-        raise UsageError(str(error)) from error
 
 
 def _reference(images: list[Path], options: Given) -> Path | None:

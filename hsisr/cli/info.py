@@ -6,15 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hsisr.cli.console import (
-    duration,
-    expected_errors,
-    fact_table,
-    megabytes,
-    print_json,
-    ranges,
-    tell,
-)
+from hsisr.cli import console
 from hsisr.cli.options import Given, Json, SceneArgument, Verbose, takes, verbosity
 from hsisr.commands.options import PartOptions
 from hsisr.engine.options import SPEED
@@ -36,7 +28,7 @@ def info(
     verbose: Verbose = 0,
 ) -> None:
     """Show what hsisr sees in a scene: size, bands, wavelengths, nodata, place, cost of x4."""
-    with expected_errors(verbosity(verbose, quiet=False)):
+    with console.expected_errors(verbosity(verbose, quiet=False)):
         from hsisr.commands.info import describe
 
         how = options.made(PartOptions)
@@ -51,9 +43,9 @@ def info(
                 "peak_memory_bytes": plan.peak_memory_bytes,
             }
         if json:
-            print_json(table)
+            console.print_json(table)
         else:
-            tell(_text(table))
+            console.tell(_text(table))
 
 
 def _text(table: dict[str, Any]) -> str:
@@ -71,7 +63,7 @@ def _text(table: dict[str, Any]) -> str:
         ("colour", _colour(table["natural_colour_bands"])),
         *_cost(table["upscaled_x4"]),
     ]
-    return fact_table(table["path"], rows, 14, sys.stdout)
+    return console.fact_table(table["path"], rows, 14, sys.stdout)
 
 
 def _product(told: dict[str, str | None]) -> list[tuple[str, str]]:
@@ -84,11 +76,11 @@ def _product(told: dict[str, str | None]) -> list[tuple[str, str]]:
 
 def _cost(cost: dict[str, Any]) -> list[tuple[str, str]]:
     size = "{} bands, {} rows, {} columns".format(*cost["shape"])
-    rows = [("x4 output", f"{size}, {megabytes(cost['bytes'])} before compression")]
+    rows = [("x4 output", f"{size}, {console.megabytes(cost['bytes'])} before compression")]
     if "seconds" not in cost:
         return [*rows, ("x4 time", "--time measures it here")]
     memory = f"{cost['peak_memory_bytes'] / 1e6:,.0f} MB of memory"
-    return [*rows, ("x4 time", f"about {duration(cost['seconds'])} here, {memory}")]
+    return [*rows, ("x4 time", f"about {console.duration(cost['seconds'])} here, {memory}")]
 
 
 def _pixel(size: tuple[float, float] | None) -> str:
@@ -113,7 +105,7 @@ def _wavelengths(values: tuple[float, ...] | None) -> str:
 def _bad(bad: list[int] | None, bands: int) -> str:
     if bad is None:
         return "no list in the file"
-    return f"{len(bad)} of {bands}: {ranges(bad)}" if bad else "none"
+    return f"{len(bad)} of {bands}: {console.ranges(bad)}" if bad else "none"
 
 
 def _colour(bands: list[int] | None) -> str:

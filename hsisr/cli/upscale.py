@@ -9,19 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hsisr.cli.console import (
-    QUIET,
-    counted,
-    duration,
-    expected_errors,
-    fact_table,
-    megabytes,
-    print_json,
-    ranges,
-    say,
-    say_table,
-    tell,
-)
+from hsisr.cli import console
 from hsisr.cli.options import Given, Json, Quiet, Verbose, takes, verbosity
 from hsisr.engine.options import MANY, OUTPUT, SelectOptions, UpscaleOptions
 from hsisr.io.paths import scene_path
@@ -63,7 +51,7 @@ def upscale(
 ) -> None:
     """Make finer pixels: same ground, same bands, same metadata, SCALE times the resolution."""
     level = verbosity(verbose, quiet=quiet)
-    with expected_errors(level):
+    with console.expected_errors(level):
         from hsisr.commands.archive.run import Done, make_folder, upscale_all
         from hsisr.commands.archive.select import select
         from hsisr.engine.memory import tune_allocator
@@ -71,22 +59,22 @@ def upscale(
         how = options.made(UpscaleOptions, format=_format(options.values.get("format"), cog=cog))
         wanted = options.made(SelectOptions, sources=sources)
         selection = select(wanted, how, os.environ)
-        if level > QUIET:
+        if level > console.QUIET:
             _say_shard(selection)
         if selection.in_folder and wanted.output is not None and not dry_run:
             make_folder(wanted.output)
         tune_allocator()
         outcomes: list[Outcome] = []
-        with _bars(len(selection.entries), enabled=level > QUIET and not dry_run) as bar:
+        with _bars(len(selection.entries), enabled=level > console.QUIET and not dry_run) as bar:
             for outcome in upscale_all(
                 selection, how, skip_existing=skip_existing, dry_run=dry_run, progress=bar
             ):
                 outcomes.append(outcome)
                 if not json and isinstance(outcome, Done):
-                    _show(outcome.result, selection.total, quiet=level <= QUIET)
+                    _show(outcome.result, selection.total, quiet=level <= console.QUIET)
         if json:
-            print_json(_report(outcomes, selection))
-        _judge(outcomes, quiet=level <= QUIET)
+            console.print_json(_report(outcomes, selection))
+        _judge(outcomes, quiet=level <= console.QUIET)
 
 
 def _bars(
@@ -114,7 +102,7 @@ def _say_shard(selection: "Selection") -> None:
     shard, own = selection.shard, len(selection.entries)
     if shard is not None:
         idle = "" if own else "; nothing to do"
-        say(f"shard {shard.number} of {shard.of}: {own} of {selection.total} scenes{idle}")
+        console.say(f"shard {shard.number} of {shard.of}: {own} of {selection.total} scenes{idle}")
 
 
 def _report(outcomes: "list[Outcome]", selection: "Selection") -> dict[str, Any]:
@@ -140,14 +128,14 @@ def _judge(outcomes: "list[Outcome]", *, quiet: bool) -> None:
 
     skipped = sum(isinstance(outcome, Skipped) for outcome in outcomes)
     if skipped and not quiet:
-        say(f"{skipped} of {len(outcomes)} scenes finished already; left out")
+        console.say(f"{skipped} of {len(outcomes)} scenes finished already; left out")
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     if len(outcomes) == 1 and failures:
         raise failures[0].error
     for failure in failures:
-        say(f"error: {failure.error}", color="red")
+        console.say(f"error: {failure.error}", color="red")
     if failures:
-        say(f"{len(failures)} of {len(outcomes)} scenes failed")
+        console.say(f"{len(failures)} of {len(outcomes)} scenes failed")
         raise typer.Exit(1)
 
 
@@ -158,18 +146,18 @@ def _show(made: "UpscaleResult", scenes: int, *, quiet: bool) -> None:
     """
     if not made.written:
         rows = [*_plan_rows(made), *_cost_rows(made)]
-        tell(fact_table(str(made.source), rows, 15, sys.stdout))
+        console.tell(console.fact_table(str(made.source), rows, 15, sys.stdout))
         return
-    tell(made.output)
+    console.tell(made.output)
     if quiet:
         return
     if scenes > 1:
         size = "{} bands, {} rows, {} columns".format(*made.output_shape)
-        say(f"{_names(made)}: {size}, {made.model}, {duration(made.seconds)}")
+        console.say(f"{_names(made)}: {size}, {made.model}, {console.duration(made.seconds)}")
     else:
         title = f"{made.source.name} -> {_names(made)}"
-        say_table(fact_table(title, _done_rows(made), 15, sys.stderr))
-        say_table("  detail inside an observed pixel is estimated, not measured")
+        console.say_table(console.fact_table(title, _done_rows(made), 15, sys.stderr))
+        console.say_table("  detail inside an observed pixel is estimated, not measured")
 
 
 def _names(made: "UpscaleResult") -> str:
@@ -184,7 +172,7 @@ def _plan_rows(made: "UpscaleResult") -> list[tuple[str, str]]:
     pixel = "" if made.pixel_m is None else "; pixels {:.4g} m -> {:.4g} m".format(*made.pixel_m)
     dropped = made.output_shape[0] == made.input_shape[0] - len(made.bad_bands)
     fate = "dropped" if dropped else f"interpolated{' beside the network' if sha else ''}"
-    bad = f"{ranges(made.bad_bands)}: {fate}" if made.bad_bands else "none"
+    bad = f"{console.ranges(made.bad_bands)}: {fate}" if made.bad_bands else "none"
     return [
         ("output", f"{made.output} ({made.format}, {made.dtype})"),
         ("size", f"{size.format(*made.input_shape)} -> {size.format(*made.output_shape)}{pixel}"),
@@ -195,18 +183,23 @@ def _plan_rows(made: "UpscaleResult") -> list[tuple[str, str]]:
 
 
 def _cost_rows(plan: "UpscaleResult") -> list[tuple[str, str]]:
-    seconds, groups = plan.estimated_seconds, counted(plan.groups, "band group")
+    seconds, groups = plan.estimated_seconds, console.counted(plan.groups, "band group")
     return [
-        ("work", f"{counted(plan.tiles, 'tile')} in {groups}{_seen(plan)}"),
-        ("output size", f"{megabytes(plan.output_bytes)} before compression"),
+        ("work", f"{console.counted(plan.tiles, 'tile')} in {groups}{_seen(plan)}"),
+        ("output size", f"{console.megabytes(plan.output_bytes)} before compression"),
         ("peak memory", f"about {plan.peak_memory_bytes / 1e6:,.0f} MB"),
-        ("time", "unknown" if seconds is None else f"about {duration(seconds)} here, tiles alone"),
+        (
+            "time",
+            "unknown"
+            if seconds is None
+            else f"about {console.duration(seconds)} here, tiles alone",
+        ),
     ]
 
 
 def _done_rows(made: "UpscaleResult") -> list[tuple[str, str]]:
     written, used = made.file_bytes, made.used_memory_bytes
-    size = "" if written is None else f", {megabytes(written)}"
+    size = "" if written is None else f", {console.megabytes(written)}"
     near = f"are within {made.agreement:.2g} of" if made.agreement else "equal"
     return [
         ("format", f"{made.format}, {made.dtype}{size}"),
@@ -219,7 +212,7 @@ def _done_rows(made: "UpscaleResult") -> list[tuple[str, str]]:
         ),
         (
             "took",
-            duration(made.seconds)
+            console.duration(made.seconds)
             + ("" if used is None else f", at most {used / 1e6:,.0f} MB of memory"),
         ),
     ]

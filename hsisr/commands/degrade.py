@@ -153,7 +153,8 @@ def _run(scene: Scene, writer: SceneWriter, options: DegradeOptions) -> int:
     """Degrade strip by strip, in chunks of bands; returns how many values had to be moved."""
     model, scale, moved = degradation_named(options.method, options.gain), options.scale, 0
     lr, infinite, rounded = writer.metadata, 0, False
-    step = _strip_rows(lr, writer.block_rows, scale)
+    block_bytes = writer.block_rows * lr.cols * lr.bands * scale**2 * 4
+    step = writer.block_rows * max(1, CHUNK_BYTES // block_bytes)
     for row in range(0, lr.rows, step):
         strip = Window(row, 0, min(step, lr.rows - row), lr.cols)
         mask = _mask(scene, strip, scale) if lr.stored.nodata is None else None
@@ -179,12 +180,6 @@ def _run(scene: Scene, writer: SceneWriter, options: DegradeOptions) -> int:
     warn_of_infinite(scene, infinite)
     warn_of_digits(scene, lost=rounded)
     return moved
-
-
-def _strip_rows(lr: SceneMetadata, block_rows: int, scale: int) -> int:
-    """LR rows at a time: as many whole blocks as fit the budget with all bands, at least one."""
-    block_bytes = block_rows * lr.cols * lr.bands * scale**2 * 4
-    return block_rows * max(1, CHUNK_BYTES // block_bytes)
 
 
 def _chunks(scene: Scene, strip: Window, scale: int) -> Iterator[range]:

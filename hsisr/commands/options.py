@@ -10,26 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from hsisr.engine.options import (
-    INPUT,
-    Axes,
-    BandsOf,
-    Bbox,
-    CreationOptions,
-    Device,
-    Dtype,
-    Format,
-    Nodata,
-    Overwrite,
-    Scale,
-    Threads,
-    Variable,
-    WavelengthsOf,
-    WindowOf,
-    models,
-    released_names,
-    scale_number,
-)
+from hsisr.engine import options as shared
 from hsisr.errors import UsageError
 from hsisr.io.paths import scene_path
 from hsisr.metrics.report import Threshold, parse_threshold
@@ -58,9 +39,9 @@ class SceneOptions:
         UsageError: An option has an impossible value; so of all that derive from this.
     """
 
-    variable: Variable = None
-    axes: Axes = None
-    nodata: Nodata = None
+    variable: shared.Variable = None
+    axes: shared.Axes = None
+    nodata: shared.Nodata = None
 
     def __post_init__(self) -> None:
         refuse_impossible(self)
@@ -70,10 +51,10 @@ class SceneOptions:
 class PartOptions(SceneOptions):
     """What of a scene is read, and how."""
 
-    window: WindowOf = None
-    bbox: Bbox = None
-    bands: BandsOf = None
-    wavelengths: WavelengthsOf = None
+    window: shared.WindowOf = None
+    bbox: shared.Bbox = None
+    bands: shared.BandsOf = None
+    wavelengths: shared.WavelengthsOf = None
 
     def __post_init__(self) -> None:
         refuse_impossible(self)
@@ -92,7 +73,7 @@ class DegradeOptions(PartOptions):
             ("-s",),
             affects_result=True,
             least=2,
-            reads=scale_number,
+            reads=shared.scale_number,
             expected="a whole number of at least 2",
         ),
     ] = 4
@@ -104,10 +85,10 @@ class DegradeOptions(PartOptions):
         Option("With mtf: gain at the LR Nyquist frequency. [default: 0.3]", affects_result=True),
     ] = None
     crop: Annotated[bool, Option("Leave out last rows and columns that fill no LR pixel.")] = False
-    dtype: Dtype = None
-    format: Format = None
-    creation_options: CreationOptions = field(default_factory=lambda: MappingProxyType({}))
-    overwrite: Overwrite = False
+    dtype: shared.Dtype = None
+    format: shared.Format = None
+    creation_options: shared.CreationOptions = field(default_factory=lambda: MappingProxyType({}))
+    overwrite: shared.Overwrite = False
 
     def __post_init__(self) -> None:
         from hsisr.degradation import degradation_named
@@ -135,7 +116,7 @@ class _JudgeOptions(SceneOptions):
     picture: Annotated[
         Path | None, Option("Draw the scenes side by side, error maps and spectra.", metavar="PNG")
     ] = None
-    overwrite: Overwrite = False
+    overwrite: shared.Overwrite = False
     thresholds: tuple[Threshold, ...] = field(init=False)
 
     def _check(self, known: Sequence[str]) -> None:
@@ -153,10 +134,10 @@ class _JudgeOptions(SceneOptions):
 class EvaluateOptions(_JudgeOptions):
     """How to judge an estimate by a reference, by the scene it was made from, or by both."""
 
-    window: WindowOf = None
-    bbox: Bbox = None
-    bands: BandsOf = None
-    wavelengths: WavelengthsOf = None
+    window: shared.WindowOf = None
+    bbox: shared.Bbox = None
+    bands: shared.BandsOf = None
+    wavelengths: shared.WavelengthsOf = None
 
     observed: Annotated[
         Path | None,
@@ -182,11 +163,11 @@ class EvaluateOptions(_JudgeOptions):
             "Ratio of pixel sizes, for ERGAS and --wald.",
             ("--scale", "-s"),
             least=1,
-            reads=scale_number,
+            reads=shared.scale_number,
         ),
     ] = None
     estimate_variable: Annotated[
-        str | None, Option("The same for a .mat estimate.", metavar="NAME", panel=INPUT)
+        str | None, Option("The same for a .mat estimate.", metavar="NAME", panel=shared.INPUT)
     ] = None
 
     def __post_init__(self) -> None:
@@ -207,7 +188,7 @@ class WaldOptions(_JudgeOptions):
     scale: Annotated[int, Option("Ratio of pixel sizes.", choices=SCALES)] = 4
     model: Annotated[
         str | None,
-        Option("With --wald: as for hsisr upscale.", ("-m",), "NAME|FILE", suggest=models),
+        Option("With --wald: as for hsisr upscale.", ("-m",), "NAME|FILE", suggest=shared.models),
     ] = None
     method: Annotated[
         str, Option("With --wald: area, gaussian, mtf or bicubic.", suggest=lambda: METHODS)
@@ -215,7 +196,7 @@ class WaldOptions(_JudgeOptions):
     consistency: Annotated[
         bool, Option("With --wald: draw the result to agree with the degraded scene.")
     ] = True
-    device: Device = "auto"
+    device: shared.Device = "auto"
 
     def __post_init__(self) -> None:
         from hsisr.degradation import degradation_named
@@ -258,7 +239,7 @@ class ViewOptions(SceneOptions):
         Option("Uncertainty of the first RESULT's values.", metavar="SCENE", reads=scene_path),
     ] = None
     """On the first result's grid, in its unit."""
-    overwrite: Overwrite = False
+    overwrite: shared.Overwrite = False
 
 
 DataDir = Annotated[
@@ -281,7 +262,7 @@ class TrainOptions(SceneOptions):
             suggest=_of("datasets.catalogue", "DATASETS"),
         ),
     ] = None
-    scale: Scale = 4
+    scale: shared.Scale = 4
     model: Annotated[
         str | None,
         Option(
@@ -297,7 +278,7 @@ class TrainOptions(SceneOptions):
             "Start from these weights: a released name or a .safetensors file; of another scale, "
             "from all but their upsampling.",
             metavar="NAME|FILE",
-            suggest=released_names,
+            suggest=shared.released_names,
         ),
     ] = None
     recipe: Annotated[
@@ -341,9 +322,9 @@ class TrainOptions(SceneOptions):
     resume: Annotated[bool, Option("Continue the run in --out; same options otherwise.")] = False
     data_dir: DataDir = None
     offline: Offline = False
-    device: Device = "auto"
-    threads: Threads = None
-    overwrite: Overwrite = False
+    device: shared.Device = "auto"
+    threads: shared.Threads = None
+    overwrite: shared.Overwrite = False
     command: str = ""
     """As typed, for the record."""
 

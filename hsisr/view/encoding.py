@@ -67,19 +67,17 @@ def data_address(png: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
-def colour_picture(rgb: npt.NDArray[np.uint8]) -> str:
-    """Bytes of shape (rows, cols, 3), one pixel each."""
+def colour_picture(rgb: npt.NDArray[Any], **drawn: Any) -> str:
+    """Bytes of shape (rows, cols, 3), one pixel each; or numbers that matplotlib draws so."""
     content = io.BytesIO()
-    imsave(content, rgb, format="png")
+    imsave(content, rgb, format="png", **drawn)
     return data_address(content.getvalue())
 
 
 def map_picture(values: npt.NDArray[np.float32], top: float) -> str:
     """A map from 0 to `top`; not a number is grey."""
-    content = io.BytesIO()
     colours = mpl.colormaps[COLOURS].with_extremes(bad="#808080")
-    imsave(content, np.ma.masked_invalid(values), vmin=0, vmax=top, cmap=colours, format="png")
-    return data_address(content.getvalue())
+    return colour_picture(np.ma.masked_invalid(values), vmin=0, vmax=top, cmap=colours)
 
 
 def scale_picture() -> str:

@@ -263,41 +263,29 @@ def page_text(title: str, content: PageContent) -> str:
     from hsisr import __version__
 
     top = 1.0 if content.maps is None else top_of([content.maps.detail])
-    return (
-        _template()
-        .render(
-            title=title,
-            content=content,
-            maps=_maps(content, top),
-            top=f"{top:.3g}",
-            scale=scale_picture(),
-            shaded=content.data["good"] is not None,
-            version=__version__,
-            data=_in_script(json.dumps(content.data, allow_nan=False)),
-            plot_js=_file("uPlot.iife.min.js"),
-            plot_css=_file("uPlot.min.css"),
-            js=_file("page.js"),
-            css=_file("page.css"),
-        )
-        .strip()
-        + "\n"
-    )
-
-
-def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
-    return environment.from_string(_file("page.html.j2"))
+    page = environment.from_string(_file("page.html.j2")).render(
+        title=title,
+        content=content,
+        maps=_maps(content, top),
+        top=f"{top:.3g}",
+        scale=scale_picture(),
+        shaded=content.data["good"] is not None,
+        version=__version__,
+        # nothing may end the script element that it stands in
+        data=json.dumps(content.data, allow_nan=False).replace("<", "\\u003c"),
+        plot_js=_file("uPlot.iife.min.js"),
+        plot_css=_file("uPlot.min.css"),
+        js=_file("page.js"),
+        css=_file("page.css"),
+    )
+    return f"{page.strip()}\n"
 
 
 def _file(name: str) -> str:
     return (files("hsisr.view") / name).read_text(encoding="utf-8")
-
-
-def _in_script(text: str) -> str:
-    """JSON that cannot end the script element it stands in."""
-    return text.replace("<", "\\u003c")
 
 
 def _maps(content: PageContent, top: float) -> list[dict[str, Any]]:

@@ -211,14 +211,10 @@ def write_smooth_scene(path: Path, bands: int, rows: int, cols: int) -> None:
             file.write(values.astype(np.uint16), band + 1)
 
 
-def speed_tables(facts: Mapping[str, Any]) -> list[Table]:
-    """The machine, tiles, and scenes from file to file."""
-    return [facts_table("Machine", facts["environment"]), _tiles(facts), _scenes(facts)]
-
-
 def speed_page(facts: Mapping[str, Any]) -> str:
     """All tables as Markdown."""
-    parts = ["# Speed", *(table.as_markdown() for table in speed_tables(facts))]
+    tables = facts_table("Machine", facts["environment"]), _tiles(facts), _scenes(facts)
+    parts = ["# Speed", *(table.as_markdown() for table in tables)]
     command = facts["command"] or "hsisr.benchmark.speed.run.benchmark_speed(...)"
     return "\n\n".join([*parts, f"## Command\n\n```\n{command}\n```"]) + "\n"
 

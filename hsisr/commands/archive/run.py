@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import uuid4
 
 from hsisr.commands.archive.select import Failure, Selection
-from hsisr.commands.cluster.tasks import WorkerContext, unseen
 from hsisr.commands.upscale import Progress, UpscaleResult, plan_upscale, upscale
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.session import Model, Session, model_named, with_precision
@@ -31,6 +30,9 @@ from hsisr.option import Result
 from hsisr.resume.completion import Work, judge, output_files, source_states, told_of_source
 from hsisr.resume.lock import clear_rest, is_unfinished, run_place
 from hsisr.resume.record import FileState, Record, head_of, output_spec_of, states, write_record
+
+if TYPE_CHECKING:
+    from hsisr.commands.cluster.tasks import WorkerContext
 
 _Came = TypeVar("_Came")
 
@@ -158,8 +160,10 @@ def _task(begun: "_Begun") -> _SceneTask:
     return _SceneTask(source, output, options, seen)
 
 
-def _upscale_here(run: str, task: _SceneTask, here: WorkerContext) -> UpscaleResult:
+def _upscale_here(run: str, task: _SceneTask, here: "WorkerContext") -> UpscaleResult:
     """On a worker: one scene of a run, with the session that the scene before used."""
+    from hsisr.commands.cluster.tasks import unseen
+
     for path in task.seen:
         if not path.exists():
             raise unseen(path, here)

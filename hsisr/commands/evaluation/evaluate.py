@@ -26,22 +26,10 @@ from hsisr.io.base import Scene
 from hsisr.io.open import open_scene, options_of_kind, part_of
 from hsisr.io.paths import scene_path
 from hsisr.io.views import infinite_numbers, warn_of_fill, warn_of_infinite
+from hsisr.metrics import report as reports
 from hsisr.metrics.conventions import FIGURES, convention_named
 from hsisr.metrics.coverage import FACTORS, Coverage, CoverageSums
 from hsisr.metrics.coverage import FIGURES as ERROR_FIGURES
-from hsisr.metrics.report import (
-    UNITS,
-    Column,
-    Scores,
-    Threshold,
-    as_csv,
-    band_table,
-    bands_as_csv,
-    jsonable,
-    scores_as_json,
-    table,
-    verdicts_as_json,
-)
 from hsisr.metrics.scoring import PairStatistics, ScoreAccumulator
 from hsisr.resume.record import provenance_of
 
@@ -57,11 +45,11 @@ class Report:
     scale: int | None
     numbers: str
     """What was compared: stored numbers or physical values."""
-    scores: Scores | None
+    scores: reports.Scores | None
     """Against the reference."""
     agreement: Agreement | None
     """With the observed scene."""
-    thresholds: tuple[Threshold, ...]
+    thresholds: tuple[reports.Threshold, ...]
     coverage: Coverage | None = None
     """Of the standard errors, against the reference."""
 
@@ -84,7 +72,7 @@ class Report:
         return self.scores.undefined if self.scores else {}
 
     @property
-    def failed(self) -> tuple[Threshold, ...]:
+    def failed(self) -> tuple[reports.Threshold, ...]:
         """The limits that a figure does not keep."""
         return tuple(limit for limit in self.thresholds if not limit.holds(self.values))
 
@@ -100,37 +88,39 @@ class Report:
             "numbers": self.numbers,
         }
         if self.scores:
-            found |= scores_as_json(self.scores, per_band=per_band)
+            found |= reports.scores_as_json(self.scores, per_band=per_band)
         if self.agreement:
             found["agreement"] = self.agreement.as_dict()
         if self.coverage:
             found["uncertainty"] = self.coverage.as_dict()
-        found["thresholds"] = verdicts_as_json(self.thresholds, self.values)
+        found["thresholds"] = reports.verdicts_as_json(self.thresholds, self.values)
         return found
 
     def as_table(self, *, per_band: bool = False) -> str:
         """The figures as aligned text."""
-        text = table([Column(self.estimate.name, self.values)])
+        text = reports.table([reports.Column(self.estimate.name, self.values)])
         if per_band and self.scores:
-            text += f"\n\n{band_table(self.scores)}"
+            text += f"\n\n{reports.band_table(self.scores)}"
         return text
 
     def as_csv(self, *, per_band: bool = False) -> str:
         """The figures, or those of every band, as comma-separated text."""
         if per_band and self.scores:
-            return bands_as_csv(self.scores)
-        return figures_as_csv(Column("value", self.values))
+            return reports.bands_as_csv(self.scores)
+        return figures_as_csv(reports.Column("value", self.values))
 
 
-def figures_as_csv(*columns: Column) -> str:
+def figures_as_csv(*columns: reports.Column) -> str:
     """Figures as comma-separated text, one line per figure, one column per estimate."""
-    return as_csv(
-        ("figure", "unit", *(column.title for column in columns)),
+    rows = (
         (
-            (name, UNITS.get(name, ""), *(jsonable(column.values[name]) for column in columns))
-            for name in columns[0].values
-        ),
+            name,
+            reports.UNITS.get(name, ""),
+            *(reports.jsonable(one.values[name]) for one in columns),
+        )
+        for name in columns[0].values
     )
+    return reports.as_csv(("figure", "unit", *(column.title for column in columns)), rows)
 
 
 def evaluate(
@@ -193,7 +183,7 @@ def evaluate(
 
 def score_pair(
     reference: Scene, estimate: Scene, *, convention: str = "hsisr", scale: int | None = None
-) -> Scores:
+) -> reports.Scores:
     """Score one opened scene against another on the same grid."""
     require_same_grid(reference, estimate)
     statistics = PairStatistics(reference.metadata.bands)

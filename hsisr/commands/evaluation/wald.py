@@ -20,18 +20,8 @@ from hsisr.io.base import Scene
 from hsisr.io.open import open_scene, open_with
 from hsisr.io.paths import scene_path
 from hsisr.io.views import cropped_to_multiple
+from hsisr.metrics import report as reports
 from hsisr.metrics.conventions import FIGURES, convention_named
-from hsisr.metrics.report import (
-    Column,
-    Scores,
-    Threshold,
-    band_table,
-    bands_as_csv,
-    jsonable,
-    scores_as_json,
-    table,
-    verdicts_as_json,
-)
 from hsisr.view.figure import check_picture
 
 if TYPE_CHECKING:
@@ -54,21 +44,21 @@ class WaldReport:
     model: str
     cropped_to: tuple[int, int]
     """Rows and columns that were scored; the scene's last ones are left out if they do not fit."""
-    scores: Scores
+    scores: reports.Scores
     consistency: bool
     """Whether the model's result was made to agree with the degraded scene."""
-    plain: Scores
+    plain: reports.Scores
     """Of bicubic without back-projection."""
-    baseline: Scores
+    baseline: reports.Scores
     """Of back-projected bicubic."""
-    thresholds: tuple[Threshold, ...]
+    thresholds: tuple[reports.Threshold, ...]
 
     @property
     def gain(self) -> dict[str, float]:
         """Model minus baseline, figure by figure."""
         return self._less(self.baseline)
 
-    def _less(self, other: Scores) -> dict[str, float]:
+    def _less(self, other: reports.Scores) -> dict[str, float]:
         return {name: self.scores.values[name] - other.values[name] for name in FIGURES}
 
     @property
@@ -82,13 +72,13 @@ class WaldReport:
         return self.scores.undefined
 
     @property
-    def failed(self) -> tuple[Threshold, ...]:
+    def failed(self) -> tuple[reports.Threshold, ...]:
         """The limits that the model's figures do not keep."""
         return tuple(limit for limit in self.thresholds if not limit.holds(self.scores.values))
 
     def as_dict(self, *, per_band: bool = False) -> dict[str, Any]:
         """Plain values for JSON; infinities are "inf", undefined figures null."""
-        found = scores_as_json(self.scores, per_band=per_band)
+        found = reports.scores_as_json(self.scores, per_band=per_band)
         return {
             "scene": str(self.scene),
             "protocol": "Wald: degrade, super-resolve, compare with the scene itself",
@@ -101,36 +91,40 @@ class WaldReport:
             "model": self.model,
             **found,
             "consistency": self.consistency,
-            PLAIN: scores_as_json(self.plain)["scores"],
-            "gain": {name: jsonable(value) for name, value in self._less(self.plain).items()},
-            BASELINE: scores_as_json(self.baseline)["scores"],
-            "gain_over_baseline": {name: jsonable(value) for name, value in self.gain.items()},
-            "thresholds": verdicts_as_json(self.thresholds, self.values),
+            PLAIN: reports.scores_as_json(self.plain)["scores"],
+            "gain": _plain(self._less(self.plain)),
+            BASELINE: reports.scores_as_json(self.baseline)["scores"],
+            "gain_over_baseline": _plain(self.gain),
+            "thresholds": reports.verdicts_as_json(self.thresholds, self.values),
         }
 
     def as_table(self, *, per_band: bool = False) -> str:
         """Model, plain bicubic, baseline and the gain over the baseline as aligned text."""
-        text = table(
+        text = reports.table(
             [
-                Column(self.model, self.scores.values),
-                Column(f"plain {PLAIN}", self.plain.values),
-                Column(BASELINE, self.baseline.values),
-                Column("gain over baseline", self.gain, "+"),
+                reports.Column(self.model, self.scores.values),
+                reports.Column(f"plain {PLAIN}", self.plain.values),
+                reports.Column(BASELINE, self.baseline.values),
+                reports.Column("gain over baseline", self.gain, "+"),
             ]
         )
-        return f"{text}\n\n{band_table(self.scores)}" if per_band else text
+        return f"{text}\n\n{reports.band_table(self.scores)}" if per_band else text
 
     def as_csv(self, *, per_band: bool = False) -> str:
         """The same, or the model's figures of every band, as comma-separated text."""
         if per_band:
-            return bands_as_csv(self.scores)
+            return reports.bands_as_csv(self.scores)
         return figures_as_csv(
-            Column(self.model, {name: self.scores.values[name] for name in FIGURES}),
-            Column(f"plain {PLAIN}", self.plain.values),
-            Column("gain", self._less(self.plain)),
-            Column(BASELINE, self.baseline.values),
-            Column("gain over baseline", self.gain),
+            reports.Column(self.model, {name: self.scores.values[name] for name in FIGURES}),
+            reports.Column(f"plain {PLAIN}", self.plain.values),
+            reports.Column("gain", self._less(self.plain)),
+            reports.Column(BASELINE, self.baseline.values),
+            reports.Column("gain over baseline", self.gain),
         )
+
+
+def _plain(figures: Mapping[str, float]) -> dict[str, Any]:
+    return {name: reports.jsonable(value) for name, value in figures.items()}
 
 
 def evaluate_by_wald(source: str | Path, options: WaldOptions | None = None) -> WaldReport:
@@ -185,12 +179,12 @@ class Trial:
         )
         return upscale(self.folder / "lr.tif", self.folder / "hr.tif", chosen)
 
-    def scored(self, model: str | None, *, consistency: bool) -> tuple[str, Scores]:
+    def scored(self, model: str | None, *, consistency: bool) -> tuple[str, reports.Scores]:
         """Bring it back and score it; returns the model's resolved name too."""
         result = self.upscaled(model, consistency=consistency)
         return result.model, self.scores(result.output, self.options.convention)
 
-    def draw(self, name: str, scores: Scores) -> None:
+    def draw(self, name: str, scores: reports.Scores) -> None:
         """Draw the result at hand, where the options ask for a picture."""
         if self.options.picture is None:
             return
@@ -210,7 +204,7 @@ class Trial:
                 overwrite=self.options.overwrite,
             )
 
-    def scores(self, estimate: Path, convention: str) -> Scores:
+    def scores(self, estimate: Path, convention: str) -> reports.Scores:
         """An estimate against the truth."""
         with closing(open_scene(estimate)) as guess:
             return score_pair(self.truth, guess, convention=convention, scale=self.options.scale)

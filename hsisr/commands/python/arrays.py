@@ -208,10 +208,7 @@ def _nanometres(wavelengths: Sequence[float] | None) -> tuple[float, ...] | None
 
 
 def _without_mask(
-    array: "np.ma.MaskedArray[Any, Any]",
-    order: str,
-    valid: Bool | None,
-    nodata: float | None,
+    array: "np.ma.MaskedArray[Any, Any]", order: str, valid: Bool | None, nodata: float | None
 ) -> tuple[npt.NDArray[Any], Bool | None]:
     """Plain numbers and a mask of pixels; masks that differ by band need NaN or nodata."""
     hidden = np.ma.getmaskarray(array)

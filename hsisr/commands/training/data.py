@@ -78,7 +78,11 @@ class TrainingData:
     def facts(self) -> list[dict[str, Any]]:
         """What identifies and describes scenes and photographs, as plain values."""
         facts = [_facts(scene.name, scene.values, scene.split) for scene in self.scenes]
-        return facts if self.photographs is None else [*facts, _photograph_facts(self.photographs)]
+        if (photographs := self.photographs) is not None:
+            images, name = photographs.images, photographs.name
+            split = Split(training=(Window(0, 0, len(images) * images.shape[2], images.shape[3]),))
+            facts.append(_facts(f"{name} ({len(images)} photographs)", images, split))
+        return facts
 
 
 def _facts(name: str, numbers: npt.NDArray[Any], split: Split) -> dict[str, Any]:
@@ -94,12 +98,6 @@ def _facts(name: str, numbers: npt.NDArray[Any], split: Split) -> dict[str, Any]
         "test_windows": [list(dataclasses.astuple(w)) for w in split.test],
         "test_px_also_trained_on": split.leak_px,
     }
-
-
-def _photograph_facts(photographs: Photographs) -> dict[str, Any]:
-    count, _, rows, cols = photographs.images.shape
-    split = Split(training=(Window(0, 0, count * rows, cols),))
-    return _facts(f"{photographs.name} ({count} photographs)", photographs.images, split)
 
 
 def expand_sources(
