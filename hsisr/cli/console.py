@@ -24,16 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TextIO
 
 import typer
 
-from hsisr.errors import (
-    HsisrError,
-    HsisrWarning,
-    ResourceError,
-    UsageError,
-    means_no_memory,
-    one_line,
-    printable,
-    system_words,
-)
+from hsisr import errors
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,12 +53,12 @@ def bars_on(console: "Console") -> Iterator[None]:
 def say(message: str, *, color: str | None = None) -> None:
     """One line of talk on stderr, on a terminal in colour and broken between words."""
     plain = "NO_COLOR" in os.environ or not sys.stderr.isatty()
-    _say(_filled(one_line(message), sys.stderr), None if plain else color)
+    _say(_filled(errors.one_line(message), sys.stderr), None if plain else color)
 
 
 def say_table(text: str) -> None:
     """Aligned lines of talk on stderr, without control characters that a file may have brought."""
-    _say(printable(text), None)
+    _say(errors.printable(text), None)
 
 
 def fact_table(title: str, rows: Iterable[tuple[str, str]], column: int, stream: TextIO) -> str:
@@ -98,7 +89,7 @@ def _say(text: str, color: str | None) -> None:
 
 def tell(result: object) -> None:
     """A result on stdout, without control characters that a file may have brought."""
-    text = printable(str(result))
+    text = errors.printable(str(result))
     if isinstance(result, PurePath):
         text = text.replace("\n", "\\n")
     if _LIVE and sys.stdout.isatty():
@@ -131,19 +122,19 @@ def expected_errors(verbosity: int = NORMAL) -> Iterator[None]:
             yield
         except typer.Exit:
             raise
-        except HsisrError as error:
+        except errors.HsisrError as error:
             _fail(str(error), error.exit_code, error)
         except KeyboardInterrupt as error:
             _fail("interrupted; no half-made output was left behind", INTERRUPTED, error)
         except UnicodeEncodeError as error:
             what = "a name is not UTF-8, which files and records need; rename the file or folder"
-            _fail(what, UsageError.exit_code, error)
+            _fail(what, errors.UsageError.exit_code, error)
         except Exception as error:
-            if means_no_memory(error):
+            if errors.means_no_memory(error):
                 advice = "out of memory; free some, or try a smaller --tile or --batch-size"
-                _fail(advice, ResourceError.exit_code, error)
+                _fail(advice, errors.ResourceError.exit_code, error)
             if isinstance(error, OSError) and error.errno is not None and verbosity < DEBUG:
-                _fail(system_words(error), ResourceError.exit_code, error)
+                _fail(errors.system_words(error), errors.ResourceError.exit_code, error)
             if verbosity >= DEBUG:
                 raise
             what = f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -161,10 +152,10 @@ def _warnings_as_lines(verbosity: int) -> Iterator[None]:
     shown: set[str] = set()  # a scene that is opened twice is not complained of twice
 
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-        ours = issubclass(category, HsisrWarning)
+        ours = issubclass(category, errors.HsisrWarning)
         if ((ours and verbosity > QUIET) or verbosity >= DEBUG) and str(message) not in shown:
             shown.add(str(message))
-            say(f"warning: {one_line(str(message))}", color="yellow")
+            say(f"warning: {errors.one_line(str(message))}", color="yellow")
 
     with warnings.catch_warnings():
         warnings.simplefilter("always")
@@ -348,7 +339,7 @@ class StandardStreams:
             return code
         sys.stderr.write(f"error: results cannot be written to stdout: {error.strerror}\n")
         sys.stderr.flush()
-        return ResourceError.exit_code
+        return errors.ResourceError.exit_code
 
 
 def _open_if_closed(descriptor: int) -> None:

@@ -12,25 +12,11 @@ import numpy.typing as npt
 from hsisr.commands.options import DegradeOptions
 from hsisr.degradation import Degradation, degradation_named, whole_blocks
 from hsisr.errors import InputDataError
+from hsisr.io import views, write
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.io.formats import output_format
 from hsisr.io.open import open_with
 from hsisr.io.paths import scene_path
-from hsisr.io.views import (
-    are_rounded,
-    cropped_to_multiple,
-    infinite_numbers,
-    warn_of_digits,
-    warn_of_fill,
-    warn_of_infinite,
-)
-from hsisr.io.write import (
-    check_target,
-    create_writer,
-    output_numbers,
-    refuse_same_file,
-    warn_of_moved,
-)
 from hsisr.option import Result
 from hsisr.resume.record import PREFIX, decisive_options, with_provenance
 from hsisr.scene.metadata import SceneMetadata
@@ -86,15 +72,15 @@ def degrade(
         overwrite=options.overwrite,
         threads=2,
     )
-    refuse_same_file(source, output)
-    check_target(output, target)
+    write.refuse_same_file(source, output)
+    write.check_target(output, target)
     with closing(open_with(source, options)) as opened:
-        scene = warn_of_fill(opened) if options.nodata is None else opened
+        scene = views.warn_of_fill(opened) if options.nodata is None else opened
         part = _dividing_part(scene, options)
         metadata, masked = _output_metadata(part, output, options)
-        with create_writer(output, metadata, replace(target, masked=masked)) as writer:
+        with write.create_writer(output, metadata, replace(target, masked=masked)) as writer:
             moved = _run(part, writer, options)
-    warn_of_moved(output, moved, metadata.stored)
+    write.warn_of_moved(output, moved, metadata.stored)
     whole = scene.metadata
     return DegradeResult(
         source=source,
@@ -118,7 +104,7 @@ def _dividing_part(scene: Scene, options: DegradeOptions) -> Scene:
             f"{scene.path}: found {rows} x {cols} pixels, expected at least {scale} x {scale}; "
             "choose a smaller --scale"
         )
-    part = cropped_to_multiple(scene, scale)
+    part = views.cropped_to_multiple(scene, scale)
     if part is scene or options.crop:
         return part
     kept = part.metadata
@@ -134,7 +120,7 @@ def _output_metadata(
     """Metadata of the output, and whether it needs a mask of its own."""
     from hsisr import __version__
 
-    stored, masked = output_numbers(
+    stored, masked = write.output_numbers(
         scene,
         scene.metadata.stored,
         dtype=options.dtype,
@@ -177,8 +163,8 @@ def _run(scene: Scene, writer: SceneWriter, options: DegradeOptions) -> int:
                 band=bands.start,
                 mask=mask if bands.start == 0 else None,
             )
-    warn_of_infinite(scene, infinite)
-    warn_of_digits(scene, lost=rounded)
+    views.warn_of_infinite(scene, infinite)
+    views.warn_of_digits(scene, lost=rounded)
     return moved
 
 
@@ -202,8 +188,10 @@ def _degraded(
     window = Window(hr.row - above, 0, hr.rows + above + below, hr.cols)
     cube = scene.read(window, bands)
     own = cube.values[:, above : above + hr.rows]
-    infinite = infinite_numbers(own, meta.stored.nodata)
-    large = meta.stored.dtype.kind != "f" and are_rounded(own[cube.valid[:, above:][:, : hr.rows]])
+    infinite = views.infinite_numbers(own, meta.stored.nodata)
+    large = meta.stored.dtype.kind != "f" and views.are_rounded(
+        own[cube.valid[:, above:][:, : hr.rows]]
+    )
     return *model.strip(cube.values, cube.valid, scale, above=above, below=below), infinite, large
 
 

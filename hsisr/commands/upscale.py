@@ -20,19 +20,13 @@ from hsisr.engine.mixing import PSEUDO_BANDS
 from hsisr.engine.options import AFFECTS_BITS, UpscaleOptions
 from hsisr.engine.session import Model, Session
 from hsisr.errors import HsisrWarning, InputDataError, UsageError, WeightsError
+from hsisr.io import write
 from hsisr.io.atomic import refuse_existing
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.io.formats import output_format
 from hsisr.io.open import open_scene, open_with
 from hsisr.io.paths import RemotePath, scene_path, sibling
 from hsisr.io.views import PartScene, warn_of_fill
-from hsisr.io.write import (
-    check_target,
-    create_writer,
-    refuse_same_file,
-    warn_of_moved,
-    writing_async,
-)
 from hsisr.resume.completion import Work, judge, output_files
 from hsisr.resume.journal import Journal
 from hsisr.resume.lock import RunKey, RunLock, is_unfinished, locked_run, run_place
@@ -68,14 +62,14 @@ def upscale(
     ):
         finished = _is_finished(source, output, options, session)
         if not finished:
-            check_target(output, target_of(options))
+            write.check_target(output, target_of(options))
         job = Job.prepare(scene, output, options, session, run.room, run.statistics)
         moved = 0 if finished else _run(job, progress, run, count)
         checked = _checked(job, options)
     result = job.result(written=True)
     _write_quicklook(job, options)
     _write_report(job, options)
-    warn_of_moved(output, moved, job.metadata.stored)
+    write.warn_of_moved(output, moved, job.metadata.stored)
     return replace(
         result,
         moved_values=moved,
@@ -138,9 +132,9 @@ def _checked_options(
     """The session and its options, once all that would be written has a name and a place."""
     session = session or Session(options or UpscaleOptions())
     options = session.options_of(options or session.options)
-    refuse_same_file(source, output)
+    write.refuse_same_file(source, output)
     if dry or not (options.resume or is_unfinished(run_place(output, options.format))):
-        check_target(output, target_of(options))
+        write.check_target(output, target_of(options))
     for path, suffixes in ((options.quicklook, (".png",)), (options.report, (".html", ".htm"))):
         if path is not None:
             from hsisr.view.figure import check_picture
@@ -205,8 +199,8 @@ def _unfinished(
 def _run(job: Job, progress: Progress | None, run: RunLock, threads: int) -> int:
     """Do the work; returns how many values had to be moved."""
     advance = job.counter(progress)
-    grows = create_writer(job.output, job.metadata, job.target)
-    with writing_async(grows) as writer, _writing_errors(job, grows) as errors:
+    grows = write.create_writer(job.output, job.metadata, job.target)
+    with write.writing_async(grows) as writer, _writing_errors(job, grows) as errors:
         if job.options.scheduler is not None:
             from hsisr.commands.cluster.strips import compute_strips
 
@@ -322,5 +316,5 @@ def _writing_errors(job: Job, output: SceneWriter) -> "Iterator[StandardErrors |
     metadata = replace(result, stored=stored, tags={**result.tags, **told}, geolocation=None)
     target = TargetOptions(format="GTiff", threads=job.target.threads)
     grown = output.companion(path)
-    with writing_async(create_writer(grown, metadata, target)) as writer:
+    with write.writing_async(write.create_writer(grown, metadata, target)) as writer:
         yield StandardErrors(model, level, writer, whole=result.stored.dtype.kind != "f")

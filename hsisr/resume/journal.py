@@ -62,14 +62,11 @@ class Extent:
 
     def holds(self, piece: Piece) -> bool:
         """True for a piece as wide and as high as the strip, of its type, with a mask where due."""
-        mask, masked = piece.mask, self.masked and piece.band == 0
-        sides = self.rows, self.cols
-        return (
-            (piece.numbers.dtype, piece.numbers.shape[1:], piece.row)
-            == (self.dtype, sides, self.row)
-            and masked == (mask is not None)
-            and (mask is None or (mask.dtype, mask.shape) == (np.dtype(np.bool_), sides))
-        )
+        sides, mask = (self.rows, self.cols), piece.mask
+        due = (np.dtype(np.bool_), sides) if self.masked and piece.band == 0 else None
+        found = None if mask is None else (mask.dtype, mask.shape)
+        numbers = piece.numbers.dtype, piece.numbers.shape[1:], piece.row
+        return (*numbers, found) == (self.dtype, sides, self.row, due)
 
 
 _SUFFIX: Final = ".npz"
@@ -85,7 +82,9 @@ class Journal:
 
     def __init__(self, folder: Path, *, required: bool = False) -> None:
         self.folder = folder
-        self.required, self._given_up = required, False
+        self.required = required
+        self.given_up = False
+        """True once a strip could not be kept."""
 
     def __len__(self) -> int:
         """Strips that are there."""
@@ -122,18 +121,13 @@ class Journal:
         """Begin to keep a strip."""
         return Recording(self, self._path(panel, row), (panel, row))
 
-    @property
-    def given_up(self) -> bool:
-        """True once a strip could not be kept."""
-        return self._given_up
-
     def give_up(self, error: OSError) -> None:
         """Keep nothing any more."""
         reason = error.strerror or str(error)
         if self.required:
             raise ResourceError(f"cannot write {self.folder}: {reason}") from error
-        if not self._given_up:
-            self._given_up = True
+        if not self.given_up:
+            self.given_up = True
             shutil.rmtree(self.folder, ignore_errors=True)
             warnings.warn(
                 f"finished strips cannot be kept ({reason}); should this run break, the next one "

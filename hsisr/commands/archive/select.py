@@ -325,7 +325,12 @@ def read_list(path: Path) -> list[Path]:
     Blank lines and lines that begin with `#` are left out, and so is space around a path (write
     `./#name` for a name with a `#` in front).
     """
-    lines = _content(path).removeprefix(b"\xef\xbb\xbf").splitlines()
+    try:
+        content = sys.stdin.buffer.read() if path == _STDIN else path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputDataError(f"{list_name(path)}: cannot be read ({reason})") from error
+    lines = content.removeprefix(b"\xef\xbb\xbf").splitlines()
     texts = (os.fsdecode(line.strip()) for line in lines)
     found = [text for text in texts if text and not text.startswith("#")]
     if any("\0" in text for text in found):
@@ -333,14 +338,6 @@ def read_list(path: Path) -> list[Path]:
             f"{list_name(path)}: found a zero byte, expected text, one path a line"
         )
     return [scene_path(text) for text in found]
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if path == _STDIN else path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputDataError(f"{list_name(path)}: cannot be read ({reason})") from error
 
 
 def list_name(path: Path) -> str:

@@ -11,16 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from hsisr.commands.options import TrainOptions
+from hsisr.commands.training import record
 from hsisr.commands.training.data import Source, expand_sources, training_data
-from hsisr.commands.training.record import (
-    RUN,
-    STATE,
-    TrainResult,
-    fingerprint,
-    run_facts,
-    training_result,
-    written_result,
-)
+from hsisr.commands.training.record import TrainResult
 from hsisr.datasets.catalogue import Dataset, dataset_named
 from hsisr.datasets.download import Fetching, data_folder, dataset_scenes
 from hsisr.datasets.download import Progress as DownloadProgress
@@ -100,7 +93,7 @@ def _train(
         judges=data.judges,
         total_steps=data.total_steps,
         validate_every=data.validate_every,
-        state_path=options.out / STATE,
+        state_path=options.out / record.STATE,
         fingerprint={},
         device=device,
         workers=workers,
@@ -113,16 +106,16 @@ def _train(
         preparing(f"timing steps in {' and '.join(CANDIDATES)}")
     plan, timed = _with_precision(plan, resume=resume)
     recipe = plan.recipe
-    identity = fingerprint(recipe, start, data, options.seed, workers.count)
+    identity = record.fingerprint(recipe, start, data, options.seed, workers.count)
     plan = replace(plan, fingerprint=identity)
-    facts = {**run_facts(options, recipe, start, data, plan), **timed}
-    log = RunLog(options.out / RUN, facts)
+    facts = {**record.run_facts(options, recipe, start, data, plan), **timed}
+    log = RunLog(options.out / record.RUN, facts)
     if plan.judges and not resume:
         preparing("scoring the start")
     outcome = _run(plan, [log, observer], options, resume=resume)
     if not workers.first:
-        return training_result(options, outcome, None, first=False)
-    return written_result(options, recipe, plan, outcome, log, data, datasets)
+        return record.training_result(options, outcome, None, first=False)
+    return record.written_result(options, recipe, plan, outcome, log, data, datasets)
 
 
 def _with_precision(plan: Plan, *, resume: bool) -> tuple[Plan, dict[str, Any]]:
@@ -162,7 +155,7 @@ def _run(
 
 def _prepared(options: TrainOptions, workers: Workers) -> bool:
     """Whether to continue a run; refuses to begin where one lies."""
-    state = options.out / STATE
+    state = options.out / record.STATE
     there = state.exists()
     workers.from_first([0.0])  # all have looked before any writes
     if not workers.first:
