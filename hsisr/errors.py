@@ -98,6 +98,11 @@ class HsisrWarning(UserWarning):
     """Something the user may want to know but need not act on."""
 
 
+def warn(text: str) -> None:
+    """Warn with an `HsisrWarning` on behalf of the function that calls the caller."""
+    warnings.warn(text, HsisrWarning, stacklevel=3)
+
+
 _scene: ContextVar[str] = ContextVar("scene", default="")
 
 
@@ -118,7 +123,7 @@ def warn_of_scene(text: str) -> None:
         HsisrWarning: Always.
     """
     name = _scene.get()
-    warnings.warn(f"{name}: {text}" if name else text, HsisrWarning, stacklevel=2)
+    warn(f"{name}: {text}" if name else text)
 
 
 class MovedValuesWarning(HsisrWarning):

@@ -21,7 +21,7 @@ from hsisr.benchmark.splits import TrainTestSplit, courses, leaks, table_dataset
 from hsisr.benchmark.tables import published
 from hsisr.datasets.download import Progress as DownloadProgress
 from hsisr.engine.device import torch_threads
-from hsisr.errors import HsisrError, HsisrWarning, OutputExistsError, UsageError
+from hsisr.errors import HsisrError, OutputExistsError, UsageError, warn
 from hsisr.io.atomic import resource_errors
 from hsisr.models.descriptor import SCALES
 from hsisr.training.loop import Observer as TrainingObserver
@@ -248,12 +248,10 @@ def benchmark(
 def _say_leaks(datasets: Sequence[str]) -> None:
     for leak in leaks():
         if leak["dataset"] in datasets and leak["leak_px"]:
-            warnings.warn(
+            warn(
                 f"{leak['dataset']}: {leak['leak_px']} of {leak['test_px']} test pixels "
                 f"({100 * leak['leak_share']:.0f} %) are also trained on, as in the published "
-                "notebooks; scores on them flatter",
-                HsisrWarning,
-                stacklevel=3,
+                "notebooks; scores on them flatter"
             )
 
 

@@ -1,7 +1,6 @@
 """Make a finer scene file from a scene file."""
 
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
@@ -19,7 +18,7 @@ from hsisr.engine.memory import peak_memory_bytes
 from hsisr.engine.mixing import PSEUDO_BANDS
 from hsisr.engine.options import AFFECTS_BITS, UpscaleOptions
 from hsisr.engine.session import Model, Session
-from hsisr.errors import HsisrWarning, InputDataError, UsageError, WeightsError
+from hsisr.errors import InputDataError, UsageError, WeightsError, warn
 from hsisr.io import write
 from hsisr.io.atomic import refuse_existing
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
@@ -155,7 +154,7 @@ def _is_finished(source: Path, output: Path, options: UpscaleOptions, session: S
         return False
     found = judge(Work(source, source, output), options, session.model).state == "finished"
     if found:
-        warnings.warn(f"{output} is finished already", HsisrWarning, stacklevel=3)
+        warn(f"{output} is finished already")
     return found
 
 
@@ -218,11 +217,9 @@ def _run(job: Job, progress: Progress | None, run: RunLock, threads: int) -> int
                 f"{job.scene.path}: no pixel is data, all are fill values; order the product again"
             )
         if not stitched.seen:
-            warnings.warn(
+            warn(
                 f"{job.scene.path}: no pixel is data, so none of the output is; if that is wrong, "
-                "--nodata names the number that means no data",
-                HsisrWarning,
-                stacklevel=2,
+                "--nodata names the number that means no data"
             )
     return stitched.moved
 

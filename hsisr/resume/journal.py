@@ -10,7 +10,6 @@ numbers are the same.
 import json
 import shutil
 import tokenize
-import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,7 +21,7 @@ from uuid import uuid4
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.errors import HsisrWarning, ResourceError
+from hsisr.errors import ResourceError, warn
 
 FACTS: Final = "strip.json"
 _DAMAGED: Final = (
@@ -129,11 +128,9 @@ class Journal:
         if not self.given_up:
             self.given_up = True
             shutil.rmtree(self.folder, ignore_errors=True)
-            warnings.warn(
+            warn(
                 f"finished strips cannot be kept ({reason}); should this run break, the next one "
-                "begins anew",
-                HsisrWarning,
-                stacklevel=6,
+                "begins anew"
             )
 
     def _path(self, panel: int, row: int) -> Path:

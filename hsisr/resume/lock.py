@@ -8,7 +8,6 @@ does not know that its run was given up disturbs no other. All goes when the out
 import hashlib
 import json
 import shutil
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -21,7 +20,7 @@ from filelock import FileLock, Timeout
 from hsisr.engine.memory import Room
 from hsisr.engine.mixing import SceneStatistics
 from hsisr.engine.options import DEFAULTS
-from hsisr.errors import HsisrWarning, InputDataError, OutputExistsError, UsageError
+from hsisr.errors import InputDataError, OutputExistsError, UsageError, warn
 from hsisr.io.atomic import recover, replace_file, resource_errors, short_name
 from hsisr.io.paths import RemotePath
 from hsisr.io.write import main_file
@@ -305,11 +304,9 @@ def _keep_or_remove(run: RunLock, output: Path) -> None:
     if not done or run.is_outdated():
         shutil.rmtree(run.folder, ignore_errors=True)
         return
-    warnings.warn(
+    warn(
         f"{_strips(done)} of {output.name} finished so far; the same command with --resume goes "
-        "on from there",
-        HsisrWarning,
-        stacklevel=4,
+        "on from there"
     )
 
 

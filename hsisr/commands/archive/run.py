@@ -1,6 +1,5 @@
 """Many scenes: best effort through all of them, each finished one remembered."""
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,13 +15,13 @@ from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.session import Model, Session, model_named, with_precision
 from hsisr.errors import (
     HsisrError,
-    HsisrWarning,
     InputDataError,
     OutputExistsError,
     ResourceError,
     UsageError,
     means_no_memory,
     system_words,
+    warn,
 )
 from hsisr.io.atomic import resource_errors
 from hsisr.io.paths import RemotePath, scene_path
@@ -275,9 +274,7 @@ class _Run:
             clear_rest(run_place(work.output, options.format))
             return Skipped(work.source, work.output, verdict.reason)
         if verdict.state == "half":
-            warnings.warn(
-                f"{work.output} {verdict.reason}; it is made anew", HsisrWarning, stacklevel=4
-            )
+            warn(f"{work.output} {verdict.reason}; it is made anew")
             return replace(options, overwrite=True)
         if verdict.state == "other" and not options.overwrite:
             raise OutputExistsError(
@@ -319,4 +316,4 @@ def _remember(begun: _Begun, result: UpscaleResult) -> None:
         )
         write_record(work.output, record)
     except (InputDataError, ResourceError) as error:
-        warnings.warn(f"{work.output} has no record: {error}", HsisrWarning, stacklevel=4)
+        warn(f"{work.output} has no record: {error}")

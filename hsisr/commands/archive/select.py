@@ -3,7 +3,6 @@
 import os
 import re
 import sys
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from hsisr.engine.options import SelectOptions, UpscaleOptions
-from hsisr.errors import HsisrError, HsisrWarning, InputDataError, UsageError
+from hsisr.errors import HsisrError, InputDataError, UsageError, warn
 from hsisr.io.formats import is_zarr_store, output_format
 from hsisr.io.open import find_scenes
 from hsisr.io.paths import RemotePath, folder_of, is_item_name, is_utf8, scene_path
@@ -244,13 +243,11 @@ def _say_without_item(entries: Sequence[Work | Failure]) -> None:
     works = [entry for entry in entries if isinstance(entry, Work)]
     lacking = [work for work in works if work.item is None]
     if lacking:
-        warnings.warn(
+        warn(
             f"--stac: found no STAC Item beside {lacking[0].source.name}"
             + (f" and {len(lacking) - 1} more of {len(works)} scenes" if len(lacking) > 1 else "")
             + f", expected {lacking[0].source.stem}.json with an asset that is the scene; no Item "
-            "is written there",
-            HsisrWarning,
-            stacklevel=3,
+            "is written there"
         )
 
 

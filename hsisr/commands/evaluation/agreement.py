@@ -5,7 +5,6 @@ the detail an estimate adds within a pixel.
 """
 
 import math
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,7 +14,7 @@ import numpy.typing as npt
 from affine import Affine
 
 from hsisr.degradation import DEGRADATIONS
-from hsisr.errors import HsisrWarning, InputDataError
+from hsisr.errors import InputDataError, warn
 from hsisr.io.base import Scene
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling import Window
@@ -162,11 +161,9 @@ def _warn_about_wavelengths(reference: Scene, estimate: Scene) -> None:
     apart = np.abs(np.array(one) - np.array(other))
     band = int(apart.argmax())
     if apart[band] > WAVELENGTH_NM:
-        warnings.warn(
+        warn(
             f"band {band + 1} lies at {one[band]:g} nm in {reference.path.name} but at "
-            f"{other[band]:g} nm in {estimate.path.name}; bands are compared by position",
-            HsisrWarning,
-            stacklevel=2,
+            f"{other[band]:g} nm in {estimate.path.name}; bands are compared by position"
         )
 
 

@@ -1,6 +1,5 @@
 """Judge an estimate: against a reference, against the scene it was made from, or both."""
 
-import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from hsisr.commands.evaluation.agreement import (
     strip_windows,
 )
 from hsisr.commands.options import EvaluateOptions
-from hsisr.errors import HsisrWarning, InputDataError, UsageError
+from hsisr.errors import InputDataError, UsageError, warn
 from hsisr.io.base import Scene
 from hsisr.io.open import open_scene, options_of_kind, part_of
 from hsisr.io.paths import scene_path
@@ -269,11 +268,9 @@ def _require_something_to_judge_by(reference: Path | None, options: EvaluateOpti
 def _warn_about_lost(statistics: PairStatistics, estimate: Scene) -> None:
     if statistics.lost:
         part = statistics.lost / max(1, int(statistics.reference_count.sum()))
-        warnings.warn(
+        warn(
             f"{estimate.path.name} has no data for {statistics.lost} values ({part:.2%}) that "
-            "the reference has; they are not scored",
-            HsisrWarning,
-            stacklevel=3,
+            "the reference has; they are not scored"
         )
 
 
@@ -284,9 +281,7 @@ _OTHER_UNIT: Final = 100
 def _warn_about_sizes(total: npt.NDArray[np.float64], estimate: Scene) -> None:
     reference, other = total
     if reference and other and not 1 / _OTHER_UNIT < reference / other < _OTHER_UNIT:
-        warnings.warn(
+        warn(
             f"the numbers of {estimate.path.name} are {other / reference:.3g} times as large as "
-            "the reference's; look for another unit, or a scale that only one file names",
-            HsisrWarning,
-            stacklevel=3,
+            "the reference's; look for another unit, or a scale that only one file names"
         )

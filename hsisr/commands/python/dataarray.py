@@ -5,7 +5,6 @@ Bands and place stand in coordinates and attributes, as rioxarray and CF write t
 
 import json
 import threading
-import warnings
 from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -23,7 +22,7 @@ from hsisr.engine.mixing import SceneStatistics
 from hsisr.engine.observed import fill_rounds
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Plan
-from hsisr.errors import HsisrWarning, InputDataError, UsageError
+from hsisr.errors import InputDataError, UsageError, warn
 from hsisr.io.arrays.axes import axis_letter, checked_axes, is_wavelength
 from hsisr.io.spectral import SpectralSource, merged_axis, usable
 from hsisr.io.zarr.place import is_same_place, transform_in
@@ -270,11 +269,9 @@ def _finer_coordinates(
         else:
             left_out.append(str(name))
     if left_out:
-        warnings.warn(
+        warn(
             f"coordinates {', '.join(left_out)} vary over rows or columns in a way that is not "
-            "carried to the finer grid; they are left out",
-            HsisrWarning,
-            stacklevel=3,
+            "carried to the finer grid; they are left out"
         )
     return finer
 

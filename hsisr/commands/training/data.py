@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import warnings
 import zlib
 from collections.abc import Sequence
 from contextlib import closing
@@ -32,7 +31,7 @@ from hsisr.datasets.splits import (
     whole_split,
 )
 from hsisr.datasets.training_scenes import TrainingScene, coarser, fitting_region, training_scene
-from hsisr.errors import HsisrWarning, InputDataError, UsageError
+from hsisr.errors import InputDataError, UsageError, warn
 from hsisr.io.base import Scene
 from hsisr.io.open import find_scenes, open_with, options_of_kind
 from hsisr.io.views import warn_of_fill
@@ -134,7 +133,7 @@ def _can_be_opened(source: Source) -> bool:
         with closing(open_with(source.path, source)):
             return True
     except (InputDataError, UsageError) as error:
-        warnings.warn(f"left out: {error}", HsisrWarning, stacklevel=4)
+        warn(f"left out: {error}")
         return False
 
 
@@ -253,11 +252,9 @@ def _read(source: Source, scale: int, recipe: Recipe, seed: int, *, whole: bool)
         if (region.rows, region.cols) != tuple(
             n // scale * scale for n in (scene.metadata.rows, scene.metadata.cols)
         ):
-            warnings.warn(
+            warn(
                 f"{source.path.name}: only the middle {region.rows} x {region.cols} pixels are "
-                "used, so that it fits into memory; cut large scenes into several files",
-                HsisrWarning,
-                stacklevel=2,
+                "used, so that it fits into memory; cut large scenes into several files"
             )
         split = _split(source, (region.rows, region.cols), scale, recipe, seed, whole=whole)
         return training_scene(scene, scale, split, region)
@@ -296,19 +293,15 @@ def _say_leaks(scenes: Sequence[TrainingScene]) -> None:
     for scene in scenes:
         leak, test = scene.split.leak_px, scene.split.test_px
         if leak:
-            warnings.warn(
+            warn(
                 f"{scene.name}: {leak} of {test} test pixels ({100 * leak / test:.0f} %) are also "
-                "trained on, as in the published notebooks; a score on them flatters",
-                HsisrWarning,
-                stacklevel=3,
+                "trained on, as in the published notebooks; a score on them flatters"
             )
 
 
 def _warn_if_unjudged(judges: Sequence[ValidationWindow]) -> None:
     if not judges:
-        warnings.warn(
+        warn(
             "the scenes are too small to hold anything out, so nothing is validated and the last "
-            "weights are kept; name other scenes with --val",
-            HsisrWarning,
-            stacklevel=3,
+            "weights are kept; name other scenes with --val"
         )

@@ -1,7 +1,6 @@
 """What is written down of a run: options, outcome, and the model card for users of its weights."""
 
 import dataclasses
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, Final
 from hsisr.commands.options import TrainOptions
 from hsisr.commands.training.data import TrainingData
 from hsisr.datasets.catalogue import Dataset
-from hsisr.errors import HsisrWarning
+from hsisr.errors import warn
 from hsisr.io.atomic import replace_file
 from hsisr.metrics.report import markdown_cell
 from hsisr.models.descriptor import ModelDescriptor
@@ -323,11 +322,9 @@ def _say_gain(options: TrainOptions, outcome: Outcome) -> None:
     if best is None or outcome.ending == "stopped":
         return
     if options.init is not None and start is not None and best.step == start.step:
-        warnings.warn(
+        warn(
             f"no step improved on the weights that came from {options.init} ({start.score:.3f} dB "
-            "on what was held out), so these are kept",
-            HsisrWarning,
-            stacklevel=5,
+            "on what was held out), so these are kept"
         )
     gain, turned, over = best.gain
     losses = [
@@ -335,11 +332,9 @@ def _say_gain(options: TrainOptions, outcome: Outcome) -> None:
         *([f"{turned:.2f} degrees"] if turned > 0.01 else []),
     ]
     if losses:
-        warnings.warn(
+        warn(
             f"the weights lose {' and '.join(losses)} against {over} on what was held out; train "
-            "longer, or on more scenes",
-            HsisrWarning,
-            stacklevel=5,
+            "longer, or on more scenes"
         )
 
 

@@ -3,7 +3,6 @@
 import functools
 import time
 import tomllib
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import replace
@@ -19,7 +18,7 @@ from hsisr.datasets.download import Fetching, data_folder, dataset_scenes
 from hsisr.datasets.download import Progress as DownloadProgress
 from hsisr.datasets.photographs import Photographs, photograph_files, read_photographs
 from hsisr.engine.device import torch_threads
-from hsisr.errors import HsisrWarning, OutputExistsError, UsageError
+from hsisr.errors import OutputExistsError, UsageError, warn
 from hsisr.io.atomic import resource_errors
 from hsisr.metrics.report import jsonable
 from hsisr.resume.lock import alone_in
@@ -166,11 +165,7 @@ def _prepared(options: TrainOptions, workers: Workers) -> bool:
             "--overwrite, or choose another --out"
         )
     if options.resume and not there:
-        warnings.warn(
-            f"{state} is not there, so training starts from the beginning",
-            HsisrWarning,
-            stacklevel=4,
-        )
+        warn(f"{state} is not there, so training starts from the beginning")
     return options.resume and there
 
 
@@ -188,11 +183,9 @@ def _photographs(
     files = named if options.photographs is None else photograph_files(options.photographs)
     if not files:
         if recipe.photograph_share:
-            warnings.warn(
+            warn(
                 f"recipe {recipe.name!r} also learns from photographs and none are given, so it "
-                "learns from the scenes alone; name some with --photographs",
-                HsisrWarning,
-                stacklevel=4,
+                "learns from the scenes alone; name some with --photographs"
             )
         return None
     return read_photographs(files, recipe.photograph_px)
