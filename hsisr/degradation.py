@@ -55,13 +55,8 @@ class Degradation:
     ) -> tuple[Float32, Bool]:
         """Degrade some rows of a cube, which may hold invalid values.
 
-        Args:
-            hr: Shape (bands, rows, cols), full width.
-            valid: Same shape.
-            scale: HR pixels per LR pixel along a side.
-            above: Rows at the top that are only context: `margin(scale)` of them, fewer where
-                the scene begins.
-            below: The same at the bottom.
+        `hr` and `valid` have the shape (bands, rows, cols), full width; `above` and `below` rows at
+        the top and the bottom are only context: `margin(scale)` of them, fewer where a scene ends.
 
         Returns:
             LR values, 0 where invalid, and their mask, for the rows that are not context.
@@ -143,9 +138,6 @@ def mtf_sigma(scale: int, gain: float = NYQUIST_GAIN) -> float:
 
     The transfer function exp(-2 pi^2 sigma^2 f^2) at f = 1 / (2 scale); Aiazzi et al., PE&RS 72
     (2006), use it for pansharpening.
-
-    Raises:
-        UsageError: The gain does not lie between 0 and 1.
 
     >>> round(mtf_sigma(4), 3)
     1.976

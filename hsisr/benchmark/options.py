@@ -196,11 +196,7 @@ class BenchmarkOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeedOptions:
-    """What to measure, and how thoroughly.
-
-    Raises:
-        UsageError: An option has an impossible value.
-    """
+    """What to measure, and how thoroughly."""
 
     scales: Scales = SCALES
     smoke: Smoke = False

@@ -112,6 +112,7 @@ _INK: Final = {"light": "#1c1f23", "dark": "#e6e6e6"}
 _INKED: Final = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
 _PAPERED: Final = ("axes.facecolor", "legend.facecolor")
 _PAPER: Final = {"light": "#ffffff", "dark": "#16191d"}
+_LEGEND: Final[dict[str, Any]] = {"loc": "outside lower center", "ncols": 2, "frameon": False}
 _MARKERS: Final = "osD^v<>PX*ph"
 
 
@@ -142,7 +143,7 @@ def spectra_plot(maps: Mapping[str, SceneMaps]) -> Plot:
                 f"{RANKS[n]} for {next(iter(maps))}: row {row}, column {col}", fontsize=10
             )
         handles = panels[0].get_legend_handles_labels() if len(panels) else ([], [])
-        figure.legend(*handles, loc="outside lower center", ncols=2, frameon=False)
+        figure.legend(*handles, **_LEGEND)
         panels[-1].set_xlabel("band" if axis is None else "wavelength, nm")
 
     return _plot(draw, (4.8, 7.0))
@@ -179,7 +180,7 @@ def cost_plot(points: Sequence[Mapping[str, Any]]) -> Plot:
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set(xlabel="seconds per megapixel and band", ylabel="MPSNR, dB")
         axes.grid(alpha=0.25, which="both")
-        figure.legend(loc="outside lower center", ncols=2, fontsize="small", frameon=False)
+        figure.legend(**_LEGEND, fontsize="small")
 
     return _plot(draw, (4.8, 5.4))
 
@@ -198,7 +199,7 @@ def curve_plot(lines: Mapping[str, Mapping[float, float]]) -> Plot:
         axes.set_xticks(shares, [f"{share:.0f}" for share in shares])
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.grid(alpha=0.25)
-        figure.legend(loc="outside lower center", ncols=2, fontsize="small", frameon=False)
+        figure.legend(**_LEGEND, fontsize="small")
 
     return _plot(draw, (4.8, 5.4))
 

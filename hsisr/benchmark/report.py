@@ -20,7 +20,7 @@ from hsisr.benchmark.pictures import Plot, SceneMaps, cost_plot, curve_plot, spe
 from hsisr.benchmark.runs import Cells
 from hsisr.benchmark.scoring import CONVENTIONS
 from hsisr.benchmark.splits import TrainTestSplit, leaks
-from hsisr.benchmark.summary import curves, pairs, summaries
+from hsisr.benchmark.summary import chosen, curves, pairs, summaries
 from hsisr.benchmark.tables import Table, paper_table, published, report_tables, training_commands
 from hsisr.engine.device import device_named
 from hsisr.io.atomic import replace_file
@@ -56,12 +56,9 @@ def write_page(path: Path, facts: Mapping[str, Any], tables: Sequence[Table], ce
 
 def galleries(facts: Mapping[str, Any], cells: Cells) -> list[dict[str, Any]]:
     """Pictures of every course that has some, as the page's template names them."""
-    found = []
-    for course in facts["courses"]:
-        rows = [r for r in facts["scores"] if r["course"] == course["name"] and r["maps"]]
-        if rows:
-            found.append(_gallery(rows, cells))
-    return found
+    pictured = [row for row in facts["scores"] if row["maps"]]
+    by_course = [chosen(pictured, course=course["name"]) for course in facts["courses"]]
+    return [_gallery(rows, cells) for rows in by_course if rows]
 
 
 def _gallery(rows: Sequence[Mapping[str, Any]], cells: Cells) -> dict[str, Any]:
@@ -84,14 +81,14 @@ def _gallery(rows: Sequence[Mapping[str, Any]], cells: Cells) -> dict[str, Any]:
     best = sorted(rows, key=lambda row: -_number(row["figures"]["hsisr"]["mpsnr"]))
     names = dict.fromkeys([PLAIN, *(row["method"] for row in best)])
     drawn = {name: maps[name] for name in names if name in maps}
-    chosen = dict(list(drawn.items())[:_MOST_SPECTRA])
+    few = dict(list(drawn.items())[:_MOST_SPECTRA])
     return {
         "title": f"{rows[0]['scene']}, x{rows[0]['scale']}, seed 0",
         "truth": colour_picture(first.truth_rgb),
         "methods": methods,
         "rmse_top": f"{rmse_top:.4g}",
         "angle_top": f"{angle_top:.3g}",
-        "spectra": spectra_plot(chosen) if len(first.pixels) else None,
+        "spectra": spectra_plot(few) if len(first.pixels) else None,
     }
 
 

@@ -66,8 +66,7 @@ def upscale(
         moved = 0 if finished else _run(job, progress, run, count)
         checked = _checked(job, options)
     result = job.result(written=True)
-    _write_quicklook(job, options)
-    _write_report(job, options)
+    _write_pictures(job, options)
     write.warn_of_moved(output, moved, job.metadata.stored)
     return replace(
         result,
@@ -235,30 +234,22 @@ def _journal(job: Job, run: RunLock) -> Journal | None:
     return run.journal if job.session.model.weights is not None and strips > 1 else None
 
 
-def _write_quicklook(job: Job, options: UpscaleOptions) -> None:
-    if options.quicklook is None:
-        return
-    from hsisr.view.figure import Quicklook, write_quicklook
+def _write_pictures(job: Job, options: UpscaleOptions) -> None:
+    """The quicklook and the page that are asked for."""
+    if options.quicklook is not None:
+        from hsisr.view.figure import Quicklook, write_quicklook
 
-    with closing(open_with(job.scene.path, options)) as lr, closing(open_scene(job.output)) as hr:
-        shown = Quicklook(observed=lr, result=hr, name=job.session.model.name)
-        write_quicklook(options.quicklook, shown, overwrite=options.overwrite)
+        path, name = job.scene.path, job.session.model.name
+        with closing(open_with(path, options)) as lr, closing(open_scene(job.output)) as hr:
+            shown = Quicklook(observed=lr, result=hr, name=name)
+            write_quicklook(options.quicklook, shown, overwrite=options.overwrite)
+    if options.report is not None:
+        from hsisr.commands.options import ViewOptions
+        from hsisr.commands.view import view
 
-
-def _write_report(job: Job, options: UpscaleOptions) -> None:
-    if options.report is None:
-        return
-    from hsisr.commands.options import ViewOptions
-    from hsisr.commands.view import view
-
-    how = ViewOptions(
-        uncertainty=options.uncertainty,
-        variable=options.variable,
-        axes=options.axes,
-        nodata=options.nodata,
-        overwrite=options.overwrite,
-    )
-    view(job.scene.path, [job.output], options.report, how, look_for_fill=False, part=options)
+        names = ("uncertainty", "variable", "axes", "nodata", "overwrite")
+        how = ViewOptions(**{name: getattr(options, name) for name in names})
+        view(job.scene.path, [job.output], options.report, how, look_for_fill=False, part=options)
 
 
 def _check_uncertainty(output: Path, options: UpscaleOptions, model: Model) -> None:

@@ -42,11 +42,7 @@ def view(
     `part` of it that options name (`part_of`). Undeclared fill is warned of, unless the caller has
     done so already and switches `look_for_fill` off.
 
-    Raises:
-        UsageError: The name does not end in .html, or a window lies outside the scene.
-        OutputExistsError: The page exists and `overwrite` is off.
-        InputDataError: A scene cannot be read, or a result does not fit the observed scene.
-        ResourceError: The page cannot be written.
+    A result that does not fit the observed scene is refused, and so is a window outside it.
     """
     how, path = options or ViewOptions(), scene_path(observed)
     page = folder_of(path) / f"{path.stem}_view.html"

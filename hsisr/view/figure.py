@@ -63,11 +63,9 @@ class Quicklook:
 def write_quicklook(path: Path, shown: Quicklook, *, overwrite: bool = False) -> None:
     """Write the figure as a PNG, whole or not at all.
 
-    Colours are bands near 660, 550 and 480 nm where there are such, else three spread bands. All
-    panels are stretched between the same two numbers per colour, the 2nd and the 98th percentile
-    of the observed scene in what is shown. Pixels without data are black. A result of more than
-    512 pixels along a side is shown as a crop where the observed scene varies most, beside an
-    overview; a few rows are read at a time.
+    All panels are stretched, per colour, between the 2nd and the 98th percentile of the observed in
+    what is shown; pixels without data are black. A result of more than 512 pixels along a side is
+    shown as a crop where the observed scene varies most, beside an overview.
     """
     from matplotlib.figure import Figure
 

@@ -55,10 +55,6 @@ class Workers:
         """Do tasks, one at a time on each worker; gives them in the order in which they finish.
 
         A task whose worker dies is done by another. Leaving early cancels what is not finished.
-
-        Raises:
-            ResourceError: The scheduler is gone, there is no worker any more, or a worker has
-                other versions.
         """
         waiting = deque(tasks)
         running: dict[Future[Any], tuple[_Task, str]] = {}
@@ -181,9 +177,7 @@ class Workers:
 
 @contextmanager
 def connected(scheduler: str) -> Iterator[Workers]:
-    """The workers of a scheduler, `tcp://host:port` (or `tls://`, by Dask's configuration).
-
-    Or with `local:N` that many processes of this machine.
+    """The workers of a scheduler, `tcp://host:port` or `tls://...`; of `local:N` so many processes.
 
     Raises:
         ResourceError: Nothing answers there, or processes cannot be started.

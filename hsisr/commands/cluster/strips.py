@@ -84,13 +84,14 @@ def compute_strips(job: Job, run: RunLock, threads: int, advance: Callable[[int]
 
 def orders_of(job: Job, run: RunLock, threads: int) -> Orders:
     """All that decides the numbers of a run, ready to travel."""
+    asked = job.options.device
     return Orders(
         source=job.scene.path,
         output=job.output,
         options=replace(
             job.options,
             creation_options=dict(job.options.creation_options),
-            device=_device(job),
+            device=job.session.device.type if asked == "auto" else asked,
             scheduler=None,
         ),
         room=run.room,
@@ -203,9 +204,3 @@ def outline(plan: Plan) -> tuple[Any, ...]:
 
 def _tiles(plan: Plan, strip: Strip) -> int:
     return len(plan.panels[strip[0]].segments) * len(plan.groups)
-
-
-def _device(job: Job) -> str:
-    """The kind of device that the command uses, unless one was chosen."""
-    asked = job.options.device
-    return job.session.device.type if asked == "auto" else asked
