@@ -66,7 +66,12 @@ class Degradation:
             UsageError: The scale is below 2.
         """
         rows, cols = hr.shape[1] - above - below, hr.shape[2]
-        _require_blocks(rows, cols, scale)
+        if scale < 2:
+            raise UsageError(f"found scale {scale}, expected a whole number of at least 2")
+        if rows % scale or cols % scale or not rows or not cols:
+            raise InputDataError(
+                f"{rows} x {cols} pixels do not divide by scale {scale}; crop first"
+            )
         taps, margin = self.taps(scale), self.margin(scale)
         sides = ((margin - above, margin - below), (margin, margin))
         values = np.zeros((len(hr), rows // scale, cols // scale), np.float32)
@@ -85,13 +90,6 @@ class Degradation:
             weight[~mask[band]] = 1.0
             values[band] = blurred / weight
         return values, mask
-
-
-def _require_blocks(rows: int, cols: int, scale: int) -> None:
-    if scale < 2:
-        raise UsageError(f"found scale {scale}, expected a whole number of at least 2")
-    if rows % scale or cols % scale or not rows or not cols:
-        raise InputDataError(f"{rows} x {cols} pixels do not divide by scale {scale}; crop first")
 
 
 def whole_blocks(good: Bool, scale: int) -> Bool:

@@ -49,13 +49,11 @@ def printable(text: str) -> str:
     'crs\tx\\x1b[2J\nline 2'
     """
     return "".join(
-        c if _is_harmless(c) else c.encode("unicode_escape").decode()
+        c
+        if c.isprintable() or c in "\n\t" or unicodedata.category(c) == "Zs"
+        else c.encode("unicode_escape").decode()
         for c in text.encode("utf-8", "backslashreplace").decode()
     )
-
-
-def _is_harmless(c: str) -> bool:
-    return c.isprintable() or c in "\n\t" or unicodedata.category(c) == "Zs"
 
 
 class DivergedError(HsisrError):

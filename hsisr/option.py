@@ -4,7 +4,7 @@ The command line, checks, records, provenance tags and the reference page derive
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -50,9 +50,10 @@ class Option:
 
     def allows(self, value: Any) -> bool:
         """Whether a value is possible; None, not given, always is."""
+        several = value if isinstance(value, tuple) else (value,)
         return value is None or not (
             (self.least is not None and value < self.least)
-            or (self.choices and not {*_several(value)} <= {*self.choices})
+            or (self.choices and not {*several} <= {*self.choices})
             or (self.pattern is not None and not re.fullmatch(self.pattern, value))
             or (self.check is not None and not self.check(value))
         )
@@ -63,10 +64,6 @@ class Option:
             *others, last = map(str, self.choices)
             return f"{', '.join(others)} or {last}"
         return self.expected or f"at least {self.least}"
-
-
-def _several(value: Any) -> tuple[Any, ...]:
-    return value if isinstance(value, tuple) else (value,)
 
 
 def plain_fields(made: Any) -> dict[str, Any]:
@@ -102,13 +99,8 @@ def declared(kind: type) -> dict[str, tuple[Any, Option]]:
 
 
 def refuse_impossible(options: Any) -> None:
-    """Check every declared option of a dataclass by its own declaration."""
-    complaints = list(_complaints(options))
-    if complaints:
-        raise UsageError("; ".join(complaints))
-
-
-def _complaints(options: Any) -> Iterator[str]:
+    """Check every declared option of a dataclass by its own declaration; all complaints at once."""
+    complaints = []
     for name, (_, option) in declared(type(options)).items():
         value = getattr(options, name)
         try:
@@ -116,7 +108,10 @@ def _complaints(options: Any) -> Iterator[str]:
         except TypeError:  # a text where a number is compared, or the like
             fits = False
         if not fits:
-            yield f"{name.replace('_', '-')} {_shown(value)}: expected {option.possible()}"
+            said = f"{name.replace('_', '-')} {_shown(value)}: expected {option.possible()}"
+            complaints.append(said)
+    if complaints:
+        raise UsageError("; ".join(complaints))
 
 
 def _shown(value: Any) -> str:

@@ -383,15 +383,19 @@ def swept_rate(
 
 def train_command(asked: TrainOptions) -> str:
     """The same training as a command line."""
-    words = ["hsisr", "train", *(str(path) for path in asked.scenes)]
-    if asked.dataset is not None:
-        words += ["--dataset", asked.dataset]
-    words += ["--scale", str(asked.scale), "--model", str(asked.model)]
-    words += ["--recipe", str(asked.recipe), "--seed", str(asked.seed)]
-    if asked.max_minutes is not None:
-        words += ["--max-minutes", f"{asked.max_minutes:g}"]
-    if asked.nodata is not None:
-        words += ["--nodata", asked.nodata]
+    minutes = asked.max_minutes
+    flags = {
+        "--dataset": asked.dataset,
+        "--scale": asked.scale,
+        "--model": asked.model,
+        "--recipe": asked.recipe,
+        "--seed": asked.seed,
+        "--max-minutes": None if minutes is None else f"{minutes:g}",
+        "--nodata": asked.nodata,
+    }
+    words = ["hsisr", "train", *map(str, asked.scenes)]
+    for flag, value in flags.items():
+        words += [] if value is None else [flag, str(value)]
     for setting in asked.settings:
         words += ["--set", setting]
     return shlex.join([*words, "--out", str(asked.out)])

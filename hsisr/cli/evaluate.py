@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hsisr.cli.console import counted, expected_errors, print_json, say, tell
-from hsisr.cli.options import Given, Json, Quiet, Verbose, takes, verbosity
+from hsisr.cli.options import Given, Json, Quiet, Verbose, scene_argument, takes, verbosity
 from hsisr.commands.options import EvaluateOptions, WaldOptions
 from hsisr.errors import OutputExistsError, UsageError
 from hsisr.io.paths import scene_path
@@ -22,15 +22,9 @@ def evaluate(
     options: Given,
     reference: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="REFERENCE",
-            parser=scene_path,
-            help="The truth on the estimate's grid; left out with --lr alone.",
-        ),
+        scene_argument("REFERENCE", "The truth on the estimate's grid; left out with --lr alone."),
     ] = None,
-    estimate: Annotated[
-        Path | None, typer.Argument(metavar="ESTIMATE", parser=scene_path, help="What is judged.")
-    ] = None,
+    estimate: Annotated[Path | None, scene_argument("ESTIMATE", "What is judged.")] = None,
     wald: Annotated[
         Path | None,
         typer.Option(

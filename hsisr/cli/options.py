@@ -148,6 +148,11 @@ def _shown(name: str, option: Option, default: object, text: str, word: str | No
     )
 
 
+def scene_argument(metavar: str, text: str) -> Any:
+    """A positional parameter that names one scene, or several."""
+    return typer.Argument(metavar=metavar, parser=scene_path, help=text)
+
+
 def completed(values: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
     """What a shell asks for the values of an option that begin with a text."""
     return lambda incomplete: [
@@ -174,10 +179,7 @@ Verbose = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", **_TALK)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.", **_TALK)]
-SceneArgument = Annotated[
-    Path,
-    typer.Argument(metavar="SCENE", parser=scene_path, help="A scene in any supported format."),
-]
+SceneArgument = Annotated[Path, scene_argument("SCENE", "A scene in any supported format.")]
 Overwrite = _parameters((declarations.UpscaleOptions,))["overwrite"].annotation
 
 

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hsisr.cli import console
-from hsisr.cli.options import Given, Json, Quiet, Verbose, takes, verbosity
+from hsisr.cli.options import Given, Json, Quiet, Verbose, scene_argument, takes, verbosity
 from hsisr.engine.options import MANY, OUTPUT, SelectOptions, UpscaleOptions
-from hsisr.io.paths import scene_path
 
 if TYPE_CHECKING:
     from hsisr.commands.archive.run import Outcome
@@ -25,11 +24,7 @@ def upscale(
     options: Given,
     sources: Annotated[
         list[Path] | None,
-        typer.Argument(
-            metavar="SCENE",
-            parser=scene_path,
-            help="Scene files, folders of scenes or of images, URLs, STAC Items.",
-        ),
+        scene_argument("SCENE", "Scene files, folders of scenes or of images, URLs, STAC Items."),
     ] = None,
     cog: Annotated[
         bool, typer.Option("--cog", help="The same as --format cog.", rich_help_panel=OUTPUT)

@@ -6,22 +6,16 @@ from typing import Annotated
 import typer
 
 from hsisr.cli.console import QUIET, expected_errors, print_json, say, tell
-from hsisr.cli.options import Given, Json, Quiet, Verbose, takes, verbosity
+from hsisr.cli.options import Given, Json, Quiet, Verbose, scene_argument, takes, verbosity
 from hsisr.commands.options import ViewOptions
-from hsisr.io.paths import scene_path
 
 
 @takes(ViewOptions)
 def view(
     options: Given,
-    scene: Annotated[
-        Path, typer.Argument(metavar="SCENE", parser=scene_path, help="The observed scene.")
-    ],
+    scene: Annotated[Path, scene_argument("SCENE", "The observed scene.")],
     results: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            metavar="RESULT", parser=scene_path, help="Finer scenes that were made from it."
-        ),
+        list[Path] | None, scene_argument("RESULT", "Finer scenes that were made from it.")
     ] = None,
     output: Annotated[
         Path | None,
