@@ -172,23 +172,18 @@ class _Talk(logging.Handler):
 @contextmanager
 def _log_level(verbosity: int) -> Iterator[None]:
     """Let `hsisr` loggers speak on stderr from `-v` on, and those of libraries from `-vv` on."""
-    logger = logging.getLogger("hsisr")
-    handler = _Talk()
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    root, logger, talk = logging.getLogger(), logging.getLogger("hsisr"), _Talk()
+    # without a handler of its own, Python's last resort would speak for the root
+    added = [(root, logging.NullHandler()), (logger, talk)] if verbosity < DEBUG else [(root, talk)]
     before = logger.level
     logger.setLevel(logging.DEBUG if verbosity >= VERBOSE else logging.WARNING)
-    root, silent = logging.getLogger(), logging.NullHandler()  # or Python's last resort speaks
-    if verbosity >= DEBUG:
-        root.addHandler(handler)
-    else:
-        root.addHandler(silent)
-        logger.addHandler(handler)
+    for one, handler in added:
+        one.addHandler(handler)
     try:
         yield
     finally:
-        for one in (root, logger):
+        for one, handler in added:
             one.removeHandler(handler)
-        root.removeHandler(silent)
         logger.setLevel(before)
 
 
