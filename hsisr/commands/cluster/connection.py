@@ -39,9 +39,8 @@ class Workers:
     def __init__(self, client: "Client", scheduler: str) -> None:
         self._client, self._scheduler = client, scheduler
         self._numbers: dict[str, int] = {}
-        self._counted = 0.0
-        self._lacking_since: float | None = None
-        self._known: dict[str, None] = {}
+        self._known: list[str] = []
+        self._counted, self._last_had_some = 0.0, time.monotonic()
 
     def count(self) -> int:
         """How many workers there are, once there is one."""
@@ -75,34 +74,30 @@ class Workers:
                     woken.wait(_COUNT_S)
                     woken.clear()
         finally:
-            self._cancel(list(running))
+            if running and self._client.status == "running":
+                with suppress(OSError, ValueError):  # a scheduler that is gone has forgotten them
+                    self._client.cancel(list(running), force=True)
 
     def _there(self) -> list[str]:
         """Addresses of the workers, each checked once; counted anew after a while."""
         if time.monotonic() < self._counted + _COUNT_S:
-            return list(self._known)
+            return self._known
         try:
             found = self._client.nthreads() if self._client.status == "running" else None
         except (OSError, ValueError):
             found = None
         if found is None:
             raise self._gone()
-        self._counted = time.monotonic()
-        self._known = {a: None for a in sorted(found) if a in self._known or self._is_fit(a)}
-        self._require_some()
-        return list(self._known)
-
-    def _require_some(self) -> None:
-        now = time.monotonic()
+        self._counted = now = time.monotonic()
+        self._known = [a for a in sorted(found) if a in self._known or self._is_fit(a)]
         if self._known:
-            self._lacking_since = None
-        elif self._lacking_since is None:
-            self._lacking_since = now
-        elif now > self._lacking_since + WORKER_S:
+            self._last_had_some = now
+        elif now > self._last_had_some + WORKER_S:
             raise ResourceError(
                 f"the scheduler {self._scheduler} has no workers; start some (dask worker "
                 f"ADDRESS), or run without --scheduler"
             )
+        return self._known
 
     def _is_fit(self, address: str) -> bool:
         """True for a worker of our versions; False for one that is gone already."""
@@ -162,11 +157,6 @@ class Workers:
         for category, text in report.said:
             warnings.warn(text, category, stacklevel=4)
         return report
-
-    def _cancel(self, futures: "list[Future[Any]]") -> None:
-        if futures and self._client.status == "running":
-            with suppress(OSError, ValueError):  # a scheduler that is gone has forgotten them
-                self._client.cancel(futures, force=True)
 
     def _gone(self) -> ResourceError:
         return ResourceError(
