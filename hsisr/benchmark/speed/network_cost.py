@@ -100,7 +100,12 @@ def fresh_values(descriptor: ModelDescriptor) -> int:
 
 def operations(network: nn.Module, lr: torch.Tensor, zero: torch.Tensor) -> int:
     """Operations of one tile: convolutions, matrix products, attention; two per multiply-add."""
-    known: Any = {LINEAR: _operations_of_linear, CONVOLUTION: _operations_of_convolution}
+    known: Any = {  # layers that torch does not know how to count
+        LINEAR: lambda x, weight, *_, **__: 2 * x.numel() * weight[0],
+        CONVOLUTION: lambda x, weight, *_, out_shape, **__: conv_flop_count(
+            list(x), list(weight), list(out_shape)
+        ),
+    }
     with (
         torch.inference_mode(),
         sdpa_kernel(SDPBackend.MATH),  # fused attention would go uncounted on the processor
@@ -108,17 +113,6 @@ def operations(network: nn.Module, lr: torch.Tensor, zero: torch.Tensor) -> int:
     ):
         network(lr, zero)
     return int(counter.get_total_flops())
-
-
-def _operations_of_linear(x: torch.Size, weight: torch.Size, *_: Any, **__: Any) -> int:
-    """A linear layer that torch does not know how to count."""
-    return 2 * x.numel() * weight[0]
-
-
-def _operations_of_convolution(
-    x: torch.Size, weight: torch.Size, *_: Any, out_shape: torch.Size, **__: Any
-) -> int:
-    return conv_flop_count(list(x), list(weight), list(out_shape))
 
 
 def _seconds(forward: Callable[[], object], device: torch.device) -> list[float]:
