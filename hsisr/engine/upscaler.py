@@ -197,6 +197,10 @@ class NetworkUpscaler(Upscaler):
                     f"{self.device}; use a smaller --tile, or --device cpu"
                 ) from error
         if self.device.type == "cuda":
+            from hsisr.models.fast.cuda_graph import Graphed
+
+            if isinstance(self.network, Graphed):
+                self.network.give_up("memory is short")
             torch.cuda.empty_cache()
         middle = len(tiles) // 2
         halves = (tiles[:middle], tiles[middle:])

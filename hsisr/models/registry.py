@@ -243,7 +243,7 @@ def for_inference(
             `hsisr.models.back_projection.AddsDetail`.
 
     Returns:
-        The fast form if there is one; else the network.
+        The fast form if there is one, on a GPU as CUDA graphs; else the network.
     """
     from hsisr.models.back_projection import AddsDetail
     from hsisr.models.fast.back_projection import DetailOf
@@ -256,9 +256,13 @@ def for_inference(
         fast.detail_only = True  # type: ignore[assignment]  # every fast form has it
     elif detail_only:
         fast = DetailOf(fast)
-    return fast
+    if next(network.parameters()).device.type != "cuda":
+        return fast
+    from hsisr.models.fast.cuda_graph import Graphed
+
+    return Graphed(fast)
 
 
 def agrees(network: nn.Module) -> bool:
     """Whether results of a network from `for_inference` agree with the observed pixels already."""
-    return bool(getattr(network, "agreeing", False))
+    return bool(getattr(getattr(network, "plain", network), "agreeing", False))

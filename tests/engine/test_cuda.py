@@ -12,6 +12,7 @@ from hsisr.engine.plan import Plan
 from hsisr.engine.session import Session
 from hsisr.engine.upscaler import NetworkUpscaler, Transfers
 from hsisr.errors import WeightsError
+from hsisr.models.fast.cuda_graph import SETTLED_AFTER, Graphed
 from hsisr.models.interpolation import Trim
 from hsisr.models.registry import for_inference
 from hsisr.weights import load_weights, resolve
@@ -68,9 +69,25 @@ def test_tiles_are_as_on_the_processor(made: NetworkUpscaler, precision: torch.d
     close(gpu.begin(lr, bands(made), TRIM)(), expected, NEAR[precision])
 
 
+@pytest.mark.parametrize("made", [DEFAULT], indirect=True)
+@pytest.mark.parametrize("precision", NEAR, ids=str)
+def test_a_graph_is_as_the_plain_network(made: NetworkUpscaler, precision: torch.dtype) -> None:
+    gpu = on_gpu(made, precision)
+    graphed = gpu.network
+    assert isinstance(graphed, Graphed)
+    plain = replace(gpu, network=graphed.plain)
+    for _ in range(SETTLED_AFTER):
+        gpu.run(tiles(made, 2), bands(made), TRIM)
+    assert len(graphed._graphs) == 1, "see pytest --log-level=INFO for the reason"
+    found = [gpu.run(tiles(made, 2, seed), bands(made), TRIM) for seed in range(4)]
+    for seed, hr in enumerate(found):
+        expected = plain.run(tiles(made, 2, seed), bands(made), TRIM)
+        close(hr, expected, NEAR[precision] / 10)
+
+
 def test_two_batches_under_way_equal_one(made: NetworkUpscaler) -> None:
     gpu = on_gpu(made)
-    for seed in range(7):
+    for seed in range(SETTLED_AFTER + 4):
         waits = [gpu.begin(tiles(made, 4, 2 * seed + k), bands(made), TRIM) for k in (0, 1)]
         found = [wait() for wait in waits]
         for k, hr in enumerate(found):

@@ -9,7 +9,7 @@ network adds to that interpolation is `DetailOf`.
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar, TypeVarTuple
 
 import numpy as np
 import torch
@@ -21,23 +21,38 @@ from hsisr.models.interpolation import KERNELS, interpolate
 
 _BASE: Final = KERNELS["bicubic"]
 
+_Arguments = TypeVarTuple("_Arguments")
 _Result = TypeVar("_Result")
+_Build = Callable[..., _Result]
 
 
-def _cached(build: Callable[..., _Result]) -> Callable[..., _Result]:
+def _cached_per_device(
+    build: Callable[[*_Arguments, torch.device], _Result],
+) -> Callable[[*_Arguments, torch.device], _Result]:
     """Cache the tensors that `build` returns, for the last 32 sets of arguments, without gradients.
 
-    `build` takes the device as its last argument. On the meta device nothing is cached, so that
-    every memory estimate counts the same allocations.
+    On CUDA nothing is evicted: a CUDA graph reads a tensor at a fixed address. On the meta device
+    nothing is cached, so that every memory estimate counts the same allocations.
+
+    Args:
+        build: Takes hashable arguments by position, the device as the last one.
     """
 
-    @functools.wraps(build)
-    def without_gradients(*given: Any) -> _Result:
+    def without_gradients(*given: *tuple[*_Arguments, torch.device]) -> _Result:
         with torch.inference_mode(mode=False), torch.no_grad():
             return build(*given)
 
-    recent = functools.lru_cache(maxsize=32)(without_gradients)
-    return lambda *given: (without_gradients if given[-1].type == "meta" else recent)(*given)
+    recent: _Build[_Result] = functools.lru_cache(maxsize=32)(without_gradients)
+    caches: dict[str, _Build[_Result]] = {
+        "cuda": functools.cache(without_gradients),
+        "meta": without_gradients,
+    }
+
+    @functools.wraps(build)
+    def cached(*given: *tuple[*_Arguments, torch.device]) -> _Result:
+        return caches.get(given[-1].type, recent)(*given)
+
+    return cached
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +80,7 @@ def consistent_bicubic(lr: torch.Tensor, scale: int, rounds: int = ROUNDS) -> to
     return linear(down, cols.out)
 
 
-@_cached
+@_cached_per_device
 def _factors(rows: int, cols: int, scale: int, rounds: int, device: torch.device) -> torch.Tensor:
     """Factors of all rounds together, the sum of (1 - seen)^k; shape (cols, rows) in LR pixels."""
     seen = _axis(cols, scale, device).seen[:, None] * _axis(rows, scale, device).seen
@@ -75,7 +90,7 @@ def _factors(rows: int, cols: int, scale: int, rounds: int, device: torch.device
     return total
 
 
-@_cached
+@_cached_per_device
 def _axis(length: int, scale: int, device: torch.device) -> _Axis:
     """Matrices for an axis of `length` LR pixels."""
     return _Axis(*(matrix.to(device) for matrix in _matrices(length, scale)))
