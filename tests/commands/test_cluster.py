@@ -8,22 +8,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import rasterio
 from distributed import Client
 
+from hsisr.commands.archive import run
+from hsisr.commands.archive.select import Selection
 from hsisr.commands.cluster import connection
-from hsisr.commands.cluster.tasks import carry_out
+from hsisr.commands.cluster.tasks import Report, carry_out
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, ResourceError, UsageError
 from hsisr.io.geotiff.gdal import gdal_env
+from hsisr.resume.completion import Work
 from tests.conftest import PROJECT
 from tests.networks import OVERLAPPING, tiny_weights
 from tests.program import hsisr
@@ -236,6 +241,47 @@ def test_a_task_is_done_though_dask_does_not_say_whether_it_is_wanted(
     monkeypatch.setattr("distributed.get_worker", lambda: worker)
     report = carry_out(pickle.dumps((lone_sum, (1, 2))), str(tmp_path), 0)
     assert (report.done, report.error and str(report.error)) == (None if refusal else 3, refusal)
+
+
+def test_a_folder_that_a_worker_cannot_enter_is_one_that_it_does_not_see(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = SimpleNamespace(address="tcp://w:1", get_current_task=lambda: "key")
+    monkeypatch.setattr("distributed.get_worker", lambda: worker)
+    for folder in (tmp_path / "none", tmp_path / ("long" * 100)):
+        report = carry_out(pickle.dumps((lone_sum, (1, 2))), str(folder), 0)
+        assert f"does not see {folder}; workers need the same file system" in str(report.error)
+
+
+def test_patience_without_workers_begins_when_none_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(connection, "time", Mock(monotonic=lambda: now[0]))
+    client = Mock(status="running")
+    client.nthreads.return_value = {"tcp://w:1": 1}
+    monkeypatch.setattr(connection.Workers, "_is_fit", lambda *_: True)
+    workers = connection.Workers(client, "tcp://s:1")
+    assert workers.count() == 1
+    client.nthreads.return_value = {}
+    now[0] += 10 * connection.WORKER_S  # a large scene was finished meanwhile
+    assert workers._there() == []
+    now[0] += connection.WORKER_S + 1
+    with pytest.raises(ResourceError, match="no workers"):
+        workers._there()
+
+
+@pytest.mark.parametrize("step", ["begin", "finish"])
+def test_no_memory_for_what_the_command_itself_does_beside_workers_ends_it(
+    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = Mock()
+    workers.results = lambda _, tasks: ((task, Report(done=Mock(tiles=1))) for task in tasks)
+    monkeypatch.setattr(connection, "connected", lambda _: nullcontext(workers))
+    monkeypatch.setattr(run._Run, step, Mock(side_effect=MemoryError("none left")))
+    works = tuple(Work(Path(n), Path(n), tmp_path / f"{n}.tif") for n in ("a", "b"))
+    selection = Selection(entries=works, total=2, shard=None, in_folder=True)
+    options = UpscaleOptions(scale=2, model="nearest", scheduler="tcp://s:1")
+    with pytest.raises(MemoryError, match="none left"):
+        list(run.upscale_all(selection, options))
 
 
 def lone_sum(numbers: tuple[int, int], _: object) -> int:

@@ -97,7 +97,12 @@ def upscale_all(
         if isinstance(entry, Failure):
             yield entry
             continue
-        yield _tried(entry.source, partial(run.do, entry, session, progress))
+        try:
+            yield _tried(entry.source, partial(run.do, entry, session, progress))
+        except (MemoryError, RuntimeError) as error:
+            if not means_no_memory(error):
+                raise
+            yield Failure(entry.source, ResourceError(f"{entry.source}: out of memory ({error})"))
 
 
 def _on_workers(
@@ -178,17 +183,13 @@ def _upscale_here(run: str, task: _SceneTask, here: "WorkerContext") -> UpscaleR
 
 
 def _tried(source: Path, do: Callable[[], _Came]) -> _Came | Failure:
-    """What comes of a step of one scene; an error of its files or of the machine is its own."""
+    """What comes of a step of one scene; a deliberate error, or one of its files, is its own."""
     try:
         return do()
     except HsisrError as error:
         return Failure(source, error)
-    except (OSError, MemoryError, RuntimeError) as error:
-        if isinstance(error, OSError):
-            return Failure(source, ResourceError(f"{source}: {system_words(error)}"))
-        if not means_no_memory(error):
-            raise
-        return Failure(source, ResourceError(f"{source}: out of memory ({error})"))
+    except OSError as error:
+        return Failure(source, ResourceError(f"{source}: {system_words(error)}"))
 
 
 def make_folder(folder: Path) -> None:

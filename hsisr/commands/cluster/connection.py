@@ -26,7 +26,10 @@ _Done = TypeVar("_Done")
 CONNECT_S: Final = 5.0
 """How long a scheduler may take to answer."""
 WORKER_S: Final = 15.0
-"""How long there may be no worker at all; one that was killed is often started anew."""
+"""How long there may be no worker at all; one that was killed is often started anew.
+
+It counts from when none was seen, because nobody looks while what came last is put to use.
+"""
 _LOOK_S: Final = 0.25
 _COUNT_S: Final = 1.0
 _ALIKE: Final = ("hsisr", "torch")
@@ -40,7 +43,8 @@ class Workers:
         self._client, self._scheduler = client, scheduler
         self._numbers: dict[str, int] = {}
         self._known: list[str] = []
-        self._counted, self._last_had_some = 0.0, time.monotonic()
+        self._counted = 0.0
+        self._lacking_since: float | None = None
 
     def count(self) -> int:
         """How many workers there are, once there is one."""
@@ -91,8 +95,10 @@ class Workers:
         self._counted = now = time.monotonic()
         self._known = [a for a in sorted(found) if a in self._known or self._is_fit(a)]
         if self._known:
-            self._last_had_some = now
-        elif now > self._last_had_some + WORKER_S:
+            self._lacking_since = None
+        elif self._lacking_since is None:
+            self._lacking_since = now
+        elif now > self._lacking_since + WORKER_S:
             raise ResourceError(
                 f"the scheduler {self._scheduler} has no workers; start some (dask worker "
                 f"ADDRESS), or run without --scheduler"

@@ -9,9 +9,8 @@ import socket
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import chdir, contextmanager
+from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 from hsisr.errors import HsisrError, HsisrWarning, ResourceError
@@ -83,9 +82,11 @@ def carry_out(parcel: bytes, folder: str, number: int) -> Report[Any]:
         done, error = None, None
         try:
             here.require_wanted()
-            if not Path(folder).is_dir():
-                raise unseen(folder, here)
-            with chdir(folder):
+            with ExitStack() as stack:
+                try:
+                    stack.enter_context(chdir(folder))
+                except OSError as lost:
+                    raise unseen(folder, here) from lost
                 do, task = pickle.loads(parcel)  # noqa: S301 - Dask itself runs what it is sent
                 done = do(task, here)
         except HsisrError as found:
