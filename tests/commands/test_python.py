@@ -81,6 +81,12 @@ def test_scales_are_read_as_on_the_command_line(scene: Path, tmp_path: Path) -> 
             hsisr.upscale(scene, tmp_path / "c.tif", scale=scale)
 
 
+def test_windows_are_read_as_on_the_command_line(scene: Path) -> None:
+    assert hsisr.info(scene, window="0,1,3,2") == hsisr.info(scene, window=(0, 1, 3, 2))
+    with pytest.raises(UsageError, match=r"window 0,1,3: expected ROW,COL,ROWS,COLS"):
+        hsisr.info(scene, window="0,1,3")
+
+
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [

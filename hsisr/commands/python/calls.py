@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from hsisr.errors import UsageError, did_you_mean
-from hsisr.option import declared
+from hsisr.option import Option, declared
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -39,12 +39,18 @@ def chosen_options(
             meant = (n for n, (_, option) in declared(kind).items() if f"--{name}" in option.flags)
             hint = did_you_mean(next(meant, name), known)
             raise UsageError(f"no option {name!r}; {hint}known: {', '.join(known)}")
-    reads = {name: option.reads for name, (_, option) in declared(kind).items()}
-    values = {n: _converted(v, str(hints[n]), reads.get(n)) for n, v in keywords.items()}
+    options = {name: option for name, (_, option) in declared(kind).items()}
+    values = {n: _value(v, str(hints[n]), options.get(n)) for n, v in keywords.items()}
     if given is None:
         return kind(**values)
     changed: _Options = replace(given, **values)  # type: ignore[type-var]
     return changed
+
+
+def _value(value: Any, hint: str, option: Option | None) -> Any:
+    if isinstance(value, str) and option and option.parse and option.given_as == str | None:
+        return option.parse(value)
+    return _converted(value, hint, option.reads if option else None)
 
 
 def _converted(value: Any, hint: str, reads: Callable[[Any], Any] | None) -> Any:
