@@ -109,8 +109,14 @@ def tiff(width: int, height: int, strip_rows: int) -> Make:
     return make
 
 
-def tiff_in_circles(folder: Path) -> Path:
-    path = write_pages(folder / "scene.tif", CUBE)
+def lsm_in_circles(folder: Path) -> Path:
+    """A packed LSM file, of which tifffile follows the list of pages as soon as it opens it."""
+    microscope = (34412, "B", 64, bytes(64), True)
+    return tiff_in_circles(folder, compression="zlib", extratags=[microscope])
+
+
+def tiff_in_circles(folder: Path, **options: Any) -> Path:
+    path = write_pages(folder / "scene.tif", CUBE, **options)
     data = bytearray(path.read_bytes())
     (first,) = struct.unpack_from("<I", data, 4)
     (tags,) = struct.unpack_from("<H", data, first)
@@ -152,6 +158,7 @@ CLAIMS: dict[str, tuple[Make, str]] = {
     "tiff-strips": (tiff(2**20, 2**20, 1), "scene.tif"),
     "tiff-strip": (tiff(2**15, 2**15, 2**15), "scene.tif"),
     "tiff-circle": (tiff_in_circles, "goes in circles"),
+    "lsm-circle": (lsm_in_circles, "goes in circles"),
 }
 
 

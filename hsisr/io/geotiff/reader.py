@@ -7,7 +7,7 @@ not see, tifffile tells, which knows the axes.
 import struct
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -331,9 +331,9 @@ def is_tiff_stack(path: Path) -> bool:
 @contextmanager
 def _pages(path: Path) -> Iterator[TiffFile]:
     """A TIFF, whose pages are one stack also where tifffile wrote them one by one."""
+    _refuse_circles(path)
     with listening(to="tifffile"), ExitStack() as held:
         tiff = held.enter_context(TiffFile(path))
-        _refuse_circles(tiff)
         if tiff.is_shaped and len(tiff.pages) > 1:
             shapes = {(series.shape, series.dtype) for series in tiff.series}
             if len(tiff.series) > 1 == len(shapes) and tiff.series[0].ndim == 2:
@@ -359,11 +359,16 @@ def _has_planes(series: TiffPageSeries) -> bool:
     return len(series.pages) > 1 or page.imagedepth > 1 or (series.ndim > 2 and page.ndim == 2)
 
 
-def _refuse_circles(tiff: TiffFile) -> None:
-    """Go through the list of pages; tifffile would follow long circles without an end."""
-    file, form, seen = tiff.filehandle, tiff.tiff, set[int]()
-    place = tiff.pages.first.offset
-    try:
+def _refuse_circles(path: Path) -> None:
+    """Go through the list of pages before tifffile, which follows long circles without an end."""
+    seen = set[int]()
+    with path.open("rb") as file, suppress(struct.error, OverflowError, OSError):
+        start = file.read(16)
+        big = start[2:4] in (b"+\0", b"\0+")
+        counts, places, tag = ("Q", "Q", 20) if big else ("H", "I", 12)
+        order = ">" if start[:2] == b"MM" else "<"
+        count, offset = struct.Struct(order + counts), struct.Struct(order + places)
+        (place,) = offset.unpack_from(start, 8 if big else 4)
         while place:
             if place in seen or len(seen) >= _MOST_PAGES:
                 raise InputDataError(
@@ -372,8 +377,7 @@ def _refuse_circles(tiff: TiffFile) -> None:
                 )
             seen.add(place)
             file.seek(place)
-            (tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
-            file.seek(place + form.tagnosize + tags * form.tagsize)
-            (place,) = struct.unpack(form.offsetformat, file.read(form.offsetsize))
-    except (struct.error, OverflowError, OSError):
-        return  # cut off; whoever reads the pages says so
+            (tags,) = count.unpack(file.read(count.size))
+            file.seek(place + count.size + tags * tag)
+            (place,) = offset.unpack(file.read(offset.size))
+    # a list that is cut off: whoever reads the pages says so
