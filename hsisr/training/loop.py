@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from hsisr.datasets.patches import PatchSource
-from hsisr.errors import DivergedError, InputDataError, one_line
+from hsisr.errors import DivergedError, InputDataError, UsageError, one_line
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.training.distributed import Workers
 from hsisr.training.feed import Feed, Tensors, opened_feed
@@ -140,6 +140,7 @@ def train(plan: Plan, observers: Sequence[Observer] = (), *, resume: bool = Fals
         InputDataError: The state cannot be read or belongs to another run.
         ResourceError: The state cannot be written.
         DivergedError: The loss is no longer a number.
+        UsageError: The recipe penalises weights that this network does not have.
     """
     trainer = Trainer(plan, observers)
     if resume:
@@ -158,7 +159,7 @@ def train(plan: Plan, observers: Sequence[Observer] = (), *, resume: bool = Fals
 
 
 class Trainer:
-    """The moving parts of a run."""
+    """The moving parts of a run; UsageError: its recipe penalises weights that are not there."""
 
     def __init__(self, plan: Plan, observers: Sequence[Observer] = ()) -> None:
         recipe = plan.recipe
@@ -172,8 +173,14 @@ class Trainer:
         )
         self.parameters = [p for p in plan.network.parameters() if p.requires_grad]
         beginnings = tuple(name.strip() for name in recipe.penalised.split(","))
-        named = plan.network.named_parameters()
-        self.penalised = [p for name, p in named if p.requires_grad and name.startswith(beginnings)]
+        named = {name: p for name, p in plan.network.named_parameters() if p.requires_grad}
+        self.penalised = [p for name, p in named.items() if name.startswith(beginnings)]
+        if recipe.weight_penalty and not self.penalised:
+            parts = ", ".join(dict.fromkeys(name.partition(".")[0] for name in named))
+            raise UsageError(
+                f"recipe {recipe.name!r}: found penalised = {recipe.penalised!r}, with which no "
+                f"name of a weight begins, expected some of {parts}; leave it empty for all"
+            )
         self.optimiser = _optimiser(recipe, self.parameters)
         self.average = WeightAverage(plan.network.state_dict(), recipe.ema_decay)
         self.best = {name: tensor.clone() for name, tensor in self.average.tensors.items()}

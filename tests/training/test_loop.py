@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
-from hsisr.errors import HsisrError, InputDataError, ResourceError
+from hsisr.errors import HsisrError, InputDataError, ResourceError, UsageError
 from hsisr.training.loop import Outcome, Plan, train
 from hsisr.training.state import Progress, Record, TrainingState, load_state, save_state
 from tests.training.small import plan, recipe
@@ -159,6 +159,14 @@ def test_bfloat16_and_the_papers_settings_train_too(tmp_path: Path) -> None:
         steps=2,
     )
     assert train(plan(tmp_path / "state", own)).ending == "finished"
+
+
+def test_a_penalty_on_weights_that_are_not_there_is_one_clear_line(tmp_path: Path) -> None:
+    own = recipe(weight_penalty=1e-4, penalised="nowhere, nothing")
+    with pytest.raises(
+        UsageError, match=r"'nowhere, nothing', with which no name .* expected some"
+    ):
+        train(plan(tmp_path / "state", own))
 
 
 def test_a_state_of_before_a_recipe_had_a_key_is_continued(tmp_path: Path) -> None:
