@@ -228,8 +228,9 @@ class TemporaryPlace:
         files = self._with_companions(files)
         try:
             with resource_errors(self.target):
-                for path in (path for grown, _ in files for path in (*grown.rglob("*"), grown)):
-                    _to_disk(path)
+                for grown, _ in files:
+                    for path in (*grown.rglob("*"), grown):
+                        _to_disk(path)
                 self._move(files)
                 _to_disk(self.target.parent)
         finally:

@@ -130,8 +130,8 @@ def is_zarr_store(path: Path, _start: bytes = b"") -> bool:
 
 
 def _is_dlr_file(path: Path, start: bytes) -> bool:
-    """True for a file of an EnMAP or DESIS product; only those of such names are looked into."""
-    named = re.search("SPECTRAL_IMAGE|METADATA.XML", path.name.upper())
+    """True for a file of an EnMAP or DESIS product; only such names, and ZIP, are looked into."""
+    named = re.search(r"SPECTRAL_IMAGE|METADATA\.XML", path.name.upper())
     return bool(named or start.startswith(b"PK\3\4")) and _is_dlr(path, start)
 
 

@@ -125,11 +125,12 @@ def merged_axis(
     widths = _first(sources, "FWHM values", lambda s: _widths(count, s, unit))
     good = _first(sources, "bad-band list", lambda s: per_band(count, s.good))
     wavelengths = centres.wavelengths_nm if centres else None
-    if wavelengths and (absent := [n for n, w in enumerate(wavelengths) if w == 0]):
-        few = ", ".join(str(n + 1) for n in absent[:8]) + (", ..." if len(absent) > 8 else "")
+    if wavelengths and (absent := [n for n, w in enumerate(wavelengths, 1) if w == 0]):
+        few = ", ".join(map(str, absent[:8])) + (", ..." if len(absent) > 8 else "")
         what = f"band {few} has" if len(absent) == 1 else f"bands {few} have"
         warn_of_scene(f"{what} a wavelength of 0, so as not there: marked bad")
-        good = tuple((good is None or good[n]) and n not in absent for n in range(count))
+        good = good or (True,) * count
+        good = tuple(own and w != 0 for own, w in zip(good, wavelengths, strict=True))
     return replace(
         bare,
         wavelengths_nm=wavelengths,

@@ -47,7 +47,8 @@ def output_numbers(
         if target.dtype.kind == "f":
             return target, False
         why = f"{name} names no nodata"
-        if stored.dtype.kind != "f" and stored.limits is None:  # else bands differ, a mask does not
+        # NaN and limits are those of a band, a mask is that of all
+        if stored.dtype.kind != "f" and stored.limits is None:
             masked = scene.read_mask(Window(0, 0, 1, 1)) is not None
             if mask_possible or not masked:
                 return target, masked

@@ -92,7 +92,8 @@ def _bands_in(folder: Path) -> tuple[dict[str, list[Path]], list[str]]:
     found = {kind: [f for f in files if f.suffix.lower() in ends] for kind, ends in _KINDS.items()}
     bands = {kind: [f for f in fs if not _NO_BAND.search(f.stem)] for kind, fs in found.items()}
     chosen = bands if any(bands.values()) else found
-    others = [f.name for kind in found for f in found[kind] if f not in set(chosen[kind])]
+    kept = {file for files in chosen.values() for file in files}
+    others = [file.name for files in found.values() for file in files if file not in kept]
     return {kind: files for kind, files in chosen.items() if files}, others
 
 

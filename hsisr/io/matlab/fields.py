@@ -188,9 +188,10 @@ class MatFields:
         """The first variable of these names that is a vector."""
         for name in names:
             row = self._row(name) or ()
-            counts = name == "bands" and min(row, default=0) < _SHORTEST_NM
+            if name == "bands" and min(row, default=0) < _SHORTEST_NM:
+                continue
             # a single number is something else under other names, such as the weight called lambda
-            if not counts and len(row) > (name != names[0]):
+            if len(row) > 1 or (row and name == names[0]):
                 return row
         return None
 
