@@ -55,7 +55,7 @@ def resampled(hr: Float32, rng: np.random.Generator) -> Float32:
     Most are interpolated: blurred along rows and columns, by Gaussians of widths of their own. The
     others are nearest neighbours of a turned and denser grid, where edges have teeth and some rows
     and columns stand twice, or every other column lies a pixel too low. All have less, or other,
-    detail below their LR pixels than a sharp scene. Shape (bands, rows, cols), as before.
+    detail below their LR pixels than a sharp scene. The shape, (bands, rows, cols), stays.
     """
     if rng.random() < _NEAREST:
         shape = hr.shape[1:]

@@ -47,7 +47,7 @@ class Photographs:
 def coloured(rgb: Float32, bands: int, rng: np.random.Generator) -> Float32:
     """Bands as smooth random mixtures of three, shape (3, rows, cols), from 0 to 1.
 
-    Stored numbers of 0 and more, shape (bands, rows, cols).
+    They are stored numbers of 0 and more, shape (bands, rows, cols).
     """
     cube = (_mixed if rng.integers(2) else _of_materials)(rgb, bands, rng).astype(np.float32)
     cube -= cube.min((1, 2), keepdims=True) * np.float32(rng.uniform(0.6, 1.0))

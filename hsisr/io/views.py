@@ -398,7 +398,7 @@ class FillWatch(DelegatingScene):
 
 
 def usable_numbers(stored: StoredNumbers) -> StoredNumbers:
-    """The same without nodata that cannot occur, or gains that make nothing of a number."""
+    """The same without nodata that cannot occur, and without gains that are 0 or no numbers."""
     if stored.nodata is not None and not holds(stored.dtype, stored.nodata):
         warn_of_scene(
             f"nodata {stored.nodata:g} cannot occur among {stored.dtype} numbers and is left out"

@@ -152,7 +152,9 @@ def _create(
 
 
 def asked_chunks(options: Mapping[str, str]) -> tuple[int, int, int] | None:
-    """Bands, rows and columns of a Zarr chunk, if `CHUNKS` asks for some; UsageError: it is none.
+    """Bands, rows and columns of a Zarr chunk, if `CHUNKS` asks for some.
+
+    UsageError: they are not three positive numbers.
 
     >>> asked_chunks({"CHUNKS": "16,128,128"})
     (16, 128, 128)
