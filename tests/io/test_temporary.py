@@ -168,5 +168,13 @@ def test_leftovers_are_for_the_next_run(tmp_path: Path, monkeypatch: pytest.Monk
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_parts_of_another_output_whose_name_begins_alike_stay(tmp_path: Path) -> None:
+    own, other = (tmp_path / f".{name}.abcd1234.part" for name in ("x.tif", "x.tif.tif"))
+    for part in (own, other):
+        part.mkdir()
+    recover(tmp_path / "x.tif")
+    assert list(tmp_path.iterdir()) == [other]
+
+
 def _interrupted(*_: object) -> bool:
     raise KeyboardInterrupt
