@@ -134,7 +134,7 @@ class _Form(msgspec.Struct):
 def _require_form(path: Path, content: dict[str, Any]) -> None:
     try:
         msgspec.convert(content, _Form)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
         raise InputDataError(
             f"{path}: is no valid STAC Item, expected an id and assets with href, type and roles "
             f"({error})"
@@ -152,7 +152,8 @@ def _parsed(path: Path, content: dict[str, Any]) -> "pystac.Item":
             "scene file itself"
         ) from error
     try:
-        item = pystac.Item.from_dict(content, href=str(path.absolute()))
+        # its links are neither followed nor passed on, so they may be as they are
+        item = pystac.Item.from_dict({**content, "links": []}, href=str(path.absolute()))
     except (pystac.STACError, *_NO_ITEM) as error:
         reason = f"{type(error).__name__}: {error}"
         raise InputDataError(f"{path}: is no valid STAC Item ({reason})") from error
