@@ -47,7 +47,7 @@ class Degradation:
         return (len(self.taps(scale)) - scale) // 2
 
     def __call__(self, hr: Numbers, scale: int) -> Float32:
-        """Degrade a whole cube without invalid values; see `strip`."""
+        """Degrade a whole cube, shape (bands, rows, cols), without invalid values; see `strip`."""
         return self.strip(hr, np.broadcast_to(np.True_, hr.shape), scale)[0]
 
     def strip(

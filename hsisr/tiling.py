@@ -99,8 +99,8 @@ def taper_weights(
     A window's weight rises linearly towards its middle; at each sample the weights of all windows
     are divided by their sum. Where only one window covers a sample its weight is 1.
 
-    Vectors of `size * scale` weights in [0, 1], on an axis `scale` times finer than the `length`
-    samples.
+    A vector has `size * scale` weights in [0, 1], on an axis `scale` times finer than that of the
+    `length` samples on which the windows lie.
 
     >>> [w.tolist() for w in taper_weights([0, 2], size=4, length=6)]
     [[1.0, 1.0, 0.75, 0.25], [0.25, 0.75, 1.0, 1.0]]

@@ -135,17 +135,17 @@ def planned_runs(
     bands = most_bands(course)
 
     def seeds(method: Method, scale: int) -> Sequence[str | None]:
-        """Weights for each seed: once without a network, those given, or None for a training."""
+        """Weights of each seed: those given, or None; a method without a network has one seed."""
         count = options.own_seeds.get(method.name, options.seeds) if method.arch else 1
         return given.get((method.name, scale)) or [None] * count
 
     runs = [
-        Run(method=method, course=course, scale=scale, seed=seed, given=files[seed], bands=bands)
+        Run(method=method, course=course, scale=scale, seed=seed, given=file, bands=bands)
         for scale in scales
-        for seed in range(max(len(seeds(method, scale)) for method in methods))
         for method in methods
-        if seed < len(files := seeds(method, scale))
+        for seed, file in enumerate(seeds(method, scale))
     ]
+    runs.sort(key=lambda run: (scales.index(run.scale), run.seed))
     learning = [run for run in runs if run.method.arch is not None and run.given is None]
     if learning and not course.train:
         raise UsageError(
@@ -308,7 +308,7 @@ def trained(
 
 
 def _facts(run: Run, weights: LoadedWeights, folder: Path | None, **more: Any) -> dict[str, Any]:
-    """Of a run's weights, in `folder`; of a network that was not trained for it, without `more`."""
+    """What is known of a run's weights, their path from `folder`; `more` if they were made now."""
     place = weights.path if folder is None else weights.path.relative_to(folder)
     return {
         **row_of(run),

@@ -249,7 +249,7 @@ def _making_in(tags: dict[str, str], output: Path) -> OutputSpec | None:
         model = tags["MODEL"]
         sha256 = None if model in KERNELS else tags.get("WEIGHTS_SHA256")
         return output_spec(options, output, model, sha256)
-    except (LookupError, ValueError, AttributeError, RecursionError):  # UsageError is one, too
+    except (LookupError, ValueError, AttributeError, RecursionError):  # UsageError is a ValueError
         return None
 
 

@@ -74,9 +74,9 @@ _SUFFIX: Final = ".npz"
 class Journal:
     """Finished strips in a folder.
 
-    The folder is made with the first one, unless that is `required`: then a strip that cannot be
-    kept is an error, and so is a folder that is not there. Otherwise it is said once, all strips
-    make room for the output, and none is kept any more.
+    With `required`, a folder that is not there is an error, and so is a strip that cannot be kept.
+    Otherwise the folder is made with the first strip; once one cannot be kept, that is said, all
+    strips make room for the output, and none is kept any more.
     """
 
     def __init__(self, folder: Path, *, required: bool = False) -> None:

@@ -68,7 +68,7 @@ def data_address(png: bytes) -> str:
 
 
 def colour_picture(rgb: npt.NDArray[Any], **drawn: Any) -> str:
-    """Bytes of shape (rows, cols, 3), one pixel each; or numbers that matplotlib draws so."""
+    """Colours as bytes of shape (rows, cols, 3), or numbers to be drawn as `imsave` is told."""
     content = io.BytesIO()
     imsave(content, rgb, format="png", **drawn)
     return data_address(content.getvalue())

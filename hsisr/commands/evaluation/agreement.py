@@ -81,7 +81,7 @@ def in_one_unit(one: tuple[Float, Scene], other: tuple[Float, Scene]) -> tuple[F
 
 
 def in_physical_unit(values: Float, scene: Scene, bands: Sequence[int] | None = None) -> Float:
-    """Stored number * scale + offset, band by band, in float64; `values` are of all or some."""
+    """Stored number * scale + offset, in float64; `values` are of all bands, or of `bands`."""
     scales, offsets = _scaling(scene)[:, slice(None) if bands is None else list(bands)]
     physical: Float = values * scales[:, None, None] + offsets[:, None, None]
     return physical
