@@ -148,7 +148,7 @@ io/geotiff/tags.py: row=p.row, col=p.col, x=p.x -> row=p.col, col=p.row, x=p.x
     io/test_raster.py ground_control_points
 scene/quantisation.py: _RANGES * (high - low) -> 0 * (high - low)
     io/test_nodata.py numbers_of_a_scene_and_named_fill
-io/spectral.py: and n not in absent for n -> for n
+io/spectral.py: tuple(own and w != 0 for own -> tuple(own for own
     io/test_envi.py a_band_of_wavelength_zero_is_not_there
 io/stac/bands.py: axis.wavelengths_nm or found -> found
     commands/test_stac.py the_file_goes_before_its_item_and_the_user_before_both
