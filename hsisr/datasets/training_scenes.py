@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsisr.datasets.splits import Split
+from hsisr.degradation import whole_blocks
 from hsisr.engine.observed import fill_invalid
 from hsisr.engine.statistics import BandStatistics
 from hsisr.errors import InputDataError
@@ -104,14 +105,14 @@ def scene_from_arrays(
 
     InputDataError: no LR pixel has data in all bands.
     """
-    everywhere = _whole_blocks(np.asarray(valid.all(axis=0)), scale)
-    filled = fill_invalid(values, valid, _FILL_ROUNDS)
-    seen = everywhere[::scale, ::scale]
+    seen = whole_blocks(np.asarray(valid.all(axis=0)), scale)
     if not seen.any():
         raise InputDataError(
             f"{name}: found no block of {scale} x {scale} pixels in which all live bands hold "
             "data; check its nodata value, or use a smaller --scale"
         )
+    everywhere = seen.repeat(scale, axis=0).repeat(scale, axis=1)
+    filled = fill_invalid(values, valid, _FILL_ROUNDS)
     lr = area_average(filled, scale)[:, seen].astype(np.float64)
     return TrainingScene(
         name=name,
@@ -156,7 +157,7 @@ def coarser(scene: TrainingScene, factor: float, scale: int) -> TrainingScene | 
         valid[_slices(window)] = True
     if scene.valid is not None:
         valid &= (down > 0) @ ~scene.valid @ (right > 0).T == 0
-    if not _whole_blocks(valid, scale).any():
+    if not whole_blocks(valid, scale).any():
         return None
     return scene_from_arrays(
         f"{scene.name} / {factor:g}",
@@ -224,13 +225,6 @@ def area_average(hr: Float32, scale: int) -> Float32:
     whole = hr[..., : rows * scale, : cols * scale]
     blocks = whole.reshape(*hr.shape[:-2], rows, scale, cols, scale)
     return np.asarray(blocks.mean(axis=(-3, -1), dtype=np.float64), np.float32)
-
-
-def _whole_blocks(valid: Bool, scale: int) -> Bool:
-    """Valid pixels whose whole LR block is valid."""
-    rows, cols = valid.shape
-    blocks = valid.reshape(rows // scale, scale, cols // scale, scale).all(axis=(1, 3))
-    return np.asarray(blocks.repeat(scale, axis=0).repeat(scale, axis=1))
 
 
 def _slices(window: Window) -> tuple[slice, slice]:
