@@ -54,9 +54,10 @@ def read_header(path: Path) -> dict[str, str]:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = raw.decode("latin-1")
-    lines = [line for line in text.splitlines() if not line.startswith(";")]  # comments
+    lines = text.splitlines()
+    closed = _closed([line for line in lines if not line.startswith(";")])  # without comments
     try:
-        fields = _parsed(path.name, _closed(lines))
+        fields = _by_spy(path) if raw.isascii() and closed == lines else _by_copy(path.name, closed)
     except EnviException as error:
         raise InputDataError(
             f"header {path.name} cannot be parsed; look for a brace that is never closed"
@@ -64,14 +65,19 @@ def read_header(path: Path) -> dict[str, str]:
     return {key: _text(key, value) for key, value in fields.items()}
 
 
-def _parsed(name: str, lines: Sequence[str]) -> dict[str, str | list[str]]:
-    """What SPy makes of the lines, in a file of the locale's encoding, which is what it reads."""
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+def _by_spy(header: Path) -> dict[str, str | list[str]]:
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Parameters with non-lowercase names")
+        fields: dict[str, str | list[str]] = envi.read_envi_header(header)
+        return fields
+
+
+def _by_copy(name: str, lines: Sequence[str]) -> dict[str, str | list[str]]:
+    """What SPy makes of the lines, in a file of the locale's encoding, which is what it reads."""
+    with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, name)
         copy.write_text("\n".join(lines) + "\n", errors="replace")
-        fields: dict[str, str | list[str]] = envi.read_envi_header(copy)
-        return fields
+        return _by_spy(copy)
 
 
 def _closed(lines: Sequence[str]) -> list[str]:
