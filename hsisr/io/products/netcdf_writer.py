@@ -1,12 +1,14 @@
 """Scenes written as CF netCDF-4: `data` (band, y, x), its coordinates, its place.
 
-The names are those of this tool's Zarr stores (`hsisr.io.zarr.layout`), which xarray, GDAL and
-SNAP understand in both formats: on a map grid, coordinates of pixel centres and a grid mapping; in
-sensor geometry, `longitude` and `latitude` of each pixel. Source: CF conventions 1.10, chapters 4
-to 6.
+The names are those of this tool's Zarr stores (`hsisr.io.zarr.layout`), which xarray and GDAL
+understand in both formats: on a map grid, coordinates of pixel centres and a grid mapping. SNAP
+reads no grid mapping, but variables of the names `longitude` and `latitude`: of each row and column
+of a grid in degrees, of each pixel of any other and in sensor geometry. Sources: CF conventions
+1.10, chapters 4 to 6; SNAP's reader `CfGeocodingPart` (snap-engine, commit 08af332).
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,11 +19,16 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 from affine import Affine
+from rasterio.crs import CRS
+from rasterio.errors import RasterioError
+from rasterio.warp import transform as warp_points
 
-from hsisr.errors import ResourceError, UsageError
+from hsisr.errors import HsisrError, ResourceError, UsageError
 from hsisr.io.atomic import refuse_existing, require_room
 from hsisr.io.base import TargetOptions
 from hsisr.io.formats import package
+from hsisr.io.geotiff.gdal import GdalError, gdal_env
+from hsisr.io.geotiff.tags import parsed_crs
 from hsisr.io.products.fields import ACDD
 from hsisr.io.products.hdf import HdfWriter
 from hsisr.io.products.ortho import located, nearest_pixels
@@ -33,8 +40,9 @@ from hsisr.tiling import Window
 SOURCE: Final = "hsisr"
 """Attribute by which this tool knows its own files, whatever product they were made from."""
 _PACKAGE: Final = ("h5netcdf", "netCDF outputs", "netcdf")
-_POSITIONS: Final = "longitude latitude"
 _ROWS_AT_ONCE: Final = 256
+_EXACT_POINTS: Final = 2**18
+"""Of a map grid, at most as many positions are computed; those of the pixels lie between them."""
 _HEAD_BYTES: Final = 2**20
 """Room for everything that is neither a number nor a position."""
 _NAME: Final = re.compile(r"[A-Za-z]\w*")
@@ -77,8 +85,14 @@ class NetcdfWriter(HdfWriter):
         self._cube, self._mask = self._create(CUBE)
         for name, beside in coordinates(self.metadata).items():
             _add(self._file, name, beside)
-        if self.metadata.geolocation is not None:
-            self._write_positions(self._file, "longitude", "latitude", self.metadata.geolocation)
+        if (places := _degrees(self.metadata)) is not None:
+            said = self._cube.attrs.get("coordinates", "")
+            self._cube.attrs["coordinates"] = f"longitude latitude {said}".rstrip()
+        if isinstance(places, Geolocation):
+            self._write_positions(self._file, "longitude", "latitude", places)
+        elif places is not None:
+            for name, beside in zip(("longitude", "latitude"), places, strict=True):
+                _add(self._file, name, beside)
 
     def _put(self, numbers: npt.NDArray[Any], band: int, row: int, col: int) -> None:
         require_room(self._place.folder, self.path, numbers.nbytes)
@@ -132,7 +146,8 @@ class NetcdfWriter(HdfWriter):
             made.append(variable)
         for row in range(0, self.metadata.rows, _ROWS_AT_ONCE):
             end = min(row + _ROWS_AT_ONCE, self.metadata.rows)
-            for variable, degrees in zip(made, places.positions(row, end), strict=True):
+            found = places.positions(row, end, 0, self.metadata.cols)
+            for variable, degrees in zip(made, found, strict=True):
                 require_room(self._place.folder, self.path, degrees.nbytes)
                 variable[row:end] = degrees
 
@@ -238,9 +253,35 @@ def _cube_attributes(metadata: SceneMetadata) -> dict[str, Any]:
     }
     if odd:
         said["tags"] = {**said.get("tags", {}), **odd}
-    if metadata.geolocation is not None:
-        said["coordinates"] = " ".join([_POSITIONS, *said.get("coordinates", "").split()])
     return {key: _attribute(value) for key, value in said.items()}
+
+
+def _degrees(metadata: SceneMetadata) -> Geolocation | tuple[Coordinate, Coordinate] | None:
+    """Longitude and latitude of the columns and rows, or of the pixels; None: they are unknown."""
+    place = metadata.georeference
+    if metadata.geolocation is not None or place.transform is None or not place.crs_wkt:
+        return metadata.geolocation
+    with suppress(GdalError, RasterioError, HsisrError):  # off the Earth, or where it has no place
+        system, centres = parsed_crs(place.crs_wkt), coordinates(metadata)
+        if system.is_geographic and "x" in centres:
+            return centres["x"], centres["y"]
+        return _lattice(place.transform, system, metadata.rows, metadata.cols)
+    return None
+
+
+def _lattice(transform: Affine, system: CRS, rows: int, cols: int) -> Geolocation:
+    """Positions of a map grid's pixels, exact at the centres of square blocks of some of them.
+
+    A block is a pixel in scenes of up to `_EXACT_POINTS` pixels. InputDataError: none is on Earth.
+    """
+    side = max(1, math.ceil(math.sqrt(rows * cols / _EXACT_POINTS)))
+    down, across = (max(2, math.ceil(length / side)) for length in (rows, cols))
+    grid: Any = transform @ Affine.scale(side)  # takes arrays too
+    x, y = grid @ np.meshgrid(np.arange(across) + 0.5, np.arange(down) + 0.5)
+    with gdal_env():
+        found = np.array(warp_points(system, CRS.from_epsg(4326), x.ravel(), y.ravel()))
+    longitude, latitude = np.where(np.isfinite(found), found, np.nan).reshape(2, down, across)
+    return Geolocation(longitude=longitude, latitude=latitude, scale=side)
 
 
 def _attribute(value: Any) -> Any:

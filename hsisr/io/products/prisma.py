@@ -2,7 +2,7 @@
 
 VNIR and SWIR are cubes of their own, axes (rows, bands, cols), wavelengths falling, with zeros for
 bands that were not read out. They become one cube of rising wavelengths. Rule for the overlap,
-about 940 to 970 nm: SWIR's bands are kept, and VNIR's from SWIR's shortest wavelength on are left
+about 943 to 977 nm: SWIR's bands are kept, and VNIR's from SWIR's shortest wavelength on are left
 out; `--variable VNIR` or `SWIR` opens one of them with all its bands. Source: PRISMA Products
 Specification Document (ASI), issue 2.3.
 """
