@@ -76,7 +76,7 @@ def _agree_band(
     bounds = max(limits[0], floor), limits[1]
     wanted = observed.clamp(*bounds)
     planes = _planes(hr, scale)
-    planes += wanted - planes.mean(dim=0)
+    planes += wanted - _mean(planes)
     low, high = planes.aminmax()
     if not (low > -torch.inf and high < torch.inf):  # not a number is neither
         raise FloatingPointError("a value is not finite")
@@ -105,6 +105,22 @@ def _planes(hr: torch.Tensor, scale: int) -> torch.Tensor:
     return torch.empty(blocks.shape, dtype=hr.dtype).copy_(blocks).flatten(0, 1)
 
 
+def _mean(planes: torch.Tensor) -> torch.Tensor:
+    """The mean of the planes, added up in an order of their own, halves onto halves.
+
+    `Tensor.mean` takes an order that depends on how large they are, so that a part of a scene or a
+    smaller tile would differ in the last bit, and after rounding in a stored number.
+    """
+    total = planes
+    while (count := len(total)) > 1:
+        half = count // 2
+        folded = total[:half] + total[half : 2 * half]
+        if count % 2:
+            folded[0] += total[-1]
+        total = folded
+    return total[0] / len(planes)
+
+
 def _bounded(planes: torch.Tensor, mean: torch.Tensor, low: float, high: float) -> torch.Tensor:
     """Blocks (pixels, n) moved by a constant each and clamped, so that their means are `mean`.
 
@@ -119,19 +135,21 @@ def _bounded(planes: torch.Tensor, mean: torch.Tensor, low: float, high: float) 
         tolerance *= 1e-8
     for _ in range(60):
         now = (planes + shift).clamp(low, high)
-        gap = mean - now.mean(dim=0)
-        if bool((gap.abs() <= tolerance).all()):
+        gap = mean - _mean(now)
+        done = gap.abs() <= tolerance
+        if bool(done.all()):
             break
         below, above = torch.where(gap > 0, shift, below), torch.where(gap > 0, above, shift)
         free = ((now > low) & (now < high)).to(planes.dtype).mean(dim=0)
         newton = shift + gap / free
         inside = (newton > below) & (newton < above)
-        shift = torch.where(inside, newton, (below + above) / 2)
+        better = torch.where(inside, newton, (below + above) / 2)
+        shift = torch.where(done, shift, better)  # however long other blocks take
     held = (planes + shift).clamp(low, high)
     if low == -torch.inf:
         return held
     # a small mean is the difference of large numbers so far; a factor makes it exact
-    got, wanted = held.mean(dim=0) - low, mean - low
+    got, wanted = _mean(held) - low, mean - low
     exact = low + (held - low) * (wanted / got)
     return torch.where(got > 0, exact, mean).clamp(low, high)
 

@@ -78,6 +78,27 @@ def test_whole_numbers_keep_sums_in_limits(scale: int, seed: int, low: float, hi
     assert float((whole - exact).abs().max()) < 1
 
 
+@settings(max_examples=25)
+@given(
+    st.sampled_from(SCALES),
+    st.tuples(*(st.integers(0, 12),) * 4),
+    st.booleans(),
+    st.sampled_from([float("inf"), 20_000]),
+)
+def test_a_part_agrees_as_it_does_in_the_whole(
+    scale: int, place: tuple[int, int, int, int], whole: bool, most: float
+) -> None:
+    row, col, rows, cols = place
+    observed = noise(1, 25, 25, high=20_000).round()
+    hr = repeat_pixels(observed, scale) + noise(1, 25 * scale, 25 * scale, seed=1, high=9000)
+    own = slice(row, row + rows + 1), slice(col, col + cols + 1)
+    fine = tuple(slice(scale * side.start, scale * side.stop) for side in own)
+    limits = 20_000 - most, most
+    every, _ = agree(hr, observed, scale, whole=whole, limits=limits)
+    part, _ = agree(hr[:, *fine], observed[:, *own], scale, whole=whole, limits=limits)
+    assert torch.equal(part, every[:, *fine])
+
+
 @pytest.mark.parametrize("whole", [False, True])
 def test_no_value_falls_below_the_floor_of_its_band_and_none_is_counted(whole: bool) -> None:
     observed = torch.tensor([[[1.0, 4.0]], [[1.0, 4.0]]])

@@ -31,8 +31,8 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def made(product: Path, output: Path, *more: str) -> Path:
-    succeed("upscale", product, "-o", output, "-s", 2, "-m", "bicubic", *more)
+def made(product: Path, output: Path, *more: str, scale: int = 2) -> Path:
+    succeed("upscale", product, "-o", output, "-s", scale, "-m", "bicubic", *more)
     return output
 
 
@@ -282,12 +282,14 @@ def test_a_window_of_a_swath_is_that_of_the_whole(product_of: str, tmp_path: Pat
     name, how = SWATHS[product_of]
     scene = tmp_path / name
     getattr(fixtures, f"write_{product_of}")(scene, **how)
-    whole, part = made(scene, tmp_path / "whole.nc"), tmp_path / "part.nc"
-    made(scene, part, "--window", "3,4,5,4")
-    own = {"y": slice(6, 16), "x": slice(8, 16)}
-    with xarray.open_dataset(whole) as expected, xarray.open_dataset(part) as found:
-        for name in ("data", "longitude", "latitude"):
-            np.testing.assert_array_equal(found[name], expected[name].isel(own))
+    for scale in (2, 4):
+        outputs = (tmp_path / f"whole{scale}.nc", tmp_path / f"part{scale}.nc")
+        for output, more in zip(outputs, ((), ("--window", "3,4,5,4")), strict=True):
+            made(scene, output, *more, scale=scale)
+        own = {"y": slice(3 * scale, 8 * scale), "x": slice(4 * scale, 8 * scale)}
+        with xarray.open_dataset(outputs[0]) as expected, xarray.open_dataset(outputs[1]) as found:
+            for name in ("data", "longitude", "latitude"):
+                np.testing.assert_array_equal(found[name], expected[name].isel(own))
     with rasterio.open(made(scene, tmp_path / "part.tif", "--window", "3,4,5,4")) as tif:
         points, _ = tif.gcps
     places = metadata_at(scene).geolocation
