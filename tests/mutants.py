@@ -26,12 +26,14 @@ degradation.py: math.sqrt(-2.0 * math.log(gain)) -> math.sqrt(-1.0 * math.log(ga
     test_degradation.py mtf_has_its_gain_at_the_lr_nyquist_frequency
 degradation.py: good[above : above + rows], scale) -> good[:rows], scale)
     test_degradation.py strips_equal_the_whole
-engine/consistency.py: += wanted - planes.mean(dim=0) -> += 0.99 * (wanted - planes.mean(dim=0))
+engine/consistency.py: += wanted - _mean(planes) -> += 0.99 * (wanted - _mean(planes))
     engine/test_consistency.py block_means_are_the_observed
 engine/consistency.py: (mean * len(planes)).round() - rounded.sum(dim=0) -> torch.zeros_like(mean)
     engine/test_consistency.py sums_are_exact_in_every_type
 engine/consistency.py: held = (under | (planes > limits[1])).sum( -> held = under.sum(
     engine/test_consistency.py only_numbers_that_the_type_cannot_hold_are_counted
+engine/consistency.py: torch.where(done, shift, better) -> better
+    engine/test_consistency.py a_part_agrees_as_it_does_in_the_whole
 engine/consistency.py: exact = low + (held - low) * (wanted / got) -> exact = 1.01 * held
     engine/test_consistency.py dark_blocks_held_at_the_floor_keep_their_mean_whatever_the_unit
 engine/consistency.py: bounds = max(limits[0], floor), limits[1] -> bounds = limits
