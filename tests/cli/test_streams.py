@@ -133,23 +133,21 @@ HSISR = (sys.executable, "-m", "hsisr")
 WIDTH, HEIGHT = 100, 40
 
 
-def typed(command: str, folder: Path, width: int = WIDTH, height: int = HEIGHT) -> Any:
+def typed(command: str, folder: Path) -> Any:
     return pexpect.spawn(
         "/bin/sh",
         ["-c", command],
         cwd=str(folder),
-        dimensions=(height, width),
+        dimensions=(HEIGHT, WIDTH),
         encoding="utf-8",
         timeout=600,
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(PROJECT), "TERM": "xterm"},
     )
 
 
-def screen_after(
-    command: str, folder: Path, *, width: int = WIDTH, height: int = HEIGHT
-) -> list[str]:
+def screen_after(command: str, folder: Path) -> list[str]:
     """The lines that stand on a terminal once a shell command has ended."""
-    screen, child = pyte.Screen(width, height), typed(command, folder, width, height)
+    screen, child = pyte.Screen(WIDTH, HEIGHT), typed(command, folder)
     pyte.Stream(screen).feed(child.read())
     child.close()
     assert child.exitstatus == 0, screen.display
@@ -186,12 +184,20 @@ def test_paths_reach_a_pipe_though_bars_are_on_the_terminal(call: str, tmp_path:
     "command", [("upscale",), ("evaluate",), ("train",), ("weights", "export")]
 )
 @pytest.mark.parametrize("width", [60, 80])
-def test_help_cuts_no_word(command: tuple[str, ...], width: int, tmp_path: Path) -> None:
-    call = shlex.join((*HSISR, *command, "--help"))
-    lines = screen_after(call, tmp_path, width=width, height=500)
+def test_help_cuts_no_word(
+    command: tuple[str, ...],
+    width: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    app = application(command[0])
+    app([*command, "--help"], standalone_mode=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert 40 < max(map(len, lines)) <= width
     assert not any("\N{HORIZONTAL ELLIPSIS}" in line for line in lines)
     told = {word.strip("│,") for line in lines for word in line.split()}
-    shown: Any = get_command(application(command[0]))
+    shown: Any = get_command(app)
     for name in command:
         shown = shown.commands[name]
     flags = {flag for one in shown.params for flag in (*one.opts, *one.secondary_opts)}

@@ -157,24 +157,3 @@ def test_shards_share_scenes(archived: Path, out: Path, monkeypatch: pytest.Monk
     report = json.loads(second.stdout)
     assert report["shard"] == {"number": 2, "of": 3, "scenes": 1, "of_scenes": 2}
     assert [result["output"] for result in report["results"]] == [str(out / "scene_x2.tif")]
-
-
-def test_a_broken_off_output_is_made_anew_and_a_strange_one_kept(archived: Path, out: Path) -> None:
-    archived.with_name("other.tif").write_bytes(archived.read_bytes())
-    command = ("upscale", archived.parent, "-mnearest", "-s2", "-o", out, "--skip-existing")
-    succeed(*command)
-    broken, strange = out / "scene_x2.tif", out / "other_x2.tif"
-    with broken.open("r+b") as file:
-        file.truncate(300)
-    strange.write_bytes(archived.read_bytes())
-    done = hsisr(*command, "--json")
-    assert done.exit_code == 1
-    assert f"warning: {broken} is broken off, 300 of" in done.stderr
-    assert f"error: {strange} has changed since it was made, and is kept" in done.stderr
-    report = json.loads(done.stdout)
-    assert [result["output"] for result in report["results"]] == [str(broken)]
-    assert [failed["source"] for failed in report["failed"]] == [
-        str(archived.with_name("other.tif"))
-    ]
-    assert hsisr(*command, "--overwrite").stdout == f"{strange}\n"
-    assert hsisr(*command).stderr == "2 of 2 scenes finished already; left out\n"

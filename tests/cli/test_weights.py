@@ -9,6 +9,7 @@ from hsisr.models.dacn import Dacn
 from hsisr.weights import load_weights, save_weights
 from hsisr.weights.store import file_sha256
 from tests.models.formulas import archive, arrays_of, hdf5
+from tests.networks import write_catalogue
 from tests.program import hsisr
 
 
@@ -28,14 +29,10 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture
 def catalogue(file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A catalogue with one sound network, and one whose file was replaced."""
-    folder = file.parent
-    row = (
-        '[[weights]]\nname = "{}"\nfile = "mine-x2.safetensors"\nsha256 = "{}"\nscale = 2\n'
-        'card = "mine.md"\ndefault = {}\n'
-    )
-    text = row.format("sound-x2", file_sha256(file), "true")
-    text += row.format("replaced-x2", "0" * 64, "false")
-    (folder / "catalogue.toml").write_text(text, encoding="utf-8")
+    row = {"file": file.name, "sha256": file_sha256(file), "scale": 2, "card": "mine.md"}
+    sound = {"name": "sound-x2", **row, "default": True}
+    replaced = {"name": "replaced-x2", **row, "default": False, "sha256": "0" * 64}
+    folder = write_catalogue(file.parent, sound, replaced)
     monkeypatch.setattr("hsisr.weights.catalogue.released_folder", lambda: folder)
     return folder
 

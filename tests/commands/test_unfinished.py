@@ -129,16 +129,24 @@ def test_a_run_with_other_settings_stays_beside_an_older_output(broken: Path) ->
     assert hidden(broken) == ["out.tif"]
 
 
+SECOND = """
+import sys
+from pathlib import Path
+from hsisr.engine.memory import Room
+from hsisr.resume.lock import RunKey, locked_run
+
+kept = {"resume": False, "overwrite": False}
+key, room = RunKey(input=["a"], settings={"scale": 2}), Room(1, 1)
+with locked_run(Path(sys.argv[1]), lambda: key, lambda: room, **kept):
+    print("inside")
+"""
+
+
 def test_two_runs_on_one_output_the_second_is_refused(tmp_path: Path) -> None:
     output = tmp_path / "out.tif"
-    code = (
-        "from tests.commands.test_unfinished import run_on\n"
-        "from pathlib import Path\n"
-        f"with run_on(Path({str(output)!r})):\n    print('inside')"
-    )
     with run_on(output) as run:
         keep_strip(run)
-        second = ran(code)
+        second = ran(SECOND, output)
         assert second.returncode == 1
         assert "another run is making" in second.stderr
         assert "inside" not in second.stdout
@@ -146,6 +154,7 @@ def test_two_runs_on_one_output_the_second_is_refused(tmp_path: Path) -> None:
         assert {*json.loads((run.folder / "run.json").read_text())["room"].values()} == {1}
 
 
+NEAREST = ("upscale", "in/a.tif", "-m", "nearest", "-s", 2, "-o", "a_x2.tif")
 KILLED = """
 import os, shutil, signal, sys
 from hsisr.cli.main import app
@@ -164,6 +173,18 @@ app(sys.argv[2:])
 """
 
 
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """What runs leave that are killed once their output is there, by the folder they remove."""
+    found = {}
+    for place, inside in ((".unfinished", "lock\n"), (".part", "a_x2.tif\n")):
+        found[place] = tmp_path_factory.mktemp("killed")
+        old_scene(found[place] / "in" / "a.tif")
+        done = ran(KILLED, place, *NEAREST, cwd=found[place])
+        assert (done.returncode, done.stdout) == (-9, inside), done.stderr
+    return found
+
+
 @pytest.mark.parametrize(
     ("at", "option", "code", "words"),
     [
@@ -176,19 +197,23 @@ app(sys.argv[2:])
     ],
 )
 def test_what_a_run_leaves_that_is_killed_once_its_output_is_there_goes(
-    at: str, option: str, code: int, words: str, tmp_path: Path
+    *,
+    at: str,
+    option: str,
+    code: int,
+    words: str,
+    killed: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    scene, output = old_scene(tmp_path / "in" / "a.tif"), tmp_path / "a_x2.tif"
-    command = ("upscale", scene, "-m", "nearest", "-s", 2, "-o", output)
     place, _, empty = at.partition(", ")
-    killed = ran(KILLED, place, *command)
-    assert killed.returncode == -9, killed.stderr
-    assert killed.stdout == ("lock\n" if place == ".unfinished" else "a_x2.tif\n")
+    shutil.copytree(killed[place], tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
     if empty:
-        (tmp_path / ".a_x2.tif.unfinished" / "lock").unlink()
-    done = hsisr(*command, option)
+        Path(".a_x2.tif.unfinished", "lock").unlink()
+    done = hsisr(*NEAREST, option)
     assert (done.exit_code, words in done.stderr) == (code, True), done.stderr
-    assert sorted(hidden(output)) == ["a_x2.tif", "in"]
+    assert sorted(hidden(tmp_path / "a_x2.tif")) == ["a_x2.tif", "in"]
 
 
 PLAIN = UpscaleOptions(scale=2, model="bicubic", tile=8)

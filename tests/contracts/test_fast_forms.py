@@ -4,19 +4,9 @@ import pytest
 import torch
 
 from hsisr.models.back_projection import area_average
-from hsisr.models.dacn_equivariant import DacnEquivariant, EquivariantSize
+from hsisr.models.dacn_equivariant import EquivariantSize
 from hsisr.models.registry import agrees, for_inference
-
-
-def lively_equivariant(scale: int, size: EquivariantSize) -> DacnEquivariant:
-    """A network whose branches all count, as after training."""
-    torch.manual_seed(1)
-    network = DacnEquivariant.of(DacnEquivariant.descriptor(scale, size))
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.02 * torch.randn_like(parameter))
-    return network.eval()
-
+from tests.networks import lively_equivariant
 
 every_scale = pytest.mark.parametrize("scale", [2, 4, 8])
 every_symmetry = pytest.mark.parametrize("symmetries", [4, 8])

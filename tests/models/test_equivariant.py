@@ -20,7 +20,7 @@ from hsisr.models.equivariant import (
 )
 from hsisr.models.interpolation import KERNELS
 from hsisr.models.registry import agrees, for_inference
-from tests.contracts.test_fast_forms import lively_equivariant
+from tests.networks import lively_equivariant
 
 SYMMETRIES = [(order, turn) for order, group in GROUPS.items() for turn in group]
 SMALL = EquivariantSize(features=4, stages=1, blocks=2, heads=2, cells=4, patterns=2)

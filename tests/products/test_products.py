@@ -86,24 +86,24 @@ TIME = "2017-06-26T10:20:20.999936Z"
 PRISMA_TIME = "2024-04-02T10:28:37.932000Z"
 TANAGER = "2025-05-04T09:29:52.500Z"
 HYP = "HDFEOS/{}/HYP/Data Fields/surface_reflectance"
-WATER = (fixtures.EMIT_WAVELENGTHS > 1320) & (fixtures.EMIT_WAVELENGTHS < 1440)
-WATER |= (fixtures.EMIT_WAVELENGTHS > 1770) & (fixtures.EMIT_WAVELENGTHS < 1960)
+EMIT = fixtures.EMIT_WAVELENGTHS[::12]
+WATER = (EMIT > 1320) & (EMIT < 1440) | (EMIT > 1770) & (EMIT < 1960)
 PRODUCTS = {
     "emit-l1b": Product(
-        lambda path: fixtures.write_emit(path, level="L1B"),
+        lambda path: fixtures.write_emit(path, level="L1B", every=12),
         "EMIT_L1B.nc",
         "EMIT",
         fact("EMIT L1B radiance", "L1B", "EMIT", "2022-08-27T06:07:53Z"),
         by_xarray(None, "radiance", "bands", "downtrack", "crosstrack"),
-        *(fixtures.EMIT_WAVELENGTHS, -9999),
+        *(EMIT, -9999),
     ),
     "emit-l2a": Product(
-        fixtures.write_emit,
+        lambda path: fixtures.write_emit(path, every=12),
         "EMIT_L2A.nc",
         "EMIT",
         fact("EMIT L2A reflectance", "L2A", "EMIT", "2022-08-27T06:07:53Z"),
         by_xarray(None, "reflectance", "bands", "downtrack", "crosstrack"),
-        *(fixtures.EMIT_WAVELENGTHS, -9999),
+        *(EMIT, -9999),
         bad=[int(band) + 1 for band in np.flatnonzero(WATER)],
     ),
     "prisma-l2d": Product(
@@ -302,7 +302,7 @@ def test_the_default_takes_them_all(case: tuple[Path, Product], scale: int, tmp_
 
 
 def test_pixels_in_sensor_geometry_have_a_ground_size(tmp_path: Path) -> None:
-    fixtures.write_emit(tmp_path / "emit.nc", level="L1B")
+    fixtures.write_emit(tmp_path / "emit.nc", level="L1B", every=24)
     with h5py.File(tmp_path / "emit.nc") as file:
         places = np.stack([file[f"location/{name}"][10:12, 8:10] for name in ("lon", "lat")])
     metres = np.array([np.cos(np.deg2rad(places[1, 0, 0])), 1])[:, None] * 111_195

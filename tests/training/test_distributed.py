@@ -1,8 +1,7 @@
-"""Two processes by torchrun on loopback: one result, that of one process with twice the batch."""
+"""Two processes by torchrun's launcher: one result, that of one process with twice the batch."""
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from hsisr.errors import ResourceError
 from hsisr.training.distributed import Workers, joined_workers
 from hsisr.training.loop import train
 from hsisr.training.state import load_state
+from tests.program import ran
 from tests.training.small import plan, recipe
 from tests.training.test_loop import Watch
 
@@ -24,19 +24,25 @@ from dataclasses import replace
 from pathlib import Path
 import torch
 from safetensors.torch import save_file
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from hsisr.training.distributed import joined_workers
 from hsisr.training.loop import train
 from tests.training.small import plan, recipe
 from tests.training.test_loop import Watch
 
-torch.set_num_threads(1)
-out = Path(sys.argv[1])
-with joined_workers("cpu") as workers:
-    own = replace(plan(out / "state", recipe(batch_size=2)), workers=workers)
-    watch = Watch()
-    outcome = train(own, [watch])
-    save_file(outcome.weights, out / f"weights-{workers.rank}")
-    (out / f"losses-{workers.rank}").write_text(json.dumps(watch.losses))
+def work(out):
+    torch.set_num_threads(1)
+    with joined_workers("cpu") as workers:
+        own = replace(plan(out / "state", recipe(batch_size=2)), workers=workers)
+        watch = Watch()
+        outcome = train(own, [watch])
+        save_file(outcome.weights, out / f"weights-{workers.rank}")
+        (out / f"losses-{workers.rank}").write_text(json.dumps(watch.losses))
+
+# what torchrun --standalone does, but for loading everything in every process
+one_node = {"min_nodes": 1, "max_nodes": 1, "rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0"}
+how = LaunchConfig(nproc_per_node=2, run_id="two", start_method="fork", **one_node)
+elastic_launch(how, work)(Path(sys.argv[1]))
 """
 
 
@@ -60,16 +66,9 @@ def test_processes_that_do_not_find_each_other_are_told(monkeypatch: pytest.Monk
 
 
 def test_two_processes_do_as_one_with_twice_the_batch(tmp_path: Path) -> None:
-    program = tmp_path / "program.py"
-    program.write_text(PROGRAM)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    subprocess.run(
-        [*command, "--nproc-per-node=2", str(program), str(tmp_path)],
-        check=True,
-        timeout=120,
-        capture_output=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    path = os.pathsep.join(sys.path)
+    done = ran(PROGRAM, tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path})
+    assert done.returncode == 0, done.stderr
     first, second = (load_file(tmp_path / f"weights-{r}") for r in (0, 1))
     assert all(torch.equal(first[name], second[name]) for name in first)
     watch = Watch()
@@ -82,7 +81,5 @@ def test_two_processes_do_as_one_with_twice_the_batch(tmp_path: Path) -> None:
         torch.tensor(json.loads(losses[0])), torch.tensor(watch.losses), rtol=1e-4
     )
     assert load_state(tmp_path / "state").progress.step == 12
-    others = {"program.py", "alone", "state"} | {
-        f"{w}-{r}" for w in ("weights", "losses") for r in (0, 1)
-    }
+    others = {"alone", "state"} | {f"{w}-{r}" for w in ("weights", "losses") for r in (0, 1)}
     assert {p.name for p in tmp_path.iterdir()} == others

@@ -13,7 +13,7 @@ from hsisr.training.recipe import Recipe, recipe_named, shipped_recipes
 from hsisr.training.schedule import WeightAverage, rate_factor
 from hsisr.training.start import start_from
 from hsisr.weights import load_weights, save_weights
-from tests.contracts.test_fast_forms import lively_equivariant
+from tests.networks import lively_equivariant
 
 
 @pytest.mark.parametrize("name", sorted(shipped_recipes()))

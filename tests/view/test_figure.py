@@ -268,8 +268,6 @@ def test_names_in_files_cannot_leave_their_place_in_the_page() -> None:
     ("arguments", "message", "code"),
     [
         (("--window", "5"), "--window 5: expected ROW,COLUMN such as 120,80", 2),
-        (("--window", "30,0"), "--window 30,0: observed.tif has 30 rows and 20 columns", 2),
-        (("-o", "page.pdf"), "page.pdf: found the suffix '.pdf', expected .html", 2),
         (("-o", "there.html"), "there.html exists and is kept", 1),
     ],
 )
@@ -301,8 +299,8 @@ def test_parts_have_pages(part: tuple[str, ...], scenes: tuple[Path, Path], tmp_
 
 
 def test_words_of_the_pages_own_choices_are_whole_on_a_telephone() -> None:
-    lr, hr = pair(9, 70_000, 1)
-    content = page_content(PageScenes(observed=lr, results=(hr,)), [(4, 69_000), (4, 9)])
+    lr, hr = pair(3, 12_000, 1)
+    content = page_content(PageScenes(observed=lr, results=(hr,)), [(1, 11_000), (1, 9)])
     chosen = re.findall(r"<option [^>]*>([^<]*)</option>", page_text("page", content))
-    assert chosen[0] == "rows 0 to 8, columns 68744 to 69255"
+    assert chosen[0] == "rows 0 to 2, columns 10744 to 11255"
     assert max(map(len, chosen)) < 42  # about 300 of 390 pixels

@@ -10,6 +10,7 @@ from hsisr.commands.options import WaldOptions
 from hsisr.errors import WeightsError
 from hsisr.weights import CatalogueEntry, default_for, load_weights, released
 from hsisr.weights.catalogue import released_folder, resolve
+from tests.networks import write_catalogue
 
 ROW = {
     "name": "dacn-any-x4",
@@ -23,20 +24,10 @@ SECOND = ROW | {"name": "dacn-pavia-x4", "default": False}
 THIRD = ROW | {"name": "dacn-any-x2", "scale": 2}
 
 
-def toml(value: object) -> str:
-    return {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
-
-
-def write(folder: Path, *rows: dict[str, object]) -> Path:
-    tables = ["[[weights]]\n" + "".join(f"{k} = {toml(v)}\n" for k, v in r.items()) for r in rows]
-    (folder / "catalogue.toml").write_text("\n".join(tables), encoding="utf-8")
-    return folder
-
-
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("hsisr.weights.catalogue.released_folder", lambda: tmp_path)
-    return write(tmp_path, ROW, SECOND, THIRD)
+    return write_catalogue(tmp_path, ROW, SECOND, THIRD)
 
 
 def test_entries_keep_their_order_and_point_beside_the_catalogue(folder: Path) -> None:
@@ -49,11 +40,11 @@ def test_entries_keep_their_order_and_point_beside_the_catalogue(folder: Path) -
 def test_a_name_without_version_stands_for_the_newest(folder: Path) -> None:
     newest = ROW | {"name": "dacn-any-x4-2", "alias": "dacn-any-x4"}
     first = ROW | {"name": "dacn-any-x4-1", "default": False}
-    write(folder, newest, first)
+    write_catalogue(folder, newest, first)
     assert resolve("dacn-any-x4", 4) == resolve("dacn-any-x4-2", 4)
     assert resolve("dacn-any-x4-1", 4) == released()[1]
     with pytest.raises(WeightsError, match="2 networks named 'dacn-any-x4'"):
-        released(write(folder, newest, ROW | {"default": False}))
+        released(write_catalogue(folder, newest, ROW | {"default": False}))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +89,7 @@ def test_what_looks_like_a_path_is_one(text: str) -> None:
     ],
 )
 def test_impossible_rows_refused(change: dict[str, object], complaint: str, tmp_path: Path) -> None:
-    folder = write(tmp_path, ROW | change)
+    folder = write_catalogue(tmp_path, ROW | change)
     with pytest.raises(WeightsError, match=rf"catalogue\.toml: .*{complaint}"):
         released(folder)
 

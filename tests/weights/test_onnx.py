@@ -10,8 +10,7 @@ import torch
 
 from hsisr.models.dacn_equivariant import DacnEquivariant, EquivariantSize
 from hsisr.weights import load_weights, save_weights
-from tests.contracts.test_fast_forms import lively_equivariant
-from tests.networks import tiny_weights
+from tests.networks import lively_equivariant, tiny_weights
 from tests.program import hsisr as program
 from tests.program import ran
 

@@ -14,7 +14,7 @@ from hsisr.models.dacn_equivariant import DacnEquivariant, EquivariantSize
 from hsisr.models.registry import build
 from hsisr.weights import load_weights, released, save_weights
 from tests.commands.test_train import options, smooth
-from tests.contracts.test_fast_forms import lively_equivariant
+from tests.networks import lively_equivariant
 from tests.scenes import write_tif
 
 RELEASING = Path(__file__).parents[2] / "docs" / "releasing"
