@@ -4,8 +4,8 @@
 
 Each report is a Markdown table. Scenes are their own truth: they are degraded by area averages and
 super-resolved back as `hsisr upscale` does by default; the baseline is bicubic that agrees with the
-LR pixels. `stripes` needs no scene; `index` takes the scenes that have wavelengths. `tiles` has the
-mean over bands of the gain in dB over the baseline.
+LR pixels. `stripes` needs no scene; `index` takes the scenes that have wavelengths. `tiles` and
+`mirrored` have the mean over bands of the gain in dB over the baseline.
 """
 
 import argparse
@@ -127,15 +127,36 @@ def tiles(scenes: Sequence[Path], models: Sequence[str], scale: int) -> Iterator
     for path in scenes:
         truth = truth_of(path, scale)[0]
         lr = DEGRADATIONS["area"](truth, scale)
-        before = np.square(upscaled(lr, "baseline", scale) - truth).mean((1, 2))
+        gain = gain_over_baseline(truth, lr, scale)
         for model in models:
-            gains = []
-            for side in TILES:
-                found = upscaled(lr, model, scale, tile=side)
-                error = np.square(found - truth).mean((1, 2))
-                gains.append(10 * np.log10(before / error).mean())
+            gains = (gain(upscaled(lr, model, scale, tile=side)) for side in TILES)
             size = " x ".join(map(str, lr.shape[1:]))
-            yield path.name, size, model, *(f"{gain:+.3f}" for gain in gains)
+            yield path.name, size, model, *(f"{found:+.3f}" for found in gains)
+
+
+def mirrored(scenes: Sequence[Path], models: Sequence[str], scale: int) -> Iterator[Sequence[str]]:
+    """The gain, that of the mirrored scene, and that of the mean of both results."""
+    yield "scene", "model", "as it is", "mirrored", "mean of both results"
+    yield ("---",) * 5
+    for path in scenes:
+        truth = truth_of(path, scale)[0]
+        lr = DEGRADATIONS["area"](truth, scale)
+        gain = gain_over_baseline(truth, lr, scale)
+        for model in models:
+            result = upscaled(lr, model, scale)
+            back = upscaled(lr[..., ::-1], model, scale)[..., ::-1]
+            gains = map(gain, (result, back, (result + back) / 2))
+            yield path.name, model, *(f"{found:+.3f}" for found in gains)
+
+
+def gain_over_baseline(truth: Array, lr: Array, scale: int) -> Callable[[Array], float]:
+    """What says the gain of a result in dB, the mean over bands."""
+
+    def squares(found: Array) -> Array:
+        return np.asarray(np.square(found - truth).mean((1, 2)))
+
+    before = squares(upscaled(lr, "baseline", scale))
+    return lambda found: float(np.mean(10 * np.log10(before / squares(found))))
 
 
 TITLES = {
@@ -144,6 +165,7 @@ TITLES = {
     "index": "NDVI",
     "classes": "Classes of pixels",
     "tiles": "Gain over bicubic with agreement, in dB, by the side of the tiles in LR pixels",
+    "mirrored": "Gain over bicubic with agreement, in dB, of scenes and of mirrored scenes",
 }
 REPORTS: dict[str, Callable[[Sequence[Path], Sequence[str], int], Iterator[Sequence[str]]]]
 REPORTS = {
@@ -152,6 +174,7 @@ REPORTS = {
     "index": index,
     "classes": classes,
     "tiles": tiles,
+    "mirrored": mirrored,
 }
 
 
