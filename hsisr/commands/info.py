@@ -13,7 +13,6 @@ from hsisr.io.geotiff.gdal import crs_name, pixel_size_m
 from hsisr.io.open import open_with
 from hsisr.io.views import warn_of_fill
 from hsisr.scene.metadata import SceneMetadata
-from hsisr.scene.rendering import natural_colour_bands
 from hsisr.tiling import Window
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ class SceneInfo:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; unknown ones are null."""
         meta, axis, stored = self.metadata, self.metadata.spectral_axis, self.metadata.stored
-        good, shown = axis.good, natural_colour_bands(axis)
+        good, shown = axis.good, axis.natural_colour
         told = {name.replace("_", " "): text for name, text in meta.tags.items()} | {**meta.header}
         return {
             "path": str(self.path),

@@ -14,7 +14,6 @@ from typing import Final, TypeVar
 
 from hsisr.errors import InputDataError, warn_of_scene
 from hsisr.scene.metadata import NM_PER_UNIT, SceneMetadata, SpectralAxis
-from hsisr.scene.rendering import natural_colour_bands
 
 _Value = TypeVar("_Value")
 
@@ -341,7 +340,7 @@ def shown_bands(metadata: SceneMetadata) -> tuple[int, int, int] | None:
     if len(said) == 3:
         red, green, blue = (number - 1 for number in said)
         return red, green, blue
-    return natural_colour_bands(metadata.spectral_axis)
+    return metadata.spectral_axis.natural_colour
 
 
 def said_bands(metadata: SceneMetadata) -> tuple[int, ...]:

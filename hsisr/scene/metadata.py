@@ -30,6 +30,10 @@ NM_PER_UNIT: Final = {
 
 MOST_BANDS: Final = 2**20 - 1
 """Formats and sensors have some thousands; what claims more is damaged or wants the memory."""
+_TRUE_COLOUR_NM: Final = (660.0, 550.0, 480.0)
+"""Red, green and blue."""
+_FAR_NM: Final = 40.0
+"""A band farther than this from a colour does not show it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +122,21 @@ class SpectralAxis:
         ('c', 'a')
         """
         return replace(self, count=len(bands), **_picked(self, _PLAIN, bands))
+
+    @property
+    def natural_colour(self) -> tuple[int, int, int] | None:
+        """0-based good bands of red, green and blue light; None where there are none.
+
+        >>> SpectralAxis(count=3).natural_colour is None
+        True
+        """
+        if self.wavelengths_nm is None:
+            return None
+        distance = np.abs(np.array(self.wavelengths_nm) - np.array(_TRUE_COLOUR_NM)[:, None])
+        if self.good is not None:
+            distance[:, ~np.array(self.good)] = np.inf
+        red, green, blue = distance.argmin(axis=1).tolist()
+        return (red, green, blue) if distance.min(axis=1).max() <= _FAR_NM else None
 
 
 _PLAIN: Final = {

@@ -7,12 +7,8 @@ import numpy.typing as npt
 
 from hsisr.scene.metadata import SpectralAxis
 
-TRUE_COLOUR_NM: Final = (660.0, 550.0, 480.0)
-"""Red, green and blue."""
 PERCENTILES: Final = (2.0, 98.0)
 """Of the valid values of a band: they become black and white."""
-_FAR_NM: Final = 40.0
-"""A band farther than this from a colour does not show it."""
 
 Bands3 = npt.NDArray[np.floating]
 
@@ -30,22 +26,7 @@ def colour_bands(axis: SpectralAxis) -> tuple[int, int, int]:
     bands = np.flatnonzero(axis.good) if axis.good and any(axis.good) else np.arange(axis.count)
     last = len(bands) - 1
     red, green, blue = bands[[last * 3 // 4, last // 2, last // 4]].tolist()
-    return natural_colour_bands(axis) or (red, green, blue)
-
-
-def natural_colour_bands(axis: SpectralAxis) -> tuple[int, int, int] | None:
-    """0-based good bands of red, green and blue light; None where there are none.
-
-    >>> natural_colour_bands(SpectralAxis(count=3)) is None
-    True
-    """
-    if axis.wavelengths_nm is None:
-        return None
-    distance = np.abs(np.array(axis.wavelengths_nm) - np.array(TRUE_COLOUR_NM)[:, None])
-    if axis.good is not None:
-        distance[:, ~np.array(axis.good)] = np.inf
-    red, green, blue = distance.argmin(axis=1).tolist()
-    return (red, green, blue) if distance.min(axis=1).max() <= _FAR_NM else None
+    return axis.natural_colour or (red, green, blue)
 
 
 def stretch_limits(picture: Bands3) -> npt.NDArray[np.float64]:

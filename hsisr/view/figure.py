@@ -19,7 +19,6 @@ from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.scene.rendering import (
     as_bytes,
     colour_bands,
-    natural_colour_bands,
     stretch_limits,
     stretched,
 )
@@ -128,7 +127,7 @@ def describe_colours(axis: SpectralAxis) -> str:
     """
     known = axis.wavelengths_nm
     words = [f"{b + 1} ({known[b]:.0f} nm)" if known else f"{b + 1}" for b in colour_bands(axis)]
-    kind = "natural colour" if natural_colour_bands(axis) else "red, green, blue"
+    kind = "natural colour" if axis.natural_colour else "red, green, blue"
     return f"{kind}: bands {', '.join(words)}"
 
 
