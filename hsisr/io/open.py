@@ -12,12 +12,11 @@ import numpy as np
 
 from hsisr.errors import InputDataError, ResourceError, UsageError, about_scene, warn_of_scene
 from hsisr.io.base import Scene
-from hsisr.io.envi.files import DATA_SUFFIXES, is_envi_header
 from hsisr.io.formats import ROWS, SIDECARS, format_by_suffix, format_of, is_format_name
 from hsisr.io.geotiff.gdal import crs_name
 from hsisr.io.geotiff.reader import is_tiff_stack
 from hsisr.io.geotiff.tags import known_crs, parsed_crs
-from hsisr.io.paths import POSITIONS, RemotePath, is_utf8, scene_path
+from hsisr.io.paths import POSITIONS, RemotePath, is_envi_header, is_utf8, scene_path
 from hsisr.io.spectral import said_bands, usable
 from hsisr.io.views import DescribedScene, PartScene, chosen_bands, usable_numbers, window_of_bbox
 from hsisr.scene.georeference import Georeference
@@ -264,7 +263,9 @@ def _is_scene_folder(path: Path) -> bool:
 
 def _has_data(header: Path) -> bool:
     """True unless a header is neither ENVI's nor ESRI's, or belongs to a TIFF."""
-    from hsisr.io.geotiff.esri import is_esri  # only where a folder holds headers
+    # only where a folder holds headers
+    from hsisr.io.envi.files import DATA_SUFFIXES
+    from hsisr.io.geotiff.esri import is_esri
 
     if not (is_envi_header(header) or is_esri(header)):
         return False
@@ -297,6 +298,8 @@ def scene_files(path: Path) -> tuple[Path, ...]:
     """
     row = format_by_suffix(path)
     if path.suffix.lower() == ".hdr":
+        from hsisr.io.envi.files import DATA_SUFFIXES
+
         cases = (end for suffix in DATA_SUFFIXES for end in (suffix, suffix.upper()))
         halves = [path.with_name(path.stem + end) for end in cases]
     elif (row is not None and row.name not in ("ENVI", "GTiff")) or path.is_dir():

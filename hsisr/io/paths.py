@@ -1,4 +1,6 @@
-"""What the user calls a scene: a local path, a URL, or a name in one of GDAL's file systems.
+"""Names of files: what the user calls a scene, and what lies beside it.
+
+A scene is a local path, a URL, or a name in one of GDAL's file systems.
 
 A remote name travels through the program as a `RemotePath`, which looks like any other path and
 shows itself without secrets, so that no message and no tag can leak one; only the room that opens
@@ -147,3 +149,43 @@ def without_secrets(text: str) -> str:
 def is_item_name(path: Path) -> bool:
     """True for what is read as a STAC Item and not as a scene."""
     return path.suffix.lower() == ".json"
+
+
+_HEADER_START: Final = 2**16
+
+
+def header_beside(data: Path) -> Path | None:
+    """The header of a data file: `x.img.hdr`, or `x.hdr` for `x.img`, in any case of letters.
+
+    One that begins as ENVI's do is preferred.
+    """
+    beside = (file_named(data.parent, f"{name}.hdr") for name in (data.name, data.stem))
+    found = [header for header in beside if header is not None]
+    return next(filter(is_envi_header, found), found[0] if found else None)
+
+
+def is_envi_header(header: Path) -> bool:
+    """True if a file begins as ENVI headers do."""
+    return begins_as_envi(header_start(header))
+
+
+def begins_as_envi(raw: bytes) -> bool:
+    """True for the content of a file that begins as ENVI headers do."""
+    return raw.removeprefix(b"\xef\xbb\xbf").startswith(b"ENVI")
+
+
+def header_start(path: Path) -> bytes:
+    """What tells the kind of a header and the size of its data; empty where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEADER_START)
+    except OSError:
+        return b""
+
+
+def file_named(folder: Path, name: str) -> Path | None:
+    """The file of that name; letters may differ by case."""
+    if (folder / name).is_file():
+        return folder / name
+    like = (file for file in folder.iterdir() if file.name.lower() == name.lower())
+    return next((file for file in like if file.is_file()), None)

@@ -80,6 +80,17 @@ def source_from_text(
     )
 
 
+def source_from_fields(fields: Mapping[str, str]) -> SpectralSource:
+    """Those of an ENVI header; one that holds no numbers is left out with a warning."""
+    lists = {key: listed(fields[key]) for key in ("wavelength", "fwhm", "bbl") if key in fields}
+    return source_from_text(
+        wavelengths=lists.get("wavelength"),
+        fwhm=lists.get("fwhm"),
+        bbl=lists.get("bbl"),
+        unit=fields.get("wavelength units"),
+    )
+
+
 def source_from_names(names: Sequence[str] | None) -> SpectralSource:
     """The wavelengths that every band's name ends with, all in one unit.
 
@@ -285,12 +296,26 @@ NUMBER_FIELDS: Final = frozenset(
     {"data ignore value", "data gain values", "data offset values", "data units"}
 )
 """Those that say what its numbers mean."""
+SPECTRAL_FIELDS: Final = frozenset({"wavelength", "wavelength units", "fwhm", "bbl", "band names"})
+"""Those of its bands."""
 _NEVER_PASSED_ON: Final = (LAYOUT_FIELDS | GRID_FIELDS | NUMBER_FIELDS - {"data units"}) | {
     *("bbl", "band names", "description", "projection info")
 }
 """Header fields of the input that are never passed on as they are: they speak of its grid or its
 file, or have a field of their own in `SceneMetadata`."""
 _ACQUIRED = "acquisition time"
+
+
+def carried_fields(fields: Mapping[str, str]) -> dict[str, str]:
+    """Fields to pass on as they are.
+
+    Left out are those that `SceneMetadata` holds elsewhere, and those that hold only for the grid
+    they were written with. Wavelengths that are no lengths (index, wavenumber) stay.
+    """
+    drop = LAYOUT_FIELDS | GRID_FIELDS | NUMBER_FIELDS | SPECTRAL_FIELDS
+    if not is_length(fields.get("wavelength units")):
+        drop -= {"wavelength", "wavelength units", "fwhm"}
+    return {key: text for key, text in fields.items() if key not in drop}
 
 
 def band_tags(metadata: SceneMetadata, band: int) -> dict[str, str]:
@@ -395,6 +420,16 @@ def free_fields(metadata: SceneMetadata) -> dict[str, str]:
         lower.setdefault(_ACQUIRED, metadata.tags["start_time"])
     own = _NEVER_PASSED_ON | spectral_fields(metadata).keys()
     return {key: value for key, value in lower.items() if key not in own}
+
+
+def listed(text: str) -> list[str]:
+    """The items of a list field.
+
+    >>> listed("{400, 500.5}")
+    ['400', '500.5']
+    """
+    inside = text.strip().removeprefix("{").removesuffix("}")
+    return [item.strip() for item in inside.split(",")] if inside.strip() else []
 
 
 def number_text(number: float) -> str:

@@ -7,7 +7,7 @@ them and says which hsisr understands and which it passes on; `hsisr.io.spectral
 import re
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,18 +17,10 @@ from spectral.io.envi import EnviException
 from hsisr.errors import InputDataError, OutputExistsError, warn_of_scene
 from hsisr.io.atomic import refuse_existing
 from hsisr.io.formats import ROWS, has_own_format
-from hsisr.io.paths import sibling
-from hsisr.io.spectral import (
-    GRID_FIELDS,
-    LAYOUT_FIELDS,
-    NUMBER_FIELDS,
-    SpectralSource,
-    is_length,
-    source_from_text,
-)
+from hsisr.io.paths import begins_as_envi, file_named, header_beside, header_start, sibling
+from hsisr.io.spectral import GRID_FIELDS, LAYOUT_FIELDS, NUMBER_FIELDS, SPECTRAL_FIELDS
 
-_SPECTRAL: Final = frozenset({"wavelength", "wavelength units", "fwhm", "bbl", "band names"})
-_KNOWN: Final = (LAYOUT_FIELDS | GRID_FIELDS | NUMBER_FIELDS | _SPECTRAL) | {
+_KNOWN: Final = (LAYOUT_FIELDS | GRID_FIELDS | NUMBER_FIELDS | SPECTRAL_FIELDS) | {
     "description",
     "projection info",
 }
@@ -45,7 +37,7 @@ def read_header(path: Path) -> dict[str, str]:
         raw = path.read_bytes()
     except OSError as error:
         raise InputDataError(f"header {path.name} cannot be read: {error.strerror}") from error
-    if not _begins_as_envi(raw):
+    if not begins_as_envi(raw):
         raise InputDataError(
             f"header {path.name} does not begin with ENVI; expected an ENVI header, for other "
             "formats name the data file"
@@ -135,39 +127,6 @@ def _text(key: str, value: str | list[str]) -> str:
     return "{" + text + "}" if key == "description" else text
 
 
-def listed(text: str) -> list[str]:
-    """The items of a list field.
-
-    >>> listed("{400, 500.5}")
-    ['400', '500.5']
-    """
-    inside = text.strip().removeprefix("{").removesuffix("}")
-    return [item.strip() for item in inside.split(",")] if inside.strip() else []
-
-
-def spectral_source(fields: Mapping[str, str]) -> SpectralSource:
-    """The spectral fields of a header; one that holds no numbers is left out with a warning."""
-    lists = {key: listed(fields[key]) for key in ("wavelength", "fwhm", "bbl") if key in fields}
-    return source_from_text(
-        wavelengths=lists.get("wavelength"),
-        fwhm=lists.get("fwhm"),
-        bbl=lists.get("bbl"),
-        unit=fields.get("wavelength units"),
-    )
-
-
-def carried_fields(fields: Mapping[str, str]) -> dict[str, str]:
-    """Fields to pass on as they are.
-
-    Left out are those that `SceneMetadata` holds elsewhere, and those that hold only for the grid
-    they were written with. Wavelengths that are no lengths (index, wavenumber) stay.
-    """
-    drop = LAYOUT_FIELDS | GRID_FIELDS | NUMBER_FIELDS | _SPECTRAL
-    if not is_length(fields.get("wavelength units")):
-        drop -= {"wavelength", "wavelength units", "fwhm"}
-    return {key: text for key, text in fields.items() if key not in drop}
-
-
 _ROW: Final = next(row for row in ROWS if row.name == "ENVI")
 DATA_SUFFIXES: Final = ("", *_ROW.suffixes[1:])
 """What data files beside `x.hdr` add to `x`."""
@@ -178,26 +137,6 @@ TYPES: Final = {code: kind for code, _, kind in (pair.partition("=") for pair in
 _SIZE: Final = re.compile(
     r"(?im)^\s*(samples|lines|bands|header offset|data type)\s*=\s*(\d{1,18})\s*$"
 )
-_HEADER_START: Final = 2**16
-
-
-def _begins_as_envi(raw: bytes) -> bool:
-    return raw.removeprefix(b"\xef\xbb\xbf").startswith(b"ENVI")
-
-
-def is_envi_header(header: Path) -> bool:
-    """True if a file begins as ENVI headers do."""
-    return _begins_as_envi(header_start(header))
-
-
-def header_beside(data: Path) -> Path | None:
-    """The header of a data file: `x.img.hdr`, or `x.hdr` for `x.img`, in any case of letters.
-
-    One that begins as ENVI's do is preferred.
-    """
-    beside = (_file_named(data.parent, f"{name}.hdr") for name in (data.name, data.stem))
-    found = [header for header in beside if header is not None]
-    return next(filter(is_envi_header, found), found[0] if found else None)
 
 
 def is_own_header(header: Path, data: Path) -> bool:
@@ -252,14 +191,6 @@ def promised_bytes(header: Path) -> int | None:
     return int(found.get("header offset", 0)) + pixels * number
 
 
-def _file_named(folder: Path, name: str) -> Path | None:
-    """The file of that name; letters may differ by case."""
-    if (folder / name).is_file():
-        return folder / name
-    like = (file for file in folder.iterdir() if file.name.lower() == name.lower())
-    return next((file for file in like if file.is_file()), None)
-
-
 def envi_pair(path: Path) -> tuple[Path, Path]:
     """Header and data file of a target, which may name either.
 
@@ -297,19 +228,10 @@ def refuse_existing_pair(path: Path, *, overwrite: bool) -> None:
 def _candidates(header: Path, suffixes: Sequence[str] = DATA_SUFFIXES) -> list[Path]:
     """Files that may hold the numbers of a header; those with headers of their own are last."""
     names = dict.fromkeys(header.stem + suffix for suffix in suffixes)
-    found = [file for name in names if (file := _file_named(header.parent, name))]
+    found = [file for name in names if (file := file_named(header.parent, name))]
     raw = [file for file in dict.fromkeys(found) if not has_own_format(file)]
     if not raw:
         promised = promised_bytes(header)
         same_stem = [f for f in header.parent.iterdir() if f.stem == header.stem and f.is_file()]
         raw = [file for file in same_stem if file.stat().st_size == promised]
     return [file for file in raw if header_beside(file) == header] or raw
-
-
-def header_start(path: Path) -> bytes:
-    """What tells the kind of a header and the size of its data; empty where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return file.read(_HEADER_START)
-    except OSError:
-        return b""

@@ -19,11 +19,10 @@ from rasterio.crs import CRS
 from rasterio.warp import transform as to_other_crs
 
 from hsisr.errors import HsisrWarning, UsageError
-from hsisr.io.envi.files import listed
 from hsisr.io.envi.georeference import by_gdal, envi_georeference
 from hsisr.io.geotiff.gdal import crs_name, gdal_env, listening, same_crs
 from hsisr.io.geotiff.tags import gdal_points, parsed_crs, wkt_of
-from hsisr.io.spectral import number_text, one_line
+from hsisr.io.spectral import listed, number_text, one_line
 from hsisr.scene.georeference import Georeference, GroundControlPoint
 from hsisr.scene.metadata import SceneMetadata
 

@@ -21,27 +21,26 @@ from hsisr.io.arrays.raw import PlainNumbers
 from hsisr.io.base import Scene
 from hsisr.io.envi.files import (
     TYPES,
-    carried_fields,
     data_beside,
-    header_beside,
-    is_envi_header,
     is_own_header,
-    listed,
     promised_bytes,
     read_header,
     rival_data,
-    spectral_source,
 )
 from hsisr.io.envi.georeference import envi_georeference, one_pixel
 from hsisr.io.formats import first_bytes
 from hsisr.io.geotiff.reader import RasterScene, is_other_raster, open_raster
 from hsisr.io.geotiff.tags import free_tags, spectral_sources, stored_numbers
+from hsisr.io.paths import header_beside, is_envi_header
 from hsisr.io.spectral import (
     SpectralSource,
+    carried_fields,
+    listed,
     merged_axis,
     number_text,
     numbers_from_text,
     per_band,
+    source_from_fields,
     source_from_names,
     usable,
 )
@@ -263,7 +262,7 @@ def _spectral_axis(fields: Mapping[str, str], bands: int, beside: _Sidecar) -> S
     names = listed(fields.get("band names", "")) or beside.names
     if len(names) == bands + 1 and not names[-1]:  # a comma at the end adds none
         names = names[:-1]
-    sources = [spectral_source(fields), *beside.sources, source_from_names(names)]
+    sources = [source_from_fields(fields), *beside.sources, source_from_names(names)]
     return merged_axis(bands, sources, names or None)
 
 

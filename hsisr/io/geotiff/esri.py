@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from hsisr.errors import InputDataError, warn_of_scene
-from hsisr.io.envi.files import DATA_SUFFIXES, data_beside, header_beside, header_start
+from hsisr.io.envi.files import DATA_SUFFIXES, data_beside
 from hsisr.io.geotiff.reader import RasterScene, open_raster
+from hsisr.io.paths import header_beside, header_start
 
 _FIELD: Final = re.compile(r"^[ \t]*([A-Za-z]+)[ \t]+([^\s]+)", re.MULTILINE)
 _SUFFIXES: Final = (*DATA_SUFFIXES, ".flt", ".dem")

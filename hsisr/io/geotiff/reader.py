@@ -21,12 +21,11 @@ from tifffile import TiffFile, TiffFileError, TiffPageSeries
 
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.io.base import Scene
-from hsisr.io.envi.files import header_beside, is_envi_header, read_header, spectral_source
 from hsisr.io.formats import OTHER_RASTERS, format_of, gdal_drivers, loaded
 from hsisr.io.geotiff.gdal import Listener, gdal_env, listening
 from hsisr.io.geotiff.tags import metadata_of
-from hsisr.io.paths import RemotePath, scene_path, without_secrets
-from hsisr.io.spectral import SpectralSource
+from hsisr.io.paths import RemotePath, header_beside, is_envi_header, scene_path, without_secrets
+from hsisr.io.spectral import SpectralSource, source_from_fields
 from hsisr.tiling import Window
 
 _SIDECARS_OF_PIXELS: Final = (".msk", ".ovr", ".msk.ovr")
@@ -209,13 +208,15 @@ def _header_source(path: Path, dataset: Any) -> SpectralSource | None:
     header = header_beside(path)
     if header is None or not is_envi_header(header):
         return None
+    from hsisr.io.envi.files import read_header  # which few TIFFs need
+
     try:
         fields = read_header(header)
     except InputDataError:
         return None
     sizes = [fields.get(key) for key in ("bands", "lines", "samples")]
     found = [str(dataset.count), str(dataset.height), str(dataset.width)]
-    return spectral_source(fields) if sizes == found else None
+    return source_from_fields(fields) if sizes == found else None
 
 
 def refuse_unusable(dataset: Any) -> None:

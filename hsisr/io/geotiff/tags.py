@@ -18,16 +18,17 @@ from rasterio.enums import ColorInterp, WktVersion
 from rasterio.errors import CRSError
 
 from hsisr.errors import InputDataError, warn_of_scene
-from hsisr.io.envi.files import carried_fields, spectral_source
 from hsisr.io.spectral import (
     SpectralSource,
     band_tags,
+    carried_fields,
     dataset_tags,
     envi_domain,
     header_tags,
     imagery_tags,
     merged_axis,
     shown_bands,
+    source_from_fields,
     source_from_names,
     source_from_text,
 )
@@ -83,8 +84,8 @@ def spectral_sources(dataset: Any, indexes: Sequence[int]) -> list[SpectralSourc
     lists = any(_is_spectral_list(*tag) for tag in own.items())
     return [
         band_tag_source(_band_tags(dataset, indexes)),
-        spectral_source(_envi_fields(own) if lists else {}),
-        spectral_source(_envi_fields(dataset.tags(ns="ENVI"))),
+        source_from_fields(_envi_fields(own) if lists else {}),
+        source_from_fields(_envi_fields(dataset.tags(ns="ENVI"))),
         _imagery_source([dataset.tags(i, ns="IMAGERY") for i in indexes]),
     ]
 

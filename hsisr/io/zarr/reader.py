@@ -20,8 +20,13 @@ from affine import Affine
 
 from hsisr.errors import InputDataError, warn_of_scene
 from hsisr.io.arrays.axes import ArrayScene, is_wavelength, whole
-from hsisr.io.envi.files import spectral_source
-from hsisr.io.spectral import SpectralSource, merged_axis, source_from_names, usable
+from hsisr.io.spectral import (
+    SpectralSource,
+    merged_axis,
+    source_from_fields,
+    source_from_names,
+    usable,
+)
 from hsisr.io.zarr.cubes import axis_order, cube_name, dimension_names
 from hsisr.io.zarr.layout import MASK, OWN_ATTRIBUTES, PLACE
 from hsisr.io.zarr.place import (
@@ -172,7 +177,7 @@ class ZarrFields:
         said = {**self._store.attributes, **self._attributes}
         lists = {_LISTS[key.lower()]: str(said[key]) for key in said if _is_list(key, said[key])}
         units = str(said.get("wavelength_units", ""))
-        own = spectral_source({**lists, "wavelength units": units})
+        own = source_from_fields({**lists, "wavelength units": units})
         axis = merged_axis(bands, [centres, widths, own, source_from_names(names)], names)
         source = about.get("source_units") or about_fwhm.get("source_units")
         return axis if source is None else replace(axis, unit=source)
