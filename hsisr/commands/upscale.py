@@ -26,10 +26,16 @@ from hsisr.io.formats import output_format
 from hsisr.io.open import open_scene, open_with
 from hsisr.io.paths import RemotePath, scene_path, sibling
 from hsisr.io.views import PartScene, warn_of_fill
-from hsisr.resume.completion import Work, judge, output_files
 from hsisr.resume.journal import Journal
 from hsisr.resume.lock import RunKey, RunLock, is_unfinished, locked_run, run_place
-from hsisr.resume.record import PREFIX, item_bands_hash, scene_identity, states
+from hsisr.resume.record import (
+    PREFIX,
+    Work,
+    item_bands_hash,
+    output_files,
+    scene_identity,
+    states,
+)
 
 if TYPE_CHECKING:
     from hsisr.engine.uncertainty import ErrorModel, StandardErrors
@@ -151,6 +157,8 @@ def _is_finished(source: Path, output: Path, options: UpscaleOptions, session: S
     """True if there is nothing to resume because this very output is there already."""
     if not options.resume or options.overwrite:
         return False
+    from hsisr.resume.completion import judge  # only of a run that is resumed
+
     found = judge(Work(source, source, output), options, session.model).state == "finished"
     if found:
         warn(f"{output} is finished already")

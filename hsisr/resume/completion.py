@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from tifffile import TiffFile
 
@@ -19,42 +19,29 @@ from hsisr.engine.mixing import PSEUDO_BANDS
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.session import Model
 from hsisr.errors import HsisrError, InputDataError
-from hsisr.io.envi.files import envi_pair
-from hsisr.io.formats import is_format_name, output_format
+from hsisr.io.formats import is_format_name
 from hsisr.io.geotiff.reader import DAMAGED
-from hsisr.io.open import open_scene, open_with, scene_files
+from hsisr.io.open import open_scene, open_with
 from hsisr.io.paths import RemotePath, sibling
 from hsisr.models.interpolation import KERNELS
 from hsisr.resume.record import (
     FileState,
     OutputSpec,
     Record,
+    Work,
     has_changed,
     head_of,
+    item_path,
+    output_files,
     output_spec,
     output_spec_of,
     provenance_of,
     read_record,
-    scene_identity,
+    source_states,
     states,
+    told_of_source,
 )
 from hsisr.tiling import Window
-
-if TYPE_CHECKING:
-    from hsisr.io.stac.item import SourceItem
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A scene and its output."""
-
-    source: Path
-    """What the user named: a scene, or a STAC Item that points to one."""
-    scene: Path | str
-    """What is opened."""
-    output: Path
-    item: "SourceItem | None" = None
-    """The item from which one is derived for the output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,35 +65,6 @@ def judge(work: Work, options: UpscaleOptions, model: Model) -> Verdict:
         if is_half_sent(work.output):
             return Verdict("half", "was sent in part only")
     return _by_what_is_there(work, options, model)
-
-
-def item_path(output: Path) -> Path:
-    """Where the STAC Item of an output goes.
-
-    >>> item_path(Path("finer/a_x4.tif")).name
-    'a_x4.json'
-    """
-    return sibling(output, f"{output.stem}.json")
-
-
-def output_files(work: Work, options: UpscaleOptions) -> tuple[Path, ...]:
-    """One, or an ENVI pair; and what is wanted beside them: standard errors, a STAC Item."""
-    is_pair = output_format(work.output, options.format).name == "ENVI"
-    files = envi_pair(work.output) if is_pair else (work.output,)
-    files = files if options.uncertainty is None else (*files, options.uncertainty)
-    return (*files, item_path(work.output)) if work.item is not None else files
-
-
-def source_states(work: Work) -> tuple[FileState, ...]:
-    """How the input's files stand; nothing is known of one that is not on this machine."""
-    if isinstance(work.scene, RemotePath) or not isinstance(work.scene, Path):
-        return ()
-    return states(scene_files(work.scene))
-
-
-def told_of_source(work: Work) -> list[list[str | int]]:
-    """What servers tell of an input that is not on this machine; else nothing."""
-    return scene_identity(work.scene) if isinstance(work.scene, RemotePath) else []
 
 
 def _by_what_is_there(work: Work, options: UpscaleOptions, model: Model) -> Verdict:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -20,9 +20,12 @@ from hsisr.errors import InputDataError
 from hsisr.io.atomic import replace_file
 from hsisr.io.formats import output_format
 from hsisr.io.open import scene_files
-from hsisr.io.paths import RemotePath, beside
+from hsisr.io.paths import RemotePath, beside, sibling
 from hsisr.option import declared
 from hsisr.scene.metadata import SceneMetadata
+
+if TYPE_CHECKING:
+    from hsisr.io.stac.item import SourceItem
 
 PREFIX = "HSISR_"
 
@@ -197,6 +200,51 @@ def _state(path: Path) -> FileState | None:
         raise InputDataError(f"{path}: cannot be looked at ({error.strerror})") from error
     newest = max((entry.st_mtime_ns for entry in found), default=0)
     return FileState(path.name, sum(entry.st_size for entry in found), newest)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A scene and its output."""
+
+    source: Path
+    """What the user named: a scene, or a STAC Item that points to one."""
+    scene: Path | str
+    """What is opened."""
+    output: Path
+    item: "SourceItem | None" = None
+    """The item from which one is derived for the output."""
+
+
+def item_path(output: Path) -> Path:
+    """Where the STAC Item of an output goes.
+
+    >>> item_path(Path("finer/a_x4.tif")).name
+    'a_x4.json'
+    """
+    return sibling(output, f"{output.stem}.json")
+
+
+def output_files(work: Work, options: UpscaleOptions) -> tuple[Path, ...]:
+    """One, or an ENVI pair; and what is wanted beside them: standard errors, a STAC Item."""
+    files: tuple[Path, ...] = (work.output,)
+    if output_format(work.output, options.format).name == "ENVI":
+        from hsisr.io.envi.files import envi_pair
+
+        files = envi_pair(work.output)
+    files = files if options.uncertainty is None else (*files, options.uncertainty)
+    return (*files, item_path(work.output)) if work.item is not None else files
+
+
+def source_states(work: Work) -> tuple[FileState, ...]:
+    """How the input's files stand; nothing is known of one that is not on this machine."""
+    if isinstance(work.scene, RemotePath) or not isinstance(work.scene, Path):
+        return ()
+    return states(scene_files(work.scene))
+
+
+def told_of_source(work: Work) -> list[list[str | int]]:
+    """What servers tell of an input that is not on this machine; else nothing."""
+    return scene_identity(work.scene) if isinstance(work.scene, RemotePath) else []
 
 
 FOLDER: Final = ".hsisr"

@@ -21,7 +21,7 @@ from hsisr.commands.archive.select import (
 )
 from hsisr.engine.options import SelectOptions, UpscaleOptions
 from hsisr.errors import InputDataError, UsageError
-from hsisr.resume.completion import Work
+from hsisr.resume.record import Work
 from tests.program import succeed
 from tests.scenes import numbered, write_envi, write_geotiff, write_image_folder
 

@@ -28,7 +28,7 @@ from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, ResourceError, UsageError
 from hsisr.io.geotiff.gdal import gdal_env
-from hsisr.resume.completion import Work
+from hsisr.resume.record import Work
 from tests.conftest import PROJECT
 from tests.networks import OVERLAPPING, tiny_weights
 from tests.program import hsisr

@@ -16,8 +16,8 @@ from hsisr.commands.archive.select import select
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import SelectOptions, UpscaleOptions
 from hsisr.engine.session import model_named
-from hsisr.resume.completion import Work, judge
-from hsisr.resume.record import read_record
+from hsisr.resume.completion import judge
+from hsisr.resume.record import Work, read_record
 from hsisr.training.state import load_state
 from tests.scenes import TRANSFORM, UTM, write_geotiff
 

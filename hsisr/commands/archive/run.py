@@ -26,9 +26,19 @@ from hsisr.errors import (
 from hsisr.io.atomic import resource_errors
 from hsisr.io.paths import RemotePath, scene_path
 from hsisr.option import Result
-from hsisr.resume.completion import Work, judge, output_files, source_states, told_of_source
 from hsisr.resume.lock import clear_rest, is_unfinished, run_place
-from hsisr.resume.record import FileState, Record, head_of, output_spec_of, states, write_record
+from hsisr.resume.record import (
+    FileState,
+    Record,
+    Work,
+    head_of,
+    output_files,
+    output_spec_of,
+    source_states,
+    states,
+    told_of_source,
+    write_record,
+)
 
 if TYPE_CHECKING:
     from hsisr.commands.cluster.tasks import WorkerContext
@@ -270,6 +280,8 @@ class _Run:
         self, work: Work, options: UpscaleOptions, model: Model
     ) -> UpscaleOptions | Skipped:
         """The options to make the output with, unless it is to be left out."""
+        from hsisr.resume.completion import judge  # only with --skip-existing
+
         verdict = judge(work, options, model)
         if verdict.state == "finished":
             clear_rest(run_place(work.output, options.format))

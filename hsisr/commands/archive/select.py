@@ -14,7 +14,7 @@ from hsisr.errors import HsisrError, InputDataError, UsageError, warn
 from hsisr.io.formats import is_zarr_store, output_format
 from hsisr.io.open import find_scenes
 from hsisr.io.paths import RemotePath, folder_of, is_item_name, is_utf8, scene_path
-from hsisr.resume.completion import Work, output_files
+from hsisr.resume.record import Work, output_files
 
 if TYPE_CHECKING:
     from hsisr.io.stac.item import SourceItem

@@ -17,7 +17,7 @@ from hsisr.io.geotiff.gdal import crs_name
 from hsisr.io.open import open_scene
 from hsisr.io.paths import RemotePath
 from hsisr.io.stac.item import SourceItem
-from hsisr.resume.completion import Work, item_path
+from hsisr.resume.record import Work, item_path
 from hsisr.scene.metadata import SceneMetadata
 
 if TYPE_CHECKING:
