@@ -22,7 +22,7 @@ from hsisr.benchmark.scoring import CONVENTIONS
 from hsisr.benchmark.splits import TrainTestSplit, leaks
 from hsisr.benchmark.summary import chosen, curves, pairs, summaries
 from hsisr.benchmark.tables import Table, paper_table, published, report_tables, training_commands
-from hsisr.engine.device import device_named
+from hsisr.engine.machine import device_named
 from hsisr.io.atomic import replace_file
 from hsisr.metrics.conventions import FIGURES, convention_named, definitions
 from hsisr.metrics.report import as_csv

@@ -24,7 +24,7 @@ from hsisr.benchmark.splits import TrainTestSplit
 from hsisr.commands.options import TrainOptions
 from hsisr.commands.training.data import expand_sources, training_data
 from hsisr.commands.training.train import chosen_recipe, train
-from hsisr.engine.device import device_named
+from hsisr.engine.machine import device_named
 from hsisr.errors import DivergedError, HsisrError, InputDataError, UsageError, WeightsError
 from hsisr.io.atomic import replace_file
 from hsisr.io.open import open_scene

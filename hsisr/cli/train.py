@@ -31,7 +31,7 @@ def train(
     level = verbosity(verbose, quiet=quiet)
     with expected_errors(level):
         from hsisr.commands.training.train import train as run
-        from hsisr.engine.memory import tune_allocator
+        from hsisr.engine.machine import tune_allocator
 
         command = shlex.join(["hsisr", *sys.argv[1:]])
         how = options.made(TrainOptions, scenes=tuple(scenes or ()), command=command)

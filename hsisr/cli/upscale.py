@@ -49,7 +49,7 @@ def upscale(
     with console.expected_errors(level):
         from hsisr.commands.archive.run import Done, make_folder, upscale_all
         from hsisr.commands.archive.select import select
-        from hsisr.engine.memory import tune_allocator
+        from hsisr.engine.machine import tune_allocator
 
         how = options.made(UpscaleOptions, format=_format(options.values.get("format"), cog=cog))
         wanted = options.made(SelectOptions, sources=sources)

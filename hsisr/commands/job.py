@@ -10,8 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.engine.device import device_named
-from hsisr.engine.memory import Room
+from hsisr.engine.machine import Room, device_named
 from hsisr.engine.mixing import SceneStatistics, measure_scene
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Layout, Plan

@@ -13,8 +13,7 @@ import numpy as np
 from hsisr import __version__
 from hsisr.commands.evaluation.agreement import sampled_agreement
 from hsisr.commands.job import Job, Progress, UpscaleResult, measure_if_needed, target_of
-from hsisr.engine.device import torch_threads
-from hsisr.engine.memory import peak_memory_bytes
+from hsisr.engine.machine import peak_memory_bytes, torch_threads
 from hsisr.engine.mixing import PSEUDO_BANDS
 from hsisr.engine.options import AFFECTS_BITS, UpscaleOptions
 from hsisr.engine.session import Model, Session

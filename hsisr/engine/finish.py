@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from hsisr.engine.consistency import agree
-from hsisr.engine.memory import page_buffer, page_tensor
+from hsisr.engine.machine import page_buffer, page_tensor
 from hsisr.engine.mixing import Mixing
 from hsisr.engine.observed import Observed
 from hsisr.engine.plan import BANDS_FINISHED_AT_ONCE, Panel, Plan, Segment, base_of

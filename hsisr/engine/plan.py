@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.engine.memory import BASE_BYTES, WORKING_BYTES
+from hsisr.engine.machine import BASE_BYTES, WORKING_BYTES
 from hsisr.engine.mixing import Mixing
 from hsisr.engine.upscaler import InterpolationUpscaler, Upscaler
 from hsisr.models.interpolation import KERNELS

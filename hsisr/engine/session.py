@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 from torch import nn
 
-from hsisr.engine.device import automatic_precision, device_named, precision_named
-from hsisr.engine.memory import Room, room_at_hand, tile_bytes, tiles_that_pay
+from hsisr.engine.machine import (
+    Room,
+    automatic_precision,
+    device_named,
+    precision_named,
+    room_at_hand,
+    tile_bytes,
+    tiles_that_pay,
+)
 from hsisr.engine.mixing import SceneStatistics
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import (

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from hsisr.engine.finish import PanelFinisher, overflow_error, strip_extent
-from hsisr.engine.memory import HeapTrimmer, page_tensor
+from hsisr.engine.machine import HeapTrimmer, page_tensor
 from hsisr.engine.observed import Observed, OddNumbers, fill_rounds, observe
 from hsisr.engine.plan import BANDS_FINISHED_AT_ONCE, BandGroup, Panel, Plan, Segment
 from hsisr.io.base import Scene, SceneWriter

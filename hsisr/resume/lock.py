@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
-from hsisr.engine.memory import Room
+from hsisr.engine.machine import Room
 from hsisr.engine.mixing import SceneStatistics
 from hsisr.engine.options import DEFAULTS
 from hsisr.errors import InputDataError, OutputExistsError, UsageError, warn

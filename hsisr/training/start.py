@@ -9,7 +9,7 @@ from typing import Final
 import torch
 from torch import nn
 
-from hsisr.engine.device import device_named
+from hsisr.engine.machine import device_named
 from hsisr.errors import UsageError, WeightsError
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.registry import build, descriptor_for

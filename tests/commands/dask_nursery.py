@@ -11,7 +11,7 @@ from torch import nn
 
 import hsisr.commands.archive.run
 import hsisr.weights  # noqa: F401 - with the line above, all that a task needs
-from hsisr.engine.memory import tile_bytes
+from hsisr.engine.machine import tile_bytes
 
 
 def announce(file: Path, address: str) -> None:

@@ -14,7 +14,7 @@ from hsisr.commands.info import describe
 from hsisr.commands.options import TrainOptions
 from hsisr.commands.training.train import train
 from hsisr.commands.upscale import upscale
-from hsisr.engine.memory import Room
+from hsisr.engine.machine import Room
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, InputDataError, OutputExistsError, ResourceError, UsageError
 from hsisr.io.open import open_scene
@@ -132,7 +132,7 @@ def test_a_run_with_other_settings_stays_beside_an_older_output(broken: Path) ->
 SECOND = """
 import sys
 from pathlib import Path
-from hsisr.engine.memory import Room
+from hsisr.engine.machine import Room
 from hsisr.resume.lock import RunKey, locked_run
 
 kept = {"resume": False, "overwrite": False}

@@ -7,12 +7,12 @@ import platform
 
 import pytest
 
-from hsisr.engine.memory import HeapTrimmer, tune_allocator
+from hsisr.engine.machine import HeapTrimmer, tune_allocator
 from tests.program import ran
 
 PROGRAM = """
 import json, os, resource, sys
-from hsisr.engine.memory import LARGEST_KEPT, HeapTrimmer, tune_allocator
+from hsisr.engine.machine import LARGEST_KEPT, HeapTrimmer, tune_allocator
 
 def faults(size):
     b"x" * size

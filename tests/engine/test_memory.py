@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from hsisr.engine.memory import page_buffer, tile_bytes, tiles_that_pay, tune_allocator
+from hsisr.engine.machine import page_buffer, tile_bytes, tiles_that_pay, tune_allocator
 from hsisr.models.registry import build, descriptor_for
 
 

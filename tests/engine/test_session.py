@@ -12,7 +12,7 @@ import torch
 from hsisr.commands.archive.run import Done, upscale_all
 from hsisr.commands.archive.select import select
 from hsisr.commands.upscale import plan_upscale, upscale
-from hsisr.engine import device, session
+from hsisr.engine import machine, session
 from hsisr.engine.options import SelectOptions, UpscaleOptions
 from hsisr.engine.session import Session
 from hsisr.errors import HsisrError, HsisrWarning, ResourceError, UsageError, WeightsError
@@ -120,8 +120,8 @@ def test_automatic_precision_is_what_the_processor_has(
     info = tmp_path / "cpuinfo"
     if flags is not None:
         info.write_text(f"processor : 0\nflags : fpu {flags}\nbogomips : 1\n")
-    monkeypatch.setattr(device, "CPU_INFO", info)
-    assert device.automatic_precision(torch.device("cpu")) == precision
+    monkeypatch.setattr(machine, "CPU_INFO", info)
+    assert machine.automatic_precision(torch.device("cpu")) == precision
 
 
 def test_automatic_precision_is_recorded_by_its_name(

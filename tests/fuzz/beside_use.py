@@ -13,7 +13,7 @@ import rasterio
 
 from hsisr.commands.archive.stac_item import item_text
 from hsisr.commands.job import UpscaleResult
-from hsisr.engine.memory import Room
+from hsisr.engine.machine import Room
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.session import Model
 from hsisr.io.stac.item import read_item

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from hsisr.engine.memory import tile_bytes
+from hsisr.engine.machine import tile_bytes
 from hsisr.models.dacn_equivariant import DacnEquivariant
 from hsisr.models.fast import onednn
 from hsisr.models.fast.dacn_equivariant import FastDacnEquivariant, FixedLayer

@@ -16,8 +16,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
-from hsisr.engine.device import device_named
-from hsisr.engine.memory import peak_memory_bytes, tune_allocator
+from hsisr.engine.machine import device_named, peak_memory_bytes, tune_allocator
 from hsisr.engine.upscaler import InterpolationUpscaler
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.fast.cuda_graph import SETTLED_AFTER, Graphed

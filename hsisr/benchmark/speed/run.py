@@ -21,8 +21,14 @@ from hsisr.benchmark.speed.network_cost import fresh_values, operations
 from hsisr.benchmark.summary import Row
 from hsisr.benchmark.tables import Columns, Table, facts_table
 from hsisr.commands.upscale import upscale
-from hsisr.engine.device import PRECISIONS, device_named, torch_threads
-from hsisr.engine.memory import tile_bytes, tiles_that_pay, tune_allocator
+from hsisr.engine.machine import (
+    PRECISIONS,
+    device_named,
+    tile_bytes,
+    tiles_that_pay,
+    torch_threads,
+    tune_allocator,
+)
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import OutputExistsError
 from hsisr.io.atomic import replace_file

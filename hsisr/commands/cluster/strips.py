@@ -13,9 +13,8 @@ import numpy.typing as npt
 from hsisr.commands.cluster.connection import connected
 from hsisr.commands.cluster.tasks import WorkerContext, unseen
 from hsisr.commands.job import Job
-from hsisr.engine.device import torch_threads
 from hsisr.engine.finish import strip_extent
-from hsisr.engine.memory import Room
+from hsisr.engine.machine import Room, torch_threads
 from hsisr.engine.mixing import SceneStatistics
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Plan

@@ -112,7 +112,7 @@ def _kept_for_a_while() -> Iterator[None]:
 
 def dask_setup(worker: Any) -> None:  # noqa: ARG001 - Dask calls it so where this is preloaded
     """Prepare a worker process that a command started, and leave Ctrl-C to that command."""
-    from hsisr.engine.memory import tune_allocator
+    from hsisr.engine.machine import tune_allocator
 
     tune_allocator()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from hsisr.commands.job import Job
 from hsisr.commands.python.calls import Advance, Progress, chosen_options, shown
-from hsisr.engine.device import torch_threads
+from hsisr.engine.machine import torch_threads
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.session import Model, Session
 from hsisr.errors import UsageError

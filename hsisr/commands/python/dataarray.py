@@ -16,8 +16,7 @@ from affine import Affine
 from hsisr.commands.job import Job
 from hsisr.commands.python.arrays import OUTPUT, array_scene, array_session, computed
 from hsisr.commands.python.calls import Progress, shown
-from hsisr.engine.device import torch_threads
-from hsisr.engine.memory import Room
+from hsisr.engine.machine import Room, torch_threads
 from hsisr.engine.mixing import SceneStatistics
 from hsisr.engine.observed import fill_rounds
 from hsisr.engine.options import UpscaleOptions

@@ -17,7 +17,7 @@ from hsisr.datasets.catalogue import Dataset, dataset_named
 from hsisr.datasets.download import Fetching, data_folder, dataset_scenes
 from hsisr.datasets.download import Progress as DownloadProgress
 from hsisr.datasets.photographs import Photographs, photograph_files, read_photographs
-from hsisr.engine.device import torch_threads
+from hsisr.engine.machine import torch_threads
 from hsisr.errors import OutputExistsError, UsageError, warn
 from hsisr.io.atomic import resource_errors
 from hsisr.metrics.report import jsonable
