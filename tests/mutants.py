@@ -38,9 +38,9 @@ engine/consistency.py: exact = low + (held - low) * (wanted / got) -> exact = 1.
     engine/test_consistency.py dark_blocks_held_at_the_floor_keep_their_mean_whatever_the_unit
 engine/consistency.py: bounds = max(limits[0], floor), limits[1] -> bounds = limits
     engine/test_consistency.py no_value_falls_below_the_floor_of_its_band_and_none_is_counted
-models/back_projection.py: left -= seen -> left -= 0.5 * seen
+models/interpolation.py: left -= seen -> left -= 0.5 * seen
     engine/test_consistency.py rounds_on_the_lr_grid_equal_the_rounds_of_the_definition
-models/back_projection.py: return kernel.radius * (rounds + 1) -> return kernel.radius
+models/interpolation.py: return kernel.radius * (rounds + 1) -> return kernel.radius
     engine/test_stitcher.py interpolation_in_strips_and_panels_equals_that_of_the_whole
 models/interpolation.py: centre = (phase + 0.5) / scale - 0.5 -> centre = phase / scale - 0.5
     models/test_interpolation.py a_blob_does_not_move

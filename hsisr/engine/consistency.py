@@ -1,6 +1,6 @@
 """Agreement with the observed scene: the area average over each LR pixel equals that pixel.
 
-Back-projection (`hsisr.models.back_projection`) comes close. A constant per LR pixel then removes
+Back-projection (`hsisr.models.interpolation`) comes close. A constant per LR pixel then removes
 what is left. For integer outputs, rounding is steered so that even the sums of the stored numbers
 agree.
 """

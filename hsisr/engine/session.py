@@ -29,7 +29,7 @@ from hsisr.engine.plan import (
 from hsisr.engine.upscaler import InterpolationUpscaler, NetworkUpscaler, Transfers
 from hsisr.errors import HsisrWarning, UsageError, WeightsError
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.models.interpolation import KERNELS
+from hsisr.models.interpolation import KERNELS, AddsDetail
 
 if TYPE_CHECKING:
     from hsisr.weights import LoadedWeights
@@ -62,8 +62,6 @@ class Model:
         """Whether the network is to see pseudo-bands, as far as model and options decide that."""
         if self.weights is None or options.band_groups is not None:
             return self.weights is not None and options.band_groups == "pseudo"
-        from hsisr.models.back_projection import AddsDetail
-
         by_band = self.weights.descriptor.normalisation == "band"
         return by_band and isinstance(self.weights.network, AddsDetail)
 

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from hsisr.engine.observed import Observed, fill_invalid
 from hsisr.io.base import Scene, SceneWriter
-from hsisr.models.back_projection import repeat_pixels
+from hsisr.models.interpolation import repeat_pixels
 from hsisr.tiling import Window
 
 FILE: Final = "uncertainty.json"

@@ -11,9 +11,17 @@ import torch
 
 from hsisr.engine.statistics import BandStatistics
 from hsisr.errors import HsisrWarning, ResourceError, WeightsError, means_no_memory
-from hsisr.models.back_projection import ROUNDS, agreeing_lr, back_project, context_lr_px
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.models.interpolation import KERNELS, Kernel, Trim, interpolate
+from hsisr.models.interpolation import (
+    KERNELS,
+    ROUNDS,
+    Kernel,
+    Trim,
+    agreeing_lr,
+    back_project,
+    context_lr_px,
+    interpolate,
+)
 from hsisr.tiling import mirrored_order, repeats
 
 _log = logging.getLogger("hsisr")

@@ -16,9 +16,8 @@ from torch import nn
 from torch.nn import functional
 
 from hsisr.errors import WeightsError
-from hsisr.models.back_projection import ROUNDS, interpolate_consistently
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.models.interpolation import KERNELS, interpolate
+from hsisr.models.interpolation import KERNELS, ROUNDS, interpolate, interpolate_consistently
 
 _Size = TypeVar("_Size")
 RESIDUAL_SCALE: Final = 0.1

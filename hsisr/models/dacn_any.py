@@ -17,9 +17,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.models.back_projection import without_block_means
 from hsisr.models.common import DetailNetwork, NetworkSize, usual_descriptor, with_level
 from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.interpolation import without_block_means
 from hsisr.models.layers import ChannelAttention
 
 _FIRST_DETAIL: Final = 0.01

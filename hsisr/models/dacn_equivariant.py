@@ -19,7 +19,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.models.back_projection import without_block_means
 from hsisr.models.common import DetailNetwork, NetworkSize, usual_descriptor, with_level
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.equivariant import (
@@ -29,6 +28,7 @@ from hsisr.models.equivariant import (
     RegularConv,
     SubpixelProjection,
 )
+from hsisr.models.interpolation import without_block_means
 
 _FIRST_BRANCH: Final = 0.02
 """Factor on the initial weights that end a residual branch: training starts near the identity."""

@@ -1,20 +1,29 @@
-"""Centred interpolation by separable kernels: nearest, cubic convolution, Lanczos.
+"""Centred interpolation by separable kernels, alone or in agreement with the LR pixels.
 
-Cubic convolution has a = -0.5 (Keys, "Cubic convolution interpolation for digital image
-processing", IEEE TASSP 29(6), 1981), as GDAL and MATLAB have it; Lanczos has three lobes and
-weights divided by their sum, as in GDAL. Pixels are areas: the centre of LR pixel i lies at
-(i + 0.5) * scale - 0.5 on the HR grid, so nothing moves. Beyond the sides the outermost pixel is
-repeated.
+Kernels are nearest, cubic convolution and Lanczos. Cubic convolution has a = -0.5 (Keys, "Cubic
+convolution interpolation for digital image processing", IEEE TASSP 29(6), 1981), as GDAL and MATLAB
+have it; Lanczos has three lobes and weights divided by their sum, as in GDAL. Pixels are areas: the
+centre of LR pixel i lies at (i + 0.5) * scale - 0.5 on the HR grid, so nothing moves. Beyond the
+sides the outermost pixel is repeated.
+
+Agreement is that of back-projection (Irani and Peleg, "Improving resolution by image registration",
+CVGIP 53(3), 1991), which adds the interpolated difference between the observed and the averaged
+result, a few rounds long. Averaging after interpolating acts on the LR grid alone, as one small
+symmetric filter per axis, so all rounds are done there and interpolated once.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from typing import Final
+from typing import Final, Protocol, TypeVar, TypeVarTuple, runtime_checkable
 
+import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
+
+from hsisr.models.fast.onednn import linear
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +84,7 @@ back-projection and a constant per LR pixel; gains of networks are stated over i
 nothing and every network's result is made to agree in the same way."""
 
 
-@cache
+@functools.cache
 def phase_weights(kernel: Kernel, scale: int) -> tuple[tuple[float, ...], ...]:
     """For each of the `scale` HR pixels in an LR pixel, its 2 * radius + 1 LR weights; sums are 1.
 
@@ -158,3 +167,214 @@ def weighted_sum(
     for tap, weight in taps[1:]:
         total.add_(padded.narrow(axis, start + tap, length), alpha=weight)
     return total
+
+
+ROUNDS = 5
+"""Rounds of back-projection."""
+
+
+def context_lr_px(kernel: Kernel, rounds: int = ROUNDS) -> int:
+    """LR pixels around a pixel that affect it: the interpolation's own and each round's."""
+    return kernel.radius * (rounds + 1)
+
+
+def area_average(hr: torch.Tensor, scale: int) -> torch.Tensor:
+    """Mean over each block of `scale` x `scale` pixels, shape (..., rows, cols).
+
+    Raises:
+        RuntimeError: A side is not a multiple of `scale` (a caller's bug).
+    """
+    *front, rows, cols = hr.shape
+    # rows first: torch takes three times as long for both at once
+    low = hr.reshape(*front, rows // scale, scale, cols).mean(dim=-2)
+    return low.reshape(*front, rows // scale, cols // scale, scale).mean(dim=-1)
+
+
+def repeat_pixels(lr: torch.Tensor, scale: int) -> torch.Tensor:
+    """Each pixel as a block of `scale` x `scale` equal ones."""
+    return lr.repeat_interleave(scale, dim=-2).repeat_interleave(scale, dim=-1)
+
+
+def without_block_means(hr: torch.Tensor, scale: int) -> torch.Tensor:
+    """Values less the mean over each block, shape (..., rows, cols)."""
+    return hr - repeat_pixels(area_average(hr, scale), scale)
+
+
+def back_projected(lr: torch.Tensor, kernel: Kernel, scale: int, rounds: int) -> torch.Tensor:
+    """LR values whose interpolation agrees with `lr`, up to the residual after `rounds` rounds.
+
+    With D the area average and U the interpolation, x[k+1] = x[k] + U(lr - D x[k]) from
+    x[0] = U lr gives x[rounds] = U z with z the sum of (I - D U)^k lr for k = 0 ... rounds.
+
+    Shape (..., rows, cols) in and out; no rounds give `lr`.
+    """
+    phases = phase_weights(kernel, scale)
+    mean_weights = tuple(sum(taps) / scale for taps in zip(*phases, strict=True))
+    left = lr.reshape(-1, 1, *lr.shape[-2:]).clone()
+    total = left.clone()
+    for _ in range(rounds):
+        seen = left
+        for axis in (-1, -2):
+            padded = replicate(seen, axis, kernel.radius)
+            seen = weighted_sum(padded, axis, mean_weights, 0, seen.shape[axis])
+        left -= seen
+        total += left
+    return total.reshape(lr.shape)
+
+
+def interpolate_consistently(
+    lr: torch.Tensor, kernel: Kernel, scale: int, trim: Trim | None = None, rounds: int = ROUNDS
+) -> torch.Tensor:
+    """As `interpolate`, with back-projection."""
+    near, rest = agreeing_lr(lr, kernel, scale, trim or Trim(), rounds)
+    return interpolate(near, kernel, scale, rest)
+
+
+def agreeing_lr(
+    lr: torch.Tensor, kernel: Kernel, scale: int, trim: Trim, rounds: int = ROUNDS
+) -> tuple[torch.Tensor, Trim]:
+    """`back_projected`, cut to the context that interpolation needs; and what is left to trim."""
+    lr = back_projected(lr, kernel, scale, rounds)
+    sides = (trim.top, trim.bottom, trim.left, trim.right)
+    far = [max(0, side - kernel.radius) for side in sides]
+    rows, cols = lr.shape[-2:]
+    near = lr[..., far[0] : rows - far[1], far[2] : cols - far[3]]
+    rest = Trim(*(side - cut for side, cut in zip(sides, far, strict=True)))
+    return near, rest
+
+
+def back_project(
+    hr: torch.Tensor, observed: torch.Tensor, kernel: Kernel, scale: int, rounds: int = ROUNDS
+) -> torch.Tensor:
+    """Back-project any result, shape (..., rows * scale, cols * scale), close to agreement.
+
+    What it must agree with, `observed`, has shape (..., rows, cols); the kernel is for differences.
+    """
+    difference = observed - area_average(hr, scale)
+    return hr + interpolate_consistently(difference, kernel, scale, rounds=rounds - 1)
+
+
+_Arguments = TypeVarTuple("_Arguments")
+_Result = TypeVar("_Result")
+_Build = Callable[..., _Result]
+
+
+def _cached_per_device(
+    build: Callable[[*_Arguments, torch.device], _Result],
+) -> Callable[[*_Arguments, torch.device], _Result]:
+    """Cache the tensors that `build` returns, for the last 32 sets of arguments, without gradients.
+
+    On CUDA nothing is evicted: a CUDA graph reads a tensor at a fixed address. On the meta device
+    nothing is cached, so that every memory estimate counts the same allocations.
+
+    Args:
+        build: Takes hashable arguments by position, the device as the last one.
+    """
+
+    def without_gradients(*given: *tuple[*_Arguments, torch.device]) -> _Result:
+        with torch.inference_mode(mode=False), torch.no_grad():
+            return build(*given)
+
+    recent: _Build[_Result] = functools.lru_cache(maxsize=32)(without_gradients)
+    caches: dict[str, _Build[_Result]] = {
+        "cuda": functools.cache(without_gradients),
+        "meta": without_gradients,
+    }
+
+    @functools.wraps(build)
+    def cached(*given: *tuple[*_Arguments, torch.device]) -> _Result:
+        return caches.get(given[-1].type, recent)(*given)
+
+    return cached
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Axis:
+    """Matrices for one axis, applied to the last one of a tensor."""
+
+    into: torch.Tensor
+    """To the basis of eigenvectors."""
+    out: torch.Tensor
+    """From that basis to HR pixels."""
+    seen: torch.Tensor
+    """Eigenvalues."""
+
+
+def consistent_bicubic(lr: torch.Tensor, scale: int, rounds: int = ROUNDS) -> torch.Tensor:
+    """`interpolate_consistently` of a tile (..., rows, cols) as four matrix products; bicubic.
+
+    On the LR grid a round of back-projection is one matrix per axis. In the basis of its
+    eigenvectors a round is an elementwise product, and so is the sum of all rounds; the inverse
+    transform is merged with the interpolation. (The matrices are close to symmetric, so that
+    eigenvalues are real.) Float32, without gradients; the result is contiguous.
+    """
+    rows, cols = (_axis(length, scale, lr.device) for length in lr.shape[-2:])
+    turned = linear(lr, cols.into).transpose(-2, -1).contiguous()
+    factors = _factors(lr.shape[-2], lr.shape[-1], scale, rounds, lr.device)
+    turned = linear(turned, rows.into).mul_(factors)
+    down = linear(turned, rows.out).transpose(-2, -1).contiguous()
+    return linear(down, cols.out)
+
+
+@_cached_per_device
+def _factors(rows: int, cols: int, scale: int, rounds: int, device: torch.device) -> torch.Tensor:
+    """Factors of all rounds together, the sum of (1 - seen)^k; shape (cols, rows) in LR pixels."""
+    seen = _axis(cols, scale, device).seen[:, None] * _axis(rows, scale, device).seen
+    total = torch.ones_like(seen)
+    for _ in range(rounds):
+        total = 1 + (1 - seen) * total
+    return total
+
+
+@_cached_per_device
+def _axis(length: int, scale: int, device: torch.device) -> _Axis:
+    """Matrices for an axis of `length` LR pixels."""
+    return _Axis(*(matrix.to(device) for matrix in _matrices(length, scale)))
+
+
+@functools.lru_cache(maxsize=32)
+def _matrices(length: int, scale: int) -> tuple[torch.Tensor, ...]:
+    """The fields of `_Axis`, in order."""
+    impulses = torch.eye(length, dtype=torch.float64)[:, None]
+    finer = interpolate(impulses, KERNELS["bicubic"], scale)[:, 0].T.numpy()
+    values, vectors = np.linalg.eig(finer.reshape(length, scale, length).mean(1))
+    out = finer @ vectors.real
+    found = np.linalg.inv(vectors).real, out, values.real
+    return tuple(torch.from_numpy(matrix.copy()).float() for matrix in found)
+
+
+@runtime_checkable
+class AddsDetail(Protocol):
+    """A network whose result is bicubic interpolation with agreement, plus detail."""
+
+    def detail(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
+        """What `forward(lr, zero)` adds to `interpolate_consistently(lr)`.
+
+        Args:
+            lr: Normalised band groups, shape (n, bands, rows, cols).
+            zero: The normalised value of a stored 0, shape (n or 1, bands, 1, 1); None: 0.
+
+        Returns:
+            Shape (n, bands, rows * scale, cols * scale), float32; its area average over each LR
+            pixel is 0.
+        """
+
+
+class DetailOf(nn.Module):
+    """A network whose forward pass returns the detail alone.
+
+    For a network that is no `AddsDetail` it is the difference from bicubic interpolation with
+    agreement, less its mean over each LR pixel.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
+        """See `AddsDetail.detail`."""
+        if isinstance(self.network, AddsDetail):
+            return self.network.detail(lr, zero)
+        hr = self.network(lr, zero).float()
+        scale = hr.shape[-1] // lr.shape[-1]
+        return without_block_means(hr - consistent_bicubic(lr.float(), scale), scale)

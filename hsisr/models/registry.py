@@ -30,6 +30,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from hsisr.errors import UsageError, WeightsError, did_you_mean
 from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.interpolation import AddsDetail, DetailOf
 
 MOST_TENSORS: Final = 5_000
 MOST_NUMBERS: Final = 10**9
@@ -240,14 +241,11 @@ def for_inference(
         network: On any device, in evaluation mode; not changed.
         precision: Of autocast around the calls, if any.
         detail_only: Return what the network adds to bicubic interpolation with agreement; see
-            `hsisr.models.back_projection.AddsDetail`.
+            `hsisr.models.interpolation.AddsDetail`.
 
     Returns:
         The fast form if there is one, on a GPU as CUDA graphs; else the network.
     """
-    from hsisr.models.back_projection import AddsDetail
-    from hsisr.models.fast.back_projection import DetailOf
-
     own = f"{type(network).__module__}:{type(network).__name__}"
     if (address := _FAST.get(own)) is None:
         return DetailOf(network) if detail_only else network

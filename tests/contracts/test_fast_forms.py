@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from hsisr.models.back_projection import area_average
 from hsisr.models.dacn_equivariant import EquivariantSize
+from hsisr.models.interpolation import area_average
 from hsisr.models.registry import agrees, for_inference
 from tests.networks import lively_equivariant
 

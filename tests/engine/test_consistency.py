@@ -13,8 +13,14 @@ from PIL import Image
 from hsisr.commands.upscale import upscale
 from hsisr.engine.consistency import agree
 from hsisr.engine.options import UpscaleOptions
-from hsisr.models.back_projection import area_average, back_project, back_projected, repeat_pixels
-from hsisr.models.interpolation import KERNELS, interpolate
+from hsisr.models.interpolation import (
+    KERNELS,
+    area_average,
+    back_project,
+    back_projected,
+    interpolate,
+    repeat_pixels,
+)
 from tests.program import values_of
 from tests.scenes import write_tif
 

@@ -22,11 +22,16 @@ from hsisr.engine.upscaler import InterpolationUpscaler
 from hsisr.errors import InputDataError, UsageError
 from hsisr.io.open import open_scene
 from hsisr.io.views import PartScene
-from hsisr.models.back_projection import AddsDetail, area_average, interpolate_consistently
 from hsisr.models.dacn_any import AnySize, DacnAny
 from hsisr.models.dacn_equivariant import DacnEquivariant
-from hsisr.models.fast.back_projection import DetailOf
-from hsisr.models.interpolation import KERNELS, interpolate
+from hsisr.models.interpolation import (
+    KERNELS,
+    AddsDetail,
+    DetailOf,
+    area_average,
+    interpolate,
+    interpolate_consistently,
+)
 from hsisr.models.registry import for_inference
 from hsisr.tiling import Window
 from tests import memory

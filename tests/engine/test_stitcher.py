@@ -25,8 +25,13 @@ from hsisr.engine.plan import (
 from hsisr.engine.statistics import scene_statistics
 from hsisr.engine.stitch import TileRow
 from hsisr.engine.upscaler import InterpolationUpscaler, Upscaler
-from hsisr.models.back_projection import area_average, interpolate_consistently
-from hsisr.models.interpolation import KERNELS, Trim, interpolate
+from hsisr.models.interpolation import (
+    KERNELS,
+    Trim,
+    area_average,
+    interpolate,
+    interpolate_consistently,
+)
 from tests.engine.standing_in import network_plan
 from tests.memory import MemoryScene, MemoryWriter, layout_of, stitched
 

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from hsisr.errors import WeightsError
-from hsisr.models.back_projection import area_average, back_project
 from hsisr.models.dacn_equivariant import DacnEquivariant, EquivariantSize
 from hsisr.models.equivariant import (
     GROUPS,
@@ -18,7 +17,7 @@ from hsisr.models.equivariant import (
     filtered,
     oriented,
 )
-from hsisr.models.interpolation import KERNELS
+from hsisr.models.interpolation import KERNELS, area_average, back_project
 from hsisr.models.registry import agrees, for_inference
 from tests.networks import lively_equivariant
 

@@ -24,8 +24,8 @@ from hsisr.models.dacn_equivariant import (
 )
 from hsisr.models.equivariant import RegularConv, applied, padded
 from hsisr.models.fast import onednn
-from hsisr.models.fast.back_projection import consistent_bicubic
 from hsisr.models.fast.onednn import GELU, NONE, Activation
+from hsisr.models.interpolation import consistent_bicubic
 
 _AS_ONE: Final[Mapping[int, torch.dtype]] = MappingProxyType(
     {4: torch.int32, 8: torch.int64, 16: torch.complex128}
