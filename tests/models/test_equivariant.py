@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from hsisr.errors import WeightsError
-from hsisr.models.dacn_equivariant import DacnEquivariant, EquivariantSize
-from hsisr.models.equivariant import (
+from hsisr.models.dacn_equivariant import (
     GROUPS,
+    DacnEquivariant,
+    EquivariantSize,
     FilterBank,
     LiftingConv,
     RegularConv,

@@ -21,8 +21,10 @@ from hsisr.models.dacn_equivariant import (
     EquivariantStage,
     OrientedChannelAttention,
     PooledSelfAttention,
+    RegularConv,
+    applied,
+    padded,
 )
-from hsisr.models.equivariant import RegularConv, applied, padded
 from hsisr.models.fast import onednn
 from hsisr.models.fast.onednn import GELU, NONE, Activation
 from hsisr.models.interpolation import consistent_bicubic
@@ -106,7 +108,7 @@ def without_means(table: torch.Tensor, bands: int) -> torch.Tensor:
 
 
 def add_filtered(total: torch.Tensor, lr: torch.Tensor, kernels: torch.Tensor, side: int) -> None:
-    """Add `hsisr.models.equivariant.filtered`, few rows at a time: their windows fit the cache."""
+    """Add what `filtered` gives, few rows at a time: their windows fit the cache."""
     seen = padded(lr, side)
     for top in range(0, total.shape[1], _ROWS):
         some = slice(top, top + _ROWS)
