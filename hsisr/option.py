@@ -11,6 +11,9 @@ from typing import Any, get_type_hints
 
 from hsisr.errors import UsageError
 
+SCALES = (2, 4, 8)
+"""HR pixels per LR pixel along a side, the ones that networks are built for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Option:

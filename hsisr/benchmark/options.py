@@ -8,8 +8,7 @@ from typing import Annotated, Any, Final
 from hsisr.commands.options import METHODS, DataDir, Offline
 from hsisr.engine.options import Device, Nodata, Overwrite, Threads
 from hsisr.errors import UsageError
-from hsisr.models.descriptor import SCALES
-from hsisr.option import Option, names_of, numbers_of, refuse_impossible
+from hsisr.option import SCALES, Option, names_of, numbers_of, refuse_impossible
 
 BLURS: Final = ("area", "mtf")
 """How judging scenes are degraded; names of `hsisr.degradation.DEGRADATIONS`."""

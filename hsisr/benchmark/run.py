@@ -23,7 +23,7 @@ from hsisr.datasets.download import Progress as DownloadProgress
 from hsisr.engine.machine import torch_threads
 from hsisr.errors import HsisrError, OutputExistsError, UsageError, warn
 from hsisr.io.atomic import resource_errors
-from hsisr.models.descriptor import SCALES
+from hsisr.option import SCALES
 from hsisr.training.loop import Observer as TrainingObserver
 
 Pixels = list[tuple[int, int]]

@@ -14,8 +14,7 @@ from hsisr.engine import options as shared
 from hsisr.errors import UsageError
 from hsisr.io.paths import scene_path
 from hsisr.metrics.report import Threshold, parse_threshold
-from hsisr.models.descriptor import SCALES
-from hsisr.option import Option, refuse_impossible
+from hsisr.option import SCALES, Option, refuse_impossible
 
 METHODS = ("area", "gaussian", "mtf", "bicubic")
 """Names of `hsisr.degradation.DEGRADATIONS`, which needs NumPy."""

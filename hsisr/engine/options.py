@@ -11,8 +11,15 @@ from typing import Annotated, Any, Final
 from hsisr.errors import UsageError
 from hsisr.io.formats import CREATION_HELP, FORMAT_HELP, format_names
 from hsisr.io.paths import scene_path
-from hsisr.models.descriptor import SCALES
-from hsisr.option import Option, declared, key_values, numbers_of, ranges_of, refuse_impossible
+from hsisr.option import (
+    SCALES,
+    Option,
+    declared,
+    key_values,
+    numbers_of,
+    ranges_of,
+    refuse_impossible,
+)
 
 PANELS: Final = (
     *("Main", "Output", "Input", "Many scenes", "Resume and cluster", "STAC"),

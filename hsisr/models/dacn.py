@@ -13,8 +13,7 @@ import torch
 from torch import nn
 
 from hsisr.errors import WeightsError
-from hsisr.models.common import BandGroupNetwork, NetworkSize
-from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.descriptor import BandGroupNetwork, ModelDescriptor, NetworkSize
 from hsisr.models.layers import AttentionBlock, Pooling, UpsamplingBlock, initialise
 
 BLOCK_FEATURES: Final = (32, 64, 128)

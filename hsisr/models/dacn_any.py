@@ -17,8 +17,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.models.common import DetailNetwork, NetworkSize, usual_descriptor, with_level
-from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.descriptor import (
+    DetailNetwork,
+    ModelDescriptor,
+    NetworkSize,
+    usual_descriptor,
+    with_level,
+)
 from hsisr.models.interpolation import without_block_means
 from hsisr.models.layers import ChannelAttention
 

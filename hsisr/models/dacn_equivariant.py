@@ -27,8 +27,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.models.common import DetailNetwork, NetworkSize, usual_descriptor, with_level
-from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.descriptor import (
+    DetailNetwork,
+    ModelDescriptor,
+    NetworkSize,
+    usual_descriptor,
+    with_level,
+)
 from hsisr.models.interpolation import without_block_means
 
 GROUPS: Final = {8: tuple(range(8)), 4: (0, 3, 5, 6)}

@@ -1,15 +1,21 @@
-"""The parts `dacn` is made of: attention over pixels, attention over channels, upsampling.
+"""Layers: those that several networks share, and those that `dacn` is made of.
 
-Source of all of them: Muhammad, Laaksonen, Mihaylova, "DACN: Dual-Attention Convolutional Network
+Source of the latter: Muhammad, Laaksonen, Mihaylova, "DACN: Dual-Attention Convolutional Network
 for Hyperspectral Image Super-Resolution", arXiv 2506.05041; equations are numbered as there.
 """
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from hsisr.models.descriptor import in_full
+from hsisr.models.interpolation import KERNELS, interpolate
+
+RESIDUAL_SCALE: Final = 0.1
+"""Factor on the branch of residual blocks in wide networks."""
 Pooling = Literal["paper", "notebook"]
 """paper: average and maximum (equations 8, 9). notebook: the average, twice, as published."""
 
@@ -18,6 +24,131 @@ LEAKY_SLOPE: Final = 0.1
 NORM_EPS: Final = 1e-3
 BATCH_NORM_MOMENTUM: Final = 0.01
 """Share of the new batch in the moving statistics; Keras calls the same thing 0.99."""
+
+
+def bicubic(lr: torch.Tensor, scale: int) -> torch.Tensor:
+    """Cubic convolution (a = -0.5) in float32, the base of networks that learn a residual."""
+    with in_full(lr):
+        return interpolate(lr.float(), KERNELS["bicubic"], scale)
+
+
+def pixel_shuffle(channels: int, scale: int) -> nn.Sequential:
+    """Twice as many rows and columns, log2(scale) times: convolution and shuffle.
+
+    Source: Shi et al., "Real-time single image and video super-resolution using an efficient
+    sub-pixel convolutional neural network", CVPR 2016; in steps of 2 as EDSR has it.
+    """
+    layers: list[nn.Module] = []
+    for _ in range(scale.bit_length() - 1):
+        layers += [nn.Conv2d(channels, 4 * channels, 3, padding=1), nn.PixelShuffle(2)]
+    return nn.Sequential(*layers)
+
+
+def activated(channels: int, features: int, kernel: int = 3) -> nn.Sequential:
+    """A convolution that keeps rows and columns, and ReLU."""
+    return nn.Sequential(nn.Conv2d(channels, features, kernel, padding=kernel // 2), nn.ReLU())
+
+
+def per_band(layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Apply a 2-D layer to each band; shape (n, channels, bands, rows, cols) in and out."""
+    n, _, bands, _, _ = x.shape
+    y: torch.Tensor = layer(x.transpose(1, 2).flatten(0, 1))
+    return y.reshape(n, bands, *y.shape[1:]).transpose(1, 2)
+
+
+class ResidualBlock(nn.Module):
+    """Convolution, ReLU, convolution, added to the input; no batch normalisation.
+
+    Source: Lim et al., "Enhanced deep residual networks for single image super-resolution", CVPRW
+    2017, figure 2. `residual_scale` is the factor on what is added.
+    """
+
+    def __init__(self, channels: int, residual_scale: float = 1.0) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        self.residual_scale = residual_scale
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Shape (n, channels, rows, cols) in and out."""
+        detail: torch.Tensor = self.second(functional.relu(self.first(x)))
+        return x + self.residual_scale * detail
+
+
+def convolution_pair(channels: int, kernel: tuple[int, int, int]) -> nn.Sequential:
+    """3-D convolution, ReLU, 3-D convolution, without biases; sizes stay as they are."""
+    first, second = (
+        nn.Conv3d(channels, channels, kernel, padding="same", bias=False) for _ in range(2)
+    )
+    return nn.Sequential(first, nn.ReLU(), second)
+
+
+def put_together(parts: Sequence[torch.Tensor], starts: Sequence[int], bands: int) -> torch.Tensor:
+    """Join parts that each hold some neighbouring bands; the mean where several hold a band.
+
+    Parts have shape (n, k, rows, cols); with their first bands `starts` they hold every band.
+    """
+    n, k, rows, cols = parts[0].shape
+    total = parts[0].new_zeros(n, bands, rows, cols)
+    for start, part in zip(starts, parts, strict=True):
+        total[:, start : start + k] += part
+    times = [sum(start <= band < start + k for start in starts) for band in range(bands)]
+    return total / total.new_tensor(times)[:, None, None]
+
+
+class SqueezeExcitation(nn.Module):
+    """Channel attention: features weighted by two layers of their means.
+
+    Source: Hu, Shen, Sun, "Squeeze-and-excitation networks", CVPR 2018; a sixteenth of the features
+    in between, at least 4, as Zhang et al., "Image super-resolution using very deep residual
+    channel attention networks", ECCV 2018, have it.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        between = max(4, channels // 16)
+        self.first = nn.Linear(channels, between)
+        self.second = nn.Linear(between, channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Shape (n, channels, ...) in and out, with any axes behind."""
+        means = x.flatten(2).mean(-1)
+        weights = self.second(functional.relu(self.first(means))).sigmoid()
+        return x * weights.reshape(*weights.shape, *(1,) * (x.ndim - 2))
+
+
+class SpectralBlock(nn.Module):
+    """Two 1x1 convolutions weighted by channel attention, a tenth of them added to the input.
+
+    Source: Jiang et al., IEEE TCI 2020 (SSPSR), and Chen et al., IEEE TGRS 2023 (MSDformer).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first, self.second = (nn.Conv2d(channels, channels, 1) for _ in range(2))
+        self.attention = SqueezeExcitation(channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Shape (n, channels, rows, cols) in and out."""
+        detail: torch.Tensor = self.attention(self.second(functional.relu(self.first(x))))
+        return x + RESIDUAL_SCALE * detail
+
+
+def attention_among_features(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, temperature: torch.Tensor
+) -> torch.Tensor:
+    """Multi-head self-attention among features: each token holds all pixels of a feature.
+
+    Source: Zamir et al., "Restormer: efficient transformer for high-resolution image restoration",
+    CVPR 2022, equation 1. Shape (n, channels, rows, cols) in and out; `temperature`, the factor of
+    each head, (heads, 1, 1).
+    """
+    n, channels, rows, cols = query.shape
+    heads = temperature.shape[0]
+    q, k, v = (x.reshape(n, heads, channels // heads, -1) for x in (query, key, value))
+    logits = functional.normalize(q, dim=-1) @ functional.normalize(k, dim=-1).mT
+    attended: torch.Tensor = (logits * temperature).softmax(-1) @ v
+    return attended.reshape(n, channels, rows, cols)
 
 
 class PixelAttention(nn.Module):

@@ -29,7 +29,7 @@ from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from hsisr.errors import UsageError, WeightsError, did_you_mean
-from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.descriptor import ModelDescriptor, usual_descriptor
 from hsisr.models.interpolation import AddsDetail, DetailOf
 
 MOST_TENSORS: Final = 5_000
@@ -100,8 +100,6 @@ def register_model(
     if name in ARCHITECTURES:
         raise UsageError(f"{name} is a network of hsisr; choose another name")
     if descriptor is None:
-        from hsisr.models.common import usual_descriptor
-
         descriptor = partial(usual_descriptor, name)
     _OWN[name] = OwnNetwork(build, descriptor)
 

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import msgspec
 
 from hsisr.errors import WeightsError, did_you_mean
-from hsisr.models.descriptor import SCALES
+from hsisr.option import SCALES
 
 _SUFFIXES: Final = {".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".pkl", ".keras", ".h5"}
 """What ends in one of these is meant as a file, whether it is there or not."""

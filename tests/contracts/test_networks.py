@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from hsisr.errors import WeightsError
-from hsisr.models.descriptor import SCALES, ModelDescriptor
+from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.registry import ARCHITECTURES, build
+from hsisr.option import SCALES
 from hsisr.weights import load_weights, save_weights
 
 OWN = ("dacn", "dacn-any", "dacn-equivariant")

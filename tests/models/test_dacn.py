@@ -14,9 +14,10 @@ from torch import nn
 from hsisr.errors import WeightsError
 from hsisr.models.dacn import Dacn
 from hsisr.models.dacn_any import AnySize, DacnAny
-from hsisr.models.descriptor import SCALES, ModelDescriptor
+from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.layers import Pooling
 from hsisr.models.registry import build
+from hsisr.option import SCALES
 from tests.models.formulas import fill, formula_input, keras_weights
 
 

@@ -7,8 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.models.common import SqueezeExcitation, attention_among_features, bicubic, per_band
-from hsisr.models.descriptor import SCALES
+from hsisr.models.layers import SqueezeExcitation, attention_among_features, bicubic, per_band
 from hsisr.models.literature.as3_itransunet import (
     Alternation,
     As3Itransunet,
@@ -25,6 +24,7 @@ from hsisr.models.literature.pdenet import Gates, Pdenet, PdenetSize, Resampling
 from hsisr.models.literature.vdsr import Vdsr, VdsrSize
 from hsisr.models.literature.widths_by_scale import repeated
 from hsisr.models.registry import ARCHITECTURES, build, descriptor_for
+from hsisr.option import SCALES
 
 every_scale = pytest.mark.parametrize("scale", SCALES)
 COMPARISON = sorted(ARCHITECTURES.keys() - {"dacn", "dacn-any", "dacn-equivariant"})

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from hsisr.errors import WeightsError
-from hsisr.models.common import usual_descriptor
+from hsisr.models.descriptor import usual_descriptor
 from hsisr.models.registry import build
 from hsisr.weights.keras import MAX_MEMBER_BYTES, import_keras
 from hsisr.weights.store import METADATA_KEY, save_weights

@@ -14,7 +14,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.models.common import in_full, require_bands, with_level
 from hsisr.models.dacn_equivariant import (
     DacnEquivariant,
     EquivariantBlock,
@@ -25,6 +24,7 @@ from hsisr.models.dacn_equivariant import (
     applied,
     padded,
 )
+from hsisr.models.descriptor import in_full, require_bands, with_level
 from hsisr.models.fast import onednn
 from hsisr.models.fast.onednn import GELU, NONE, Activation
 from hsisr.models.interpolation import consistent_bicubic

@@ -30,12 +30,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.models.common import (
-    BandGroupNetwork,
-    NetworkSize,
-    attention_among_features,
-    put_together,
-)
+from hsisr.models.descriptor import BandGroupNetwork, NetworkSize
+from hsisr.models.layers import attention_among_features, put_together
 from hsisr.tiling import window_starts
 
 

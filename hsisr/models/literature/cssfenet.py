@@ -28,13 +28,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.models.common import (
-    BandGroupNetwork,
-    NetworkSize,
-    SqueezeExcitation,
-    bicubic,
-    convolution_pair,
-)
+from hsisr.models.descriptor import BandGroupNetwork, NetworkSize
+from hsisr.models.layers import SqueezeExcitation, bicubic, convolution_pair
 
 Kernel = tuple[int, int, int]
 AXES: Final[tuple[Kernel, ...]] = ((3, 1, 1), (1, 3, 1), (1, 1, 3))

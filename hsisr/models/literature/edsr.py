@@ -17,7 +17,8 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from hsisr.models.common import BandGroupNetwork, NetworkSize, ResidualBlock, pixel_shuffle
+from hsisr.models.descriptor import BandGroupNetwork, NetworkSize
+from hsisr.models.layers import ResidualBlock, pixel_shuffle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

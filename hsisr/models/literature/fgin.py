@@ -22,8 +22,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.models.common import activated
-from hsisr.models.layers import BATCH_NORM_MOMENTUM, NORM_EPS
+from hsisr.models.layers import BATCH_NORM_MOMENTUM, NORM_EPS, activated
 from hsisr.models.literature.widths_by_scale import (
     FusedBranches,
     NetworkByScale,

@@ -18,8 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.models.common import BandGroupNetwork, NetworkSize
-from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.descriptor import BandGroupNetwork, ModelDescriptor, NetworkSize
 
 SIDE: Final = 5
 """LR pixels along a side of the neighbourhood."""

@@ -21,7 +21,8 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from hsisr.models.common import BandGroupNetwork, NetworkSize, per_band
+from hsisr.models.descriptor import BandGroupNetwork, NetworkSize
+from hsisr.models.layers import per_band
 
 PAIRS: Final = 3
 """3D units of a module, each followed by a 2D unit."""

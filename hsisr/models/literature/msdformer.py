@@ -27,15 +27,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.models.common import (
+from hsisr.models.descriptor import BandGroupNetwork, NetworkSize, in_full
+from hsisr.models.layers import (
     RESIDUAL_SCALE,
-    BandGroupNetwork,
-    NetworkSize,
     ResidualBlock,
     SpectralBlock,
     attention_among_features,
     bicubic,
-    in_full,
     pixel_shuffle,
     put_together,
 )

@@ -27,7 +27,8 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from hsisr.models.common import BandGroupNetwork, NetworkSize, per_band, pixel_shuffle
+from hsisr.models.descriptor import BandGroupNetwork, NetworkSize
+from hsisr.models.layers import per_band, pixel_shuffle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

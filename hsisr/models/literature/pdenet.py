@@ -29,7 +29,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.models.common import BandGroupNetwork, NetworkSize, bicubic, convolution_pair, in_full
+from hsisr.models.descriptor import BandGroupNetwork, NetworkSize, in_full
+from hsisr.models.layers import bicubic, convolution_pair
 
 PROBABILITIES = (0.02, 0.98)
 """Least and greatest probability of a gate, of the public code."""

@@ -20,10 +20,9 @@ from typing import ClassVar, Final
 import torch
 from torch import nn
 
-from hsisr.models.common import (
+from hsisr.models.descriptor import BandGroupNetwork, NetworkSize
+from hsisr.models.layers import (
     RESIDUAL_SCALE,
-    BandGroupNetwork,
-    NetworkSize,
     ResidualBlock,
     SpectralBlock,
     bicubic,

@@ -22,7 +22,8 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from hsisr.models.common import BandGroupNetwork, NetworkSize, activated, bicubic
+from hsisr.models.descriptor import BandGroupNetwork, NetworkSize
+from hsisr.models.layers import activated, bicubic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

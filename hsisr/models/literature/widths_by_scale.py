@@ -15,8 +15,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hsisr.models.common import BandGroupNetwork, NetworkSize, activated
-from hsisr.models.layers import initialise
+from hsisr.models.descriptor import BandGroupNetwork, NetworkSize
+from hsisr.models.layers import activated, initialise
 
 Layer = Callable[[int, int], nn.Module]
 """Makes a layer of features in and features out."""
