@@ -68,11 +68,11 @@ engine/stitch.py: values.mul_(torch.from_numpy(group.weights)[:, None, None]) ->
     engine/test_stitcher.py a_network_that_repeats_pixels_is_not_changed_by_tiles_groups_and
 engine/finish.py: plane[: len(above)] += above -> plane[: len(above)] += 0
     engine/test_stitcher.py a_network_that_repeats_pixels_is_not_changed_by_tiles_groups_and
-engine/observed.py: return max(plan.halo, _FILL_ROUNDS) -> return 0
+engine/reading.py: return max(halo, _FILL_ROUNDS) -> return 0
     engine/test_stitcher.py tiles_around_holes_agree_with_the_whole
-engine/statistics.py: delta**2 * self._count * n / both -> 0
+engine/reading.py: delta**2 * self._count * n / both -> 0
     engine/test_stitcher.py statistics_in_strips_equal_those_of_the_whole
-engine/observed.py: told &= plane != plane.dtype.type(nodata) -> pass
+engine/reading.py: told &= plane != plane.dtype.type(nodata) -> pass
     engine/test_odd_numbers.py nodata_is_neither_infinite_nor_a_spike
 resume/journal.py: contiguousarray(array), -> contiguousarray(array)[..., ::-1],
     engine/test_journal.py strips_done_in_any_order_by_many_make_the_same_scene

@@ -28,7 +28,7 @@ from hsisr.commands.degrade import degrade
 from hsisr.commands.evaluation.wald import degraded
 from hsisr.commands.options import DegradeOptions, WaldOptions
 from hsisr.datasets.photographs import coloured, read_photographs
-from hsisr.engine.observed import fill_invalid
+from hsisr.engine.reading import fill_invalid
 from hsisr.engine.uncertainty import (
     FILE,
     REACH,

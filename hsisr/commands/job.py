@@ -14,8 +14,8 @@ from hsisr.engine.machine import Room, device_named
 from hsisr.engine.mixing import SceneStatistics, measure_scene
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Layout, Plan
+from hsisr.engine.reading import BandStatistics, Reading, scene_statistics
 from hsisr.engine.session import Model, Session
-from hsisr.engine.statistics import BandStatistics, Reading, scene_statistics
 from hsisr.engine.stitch import Stitched, stitch
 from hsisr.errors import InputDataError, UsageError, warn_of_scene
 from hsisr.io.base import Scene, SceneWriter, TargetOptions

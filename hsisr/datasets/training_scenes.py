@@ -8,8 +8,7 @@ import numpy.typing as npt
 
 from hsisr.datasets.splits import Split
 from hsisr.degradation import whole_blocks
-from hsisr.engine.observed import fill_invalid
-from hsisr.engine.statistics import BandStatistics
+from hsisr.engine.reading import BandStatistics, fill_invalid
 from hsisr.errors import InputDataError
 from hsisr.io.base import Scene
 from hsisr.tiling import Window

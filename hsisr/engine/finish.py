@@ -12,8 +12,8 @@ import torch
 from hsisr.engine.consistency import agree
 from hsisr.engine.machine import page_buffer, page_tensor
 from hsisr.engine.mixing import Mixing
-from hsisr.engine.observed import Observed
 from hsisr.engine.plan import BANDS_FINISHED_AT_ONCE, Panel, Plan, Segment, base_of
+from hsisr.engine.reading import Observed
 from hsisr.engine.upscaler import NetworkUpscaler
 from hsisr.errors import HsisrError, InputDataError, WeightsError
 from hsisr.io.base import Scene, SceneWriter

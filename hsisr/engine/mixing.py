@@ -21,7 +21,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.engine.statistics import BandMoments, BandStatistics, Reading, row_strips
+from hsisr.engine.reading import BandMoments, BandStatistics, Reading, row_strips
 from hsisr.io.base import Scene
 from hsisr.scene.metadata import Cube
 from hsisr.scene.quantisation import all_valid

@@ -16,7 +16,7 @@ from hsisr.engine.machine import BASE_BYTES, WORKING_BYTES
 from hsisr.engine.mixing import Mixing
 from hsisr.engine.upscaler import InterpolationUpscaler, Upscaler
 from hsisr.models.interpolation import KERNELS
-from hsisr.tiling import taper_weights, window_starts
+from hsisr.tiling import Window, taper_weights, window_starts
 
 BANDS_FINISHED_AT_ONCE = 4
 """So few that what is computed of them on the way is small beside all bands of a row of tiles."""
@@ -59,6 +59,12 @@ class Panel:
     size: int
     segments: tuple[Segment, ...]
     """Tiles that touch the panel; they may reach beyond it."""
+
+    def between(self, rows: Segment) -> Window:
+        """The LR pixels of its tiles between these rows."""
+        left = min(segment.start for segment in self.segments)
+        right = max(segment.end for segment in self.segments)
+        return Window(rows.start, left, rows.size, right - left)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

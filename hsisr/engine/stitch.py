@@ -16,8 +16,8 @@ import torch
 
 from hsisr.engine.finish import PanelFinisher, overflow_error, strip_extent
 from hsisr.engine.machine import HeapTrimmer, page_tensor
-from hsisr.engine.observed import Observed, OddNumbers, fill_rounds, observe
 from hsisr.engine.plan import BANDS_FINISHED_AT_ONCE, BandGroup, Panel, Plan, Segment
+from hsisr.engine.reading import Observed, OddNumbers, fill_rounds, observe
 from hsisr.io.base import Scene, SceneWriter
 from hsisr.io.views import RowCache
 from hsisr.resume.journal import Journal, Recording
@@ -132,7 +132,7 @@ def stitch(
             )
             own = range(panel.start, panel.start + panel.size)
             look = functools.partial(odd.look, cols=own)
-            rolling = RowCache(scene, above=fill_rounds(plan), look=look)
+            rolling = RowCache(scene, above=fill_rounds(plan.halo), look=look)
             reading = _Reading(rolling, bands, plan, panel, reader)
             column = _Column(reading, plan, panel, finisher, thread, holes)
             for number in range(len(plan.rows)):
@@ -183,7 +183,8 @@ class _Reading:
         return observed
 
     def _read(self, number: int) -> Observed:
-        return observe(self._scene, self._bands, self._plan, self._panel, self._plan.rows[number])
+        tiles = self._panel.between(self._plan.rows[number])
+        return observe(self._scene, self._bands, tiles, self._plan.halo)
 
 
 class _Column:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from hsisr.engine.observed import Observed, fill_invalid
+from hsisr.engine.reading import Observed, fill_invalid
 from hsisr.io.base import Scene, SceneWriter
 from hsisr.models.interpolation import repeat_pixels
 from hsisr.tiling import Window

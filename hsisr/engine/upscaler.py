@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from hsisr.engine.statistics import BandStatistics
+from hsisr.engine.reading import BandStatistics
 from hsisr.errors import HsisrWarning, ResourceError, WeightsError, means_no_memory
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.interpolation import (

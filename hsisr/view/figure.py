@@ -143,7 +143,7 @@ def bicubic_values(scene: Scene, window: Window, bands: Sequence[int], scale: in
     """The observed window interpolated by cubic convolution on the finer grid, NaN if invalid."""
     import torch
 
-    from hsisr.engine.observed import fill_invalid
+    from hsisr.engine.reading import fill_invalid
     from hsisr.models.interpolation import KERNELS, Trim, interpolate
 
     grown = window.grown(CONTEXT_PX, scene.metadata.rows, scene.metadata.cols)

@@ -6,7 +6,7 @@ import torch
 
 from hsisr.engine.mixing import Mixing
 from hsisr.engine.plan import Plan, network_groups, plan_network
-from hsisr.engine.statistics import BandStatistics, scene_statistics
+from hsisr.engine.reading import BandStatistics, scene_statistics
 from hsisr.engine.upscaler import NetworkUpscaler
 from hsisr.models.descriptor import ModelDescriptor
 from tests.memory import MemoryScene, layout_of

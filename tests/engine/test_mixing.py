@@ -16,8 +16,8 @@ from hsisr.engine import mixing as mixing_module
 from hsisr.engine.mixing import Mixing, SceneStatistics, measure_scene
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Plan, plan_interpolation
+from hsisr.engine.reading import scene_statistics
 from hsisr.engine.session import Session
-from hsisr.engine.statistics import scene_statistics
 from hsisr.engine.upscaler import InterpolationUpscaler
 from hsisr.errors import InputDataError, UsageError
 from hsisr.io.open import open_scene

@@ -13,10 +13,9 @@ from hsisr.commands.degrade import degrade
 from hsisr.commands.evaluation.evaluate import evaluate
 from hsisr.commands.options import DegradeOptions, EvaluateOptions
 from hsisr.commands.upscale import upscale
-from hsisr.engine.observed import OddNumbers
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import network_groups, plan_interpolation, plan_network
-from hsisr.engine.statistics import scene_statistics
+from hsisr.engine.reading import OddNumbers, scene_statistics
 from hsisr.engine.upscaler import InterpolationUpscaler, NetworkUpscaler
 from hsisr.errors import HsisrWarning, InputDataError, MovedValuesWarning, WeightsError
 from hsisr.models.interpolation import KERNELS, Trim

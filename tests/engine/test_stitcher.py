@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from hsisr.engine.observed import fill_invalid, observe
 from hsisr.engine.plan import (
     BANDS_FINISHED_AT_ONCE,
     BandGroup,
@@ -22,7 +21,7 @@ from hsisr.engine.plan import (
     plan_interpolation,
     plan_network,
 )
-from hsisr.engine.statistics import scene_statistics
+from hsisr.engine.reading import fill_invalid, observe, scene_statistics
 from hsisr.engine.stitch import TileRow
 from hsisr.engine.upscaler import InterpolationUpscaler, Upscaler
 from hsisr.models.interpolation import (
@@ -211,7 +210,7 @@ def test_statistics_in_strips_equal_those_of_the_whole(monkeypatch: pytest.Monke
     cube = smooth(4, 40, 9)
     cube[2, ::2] = -1
     cube[3] = 7
-    monkeypatch.setattr("hsisr.engine.statistics._ROWS_BYTES", 4 * 9 * 8 * 3)
+    monkeypatch.setattr("hsisr.engine.reading._ROWS_BYTES", 4 * 9 * 8 * 3)
     found = scene_statistics(MemoryScene(cube, nodata=-1))
     valid = np.ma.masked_equal(cube.astype(np.float64), -1)
     np.testing.assert_allclose(found.mean, valid.mean(axis=(1, 2)))
@@ -265,7 +264,7 @@ def upscaled(
     layout = layout_of(scene)
     plan = plan_network(upscaler, groups, layout, tile=ROWS, overlap=2, batch_size=batch_size)
     (panel,), (rows,) = plan.panels, plan.rows
-    observed = observe(scene, tuple(range(BANDS)), plan, panel, rows)
+    observed = observe(scene, tuple(range(BANDS)), panel.between(rows), plan.halo)
     found: list[tuple[tuple[int, ...], torch.Tensor]] = []
 
     def take(bands: tuple[int, ...], values: torch.Tensor) -> None:

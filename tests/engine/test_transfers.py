@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from hsisr.engine.plan import network_groups, plan_network
-from hsisr.engine.statistics import scene_statistics
+from hsisr.engine.reading import scene_statistics
 from hsisr.engine.upscaler import NetworkUpscaler, Transfers
 from hsisr.errors import HsisrWarning, ResourceError, WeightsError
 from hsisr.models.interpolation import Trim

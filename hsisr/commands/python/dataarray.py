@@ -18,9 +18,9 @@ from hsisr.commands.python.arrays import OUTPUT, array_scene, array_session, com
 from hsisr.commands.python.calls import Progress, shown
 from hsisr.engine.machine import Room, torch_threads
 from hsisr.engine.mixing import SceneStatistics
-from hsisr.engine.observed import fill_rounds
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Plan
+from hsisr.engine.reading import fill_rounds
 from hsisr.errors import InputDataError, UsageError, warn
 from hsisr.io.arrays.axes import axis_letter, checked_axes, is_wavelength
 from hsisr.io.spectral import SpectralSource, merged_axis, usable
@@ -122,7 +122,7 @@ def _read_for(plan: Plan, metadata: SceneMetadata, place: int, number: int) -> W
     left = min(s.start for s in panel.segments)
     right = max(s.end for s in panel.segments)
     core = Window(top, left, segment.end - top, right - left)
-    return core.grown(plan.halo + fill_rounds(plan), metadata.rows, metadata.cols)
+    return core.grown(plan.halo + fill_rounds(plan.halo), metadata.rows, metadata.cols)
 
 
 _GOOD: Final = ("good", "bbl", "good_wavelengths")

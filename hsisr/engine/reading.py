@@ -1,22 +1,122 @@
-"""What is read of a scene for a row of tiles: filled without data, looked at for odd numbers."""
+"""What is read of a scene: all of it once, for statistics of its bands, then what tiles need.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+The pixels of a row of tiles are filled where they are no data, and looked at for odd numbers.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.engine.plan import Panel, Plan, Segment
 from hsisr.errors import about_scene, warn_of_scene
 from hsisr.io.base import Scene
 from hsisr.io.views import are_rounded, infinite_numbers, warn_of_digits, warn_of_infinite
 from hsisr.models.interpolation import Trim
+from hsisr.scene.metadata import Cube
 from hsisr.scene.quantisation import all_valid
 from hsisr.tiling import Window
 
+_ROWS_BYTES = 64 * 2**20
 _FILL_ROUNDS = 8
 """Rings to fill around valid pixels where the model's margin asks for fewer."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BandStatistics:
+    """Statistics over the valid samples, one number per band; NaN where a band has none."""
+
+    count: npt.NDArray[np.int64]
+    mean: npt.NDArray[np.float64]
+    variance: npt.NDArray[np.float64]
+    minimum: npt.NDArray[np.float64]
+    maximum: npt.NDArray[np.float64]
+
+    def subset(self, bands: Sequence[int]) -> "BandStatistics":
+        """Statistics of the bands named by their 0-based indices, in that order."""
+        chosen = list(bands)
+        return BandStatistics(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    @property
+    def constant(self) -> npt.NDArray[np.bool_]:
+        """True for bands that hold nothing to sharpen: no valid sample, or one value only."""
+        return np.asarray((self.count == 0) | (self.minimum == self.maximum), np.bool_)
+
+    @property
+    def floors(self) -> tuple[float, ...]:
+        """The least number that detail may reach in each band: light is not negative.
+
+        0 where no valid sample is negative; where one is, numbers mean something else: no floor.
+        """
+        return tuple(float(low) for low in np.where(self.minimum >= 0, 0.0, -np.inf))
+
+    @property
+    def deviation(self) -> npt.NDArray[np.float64]:
+        """sqrt(variance + (0.01 mean)^2), never 0: water bands stay quiet, dead ones finite."""
+        deviation = np.sqrt(self.variance + (0.01 * self.mean) ** 2)
+        return np.where(np.isfinite(deviation) & (deviation > 0), deviation, 1.0)
+
+
+class BandMoments:
+    """Mean, variance and range of bands, strip by strip.
+
+    Sums are kept relative to each band's first strip mean (Chan et al., "Algorithms for computing
+    the sample variance", 1983), in float64.
+    """
+
+    def __init__(self, bands: int) -> None:
+        self._count = np.zeros(bands, np.int64)
+        self._mean, self._squares = np.zeros(bands), np.zeros(bands)
+        self._low, self._high = np.full(bands, np.inf), np.full(bands, -np.inf)
+
+    def add(self, cube: Cube) -> None:
+        """Take a part of the scene."""
+        n = np.count_nonzero(cube.valid, axis=(1, 2))
+        values = np.where(cube.valid, cube.values, 0).astype(np.float64)
+        here = values.sum(axis=(1, 2)) / np.maximum(n, 1)
+        spread = np.where(cube.valid, values - here[:, None, None], 0)
+        delta = here - self._mean
+        both = np.maximum(self._count + n, 1)
+        self._squares += (spread**2).sum(axis=(1, 2)) + delta**2 * self._count * n / both
+        self._mean += delta * n / both
+        self._count += n
+        low = np.where(cube.valid, cube.values, np.inf).min(axis=(1, 2))
+        high = np.where(cube.valid, cube.values, -np.inf).max(axis=(1, 2))
+        self._low, self._high = np.minimum(self._low, low), np.maximum(self._high, high)
+
+    def statistics(self) -> BandStatistics:
+        """Of all that was taken."""
+        empty = self._count == 0
+        return BandStatistics(
+            count=self._count,
+            mean=np.where(empty, np.nan, self._mean),
+            variance=np.where(empty, np.nan, self._squares / np.maximum(self._count, 1)),
+            minimum=np.where(empty, np.nan, self._low),
+            maximum=np.where(empty, np.nan, self._high),
+        )
+
+
+Reading = Callable[[int, int], None]
+"""Called with the rows read and the rows in all."""
+
+
+def row_strips(scene: Scene, reading: Reading | None = None) -> Iterator[tuple[int, Cube]]:
+    """A scene by whole rows, a few tens of megabytes at a time: first row, and the rows."""
+    bands, rows, cols = scene.metadata.shape
+    step = max(1, _ROWS_BYTES // (bands * cols * 8))
+    for row in range(0, rows, step):
+        yield row, scene.read(Window(row, 0, min(step, rows - row), cols))
+        if reading is not None:
+            reading(min(row + step, rows), rows)
+
+
+def scene_statistics(scene: Scene) -> BandStatistics:
+    """Read a scene once and describe its bands."""
+    moments = BandMoments(scene.metadata.bands)
+    for _, cube in row_strips(scene):
+        moments.add(cube)
+    return moments.statistics()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,23 +143,18 @@ class Observed:
         return near, Trim(top, bottom, left, right)
 
 
-def fill_rounds(plan: Plan) -> int:
-    """Pixels around a tile's context that invalid ones in it may be filled from."""
-    return max(plan.halo, _FILL_ROUNDS)
+def fill_rounds(halo: int) -> int:
+    """Pixels around a tile's context of `halo` that invalid ones in it may be filled from."""
+    return max(halo, _FILL_ROUNDS)
 
 
-def observe(
-    scene: Scene, bands: tuple[int, ...], plan: Plan, panel: Panel, rows: Segment
-) -> Observed:
-    """Read what a row of tiles needs; around invalid pixels also what they are filled from."""
-    left = min(segment.start for segment in panel.segments)
-    right = max(segment.end for segment in panel.segments)
-    core = Window(rows.start, left, rows.size, right - left)
-    near = scene.grown(core, plan.halo)
+def observe(scene: Scene, bands: tuple[int, ...], tiles: Window, halo: int) -> Observed:
+    """Read a row of tiles and `halo` around it; with invalid pixels what fills them, too."""
+    near = scene.grown(tiles, halo)
     cube = scene.read(near, bands)
     if all_valid(cube.valid):
         return Observed(near, cube.values, cube.valid)
-    rounds = fill_rounds(plan)
+    rounds = fill_rounds(halo)
     far = scene.grown(near, rounds)
     cube = scene.read(far, bands)
     filled = fill_invalid(cube.values, cube.valid, rounds)
