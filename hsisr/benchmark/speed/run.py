@@ -23,6 +23,7 @@ from hsisr.benchmark.tables import Columns, Table, facts_table
 from hsisr.commands.upscale import upscale
 from hsisr.engine.machine import (
     PRECISIONS,
+    automatic_precision,
     device_named,
     tile_bytes,
     tiles_that_pay,
@@ -37,7 +38,6 @@ from hsisr.models.registry import for_inference
 from hsisr.weights import default_for, load_weights, resolve
 
 NAMES = ("speed.json", "speed.md")
-_MEASURED: Final = ("float32", "bfloat16")
 _GIGA: Final = 1e9
 
 Subjects = Mapping[str, Callable[[], object]]
@@ -89,7 +89,10 @@ def _refuse_existing(options: SpeedOptions) -> None:
 
 
 def tile_facts(scale: int, device: torch.device, rounds: int) -> list[dict[str, Any]]:
-    """Seconds of one tile of the default network in each precision; none without weights."""
+    """Seconds of one tile of the default network, in float32 and in what `auto` takes here.
+
+    None without weights.
+    """
     if (entry := default_for(scale)) is None:
         return []
     released = load_weights(resolve(entry.name, scale))
@@ -97,7 +100,7 @@ def tile_facts(scale: int, device: torch.device, rounds: int) -> list[dict[str, 
     side, bands = descriptor.tile_lr_px + 2 * descriptor.margin_lr_px, descriptor.group_size
     zero = torch.zeros(1, bands, 1, 1, device=device)
     facts = []
-    for name in _MEASURED:
+    for name in dict.fromkeys(("float32", automatic_precision(device))):
         precision = PRECISIONS[name]
         fast = for_inference(trained, precision)
         at_once = tiles_that_pay(side, tile_bytes(fast, bands, side), device, precision)
