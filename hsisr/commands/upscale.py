@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,7 +136,9 @@ def _checked_options(
     """The session and its options, once all that would be written has a name and a place."""
     session = session or Session(options or UpscaleOptions())
     options = session.options_of(options or session.options)
-    write.refuse_same_file(source, output)
+    for read, made in product((source, options.statistics_from), (output, options.uncertainty)):
+        if read is not None and made is not None:
+            write.refuse_same_file(read, made)
     if dry or not (options.resume or is_unfinished(run_place(output, options.format))):
         write.check_target(output, target_of(options))
     for path, suffixes in ((options.quicklook, (".png",)), (options.report, (".html", ".htm"))):

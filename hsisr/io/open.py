@@ -19,7 +19,7 @@ from hsisr.io.geotiff.tags import known_crs, parsed_crs
 from hsisr.io.paths import POSITIONS, RemotePath, is_envi_header, is_utf8, scene_path
 from hsisr.io.spectral import said_bands, usable
 from hsisr.io.views import DescribedScene, PartScene, chosen_bands, usable_numbers, window_of_bbox
-from hsisr.scene.georeference import Georeference
+from hsisr.scene.georeference import Georeference, plain_rpcs
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling import Window
 
@@ -159,6 +159,9 @@ def _usable_place(meta: SceneMetadata) -> Georeference:
     if not all(math.isfinite(n) for p in place.gcps for n in (p.row, p.col, p.x, p.y, p.z)):
         warn_of_scene("ground control points left out: found what is no number among them")
         place = replace(place, gcps=(), gcps_crs_wkt=None)
+    rpcs = usable("rational polynomials", lambda: plain_rpcs(place.rpcs)) or {}
+    if rpcs != place.rpcs:
+        place = replace(place, rpcs=rpcs)
     said = place.crs_wkt, place.gcps_crs_wkt
     known = [text and known_crs(text) for text in said]
     ends = ((0, 0), (0, meta.rows), (meta.cols, 0), (meta.cols, meta.rows))

@@ -5,9 +5,11 @@ corner of the first pixel; the offsets of rational polynomials count from its ce
 sensor geometry (a swath) has a longitude and a latitude of every pixel instead.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -85,6 +87,35 @@ class Georeference:
             gcps=tuple(replace(g, row=g.row * scale, col=g.col * scale) for g in self.gcps),
             rpcs=_rpcs_mapped(self.rpcs, centre, centre, scale),
         )
+
+
+def plain_rpcs(rpcs: Mapping[str, str]) -> Mapping[str, str]:
+    """RPCs whose offsets and scales have no unit behind them, as GDAL gives those of `_RPC.TXT`.
+
+    Raises:
+        InputDataError: What speaks of pixels is no finite number.
+
+    >>> plain_rpcs({"LINE_OFF": "+0021.50 pixels"})
+    {'LINE_OFF': '+0021.50'}
+    """
+    plain = {
+        key: text.split(maxsplit=1)[0]
+        if key.endswith(("_OFF", "_SCALE")) and text.strip()
+        else text
+        for key, text in rpcs.items()
+    }
+    for key in _OF_PIXELS & plain.keys():
+        try:
+            found = float(plain[key])
+        except ValueError:
+            found = math.nan
+        if not math.isfinite(found):
+            raise InputDataError(f"found {key} {plain[key]!r}, expected a number")
+    return plain
+
+
+_OF_PIXELS: Final = {"LINE_OFF", "SAMP_OFF", "LINE_SCALE", "SAMP_SCALE"}
+"""RPCs that speak of pixels."""
 
 
 def _rpcs_mapped(

@@ -20,7 +20,7 @@ from hsisr.view.maps import error_maps, ranked, write_picture
 from tests.memory import MemoryScene
 from tests.metrics.pairs import random_pair, score
 from tests.program import values_of
-from tests.scenes import NORTH_UP, TRANSFORM, UTM, counts, write_geotiff, write_tif
+from tests.scenes import NORTH_UP, TRANSFORM, UTM, counts, edited, write_geotiff, write_tif
 
 
 @pytest.fixture
@@ -62,6 +62,41 @@ def test_scaled_integers_and_reflectances_are_compared_as_physical_values(tmp_pa
     report = evaluate(reference, estimate)
     assert report.numbers == "physical values"
     assert report.values["rmse"] < 1e-7
+
+
+@pytest.mark.parametrize(
+    ("scales", "offsets"), [((1e-4,) * 3, (-0.1,) * 3), ((1e-4, 2e-4, 2e-4), (0.0,) * 3)]
+)
+def test_angles_are_those_of_physical_values_where_scaling_changes_them(
+    tmp_path: Path, scales: tuple[float, ...], offsets: tuple[float, ...]
+) -> None:
+    pair = counts(3, 16, 16), counts(3, 16, 16, seed=1)
+    files, plain = [], []
+    for name, stored in zip("xy", pair, strict=True):
+        files.append(write_geotiff(tmp_path / f"{name}.tif", stored))
+        with edited(files[-1]) as dataset:
+            dataset.scales, dataset.offsets = scales, offsets
+        values = stored * np.array(scales)[:, None, None] + np.array(offsets)[:, None, None]
+        plain.append(write_geotiff(tmp_path / f"{name}-plain.tif", values))
+    report, expected = evaluate(files[0], files[1]), evaluate(plain[0], plain[1])
+    assert (report.numbers, expected.numbers) == ("physical values", "stored numbers")
+    assert report.values == pytest.approx(expected.values, rel=1e-4, nan_ok=True)
+
+
+def test_fill_of_an_estimate_is_told_and_left_out_by_nodata(tmp_path: Path) -> None:
+    x = counts(3, 20, 20)
+    y = x.copy()
+    y[:, :4] = 65535
+    files = write_geotiff(tmp_path / "x.tif", x), write_geotiff(tmp_path / "y.tif", y)
+    with pytest.warns(HsisrWarning, match=r"y\.tif: many samples are 65535, .* --nodata 65535"):
+        evaluate(*files)
+    with pytest.warns(HsisrWarning, match=r"y\.tif has no data for 240 values"):
+        report = evaluate(*files, EvaluateOptions(nodata="65535"))
+    assert report.values["rmse"] == 0
+    with edited(files[1]) as dataset:
+        dataset.nodata = 65535
+    with pytest.warns(HsisrWarning, match=r"y\.tif has no data for 240 values"):
+        assert evaluate(*files, EvaluateOptions(nodata="1")).values["rmse"] == 0
 
 
 def test_an_observed_scene_gives_the_scale_and_the_agreement(tmp_path: Path) -> None:

@@ -87,6 +87,21 @@ def test_windows_are_read_as_on_the_command_line(scene: Path) -> None:
         hsisr.info(scene, window="0,1,3")
 
 
+def test_numbers_may_be_those_of_numpy_and_nodata_a_number(scene: Path, tmp_path: Path) -> None:
+    names: dict[str, Any] = {"scale": "2", "tile": 8, "window": (0, 1, 3, 2), "nodata": "9999"}
+    same: dict[str, Any] = {"scale": np.int64(2), "tile": 8.0, "window": np.array([0, 1, 3, 2])}
+    expected = hsisr.upscale(scene, tmp_path / "a.tif", model="bicubic", **names)
+    made = hsisr.upscale(
+        scene, tmp_path / "b.tif", model="bicubic", **same, nodata=np.float32(9999), bbox=None
+    )
+    assert (made.scale, made.output_shape) == (2, expected.output_shape)
+    with rasterio.open(tmp_path / "a.tif") as one, rasterio.open(tmp_path / "b.tif") as other:
+        assert one.tags()["HSISR_OPTIONS"] == other.tags()["HSISR_OPTIONS"]
+        assert other.nodata == one.nodata
+    with pytest.raises(UsageError, match=r"tile '8.5': expected at least 1"):
+        hsisr.upscale(scene, tmp_path / "c.tif", tile=8.5)
+
+
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [

@@ -145,6 +145,12 @@ def test_it_is_refused_first(source: Path, tmp_path: Path, monkeypatch: pytest.M
     for path in (tmp_path / "o.tif", tmp_path / "e.hdr", tmp_path.parent / "e.tif"):
         with pytest.raises(UsageError, match=r"expected another \.tif"):
             upscale(source, tmp_path / "o.tif", replace(options, uncertainty=path))
+    with pytest.raises(UsageError, match="is the input itself"):
+        upscale(
+            source,
+            source.with_name("o.tif"),
+            replace(options, uncertainty=source, overwrite=True),
+        )
 
 
 @pytest.mark.parametrize("wrong", [1.0, 2.0])

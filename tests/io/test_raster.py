@@ -249,3 +249,28 @@ def test_control_points_in_lengths_are_not_taken_for_degrees(tmp_path: Path) -> 
     with pytest.warns(HsisrWarning, match=CROSSED):
         place = metadata_at(path).georeference
     assert (len(place.gcps), place.gcps_crs_wkt) == (3, None)
+
+
+@pytest.mark.parametrize(("line", "exists"), [("+0003.00 pixels", True), ("none", False)])
+def test_rational_polynomials_may_have_units(line: str, tmp_path: Path, *, exists: bool) -> None:
+    path = write_geotiff(tmp_path / "x.tif", VALUES)
+    numbers = {
+        "LINE_OFF": line,
+        "SAMP_OFF": "+0002.00 pixels",
+        "LINE_SCALE": "3",
+        "SAMP_SCALE": "3",
+    }
+    for name in ("LAT", "LONG", "HEIGHT"):
+        numbers |= {f"{name}_OFF": "+10.5 degrees", f"{name}_SCALE": "1"}
+    for name in ("LINE_NUM", "LINE_DEN", "SAMP_NUM", "SAMP_DEN"):
+        numbers |= {f"{name}_COEFF_{term}": "0.5" for term in range(1, 21)}
+    text = "".join(f"{key}: {number}\n" for key, number in numbers.items())
+    (tmp_path / "x_RPC.TXT").write_text(text)
+    with warned() as said:
+        rpcs = metadata_at(path).finer(2).georeference.rpcs
+    left_out = ["rational polynomials left out: found LINE_OFF 'none', expected a number"]
+    assert [one.partition(": ")[2] for one in said] == ([] if exists else left_out)
+    if exists:
+        assert (rpcs["LINE_OFF"], rpcs["SAMP_OFF"], rpcs["LAT_OFF"]) == ("6.5", "4.5", "+10.5")
+    else:
+        assert not rpcs

@@ -59,8 +59,8 @@ def strip_windows(
 def paired_strips(reference: Scene, estimate: Scene) -> Iterator[Strip]:
     """Both scenes from top to bottom, full width, all bands.
 
-    Stored numbers are compared as they are where both files scale them alike; otherwise both are
-    turned into physical values by their own scale and offset.
+    Stored numbers are compared as they are where both files have one factor for all of them;
+    otherwise both are turned into physical values by their own scale and offset.
     """
     for window in strip_windows(reference.metadata):
         truth, guess = reference.read(window), estimate.read(window)
@@ -69,12 +69,20 @@ def paired_strips(reference: Scene, estimate: Scene) -> Iterator[Strip]:
 
 
 def same_unit(one: Scene, other: Scene) -> bool:
-    """True if both files turn stored numbers into values alike."""
-    return np.array_equal(_scaling(one), _scaling(other))
+    """True if values of both files are their stored numbers times one factor.
+
+    An offset, or bands with factors of their own, would change the angles between spectra.
+    """
+    scales, offsets = _scaling(one)
+    return bool(
+        np.array_equal((scales, offsets), _scaling(other))
+        and (scales == scales[0]).all()
+        and not offsets.any()
+    )
 
 
 def in_one_unit(one: tuple[Float, Scene], other: tuple[Float, Scene]) -> tuple[Float, Float]:
-    """Values of two scenes: as stored where both files scale them alike, else physical ones."""
+    """Values of two scenes: as stored where both have one factor for them, else physical ones."""
     if same_unit(one[1], other[1]):
         return one[0], other[0]
     return in_physical_unit(*one), in_physical_unit(*other)

@@ -139,8 +139,7 @@ def evaluate(
 
         check_picture(options.picture, overwrite=options.overwrite)
     with ExitStack() as stack:
-        guess = part_of(open_scene(estimate, variable=options.estimate_variable), options)
-        stack.enter_context(closing(guess))
+        guess = stack.enter_context(closing(_opened_estimate(estimate, options)))
         alone = truth is None or options.observed is None
         observed = _opened(stack, options.observed, options, alone=alone)
         known = _opened(stack, truth, options, alone=alone)
@@ -172,12 +171,17 @@ def evaluate(
             observed=options.observed,
             convention=options.convention,
             scale=scale,
-            numbers="stored numbers" if same_unit(against, guess) else "physical values",
+            numbers=compared_numbers(against, guess),
             scores=scores,
             agreement=agreement,
             thresholds=options.thresholds,
             coverage=coverage,
         )
+
+
+def compared_numbers(one: Scene, other: Scene) -> str:
+    """What of two scenes is compared, in words."""
+    return "stored numbers" if same_unit(one, other) else "physical values"
 
 
 def score_pair(
@@ -246,6 +250,17 @@ def _opened(
     scene = open_scene(path, variable=variable, axes=axes, nodata=options.nodata)
     scene = stack.enter_context(closing(part_of(scene, options)))
     return warn_of_fill(scene) if options.nodata is None else scene
+
+
+def _opened_estimate(path: Path, options: EvaluateOptions) -> Scene:
+    """The estimate, to which `nodata` applies where its file names no such number."""
+    variable = options.estimate_variable
+    scene = open_scene(path, variable=variable)
+    if options.nodata is not None and scene.metadata.stored.nodata is None:
+        scene.close()
+        scene = open_scene(path, variable=variable, nodata=options.nodata)
+    part = part_of(scene, options)
+    return warn_of_fill(part) if options.nodata is None else part
 
 
 def _require_something_to_judge_by(reference: Path | None, options: EvaluateOptions) -> None:

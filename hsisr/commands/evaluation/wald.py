@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hsisr.commands.degrade import degrade
-from hsisr.commands.evaluation.evaluate import figures_as_csv, score_pair
+from hsisr.commands.evaluation.evaluate import compared_numbers, figures_as_csv, score_pair
 from hsisr.commands.options import DegradeOptions, WaldOptions
 from hsisr.degradation import degradation_named
 from hsisr.errors import InputDataError
@@ -42,6 +42,8 @@ class WaldReport:
     method: str
     convention: str
     model: str
+    numbers: str
+    """What was compared: stored numbers or physical values."""
     cropped_to: tuple[int, int]
     """Rows and columns that were scored; the scene's last ones are left out if they do not fit."""
     scores: reports.Scores
@@ -86,6 +88,7 @@ class WaldReport:
             "scale": self.scale,
             "convention": self.convention,
             "source": convention_named(self.convention).source,
+            "numbers": self.numbers,
             "rows": self.cropped_to[0],
             "cols": self.cropped_to[1],
             "model": self.model,
@@ -146,6 +149,7 @@ def evaluate_by_wald(source: str | Path, options: WaldOptions | None = None) -> 
             method=options.method,
             convention=options.convention,
             model=name,
+            numbers=compared_numbers(trial.truth, trial.truth),
             cropped_to=(trial.truth.metadata.rows, trial.truth.metadata.cols),
             scores=scores,
             consistency=options.consistency,

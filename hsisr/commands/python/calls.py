@@ -2,11 +2,13 @@
 
 import html
 import inspect
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import MISSING, fields, replace
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
@@ -54,12 +56,28 @@ def _value(value: Any, hint: str, option: Option | None) -> Any:
 
 
 def _converted(value: Any, hint: str, reads: Callable[[Any], Any] | None) -> Any:
+    if value is None:
+        return None
+    if isinstance(value, Real):
+        return _number(value, hint)
     if hint.startswith("tuple["):
         several = [value] if isinstance(value, (str, Path)) else value
         return tuple(_converted(one, hint.removeprefix("tuple["), reads) for one in several)
     if reads is not None and isinstance(value, str):
         return reads(value)
     return Path(value) if isinstance(value, str) and "Path" in hint else value
+
+
+def _number(value: Any, hint: str) -> Any:
+    """A number of Python's own, not NumPy's, and as text where a field is one.
+
+    A fraction for a whole number becomes a text, which no check lets pass.
+    """
+    if isinstance(value, bool):
+        return value
+    if "int" in hint:
+        return int(value) if math.isfinite(value) and value == int(value) else f"{value:g}"
+    return format(float(value), ".17g") if "str" in hint else float(value)
 
 
 def keywords_of(kind: type) -> Callable[[_Function], _Function]:
