@@ -74,11 +74,11 @@ engine/reading.py: delta**2 * self._count * n / both -> 0
     engine/test_stitcher.py statistics_in_strips_equal_those_of_the_whole
 engine/reading.py: told &= plane != plane.dtype.type(nodata) -> pass
     engine/test_odd_numbers.py nodata_is_neither_infinite_nor_a_spike
-resume/journal.py: contiguousarray(array), -> contiguousarray(array)[..., ::-1],
+resume/run.py: contiguousarray(array), -> contiguousarray(array)[..., ::-1],
     engine/test_journal.py strips_done_in_any_order_by_many_make_the_same_scene
-resume/lock.py: if has_changed(then["input"], now["input"]): -> if False:
+resume/run.py: if has_changed(then["input"], now["input"]): -> if False:
     commands/test_unfinished.py another_input_and_other_settings
-resume/lock.py: if differing := _differing(old, new): -> if differing := _differing({}, {}):
+resume/run.py: if differing := _differing(old, new): -> if differing := _differing({}, {}):
     commands/test_unfinished.py another_input_and_other_settings
 resume/record.py: if _value(self.options, n) != _value(other.options, n) -> if False
     commands/test_completion.py what_other_options_or_weights_made_is_kept

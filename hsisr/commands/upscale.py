@@ -26,8 +26,6 @@ from hsisr.io.formats import output_format
 from hsisr.io.open import open_scene, open_with
 from hsisr.io.paths import RemotePath, scene_path, sibling
 from hsisr.io.views import PartScene, warn_of_fill
-from hsisr.resume.journal import Journal
-from hsisr.resume.lock import RunKey, RunLock, is_unfinished, locked_run, run_place
 from hsisr.resume.record import (
     PREFIX,
     Work,
@@ -36,6 +34,7 @@ from hsisr.resume.record import (
     scene_identity,
     states,
 )
+from hsisr.resume.run import Journal, RunKey, RunLock, is_unfinished, locked_run, run_place
 
 if TYPE_CHECKING:
     from hsisr.engine.uncertainty import ErrorModel, StandardErrors

@@ -17,7 +17,7 @@ from hsisr.engine.reading import Observed
 from hsisr.engine.upscaler import NetworkUpscaler
 from hsisr.errors import HsisrError, InputDataError, WeightsError
 from hsisr.io.base import Scene, SceneWriter
-from hsisr.resume.journal import Extent, Piece, Recording
+from hsisr.resume.run import Extent, Piece, Recording
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.quantisation import StoredNumbers, all_valid, quantise, storable_range
 from hsisr.tiling import Window

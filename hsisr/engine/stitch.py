@@ -20,7 +20,7 @@ from hsisr.engine.plan import BANDS_FINISHED_AT_ONCE, BandGroup, Panel, Plan, Se
 from hsisr.engine.reading import Observed, OddNumbers, fill_rounds, observe
 from hsisr.io.base import Scene, SceneWriter
 from hsisr.io.views import RowCache
-from hsisr.resume.journal import Journal, Recording
+from hsisr.resume.run import Journal, Recording
 from hsisr.tiling import Window
 
 if TYPE_CHECKING:

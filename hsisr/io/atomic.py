@@ -1,7 +1,7 @@
 """Whole or nothing: files grow in a folder beside their target and are renamed into place.
 
 The folder is hidden, named after the target, and ends in `.part`; it lies on the target's file
-system, so that a rename is one step.
+system, so that a rename is one step. Who has to be alone with a target, or in a folder, locks it.
 """
 
 import errno
@@ -13,14 +13,19 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hsisr.errors import HsisrError, OutputExistsError, ResourceError, UsageError
 from hsisr.io.paths import is_utf8
 
+if TYPE_CHECKING:
+    from filelock import FileLock
+
 _PART = ".part"
 _REPLACED = "replaced"
+_TRIES = 10
 _LONGEST = 180
 """Bytes of the target's name that go into the names of hidden files and folders beside it."""
 _REASONS = {
@@ -371,3 +376,42 @@ def replace_file(path: Path, content: bytes) -> None:
     with resource_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_new(path, content, overwrite=True)
+
+
+def locked(path: Path, refusal: str) -> "FileLock":
+    """A lock that ends with this process, however it ends; its file is made with its folder.
+
+    Raises:
+        OutputExistsError: Another process has it, in the words of `refusal`.
+        OSError: The file cannot be made.
+    """
+    from filelock import FileLock, Timeout  # late: readers load this file, too
+
+    for _ in range(_TRIES):
+        path.parent.mkdir(exist_ok=True)
+        lock = FileLock(path, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise OutputExistsError(refusal) from error
+        except FileNotFoundError:  # the folder went away with the run before
+            continue
+        if path.exists():  # else the run before removed the file that was opened here
+            return lock
+        lock.release()
+    raise OutputExistsError(refusal)
+
+
+@contextmanager
+def alone_in(folder: Path, refusal: str) -> Iterator[None]:
+    """Keep other processes that ask for it out of a folder; one left empty is removed."""
+    path = folder / ".lock"
+    with resource_errors(path):
+        lock = locked(path, refusal)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+            folder.rmdir()  # fails where a run has left something, which is as it should be
+        lock.release()

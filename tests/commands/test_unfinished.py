@@ -17,9 +17,9 @@ from hsisr.commands.upscale import upscale
 from hsisr.engine.machine import Room
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, InputDataError, OutputExistsError, ResourceError, UsageError
+from hsisr.io.atomic import alone_in
 from hsisr.io.open import open_scene
-from hsisr.resume.journal import Piece
-from hsisr.resume.lock import RunKey, RunLock, alone_in, clear_rest, locked_run
+from hsisr.resume.run import Piece, RunKey, RunLock, clear_rest, locked_run
 from hsisr.training.reporting import draw_curve
 from hsisr.training.state import Record
 from tests.commands.runs import old_scene
@@ -133,7 +133,7 @@ SECOND = """
 import sys
 from pathlib import Path
 from hsisr.engine.machine import Room
-from hsisr.resume.lock import RunKey, locked_run
+from hsisr.resume.run import RunKey, locked_run
 
 kept = {"resume": False, "overwrite": False}
 key, room = RunKey(input=["a"], settings={"scale": 2}), Room(1, 1)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hsisr.engine.plan import Plan
 from hsisr.errors import HsisrWarning, ResourceError
-from hsisr.resume.journal import Journal, Piece
+from hsisr.resume.run import Journal, Piece
 from tests import memory
 from tests.engine.standing_in import network_plan
 from tests.engine.test_stitcher import smooth
@@ -115,7 +115,7 @@ def test_runs_go_on_without_kept_strips(tmp_path: Path, monkeypatch: pytest.Monk
     other = journal.recording(7, 0)
     other.put(Piece(np.zeros((1, 2, 2), np.int16), 0, 0))
     other.commit(0)
-    monkeypatch.setattr("hsisr.resume.journal._write", full)
+    monkeypatch.setattr("hsisr.resume.run._write", full)
     with pytest.warns(HsisrWarning, match="finished strips cannot be kept .No space left"):
         resumed = stitched(scene, plan, journal)
     assert (len(journal), journal.folder.exists()) == (0, False)
@@ -124,7 +124,7 @@ def test_runs_go_on_without_kept_strips(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_strips_that_must_stay_need_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scene, plan, _ = scene_and_plan(40, 8, 2)
-    monkeypatch.setattr("hsisr.resume.journal._write", full)
+    monkeypatch.setattr("hsisr.resume.run._write", full)
     journal = Journal(tmp_path / "strips", required=True)
     journal.folder.mkdir()
     with pytest.raises(ResourceError, match=r"cannot write .*strips: No space left on device"):

@@ -20,9 +20,8 @@ from hsisr.io.stac.item import read_item
 from hsisr.io.zarr.guard import GuardedStore
 from hsisr.io.zarr.reader import open_zarr
 from hsisr.resume.completion import judge
-from hsisr.resume.journal import Extent, Journal, Piece
-from hsisr.resume.lock import RunKey, locked_run
 from hsisr.resume.record import Work, record_path
+from hsisr.resume.run import Extent, Journal, Piece, RunKey, locked_run
 from tests.fuzz.mutators import unpacked
 from tests.io.written import metadata_of
 from tests.scenes import numbered, write_tif

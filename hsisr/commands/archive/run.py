@@ -26,7 +26,6 @@ from hsisr.errors import (
 from hsisr.io.atomic import resource_errors
 from hsisr.io.paths import RemotePath, scene_path
 from hsisr.option import Result
-from hsisr.resume.lock import clear_rest, is_unfinished, run_place
 from hsisr.resume.record import (
     FileState,
     Record,
@@ -39,6 +38,7 @@ from hsisr.resume.record import (
     told_of_source,
     write_record,
 )
+from hsisr.resume.run import clear_rest, is_unfinished, run_place
 
 if TYPE_CHECKING:
     from hsisr.commands.cluster.tasks import WorkerContext

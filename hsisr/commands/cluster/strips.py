@@ -24,9 +24,8 @@ from hsisr.io.atomic import resource_errors
 from hsisr.io.base import Scene, SceneWriter
 from hsisr.io.open import open_with
 from hsisr.io.paths import RemotePath
-from hsisr.resume.journal import Journal
-from hsisr.resume.lock import RunLock
 from hsisr.resume.record import has_changed, scene_identity
+from hsisr.resume.run import Journal, RunLock
 from hsisr.scene.metadata import SceneMetadata
 
 Strip = tuple[int, int]

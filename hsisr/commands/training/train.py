@@ -19,9 +19,8 @@ from hsisr.datasets.download import Progress as DownloadProgress
 from hsisr.datasets.photographs import Photographs, photograph_files, read_photographs
 from hsisr.engine.machine import torch_threads
 from hsisr.errors import OutputExistsError, UsageError, warn
-from hsisr.io.atomic import resource_errors
+from hsisr.io.atomic import alone_in, resource_errors
 from hsisr.metrics.report import jsonable
-from hsisr.resume.lock import alone_in
 from hsisr.training.distributed import Workers, joined_workers
 from hsisr.training.loop import Observer, Outcome, Plan
 from hsisr.training.loop import train as run_plan
