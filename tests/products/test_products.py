@@ -1,6 +1,7 @@
 """Products: fields and pixels, as other readers see the same files."""
 
 import json
+import re
 import shlex
 import zipfile
 from collections.abc import Callable
@@ -377,6 +378,41 @@ def test_real_metadata_of_enmap_fits_an_image(shared_data: Path, tmp_path: Path)
     assert (told["wavelengths_nm"][0], told["fwhm_nm"][0]) == (423.03, 6.93)
     assert (told["scales"][0], told["offsets"][0], told["nodata"]) == (0.0001, 0, -32768)
     assert told["bad_bands"] == []
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("level", "detector", "first", "bands"),
+    [("L1B", "VNIR", 0, 88), ("L1B", "SWIR", 88, 130), ("L1C", "", 0, 218), ("L2A", "", 0, 218)],
+)
+def test_lists_of_real_enmap_metadata_are_carried(
+    level: str, detector: str, first: int, bands: int, shared_data: Path, tmp_path: Path
+) -> None:
+    """The XML is DLR's; its image was delivered empty, so other pixels are put in."""
+    given = shared_data / f"formats/products/enmap/enmap_{level}_gtif_qualification.zip"
+    with zipfile.ZipFile(given) as archive:
+        archive.extractall(tmp_path)
+    folder = next(tmp_path.iterdir())
+    image = next(folder.glob(f"*-SPECTRAL_IMAGE{detector and f'_{detector}'}.TIF"))
+    size: dict[str, Any] = {"width": 4, "height": 3, "count": bands, "dtype": "int16"}
+    with rasterio.open(image, "w", driver="GTiff", **size) as made:
+        made.write(np.ones((bands, 3, 4), np.int16))
+    told = json.loads(hsisr("info", image, "--json").stdout)
+    xml = next(folder.glob("*METADATA.XML")).read_text(encoding="utf-8")
+    part = xml[xml.index("<bandCharacterisation>") : xml.index("</bandCharacterisation>")]
+    fields = {
+        "wavelengths_nm": "wavelengthCenterOfBand",
+        "fwhm_nm": "FWHMOfBand",
+        "scales": "GainOfBand",
+        "offsets": "OffsetOfBand",
+    }
+    for key, field in fields.items():
+        numbers = [float(text) for text in re.findall(f"<{field}>(.*?)</{field}>", part)]
+        assert (len(numbers), told[key]) == (218, numbers[first : first + bands])
+    assert told["product"]["level"] == level
+    assert told["product"]["acquired"] == "2017-06-26T10:20:20.999936Z"
+    assert (told["nodata"], told["bad_bands"]) == (0, [])
+    assert bool(metadata_at(image).georeference.rpcs) == (level == "L1B")
 
 
 @pytest.mark.shared

@@ -226,7 +226,9 @@ def _metadata(package: _Package, image: SceneMetadata, level: str, detector: str
             fwhm=None if fwhm is None else fwhm[own],
             good=_good(package, detector, image.bands),
         ),
-        georeference=_place(package, image.georeference, part),
+        georeference=_place(package, image.georeference, part)
+        if level == "L1B"  # maps have their grid; the XML's place is that of the sensor's geometry
+        else image.georeference,
         header={
             **image.header,
             **product_header(
@@ -274,7 +276,7 @@ def _numbers(text: str | None) -> list[int]:
 
 
 def _place(package: _Package, own: Georeference, part: range) -> Georeference:
-    """The image's map grid, else the rational polynomials of the band in the middle."""
+    """The image's own place, else the rational polynomials of the band in the middle."""
     middle, found = part[len(part) // 2], package.root.findall("product/navigation/RPC/bandID")
     if own.transform is not None or own.gcps or own.rpcs or len(found) <= middle:
         return own

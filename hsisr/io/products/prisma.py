@@ -124,7 +124,7 @@ def _detector(file: HdfFile, swath: str, level: str, name: str) -> _Detector:
     rising_axis([band.wavelength for band in bands], where=f"List_Cw_{name}, which falls")
     if level == "L1":
         factor = _required(file, f"ScaleFactor_{name}")
-        return _Detector(array, bands, 1 / factor, -_required(file, f"Offset_{name}"))
+        return _Detector(array, bands, 1 / factor, 0.0 - _required(file, f"Offset_{name}"))
     low, high = (_required(file, f"L2Scale{name}{end}") for end in ("Min", "Max"))
     return _Detector(array, bands, (high - low) / _LARGEST, low)
 
