@@ -1,5 +1,6 @@
 """Products: fields and pixels, as other readers see the same files."""
 
+import itertools
 import json
 import re
 import shlex
@@ -294,6 +295,29 @@ def test_outputs_are_where_it_is(case: tuple[Path, Product], scale: int, tmp_pat
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
+BY_GDAL = {
+    "emit-l2a": "NETCDF:{}:/reflectance",
+    "pace": "NETCDF:{}:/geophysical_data/rhos",
+    "aviris-3": "NETCDF:{}:/reflectance/reflectance",
+    "neon": 'HDF5:"{}"://SJER/Reflectance/Reflectance_Data',
+    "tanager-ortho": 'HDF5:"{}"://HDFEOS/GRIDS/HYP/Data_Fields/surface_reflectance',
+}
+"""Names by which GDAL's own drivers take the cube; it may call another axis that of the bands."""
+
+
+@pytest.mark.parametrize("kind", BY_GDAL)
+def test_gdal_reads_the_same_numbers(kind: str, tmp_path: Path) -> None:
+    product = PRODUCTS[kind]
+    path = tmp_path / product.name
+    product.write(path)
+    ours = stored(path)
+    as_it_lies = rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO")
+    with as_it_lies, rasterio.open(BY_GDAL[kind].format(path)) as image:
+        theirs, place = image.read(), image.transform
+    orders = (theirs.transpose(order) for order in itertools.permutations(range(3)))
+    np.testing.assert_array_equal(ours, next(cube for cube in orders if cube.shape == ours.shape))
+    if kind == "aviris-3":  # whose grid is CF's
+        assert place == metadata_at(path).georeference.transform
 
 
 @pytest.mark.slow
