@@ -104,11 +104,11 @@ scene/georeference.py: (np.arange(start, end) + 0.5) / scale - 0.5 -> np.arange(
     products/test_places.py a_plane_of_positions_is_met_exactly
 scene/georeference.py: np.ptp(known) > 180 -> np.ptp(known) > 500
     products/test_places.py positions_cross_the_date_line
-scene/quantisation.py: np.where(values[hits] < stored.nodata, -1, 1).astype(rounded.dtype) -> 0
+io/write.py: np.where(values[hits] < stored.nodata, -1, 1).astype(rounded.dtype) -> 0
     scene/test_scene.py a_valid_number_never_becomes_nodata_and_an_invalid_one_always_does
-scene/quantisation.py: rounded = np.rint(values, dtype -> rounded = np.floor(values, dtype
+io/write.py: rounded = np.rint(values, dtype -> rounded = np.floor(values, dtype
     scene/test_scene.py
-scene/quantisation.py: numbers.shape)] = empty -> numbers.shape)] = 0
+io/write.py: numbers.shape)] = empty -> numbers.shape)] = 0
     scene/test_scene.py a_valid_number_never_becomes_nodata_and_an_invalid_one_always_does
 scene/metadata.py: (1e3, "micrometers -> (1e2, "micrometers
     io/test_envi_headers.py fields_of_the_bands_are_read
@@ -148,7 +148,7 @@ io/geotiff/tags.py: offsets=tuple(offsets) if scaled else None -> offsets=None
     io/test_raster.py scale_offset_and_unit
 io/geotiff/tags.py: row=p.row, col=p.col, x=p.x -> row=p.col, col=p.row, x=p.x
     io/test_raster.py ground_control_points
-scene/quantisation.py: _RANGES * (high - low) -> 0 * (high - low)
+io/views.py: _RANGES * (high - low) -> 0 * (high - low)
     io/test_nodata.py numbers_of_a_scene_and_named_fill
 io/spectral.py: tuple(own and w != 0 for own -> tuple(own for own
     io/test_envi.py a_band_of_wavelength_zero_is_not_there

@@ -9,8 +9,7 @@ import numpy as np
 import hsisr
 from hsisr.io import formats
 from hsisr.io.base import Scene
-from hsisr.scene.metadata import SceneMetadata, SpectralAxis
-from hsisr.scene.quantisation import StoredNumbers
+from hsisr.scene.metadata import SceneMetadata, SpectralAxis, StoredNumbers
 from hsisr.tiling import Window
 
 

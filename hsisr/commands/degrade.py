@@ -15,12 +15,11 @@ from hsisr.errors import InputDataError
 from hsisr.io import views, write
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.io.formats import output_format
-from hsisr.io.open import open_with
+from hsisr.io.open import cropped_to_multiple, open_with
 from hsisr.io.paths import scene_path
 from hsisr.option import Result
 from hsisr.resume.record import PREFIX, decisive_options, with_provenance
 from hsisr.scene.metadata import SceneMetadata
-from hsisr.scene.quantisation import quantise
 from hsisr.tiling import Window
 
 Bool = npt.NDArray[np.bool_]
@@ -104,7 +103,7 @@ def _dividing_part(scene: Scene, options: DegradeOptions) -> Scene:
             f"{scene.path}: found {rows} x {cols} pixels, expected at least {scale} x {scale}; "
             "choose a smaller --scale"
         )
-    part = views.cropped_to_multiple(scene, scale)
+    part = cropped_to_multiple(scene, scale)
     if part is scene or options.crop:
         return part
     kept = part.metadata
@@ -148,7 +147,7 @@ def _run(scene: Scene, writer: SceneWriter, options: DegradeOptions) -> int:
             values, valid, odd, large = _degraded(scene, strip, bands, model, scale)
             infinite, rounded = infinite + odd, rounded or large
             try:
-                stored = quantise(values, valid, lr.stored)
+                stored = write.quantise(values, valid, lr.stored)
             except FloatingPointError as error:
                 raise InputDataError(
                     f"{scene.path}: bands {bands.start + 1} to {bands.stop} hold numbers whose "

@@ -21,9 +21,9 @@ from hsisr.errors import InputDataError, UsageError, warn_of_scene
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.io.formats import Format, output_format
 from hsisr.io.geotiff.gdal import pixel_size_m
-from hsisr.io.open import open_scene, options_of_kind
+from hsisr.io.open import chosen_bands, open_scene, options_of_kind
 from hsisr.io.paths import scene_path
-from hsisr.io.views import chosen_bands, rows_at_once, warn_of_fill
+from hsisr.io.views import rows_at_once, warn_of_fill
 from hsisr.io.write import block_size, output_numbers
 from hsisr.models.interpolation import Trim
 from hsisr.option import Result

@@ -12,8 +12,7 @@ import numpy as np
 
 from hsisr.io.base import TargetOptions
 from hsisr.io.write import create_writer
-from hsisr.scene.metadata import SceneMetadata, SpectralAxis
-from hsisr.scene.quantisation import StoredNumbers
+from hsisr.scene.metadata import SceneMetadata, SpectralAxis, StoredNumbers
 
 CREDIT = (
     "Indian Pines crop, AVIRIS 1992: Baumgardner, Biehl and Landgrebe, Purdue University "

@@ -23,9 +23,9 @@ from hsisr.io import write
 from hsisr.io.atomic import refuse_existing
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.io.formats import output_format
-from hsisr.io.open import open_scene, open_with
+from hsisr.io.open import PartScene, open_scene, open_with
 from hsisr.io.paths import RemotePath, scene_path, sibling
-from hsisr.io.views import PartScene, warn_of_fill
+from hsisr.io.views import warn_of_fill
 from hsisr.resume.record import (
     PREFIX,
     Work,

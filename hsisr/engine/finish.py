@@ -17,9 +17,9 @@ from hsisr.engine.reading import Observed
 from hsisr.engine.upscaler import NetworkUpscaler
 from hsisr.errors import HsisrError, InputDataError, WeightsError
 from hsisr.io.base import Scene, SceneWriter
+from hsisr.io.write import quantise, storable_range
 from hsisr.resume.run import Extent, Piece, Recording
-from hsisr.scene.metadata import SceneMetadata
-from hsisr.scene.quantisation import StoredNumbers, all_valid, quantise, storable_range
+from hsisr.scene.metadata import SceneMetadata, StoredNumbers, all_valid
 from hsisr.tiling import Window
 
 if TYPE_CHECKING:

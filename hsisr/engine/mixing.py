@@ -23,8 +23,7 @@ import numpy.typing as npt
 
 from hsisr.engine.reading import BandMoments, BandStatistics, Reading, row_strips
 from hsisr.io.base import Scene
-from hsisr.scene.metadata import Cube
-from hsisr.scene.quantisation import all_valid
+from hsisr.scene.metadata import Cube, all_valid
 
 PSEUDO_BANDS = (32, 64, 96)
 """Numbers of pseudo-bands to choose from."""

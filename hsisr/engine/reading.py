@@ -14,8 +14,7 @@ from hsisr.errors import about_scene, warn_of_scene
 from hsisr.io.base import Scene
 from hsisr.io.views import are_rounded, infinite_numbers, warn_of_digits, warn_of_infinite
 from hsisr.models.interpolation import Trim
-from hsisr.scene.metadata import Cube
-from hsisr.scene.quantisation import all_valid
+from hsisr.scene.metadata import Cube, all_valid
 from hsisr.tiling import Window
 
 _ROWS_BYTES = 64 * 2**20

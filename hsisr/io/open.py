@@ -1,4 +1,4 @@
-"""Opening a scene by the row of its format, and which files are scenes or parts of one."""
+"""Opening a scene, or a part of it, by the row of its format; which files belong to one."""
 
 import math
 import re
@@ -6,9 +6,10 @@ import stat
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from hsisr.errors import InputDataError, ResourceError, UsageError, about_scene, warn_of_scene
 from hsisr.io.base import Scene
@@ -18,7 +19,8 @@ from hsisr.io.geotiff.reader import is_tiff_stack
 from hsisr.io.geotiff.tags import known_crs, parsed_crs
 from hsisr.io.paths import POSITIONS, RemotePath, is_envi_header, is_utf8, scene_path
 from hsisr.io.spectral import said_bands, usable
-from hsisr.io.views import DescribedScene, PartScene, chosen_bands, usable_numbers, window_of_bbox
+from hsisr.io.views import DelegatingScene, DescribedScene, usable_numbers
+from hsisr.option import ranges_of
 from hsisr.scene.georeference import Georeference, plain_rpcs
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling import Window
@@ -118,6 +120,143 @@ def part_of(scene: Scene, options: object, *, all_bands: bool = False) -> Scene:
         scene.close()
         raise
     return scene
+
+
+class PartScene(DelegatingScene):
+    """A window of a scene, and the 0-based bands, in this order, at their place on the ground.
+
+    What lies around the window can still be read, and `whole` has all bands.
+
+    Raises:
+        InputDataError: The window reaches beyond the scene.
+    """
+
+    def __init__(
+        self, scene: Scene, window: Window | None = None, bands: Sequence[int] | None = None
+    ) -> None:
+        super().__init__(scene)
+        meta = scene.metadata
+        self._bands = tuple(range(meta.bands) if bands is None else bands)
+        self._window = own = window or Window(0, 0, meta.rows, meta.cols)
+        if not (
+            0 <= own.row < own.row_end <= meta.rows and 0 <= own.col < own.col_end <= meta.cols
+        ):
+            raise InputDataError(
+                f"{scene.path}: found {meta.rows} x {meta.cols} pixels, expected a window inside "
+                f"them, not {own.rows} x {own.cols} pixels from row {own.row}, column {own.col}"
+            )
+        if window is not None:
+            place, swath = meta.georeference.shifted(window.row, window.col), meta.geolocation
+            if swath is not None:
+                swath = swath.cropped(window.row, window.col, window.rows, window.cols)
+                place = replace(place, gcps=swath.control_points())
+            meta = replace(
+                meta, rows=window.rows, cols=window.cols, georeference=place, geolocation=swath
+            )
+        self.metadata = meta.with_bands(self._bands)
+
+    @property
+    def whole(self) -> Scene:
+        """See `Scene.whole`."""
+        return self._scene.whole
+
+    def grown(self, window: Window, margin: int) -> Window:
+        """See `Scene.grown`."""
+        found = self._scene.grown(self._in_whole(window), margin)
+        return replace(found, row=found.row - self._window.row, col=found.col - self._window.col)
+
+    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
+        """See `Scene.read_stored`."""
+        return self._scene.read_stored(
+            self._in_whole(window), [self._bands[band] for band in bands]
+        )
+
+    def read_mask(self, window: Window) -> npt.NDArray[np.bool_] | None:
+        """See `Scene.read_mask`."""
+        return self._scene.read_mask(self._in_whole(window))
+
+    def nodata_of(self, band: int) -> float | None:
+        """See `Scene.nodata_of`."""
+        return self._scene.nodata_of(self._bands[band])
+
+    def _in_whole(self, window: Window) -> Window:
+        return replace(window, row=window.row + self._window.row, col=window.col + self._window.col)
+
+
+def chosen_bands(scene: Scene, bands: str | None, wavelengths: str | None) -> tuple[int, ...]:
+    """0-based bands, rising, that options of a command name; all where there are none.
+
+    Bands are numbers and runs from 1 on, such as "1-60,75", wavelengths ranges in nm, "400-1000".
+
+    Raises:
+        UsageError: Both are given.
+        InputDataError: The scene has no such band, or no wavelengths.
+    """
+    every, axis = range(scene.metadata.bands), scene.metadata.spectral_axis
+    if bands is not None and wavelengths is not None:
+        raise UsageError("found --bands and --wavelengths, expected one of them")
+    if bands is not None:
+        runs = [[int(end) for end in run.split("-")] for run in bands.split(",")]
+        if any(run[0] > run[-1] or run[-1] > len(every) for run in runs):
+            raise InputDataError(
+                f"{scene.path}: has bands 1 to {len(every)}, found --bands {bands}"
+            )
+        return tuple(b for b in every if any(run[0] <= b + 1 <= run[-1] for run in runs))
+    if wavelengths is None:
+        return tuple(every)
+    if axis.wavelengths_nm is None:
+        raise InputDataError(f"{scene.path}: says no wavelengths, so give --bands in their place")
+    centres = axis.wavelengths_nm
+    ranges = ranges_of(wavelengths)
+    found = tuple(b for b in every if any(low <= centres[b] <= high for low, high in ranges))
+    if not found:
+        raise InputDataError(
+            f"{scene.path}: has bands from {min(centres):g} to {max(centres):g} nm, none within "
+            f"--wavelengths {wavelengths}"
+        )
+    return found
+
+
+def window_of_bbox(scene: Scene, bbox: tuple[float, float, float, float]) -> Window:
+    """The pixels that a rectangle of map coordinates touches, as far as the scene has them.
+
+    `bbox` is x1, y1, x2, y2: two opposite corners, in the CRS of the scene.
+
+    Raises:
+        InputDataError: The scene has no such georeference, or lies elsewhere.
+    """
+    meta, (x1, y1, x2, y2) = scene.metadata, bbox
+    transform = meta.georeference.transform
+    if transform is None:
+        raise InputDataError(
+            f"{scene.path}: has no map coordinates, so give --window ROW,COL,ROWS,COLS in place of "
+            "--bbox"
+        )
+    corners = [~transform @ point for point in ((x1, y1), (x1, y2), (x2, y1), (x2, y2))]
+    cols, rows = zip(*corners, strict=True)
+    # corners that lie on pixel borders are not to take one more pixel for their rounding
+    row, col = (max(0, math.floor(min(places) + 1e-6)) for places in (rows, cols))
+    row_end = min(meta.rows, math.ceil(max(rows) - 1e-6))
+    col_end = min(meta.cols, math.ceil(max(cols) - 1e-6))
+    if row_end <= row or col_end <= col:
+        left, top = transform @ (0, 0)
+        right, bottom = transform @ (meta.cols, meta.rows)
+        raise InputDataError(
+            f"{scene.path}: lies between ({left:.10g}, {top:.10g}) and ({right:.10g}, "
+            f"{bottom:.10g}), expected a --bbox that touches it"
+        )
+    return Window(row, col, row_end - row, col_end - col)
+
+
+def cropped_to_multiple(scene: Scene, scale: int) -> Scene:
+    """The scene itself if its sides divide by `scale`, else the part whose sides do.
+
+    Raises:
+        InputDataError: A side is shorter than `scale`.
+    """
+    sides = scene.metadata.rows, scene.metadata.cols
+    rows, cols = (side - side % scale for side in sides)
+    return scene if (rows, cols) == sides else PartScene(scene, Window(0, 0, rows, cols))
 
 
 def _open_local(path: Path, variable: str | None, axes: str | None) -> Scene:

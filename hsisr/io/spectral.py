@@ -321,8 +321,7 @@ def carried_fields(fields: Mapping[str, str]) -> dict[str, str]:
 def band_tags(metadata: SceneMetadata, band: int) -> dict[str, str]:
     """GDAL tags of one band's default domain, where EnMAP-Box looks first.
 
-    >>> from hsisr.scene.quantisation import StoredNumbers
-    >>> from hsisr.scene.metadata import SpectralAxis
+    >>> from hsisr.scene.metadata import SpectralAxis, StoredNumbers
     >>> import numpy as np
     >>> axis = SpectralAxis(count=1, wavelengths_nm=(409.42,), good=(True,))
     >>> stored = StoredNumbers(dtype=np.dtype("uint16"))

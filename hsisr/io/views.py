@@ -1,6 +1,7 @@
-"""Scenes seen through another one: without its last rows, described otherwise, read row by row.
+"""Scenes seen through another one: described otherwise, read row by row, watched for fill.
 
-Also which numbers of a scene mean no data: as named by the user, and constants that nobody named.
+What means no data is what the file or the user names; usual fill values that lie apart from all
+other numbers look like it, though nobody names them.
 """
 
 import math
@@ -11,23 +12,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.errors import InputDataError, UsageError, about_scene, warn_of_scene
+from hsisr.errors import about_scene, warn_of_scene
 from hsisr.io.base import Scene
 from hsisr.io.paths import RemotePath
-from hsisr.option import ranges_of
-from hsisr.scene.metadata import SceneMetadata
-from hsisr.scene.quantisation import (
-    LEAST_SHARE,
-    StoredNumbers,
-    are_whole_pixels,
-    bands_apart,
-    fill_among,
-    holds,
-    number_text,
-    suffices,
-    usual_of,
-    varied_bands,
-)
+from hsisr.scene.metadata import SceneMetadata, StoredNumbers, holds
 from hsisr.tiling import Window
 
 _MOST_BLOCK_ROWS: Final = 512
@@ -82,143 +70,6 @@ class DescribedScene(DelegatingScene):
     def nodata_of(self, band: int) -> float | None:
         """See `Scene.nodata_of`."""
         return self._scene.nodata_of(band) if self._nodata is None else self._nodata[band]
-
-
-class PartScene(DelegatingScene):
-    """A window of a scene, and the 0-based bands, in this order, at their place on the ground.
-
-    What lies around the window can still be read, and `whole` has all bands.
-
-    Raises:
-        InputDataError: The window reaches beyond the scene.
-    """
-
-    def __init__(
-        self, scene: Scene, window: Window | None = None, bands: Sequence[int] | None = None
-    ) -> None:
-        super().__init__(scene)
-        meta = scene.metadata
-        self._bands = tuple(range(meta.bands) if bands is None else bands)
-        self._window = own = window or Window(0, 0, meta.rows, meta.cols)
-        if not (
-            0 <= own.row < own.row_end <= meta.rows and 0 <= own.col < own.col_end <= meta.cols
-        ):
-            raise InputDataError(
-                f"{scene.path}: found {meta.rows} x {meta.cols} pixels, expected a window inside "
-                f"them, not {own.rows} x {own.cols} pixels from row {own.row}, column {own.col}"
-            )
-        if window is not None:
-            place, swath = meta.georeference.shifted(window.row, window.col), meta.geolocation
-            if swath is not None:
-                swath = swath.cropped(window.row, window.col, window.rows, window.cols)
-                place = replace(place, gcps=swath.control_points())
-            meta = replace(
-                meta, rows=window.rows, cols=window.cols, georeference=place, geolocation=swath
-            )
-        self.metadata = meta.with_bands(self._bands)
-
-    @property
-    def whole(self) -> Scene:
-        """See `Scene.whole`."""
-        return self._scene.whole
-
-    def grown(self, window: Window, margin: int) -> Window:
-        """See `Scene.grown`."""
-        found = self._scene.grown(self._in_whole(window), margin)
-        return replace(found, row=found.row - self._window.row, col=found.col - self._window.col)
-
-    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
-        """See `Scene.read_stored`."""
-        return self._scene.read_stored(
-            self._in_whole(window), [self._bands[band] for band in bands]
-        )
-
-    def read_mask(self, window: Window) -> npt.NDArray[np.bool_] | None:
-        """See `Scene.read_mask`."""
-        return self._scene.read_mask(self._in_whole(window))
-
-    def nodata_of(self, band: int) -> float | None:
-        """See `Scene.nodata_of`."""
-        return self._scene.nodata_of(self._bands[band])
-
-    def _in_whole(self, window: Window) -> Window:
-        return replace(window, row=window.row + self._window.row, col=window.col + self._window.col)
-
-
-def chosen_bands(scene: Scene, bands: str | None, wavelengths: str | None) -> tuple[int, ...]:
-    """0-based bands, rising, that options of a command name; all where there are none.
-
-    Bands are numbers and runs from 1 on, such as "1-60,75", wavelengths ranges in nm, "400-1000".
-
-    Raises:
-        UsageError: Both are given.
-        InputDataError: The scene has no such band, or no wavelengths.
-    """
-    every, axis = range(scene.metadata.bands), scene.metadata.spectral_axis
-    if bands is not None and wavelengths is not None:
-        raise UsageError("found --bands and --wavelengths, expected one of them")
-    if bands is not None:
-        runs = [[int(end) for end in run.split("-")] for run in bands.split(",")]
-        if any(run[0] > run[-1] or run[-1] > len(every) for run in runs):
-            raise InputDataError(
-                f"{scene.path}: has bands 1 to {len(every)}, found --bands {bands}"
-            )
-        return tuple(b for b in every if any(run[0] <= b + 1 <= run[-1] for run in runs))
-    if wavelengths is None:
-        return tuple(every)
-    if axis.wavelengths_nm is None:
-        raise InputDataError(f"{scene.path}: says no wavelengths, so give --bands in their place")
-    centres = axis.wavelengths_nm
-    ranges = ranges_of(wavelengths)
-    found = tuple(b for b in every if any(low <= centres[b] <= high for low, high in ranges))
-    if not found:
-        raise InputDataError(
-            f"{scene.path}: has bands from {min(centres):g} to {max(centres):g} nm, none within "
-            f"--wavelengths {wavelengths}"
-        )
-    return found
-
-
-def window_of_bbox(scene: Scene, bbox: tuple[float, float, float, float]) -> Window:
-    """The pixels that a rectangle of map coordinates touches, as far as the scene has them.
-
-    `bbox` is x1, y1, x2, y2: two opposite corners, in the CRS of the scene.
-
-    Raises:
-        InputDataError: The scene has no such georeference, or lies elsewhere.
-    """
-    meta, (x1, y1, x2, y2) = scene.metadata, bbox
-    transform = meta.georeference.transform
-    if transform is None:
-        raise InputDataError(
-            f"{scene.path}: has no map coordinates, so give --window ROW,COL,ROWS,COLS in place of "
-            "--bbox"
-        )
-    corners = [~transform @ point for point in ((x1, y1), (x1, y2), (x2, y1), (x2, y2))]
-    cols, rows = zip(*corners, strict=True)
-    # corners that lie on pixel borders are not to take one more pixel for their rounding
-    row, col = (max(0, math.floor(min(places) + 1e-6)) for places in (rows, cols))
-    row_end = min(meta.rows, math.ceil(max(rows) - 1e-6))
-    col_end = min(meta.cols, math.ceil(max(cols) - 1e-6))
-    if row_end <= row or col_end <= col:
-        left, top = transform @ (0, 0)
-        right, bottom = transform @ (meta.cols, meta.rows)
-        raise InputDataError(
-            f"{scene.path}: lies between ({left:.10g}, {top:.10g}) and ({right:.10g}, "
-            f"{bottom:.10g}), expected a --bbox that touches it"
-        )
-    return Window(row, col, row_end - row, col_end - col)
-
-
-def cropped_to_multiple(scene: Scene, scale: int) -> Scene:
-    """The scene itself if its sides divide by `scale`, else the part whose sides do.
-
-    Raises:
-        InputDataError: A side is shorter than `scale`.
-    """
-    sides = scene.metadata.rows, scene.metadata.cols
-    rows, cols = (side - side % scale for side in sides)
-    return scene if (rows, cols) == sides else PartScene(scene, Window(0, 0, rows, cols))
 
 
 def rows_at_once(scene: Scene) -> int:
@@ -279,6 +130,108 @@ class RowCache(DelegatingScene):
             pieces.append(part[:, max(0, row - first) : max(0, end - first)])
             first += part.shape[1]
         return np.concatenate(pieces, axis=1)
+
+
+_USUAL: Final = (
+    *(0.0, -1.0, -99.0, -999.0, -9999.0, -99999.0, 9999.0, -32768.0, -32767.0, 32767.0, 255.0),
+    *(65535.0, 1e20, float(np.float32(9.969209968386869e36)), float(np.finfo(np.float32).min)),
+)
+"""Fill values of sensors, of ENVI, netCDF and GIS software."""
+LEAST_SHARE: Final = 0.01
+"""Of the samples of a band that fill takes; less is not noticed."""
+_RANGES: Final = 10
+_NEVER_MEASURED: Final = -99.0
+"""Usual fill numbers from here down are no data where nothing else is below zero."""
+
+
+def fill_among(found: npt.NDArray[Any]) -> float | None:
+    """A usual fill value that looks like no data; None: there is none.
+
+    It takes `LEAST_SHARE` of every band or a whole border, and in each band it lies more than ten
+    interquartile ranges from the other numbers, or farther from them than they from each other,
+    or is the only one below zero; numbers that are hardly ever measured (-9999) may do so in some
+    bands alone. Zeros also count where most bands have them in the same pixels, which have none in
+    any other band either.
+
+    Args:
+        found: Some rows of some bands, shape (bands, rows, cols).
+
+    >>> fill_among(np.array([[[-9999, 5, 6, 7]]], "int16"))
+    -9999.0
+    """
+    found = found[varied_bands(found)]
+    for number in usual_of(found):
+        hits = found == number
+        wide = np.array(list(map(_is_wide, hits)), bool)
+        if suffices(wide, number) and suffices(wide & bands_apart(found, number, wide), number):
+            return number
+        if number == 0:
+            same = (hits == hits.all(axis=0)).all(axis=(1, 2))
+            if are_whole_pixels(hits.sum(axis=(1, 2)), hits[:1].size, same):
+                return number
+    return None
+
+
+def varied_bands(found: npt.NDArray[Any]) -> list[int]:
+    """Bands that hold more than one number: those with one only tell nothing."""
+    bands = (band[np.isfinite(band)] for band in found)
+    return [n for n, band in enumerate(bands) if (band != band[:1]).any()]
+
+
+def usual_of(found: npt.NDArray[Any]) -> list[float]:
+    """Usual fill values that numbers of this type can be, the ends of the type among them."""
+    limits = np.finfo(found.dtype) if found.dtype.kind == "f" else np.iinfo(found.dtype)
+    numbers = (*_USUAL, float(limits.min), float(limits.max))
+    return [number for number in dict.fromkeys(numbers) if holds(found.dtype, number)]
+
+
+def bands_apart(
+    found: npt.NDArray[Any], number: float, chosen: npt.NDArray[np.bool_] | None = None
+) -> npt.NDArray[np.bool_]:
+    """In which bands, of those chosen, a number is apart from the others; see `fill_among`."""
+    of_bands = np.ones(len(found), bool) if chosen is None else chosen
+    bands = zip(found, of_bands, strict=True)
+    return np.array([bool(one) and _is_apart(band, number) for band, one in bands], bool)
+
+
+def suffices(bands: npt.NDArray[np.bool_], number: float) -> bool:
+    """True if the bands in which a number looks like fill are enough: all, or some of `-9999`."""
+    return bool(len(bands) and (bands.all() or (number <= _NEVER_MEASURED and bands.any())))
+
+
+def are_whole_pixels(counts: npt.NDArray[Any], size: float, same: npt.NDArray[np.bool_]) -> bool:
+    """True if most bands have zeros in the same pixels only, in which all bands have them.
+
+    Of zeros there are `counts` in each band of `size` samples; `same` are the bands whose zeros are
+    those that all have.
+    """
+    return len(same) > 1 and counts.min() >= LEAST_SHARE * size and bool(same.mean() > 0.5)
+
+
+def number_text(number: float, dtype: np.dtype[Any]) -> str:
+    """A text that gives this very number back in that type.
+
+    >>> number_text(float(np.finfo("f4").min), np.dtype("f4")), number_text(-9999.0, np.dtype("i2"))
+    ('-3.4028235e+38', '-9999')
+    """
+    return str(dtype.type(number)).removesuffix(".0")
+
+
+def _is_wide(hits: npt.NDArray[np.bool_]) -> bool:
+    border = any(edge.all() for edge in (hits[0], hits[-1], hits[:, 0], hits[:, -1]))
+    return border or bool(hits.mean() >= LEAST_SHARE)
+
+
+def _is_apart(band: npt.NDArray[Any], number: float) -> bool:
+    rest = band[(band != number) & np.isfinite(band)].astype(np.float64)
+    if not rest.size:
+        return False
+    least, low, high, most = np.percentile(rest, (0, 25, 75, 100))
+    if number <= _NEVER_MEASURED and least >= 0:
+        return True
+    reach = _RANGES * (high - low)
+    apart = max(least - number, number - most)
+    return bool(number < low - reach or number > high + reach or apart > most - least)
 
 
 _LOOKED_AT: Final = 9

@@ -1,11 +1,15 @@
-"""Writing a scene: how numbers are stored, the writer of a format, its blocks, a writing thread."""
+"""Writing a scene: how numbers are stored, the writer of a format, its blocks, a writing thread.
+
+Numbers never change silently: they are rounded to the nearest stored number, kept inside the
+data type, kept apart from nodata, and every one that had to be moved is counted.
+"""
 
 import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +22,7 @@ from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.io.formats import loaded, output_format
 from hsisr.io.paths import RemotePath, sibling
 from hsisr.io.views import warn_of_digits
-from hsisr.scene.metadata import SceneMetadata
-from hsisr.scene.quantisation import StoredNumbers, holds
+from hsisr.scene.metadata import SceneMetadata, StoredNumbers, all_valid, holds
 from hsisr.tiling import Window
 
 
@@ -99,6 +102,126 @@ def _spare_number(dtype: np.dtype[Any]) -> float:
         return np.nan
     info = np.iinfo(dtype)
     return float(info.min if dtype.kind == "i" else info.max)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Quantised:
+    """Numbers ready to be stored."""
+
+    numbers: npt.NDArray[Any]
+    """In the target's data type, nodata where the values were invalid."""
+    moved: int
+    """Valid values that had to be changed by more than rounding."""
+
+
+def storable_range(stored: StoredNumbers) -> tuple[float, float]:
+    """Smallest and largest number that means data in this type.
+
+    >>> storable_range(StoredNumbers(dtype=np.dtype("uint8"), nodata=0))
+    (1.0, 255.0)
+    >>> storable_range(StoredNumbers(dtype=np.dtype("float32")))
+    (-inf, inf)
+    """
+    if stored.dtype.kind == "f":
+        return -np.inf, np.inf
+    info = np.iinfo(stored.dtype)
+    low, high = float(info.min), float(info.max)
+    if stored.nodata == low:
+        low += 1
+    if stored.nodata == high:
+        high -= 1
+    return low, high
+
+
+def quantise(
+    values: npt.NDArray[Any], valid: npt.NDArray[np.bool_], stored: StoredNumbers
+) -> Quantised:
+    """Round to the nearest stored number that means data; write nodata elsewhere.
+
+    Values are floats, or numbers of the target's type and `storable_range`, which are changed in
+    place. Where the target names no nodata, invalid floats become NaN and invalid integers 0, to be
+    told apart by the file's mask.
+
+    Raises:
+        FloatingPointError: A valid value is not finite.
+
+    >>> target = StoredNumbers(dtype=np.dtype("int16"), nodata=-1)
+    >>> quantise(np.float32([1.6, -1.2, 4e4]), np.array([True, True, False]), target)
+    Quantised(numbers=array([ 2, -2, -1], dtype=int16), moved=1)
+    """
+    if stored.dtype.kind == "f":
+        return _quantise_float(values, valid, stored)
+    low, high = storable_range(stored)
+    rounded, moved = values, 0
+    if values.dtype != stored.dtype:
+        rounded, moved = _rounded(values, valid, low, high, stored.dtype)
+    if stored.nodata is not None and low < stored.nodata < high:
+        hits = (rounded == stored.nodata) & valid
+        moved += int(np.count_nonzero(hits))
+        rounded[hits] += np.where(values[hits] < stored.nodata, -1, 1).astype(rounded.dtype)
+    if not all_valid(valid):
+        rounded[~np.broadcast_to(valid, rounded.shape)] = stored.nodata or 0
+    return Quantised(_as_integers(rounded, stored.dtype), moved)
+
+
+def _rounded(
+    values: npt.NDArray[Any],
+    valid: npt.NDArray[np.bool_],
+    low: float,
+    high: float,
+    dtype: np.dtype[Any],
+) -> tuple[npt.NDArray[np.floating[Any]], int]:
+    """Whole numbers inside the limits, and how many valid ones had to be moved there."""
+    rounded = np.rint(values, dtype=np.float64 if dtype.itemsize > 2 else np.float32)
+    if not rounded.size or (rounded.min() >= low and rounded.max() <= high):
+        return rounded, 0
+    _require_finite(rounded, valid)
+    outside = (rounded < low) | (rounded > high)
+    moved = np.count_nonzero(outside if all_valid(valid) else outside & valid)
+    return np.clip(rounded, low, high, out=rounded), int(moved)
+
+
+def _quantise_float(
+    values: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_], stored: StoredNumbers
+) -> Quantised:
+    with np.errstate(over="ignore"):  # float16 overflow is counted below, not warned about
+        numbers = values.astype(stored.dtype, copy=True)
+    moved = 0
+    if not _all_finite(numbers):
+        _require_finite(values, valid)
+        moved = int(np.count_nonzero(np.isinf(numbers) & valid))
+        limit = np.finfo(stored.dtype).max
+        np.clip(numbers, -limit, limit, out=numbers)
+    if stored.nodata is not None and np.isfinite(stored.nodata):
+        nodata = stored.dtype.type(stored.nodata)
+        hits = (numbers == nodata) & valid
+        moved += int(np.count_nonzero(hits))
+        numbers[hits] = np.nextafter(nodata, stored.dtype.type(np.inf))
+    if not all_valid(valid):
+        empty = np.nan if stored.nodata is None else stored.nodata
+        numbers[~np.broadcast_to(valid, numbers.shape)] = empty
+    return Quantised(numbers, moved)
+
+
+def _all_finite(numbers: npt.NDArray[Any]) -> bool:
+    """True if all numbers are finite; two passes that make nothing."""
+    return not numbers.size or bool(np.isfinite(numbers.min()) and np.isfinite(numbers.max()))
+
+
+def _require_finite(values: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> None:
+    if not _all_finite(values) and not (np.isfinite(values) | ~valid).all():
+        raise FloatingPointError("a valid value is not finite")
+
+
+def _as_integers(rounded: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Cast whole numbers; the type's largest number is not a float in 64 bits, so guard it."""
+    if dtype.itemsize < 8 or rounded.dtype == dtype:
+        return rounded.astype(dtype, copy=False)
+    info = np.iinfo(dtype)
+    top = rounded >= float(info.max)
+    whole = np.where(top, 0, rounded).astype(dtype)
+    whole[top] = info.max
+    return whole
 
 
 _SIDE = 256

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from hsisr.errors import InputDataError
 from hsisr.scene.georeference import Geolocation, Georeference
-from hsisr.scene.quantisation import StoredNumbers
 
 NM_PER_UNIT: Final = {
     name: size
@@ -169,6 +168,55 @@ def _require_positive(values: Sequence[float], what: str) -> None:
             )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredNumbers:
+    """How a file stores the values of a cube.
+
+    Raises:
+        InputDataError: The data type is not a real number.
+    """
+
+    dtype: np.dtype[Any]
+    """Data type in the file (native byte order; the reader swaps)."""
+    nodata: float | None = None
+    """The stored number that means "no data", NaN allowed; None if the file names none."""
+    limits: tuple[float, float] | None = None
+    """Smallest and largest stored number that is data, as the file says; None: any may be."""
+    scales: tuple[float, ...] | None = None
+    """Per band: physical value = stored number * scale + offset; None if the file has none."""
+    offsets: tuple[float, ...] | None = None
+    """Per band, see `scales`."""
+    units: tuple[str, ...] | None = None
+    """Per band: physical unit of the value, as the file gives it."""
+
+    def __post_init__(self) -> None:
+        if self.dtype.kind not in "iuf":
+            raise InputDataError(
+                f"found numbers of type {self.dtype}, expected integers or floats; "
+                "complex and text data cannot be upscaled"
+            )
+
+    @property
+    def exact_in_float32(self) -> bool:
+        """True if float32, which all computation uses, holds every number of this type."""
+        return bool(np.can_cast(self.dtype, np.float32))
+
+
+def holds(dtype: np.dtype[Any], number: float) -> bool:
+    """True if a data type has that number, rounded if need be, so that a pixel may have it.
+
+    >>> holds(np.dtype("uint16"), -9999), holds(np.dtype("float32"), -9999)
+    (False, True)
+    >>> holds(np.dtype("float32"), -1.7976931348623157e308)
+    False
+    """
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return bool(np.isfinite(dtype.type(number)) or not np.isfinite(number))
+    info = np.iinfo(dtype)
+    return bool(np.isfinite(number)) and number == int(number) and info.min <= number <= info.max
+
+
 def _nothing() -> Mapping[str, str]:
     return MappingProxyType({})
 
@@ -302,3 +350,13 @@ class Cube:
     def bands(self) -> int:
         """Number of spectral bands."""
         return int(self.values.shape[0])
+
+
+def all_valid(valid: npt.NDArray[np.bool_]) -> bool:
+    """`valid.all()`, in no time where the mask is a broadcast of one value.
+
+    >>> all_valid(np.broadcast_to(np.True_, (200, 4000, 4000)))
+    True
+    """
+    one = valid[(slice(0, 1),) * valid.ndim] if not any(valid.strides) else valid
+    return bool(one.all())

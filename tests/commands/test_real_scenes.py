@@ -13,8 +13,7 @@ import rasterio
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
 from hsisr.io.base import Scene
-from hsisr.io.open import open_scene
-from hsisr.io.views import PartScene
+from hsisr.io.open import PartScene, open_scene
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 from hsisr.tiling import Window

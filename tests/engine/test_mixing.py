@@ -20,8 +20,7 @@ from hsisr.engine.reading import scene_statistics
 from hsisr.engine.session import Session
 from hsisr.engine.upscaler import InterpolationUpscaler
 from hsisr.errors import InputDataError, UsageError
-from hsisr.io.open import open_scene
-from hsisr.io.views import PartScene
+from hsisr.io.open import PartScene, open_scene
 from hsisr.models.dacn_any import AnySize, DacnAny
 from hsisr.models.dacn_equivariant import DacnEquivariant
 from hsisr.models.interpolation import (

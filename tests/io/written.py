@@ -19,8 +19,7 @@ from rasterio.crs import CRS
 from hsisr.io.base import SceneWriter, TargetOptions
 from hsisr.io.write import create_writer
 from hsisr.scene.georeference import Georeference, GroundControlPoint
-from hsisr.scene.metadata import SceneMetadata, SpectralAxis
-from hsisr.scene.quantisation import StoredNumbers
+from hsisr.scene.metadata import SceneMetadata, SpectralAxis, StoredNumbers
 
 UTM = CRS.from_epsg(32633).to_wkt()
 PLACED = Georeference(crs_wkt=UTM, transform=Affine(7.5, 0, 364095, 0, -7.5, 5809965))

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsisr.errors import InputDataError
+from hsisr.io.write import quantise, storable_range
 from hsisr.scene.georeference import Georeference, GroundControlPoint
-from hsisr.scene.metadata import Cube, SceneMetadata, SpectralAxis
-from hsisr.scene.quantisation import StoredNumbers, quantise, storable_range
+from hsisr.scene.metadata import Cube, SceneMetadata, SpectralAxis, StoredNumbers
 
 
 def metadata(bands: int = 3, rows: int = 8, cols: int = 4) -> SceneMetadata:

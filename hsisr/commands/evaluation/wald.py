@@ -17,9 +17,8 @@ from hsisr.commands.options import DegradeOptions, WaldOptions
 from hsisr.degradation import degradation_named
 from hsisr.errors import InputDataError
 from hsisr.io.base import Scene
-from hsisr.io.open import open_scene, open_with
+from hsisr.io.open import cropped_to_multiple, open_scene, open_with
 from hsisr.io.paths import scene_path
-from hsisr.io.views import cropped_to_multiple
 from hsisr.metrics import report as reports
 from hsisr.metrics.conventions import FIGURES, convention_named
 from hsisr.view.figure import check_picture

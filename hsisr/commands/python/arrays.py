@@ -18,8 +18,7 @@ from hsisr.engine.session import Model, Session
 from hsisr.errors import UsageError
 from hsisr.io.arrays.axes import ArrayScene, checked_axes, sizes, whole
 from hsisr.io.base import SceneWriter
-from hsisr.scene.metadata import SceneMetadata, SpectralAxis
-from hsisr.scene.quantisation import StoredNumbers
+from hsisr.scene.metadata import SceneMetadata, SpectralAxis, StoredNumbers
 from hsisr.tiling import Window
 from hsisr.weights.model import LoadedModel
 

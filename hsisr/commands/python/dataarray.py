@@ -27,8 +27,7 @@ from hsisr.io.spectral import SpectralSource, merged_axis, usable
 from hsisr.io.zarr.place import is_same_place, transform_in
 from hsisr.resume.record import PREFIX
 from hsisr.scene.georeference import Georeference
-from hsisr.scene.metadata import NM_PER_UNIT, SceneMetadata, SpectralAxis
-from hsisr.scene.quantisation import StoredNumbers
+from hsisr.scene.metadata import NM_PER_UNIT, SceneMetadata, SpectralAxis, StoredNumbers
 from hsisr.tiling import Window
 from hsisr.weights.model import LoadedModel
 

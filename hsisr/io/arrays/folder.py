@@ -20,8 +20,7 @@ from hsisr.io.geotiff.reader import is_tiff_stack, open_dataset, refuse_unusable
 from hsisr.io.geotiff.tags import band_tag_source, metadata_of
 from hsisr.io.spectral import merged_axis, source_from_names
 from hsisr.io.views import DescribedScene
-from hsisr.scene.metadata import SceneMetadata
-from hsisr.scene.quantisation import StoredNumbers
+from hsisr.scene.metadata import SceneMetadata, StoredNumbers
 
 _NO_BAND: Final = re.compile(
     r"(?<![a-z])((f|cloud|pixel|cloud_)?masks?|b?qa\d*|quality|cloud|clouds|clm|cld|scl|udm2?|flags?"

@@ -10,8 +10,7 @@ from numpy.lib import format as npy_format
 from hsisr.errors import InputDataError
 from hsisr.io.arrays.axes import ArrayScene, checked_axes, sizes, warn_if_unlikely, whole
 from hsisr.io.arrays.raw import PlainNumbers
-from hsisr.scene.metadata import SceneMetadata, SpectralAxis
-from hsisr.scene.quantisation import StoredNumbers
+from hsisr.scene.metadata import SceneMetadata, SpectralAxis, StoredNumbers
 
 _READ: Final = {1: npy_format.read_array_header_1_0, 2: npy_format.read_array_header_2_0}
 """Version 3 differs only in names of fields, which plain numbers do not have."""

@@ -23,8 +23,7 @@ from hsisr.io.base import Scene
 from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.io.geotiff.reader import open_dataset, reason
 from hsisr.io.geotiff.tags import free_tags, georeference_of
-from hsisr.scene.metadata import SceneMetadata, SpectralAxis
-from hsisr.scene.quantisation import StoredNumbers
+from hsisr.scene.metadata import SceneMetadata, SpectralAxis, StoredNumbers
 
 _OPEN_AT_ONCE: Final = 128
 """Images kept open between windows; systems allow a process a few hundred files."""

@@ -44,8 +44,7 @@ from hsisr.io.spectral import (
     source_from_names,
     usable,
 )
-from hsisr.scene.metadata import SceneMetadata, SpectralAxis
-from hsisr.scene.quantisation import StoredNumbers
+from hsisr.scene.metadata import SceneMetadata, SpectralAxis, StoredNumbers
 from hsisr.tiling import Window
 
 _AXES: Final = {"bsq": "brc", "bil": "rbc", "bip": "rcb"}

@@ -23,8 +23,7 @@ from hsisr.io.spectral import (
     spectral_fields,
     text_list,
 )
-from hsisr.scene.metadata import SceneMetadata
-from hsisr.scene.quantisation import StoredNumbers
+from hsisr.scene.metadata import SceneMetadata, StoredNumbers
 
 DATA_TYPES: Final = {np.dtype(kind).name: code for code, kind in TYPES.items() if kind[0] != "c"}
 """ENVI's numbers for the data types that can be written."""

@@ -33,8 +33,7 @@ from hsisr.io.spectral import (
     source_from_text,
 )
 from hsisr.scene.georeference import Georeference, GroundControlPoint
-from hsisr.scene.metadata import SceneMetadata
-from hsisr.scene.quantisation import StoredNumbers
+from hsisr.scene.metadata import SceneMetadata, StoredNumbers
 
 _UNIT_TAGS: Final = ("wavelength_units", "wavelength_unit")
 _SPECTRAL_TAGS: Final = ("wavelength", "fwhm", "bbl")

@@ -26,8 +26,7 @@ from hsisr.io.spectral import (
     usable,
 )
 from hsisr.scene.georeference import Georeference, GroundControlPoint
-from hsisr.scene.metadata import SceneMetadata
-from hsisr.scene.quantisation import StoredNumbers
+from hsisr.scene.metadata import SceneMetadata, StoredNumbers
 
 Kind = Literal["numbers", "flags", "text", "other"]
 

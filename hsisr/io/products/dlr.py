@@ -18,8 +18,7 @@ from hsisr.io.geotiff.reader import RasterScene, open_dataset, refuse_unusable
 from hsisr.io.products.fields import product_header, refuse_level, rising_axis
 from hsisr.io.views import DescribedScene
 from hsisr.scene.georeference import Georeference
-from hsisr.scene.metadata import SceneMetadata
-from hsisr.scene.quantisation import StoredNumbers
+from hsisr.scene.metadata import SceneMetadata, StoredNumbers
 
 _METADATA: Final = re.compile(r"(?i)(^|[-_/\\])METADATA\.XML$")
 _IMAGE: Final = re.compile(r"(?i)-SPECTRAL_IMAGE(_(?P<detector>VNIR|SWIR))?\.TIFF?$")

@@ -17,8 +17,7 @@ from hsisr.errors import InputDataError
 from hsisr.io.arrays.axes import ArrayScene, BandSource, sizes
 from hsisr.io.products.hdf import HdfFile
 from hsisr.scene.georeference import Geolocation, Georeference
-from hsisr.scene.metadata import SceneMetadata, SpectralAxis
-from hsisr.scene.quantisation import StoredNumbers
+from hsisr.scene.metadata import SceneMetadata, SpectralAxis, StoredNumbers
 
 ACDD: Final = {
     "title": "product",

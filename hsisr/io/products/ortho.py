@@ -28,8 +28,7 @@ from hsisr.io.base import FileWriter, SceneWriter, TargetOptions
 from hsisr.io.geotiff.writer import GeoTiffWriter
 from hsisr.io.paths import POSITIONS, sibling
 from hsisr.scene.georeference import Geolocation, Georeference, LookupTable
-from hsisr.scene.metadata import SceneMetadata, SpectralAxis
-from hsisr.scene.quantisation import StoredNumbers
+from hsisr.scene.metadata import SceneMetadata, SpectralAxis, StoredNumbers
 from hsisr.tiling import Window
 
 

@@ -13,7 +13,7 @@ from hsisr.errors import about_scene, warn_of_scene
 from hsisr.io.base import Scene
 from hsisr.io.spectral import SpectralSource, merged_axis
 from hsisr.io.views import DescribedScene, usable_numbers
-from hsisr.scene.quantisation import holds
+from hsisr.scene.metadata import holds
 
 _KEYS: Final = {
     "wavelength_um": ("center_wavelength", "eo:center_wavelength"),

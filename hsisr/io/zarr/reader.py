@@ -39,8 +39,7 @@ from hsisr.io.zarr.place import (
 )
 from hsisr.io.zarr.store import WHOLE, OpenStore, zarr_errors
 from hsisr.scene.georeference import Georeference
-from hsisr.scene.metadata import SceneMetadata, SpectralAxis
-from hsisr.scene.quantisation import StoredNumbers
+from hsisr.scene.metadata import SceneMetadata, SpectralAxis, StoredNumbers
 
 _Fits = Callable[[str, Mapping[str, Any]], bool]
 """What knows an array by its name and attributes."""

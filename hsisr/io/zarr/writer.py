@@ -25,7 +25,7 @@ from hsisr.io.zarr.layout import (
     cube_attributes,
 )
 from hsisr.io.zarr.store import LARGEST_CHUNK, WHOLE, zarr_package
-from hsisr.scene.quantisation import StoredNumbers, holds
+from hsisr.scene.metadata import StoredNumbers, holds
 
 _CHUNK_BYTES: Final = 8 * 2**20
 _LEVELS: Final = {"ZSTD": (range(1, 23), 3), "GZIP": (range(1, 10), 6), "NONE": (range(0), 0)}
