@@ -165,7 +165,7 @@ def _names(made: "UpscaleResult") -> str:
 def _plan_rows(made: "UpscaleResult") -> list[tuple[str, str]]:
     size, sha = "{} bands, {} rows, {} columns", made.weights_sha256
     pixel = "" if made.pixel_m is None else "; pixels {:.4g} m -> {:.4g} m".format(*made.pixel_m)
-    dropped = made.output_shape[0] == made.input_shape[0] - len(made.bad_bands)
+    dropped = made.written_bands is not None and not {*made.bad_bands} & {*made.written_bands}
     fate = "dropped" if dropped else f"interpolated{' beside the network' if sha else ''}"
     bad = f"{console.ranges(made.bad_bands)}: {fate}" if made.bad_bands else "none"
     return [

@@ -57,6 +57,8 @@ class UpscaleResult(Result):
     """Of the numbers, before compression."""
     peak_memory_bytes: int
     """Estimate for the whole process."""
+    written_bands: tuple[int, ...] | None = None
+    """1-based numbers, in the input, of the output's bands; None: it has all."""
     pseudo_bands: int | None = None
     """Means of neighbouring bands that the network sees; None: it sees the bands themselves."""
     band_groups: str | None = None
@@ -193,6 +195,7 @@ class Job:
             made = ortho_metadata(made)
         bands, rows, cols = made.shape
         before, after = (pixel_size_m(meta) for meta in (self.scene.metadata, made))
+        written_bands = tuple(band + 1 for band in self.written)
         return UpscaleResult(
             device=str(device_named(self.options.device)),
             pixel_m=(before[0], after[0]) if before and after else None,
@@ -208,6 +211,7 @@ class Job:
             output_shape=made.shape,
             dtype=str(self.metadata.stored.dtype),
             bad_bands=tuple(band + 1 for band in self.bad),
+            written_bands=written_bands if bands < self.scene.metadata.bands else None,
             tiles=self.plan.tiles,
             groups=len(self.plan.groups),
             pseudo_bands=None if self.plan.mixing is None else self.plan.mixing.count,

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pystac
 import pytest
+import rasterio
 from pystac.extensions.projection import ProjectionExtension
+from rasterio.warp import transform_bounds
 
 from hsisr.commands.archive.run import Done, Outcome, Skipped, upscale_all
 from hsisr.commands.archive.select import Failure, Selection, select
@@ -183,6 +185,27 @@ def test_the_derived_item_says_what_is_finer_and_keeps_the_rest(item: Path, out:
     assert projection.transform == [15, 0, 364095, 0, -15, 5809965]
     assert projection.code == "EPSG:32633"
     assert projection.bbox == PROPERTIES["proj:bbox"]
+
+
+def test_the_item_of_a_part_tells_its_bands_and_its_place(item: Path, out: Path) -> None:
+    part = UpscaleOptions(scale=2, model="bicubic", bands="2-3", window=(1, 2, 3, 2))
+    done = made(item, out / "fine.tif", part)
+    assert done.item is not None
+    assert done.result.written_bands == (2, 3)
+    derived = pystac.Item.from_file(done.item)
+    (asset,) = derived.assets.values()
+    told = asset.extra_fields
+    assert [band["name"] for band in told["eo:bands"]] == ["b1", "b2"]
+    assert len(told["raster:bands"]) == 2
+    with rasterio.open(out / "fine.tif") as file:
+        assert (file.count, file.shape) == (2, (6, 4))
+        expected = transform_bounds(file.crs, "EPSG:4326", *file.bounds)
+    assert derived.bbox == pytest.approx(expected, abs=1e-9)
+    assert derived.geometry is not None
+    (ring,) = derived.geometry["coordinates"]
+    x, y = zip(*ring, strict=True)
+    assert (min(x), min(y), max(x), max(y)) == pytest.approx(expected, abs=1e-6)
+    assert "proj:bbox" not in derived.properties
 
 
 def test_an_existing_item_is_kept_and_nothing_is_computed(item: Path, out: Path) -> None:

@@ -40,6 +40,7 @@ RESULT = UpscaleResult(
     output_shape=(2, 8, 10),
     dtype="uint16",
     bad_bands=(2,),
+    written_bands=(1, 3),
     tiles=1,
     groups=1,
     output_bytes=320,

@@ -270,7 +270,8 @@ class _Run:
         if work.item is not None:
             from hsisr.commands.archive.stac_item import write_item
 
-            item = write_item(work.item, work.output, result, overwrite=options.overwrite)
+            part, anew = bool(options.window or options.bbox), options.overwrite
+            item = write_item(work.item, work.output, result, part=part, overwrite=anew)
             result = replace(result, files=(*result.files, item))
         if self.selection.in_folder:
             _remember(begun, result)

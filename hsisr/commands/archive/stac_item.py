@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from hsisr.errors import UsageError
+from hsisr.errors import UsageError, warn
 from hsisr.io.atomic import refuse_existing, write_new
 from hsisr.io.envi.files import envi_pair
 from hsisr.io.formats import output_format
-from hsisr.io.geotiff.gdal import crs_name
+from hsisr.io.geotiff.gdal import crs_name, gdal_env
+from hsisr.io.geotiff.tags import parsed_crs
 from hsisr.io.open import open_scene
 from hsisr.io.paths import RemotePath
 from hsisr.io.stac.item import SourceItem
@@ -31,6 +32,7 @@ _OF_OLD_FILE: Final = ("file:", "checksum:", "created", "updated", "proj:")
 """What begins like this speaks of the input's file or grid."""
 _OF_OLD_NUMBERS: Final = ("statistics", "histogram")
 _CRS_NAMES: Final = {"proj:code", "proj:epsg", "proj:wkt2", "proj:projjson"}
+_WGS84: Final = "EPSG:4326"
 _SIZES: Final = ("gsd", "spatial_resolution", "raster:spatial_resolution")
 """Ground sampling distances in metres."""
 
@@ -50,24 +52,30 @@ def check_item(work: Work, *, overwrite: bool) -> None:
 
 
 def write_item(
-    source: SourceItem, output: Path, result: "UpscaleResult", *, overwrite: bool
+    source: SourceItem, output: Path, result: "UpscaleResult", *, part: bool, overwrite: bool
 ) -> Path:
-    """Write the item of an output beside it; returns its path.
+    """Write the item of an output, or of an output of a part of the input, beside it.
 
-    Geometry, bbox, times and all other properties are the source's; the id is new, the ground
-    sampling distance divided by the scale, shape and transform are the output's, the one asset is
-    the output (for an ENVI pair its header as well), and `derived_from` leads to the source.
+    Geometry, bbox (but of a part), times and all other properties are the source's; the id is new,
+    the ground sampling distance divided by the scale, shape and transform are the output's, the one
+    asset is the output (for an ENVI pair its header as well), and `derived_from` leads to the
+    source. Returns its path.
     """
     with closing(open_scene(output)) as scene:
         metadata = scene.metadata
     path = item_path(output)
-    text = item_text(source, output, result, metadata)
+    text = item_text(source, output, result, metadata, part=part)
     write_new(path, text, overwrite=overwrite)
     return path
 
 
 def item_text(
-    source: SourceItem, output: Path, result: "UpscaleResult", metadata: SceneMetadata
+    source: SourceItem,
+    output: Path,
+    result: "UpscaleResult",
+    metadata: SceneMetadata,
+    *,
+    part: bool = False,
 ) -> bytes:
     """The file of an output's item; see `write_item`."""
     from hsisr import __version__
@@ -86,6 +94,8 @@ def item_text(
         item.stac_extensions = [*own, PROCESSING]
     item.assets = _assets(source, output, result)
     _project(item, source, metadata)
+    if part:
+        _place_part(item, output, metadata)
     plain = item.to_dict(include_self_link=False, transform_hrefs=False)
     text = json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
     return text.encode("utf-8", "backslashreplace")  # half a pair of surrogates, as JSON writes it
@@ -126,13 +136,13 @@ def _assets(source: SourceItem, output: Path, result: "UpscaleResult") -> dict[s
 
 
 def _fields_of_output(fields: Mapping[str, Any], result: "UpscaleResult") -> dict[str, Any]:
-    """Fields of the input's file that hold for the output; per band, without dropped bands."""
-    before, after = result.input_shape[0], result.output_shape[0]
-    dropped = set(result.bad_bands) if after < before else set()
+    """Fields of the input's file that hold for the output; per band, of its bands."""
+    kept, all_bands = result.written_bands, result.input_shape[0]
 
     def of_output(bands: Sequence[Any]) -> list[Any]:
-        kept = [band for number, band in enumerate(bands, 1) if number not in dropped]
-        return [_finer(band, result) for band in (kept if len(bands) == before else bands)]
+        if kept is not None and len(bands) == all_bands:
+            bands = [bands[number - 1] for number in kept]
+        return [_finer(band, result) for band in bands]
 
     return {
         key: of_output(value) if key in _PER_BAND and isinstance(value, list) else value
@@ -176,3 +186,22 @@ def _project(item: "pystac.Item", source: SourceItem, metadata: SceneMetadata) -
         projection.code = code
     grid = place.transform
     projection.transform = None if grid is None else [float(v) + 0.0 for v in grid[:6]]
+
+
+def _place_part(item: "pystac.Item", output: Path, metadata: SceneMetadata) -> None:
+    """Give an item the outline of an output that shows a part of the input."""
+    from rasterio.warp import transform_bounds, transform_geom
+
+    for key in ("proj:bbox", "proj:geometry", "proj:centroid"):
+        item.properties.pop(key, None)
+    place, rows, cols = metadata.georeference, metadata.rows, metadata.cols
+    if place.transform is None or not place.crs_wkt:
+        warn(f"{item_path(output).name}: geometry and bbox are those of the whole input")
+        return
+    crs, corners = parsed_crs(place.crs_wkt), ((0, 0), (0, rows), (cols, rows), (cols, 0), (0, 0))
+    ring = [place.transform @ corner for corner in corners]
+    x, y = zip(*ring, strict=True)
+    with gdal_env():
+        outline = {"type": "Polygon", "coordinates": [ring]}
+        item.geometry = transform_geom(crs, _WGS84, outline, antimeridian_cutting=True)
+        item.bbox = list(transform_bounds(crs, _WGS84, min(x), min(y), max(x), max(y)))
