@@ -1,5 +1,6 @@
 """The `hsisr info` command."""
 
+import math
 import sys
 from itertools import pairwise
 from typing import Annotated, Any
@@ -154,7 +155,8 @@ def _place(place: dict[str, Any] | None, crs: str | None) -> str:
     transform = place["transform"]
     how = "no grid"
     if transform is not None:
-        digits = 6 if abs(transform[0]) < 0.01 else 2
+        side = math.hypot(transform[0], transform[3])
+        digits = max(2, 3 - math.floor(math.log10(side)))  # a thousandth of a pixel, at least
         how = f"upper left corner {transform[2]:.{digits}f}, {transform[5]:.{digits}f}"
         if transform[1] or transform[3]:
             how += ", rotated"

@@ -132,9 +132,9 @@ def merged_axis(
     bare = SpectralAxis(count=count)
     centres = _first(sources, "wavelengths", lambda s: _wavelengths(count, s))
     unit = centres.unit if centres else None
-    widths = _first(sources, "FWHM values", lambda s: _widths(count, s, unit))
-    good = _first(sources, "bad-band list", lambda s: per_band(count, s.good))
     wavelengths = centres.wavelengths_nm if centres else None
+    widths = _first(sources, "FWHM values", lambda s: _widths(count, s, unit, wavelengths))
+    good = _first(sources, "bad-band list", lambda s: per_band(count, s.good))
     if wavelengths and (absent := [n for n, w in enumerate(wavelengths, 1) if w == 0]):
         few = ", ".join(map(str, absent[:8])) + (", ..." if len(absent) > 8 else "")
         what = f"band {few} has" if len(absent) == 1 else f"bands {few} have"
@@ -235,12 +235,20 @@ def _wavelengths(count: int, source: SpectralSource) -> SpectralAxis | None:
     return axis
 
 
-def _widths(count: int, source: SpectralSource, unit: str | None) -> SpectralAxis | None:
+def _widths(
+    count: int, source: SpectralSource, unit: str | None, wavelengths: tuple[float, ...] | None
+) -> SpectralAxis | None:
     found = per_band(count, source.fwhm or None)
     if found is None or not any(found):  # zeros, where a program had none
         return None
     own = _unit(source) or unit or "Nanometers"
-    return SpectralAxis.from_unit(count, unit=own, wavelengths=None, fwhm=found)
+    axis = SpectralAxis.from_unit(count, unit=own, wavelengths=None, fwhm=found)
+    if wavelengths and min(axis.fwhm_nm or ()) > max(wavelengths):
+        raise InputDataError(
+            f"found {min(found):g} to {max(found):g} {own}, wider than the wavelengths are long; "
+            "correct their unit"
+        )
+    return axis
 
 
 def _first(

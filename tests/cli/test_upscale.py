@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+from affine import Affine
 
 from hsisr.weights.catalogue import released_folder
 from hsisr.weights.store import file_sha256
 from tests.program import hsisr, refusal, succeed
-from tests.scenes import counts, write_tif
+from tests.scenes import counts, write_geotiff, write_tif
 
 
 @pytest.fixture
@@ -112,6 +113,27 @@ def test_info_says_what_it_sees(scene: Path) -> None:
         *("upper left corner 364095.00, 5809965.00", "no bands near red, green and blue"),
     ):
         assert words in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("how", "fate"), [("interpolate", "3: interpolated"), ("drop", "3: dropped")]
+)
+def test_what_became_of_bad_bands_is_told_of_chosen_bands_too(
+    how: str, fate: str, tmp_path: Path, out: Path
+) -> None:
+    scene = write_tif(tmp_path / "bad.tif", counts(5, 9, 8), bad=(2,))
+    chosen = ("--bands", "1-4", "--bad-bands", how)
+    done = succeed("upscale", scene, "-s", 2, "-m", "bicubic", *chosen, "-o", out / "a.tif")
+    assert f"bad bands    {fate}\n" in done.stderr
+
+
+@pytest.mark.parametrize(("side", "said"), [(0.05, "12.34568"), (7.0, "12.346"), (60.0, "12.35")])
+def test_info_places_a_corner_to_a_thousandth_of_a_pixel(
+    tmp_path: Path, side: float, said: str
+) -> None:
+    grid = Affine(0, -side, 12.3456789, -side, 0, 0)  # turned by a right angle
+    path = write_geotiff(tmp_path / "x.tif", counts(1, 4, 4), transform=grid)
+    assert f"upper left corner {said}, 0.0" in succeed("info", path).stdout
 
 
 @pytest.fixture

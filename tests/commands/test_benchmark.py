@@ -186,7 +186,9 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         return benchmark_speed(how)
 
 
-def test_a_tile_of_the_default_is_measured_in_float32_and_in_what_auto_takes(facts: dict[str, Any]) -> None:
+def test_a_tile_of_the_default_is_measured_in_float32_and_in_what_auto_takes(
+    facts: dict[str, Any],
+) -> None:
     rows = [(part["network"], part["precision"]) for part in facts["tiles"]]
     assert rows == [(DEFAULT, "float32"), (DEFAULT, "bfloat16")]
     for part in facts["tiles"]:

@@ -108,6 +108,7 @@ def test_numbers_may_be_those_of_numpy_and_nodata_a_number(scene: Path, tmp_path
         ({"scal": 2}, "did you mean 'scale'"),
         ({"co": ()}, "did you mean 'creation_options'"),
         ({"scale": 3}, "expected 2, 4 or 8"),
+        ({"consistency": "no"}, "found 'no' for a switch, expected True or False"),
     ],
 )
 def test_wrong_keywords_are_refused(scene: Path, keywords: dict[str, Any], message: str) -> None:

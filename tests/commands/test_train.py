@@ -119,6 +119,8 @@ def test_validation_scenes_judge_and_do_not_teach(scene: Path) -> None:
     record = run_json(result)
     assert [judge[0] for judge in record["judges"]] == ["other.tif"]  # type: ignore[attr-defined]
     assert [s["validation_px"] for s in record["scenes"]] == [0]  # type: ignore[attr-defined]
+    with pytest.warns(HsisrWarning, match=r"scene\.tif is trained on and validated on"):
+        train(options(scene, "same", val=(scene,)))
 
 
 def test_adapting_keeps_weights_if_nothing_is_better(scene: Path, first: Path) -> None:

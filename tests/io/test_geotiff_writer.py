@@ -13,7 +13,7 @@ import rasterio
 from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 
-from hsisr.errors import InputDataError, ResourceError, UsageError
+from hsisr.errors import InputDataError, OutputExistsError, ResourceError, UsageError
 from hsisr.io.geotiff import gdal
 from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.io.geotiff.writer import GeoTiffWriter
@@ -165,6 +165,15 @@ def test_sidecars_of_a_replaced_file_go_with_it(tmp_path: Path) -> None:
     write_scene(tmp_path / "a.tif", metadata)
     for suffix in (".aux.xml", ".msk", ".ovr"):
         (tmp_path / f"a.tif{suffix}").write_text("stale")
+    write_scene(tmp_path / "a.tif", metadata, overwrite=True)
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.tif"]
+
+
+def test_a_world_file_does_not_place_what_has_no_place(tmp_path: Path) -> None:
+    metadata = metadata_of((1, 4, 4), place=Georeference())
+    (tmp_path / "a.tfw").write_text("30\n0\n0\n-30\n15\n-15\n")
+    with pytest.raises(OutputExistsError, match=r"a\.tfw is there and would be read as a part"):
+        write_scene(tmp_path / "a.tif", metadata)
     write_scene(tmp_path / "a.tif", metadata, overwrite=True)
     assert list(tmp_path.iterdir()) == [tmp_path / "a.tif"]
 

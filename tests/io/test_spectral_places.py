@@ -94,6 +94,14 @@ def test_fields_are_found_where_other_programs_keep_them(place: str, tmp_path: P
     assert not set(PER_BAND) & meta.tags.keys()
 
 
+def test_widths_in_another_unit_than_the_wavelengths_are_left_out(tmp_path: Path) -> None:
+    path = write_envi(tmp_path / "x.hdr", VALUES, {**FIELDS, "fwhm": "{5, 5, 6, 6}"})
+    with warned() as said:
+        axis = metadata_of(path).spectral_axis
+    assert (axis.wavelengths_nm, axis.fwhm_nm) == (NM, None)
+    assert "FWHM values left out: found 5 to 6 Micrometers, wider than" in said[0]
+
+
 SIDECAR = (
     """<PAMDataset><Metadata><MDI key="start_time">2022-07-24</MDI></Metadata>{}</PAMDataset>"""
 )

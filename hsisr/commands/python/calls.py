@@ -58,6 +58,10 @@ def _value(value: Any, hint: str, option: Option | None) -> Any:
 def _converted(value: Any, hint: str, reads: Callable[[Any], Any] | None) -> Any:
     if value is None:
         return None
+    if "bool" in hint:
+        if value not in (True, False):
+            raise UsageError(f"found {value!r} for a switch, expected True or False")
+        return bool(value)
     if isinstance(value, Real):
         return _number(value, hint)
     if hint.startswith("tuple["):
@@ -73,8 +77,6 @@ def _number(value: Any, hint: str) -> Any:
 
     A fraction for a whole number becomes a text, which no check lets pass.
     """
-    if isinstance(value, bool):
-        return value
     if "int" in hint:
         return int(value) if math.isfinite(value) and value == int(value) else f"{value:g}"
     return format(float(value), ".17g") if "str" in hint else float(value)

@@ -157,6 +157,11 @@ def training_data(
         judge for scene in judging for judge in validation_windows(scene, scale, whole=elsewhere)
     ]
     _say_leaks(scenes)
+    known = {source.path for source in sources}
+    for path in dict.fromkeys(judge.path for judge in validation if judge.path in known):
+        warn(
+            f"{path} is trained on and validated on, which flatters; leave out --val or name others"
+        )
     if recipe.patches == "grid":
         return _grid_data(scenes, judges, recipe, descriptor, seed)
     if recipe.split != "whole":

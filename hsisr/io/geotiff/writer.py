@@ -65,7 +65,11 @@ class GeoTiffWriter(FileWriter):
             _try_cog(self.path, self.metadata, self._cog_options())
 
     def _sidecars(self) -> list[Path]:
-        return _beside(self.path)
+        place, suffix = self.metadata.georeference, self.path.suffix
+        if place.transform is not None or place.gcps:
+            return _beside(self.path)
+        world = (f".{suffix[1:2]}{suffix[-1:]}w", f"{suffix}w")  # would place what has no place
+        return [*_beside(self.path), *(self.path.with_suffix(end) for end in world)]
 
     def _open(self) -> None:
         profile = creation_profile(self.metadata) | self._gtiff_options()
