@@ -3,6 +3,7 @@
 import os
 import re
 import runpy
+import shlex
 import subprocess
 import sys
 import warnings
@@ -13,15 +14,16 @@ import pytest
 from nbclient import NotebookClient
 
 from hsisr.metrics.conventions import CONVENTIONS
+from tests.program import succeed
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "docs/examples"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/src").rglob("*.md"))]
 
 
-def ended(command: list[str], folder: Path) -> str:
+def program(*arguments: str, folder: Path) -> str:
     done = subprocess.run(
-        command,
+        [sys.executable, *arguments],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -31,10 +33,6 @@ def ended(command: list[str], folder: Path) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-def program(*arguments: str, folder: Path) -> str:
-    return ended([sys.executable, *arguments], folder)
 
 
 @pytest.mark.parametrize(
@@ -99,14 +97,24 @@ def test_pages_use_options_that_exist_and_link_to_files_that_exist(page: Path) -
         assert (EXAMPLES / example).exists()
 
 
-def test_the_tutorial_runs_as_printed(tmp_path: Path) -> None:
+def test_the_tutorial_runs_as_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     text = (ROOT / "docs/src/tutorial/first-scene.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```bash\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    script = "".join(blocks).replace("hsisr ", f"{sys.executable} -m hsisr ")
-    script += f"{sys.executable} {EXAMPLES}/check_agreement.py"
-    printed = ended(["/bin/sh", "-ec", script], tmp_path)
+    monkeypatch.chdir(tmp_path)
+    printed = ""
+    for name, *words in map(shlex.split, re.split(r"\n| && ", "".join(blocks).strip())):
+        if name == "hsisr":
+            printed += succeed(*words).stdout
+        elif name == "mkdir":
+            Path(*words).mkdir()
+        else:
+            assert name == "cd"
+            monkeypatch.chdir(*words)
+    runpy.run_path(str(EXAMPLES / "check_agreement.py"), run_name="__main__")
     assert re.search(r"lr_max +0\.0", printed)
-    assert printed.endswith("largest difference: 0.0\n")
+    assert capsys.readouterr().out.endswith("largest difference: 0.0\n")
     assert (tmp_path / "first-scene" / "page.html").exists()
 
 

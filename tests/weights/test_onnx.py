@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +15,6 @@ from tests.networks import lively_equivariant, tiny_weights
 from tests.program import hsisr as program
 from tests.program import ran
 
-onnxruntime = pytest.importorskip("onnxruntime")
-pytest.importorskip("onnxscript")
 pytestmark = [
     pytest.mark.slow,  # torch's exporter takes minutes
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
@@ -24,7 +23,14 @@ PAGE = Path(__file__).parents[2] / "docs/src/how-to/onnx.md"
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def onnxruntime() -> Any:
+    """Takes seconds to load, as what writes ONNX does."""
+    pytest.importorskip("onnxscript")
+    return pytest.importorskip("onnxruntime")
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, onnxruntime: Any) -> Path:  # noqa: ARG001
     """A small network, as weights and as ONNX."""
     path = tiny_weights(tmp_path_factory.mktemp("onnx"), group_size=6, group_overlap=2)
     done = program("weights", "export", path, "-o", path.with_suffix(".onnx"))
@@ -33,7 +39,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path.with_suffix(".onnx")
 
 
-def test_it_gives_the_numbers_of_pytorch_at_any_size(exported: Path) -> None:
+def test_it_gives_the_numbers_of_pytorch_at_any_size(exported: Path, onnxruntime: Any) -> None:
     session = onnxruntime.InferenceSession(str(exported), providers=["CPUExecutionProvider"])
     weights = load_weights(exported.with_suffix(".safetensors"))
     for shape in ((1, 6, 1, 1), (3, 6, 5, 31)):
@@ -47,7 +53,9 @@ def test_it_gives_the_numbers_of_pytorch_at_any_size(exported: Path) -> None:
     assert facts["card"] == {"by": "a test"}
 
 
-def test_the_default_network_gives_the_numbers_of_pytorch_too(tmp_path: Path) -> None:
+def test_the_default_network_gives_the_numbers_of_pytorch_too(
+    tmp_path: Path, onnxruntime: Any
+) -> None:
     size = EquivariantSize(features=4, stages=1, blocks=1, heads=2, patterns=2, filters=2)
     descriptor, network = DacnEquivariant.descriptor(2, size), lively_equivariant(2, size)
     path = save_weights(tmp_path / "turning.safetensors", network, descriptor, card={})
