@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -35,25 +35,20 @@ print(json.dumps([outcome(path) for path in paths]))
 """
 
 
-def outcomes(use: str, sound: Path, hostile: Sequence[Path], *, more: int) -> list[str]:
-    """What "module:function" comes to on each path, in a process that may take `more` bytes."""
-    module, function = use.split(":")
-    program = _PROGRAM.format(module=module, function=function)
-    done = ran(program, sound, more, *hostile)
-    assert done.returncode == 0, done.stderr[-2000:]
-    found: list[str] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
-def outcomes_of_scenes(
-    folder: Path, makers: Mapping[str, Callable[[Path], Path]], sound: Path
+def outcomes(
+    use: str, makers: Mapping[str, Callable[[Path], Path]], sound: Path, *, more: int = LITTLE
 ) -> dict[str, str]:
-    """The same for scenes, each made in a folder of its own, in one process of little memory."""
+    """What "module:function" comes to on each file, in one process that may take `more` bytes.
+
+    Each is made in a folder of its own beside `sound`.
+    """
     if not sys.platform.startswith("linux"):
         pytest.skip("only Linux counts a process's address space in /proc")
     paths = []
     for name, make in makers.items():
-        (folder / name).mkdir()
-        paths.append(make(folder / name))
-    found = outcomes("tests.fuzz.scene_use:use_scene", sound, paths, more=LITTLE)
-    return dict(zip(makers, found, strict=True))
+        (sound.parent / name).mkdir()
+        paths.append(make(sound.parent / name))
+    module, function = use.split(":")
+    done = ran(_PROGRAM.format(module=module, function=function), sound, more, *paths)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return dict(zip(makers, json.loads(done.stdout.splitlines()[-1]), strict=True))

@@ -123,27 +123,23 @@ def test_validation_scenes_judge_and_do_not_teach(scene: Path) -> None:
         train(options(scene, "same", val=(scene,)))
 
 
-def test_adapting_keeps_weights_if_nothing_is_better(scene: Path, first: Path) -> None:
+@pytest.mark.parametrize("scale", [2, 4])
+def test_adapting_begins_with_all_weights_that_fit_and_keeps_them_if_nothing_is_better(
+    scale: int, scene: Path, first: Path
+) -> None:
     useless = ("steps=1", "validate_every=1", "learning_rate=1e-30", "weight_decay=0.0")
-    own = options(scene, "adapted", init=str(first), settings=(*SMALL, *useless))
+    own = options(scene, "adapted", init=str(first), scale=scale, settings=(*SMALL, *useless))
     with pytest.warns(HsisrWarning, match="no step improved on .* so these are kept"):
         result = train(own)
     assert (result.best_step, result.start) == (0, result.score)
-    before, after = (load_weights(p) for p in (first, result.out / first.name))
+    before, after = (
+        load_weights(p) for p in (first, result.out / f"dacn-any-x{scale}.safetensors")
+    )
+    assert after.descriptor.scale == scale
     old, new = before.network.state_dict(), after.network.state_dict()
-    assert all(torch.equal(old[name], new[name]) for name in old)
-    assert run_json(result)["init_sha256"] == before.sha256
-
-
-def test_weights_of_another_scale_lend_all_but_their_upsampling(scene: Path, first: Path) -> None:
-    still = ("steps=1", "validate_every=1", "learning_rate=1e-30", "weight_decay=0.0")
-    with pytest.warns(HsisrWarning, match="no step improved"):
-        result = train(options(scene, "x4", init=str(first), scale=4, settings=(*SMALL, *still)))
-    before, after = (load_weights(p) for p in (first, result.out / "dacn-any-x4.safetensors"))
-    assert after.descriptor.scale == 4
-    old, new = before.network.state_dict(), after.network.state_dict()
-    lent = {name for name in old if torch.equal(old[name], new.get(name, torch.empty(0)))}
-    assert {name for name in old if not name.startswith("upsampling.")} <= lent
+    kept = {name for name in old if torch.equal(old[name], new.get(name, torch.empty(0)))}
+    of_the_scale = ("upsampling.",) if scale == 4 else ()
+    assert {name for name in old if not name.startswith(of_the_scale)} <= kept
     assert run_json(result)["init_sha256"] == before.sha256
 
 

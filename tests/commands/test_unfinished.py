@@ -20,8 +20,6 @@ from hsisr.errors import HsisrWarning, InputDataError, OutputExistsError, Resour
 from hsisr.io.atomic import alone_in
 from hsisr.io.open import open_scene
 from hsisr.resume.run import Piece, RunKey, RunLock, clear_rest, locked_run
-from hsisr.training.reporting import draw_curve
-from hsisr.training.state import Record
 from tests.commands.runs import old_scene
 from tests.program import cube_at, hsisr, ran
 from tests.scenes import numbered, write_geotiff
@@ -217,22 +215,6 @@ def test_what_a_run_leaves_that_is_killed_once_its_output_is_there_goes(
 
 
 PLAIN = UpscaleOptions(scale=2, model="bicubic", tile=8)
-RECORD = Record(
-    step=3,
-    seconds=1.0,
-    loss=0.5,
-    learning_rate=1e-3,
-    score=31.0,
-    bicubic=30.0,
-    sam=1.0,
-    bicubic_sam=2.0,
-)
-
-
-@pytest.mark.parametrize("title", [r"$\frac$", "$", r"\frac{a", "a_b^{c", "$$", "[link=x]y[/link]"])
-def test_a_curve_shows_a_name_as_it_is_written(title: str, tmp_path: Path) -> None:
-    draw_curve(tmp_path / "curve.png", [RECORD], title)
-    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_second_training_in_one_folder_is_refused(tmp_path: Path) -> None:

@@ -12,6 +12,26 @@ from hsisr.models.descriptor import ModelDescriptor
 from tests.memory import MemoryScene, layout_of
 
 
+class Repeating(torch.nn.Module):
+    """Repeats pixels, times a gain; spoils numbers and runs out of memory as it is told."""
+
+    def __init__(
+        self, gain: float = 1.0, most: float = torch.inf, far: float = torch.inf, **more: Any
+    ) -> None:
+        """In half precision, or `always`, what is above `most` is `far`; `too_many` is an error."""
+        super().__init__()
+        self.gain, self.most, self.far, self.more = gain, most, far, more
+        self.calls: list[tuple[bool, int]] = []
+
+    def forward(self, lr: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
+        half = torch.is_autocast_enabled("cpu")
+        self.calls.append((half, len(lr)))
+        if len(lr) >= self.more.get("too_many", 99):
+            raise self.more["error"]
+        hr = lr.repeat_interleave(2, -1).repeat_interleave(2, -2) * self.gain
+        return hr.where(hr <= self.most, self.far) if half or self.more.get("always") else hr
+
+
 def descriptor(**own: Any) -> ModelDescriptor:
     """Of a network of two times over three bands, but for what is named."""
     tile = {"tile_lr_px": 4, "overlap_lr_px": 0, "margin_lr_px": 0}

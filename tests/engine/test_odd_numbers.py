@@ -21,7 +21,7 @@ from hsisr.errors import HsisrWarning, InputDataError, MovedValuesWarning, Weigh
 from hsisr.models.interpolation import KERNELS, Trim
 from hsisr.tiling import Window
 from tests import memory
-from tests.engine.standing_in import upscaler
+from tests.engine.standing_in import Repeating, upscaler
 from tests.memory import MemoryScene, MemoryWriter, layout_of
 from tests.program import cube_at, metadata_at, values_of, warned
 from tests.scenes import write_geotiff
@@ -162,21 +162,6 @@ def test_whole_numbers_that_a_resumed_run_does_not_read_again_may_be_such() -> N
 NO_TRIM = Trim(0, 0, 0, 0)
 
 
-class Repeat(torch.nn.Module):
-    """Repeats pixels, times a gain; in half precision, what is above `most` becomes infinite."""
-
-    def __init__(self, gain: float = 1.0, most: float = torch.inf, far: float = torch.inf) -> None:
-        super().__init__()
-        self.gain, self.most, self.far = gain, most, far
-        self.calls: list[tuple[bool, int]] = []
-
-    def forward(self, lr: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
-        half = torch.is_autocast_enabled("cpu")
-        self.calls.append((half, len(lr)))
-        hr = lr.repeat_interleave(2, -1).repeat_interleave(2, -2) * self.gain
-        return hr.where(hr <= self.most, self.far) if half else hr
-
-
 def cube(dtype: str = "float32") -> npt.NDArray[Any]:
     return np.random.default_rng(3).uniform(1, 2, (6, 16, 16)).astype(dtype)
 
@@ -206,7 +191,7 @@ def test_numbers_of_a_scene_that_are_too_large_are_refused_and_named(
     values[4, 6:9, 6:9] = 3.3e38
     values[4, 7, 7] = -3.3e38
     scene = MemoryScene(values)
-    network = upscaler(Repeat(), statistics=scene_statistics(scene)) if by_network else None
+    network = upscaler(Repeating(), statistics=scene_statistics(scene)) if by_network else None
     with pytest.raises(InputDataError, match=r"memory.tif: band 5 holds numbers up to 3.3e\+38"):
         stitched(scene, network, consistent=consistent, dtype=dtype)
 
@@ -232,7 +217,7 @@ def test_nodata_and_infinity_beyond_float32_are_still_no_data() -> None:
 @pytest.mark.parametrize("consistent", [True, False])
 def test_values_of_a_network_that_overflow_are_its_fault(*, consistent: bool) -> None:
     scene = MemoryScene(cube() * 1e4)
-    network = upscaler(Repeat(gain=1e37), statistics=scene_statistics(scene))
+    network = upscaler(Repeating(gain=1e37), statistics=scene_statistics(scene))
     with pytest.raises(WeightsError, match=r"bands 1, 2, 3 hold .* too large for float32; these"):
         stitched(scene, network, consistent=consistent)
 
@@ -241,7 +226,7 @@ def test_values_of_a_network_that_overflow_are_its_fault(*, consistent: bool) ->
 def test_only_the_tiles_that_leave_half_precision_are_done_in_full(far: float) -> None:
     scene = MemoryScene(cube()[:3] * 1e4)
     statistics = scene_statistics(scene)
-    network = Repeat(most=5, far=far)  # 3e38 overflows only once it is multiplied back
+    network = Repeating(most=5, far=far)  # 3e38 overflows only once it is multiplied back
     tiles = torch.from_numpy(scene.cube[:, :4, :4]).repeat(4, 1, 1, 1)
     tiles[1, 0, 0, 0] = tiles[3, 2, 1, 1] = 1e6
     with pytest.warns(HsisrWarning, match=r"2 tiles were computed in float32, .* of bfloat16$"):

@@ -13,7 +13,7 @@ from hsisr.engine.upscaler import NetworkUpscaler, Transfers
 from hsisr.errors import HsisrWarning, ResourceError, WeightsError
 from hsisr.models.interpolation import Trim
 from tests import memory
-from tests.engine.standing_in import upscaler
+from tests.engine.standing_in import Repeating, upscaler
 from tests.memory import MemoryScene, MemoryWriter, layout_of
 
 TRIM = Trim(1, 0, 0, 1)
@@ -23,26 +23,6 @@ SHORT: list[Exception] = [
     MemoryError(),
 ]
 each_error = pytest.mark.parametrize("error", SHORT, ids=["cuda", "cpu", "python"])
-
-
-class Twice(torch.nn.Module):
-    """Repeats pixels; spoils tiles and runs out of memory as it is told."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.batches: list[int] = []
-        self.too_many, self.error = 99, SHORT[0]
-        self.broken_above = torch.inf
-        self.always_broken = False
-
-    def forward(self, lr: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
-        self.batches.append(len(lr))
-        if len(lr) >= self.too_many:
-            raise self.error
-        hr = lr.repeat_interleave(2, -1).repeat_interleave(2, -2)
-        if self.always_broken or torch.is_autocast_enabled("cpu"):
-            hr = torch.where(hr > self.broken_above, torch.inf, hr)
-        return hr
 
 
 class Deferred(Transfers):
@@ -84,7 +64,7 @@ def pair(network: torch.nn.Module, **more: object) -> tuple[NetworkUpscaler, Net
 
 def test_what_is_begun_gives_what_is_run() -> None:
     statistics = scene_statistics(MemoryScene(tiles(3)[0].numpy()))
-    plain, ahead = pair(Twice(), statistics=statistics)
+    plain, ahead = pair(Repeating(), statistics=statistics)
     whole, part = tiles(3), tiles(2)[:, :2]
     first, second = ahead.begin(whole, (0, 1, 2), TRIM), ahead.begin(part, (1, 2), TRIM)
     torch.testing.assert_close(first(), plain.run(whole, (0, 1, 2), TRIM), rtol=0, atol=0)
@@ -103,7 +83,7 @@ def stitched(upscaler: NetworkUpscaler, *, ahead: bool) -> MemoryWriter:
 
 @pytest.mark.parametrize("ahead", [False, True], ids=["groups in turn", "next group ahead"])
 def test_a_scene_with_two_batches_under_way_equals_one_with_one(ahead: bool) -> None:
-    plain, two = pair(Twice())
+    plain, two = pair(Repeating())
     expected, found = stitched(plain, ahead=False), stitched(two, ahead=ahead)
     np.testing.assert_array_equal(found.cube, expected.cube)
     assert isinstance(two.transfers, Deferred)
@@ -113,54 +93,46 @@ def test_a_scene_with_two_batches_under_way_equals_one_with_one(ahead: bool) -> 
 
 
 def test_tiles_that_break_in_half_precision_are_computed_anew() -> None:
-    network = Twice()
-    network.broken_above = 0.99
+    network = Repeating(most=0.99)
     plain, ahead = pair(network, precision=torch.bfloat16)
     lr = tiles(4).clamp_max(0.9)
     lr[1, 0, 2, 2] = lr[3, 0, 2, 2] = 1
     with pytest.warns(HsisrWarning, match="2 tiles were computed in float32"):
         expected = plain.run(lr, (0, 1, 2), TRIM)
-    network.batches.clear()
+    network.calls.clear()
     wait = ahead.begin(lr, (0, 1, 2), TRIM)
-    assert network.batches == [4]
+    assert network.calls == [(True, 4)]
     with pytest.warns(HsisrWarning, match="2 tiles were computed in float32"):
         torch.testing.assert_close(wait(), expected, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("ahead", [False, True])
 def test_an_error_of_a_batch_ends_a_scene(ahead: bool) -> None:
-    network = Twice()
-    network.broken_above, network.always_broken = 0.5, True
+    network = Repeating(most=0.5, always=True)
     with pytest.raises(WeightsError, match="returned values that are not finite"):
         stitched(pair(network)[1], ahead=ahead)
 
 
-def greedy(too_many: int, error: Exception) -> Twice:
-    network = Twice()
-    network.too_many, network.error = too_many, error
-    return network
-
-
 @each_error
 def test_what_does_not_fit_is_halved_when_it_is_waited_for(error: Exception) -> None:
-    network = greedy(3, error)
+    network = Repeating(too_many=3, error=error)
     plain, ahead = pair(network)
     wait = ahead.begin(tiles(5), (0, 1, 2), TRIM)
-    assert network.batches == [5]
+    assert network.calls == [(False, 5)]
     found = wait()
-    assert network.batches == [5, 5, 2, 3, 1, 2]
+    assert [n for _, n in network.calls] == [5, 5, 2, 3, 1, 2]
     torch.testing.assert_close(found, plain.run(tiles(5), (0, 1, 2), TRIM), rtol=0, atol=0)
-    with_room, _ = pair(Twice())
+    with_room, _ = pair(Repeating())
     torch.testing.assert_close(found, with_room.run(tiles(5), (0, 1, 2), TRIM), rtol=0, atol=0)
 
 
 @each_error
 def test_one_tile_too_large_is_said(error: Exception) -> None:
     with pytest.raises(ResourceError, match="does not fit into the memory of cpu; use a smaller"):
-        upscaler(greedy(1, error)).run(tiles(2), (0, 1, 2), TRIM)
+        upscaler(Repeating(too_many=1, error=error)).run(tiles(2), (0, 1, 2), TRIM)
 
 
 def test_other_errors_of_a_network_are_not_taken_for_memory() -> None:
-    network = greedy(1, RuntimeError("shapes do not match"))
+    network = Repeating(too_many=1, error=RuntimeError("shapes do not match"))
     with pytest.raises(RuntimeError, match="shapes do not match"):
         upscaler(network).run(tiles(2), (0, 1, 2), TRIM)

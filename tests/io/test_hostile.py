@@ -13,7 +13,7 @@ import scipy.io
 
 from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.open import open_scene
-from tests.limited import outcomes_of_scenes
+from tests.limited import outcomes
 from tests.scenes import numbered, write_envi, write_mat73, write_pages
 
 CUBE = numbered(3, 4, 5)
@@ -167,7 +167,8 @@ def claims(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What comes of every file above, all in one process that may take a quarter of a gigabyte."""
     folder = tmp_path_factory.mktemp("claims")
     makers = {name: make for name, (make, _) in CLAIMS.items()}
-    return outcomes_of_scenes(folder, makers, write_envi(folder / "sound.hdr", CUBE))
+    sound = write_envi(folder / "sound.hdr", CUBE)
+    return outcomes("tests.fuzz.scene_use:use_scene", makers, sound)
 
 
 @pytest.mark.parametrize("name", CLAIMS)

@@ -258,12 +258,8 @@ def test_wavelengths_in_the_only_struct_that_has_them_are_those_of_the_cube(tmp_
     others: dict[str, Any] = {"lib": {"wavelength": bands[:2]}, "two": {"wavelength": bands}}
     cases: list[dict[str, Any]] = [{"lib": others["lib"]}, others]
     for beside in cases:
-        assert (
-            metadata_at(
-                write_mat5(tmp_path / "c.mat", VALUES, **beside)
-            ).spectral_axis.wavelengths_nm
-            is None
-        )
+        found = metadata_at(write_mat5(tmp_path / "c.mat", VALUES, **beside))
+        assert found.spectral_axis.wavelengths_nm is None
 
 
 TYPES = ("i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8")

@@ -126,54 +126,40 @@ def test_internal_and_external_masks(internal: bool, tmp_path: Path) -> None:
     np.testing.assert_array_equal(cube.valid, np.broadcast_to(mask[1:4, 1:5] > 0, (3, 3, 4)))
 
 
-def rgba(path: Path, dtype: str = "uint8", **options: Any) -> Path:
-    values = np.concatenate([VALUES, np.full((1, 6, 5), 255)]).astype(dtype)
-    values[3, 2, 3] = 0
-    path = write_geotiff(path, values, **options)
-    with edited(path) as dataset:
-        dataset.colorinterp = [*[ColorInterp.undefined] * 3, ColorInterp.alpha]
-    return path
+MASK, DATA = np.full((1, 6, 5), 255), VALUES[:1] + 7
+MASK[0, 2, 3] = 0
+A_MASK, A_BAND = "taken for the mask", "read as a spectral band"
+NM = [{"wavelength": w} for w in ("400", "500", "600", "700")]
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
-def test_an_alpha_band_is_a_mask_and_no_band(dtype: str, tmp_path: Path) -> None:
-    path = rgba(tmp_path / "x.tif", dtype)
-    with pytest.warns(HsisrWarning, match="band 4 is tagged as alpha and taken for the mask"):
-        scene = open_scene(path)
-    with scene:
-        cube = scene.read()
-    np.testing.assert_array_equal(cube.values, VALUES)
-    assert not cube.valid[:, 2, 3].any()
-    assert cube.valid.sum() == cube.valid.size - 3
-
-
-@pytest.mark.parametrize(("bands", "photometric"), [(4, "RGB"), (2, "minisblack")])
-def test_tagged_as_alpha_yet_a_band(bands: int, photometric: str, tmp_path: Path) -> None:
-    values = np.concatenate([VALUES, VALUES[:1] + 7])[:bands].astype(np.uint16)
-    path = write_geotiff(tmp_path / "x.tif", values, photometric=photometric, alpha="yes")
-    words = f"band {bands} is tagged as alpha and read as a spectral band"
-    with pytest.warns(HsisrWarning, match=words):
-        cube = cube_at(path)
-    np.testing.assert_array_equal(cube.values, values)
-    assert cube.valid.all()
-
-
-@pytest.mark.parametrize("many", [False, True])
-def test_the_alpha_band_of_many_is_their_mask_or_one_of_them(many: bool, tmp_path: Path) -> None:
-    alpha = np.full((1, 6, 5), 255)
-    alpha[0, 2, 3] = 0
-    last = VALUES[:1] + 7 if many else alpha
-    values = np.concatenate([VALUES, VALUES, last]).astype(np.uint16)
-    path = write_geotiff(tmp_path / "x.tif", values)
-    with edited(path) as dataset:
-        dataset.colorinterp = [*[ColorInterp.undefined] * 6, ColorInterp.alpha]
+@pytest.mark.parametrize(
+    ("others", "last", "dtype", "more", "words"),
+    [
+        (3, MASK, "uint8", {}, A_MASK),
+        (3, MASK, "uint16", {}, A_MASK),
+        (6, MASK, "uint16", {}, ""),
+        (6, DATA, "uint16", {}, A_BAND),
+        (3, DATA, "uint16", {"photometric": "RGB", "alpha": "yes"}, A_BAND),
+        (1, DATA, "uint16", {"photometric": "minisblack", "alpha": "yes"}, A_BAND),
+        (3, MASK, "uint8", {"band_tags": NM}, ""),  # it has a wavelength
+    ],
+)
+def test_the_band_tagged_as_alpha_is_the_mask_of_the_others_or_one_of_them(
+    others: int, last: Any, dtype: str, more: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    values = np.concatenate([*([VALUES] * 2), last])[[*range(others), -1]].astype(dtype)
+    path = write_geotiff(tmp_path / "x.tif", values, **more)
+    if "alpha" not in more:
+        with edited(path) as dataset:
+            dataset.colorinterp = [*[ColorInterp.undefined] * others, ColorInterp.alpha]
     with warned() as said:
         cube = cube_at(path)
-    assert ["band 7 is tagged as alpha and read as a spectral" in one for one in said] == [
-        True
-    ] * many
-    np.testing.assert_array_equal(cube.values, values if many else values[:6])
-    assert (~cube.valid).sum() == (0 if many else 6)
+    told = [f"band {others + 1} is tagged as alpha and {words}" in one for one in said]
+    assert told == [True] * bool(words)
+    is_band = words == A_BAND or "band_tags" in more
+    np.testing.assert_array_equal(cube.values, values if is_band else values[:others])
+    valid = np.True_ if is_band else MASK > 0
+    np.testing.assert_array_equal(cube.valid, np.broadcast_to(valid, cube.valid.shape))
 
 
 def test_what_a_driver_leaves_in_a_transform_is_none(tmp_path: Path) -> None:
@@ -189,13 +175,6 @@ def test_overviews_that_lie_elsewhere_are_not_asked(tmp_path: Path) -> None:
         dataset.update_tags(ns="OVERVIEWS", OVERVIEW_FILE=str(tmp_path / "other.tif"))
     with pytest.warns(HsisrWarning, match="read as a spectral band"), open_scene(path) as scene:
         assert scene.metadata.bands == 4
-
-
-def test_a_band_with_a_wavelength_is_no_alpha(tmp_path: Path) -> None:
-    tags = [{"wavelength": w} for w in ("400", "500", "600", "700")]
-    cube = cube_at(rgba(tmp_path / "x.tif", band_tags=tags))
-    assert len(cube.values) == 4
-    assert cube.valid.all()
 
 
 def test_colour_tables_and_colours_that_gdal_mixes_are_refused(tmp_path: Path) -> None:

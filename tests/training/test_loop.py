@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from hsisr.errors import HsisrError, InputDataError, ResourceError, UsageError
 from hsisr.training.loop import Outcome, Plan, train
+from hsisr.training.reporting import draw_curve
 from hsisr.training.state import Progress, Record, TrainingState, load_state, save_state
 from tests.training.small import plan, recipe
 
@@ -191,6 +192,12 @@ RECORD = Record(
     sam=1.0,
     bicubic_sam=2.0,
 )
+
+
+@pytest.mark.parametrize("title", [r"$\frac$", "$", r"\frac{a", "a_b^{c", "$$", "[link=x]y[/link]"])
+def test_a_curve_shows_a_name_as_it_is_written(title: str, tmp_path: Path) -> None:
+    draw_curve(tmp_path / "curve.png", [replace(RECORD, loss=0.5, score=31.0)], title)
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
 def state() -> TrainingState:
