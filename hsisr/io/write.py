@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,8 @@ def output_numbers(
     target = replace(stored, dtype=np.dtype(dtype or stored.dtype).newbyteorder("="), limits=None)
     if stored.dtype.kind == "f":
         warn_of_digits(scene, lost=not stored.exact_in_float32)
+        if target.dtype.kind != "f":
+            _warn_of_small(scene, target.dtype)
     nodata, name = target.nodata, scene.path.name
     if nodata is not None:
         if holds(target.dtype, nodata):
@@ -61,6 +63,28 @@ def output_numbers(
             f"{why}; {chosen:g} marks invalid pixels in the output", HsisrWarning, stacklevel=2
         )
     return replace(target, nodata=chosen), False
+
+
+_SMALL: Final = 10
+"""Half a unit, which rounding takes at most, is 5 % of this."""
+
+
+def _warn_of_small(scene: Scene, dtype: np.dtype[Any]) -> None:
+    """Say that whole numbers hardly tell the values of a scene apart, by a few rows of nine bands.
+
+    Reflectances from 0 to 1 would be zeros and ones.
+    """
+    bands, rows, cols = scene.metadata.shape
+    some = np.unique(np.linspace(0, bands - 1, 9).astype(int)).tolist()
+    cube = scene.read(Window(rows // 2, 0, min(9, rows - rows // 2), cols), some)
+    sizes = np.abs(cube.values[cube.valid & (cube.values != 0)])
+    if sizes.size and (typical := float(np.median(sizes))) < _SMALL:
+        warnings.warn(
+            f"{scene.path.name}: numbers like {typical:.2g} are rounded to whole ones in {dtype}; "
+            "give a float --dtype, or multiply them first",
+            HsisrWarning,
+            stacklevel=3,
+        )
 
 
 def refuse_same_file(source: Path, output: Path) -> None:

@@ -1,8 +1,10 @@
 """`hsisr upscale`, `info` and `sample` as their user meets them."""
 
 import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from affine import Affine
 
@@ -113,6 +115,19 @@ def test_info_says_what_it_sees(scene: Path) -> None:
         *("upper left corner 364095.00, 5809965.00", "no bands near red, green and blue"),
     ):
         assert words in done.stdout
+
+
+@pytest.mark.parametrize("command", ["upscale", "degrade"])
+def test_reflectances_that_become_whole_numbers_are_told(
+    command: str, tmp_path: Path, out: Path
+) -> None:
+    values = counts(3, 8, 8).astype("float32")
+    for name, factor, told in (("small.tif", 1e-4, True), ("large.tif", 1.0, False)):
+        scene = write_tif(tmp_path / name, values * np.float32(factor))
+        how = ("-s", 2, "--dtype", "uint16", "-o", out / name)
+        done = succeed(command, scene, *how, *(("-m", "bicubic") if command == "upscale" else ()))
+        words = r"numbers like 0\.\d+ are rounded to whole ones in uint16; give a float --dtype"
+        assert bool(re.search(words, done.stderr)) == told
 
 
 @pytest.mark.parametrize(
