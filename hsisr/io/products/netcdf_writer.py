@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,7 +41,8 @@ from hsisr.tiling import Window
 SOURCE: Final = "hsisr"
 """Attribute by which this tool knows its own files, whatever product they were made from."""
 _PACKAGE: Final = ("h5netcdf", "netCDF outputs", "netcdf")
-_ROWS_AT_ONCE: Final = 256
+_SIDE: Final = 256
+"""Of the blocks of positions and lookup tables that are made and written at once, in pixels."""
 _EXACT_POINTS: Final = 2**18
 """Of a map grid, at most as many positions are computed; those of the pixels lie between them."""
 _HEAD_BYTES: Final = 2**20
@@ -139,17 +141,20 @@ class NetcdfWriter(HdfWriter):
 
     def _write_positions(self, group: Any, x: str, y: str, places: Geolocation) -> None:
         """Longitude and latitude of each pixel, under these names."""
-        made = []
+        _, rows, cols = self.metadata.shape
+        chunks, made = (min(_SIDE, rows), min(_SIDE, cols)), []
         for name, standard, toward in ((x, "longitude", "east"), (y, "latitude", "north")):
-            variable = group.create_variable(name, self._dimensions[1:], "f8", **self._packing)
+            variable = group.create_variable(
+                name, self._dimensions[1:], "f8", chunks=chunks, **self._packing
+            )
             variable.attrs.update({"standard_name": standard, "units": f"degrees_{toward}"})
             made.append(variable)
-        for row in range(0, self.metadata.rows, _ROWS_AT_ONCE):
-            end = min(row + _ROWS_AT_ONCE, self.metadata.rows)
-            found = places.positions(row, end, 0, self.metadata.cols)
+        for row, col in product(range(0, rows, _SIDE), range(0, cols, _SIDE)):
+            row_end, col_end = min(row + _SIDE, rows), min(col + _SIDE, cols)
+            found = places.positions(row, row_end, col, col_end)
             for variable, degrees in zip(made, found, strict=True):
                 require_room(self._place.folder, self.path, degrees.nbytes)
-                variable[row:end] = degrees
+                variable[row:row_end, col:col_end] = degrees
 
 
 class EmitWriter(NetcdfWriter):
@@ -198,10 +203,10 @@ class EmitWriter(NetcdfWriter):
             group.create_variable(name, ("ortho_y", "ortho_x"), "i4", fillvalue=0, **self._packing)
             for name in ("glt_y", "glt_x")
         ]
-        for row in range(0, rows, _ROWS_AT_ONCE):
-            strip = np.zeros((2, min(_ROWS_AT_ONCE, rows - row), cols), np.int32)
-            for col in range(0, cols, _ROWS_AT_ONCE):
-                window = Window(row, col, strip.shape[1], min(_ROWS_AT_ONCE, cols - col))
+        for row in range(0, rows, _SIDE):
+            strip = np.zeros((2, min(_SIDE, rows - row), cols), np.int32)
+            for col in range(0, cols, _SIDE):
+                window = Window(row, col, strip.shape[1], min(_SIDE, cols - col))
                 found = nearest_pixels(places, table, window)
                 if found is not None:
                     seen, *sensor = found
