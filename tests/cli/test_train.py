@@ -4,6 +4,7 @@ import itertools
 import json
 import signal
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hsisr.commands.python.calls import terminal_bars
 from hsisr.datasets import catalogue
 from hsisr.training.loop import Trainer
 from hsisr.weights import load_weights
@@ -83,8 +85,13 @@ def test_ctrl_c_saves_and_the_same_command_with_resume_continues(
     monkeypatch.setattr(Trainer, "_step", interrupted)
     steps = ["--set", "steps=200", "--set", "validate_every=200"]
     command = ["train", scene, "-s", "2", *SMALL, *steps, "-o", out, "--device", "cpu"]
-    done = hsisr(*command)
+    bars = terminal_bars(redirect=False)
+    monkeypatch.setattr("hsisr.cli.progress._bars", lambda **_: nullcontext(bars))
+    done = hsisr(*command, "--max-minutes", 9)
     assert done.exit_code == 130
+    shown = bars.tasks[-1]  # minutes are counted where they are the limit
+    assert (shown.description, shown.fields["count"]) == ("training", "0.0/9 min")
+    assert shown.fields["talk"].startswith("step 4 loss ")
     assert "the same command with --resume continues" in done.stderr
     assert not (out / "dacn-any-x2.safetensors").exists()
     record = json.loads((out / "run.json").read_text())
