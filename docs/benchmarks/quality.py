@@ -145,7 +145,8 @@ def mirrored(scenes: Sequence[Path], models: Sequence[str], scale: int) -> Itera
         for model in models:
             result = upscaled(lr, model, scale)
             back = upscaled(lr[..., ::-1], model, scale)[..., ::-1]
-            gains = map(gain, (result, back, (result + back) / 2))
+            mean = np.asarray((result + back) / 2, np.float32)
+            gains = map(gain, (result, back, mean))
             yield path.name, model, *(f"{found:+.3f}" for found in gains)
 
 
