@@ -5,13 +5,16 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from hsisr.commands.evaluation.agreement import other_place
 from hsisr.commands.options import ViewOptions
+from hsisr.errors import warn
 from hsisr.io.base import Scene
 from hsisr.io.open import open_scene, options_of_kind, part_of
 from hsisr.io.paths import folder_of, scene_path
 from hsisr.io.views import warn_of_fill
 from hsisr.option import Result
 from hsisr.view.figure import check_picture
+from hsisr.view.maps import require_finer
 from hsisr.view.page import PageScenes, page_content, write_page
 
 SUFFIXES = (".html", ".htm")
@@ -63,6 +66,13 @@ def view(
         )
         if look_for_fill and how.nodata is None:
             warn_of_fill(scenes.observed)
+        for result in scenes.results:
+            grid = scenes.observed.metadata.finer(require_finer(scenes.observed, result))
+            for what in other_place(grid, result.metadata):
+                warn(
+                    f"{result.path.name} has another {what} than {scenes.observed.path.name}; they "
+                    "are shown pixel on pixel all the same"
+                )
         content = page_content(scenes, how.windows)
         title = f"hsisr view: {scenes.observed.path.name}"
         size = write_page(output, title, content, overwrite=how.overwrite)

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import rasterio
 import torch
+from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
@@ -30,6 +32,7 @@ from hsisr.view.page import PageScenes, page_content, page_text
 from tests.io.written import PLACED, rich_metadata, writer_for
 from tests.memory import MemoryScene
 from tests.program import hsisr, refusal, succeed
+from tests.scenes import write_geotiff
 
 
 class Held(MemoryScene):
@@ -289,6 +292,14 @@ def test_without_a_name_the_page_lies_beside_the_scene(scenes: tuple[Path, Path]
     page = scenes[0].parent / "observed_view.html"
     assert (done.exit_code, done.stdout) == (0, f"{page}\n"), done.stderr
     assert "observed_view.html: 0." in done.stderr
+
+
+def test_a_result_that_lies_elsewhere_is_told(scenes: tuple[Path, Path], tmp_path: Path) -> None:
+    with rasterio.open(scenes[1]) as file:
+        moved = {"crs": file.crs, "transform": file.transform @ Affine.translation(1, 0)}
+        other = write_geotiff(tmp_path / "other.tif", file.read(), **moved)
+    done = succeed("view", scenes[0], other, "-o", tmp_path / "page.html", "--nodata", "none")
+    assert "other.tif has another place than observed.tif; they are shown" in done.stderr
 
 
 @pytest.mark.parametrize("part", [("--window", "3,2,9,8"), ("--bands", "2-3")])

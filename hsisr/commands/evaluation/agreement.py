@@ -69,21 +69,22 @@ def paired_strips(reference: Scene, estimate: Scene) -> Iterator[Strip]:
 
 
 def same_unit(one: Scene, other: Scene) -> bool:
+    """True if both files turn stored numbers into values alike."""
+    return np.array_equal(_scaling(one), _scaling(other))
+
+
+def comparable_as_stored(one: Scene, other: Scene) -> bool:
     """True if values of both files are their stored numbers times one factor.
 
     An offset, or bands with factors of their own, would change the angles between spectra.
     """
     scales, offsets = _scaling(one)
-    return bool(
-        np.array_equal((scales, offsets), _scaling(other))
-        and (scales == scales[0]).all()
-        and not offsets.any()
-    )
+    return same_unit(one, other) and bool((scales == scales[0]).all() and not offsets.any())
 
 
 def in_one_unit(one: tuple[Float, Scene], other: tuple[Float, Scene]) -> tuple[Float, Float]:
     """Values of two scenes: as stored where both have one factor for them, else physical ones."""
-    if same_unit(one[1], other[1]):
+    if comparable_as_stored(one[1], other[1]):
         return one[0], other[0]
     return in_physical_unit(*one), in_physical_unit(*other)
 
@@ -115,14 +116,7 @@ def require_same_grid(reference: Scene, estimate: Scene, *, finer: int = 1) -> N
         what.append("bands")
     if (one.rows, one.cols) != (other.rows, other.cols):
         what.append("size")
-    a, b = one.georeference, other.georeference
-    if a.crs_wkt and b.crs_wkt:
-        from hsisr.io.geotiff.gdal import same_crs
-
-        if not same_crs(a.crs_wkt, b.crs_wkt):
-            what.append("CRS")
-    if a.transform and b.transform and not what and not _same_place(a.transform, b.transform, one):
-        what.append("place")
+    what += [of for of in other_place(one, other) if of == "CRS" or not what]
     if what:
         pixels = "pixels" if finer == 1 else f"{finer} x {finer} pixels for each of the first"
         made = what == ["size"] and not (other.rows % one.rows or other.cols % one.cols)
@@ -132,6 +126,19 @@ def require_same_grid(reference: Scene, estimate: Scene, *, finer: int = 1) -> N
             f"expected the same bands and {pixels} on the same ground; {advice}"
         )
     _warn_about_wavelengths(reference, estimate)
+
+
+def other_place(one: SceneMetadata, other: SceneMetadata) -> list[str]:
+    """In what of CRS and place grids of one size differ, as far as both files name them."""
+    a, b = one.georeference, other.georeference
+    if a.crs_wkt and b.crs_wkt:
+        from hsisr.io.geotiff.gdal import same_crs
+
+        if not same_crs(a.crs_wkt, b.crs_wkt):
+            return ["CRS"]
+    if a.transform and b.transform and not _same_place(a.transform, b.transform, one):
+        return ["place"]
+    return []
 
 
 def _same_place(one: Affine, other: Affine, grid: SceneMetadata) -> bool:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from hsisr.commands.evaluation.agreement import FIGURES as LR_FIGURES
 from hsisr.commands.evaluation.agreement import (
     Agreement,
+    comparable_as_stored,
     in_physical_unit,
     measure_agreement,
     paired_strips,
@@ -181,7 +182,7 @@ def evaluate(
 
 def compared_numbers(one: Scene, other: Scene) -> str:
     """What of two scenes is compared, in words."""
-    return "stored numbers" if same_unit(one, other) else "physical values"
+    return "stored numbers" if comparable_as_stored(one, other) else "physical values"
 
 
 def score_pair(
