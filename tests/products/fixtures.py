@@ -1,4 +1,21 @@
-"""Small files in the layout of the archives' products; `python -m` writes them."""
+"""Small files in the layout of the archives' products; `python -m` writes them.
+
+Names of groups, arrays and attributes, their units and fill values are those of the descriptions of
+the formats, pixels are made up. A source holds for all names in the function that writes the file:
+
+- EMIT: product specifications and user guides of L1B and L2A, NASA LP DAAC (doi
+  10.5067/EMIT/EMITL1BRAD.001, 10.5067/EMIT/EMITL2ARFL.001); the global attributes, `spatial_ref`,
+  `geotransform` and the group `location` stand so in the real OBS and MASK files that were at hand.
+- PRISMA: PRISMA Products Specification Document (ASI), issue 2.3; `List_*` and the time stand so in
+  what SNAP's tests list of a real scene.
+- EnMAP: EN-PCV-ICD-2009-2, schema metadata_Lx 00.02.00; the real XML files that were at hand have
+  these elements. DESIS: PGS-DESIS, by the names that other readers look for.
+- NEON: NEON Data Product Specifications DP3.30006; a real cube that was at hand has those of the
+  data, the grid and the wavelengths.
+- Tanager: Tanager Product Specification, Planet, November 2025, section 3.6.
+- AVIRIS-3: L2A user guide, ORNL DAAC (doi 10.3334/ORNLDAAC/2357).
+- PACE: file structure of OCI L2, NASA OB.DAAC, and its notebooks.
+"""
 
 from pathlib import Path
 from typing import Any
