@@ -72,13 +72,14 @@ _SMALL: Final = 10
 def _warn_of_small(scene: Scene, dtype: np.dtype[Any]) -> None:
     """Say that whole numbers hardly tell the values of a scene apart, by a few rows of nine bands.
 
-    Reflectances from 0 to 1 would be zeros and ones.
+    Reflectances from 0 to 1 would be zeros and ones. Counts lose nothing as whole numbers.
     """
     bands, rows, cols = scene.metadata.shape
     some = np.unique(np.linspace(0, bands - 1, 9).astype(int)).tolist()
     cube = scene.read(Window(rows // 2, 0, min(9, rows - rows // 2), cols), some)
     sizes = np.abs(cube.values[cube.valid & (cube.values != 0)])
-    if sizes.size and (typical := float(np.median(sizes))) < _SMALL:
+    whole = bool((sizes == np.rint(sizes)).all())
+    if not whole and (typical := float(np.median(sizes))) < _SMALL:
         warnings.warn(
             f"{scene.path.name}: numbers like {typical:.2g} are rounded to whole ones in {dtype}; "
             "give a float --dtype, or multiply them first",
@@ -105,7 +106,7 @@ def refuse_same_file(source: Path, output: Path) -> None:
         )
         same = one == other
     if same:
-        raise UsageError(f"{output} is the input itself; name another output")
+        raise UsageError(f"{output} is an input of this run; name another output")
 
 
 def warn_of_moved(output: Path, count: int, stored: StoredNumbers) -> None:

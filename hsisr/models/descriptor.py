@@ -1,4 +1,4 @@
-"""What networks and those who run them agree on: the descriptor, and an interface.
+"""What networks and those who run them agree on: a descriptor, and classes to derive from.
 
 The descriptor of a network travels inside its weights file. All networks that come with hsisr take
 groups of bands that are normalised one by one, those of other papers too, so that networks alone

@@ -2,7 +2,7 @@
 
 A record is a small JSON file, `.hsisr/OUTPUT.json` in the folder of the output, that appears after
 its output and is replaced in one step. Folders may be moved with it, as long as their files keep
-their times.
+their times. It tells those of a `Work`: of a scene and of its output.
 """
 
 import hashlib

@@ -12,6 +12,7 @@ import numpy as np
 import pystac
 import pytest
 import rasterio
+from affine import Affine
 from pystac.extensions.projection import ProjectionExtension
 from rasterio.warp import transform_bounds
 
@@ -206,6 +207,19 @@ def test_the_item_of_a_part_tells_its_bands_and_its_place(item: Path, out: Path)
     x, y = zip(*ring, strict=True)
     assert (min(x), min(y), max(x), max(y)) == pytest.approx(expected, abs=1e-6)
     assert "proj:bbox" not in derived.properties
+
+
+@pytest.mark.parametrize("crs", ['LOCAL_CS["site",UNIT["metre",1]]', "+proj=ortho +lat_0=0"])
+def test_a_part_that_has_no_place_on_earth_keeps_the_outline_of_the_whole(
+    crs: str, item: Path, out: Path
+) -> None:
+    with rasterio.open(item.parent / "cube.tif", "r+") as file:
+        file.crs, file.transform = crs, Affine(1e6, 0, -9e6, 0, -1e6, 9e6)
+    part = UpscaleOptions(scale=2, model="bicubic", window=(1, 2, 3, 2))
+    with pytest.warns(UserWarning, match=r"fine\.json: geometry and bbox are those of the whole"):
+        done = made(item, out / "fine.tif", part)
+    assert done.item is not None
+    assert pystac.Item.from_file(done.item).bbox == pystac.Item.from_file(item).bbox
 
 
 def test_an_existing_item_is_kept_and_nothing_is_computed(item: Path, out: Path) -> None:

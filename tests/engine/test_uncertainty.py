@@ -145,7 +145,7 @@ def test_it_is_refused_first(source: Path, tmp_path: Path, monkeypatch: pytest.M
     for path in (tmp_path / "o.tif", tmp_path / "e.hdr", tmp_path.parent / "e.tif"):
         with pytest.raises(UsageError, match=r"expected another \.tif"):
             upscale(source, tmp_path / "o.tif", replace(options, uncertainty=path))
-    with pytest.raises(UsageError, match="is the input itself"):
+    with pytest.raises(UsageError, match="is an input of this run"):
         upscale(
             source,
             source.with_name("o.tif"),

@@ -169,10 +169,11 @@ def test_sidecars_of_a_replaced_file_go_with_it(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / "a.tif"]
 
 
-def test_a_world_file_does_not_place_what_has_no_place(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", ["tfw", "tifw", "wld", "TFW"])
+def test_a_world_file_does_not_place_what_has_no_place(end: str, tmp_path: Path) -> None:
     metadata = metadata_of((1, 4, 4), place=Georeference())
-    (tmp_path / "a.tfw").write_text("30\n0\n0\n-30\n15\n-15\n")
-    with pytest.raises(OutputExistsError, match=r"a\.tfw is there and would be read as a part"):
+    (tmp_path / f"a.{end}").write_text("30\n0\n0\n-30\n15\n-15\n")
+    with pytest.raises(OutputExistsError, match=rf"a\.{end} is there and would be read as a part"):
         write_scene(tmp_path / "a.tif", metadata)
     write_scene(tmp_path / "a.tif", metadata, overwrite=True)
     assert list(tmp_path.iterdir()) == [tmp_path / "a.tif"]

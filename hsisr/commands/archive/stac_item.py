@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +13,7 @@ from hsisr.errors import UsageError, warn
 from hsisr.io.atomic import refuse_existing, write_new
 from hsisr.io.envi.files import envi_pair
 from hsisr.io.formats import output_format
-from hsisr.io.geotiff.gdal import crs_name, gdal_env
+from hsisr.io.geotiff.gdal import GdalError, crs_name, gdal_env
 from hsisr.io.geotiff.tags import parsed_crs
 from hsisr.io.open import open_scene
 from hsisr.io.paths import RemotePath
@@ -56,10 +56,10 @@ def write_item(
 ) -> Path:
     """Write the item of an output, or of an output of a part of the input, beside it.
 
-    Geometry, bbox (but of a part), times and all other properties are the source's; the id is new,
-    the ground sampling distance divided by the scale, shape and transform are the output's, the one
-    asset is the output (for an ENVI pair its header as well), and `derived_from` leads to the
-    source. Returns its path.
+    Geometry and bbox of a part are its own. Those of a whole input, times and all other properties
+    are the source's; the id is new, the ground sampling distance divided by the scale, shape and
+    transform are the output's, the one asset is the output (for an ENVI pair its header as well),
+    and `derived_from` leads to the source. Returns its path.
     """
     with closing(open_scene(output)) as scene:
         metadata = scene.metadata
@@ -190,18 +190,20 @@ def _project(item: "pystac.Item", source: SourceItem, metadata: SceneMetadata) -
 
 def _place_part(item: "pystac.Item", output: Path, metadata: SceneMetadata) -> None:
     """Give an item the outline of an output that shows a part of the input."""
+    from rasterio.errors import RasterioError
     from rasterio.warp import transform_bounds, transform_geom
 
     for key in ("proj:bbox", "proj:geometry", "proj:centroid"):
         item.properties.pop(key, None)
     place, rows, cols = metadata.georeference, metadata.rows, metadata.cols
-    if place.transform is None or not place.crs_wkt:
-        warn(f"{item_path(output).name}: geometry and bbox are those of the whole input")
-        return
-    crs, corners = parsed_crs(place.crs_wkt), ((0, 0), (0, rows), (cols, rows), (cols, 0), (0, 0))
-    ring = [place.transform @ corner for corner in corners]
-    x, y = zip(*ring, strict=True)
-    with gdal_env():
+    if place.transform is not None and place.crs_wkt:
+        crs, corners = parsed_crs(place.crs_wkt), ((0, 0), (0, rows), (cols, rows), (cols, 0))
+        ring = [place.transform @ corner for corner in (*corners, corners[0])]
+        x, y = zip(*ring, strict=True)
         outline = {"type": "Polygon", "coordinates": [ring]}
-        item.geometry = transform_geom(crs, _WGS84, outline, antimeridian_cutting=True)
-        item.bbox = list(transform_bounds(crs, _WGS84, min(x), min(y), max(x), max(y)))
+        with suppress(GdalError, RasterioError), gdal_env():  # off the Earth, or of no place on it
+            geometry = transform_geom(crs, _WGS84, outline, antimeridian_cutting=True)
+            bbox = list(transform_bounds(crs, _WGS84, min(x), min(y), max(x), max(y)))
+            item.geometry, item.bbox = geometry, bbox
+            return
+    warn(f"{item_path(output).name}: geometry and bbox are those of the whole input")

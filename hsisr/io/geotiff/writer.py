@@ -68,8 +68,10 @@ class GeoTiffWriter(FileWriter):
         place, suffix = self.metadata.georeference, self.path.suffix
         if place.transform is not None or place.gcps:
             return _beside(self.path)
-        world = (f".{suffix[1:2]}{suffix[-1:]}w", f"{suffix}w")  # would place what has no place
-        return [*_beside(self.path), *(self.path.with_suffix(end) for end in world)]
+        # world files, as GDAL calls them, would place what has no place
+        world = (f".{suffix[1:2]}{suffix[-1:]}w", f"{suffix}w", ".wld")
+        ends = dict.fromkeys(end for name in world for end in (name, name.lower(), name.upper()))
+        return [*_beside(self.path), *(self.path.with_suffix(end) for end in ends)]
 
     def _open(self) -> None:
         profile = creation_profile(self.metadata) | self._gtiff_options()

@@ -209,6 +209,9 @@ def _metadata(package: _Package, image: SceneMetadata, level: str, detector: str
             "for each"
         )
     background, radiance = package.number("specific/backgroundValue"), level.startswith("L1")
+    place = image.georeference
+    if level == "L1B":  # maps have their grid; the XML's place is that of the sensor's geometry
+        place = _place(package, place, part)
     units = "W m-2 sr-1 nm-1" if package.sensor == "EnMAP" else "mW cm-2 sr-1 um-1"
     return replace(
         image,
@@ -225,9 +228,7 @@ def _metadata(package: _Package, image: SceneMetadata, level: str, detector: str
             fwhm=None if fwhm is None else fwhm[own],
             good=_good(package, detector, image.bands),
         ),
-        georeference=_place(package, image.georeference, part)
-        if level == "L1B"  # maps have their grid; the XML's place is that of the sensor's geometry
-        else image.georeference,
+        georeference=place,
         header={
             **image.header,
             **product_header(
