@@ -8,11 +8,10 @@ two threads; they take turns, and the ratio is taken pair by pair.
 
 import sys
 import tempfile
-from functools import partial
 from pathlib import Path
 
 from scenes import write_scene
-from turns import in_turns, medians_and_ratio, options_of_pairs, print_machine, seconds_of
+from turns import cells_of_commands, options_of_pairs, print_machine
 
 WARP = """
 import sys
@@ -52,11 +51,9 @@ def main() -> None:
             hsisr = [sys.executable, "-m", "hsisr", "upscale", str(scene), "-q", "--overwrite"]
             hsisr += ["--model", "bicubic", "--scale", str(scale), "-o", str(ours)]
             gdal = [sys.executable, "-c", WARP, str(scene), str(theirs), str(scale)]
-            pairs = in_turns(
-                partial(seconds_of, hsisr), partial(seconds_of, gdal), arguments.pairs + 1
-            )
+            cells = cells_of_commands(hsisr, gdal, arguments.pairs)
             size = f"{rows} x {cols} x {arguments.bands} uint16"
-            print(f"| {size} | {scale} | {medians_and_ratio(pairs[1:])} |", flush=True)
+            print(f"| {size} | {scale} | {cells} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 
 def options_of_pairs(
@@ -53,3 +54,9 @@ def medians_and_ratio(pairs: Sequence[tuple[float, float]], digits: int = 2) -> 
         f"{value:.{digits}f}" for value in (ratios[0], statistics.median(ratios), ratios[-1])
     )
     return f"{first:.1f} | {second:.1f} | {middle} ({low} to {high})"
+
+
+def cells_of_commands(one: Sequence[str], other: Sequence[str], pairs: int, digits: int = 2) -> str:
+    """Cells of `medians_and_ratio` of two commands, after a pair that fills caches."""
+    seconds = in_turns(partial(seconds_of, one), partial(seconds_of, other), pairs + 1)
+    return medians_and_ratio(seconds[1:], digits)

@@ -8,11 +8,10 @@ taken pair by pair.
 
 import sys
 import tempfile
-from functools import partial
 from pathlib import Path
 
 from scenes import write_scene
-from turns import in_turns, medians_and_ratio, options_of_pairs, print_machine, seconds_of
+from turns import cells_of_commands, options_of_pairs, print_machine
 
 
 def main() -> None:
@@ -30,11 +29,9 @@ def main() -> None:
             plain = [sys.executable, "-m", "hsisr", "upscale", str(scene), "-q", "--overwrite"]
             plain += ["--scale", str(scale), "-o", str(output)]
             full = [*plain, "--uncertainty", str(errors)]
-            pairs = in_turns(
-                partial(seconds_of, full), partial(seconds_of, plain), arguments.pairs + 1
-            )
+            cells = cells_of_commands(full, plain, arguments.pairs, digits=3)
             size = f"{rows} x {cols} x {arguments.bands} uint16"
-            print(f"| {size} | {scale} | {medians_and_ratio(pairs[1:], digits=3)} |", flush=True)
+            print(f"| {size} | {scale} | {cells} |", flush=True)
 
 
 if __name__ == "__main__":
