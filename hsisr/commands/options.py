@@ -166,7 +166,7 @@ class EvaluateOptions(_JudgeOptions):
         ),
     ] = None
     estimate_variable: Annotated[
-        str | None, Option("The same for a .mat estimate.", metavar="NAME", panel=shared.INPUT)
+        str | None, Option("As --variable, for ESTIMATE.", metavar="NAME", panel=shared.INPUT)
     ] = None
 
     def __post_init__(self) -> None:
@@ -235,9 +235,9 @@ class ViewOptions(SceneOptions):
     """Row and column, counted from 0."""
     uncertainty: Annotated[
         Path | None,
-        Option("Uncertainty of the first RESULT's values.", metavar="SCENE", reads=scene_path),
+        Option("Standard errors of the first RESULT.", metavar="SCENE", reads=scene_path),
     ] = None
-    """On the first result's grid, in its unit."""
+    """On the first result's grid, in its unit, as `hsisr upscale --uncertainty` writes them."""
     overwrite: shared.Overwrite = False
 
 
@@ -306,7 +306,7 @@ class TrainOptions(SceneOptions):
     max_minutes: Annotated[
         float | None,
         Option(
-            "Stop after so long; the learning rate falls in time.",
+            "Stop after this many minutes, over which the learning rate falls.",
             check=lambda minutes: minutes > 0,
             expected="more than 0",
         ),

@@ -20,7 +20,16 @@ from hsisr.view.maps import error_maps, ranked, write_picture
 from tests.memory import MemoryScene
 from tests.metrics.pairs import random_pair, score
 from tests.program import values_of
-from tests.scenes import NORTH_UP, TRANSFORM, UTM, counts, edited, write_geotiff, write_tif
+from tests.scenes import (
+    NORTH_UP,
+    TRANSFORM,
+    UTM,
+    counts,
+    edited,
+    write_geotiff,
+    write_mat5,
+    write_tif,
+)
 
 
 @pytest.fixture
@@ -110,6 +119,17 @@ def test_an_observed_scene_gives_the_scale_and_the_agreement(tmp_path: Path) -> 
     both = evaluate(estimate, estimate, EvaluateOptions(observed=observed))
     assert both.scale == 4
     assert both.values["ergas"] == 0
+    with pytest.raises(UsageError, match=r"--lr are 4 times as large .*leave --scale out"):
+        evaluate(estimate, estimate, EvaluateOptions(observed=observed, scale=2))
+
+
+def test_a_cube_of_the_estimate_is_chosen_by_its_own_option(pair: tuple[Path, Path]) -> None:
+    reference, two = pair[0], pair[0].with_name("two.mat")
+    cube = values_of(reference)
+    write_mat5(two, cube, "one", other=cube.transpose(1, 2, 0))
+    with pytest.raises(InputDataError, match=r"2 cubes.*; choose one with --estimate-variable"):
+        evaluate(reference, two)
+    assert evaluate(reference, two, EvaluateOptions(estimate_variable="one")).values["rmse"] == 0
 
 
 def test_limits_are_judged(pair: tuple[Path, Path]) -> None:

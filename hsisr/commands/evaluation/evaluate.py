@@ -145,7 +145,7 @@ def evaluate(
         observed = _opened(stack, options.observed, options, alone=alone)
         known = _opened(stack, truth, options, alone=alone)
         agreement = None if observed is None else measure_agreement(observed, guess)
-        scale = options.scale or (agreement.scale if agreement else None)
+        scale = _ratio(options.scale, agreement)
         scores = None
         if known is not None:
             scores = score_pair(known, guess, convention=options.convention, scale=scale)
@@ -178,6 +178,18 @@ def evaluate(
             thresholds=options.thresholds,
             coverage=coverage,
         )
+
+
+def _ratio(given: int | None, agreement: Agreement | None) -> int | None:
+    """Of pixel sizes: the given one, which has to be that of the observed scene, or that."""
+    if agreement is None:
+        return given
+    if given not in (None, agreement.scale):
+        raise UsageError(
+            f"found --scale {given}, but the pixels of the scene of --lr are {agreement.scale} "
+            "times as large as the estimate's; leave --scale out"
+        )
+    return agreement.scale
 
 
 def compared_numbers(one: Scene, other: Scene) -> str:
@@ -256,7 +268,10 @@ def _opened(
 def _opened_estimate(path: Path, options: EvaluateOptions) -> Scene:
     """The estimate, to which `nodata` applies where its file names no such number."""
     variable = options.estimate_variable
-    scene = open_scene(path, variable=variable)
+    try:
+        scene = open_scene(path, variable=variable)
+    except (InputDataError, UsageError) as error:  # the estimate has an option of its own
+        raise type(error)(str(error).replace("--variable", "--estimate-variable")) from error
     if options.nodata is not None and scene.metadata.stored.nodata is None:
         scene.close()
         scene = open_scene(path, variable=variable, nodata=options.nodata)

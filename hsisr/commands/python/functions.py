@@ -116,7 +116,7 @@ def upscale(
 
 @keywords_of(PartOptions)
 def info(source: str | Path, options: PartOptions | None = None, **keywords: Any) -> SceneInfo:
-    """What is in a scene: size, numbers, wavelengths, nodata, place; nothing is read but these.
+    """What is in a scene: size, numbers, wavelengths, nodata, place; pixels are only sampled.
 
     Args:
         source: A scene in any supported format.
