@@ -177,7 +177,10 @@ class EvaluateOptions(_JudgeOptions):
         self._check((*FIGURES, *LR_FIGURES, *ERROR_FIGURES))
         if self.window is not None and (self.bbox is not None or self.observed is not None):
             other = "bbox" if self.bbox is not None else "lr, whose pixels are larger"
-            raise UsageError(f"found window and {other}, expected one of them; bbox fits all")
+            raise UsageError(
+                f"found window and {other}, expected one of them; bbox fits all that have map "
+                "coordinates, others are judged whole"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
