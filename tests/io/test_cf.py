@@ -7,15 +7,17 @@ from typing import Any
 import numpy as np
 import pyproj
 import pytest
+import rasterio
 import xarray
 from affine import Affine
 from rasterio import CRS
 
 from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.arrays.axes import named_order, warn_if_unlikely
+from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.io.open import open_scene
 from hsisr.scene.georeference import Georeference
-from tests.io.written import write_store
+from tests.io.written import metadata_of, write_scene, write_store
 from tests.program import assert_holds, metadata_at
 from tests.scenes import numbered
 
@@ -228,3 +230,33 @@ def test_a_single_time_is_no_axis_of_a_scene(tmp_path: Path) -> None:
     with pytest.raises(InputDataError, match="--axes"):
         open_scene(path, variable="other")
     assert_holds(path, VALUES, variable="other", axes="rcb")
+
+
+def test_positions_whose_axes_are_the_other_way_round(tmp_path: Path) -> None:
+    latitude = np.linspace(50, 51, 4)[:, None] + np.zeros((4, 4))
+    places = {"lat": (("x", "y"), latitude.T), "lon": (("x", "y"), latitude - 40)}
+    cube = {"a": (("x", "y", "band"), np.ones((4, 4, 3), "int16"))}
+    xarray.Dataset({**cube, **places}).to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    found = metadata_at(tmp_path / "a.nc").geolocation
+    assert found is not None
+    np.testing.assert_array_equal(found.latitude, latitude)
+    np.testing.assert_array_equal(found.longitude, latitude.T - 40)
+
+
+KM = pyproj.CRS("+proj=utm +zone=33 +datum=WGS84 +units=km").to_wkt()
+
+
+@FORMATS
+@pytest.mark.parametrize(
+    "crs", [KM, KM.replace('"kilometre"', '"km"'), None], ids=["kilometre", "km", "none"]
+)
+def test_lengths_that_look_like_longitudes_stay(
+    crs: str | None, suffix: str, tmp_path: Path
+) -> None:
+    place = Georeference(crs_wkt=crs, transform=Affine(0.25, 0, 500, 0, -0.25, 4000))
+    path = tmp_path / f"a.{suffix}"
+    write_scene(path, metadata_of((2, 4, 6), place=place))
+    assert place_of(path) == place
+    name = f"netcdf:{path}:data" if suffix == "nc" else f'ZARR:"{path}":/data'
+    with gdal_env(), rasterio.open(name) as image:
+        assert image.transform.almost_equals(place.transform, 1e-6)

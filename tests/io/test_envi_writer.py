@@ -78,8 +78,8 @@ def test_a_field_with_braces_inside_does_not_swallow_the_next(tmp_path: Path) ->
         assert dataset.tags(ns="ENVI")["byte_order"] == "0"
 
 
-def at(code: int, width: float, left: float, height: float, top: float) -> Georeference:
-    crs = rasterio.CRS.from_epsg(code).to_wkt()
+def at(code: int | str, width: float, left: float, height: float, top: float) -> Georeference:
+    crs = rasterio.CRS.from_user_input(code).to_wkt()
     return Georeference(crs_wkt=crs, transform=Affine(width, 0, left, 0, height, top))
 
 
@@ -91,6 +91,7 @@ PLACES = {
     "east-west": at(32633, -7.5, 3e5, -7.5, 4e6),
     "oblong": at(32633, 7.5, 3e5, -3.75, 4e6),
     "degrees": at(4326, 1 / 14400, 13.0000123, -1 / 14400, 52),
+    "km": at("+proj=utm +zone=33 +datum=WGS84 +units=km", 0.03, 500, -0.03, 4000),
     "equal-area": at(3035, 5, 4321000.5, -5, 3210000.25),
 }
 

@@ -88,6 +88,17 @@ def test_samples_of_one_page_are_bands_of_a_raster(planes: str, tmp_path: Path) 
         np.testing.assert_array_equal(scene.read().values, VALUES)
 
 
+def test_further_images_of_other_sizes_are_told(tmp_path: Path) -> None:
+    with TiffWriter(tmp_path / "x.tif") as tiff:
+        for values in (VALUES, VALUES[:3, :10]):
+            tiff.write(values, photometric="minisblack", planarconfig="separate")
+    words = (
+        r"x\.tif: found 2 images in the file; the first one is read, of 5 bands and 20 x 18 pixels"
+    )
+    with pytest.warns(HsisrWarning, match=words):
+        assert_holds(tmp_path / "x.tif", VALUES)
+
+
 def test_overviews_and_masks_are_no_pages_of_a_stack(tmp_path: Path) -> None:
     path = write_geotiff(tmp_path / "x.tif", VALUES[:1])
     with edited(path) as dataset:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pyproj
 import pytest
 import zarr
 from affine import Affine
@@ -430,3 +431,65 @@ def test_claims_of_size_are_refused_before_memory_is_taken(name: str, tmp_path: 
     make, words = CLAIMS[name]
     with pytest.raises(InputDataError, match=re.escape(words)), open_scene(make(tmp_path)) as scene:
         scene.read(Window(0, 0, 1, 1))
+
+
+GRID: Any = {"spatial:transform": [30, 0, 100, 0, -30, 500], "spatial:shape": [7, 6]}
+STAC: Any = {"proj:transform": [30, 0, 100, 0, -30, 500, 0, 0, 1], "proj:shape": [7, 6]}
+NODE: Any = {"spatial:transform": [30, 0, 115, 0, -30, 485], "spatial:registration": "node"}
+
+
+@pytest.mark.parametrize("of_group", [False, True])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"proj:code": "EPSG:32633", "spatial:dimensions": ["y", "x"], **GRID},
+        {"proj:epsg": 32633, "proj:bbox": [100, 290, 280, 500], **STAC},
+        {"proj:wkt2": UTM, **NODE},
+        {"proj:projjson": pyproj.CRS(32633).to_json_dict(), **GRID},
+    ],
+    ids=["geozarr", "stac", "node", "projjson"],
+)
+def test_the_place_by_conventions(said: dict[str, Any], of_group: bool, tmp_path: Path) -> None:
+    path = write_store(
+        tmp_path / "a.zarr", {"a": CUBE}, version=3, attributes={} if of_group else {"a": said}
+    )
+    if of_group:
+        zarr.open_group(path, mode="a").attrs.update(said)
+    found = metadata_at(path)
+    assert found.georeference.transform == Affine(30, 0, 100, 0, -30, 500)
+    assert "UTM zone 33N" in str(found.georeference.crs_wkt)
+    assert found.tags == {}  # those of the finer grid would be others
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (
+            {**GRID, "spatial:shape": [9, 9], "proj:code": "EPSG:32633"},
+            "spatial:transform is .*not for 7 x 6 pixels",
+        ),
+        ({"proj:transform": [30, 0]}, r"proj:transform is '\[30, 0\]', expected six numbers"),
+    ],
+)
+def test_a_transform_of_another_grid_is_left_out(
+    said: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    path = write_store(tmp_path / "a.zarr", {"a": CUBE}, attributes={"a": said})
+    with pytest.warns(HsisrWarning, match=words):
+        found = metadata_at(path).georeference
+    assert found.transform is None
+    assert (found.crs_wkt is not None) == ("proj:code" in said)
+
+
+@pytest.mark.parametrize("said", [{"nodata": 8}, {"nodata": 8, "nodatavals": [8, 8, 8, 8]}])
+def test_nodata_under_other_names(said: dict[str, Any], tmp_path: Path) -> None:
+    path = write_store(tmp_path / "a.zarr", {"a": CUBE}, attributes={"a": said})
+    found = metadata_at(path)
+    assert (found.stored.nodata, found.tags) == (8, {})
+
+
+def test_a_mask_that_does_not_say_what_it_means_is_left_out(tmp_path: Path) -> None:
+    mask = (("y", "x"), VALUES[0] > 5)  # True where there is none, as numpy has it
+    path = write_store(tmp_path / "a.zarr", {"a": CUBE, "mask": mask})
+    with pytest.warns(HsisrWarning, match="mask left out: it does not say which numbers"):
+        assert cube_at(path).valid.all()

@@ -20,7 +20,7 @@ from rasterio.warp import transform as to_other_crs
 
 from hsisr.errors import HsisrWarning, UsageError
 from hsisr.io.envi.georeference import by_gdal, envi_georeference
-from hsisr.io.geotiff.gdal import crs_name, gdal_env, listening, same_crs
+from hsisr.io.geotiff.gdal import crs_name, gdal_env, is_in_km, listening, same_crs
 from hsisr.io.geotiff.tags import gdal_points, parsed_crs, wkt_of
 from hsisr.io.spectral import listed, number_text, one_line
 from hsisr.scene.georeference import Georeference, GroundControlPoint
@@ -141,6 +141,12 @@ def _lifted(place: Georeference) -> dict[str, str]:
     lines = _small_envi("x.hdr", **known).splitlines()
     pairs = (line.split(" = ", 1) for line in lines if line.startswith(_LIFTED))
     fields = {key.strip(): text for key, text in pairs}
+    if (
+        place.crs_wkt
+        and is_in_km(place.crs_wkt)
+        and "units=" not in fields.get("map info", "units=")
+    ):
+        fields["map info"] = fields["map info"].removesuffix("}") + ", units=Km}"  # GDAL leaves out
     grid = place.transform
     if grid is not None and not grid.b and not grid.d and (grid.a < 0 or grid.e > 0):
         fields["map info"] = _with_signs(fields["map info"], grid)

@@ -86,6 +86,13 @@ def crs_name(wkt: str) -> str:
     return wkt.split('"')[1] if wkt.count('"') > 1 else wkt[:40]
 
 
+def is_in_km(crs: str | None) -> bool:
+    """True for a reference system that counts in kilometres."""
+    with suppress(CRSError, ValueError):
+        return bool(crs and CRS.from_string(crs).linear_units_factor[1] == 1000)
+    return False
+
+
 def pixel_size_m(meta: SceneMetadata) -> tuple[float, float] | None:
     """Ground sampling distance along columns and rows, in metres; None where it is unknown.
 

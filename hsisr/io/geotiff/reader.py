@@ -19,7 +19,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterWindow
 from tifffile import TiffFile, TiffFileError, TiffPageSeries
 
-from hsisr.errors import HsisrWarning, InputDataError, UsageError
+from hsisr.errors import HsisrWarning, InputDataError, UsageError, warn_of_scene
 from hsisr.io.base import Scene
 from hsisr.io.formats import OTHER_RASTERS, format_of, gdal_drivers, loaded
 from hsisr.io.geotiff.gdal import Listener, gdal_env, listening
@@ -117,6 +117,11 @@ def open_raster(
             dataset.close()
             dataset = open_dataset(only, options, [driver])
         refuse_unusable(dataset)
+        if (more := len(dataset.subdatasets)) > 1:
+            warn_of_scene(
+                f"found {more} images in the file; the first one is read, of {dataset.count} bands "
+                f"and {dataset.height} x {dataset.width} pixels; save another as a file to read it"
+            )
         with gdal_env(**options):
             return RasterScene(path, dataset, options)
     except BaseException:

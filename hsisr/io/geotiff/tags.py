@@ -37,7 +37,7 @@ from hsisr.scene.metadata import SceneMetadata, StoredNumbers
 
 _UNIT_TAGS: Final = ("wavelength_units", "wavelength_unit")
 _SPECTRAL_TAGS: Final = ("wavelength", "fwhm", "bbl")
-_CODE: Final = re.compile(r"(epsg|esri|ogc):\w+|\+proj=.*", re.IGNORECASE)
+_CODE: Final = re.compile(r"(epsg|esri|ogc):\w+|\+proj=.*|\{.*", re.IGNORECASE)
 _OTHER_SOFTWARE: Final = ("ImageJ=", "<OME", "<?xml", '{"shape"')
 """Beginnings of TIFF descriptions that speak of the layout of the file they were written in."""
 

@@ -31,10 +31,11 @@ from hsisr.io.products.fields import (
     time_in,
 )
 from hsisr.io.products.hdf import HdfFile
-from hsisr.io.zarr.cubes import axis_order, cube_name
+from hsisr.io.zarr.cubes import axis_order, cube_name, dimension_names
 from hsisr.io.zarr.place import decoded
 from hsisr.io.zarr.reader import ZarrFields
-from hsisr.scene.georeference import Geolocation, Georeference
+from hsisr.scene.georeference import Geolocation
+from hsisr.scene.metadata import SceneMetadata
 
 _NO_VARIABLE: Final = "This is a netCDF dimension but not a netCDF variable"
 """Beginning of the name of a dimension that has no numbers. Source: netCDF-4 file format."""
@@ -83,7 +84,7 @@ def open_cf(
     order = axis_order(store.arrays, name, axes)
     fields = ZarrFields(store, name, order)
     found = fields.metadata()
-    places = _geolocation(store, found.rows, found.cols, found.georeference)
+    places = _geolocation(store, fields.dimensions, found)
     place = swath_georeference(places) if places is not None else found.georeference
     metadata = replace(
         found,
@@ -156,21 +157,38 @@ def _told(store: HdfStore) -> dict[str, str]:
     return {field: iso_time(text) if "time" in field else text for field, text in found.items()}
 
 
-def _geolocation(store: HdfStore, rows: int, cols: int, place: Georeference) -> Geolocation | None:
-    """Longitudes and latitudes of each pixel, where there is no map grid and one pair of them."""
-    if place.transform is not None:
+def _geolocation(
+    store: HdfStore, dimensions: tuple[str, str], found: SceneMetadata
+) -> Geolocation | None:
+    """Longitudes and latitudes of each pixel, where there is no map grid and one pair of them.
+
+    `dimensions` are the names of the cube's rows and columns; theirs may be the other way round.
+    """
+    shape = found.rows, found.cols
+    if found.georeference.transform is not None:
         return None
-    alike = [name for name, array in store.arrays.items() if array.shape == (rows, cols)]
+    ways = {
+        name: names[::-1] == dimensions and names != dimensions
+        for name, array in store.arrays.items()
+        if (names := dimension_names(array)) and sorted(array.shape) == sorted(shape)
+    }
+    alike = [
+        n for n, turned in ways.items() if store.arrays[n].shape == shape[:: -1 if turned else 1]
+    ]
     longitudes, latitudes = (
         [name for name in alike if name.rpartition("/")[2].lower() in names]
         for names in (_LONGITUDES, _LATITUDES)
     )
     if len(longitudes) != 1 or len(latitudes) != 1:
         return None
-    if min(rows, cols) < 2:
+    if min(shape) < 2:
         warn_of_scene("a single row or column of longitudes and latitudes makes no place")
         return None
-    return store.file.positions(longitudes[0], latitudes[0], (rows, cols))
+    (longitude,), (latitude,) = longitudes, latitudes
+    if not ways[longitude]:
+        return store.file.positions(longitude, latitude, shape)
+    places = store.file.positions(longitude, latitude, shape[::-1])
+    return replace(places, longitude=places.longitude.T, latitude=places.latitude.T)
 
 
 def _array(file: HdfFile, name: str, item: Any) -> SimpleNamespace | None:

@@ -33,7 +33,14 @@ from hsisr.io.geotiff.tags import parsed_crs
 from hsisr.io.products.fields import ACDD
 from hsisr.io.products.hdf import HdfWriter
 from hsisr.io.products.ortho import located, nearest_pixels
-from hsisr.io.zarr.layout import CUBE, MASK, Coordinate, coordinates, cube_attributes
+from hsisr.io.zarr.layout import (
+    CUBE,
+    MASK,
+    MASK_MEANINGS,
+    Coordinate,
+    coordinates,
+    cube_attributes,
+)
 from hsisr.scene.georeference import Geolocation, LookupTable
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling import Window
@@ -135,7 +142,7 @@ class NetcdfWriter(HdfWriter):
         if not self._options.masked:
             return cube, None
         mask = self._file.create_variable(MASK, self._dimensions[1:], "u1", **self._packing)
-        mask.attrs.update({"long_name": "mask", "flag_meanings": "no_data data"})
+        mask.attrs.update({"long_name": "mask", "flag_meanings": MASK_MEANINGS})
         mask.attrs["flag_values"] = np.array([0, 1], np.uint8)
         return cube, mask
 

@@ -27,6 +27,8 @@ from hsisr.scene.metadata import SceneMetadata, SpectralAxis
 DIMENSIONS: Final = "_ARRAY_DIMENSIONS"
 CUBE: Final = "data"
 MASK: Final = "mask"
+MASK_MEANINGS: Final = "no_data data"
+"""Of 0 and 1 in it."""
 PLACE: Final = "spatial_ref"
 OWN_ATTRIBUTES: Final = frozenset(
     {DIMENSIONS, "_CRS", "_FillValue", "missing_value", "add_offset", "scale_factor", "units"}
@@ -114,16 +116,25 @@ def _centres(metadata: SceneMetadata) -> dict[str, Coordinate]:
     t = metadata.georeference.transform
     if t is None or t.b or t.d:
         return {}
-    across, down = _axis_words(metadata.georeference.crs_wkt)
+    x = t.c + t.a * (np.arange(metadata.cols) + 0.5)
+    across, down = _axis_words(metadata.georeference.crs_wkt, float(x.max()))
     return {
-        "x": Coordinate(("x",), t.c + t.a * (np.arange(metadata.cols) + 0.5), across),
+        "x": Coordinate(("x",), x, across),
         "y": Coordinate(("y",), t.f + t.e * (np.arange(metadata.rows) + 0.5), down),
     }
 
 
-def _axis_words(crs_wkt: str | None) -> tuple[dict[str, str], dict[str, str]]:
-    """CF's words for the axes of a reference system. Source: CF conventions 1.10, 4.1 and 5.6."""
+def _axis_words(crs_wkt: str | None, largest: float) -> tuple[dict[str, str], dict[str, str]]:
+    """CF's words for the axes of a reference system. Source: CF conventions 1.10, 4.1 and 5.6.
+
+    GDAL 3.10 takes 180 to 540 on an `axis` X of another unit than metres, or none, for longitudes,
+    and subtracts 360; so there it is called a coordinate of a projection only.
+    """
     x, y = {"axis": "X"}, {"axis": "Y"}
+    projected = (
+        {"standard_name": "projection_x_coordinate"},
+        {"standard_name": "projection_y_coordinate"},
+    )
     try:
         crs = CRS.from_wkt(crs_wkt) if crs_wkt else None
     except CRSError:
@@ -132,9 +143,11 @@ def _axis_words(crs_wkt: str | None) -> tuple[dict[str, str], dict[str, str]]:
         x |= {"standard_name": "longitude", "units": "degrees_east"}
         y |= {"standard_name": "latitude", "units": "degrees_north"}
     elif crs is not None and crs.is_projected:
-        unit = {"units": "m" if crs.linear_units in ("metre", "meter") else crs.linear_units}
-        x |= {"standard_name": "projection_x_coordinate", **unit}
-        y |= {"standard_name": "projection_y_coordinate", **unit}
+        metres = crs.linear_units in ("metre", "meter")
+        unit = {"units": "m" if metres else crs.linear_units}
+        x, y = ((a if metres else {}) | b | unit for a, b in zip((x, y), projected, strict=True))
+    elif largest > 180:
+        x, y = projected
     return x, y
 
 

@@ -154,6 +154,33 @@ def _numbers(said: Mapping[str, Any], name: str) -> list[float]:
         raise InputDataError(f"{name} is {str(said[name])[:40]!r}, expected a number") from error
 
 
+def crs_by_conventions(said: Mapping[str, Any]) -> str | None:
+    """The reference system in the attributes `proj:` of STAC and GeoZarr; None: there is none."""
+    words = (said.get(f"proj:{name}") for name in ("wkt2", "code", "epsg", "projjson"))
+    word = next(filter(None, words), None)
+    return json.dumps(word) if isinstance(word, dict) else word and str(word)
+
+
+def transform_by_conventions(said: Mapping[str, Any], rows: int, cols: int) -> Affine | None:
+    """The transform in the attributes `spatial:` of GeoZarr or `proj:` of STAC; None: no such.
+
+    Sources: the Zarr conventions spatial and geo-proj; STAC's projection extension.
+
+    InputDataError: it is no transform, or that of other rows and columns.
+    """
+    name = next((n for n in ("spatial:transform", "proj:transform") if said.get(n)), None)
+    if name is None:
+        return None
+    numbers = _numbers(said, name)[:6]
+    size = _numbers(said, name.replace("transform", "shape")) or [rows, cols]
+    if len(numbers) != 6 or not all(map(math.isfinite, numbers)):
+        raise InputDataError(f"{name} is {str(said[name])[:40]!r}, expected six numbers")
+    if said.get("spatial:transform_type", "affine") != "affine" or size != [rows, cols]:
+        raise InputDataError(f"{name} is no affine one, or not for {rows} x {cols} pixels")
+    node = said.get("spatial:registration") == "node"  # places of pixel centres
+    return Affine(*numbers) @ Affine.translation(*((-0.5, -0.5) if node else (0, 0)))
+
+
 def points_in(text: Any) -> tuple[GroundControlPoint, ...]:
     """The ground control points in a text as hsisr writes it."""
     found = decoded(text) or ()

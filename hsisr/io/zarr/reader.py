@@ -5,6 +5,7 @@ writes them, and xarray, rioxarray and GDAL.
 """
 
 import base64
+import itertools
 import json
 import math
 import re
@@ -20,6 +21,7 @@ from affine import Affine
 
 from hsisr.errors import InputDataError, warn_of_scene
 from hsisr.io.arrays.axes import ArrayScene, is_wavelength, whole
+from hsisr.io.geotiff.gdal import is_in_km
 from hsisr.io.spectral import (
     SpectralSource,
     merged_axis,
@@ -28,13 +30,15 @@ from hsisr.io.spectral import (
     usable,
 )
 from hsisr.io.zarr.cubes import axis_order, cube_name, dimension_names
-from hsisr.io.zarr.layout import MASK, OWN_ATTRIBUTES, PLACE
+from hsisr.io.zarr.layout import MASK, MASK_MEANINGS, OWN_ATTRIBUTES, PLACE
 from hsisr.io.zarr.place import (
+    crs_by_conventions,
     crs_of_mapping,
     decoded,
     even_steps,
     is_same_place,
     points_in,
+    transform_by_conventions,
     transform_in,
 )
 from hsisr.io.zarr.store import WHOLE, OpenStore, zarr_errors
@@ -61,6 +65,10 @@ _LISTS: Final = {
 _LIMITS: Final = {"valid_min": -math.inf, "valid_max": math.inf}
 _CRS_WORDS: Final = ("crs_wkt", "spatial_ref", "epsg_code", "spatial_epsg", "proj4", "proj4_string")
 _TRUE: Final = ("true", "True", "1")
+_OF_FILE: Final = re.compile(
+    r"proj:|spatial:|(zarr_conventions|multiscales|transform|res|nodata|nodatavals)$"
+)
+"""Attributes that hold for the grid and numbers of the file, by GeoZarr, STAC and xarray."""
 _MOST_BANDS: Final = 100_000
 
 
@@ -73,6 +81,8 @@ class ZarrFields:
         self._attributes = dict(self._cube.attrs)
         names = dimension_names(self._cube)
         self._dims = {axis: names[axes.index(axis)] for axis in "brc"}
+        self.dimensions = self._dims["r"], self._dims["c"]
+        """Names of those of rows and columns."""
         self.shape = tuple(int(self._cube.shape[axes.index(axis)]) for axis in "brc")
 
     def metadata(self) -> SceneMetadata:
@@ -94,9 +104,16 @@ class ZarrFields:
     def mask_name(self) -> str | None:
         """Name of the array `mask` beside the cube, of its rows and columns."""
         name = self._beside(MASK)
-        if name is None or tuple(self._store.arrays[name].shape) != self.shape[1:]:
+        array = None if name is None else self._store.arrays[name]
+        if array is None or tuple(array.shape) != self.shape[1:] or array.dtype.kind not in "iub":
             return None
-        return name if self._store.arrays[name].dtype.kind in "iub" else None
+        if array.attrs.get("flag_meanings") == MASK_MEANINGS:
+            return name
+        warn_of_scene(  # 1 is no data for numpy, and a class for others
+            f"{name} left out: it does not say which numbers in it mean data; if it is to count, "
+            f"give it the attribute flag_meanings = {MASK_MEANINGS!r} for 0 and 1"
+        )
+        return None
 
     def _stored(self, bands: int) -> StoredNumbers:
         units = self._attributes.get("band_units")
@@ -141,7 +158,10 @@ class ZarrFields:
         return low, high
 
     def _nodata(self) -> float | None:
-        """`_FillValue`, else the fill value of version 2; that of version 3 is always there."""
+        """`_FillValue`, else nodata by another name, else the fill value of version 2.
+
+        That of version 3 is always there.
+        """
         said = [self._said(name) for name in ("_FillValue", "missing_value")]
         known = [n for n in said if n is not None]
         numbers = [n for n in known if not math.isnan(n)] or known  # NaN is no data anyway
@@ -149,6 +169,10 @@ class ZarrFields:
             if len({f"{n:g}" for n in numbers}) > 1:
                 warn_of_scene(f"missing_value {numbers[1]:g} left out beside _FillValue")
             return numbers[0]
+        others = [np.ravel(self._attributes.get(name, ())) for name in ("nodata", "nodatavals")]
+        found = [n for value in itertools.chain(*others) if (n := _number(value)) is not None]
+        if len({str(number) for number in found}) == 1:
+            return found[0]
         if self._cube.metadata.zarr_format == 2 and self._cube.fill_value is not None:
             return _number(self._cube.fill_value)
         return None
@@ -227,23 +251,29 @@ class ZarrFields:
         named = str(self._attributes.get("grid_mapping", PLACE)).split(":")[0]
         name = self._beside(named) or self._beside(PLACE) or self._beside("crs")
         said = dict(self._store.arrays[name].attrs) if name else {}
+        attributes = {**({} if self._folder else self._store.attributes), **self._attributes}
         gdals = self._attributes.get("_CRS")  # GDAL, Zarr driver, "SRS encoding"
         alone = str({**self._store.attributes, **self._attributes}.get("crs", ""))
         words = [
             *map(said.get, _CRS_WORDS),
             gdals.get("wkt") if isinstance(gdals, Mapping) else None,
             alone if re.search(r"[:+\[]", alone) else None,  # else the name of an array
+            crs_by_conventions(attributes),
         ]
         wkt = next((str(word) for word in words if word), None)
         unit = 1000 if self._coordinate_unit("c").startswith("k") else 1
         wkt = wkt or usable("reference system", lambda: crs_of_mapping(said, unit))
+        wkt = f"EPSG:{wkt}" if wkt and wkt.isdecimal() else wkt
         told = usable("GeoTransform", lambda: transform_in(said.get("GeoTransform")))
-        transform = self._grid(told, in_km="kilomet" in str(wkt).lower())
+        told = told or usable(
+            "place", lambda: transform_by_conventions(attributes, *self.shape[1:])
+        )
+        transform = self._grid(told, in_km=unit > 1 and is_in_km(wkt))
         if not wkt and transform is not None and self._in_degrees():
             warn_of_scene("longitudes and latitudes name no datum; taken as WGS 84")
             wkt = "EPSG:4326"
         return Georeference(
-            crs_wkt=f"EPSG:{wkt}" if wkt and wkt.isdecimal() else wkt,
+            crs_wkt=wkt,
             transform=transform,
             gcps=usable("gcps", lambda: points_in(said.get("gcps"))) or (),
             gcps_crs_wkt=said.get("gcps_crs_wkt"),
@@ -319,7 +349,11 @@ class ZarrFields:
     def _tags(self) -> dict[str, str]:
         said = {**self._store.attributes, **self._attributes}
         own = OWN_ATTRIBUTES | {"Conventions", WHOLE}
-        flat = {k: value for k, value in said.items() if k not in own and not _is_list(k, value)}
+        flat = {
+            k: value
+            for k, value in said.items()
+            if k not in own and not _is_list(k, value) and not _OF_FILE.match(k)
+        }
         return {**_texts(flat), **_texts(self._attributes.get("tags"))}
 
     def _band_tags(self, bands: int) -> tuple[dict[str, str], ...]:

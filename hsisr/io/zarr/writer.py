@@ -20,6 +20,7 @@ from hsisr.io.zarr.layout import (
     CUBE,
     DIMENSIONS,
     MASK,
+    MASK_MEANINGS,
     Coordinate,
     coordinates,
     cube_attributes,
@@ -121,7 +122,7 @@ class ZarrWriter(FileWriter):
         return _create(group, CUBE, self.metadata.shape, dtype, attributes, **packing)
 
     def _create_mask(self, group: Any) -> Any:
-        meaning = {"flag_values": [0, 1], "flag_meanings": "no_data data", "long_name": "mask"}
+        meaning = {"flag_values": [0, 1], "flag_meanings": MASK_MEANINGS, "long_name": "mask"}
         attributes, shape = {**meaning, DIMENSIONS: ["y", "x"]}, self.metadata.shape[1:]
         packing = {"chunks": self._chunks[1:], "compressors": self._compressor}
         return _create(group, MASK, shape, np.uint8, attributes, **packing)
