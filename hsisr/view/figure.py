@@ -1,5 +1,6 @@
 """The quicklook: observed, bicubic, result and truth side by side, stretched alike."""
 
+import functools
 import io
 import math
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
+from hsisr.commands.evaluation.agreement import in_physical_unit, same_unit
 from hsisr.errors import UsageError
 from hsisr.io.atomic import refuse_existing, write_new
 from hsisr.io.base import Scene
@@ -139,7 +141,23 @@ def valid_values(scene: Scene, window: Window, bands: Sequence[int]) -> Float32:
     return np.where(cube.valid, cube.values, np.float32(np.nan))[order]
 
 
-def bicubic_values(scene: Scene, window: Window, bands: Sequence[int], scale: int) -> Float32:
+def values_in(scene: Scene, window: Window, bands: Sequence[int], *, physical: bool) -> Float32:
+    """Values of a window, as stored or in physical units, NaN where invalid."""
+    values = valid_values(scene, window, bands)
+    return np.asarray(in_physical_unit(values, scene, bands), np.float32) if physical else values
+
+
+def same_numbers(observed: Scene, result: Scene) -> bool:
+    """Whether stored numbers of both files mean the same values, band by band."""
+    if observed.metadata.bands == result.metadata.bands:
+        return same_unit(observed, result)
+    stored = observed.metadata.stored, result.metadata.stored
+    return all(one.scales is None and one.offsets is None for one in stored)
+
+
+def bicubic_values(
+    scene: Scene, window: Window, bands: Sequence[int], scale: int, *, physical: bool = False
+) -> Float32:
     """The observed window interpolated by cubic convolution on the finer grid, NaN if invalid."""
     import torch
 
@@ -154,7 +172,8 @@ def bicubic_values(scene: Scene, window: Window, bands: Sequence[int], scale: in
     filled = torch.from_numpy(np.ascontiguousarray(fill_invalid(values, valid, CONTEXT_PX)))
     fine = interpolate(filled, KERNELS["bicubic"], scale, trim).numpy()
     inside = valid[:, top : top + window.rows, left : left + window.cols]
-    return np.where(inside.repeat(scale, 1).repeat(scale, 2), fine, np.float32(np.nan))
+    fine = np.where(inside.repeat(scale, 1).repeat(scale, 2), fine, np.float32(np.nan))
+    return np.asarray(in_physical_unit(fine, scene, bands), np.float32) if physical else fine
 
 
 def _panels(
@@ -165,13 +184,17 @@ def _panels(
     sizes = [pixel_text(scene.metadata) for scene in (shown.observed, shown.result)]
     maker = shown.name or provenance_of(shown.result.metadata).get("MODEL")
     title = f"hsisr x{scale}: {maker}" if maker else shown.result.path.name
+    finer = (shown.result, *([shown.truth] if shown.truth else []))
+    physical = not all(same_numbers(shown.observed, one) for one in finer)
+    seen = functools.partial(values_in, physical=physical)
+    plain = bicubic_values(shown.observed, crop, lr_bands, scale, physical=physical)
     panels = [
-        (f"observed{sizes[0]}", valid_values(shown.observed, crop, lr_bands)),
-        (f"bicubic{sizes[1]}", bicubic_values(shown.observed, crop, lr_bands, scale)),
-        (f"{picture_label(title)}{sizes[1]}", valid_values(shown.result, fine, bands)),
+        (f"observed{sizes[0]}", seen(shown.observed, crop, lr_bands)),
+        (f"bicubic{sizes[1]}", plain),
+        (f"{picture_label(title)}{sizes[1]}", seen(shown.result, fine, bands)),
     ]
     if shown.truth is not None:
-        panels.append((f"truth{sizes[1]}", valid_values(shown.truth, fine, bands)))
+        panels.append((f"truth{sizes[1]}", seen(shown.truth, fine, bands)))
     return panels
 
 

@@ -1,6 +1,6 @@
 """Maps of a result: where it adds detail to the observed scene, agrees with it, and errs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from hsisr.commands.evaluation.agreement import (
     STRIP_BYTES,
+    comparable_as_stored,
     in_physical_unit,
     paired_strips,
-    same_unit,
     strip_windows,
 )
 from hsisr.errors import InputDataError
@@ -21,7 +21,14 @@ from hsisr.metrics.figures import angles_deg
 from hsisr.metrics.report import Scores, picture_label
 from hsisr.tiling import Window
 from hsisr.view.encoding import COLOURS, top_of
-from hsisr.view.figure import Quicklook, bicubic_values, draw_quicklook, save_picture, valid_values
+from hsisr.view.figure import (
+    Quicklook,
+    bicubic_values,
+    draw_quicklook,
+    same_numbers,
+    save_picture,
+    values_in,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -96,9 +103,7 @@ def detail_maps(observed: Scene, result: Scene) -> DetailMaps:
     for window in strip_windows(lr, bytes_=STRIP_BYTES // scale**2, step=step):
         seen = values_in(observed, window, lr_bands, physical=physical)
         fine = values_in(result, window.scaled(scale), hr_bands, physical=physical)
-        plain = bicubic_values(observed, window, lr_bands, scale)
-        if physical:
-            plain = np.asarray(in_physical_unit(plain, observed, lr_bands), np.float32)
+        plain = bicubic_values(observed, window, lr_bands, scale, physical=physical)
         detail.append(block_mean(np.square(fine - plain).mean(axis=0)[None], step * scale)[0])
         apart = block_mean(fine, scale, whole=True) - seen
         agreement.append(block_mean(np.square(apart).mean(axis=0)[None], step)[0])
@@ -122,12 +127,6 @@ def overview_cube(scene: Scene, step: int, *, physical: bool = False) -> Float32
     )
 
 
-def values_in(scene: Scene, window: Window, bands: Sequence[int], *, physical: bool) -> Float32:
-    """Values of a window, as stored or in physical units, NaN where invalid."""
-    values = valid_values(scene, window, bands)
-    return np.asarray(in_physical_unit(values, scene, bands), np.float32) if physical else values
-
-
 def block_mean(values: Float32, side: int, *, whole: bool = False) -> Float32:
     """Means of the finite values of blocks, NaN where there is none; the last ones may be cut.
 
@@ -147,14 +146,6 @@ def block_mean(values: Float32, side: int, *, whole: bool = False) -> Float32:
     count = finite.sum(axis=(2, 4))
     sums = np.where(finite, blocks, 0).sum(axis=(2, 4))
     return np.where(count > 0, sums / np.maximum(count, 1), np.nan).astype(np.float32)
-
-
-def same_numbers(observed: Scene, result: Scene) -> bool:
-    """Whether stored numbers of both files mean the same values, band by band."""
-    if observed.metadata.bands == result.metadata.bands:
-        return same_unit(observed, result)
-    stored = observed.metadata.stored, result.metadata.stored
-    return all(one.scales is None and one.offsets is None for one in stored)
 
 
 LONGEST_PX: Final = 1000
@@ -300,7 +291,7 @@ def _spectra(
     known = reference.metadata.spectral_axis.wavelengths_nm
     x = np.array(known)[bands] if known else np.array(bands) + 1
     pair = [scene.read(pixel, bands).values for scene in (reference, estimate)]
-    if not same_unit(reference, estimate):
+    if not comparable_as_stored(reference, estimate):
         scenes = zip(pair, (reference, estimate), strict=True)
         pair = [in_physical_unit(values, scene, bands) for values, scene in scenes]
     order = np.argsort(x)

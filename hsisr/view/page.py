@@ -19,7 +19,7 @@ from hsisr.resume.record import provenance_of
 from hsisr.scene.rendering import colour_bands
 from hsisr.tiling import Window
 from hsisr.view.encoding import PackedCube, map_picture, pack, scale_picture, top_of
-from hsisr.view.figure import CONTEXT_PX, describe_colours
+from hsisr.view.figure import CONTEXT_PX, describe_colours, same_numbers, values_in
 from hsisr.view.maps import (
     DetailMaps,
     band_pairs,
@@ -27,8 +27,6 @@ from hsisr.view.maps import (
     overview_cube,
     overview_step,
     require_finer,
-    same_numbers,
-    values_in,
 )
 
 Float32 = npt.NDArray[np.float32]

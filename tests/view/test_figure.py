@@ -79,6 +79,28 @@ def test_a_scene_enlarged_by_repetition_looks_the_same_in_all_panels() -> None:
     np.testing.assert_array_equal(panels["truth"], panels["hsisr x4: net"])
 
 
+def test_numbers_of_files_that_are_scaled_differently_are_drawn_as_values() -> None:
+    lr, hr = pair(9, 7, 4)
+    expected = drawn(Quicklook(observed=lr, result=hr, truth=hr, name="net"))
+    stored = replace(hr.metadata.stored, scales=(0.5,) * 4, offsets=(0.25,) * 4)
+    other = Held((hr.cube - 0.25) / 0.5, AXIS, -1)
+    other.metadata = replace(other.metadata, stored=stored)
+    for name, panel in drawn(Quicklook(observed=lr, result=other, truth=hr, name="net")).items():
+        np.testing.assert_allclose(panel.astype(int), expected[name], atol=1)
+
+
+def test_spectra_are_those_that_are_scored() -> None:
+    lr, _ = pair(9, 7, 2)
+    scaled = replace(lr.metadata.stored, scales=(1.0, 2.0, 3.0, 4.0), offsets=(0.25,) * 4)
+    lr.metadata = replace(lr.metadata, stored=scaled)
+    figure = Figure()
+    bands = [SimpleNamespace(band=band) for band in range(4)]
+    draw_errors(figure, lr, lr, SimpleNamespace(bands=bands))  # type: ignore[arg-type]
+    row, col = (int(n) for n in re.findall(r"\d+", figure.axes[2].lines[0].get_label()))  # type: ignore[arg-type]
+    values = lr.cube[:, row, col] * [1, 2, 3, 4] + 0.25
+    np.testing.assert_allclose(figure.axes[2].lines[1].get_ydata(), values, rtol=1e-6)  # type: ignore[arg-type]
+
+
 def test_bicubic_is_the_interpolation_of_upscale_and_keeps_invalid_pixels_out() -> None:
     lr, _ = pair(12, 11, 2)
     lr.cube[:, 3, 4] = -1
