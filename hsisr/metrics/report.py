@@ -145,7 +145,7 @@ def verdicts_as_json(
     return [
         {
             "figure": limit.figure,
-            limit.kind: limit.limit,
+            limit.kind: jsonable(limit.limit),
             "value": jsonable(values.get(limit.figure, math.nan)),
             "holds": limit.holds(values),
         }

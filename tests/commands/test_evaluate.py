@@ -123,6 +123,17 @@ def test_an_observed_scene_gives_the_scale_and_the_agreement(tmp_path: Path) -> 
         evaluate(estimate, estimate, EvaluateOptions(observed=observed, scale=2))
 
 
+def test_a_part_across_observed_pixels_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    fine = write_geotiff(tmp_path / "hr.tif", counts(3, 24, 24), crs=UTM, transform=TRANSFORM)
+    coarse = degrade(fine, tmp_path / "lr.tif", DegradeOptions(scale=4)).output
+    (left, top), (right, bottom) = (TRANSFORM @ corner for corner in ((4, 4), (12, 12)))
+    along = EvaluateOptions(observed=coarse, bbox=(left, top, right, bottom))
+    assert evaluate(None, fine, along).values["lr_max"] <= 0.5
+    across = replace(along, bbox=(left + 30, top, right + 30, bottom))
+    with pytest.raises(InputDataError, match="lay a --bbox along the borders of its pixels"):
+        evaluate(None, fine, across)
+
+
 def test_a_cube_of_the_estimate_is_chosen_by_its_own_option(pair: tuple[Path, Path]) -> None:
     reference, two = pair[0], pair[0].with_name("two.mat")
     cube = values_of(reference)
@@ -137,6 +148,8 @@ def test_limits_are_judged(pair: tuple[Path, Path]) -> None:
     report = evaluate(*pair, options)
     assert [str(limit) for limit in report.failed] == ["mssim >= 1", "ergas <= 1"]
     table = {row["figure"]: row["holds"] for row in report.as_dict()["thresholds"]}
+    perfect = evaluate(pair[0], pair[0], EvaluateOptions(minimum=("mpsnr=inf",)))
+    assert perfect.as_dict()["thresholds"][0]["min"] == "inf"
     assert table == {"mpsnr": True, "mssim": False, "sam": True, "ergas": False}
 
 

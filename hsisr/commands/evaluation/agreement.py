@@ -231,10 +231,13 @@ def scale_between(observed: Scene, estimate: Scene) -> int:
     lr, hr = observed.metadata, estimate.metadata
     scale = hr.rows // lr.rows
     if lr.bands != hr.bands or scale < 2 or lr.finer(scale).shape != hr.shape:
+        part = observed.whole is not observed and estimate.whole is not estimate
+        advice = "lay a --bbox along the borders of its pixels, and " if part else ""
         raise InputDataError(
             f"{estimate.path} has {hr.bands} bands of {hr.rows} x {hr.cols} pixels, "
             f"{observed.path} {lr.bands} of {lr.rows} x {lr.cols}; expected the same bands and "
-            "sides that are 2, 3, 4... times as long: name the scene the estimate was made from"
+            f"sides that are 2, 3, 4... times as long: {advice}name the scene the estimate was "
+            "made from"
         )
     return scale
 
