@@ -130,6 +130,15 @@ def test_two_scenes_with_one_output_fail_in_every_shard(shard: str | None) -> No
         assert str(one).startswith("in/c.tif and too/c.tif would become out/c_x4.tif; upscale ")
 
 
+def test_an_output_that_is_an_input_of_the_run_is_refused() -> None:
+    Path("out").mkdir()
+    Path("in/c.tif").rename("out/a_x4.tif")
+    first, second = chosen("in/a.tif", str(Path("out/a_x4.tif").absolute())).entries
+    assert isinstance(first, Failure)
+    assert str(first.error).startswith("in/a.tif would become out/a_x4.tif; that is an input of")
+    assert isinstance(second, Work)
+
+
 def test_one_pair_of_envi_is_never_two_outputs() -> None:
     write_geotiff(Path("in/p.img"), numbered(2, 5, 4), driver="HFA")
     write_envi(Path("in/q.hdr"), numbered(2, 5, 4))

@@ -254,7 +254,10 @@ def _say_without_item(entries: Sequence[Work | Failure]) -> None:
 def _without_collisions(
     entries: Sequence[Work | Failure], options: UpscaleOptions
 ) -> list[Work | Failure]:
-    """Scenes that would have one output, as a.tif and a.npy, become failures, all of them."""
+    """Scenes that would have one output, as a.tif and a.npy, become failures, all of them.
+
+    So does one whose output is an input of this run, as a.tif beside a_x4.tif.
+    """
     if len(entries) < 2:
         return list(entries)
     makers: dict[Path, list[Path]] = {}
@@ -262,18 +265,20 @@ def _without_collisions(
     for entry, paths in zip(entries, made, strict=True):
         for path in paths:
             makers.setdefault(path, []).append(entry.source)
-    return [
-        Failure(
-            entry.source,
-            UsageError(
-                f"{' and '.join(map(str, makers[shared[0]]))} would become {shared[0]}; "
-                "upscale them one by one, or into different folders"
-            ),
-        )
-        if (shared := [path for path in paths if len(makers[path]) > 1])
-        else entry
-        for entry, paths in zip(entries, made, strict=True)
-    ]
+    inputs = {_key(entry.source) for entry in entries}
+    checked: list[Work | Failure] = []
+    for entry, paths in zip(entries, made, strict=True):
+        shared = [path for path in paths if len(makers[path]) > 1 or _key(path) in inputs]
+        if not shared:
+            checked.append(entry)
+            continue
+        sources = " and ".join(map(str, makers[shared[0]]))
+        advice = "upscale them one by one, or into different folders"
+        if _key(shared[0]) in inputs:
+            advice = "that is an input of this run, so name another folder"
+        reason = f"{sources} would become {shared[0]}; {advice}"
+        checked.append(Failure(entry.source, UsageError(reason)))
+    return checked
 
 
 def shard_named(text: str) -> Shard:
