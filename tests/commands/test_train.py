@@ -1,6 +1,7 @@
 """`train` as a Python function: what it reads, what it leaves behind, what it refuses."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,7 @@ def test_validation_scenes_judge_and_do_not_teach(scene: Path) -> None:
     assert [judge[0] for judge in record["judges"]] == ["other.tif"]  # type: ignore[attr-defined]
     assert [s["validation_px"] for s in record["scenes"]] == [0]  # type: ignore[attr-defined]
     with pytest.warns(HsisrWarning, match=r"scene\.tif is trained on and validated on"):
-        train(options(scene, "same", val=(scene,)))
+        train(options(scene, "same", val=(Path(os.path.relpath(scene)),)))
 
 
 @pytest.mark.parametrize("scale", [2, 4])

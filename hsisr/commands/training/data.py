@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 import zlib
 from collections.abc import Sequence
 from contextlib import closing
@@ -157,8 +158,9 @@ def training_data(
         judge for scene in judging for judge in validation_windows(scene, scale, whole=elsewhere)
     ]
     _say_leaks(scenes)
-    known = {source.path for source in sources}
-    for path in dict.fromkeys(judge.path for judge in validation if judge.path in known):
+    known = {os.path.realpath(source.path) for source in sources}
+    both = (judge.path for judge in validation if os.path.realpath(judge.path) in known)
+    for path in dict.fromkeys(both):
         warn(
             f"{path} is trained on and validated on, which flatters; leave out --val or name others"
         )
