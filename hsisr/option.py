@@ -3,11 +3,12 @@
 The command line, checks, records, provenance tags and the reference page derive from that.
 """
 
+import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from hsisr.errors import UsageError
 
@@ -85,8 +86,15 @@ class Result:
 
 
 def _plain(value: Any) -> Any:
+    """As JSON has it, which knows neither infinity nor NaN.
+
+    >>> _plain((Path("a.tif"), 1.5, float("inf"), float("nan")))
+    ('a.tif', 1.5, 'inf', None)
+    """
     if isinstance(value, tuple):
         return tuple(map(_plain, value))
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
     return str(value) if isinstance(value, Path) else value
 
 
@@ -102,19 +110,50 @@ def declared(kind: type) -> dict[str, tuple[Any, Option]]:
 
 
 def refuse_impossible(options: Any) -> None:
-    """Check every declared option of a dataclass by its own declaration; all complaints at once."""
+    """Check every declared option of a dataclass by its type and its own declaration.
+
+    Raises:
+        UsageError: Values that are not possible, all of them at once.
+    """
     complaints = []
-    for name, (_, option) in declared(type(options)).items():
-        value = getattr(options, name)
-        try:
-            fits = option.allows(value)
-        except TypeError:  # a text where a number is compared, or the like
-            fits = False
-        if not fits:
-            said = f"{name.replace('_', '-')} {_shown(value)}: expected {option.possible()}"
-            complaints.append(said)
+    for name, (kind, option) in declared(type(options)).items():
+        value, expected = getattr(options, name), option.possible()
+        fits = is_of(value, kind)
+        if not (fits or option.expected or option.choices):
+            expected = _words(kind)
+        if not fits or not option.allows(value):
+            complaints.append(f"{name.replace('_', '-')} {_shown(value)}: expected {expected}")
     if complaints:
         raise UsageError("; ".join(complaints))
+
+
+def is_of(value: Any, kind: Any) -> bool:
+    """Whether a value is of a type as fields have it; lists pass for tuples, integers for floats.
+
+    >>> is_of(None, int | None), is_of((1, "2"), tuple[int, ...]), is_of(1, float)
+    (True, False, True)
+    """
+    inner = get_args(kind)
+    if get_origin(kind) is tuple:
+        return isinstance(value, (tuple, list)) and all(is_of(one, inner[0]) for one in value)
+    if get_origin(kind) is Mapping:
+        return isinstance(value, Mapping)
+    if inner:
+        return any(is_of(value, one) for one in inner)
+    return isinstance(value, (int, float) if kind is float else kind)
+
+
+def _words(kind: Any) -> str:
+    """What a value of a type is called.
+
+    >>> _words(tuple[str, ...]), _words(Path | None)
+    ('texts', 'a path')
+    """
+    if get_origin(kind) is Mapping:
+        return "a mapping of texts, or texts KEY=VALUE"
+    name = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
+    words = next((name[one] for one in (kind, *get_args(kind)) if one in name), "a path")
+    return f"{words.removeprefix('a ')}s" if get_origin(kind) is tuple else words
 
 
 def _shown(value: Any) -> str:

@@ -17,7 +17,7 @@ from hsisr.engine.plan import Layout, Plan
 from hsisr.engine.reading import BandStatistics, Reading, scene_statistics
 from hsisr.engine.session import Model, Session
 from hsisr.engine.stitch import Stitched, stitch
-from hsisr.errors import InputDataError, UsageError, warn_of_scene
+from hsisr.errors import InputDataError, UsageError, about_scene, warn_of_scene
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.io.formats import Format, output_format
 from hsisr.io.geotiff.gdal import pixel_size_m
@@ -283,6 +283,7 @@ def measure_if_needed(
     if session.model.weights is None and options.bad_bands != "drop":
         return None
     scene = scene.whole
+    _warn_of_other_light(scene, options, session.model)
     used = _unmarked(scene, options) if session.model.takes_pseudo_bands(options) else None
     asked = options.band_groups == "pseudo"
     if options.statistics_from is None:
@@ -295,6 +296,29 @@ def measure_if_needed(
             "sees the bands themselves"
         )
     return found
+
+
+_BEYOND: Final = 1.1
+"""A band may lie so many times beyond the wavelengths that a network was trained on."""
+_SHARE_BEYOND: Final = 0.25
+"""Of the bands, from which on a scene is of other light."""
+
+
+def _warn_of_other_light(scene: Scene, options: UpscaleOptions, model: Model) -> None:
+    """Warn of a scene whose bands, as far as they are not bad, a network has learnt nothing of."""
+    known = None if model.weights is None else model.weights.descriptor.wavelengths_nm
+    seen = scene.metadata.spectral_axis.wavelengths_nm
+    if known is None or seen is None:
+        return
+    centres = np.array(seen)[_unmarked(scene, options)]
+    beyond = (centres < known[0] / _BEYOND) | (centres > known[1] * _BEYOND)
+    if np.count_nonzero(beyond) > _SHARE_BEYOND * centres.size:
+        with about_scene(scene.path):
+            warn_of_scene(
+                f"{np.count_nonzero(beyond)} of {centres.size} bands lie outside {known[0]:.0f} to "
+                f"{known[1]:.0f} nm, which {model.name} was trained on; compare it with the "
+                "baseline by hsisr evaluate --wald"
+            )
 
 
 def _measured_elsewhere(

@@ -9,10 +9,12 @@ it (`hsisr.io.remote.transport`) asks for the whole name.
 
 import re
 import sys
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
+
+from hsisr.errors import UsageError
 
 if TYPE_CHECKING:
     _Base = Path
@@ -89,6 +91,8 @@ def scene_path(name: str | Path) -> Path:
     """
     if isinstance(name, RemotePath):
         return name
+    if not isinstance(name, (str, PurePath)):
+        raise UsageError(f"found {type(name).__name__} {name!r}, expected the name of a scene")
     text = str(name)
     if _FILE_SYSTEM.match(text):
         # both slashes of a URL inside a name from which a path was made

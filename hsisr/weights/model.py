@@ -65,4 +65,6 @@ def load_model(name_or_path: str | Path) -> LoadedModel:
         >>> hsisr.load_model("dacn-any-x4")  # doctest: +SKIP
         LoadedModel('dacn-any-x4': dacn-any, x4, groups of 32 bands, 695,536 parameters)
     """
+    if not isinstance(name_or_path, (str, Path)):
+        raise WeightsError(f"found {name_or_path!r}, expected the name of weights or of a file")
     return LoadedModel(load_weights(resolve(name_or_path)))

@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+import warnings
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from click.testing import CliRunner
 from rasterio.rio.main import main_group
 
 import hsisr
+from hsisr.commands.python.calls import chosen_options
+from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, InputDataError, UsageError, WeightsError
 from tests.io.written import rich_metadata, writer_for
 from tests.networks import OVERLAPPING, tiny_weights
@@ -98,7 +101,7 @@ def test_numbers_may_be_those_of_numpy_and_nodata_a_number(scene: Path, tmp_path
     with rasterio.open(tmp_path / "a.tif") as one, rasterio.open(tmp_path / "b.tif") as other:
         assert one.tags()["HSISR_OPTIONS"] == other.tags()["HSISR_OPTIONS"]
         assert other.nodata == one.nodata
-    with pytest.raises(UsageError, match=r"tile '8.5': expected at least 1"):
+    with pytest.raises(UsageError, match=r"tile '8.5': expected a whole number"):
         hsisr.upscale(scene, tmp_path / "c.tif", tile=8.5)
 
 
@@ -109,11 +112,42 @@ def test_numbers_may_be_those_of_numpy_and_nodata_a_number(scene: Path, tmp_path
         ({"co": ()}, "did you mean 'creation_options'"),
         ({"scale": 3}, "expected 2, 4 or 8"),
         ({"consistency": "no"}, "found 'no' for a switch, expected True or False"),
+        ({"consistency": np.ones(2)}, r"found array\(\[1., 1.\]\) for a switch"),
+        ({"creation_options": ["COMPRESS"]}, "--co COMPRESS: expected KEY=VALUE"),
+        ({"creation_options": 5}, "creation-options '5': expected a mapping of texts, or texts"),
+        ({"bands": [2, 1]}, r"bands \[2, 1\]: expected numbers and runs of bands"),
+        ({"model": ["bicubic"]}, r"model \['bicubic'\]: expected a text"),
+        ({"quicklook": 5}, "quicklook 5: expected a path"),
+        ({"tile": "16"}, "tile '16': expected a whole number"),
+        ({"nodata": [1]}, r"nodata \[1\]: expected a number, nan or none"),
+        ({"progress": 5}, "found 5 for progress, expected True or a function"),
+        ({"options": {"scale": 2}}, "found dict for the options, expected UpscaleOptions or"),
     ],
 )
 def test_wrong_keywords_are_refused(scene: Path, keywords: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         hsisr.upscale(scene, scene.with_name("out.tif"), **keywords)
+
+
+def test_what_can_mean_one_thing_only_is_taken() -> None:
+    unset: dict[str, Any] = dict.fromkeys(("scale", "consistency", "bad_bands", "device"))
+    assert chosen_options(UpscaleOptions, None, unset) == UpscaleOptions()
+    given = {"model": Path("a.safetensors"), "dtype": np.float32, "creation_options": ["ZLEVEL=9"]}
+    made = chosen_options(UpscaleOptions, None, given)
+    assert (made.model, made.dtype) == ("a.safetensors", "float32")
+    assert made.creation_options == {"ZLEVEL": "9"}
+
+
+@pytest.mark.parametrize("name", [None, 3, ["scene.tif"]])
+def test_what_is_no_name_of_a_scene_is_refused(name: Any, scene: Path) -> None:
+    with pytest.raises(UsageError, match="expected the name of a scene"):
+        hsisr.info(name)
+    with pytest.raises(UsageError, match="expected the name of a scene"):
+        hsisr.evaluate(scene, name)
+    with pytest.raises(UsageError, match="for 'scenes', expected tuple"):
+        hsisr.train([name])
+    with pytest.raises(WeightsError, match="expected the name of weights"):
+        hsisr.load_model(name)
 
 
 def test_info_degrade_and_evaluate(scene: Path, tmp_path: Path) -> None:
@@ -155,6 +189,24 @@ def test_arrays_are_as_good_as_files(axes: str, dtype: str, weights: Path, tmp_p
     assert finer.dtype == cube.dtype
     back = finer.transpose([axes.index(axis) for axis in "brc"])
     np.testing.assert_array_equal(back, stored(tmp_path / "finer.tif"))
+
+
+@pytest.mark.parametrize(
+    ("nm", "outside"), [((8000, 12000), 10), ((380, 2500), 0), ((2000, 4000), 6)]
+)
+def test_light_that_a_network_never_saw_is_told(
+    nm: tuple[int, int], outside: int, tmp_path: Path
+) -> None:
+    model = str(tiny_weights(tmp_path, **OVERLAPPING, wavelengths_nm=(400.0, 2450.0)))
+    call: dict[str, Any] = {"axes": "brc", "scale": 2, "model": model}
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        hsisr.upscale_array(counts(10, 8, 8), wavelengths=np.linspace(*nm, 10), **call)
+    said = [str(one.message) for one in told if one.category is HsisrWarning]
+    expected = [
+        f"array: {outside} of 10 bands lie outside 400 to 2450 nm, which tiny was trained on;"
+    ]
+    assert [line.partition(" compare")[0] for line in said] == (expected if outside else [])
 
 
 def test_a_loaded_model_is_a_network_that_upscale_array_takes(weights: Path) -> None:

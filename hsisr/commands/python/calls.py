@@ -5,7 +5,7 @@ import inspect
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import MISSING, fields, replace
 from numbers import Real
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from hsisr.errors import UsageError, did_you_mean
-from hsisr.option import Option, declared
+from hsisr.option import Option, declared, is_of
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -28,12 +28,15 @@ def chosen_options(
     """Options from keywords, or given ones changed by keywords.
 
     Text becomes what the command line reads from it, or a path, and a single value a tuple, where
-    the field is one.
+    the field is one. None is as good as nothing where a field cannot be None.
 
     >>> from hsisr.engine.options import UpscaleOptions
     >>> chosen_options(UpscaleOptions, UpscaleOptions(scale=2), {"tile": 16}).scale
     2
     """
+    if given is not None and not isinstance(given, kind):
+        found = type(given).__name__
+        raise UsageError(f"found {found} for the options, expected {kind.__name__} or keywords")
     hints = get_type_hints(kind)
     known = [field.name for field in fields(kind) if field.init]  # type: ignore[arg-type]
     for name in keywords:
@@ -42,7 +45,14 @@ def chosen_options(
             hint = did_you_mean(next(meant, name), known)
             raise UsageError(f"no option {name!r}; {hint}known: {', '.join(known)}")
     options = {name: option for name, (_, option) in declared(kind).items()}
-    values = {n: _value(v, str(hints[n]), options.get(n)) for n, v in keywords.items()}
+    values = {
+        name: _value(value, str(hints[name]), options.get(name))
+        for name, value in keywords.items()
+        if value is not None or is_of(None, hints[name])
+    }
+    for name, value in values.items():
+        if name not in options and not is_of(value, hints[name]):
+            raise UsageError(f"found {value!r} for {name!r}, expected {hints[name]}")
     if given is None:
         return kind(**values)
     changed: _Options = replace(given, **values)  # type: ignore[type-var]
@@ -50,8 +60,12 @@ def chosen_options(
 
 
 def _value(value: Any, hint: str, option: Option | None) -> Any:
-    if isinstance(value, str) and option and option.parse and option.given_as == str | None:
-        return option.parse(value)
+    if option and option.parse:
+        texts = [value] if isinstance(value, str) else value
+        if option.given_as == str | None and isinstance(value, str):
+            return option.parse(value)
+        if option.given_as == list[str] | None and is_of(texts, tuple[str, ...]):
+            return option.parse(texts)
     return _converted(value, hint, option.reads if option else None)
 
 
@@ -59,17 +73,25 @@ def _converted(value: Any, hint: str, reads: Callable[[Any], Any] | None) -> Any
     if value is None:
         return None
     if "bool" in hint:
-        if value not in (True, False):
+        if getattr(value, "ndim", 0) or value not in (True, False):
             raise UsageError(f"found {value!r} for a switch, expected True or False")
         return bool(value)
+    if hint.startswith("tuple["):
+        alone = isinstance(value, (str, Path)) or not isinstance(value, Iterable)
+        several = [value] if alone else value
+        return tuple(_converted(one, hint.removeprefix("tuple["), reads) for one in several)
     if isinstance(value, Real):
         return _number(value, hint)
-    if hint.startswith("tuple["):
-        several = [value] if isinstance(value, (str, Path)) else value
-        return tuple(_converted(one, hint.removeprefix("tuple["), reads) for one in several)
-    if reads is not None and isinstance(value, str):
-        return reads(value)
-    return Path(value) if isinstance(value, str) and "Path" in hint else value
+    if not isinstance(value, str):
+        return _text(value) if "str" in hint else value
+    return (reads or (Path if "Path" in hint else str))(value)
+
+
+def _text(value: Any) -> Any:
+    """A path, or a type of numbers, as text; what is neither as it is."""
+    if isinstance(value, type):
+        return value.__name__
+    return str(value) if isinstance(value, Path) or hasattr(value, "itemsize") else value
 
 
 def _number(value: Any, hint: str) -> Any:
@@ -123,6 +145,8 @@ def shown(progress: Progress, what: str, unit: str = "tiles") -> Iterator[Advanc
     if progress is None or progress is False:
         yield None
     elif progress is not True:
+        if not callable(progress):
+            raise UsageError(f"found {progress!r} for progress, expected True or a function")
         yield progress
     elif _in_notebook():
         yield _notebook_bar(what, unit)
