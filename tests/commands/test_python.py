@@ -201,7 +201,7 @@ def test_light_that_a_network_never_saw_is_told(
     call: dict[str, Any] = {"axes": "brc", "scale": 2, "model": model}
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        hsisr.upscale_array(counts(10, 8, 8), wavelengths=np.linspace(*nm, 10), **call)
+        hsisr.upscale_array(counts(10, 8, 8), wavelengths=np.linspace(*nm, 10).tolist(), **call)
     said = [str(one.message) for one in told if one.category is HsisrWarning]
     expected = [
         f"array: {outside} of 10 bands lie outside 400 to 2450 nm, which tiny was trained on;"

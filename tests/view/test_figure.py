@@ -96,7 +96,8 @@ def test_spectra_are_those_that_are_scored() -> None:
     figure = Figure()
     bands = [SimpleNamespace(band=band) for band in range(4)]
     draw_errors(figure, lr, lr, SimpleNamespace(bands=bands))  # type: ignore[arg-type]
-    row, col = (int(n) for n in re.findall(r"\d+", figure.axes[2].lines[0].get_label()))  # type: ignore[arg-type]
+    label = str(figure.axes[2].lines[0].get_label())
+    row, col = (int(number) for number in re.findall(r"\d+", label))
     values = lr.cube[:, row, col] * [1, 2, 3, 4] + 0.25
     np.testing.assert_allclose(figure.axes[2].lines[1].get_ydata(), values, rtol=1e-6)  # type: ignore[arg-type]
 
