@@ -60,10 +60,21 @@ class ValidationWindow:
         shape = (count, self.window.rows, self.window.cols)
         return np.broadcast_to(np.True_ if mask is None else mask, shape)
 
+    def varies(self) -> npt.NDArray[np.bool_]:
+        """Of each band of the scene, whether its valid pixels in the window differ.
+
+        Any interpolation is exact where they do not, and its PSNR infinite.
+        """
+        truth = self.scene.cut(self.window)
+        valid = self.valid(len(truth))
+        lowest = np.where(valid, truth, np.inf).min(axis=(1, 2))
+        varies: npt.NDArray[np.bool_] = np.where(valid, truth, -np.inf).max(axis=(1, 2)) > lowest
+        return varies
+
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Means over the windows."""
+    """Means over the windows; PSNR of the bands that are not constant in them."""
 
     mpsnr: float
     sam: float
@@ -72,12 +83,15 @@ class Scores:
 def validation_windows(
     scene: TrainingScene, scale: int, *, whole: bool = False
 ) -> list[ValidationWindow]:
-    """The validation windows of a scene, or the middle of all of it; large ones cut to size."""
+    """The validation windows of a scene, or the middle of all of it; large ones cut to size.
+
+    Windows where no band varies say nothing and are left out.
+    """
     windows = scene.split.validation
     if whole:
         windows = (Window(0, 0, *scene.values.shape[1:]),)
     judges = [ValidationWindow(scene, _middle(window, scale)) for window in windows]
-    return [judge for judge in judges if judge.valid(1).any()]
+    return [judge for judge in judges if judge.varies().any()]
 
 
 def _middle(window: Window, scale: int) -> Window:
@@ -165,7 +179,8 @@ def _scores(judge: ValidationWindow, upscaler: Upscaler, descriptor: ModelDescri
     angles.add(reference, estimate, valid)
     peak = float(reference[valid].max()) if valid.any() else 0.0
     psnr = psnr_db(moments.mse, max(peak, float(np.finfo(np.float32).tiny)))
-    return Scores(float(psnr.mean()), angles.mean_deg)
+    varies = judge.varies()[bands]
+    return Scores(float(psnr[varies if varies.any() else slice(None)].mean()), angles.mean_deg)
 
 
 def upscaled(judge: ValidationWindow, upscaler: Upscaler, descriptor: ModelDescriptor) -> Float32:

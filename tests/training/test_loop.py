@@ -20,7 +20,8 @@ from hsisr.errors import HsisrError, InputDataError, ResourceError, UsageError
 from hsisr.training.loop import Outcome, Plan, train
 from hsisr.training.reporting import draw_curve
 from hsisr.training.state import Progress, Record, TrainingState, load_state, save_state
-from tests.training.small import plan, recipe
+from hsisr.training.validation import bicubic_scores, validation_windows
+from tests.training.small import plan, recipe, scene
 
 
 class Watch:
@@ -71,6 +72,18 @@ def test_training_raises_the_score_and_keeps_the_best(tmp_path: Path) -> None:
     assert outcome.progress.best_score == max(scores) > scores[0]
     assert watch.records[0].score > watch.records[0].bicubic  # back-projection alone gains
     assert watch.losses[-1] < watch.losses[0]
+
+
+def test_bands_without_detail_where_a_scene_is_held_out_are_not_scored(tmp_path: Path) -> None:
+    own = plan(tmp_path / "state")
+    lake, still = scene(), scene()
+    held = lake.split.validation[0]
+    lake.values[1, held.row :, held.col :] = 0  # water in the short-wave infrared
+    still.values[:, held.row :, held.col :] = 7
+    (judge,) = validation_windows(lake, 2)
+    assert [int(n) for n in (~judge.varies()).nonzero()[0]] == [1]
+    assert math.isfinite(bicubic_scores([judge], own.descriptor).mpsnr)
+    assert validation_windows(still, 2) == []
 
 
 def test_runs_of_one_seed_are_equal_bit_by_bit_of_two_not(whole: Outcome, tmp_path: Path) -> None:
