@@ -286,7 +286,8 @@ def _with_usable_fields(scene: Scene, nodata: float | str | None) -> Scene:
         header = {key: text for key, text in header.items() if key != "default bands"}
     if stored is meta.stored and place is meta.georeference and header is meta.header:
         return scene
-    return DescribedScene(scene, replace(meta, stored=stored, georeference=place, header=header))
+    known = replace(meta, stored=stored, georeference=place, header=header)
+    return DescribedScene(scene, known, None if nodata is None else [stored.nodata] * meta.bands)
 
 
 def _usable_place(meta: SceneMetadata) -> Georeference:

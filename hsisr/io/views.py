@@ -63,8 +63,9 @@ class DescribedScene(DelegatingScene):
         self, scene: Scene, metadata: SceneMetadata, nodata: Sequence[float | None] | None = None
     ) -> None:
         super().__init__(scene)
-        if nodata is None and metadata.stored.nodata != scene.metadata.stored.nodata:
-            nodata = [metadata.stored.nodata] * metadata.bands
+        told, said = metadata.stored.nodata, scene.metadata.stored.nodata
+        if nodata is None and str(told) != str(said):  # as texts, since NaN is not NaN
+            nodata = [told] * metadata.bands
         self.metadata, self._nodata = metadata, nodata
 
     def nodata_of(self, band: int) -> float | None:

@@ -2,15 +2,18 @@
 
 import re
 import warnings
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from rasterio.shutil import copy as copied_by_gdal
 
 from hsisr.errors import HsisrWarning, UsageError
 from hsisr.io.open import open_scene
-from hsisr.io.views import warn_of_fill
+from hsisr.io.views import DescribedScene, warn_of_fill
 from hsisr.tiling import Window
 from tests.program import cube_at, metadata_at
 from tests.scenes import EVERY_FORMAT, numbered, write_envi, write_geotiff
@@ -34,6 +37,21 @@ def test_the_users_word_goes_before_the_files(tmp_path: Path) -> None:
         assert cube_at(path, nodata=other).valid.all()
     with pytest.raises(UsageError, match="--nodata water: expected a number, nan or none"):
         open_scene(path, nodata="water")
+
+
+@pytest.mark.parametrize("first", [float("nan"), 3.0], ids=["nan", "number"])
+def test_each_band_keeps_its_number_unless_the_user_names_one(first: float, tmp_path: Path) -> None:
+    source, path = write_geotiff(tmp_path / "x.tif", VALUES.astype("f4")), tmp_path / "x.vrt"
+    copied_by_gdal(source, path, driver="VRT")
+    text = path.read_text(encoding="utf-8")
+    for band, number in enumerate((first, -5, 7, 8), 1):
+        text = text.replace(f'band="{band}">', f'band="{band}"><NoDataValue>{number}</NoDataValue>')
+    path.write_text(text, encoding="utf-8")
+    for asked, expected in ((None, (first, -5, 7, 8)), (str(first), (first,) * 4)):
+        with closing(open_scene(path, nodata=asked)) as scene:
+            other = replace(scene.metadata, header={"sensor": "known from elsewhere"})
+            for one in (scene, DescribedScene(scene, other)):
+                np.testing.assert_array_equal([one.nodata_of(b) for b in range(4)], expected)
 
 
 @pytest.mark.parametrize(("dtype", "nodata"), [("uint16", "-9999"), ("float32", "-1.7e+308")])
