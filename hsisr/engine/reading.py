@@ -254,7 +254,7 @@ class OddNumbers:
                 self._infinite += infinite_numbers(plane, nodata)
             size = np.where(told, np.abs(plane), 0)
             typical = np.median(size.ravel()[:: max(1, size.size // _SAMPLE)]) if size.size else 0
-            if typical > 0 and size.max() > _SPIKE * float(typical):
+            if typical > 0 and float(size.max()) > _SPIKE * float(typical):  # beyond float16
                 row, col = np.unravel_index(size.argmax(), size.shape)
                 self._spikes.append(
                     f"band {band + 1} holds {plane[row, col]:g} in row {window.row + row}, column "

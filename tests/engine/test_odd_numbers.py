@@ -89,6 +89,18 @@ def test_nodata_is_neither_infinite_nor_a_spike(nodata: float) -> None:
     odd.warn()  # a warning is an error here
 
 
+def test_half_precision_numbers_are_looked_at_too() -> None:
+    values = reflectance().astype(np.float16)
+    odd = OddNumbers(MemoryScene(values), range(3), 4)
+    odd.look(values, Window(0, 0, 20, 16), range(16))
+    odd.warn()  # a warning is an error here, numpy's too
+    values[:, :10] /= 100
+    values[1, 5, 2] = 65504
+    odd.look(values[:, :10], Window(0, 0, 10, 16), range(16))
+    with pytest.warns(HsisrWarning, match="band 2 holds 65504 in row 5, column 2, "):
+        odd.warn()
+
+
 @pytest.mark.parametrize(
     ("nodata", "stored", "dtype", "chosen"),
     [
