@@ -74,6 +74,15 @@ class RasterScene(Scene):
         """See `Scene.nodata_of`."""
         return self._nodata[band]
 
+    def warn_of_further_images(self) -> None:
+        """Say that the file holds other images than this one, if it does."""
+        if (images := len(self._dataset.subdatasets)) > 1:
+            warn_of_scene(
+                f"found {images} images in the file; the first one is read, of "
+                f"{self._dataset.count} bands and {self.metadata.rows} x {self.metadata.cols} "
+                "pixels; save another as a file to read it"
+            )
+
     def close(self) -> None:
         """See `Scene.close`."""
         self._dataset.close()
@@ -97,7 +106,14 @@ class RasterScene(Scene):
         return MaskFlags.alpha not in flags or self._alpha is not None
 
 
-def open_raster(
+def open_raster(path: Path, name: str | None = None) -> RasterScene:
+    """See `opened_raster`; warns where the file holds more images than the one that is read."""
+    scene = opened_raster(path, name)
+    scene.warn_of_further_images()
+    return scene
+
+
+def opened_raster(
     path: Path, name: str | None = None, options: Mapping[str, str] | None = None
 ) -> RasterScene:
     """Open a GDAL dataset with bands, with the drivers that the table of formats allows for it.
@@ -117,11 +133,6 @@ def open_raster(
             dataset.close()
             dataset = open_dataset(only, options, [driver])
         refuse_unusable(dataset)
-        if (more := len(dataset.subdatasets)) > 1:
-            warn_of_scene(
-                f"found {more} images in the file; the first one is read, of {dataset.count} bands "
-                f"and {dataset.height} x {dataset.width} pixels; save another as a file to read it"
-            )
         with gdal_env(**options):
             return RasterScene(path, dataset, options)
     except BaseException:

@@ -24,7 +24,7 @@ from hsisr.errors import HsisrError, InputDataError, ResourceError, UsageError
 from hsisr.io.base import Scene, SceneWriter
 from hsisr.io.envi.files import DATA_SUFFIXES
 from hsisr.io.formats import ZARR_MARKS, format_by_suffix, is_format_name
-from hsisr.io.geotiff.reader import RasterScene, open_raster
+from hsisr.io.geotiff.reader import RasterScene, opened_raster
 from hsisr.io.paths import POSITIONS, SERVERS, RemotePath, beside
 from hsisr.io.remote.transport import (
     fetch_first,
@@ -108,9 +108,10 @@ def _raster(path: RemotePath, name: str, kind: str, array_option: str | None) ->
         return None
     if array_option is not None:
         raise UsageError(f"{array_option} names a variable or axes, which this kind of file lacks")
-    scene = open_raster(path, name, gdal_options(path))
+    scene = opened_raster(path, name, gdal_options(path))
     in_archive = path.url.startswith("/vsi") and not path.url.startswith(tuple(SERVERS))
     if scene.metadata.bands > 1 or kind != "GTiff" or in_archive:  # which only GDAL can reach
+        scene.warn_of_further_images()
         return scene
     scene.close()
     return None
