@@ -283,7 +283,7 @@ def measure_if_needed(
     if session.model.weights is None and options.bad_bands != "drop":
         return None
     scene = scene.whole
-    _warn_of_other_light(scene, options, session.model)
+    _warn_of_other_wavelengths(scene, options, session.model)
     used = _unmarked(scene, options) if session.model.takes_pseudo_bands(options) else None
     asked = options.band_groups == "pseudo"
     if options.statistics_from is None:
@@ -301,11 +301,11 @@ def measure_if_needed(
 _BEYOND: Final = 1.1
 """A band may lie so many times beyond the wavelengths that a network was trained on."""
 _SHARE_BEYOND: Final = 0.25
-"""Of the bands, from which on a scene is of other light."""
+"""Of the bands that are not bad; a scene with more of them beyond is warned of."""
 
 
-def _warn_of_other_light(scene: Scene, options: UpscaleOptions, model: Model) -> None:
-    """Warn of a scene whose bands, as far as they are not bad, a network has learnt nothing of."""
+def _warn_of_other_wavelengths(scene: Scene, options: UpscaleOptions, model: Model) -> None:
+    """Warn where many bands lie beyond the wavelengths that a network was trained on."""
     known = None if model.weights is None else model.weights.descriptor.wavelengths_nm
     seen = scene.metadata.spectral_axis.wavelengths_nm
     if known is None or seen is None:

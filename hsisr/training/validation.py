@@ -18,6 +18,7 @@ from torch import nn
 
 from hsisr.datasets.training_scenes import TrainingScene, area_average
 from hsisr.engine.upscaler import InterpolationUpscaler, NetworkUpscaler, Upscaler
+from hsisr.io.views import varied_bands
 from hsisr.metrics.conventions import convention_named
 from hsisr.metrics.figures import AngleSum, BandMoments, psnr_db
 from hsisr.metrics.report import jsonable
@@ -60,16 +61,10 @@ class ValidationWindow:
         shape = (count, self.window.rows, self.window.cols)
         return np.broadcast_to(np.True_ if mask is None else mask, shape)
 
-    def varies(self) -> npt.NDArray[np.bool_]:
-        """Of each band of the scene, whether its valid pixels in the window differ.
-
-        Any interpolation is exact where they do not, and its PSNR infinite.
-        """
+    def varies(self) -> bool:
+        """Whether valid pixels differ in any band; where none do, any interpolation is exact."""
         truth = self.scene.cut(self.window)
-        valid = self.valid(len(truth))
-        lowest = np.where(valid, truth, np.inf).min(axis=(1, 2))
-        varies: npt.NDArray[np.bool_] = np.where(valid, truth, -np.inf).max(axis=(1, 2)) > lowest
-        return varies
+        return bool(varied_bands(np.where(self.valid(len(truth)), truth, np.nan)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +86,7 @@ def validation_windows(
     if whole:
         windows = (Window(0, 0, *scene.values.shape[1:]),)
     judges = [ValidationWindow(scene, _middle(window, scale)) for window in windows]
-    return [judge for judge in judges if judge.varies().any()]
+    return [judge for judge in judges if judge.varies()]
 
 
 def _middle(window: Window, scale: int) -> Window:
@@ -179,8 +174,8 @@ def _scores(judge: ValidationWindow, upscaler: Upscaler, descriptor: ModelDescri
     angles.add(reference, estimate, valid)
     peak = float(reference[valid].max()) if valid.any() else 0.0
     psnr = psnr_db(moments.mse, max(peak, float(np.finfo(np.float32).tiny)))
-    varies = judge.varies()[bands]
-    return Scores(float(psnr[varies if varies.any() else slice(None)].mean()), angles.mean_deg)
+    varied = varied_bands(np.where(valid, reference, np.nan))  # PSNR of the others is infinite
+    return Scores(float(psnr[varied or slice(None)].mean()), angles.mean_deg)
 
 
 def upscaled(judge: ValidationWindow, upscaler: Upscaler, descriptor: ModelDescriptor) -> Float32:
