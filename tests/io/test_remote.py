@@ -21,15 +21,28 @@ from hsisr.io.paths import RemotePath, beside, scene_path, without_secrets
 from tests.io.serving_ranges import serving
 from tests.io.serving_s3 import serving_s3
 from tests.io.written import cube_for, interrupted, metadata_of, rich_metadata, write_scene
-from tests.program import assert_holds, hsisr, metadata_at, ran, succeed, values_of
-from tests.scenes import numbered, write_envi, write_geotiff, write_mat5, write_npy, write_pages
+from tests.program import assert_holds, cube_at, hsisr, metadata_at, ran, succeed, values_of
+from tests.scenes import (
+    edited,
+    numbered,
+    write_envi,
+    write_geotiff,
+    write_mat5,
+    write_npy,
+    write_pages,
+)
 
 VALUES = numbered(5, 20, 16)
+ODD = VALUES[:1] % 2 == 1
+WAVELENGTH = (
+    '<PAMDataset><PAMRasterBand band="1"><Metadata><MDI key="wavelength">450</MDI>'
+    '<MDI key="wavelength_units">Nanometers</MDI></Metadata></PAMRasterBand></PAMDataset>'
+)
 SIGNED = "X-Amz-Signature=hush"
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("served")
     write_geotiff(folder / "a.tif", VALUES)
     (folder / "signed").mkdir()
@@ -48,7 +61,19 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (folder / "short.npy").write_bytes((folder / "a.npy").read_bytes()[:200])
     with zipfile.ZipFile(folder / "a.zip", "w") as archive:
         archive.write(folder / "a.tif", "inside/a.tif")
-    with serving(folder) as address:
+    write_envi(folder / "pair.hdr", VALUES[:1])
+    write_geotiff(folder / "pair.tif", VALUES[:1])
+    for name in ("pair.img", "pair.tif"):
+        write_geotiff(folder / f"{name}.msk", np.where(ODD, 255, 0).astype(np.uint8))
+        with edited(folder / f"{name}.msk") as mask:
+            mask.update_tags(INTERNAL_MASK_FLAGS_1="2")
+        (folder / f"{name}.aux.xml").write_text(WAVELENGTH)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def url(served: Path) -> Iterator[str]:
+    with serving(served) as address:
         yield address
 
 
@@ -89,6 +114,19 @@ def test_a_text_in_place_of_a_remote_mask_is_refused(place: str, url: str, tmp_p
         archive.writestr("masked.tif.msk", "<VRTDataset/>")
     with pytest.raises(InputDataError, match=r"masked\.tif\.msk beside it is no TIFF"):
         open_scene(place.format(url=url, folder=tmp_path))
+
+
+@pytest.mark.parametrize("name", ["pair.hdr", "pair.img", "pair.tif"])
+@pytest.mark.parametrize("place", ["{url}", "memory://bucket"])
+def test_what_gdal_keeps_beside_a_scene_is_fetched_with_it(
+    name: str, place: str, url: str, served: Path, memory: str
+) -> None:
+    for file in served.glob("pair.*"):
+        fsspec.filesystem("memory").put_file(str(file), f"{memory}/{file.name}")
+    there = f"{place.format(url=url)}/{name}"
+    assert metadata_at(there) == metadata_at(served / name)
+    assert metadata_at(there).spectral_axis.wavelengths_nm == (450.0,)
+    np.testing.assert_array_equal(cube_at(there).valid, ODD)
 
 
 def test_a_zarr_store_on_a_server_is_read(url: str) -> None:
@@ -157,8 +195,11 @@ def test_a_remote_output_is_sent_whole(name: str, memory: str, tmp_path: Path) -
     kept = hsisr(*command)
     assert kept.exit_code == 1
     assert "exists and is kept" in kept.stderr
+    system, old = fsspec.filesystem("memory"), f"{memory}/made/{name.replace('.hdr', '.img')}.msk"
+    system.pipe_file(old, b"of another scene")
     succeed(*command, "--overwrite")
     assert_holds(target, first)
+    assert name.endswith(("mat", "zarr")) or not system.exists(old)
 
 
 def test_after_an_exception_nothing_is_sent(memory: str) -> None:

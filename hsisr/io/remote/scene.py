@@ -23,7 +23,7 @@ import numpy.typing as npt
 from hsisr.errors import HsisrError, InputDataError, ResourceError, UsageError
 from hsisr.io.base import Scene, SceneWriter
 from hsisr.io.envi.files import DATA_SUFFIXES
-from hsisr.io.formats import ZARR_MARKS, format_by_suffix, is_format_name
+from hsisr.io.formats import SIDECARS, ZARR_MARKS, format_by_suffix, is_format_name
 from hsisr.io.geotiff.reader import RasterScene, opened_raster
 from hsisr.io.paths import POSITIONS, SERVERS, RemotePath, beside
 from hsisr.io.remote.transport import (
@@ -95,7 +95,7 @@ def open_remote(
         if raster is not None:
             return raster
     with temporary_copy() as folder, named_as(path, folder):
-        local = _copy(path, folder)
+        local = _copy(path, folder, sidecars=bool(read_in_place))
         return FetchedScene(path, open_local(local, variable, axes), folder)
 
 
@@ -131,8 +131,8 @@ def other_halves(path: RemotePath) -> list[str]:
     return [f"{path.name}.hdr", f"{path.stem}.hdr"] if suffix in DATA_SUFFIXES else []
 
 
-def _copy(path: RemotePath, folder: Path) -> Path:
-    """Fetch all files of a scene; returns the one named."""
+def _copy(path: RemotePath, folder: Path, *, sidecars: bool) -> Path:
+    """Fetch all files of a scene, what GDAL keeps beside it too; returns the one named."""
     local = fetched(path, folder)
     names = other_halves(path)
     found = fetch_first(path, names, folder) if names else None
@@ -141,6 +141,9 @@ def _copy(path: RemotePath, folder: Path) -> Path:
             f"found no data file beside the header, expected {path.stem} with one of the "
             f"suffixes (none) {' '.join(DATA_SUFFIXES[1:])}"
         )
+    data = found if found and path.suffix.lower() == ".hdr" else local
+    for suffix in (".aux.xml", ".msk") if sidecars else ():
+        fetch_first(path, [data.name + suffix], folder)
     return local
 
 
@@ -197,7 +200,7 @@ class RemoteWriter(SceneWriter):
         )
         names = {file.relative_to(self._folder).as_posix(): file for file in files}
         with reaching(self._remote, ResourceError, "cannot be sent") as (system, key):
-            self._make_way(system, key)
+            self._make_way(system, key, names)
             if len(names) > 1:
                 mark_sending(self._remote, {n: f.stat().st_size for n, f in names.items()})
                 header = file_system(beside(self._remote, list(names)[-1]))[1]
@@ -223,8 +226,13 @@ class RemoteWriter(SceneWriter):
                 unmark_sending(self._remote)
             raise
 
-    def _make_way(self, system: Any, key: str) -> None:
-        """Remove an old store, whose parts would else mix with the new ones."""
+    def _make_way(self, system: Any, key: str, names: Mapping[str, Path]) -> None:
+        """Remove an old store, or old sidecars, which would else be read as parts of the new."""
+        beside_files = {name + end for name in names if "/" not in name for end in SIDECARS}
+        for name in beside_files - names.keys() if self._overwrite else ():
+            old = file_system(beside(self._remote, name))[1]
+            if system.exists(old):
+                system.rm_file(old)
         if not system.isdir(key):
             return
         store = any(system.exists(f"{key}/{mark}") for mark in ZARR_MARKS)

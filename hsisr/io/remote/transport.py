@@ -65,12 +65,18 @@ def fetched(path: RemotePath, folder: Path) -> Path:
 
 
 def fetch_first(path: RemotePath, names: list[str], folder: Path) -> Path | None:
-    """Fetch the first of these names in the folder of a remote file that is there."""
+    """Fetch the first of these names in the folder of a remote file that is there.
+
+    A refusal means absence, too: a store that may not be listed answers so of what it has not.
+    """
     for name in names:
-        other = beside(path, name)
-        with reaching(other, InputDataError, "cannot be fetched") as (system, key):
-            if system.exists(key):
-                return fetched(other, folder)
+        try:
+            return fetched(beside(path, name), folder)
+        except InputDataError as error:
+            cause = error.__cause__
+            hidden = isinstance(cause, (*_ABSENT, PermissionError))
+            if not hidden and getattr(cause, "status", None) not in (401, 403):
+                raise
     return None
 
 
