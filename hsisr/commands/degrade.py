@@ -73,7 +73,7 @@ def degrade(
     )
     write.refuse_same_file(source, output)
     write.check_target(output, target)
-    with closing(open_with(source, options)) as opened:
+    with closing(views.watched_for_digits(open_with(source, options))) as opened:
         scene = views.warn_of_fill(opened) if options.nodata is None else opened
         part = _dividing_part(scene, options)
         metadata, masked = _output_metadata(part, output, options)
@@ -137,15 +137,15 @@ def _output_metadata(
 def _run(scene: Scene, writer: SceneWriter, options: DegradeOptions) -> int:
     """Degrade strip by strip, in chunks of bands; returns how many values had to be moved."""
     model, scale, moved = degradation_named(options.method, options.gain), options.scale, 0
-    lr, infinite, rounded = writer.metadata, 0, False
+    lr, infinite = writer.metadata, 0
     block_bytes = writer.block_rows * lr.cols * lr.bands * scale**2 * 4
     step = writer.block_rows * max(1, CHUNK_BYTES // block_bytes)
     for row in range(0, lr.rows, step):
         strip = Window(row, 0, min(step, lr.rows - row), lr.cols)
         mask = _mask(scene, strip, scale) if lr.stored.nodata is None else None
         for bands in _chunks(scene, strip, scale):
-            values, valid, odd, large = _degraded(scene, strip, bands, model, scale)
-            infinite, rounded = infinite + odd, rounded or large
+            values, valid, odd = _degraded(scene, strip, bands, model, scale)
+            infinite += odd
             try:
                 stored = write.quantise(values, valid, lr.stored)
             except FloatingPointError as error:
@@ -163,7 +163,6 @@ def _run(scene: Scene, writer: SceneWriter, options: DegradeOptions) -> int:
                 mask=mask if bands.start == 0 else None,
             )
     views.warn_of_infinite(scene, infinite)
-    views.warn_of_digits(scene, lost=rounded)
     return moved
 
 
@@ -177,10 +176,10 @@ def _chunks(scene: Scene, strip: Window, scale: int) -> Iterator[range]:
 
 def _degraded(
     scene: Scene, strip: Window, bands: range, model: Degradation, scale: int
-) -> tuple[npt.NDArray[np.float32], Bool, int, bool]:
+) -> tuple[npt.NDArray[np.float32], Bool, int]:
     """LR values and their mask in one strip, seen with the context that the model needs.
 
-    Also how many of the strip's HR values are infinite, and whether whole ones lost digits.
+    Also how many of the strip's HR values are infinite.
     """
     meta, margin, hr = scene.metadata, model.margin(scale), strip.scaled(scale)
     above, below = min(margin, hr.row), min(margin, meta.rows - hr.row_end)
@@ -188,10 +187,7 @@ def _degraded(
     cube = scene.read(window, bands)
     own = cube.values[:, above : above + hr.rows]
     infinite = views.infinite_numbers(own, meta.stored.nodata)
-    large = meta.stored.dtype.kind != "f" and views.are_rounded(
-        own[cube.valid[:, above:][:, : hr.rows]]
-    )
-    return *model.strip(cube.values, cube.valid, scale, above=above, below=below), infinite, large
+    return *model.strip(cube.values, cube.valid, scale, above=above, below=below), infinite
 
 
 def _mask(scene: Scene, strip: Window, scale: int) -> Bool | None:

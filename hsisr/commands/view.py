@@ -5,7 +5,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from hsisr.commands.evaluation.agreement import other_place
+from hsisr.commands.evaluation.agreement import axes_of, other_place
 from hsisr.commands.options import ViewOptions
 from hsisr.errors import warn
 from hsisr.io.base import Scene
@@ -51,12 +51,14 @@ def view(
     page = folder_of(path) / f"{path.stem}_view.html"
     output = page if output is None else Path(output)
     check_picture(output, overwrite=how.overwrite, suffixes=SUFFIXES)
+    named = [name for name in (observed, *results, how.uncertainty) if name is not None]
+    axes = axes_of(dict.fromkeys(map(scene_path, named), how.variable), how.axes)
     with ExitStack() as stack:
 
         def opened(name: str | Path, nodata: str | None = None) -> Scene:
             path = scene_path(name)
-            variable, axes = options_of_kind(path, how.variable, how.axes)
-            scene = open_scene(path, variable=variable, axes=axes, nodata=nodata)
+            variable = options_of_kind(path, how.variable, None)[0]
+            scene = open_scene(path, variable=variable, axes=axes[path], nodata=nodata)
             return stack.enter_context(closing(scene))
 
         scenes = PageScenes(

@@ -402,3 +402,23 @@ def warn_of_digits(scene: Scene, *, lost: bool) -> None:
                 f"{scene.metadata.stored.dtype} numbers are computed in float32, which keeps 24 "
                 "bits; larger ones lose their last digits"
             )
+
+
+class DigitsWatch(DelegatingScene):
+    """Warns once data are read that lose digits in float32."""
+
+    _warned = False
+
+    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
+        """See `Scene.read_stored`."""
+        numbers = self._scene.read_stored(window, bands)
+        if not self._warned and are_rounded(numbers):
+            self._warned = are_rounded(numbers[self._valid(numbers, window, bands)])
+            warn_of_digits(self, lost=self._warned)
+        return numbers
+
+
+def watched_for_digits(scene: Scene) -> Scene:
+    """The scene to read on with, which warns where whole numbers in it lose digits."""
+    stored = scene.metadata.stored
+    return scene if stored.dtype.kind == "f" or stored.exact_in_float32 else DigitsWatch(scene)

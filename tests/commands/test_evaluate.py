@@ -12,7 +12,8 @@ from hsisr.commands.degrade import degrade
 from hsisr.commands.evaluation.agreement import measure_agreement, require_same_grid
 from hsisr.commands.evaluation.evaluate import evaluate
 from hsisr.commands.info import describe
-from hsisr.commands.options import DegradeOptions, EvaluateOptions, PartOptions
+from hsisr.commands.options import DegradeOptions, EvaluateOptions, PartOptions, ViewOptions
+from hsisr.commands.view import view
 from hsisr.degradation import DEGRADATIONS
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.scene.georeference import Georeference
@@ -141,6 +142,21 @@ def test_a_cube_of_the_estimate_is_chosen_by_its_own_option(pair: tuple[Path, Pa
     with pytest.raises(InputDataError, match=r"2 cubes.*; choose one with --estimate-variable"):
         evaluate(reference, two)
     assert evaluate(reference, two, EvaluateOptions(estimate_variable="one")).values["rmse"] == 0
+
+
+def test_the_order_of_axes_is_for_every_array_that_hsisr_did_not_write(tmp_path: Path) -> None:
+    hr, lr = np.kron(counts(3, 12, 12), np.ones((1, 2, 2), "uint16")), tmp_path / "lr.mat"
+    truth, guess = tmp_path / "truth.npy", tmp_path / "guess.npy"
+    for file in (truth, guess):
+        np.save(file, hr)
+    degrade(truth, lr, DegradeOptions(scale=2, axes="brc"))  # (rows, cols, bands)
+    values = evaluate(truth, guess, EvaluateOptions(axes="brc", observed=lr)).values
+    assert (values["rmse"], values["lr_max"]) == (0, 0)
+    tif = write_geotiff(tmp_path / "truth.tif", hr)
+    assert evaluate(tif, guess, EvaluateOptions(axes="brc")).values["rmse"] == 0
+    view(lr, [truth, guess], tmp_path / "page.html", ViewOptions(axes="brc"))
+    with pytest.raises(UsageError, match=r"truth\.tif: --axes brc has no meaning"):
+        evaluate(tif, tif, EvaluateOptions(axes="brc", observed=tif))
 
 
 def test_limits_are_judged(pair: tuple[Path, Path]) -> None:

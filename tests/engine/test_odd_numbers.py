@@ -162,6 +162,21 @@ def test_integers_beyond_float32_are_told(act: Any, number: int | None, tmp_path
     assert len(told) == (number is not None)
 
 
+@pytest.mark.parametrize("masked", [True, False])
+def test_integers_beyond_float32_are_told_where_a_scene_is_judged(
+    tmp_path: Path, *, masked: bool
+) -> None:
+    values = RANDOM.integers(10_000_000, 16_000_000, (3, 20, 16)).astype("uint32")
+    values[1, 9, 9] = 2**24 + 1
+    large = write_geotiff(tmp_path / "x.tif", values, nodata=2**24 + 1 if masked else 0)
+    small = write_geotiff(tmp_path / "y.tif", values.clip(max=2**24 - 1))
+    told = "x.tif: uint32 numbers are computed in float32"
+    for files in ((large, small), (small, large)):
+        with warned() as said:
+            evaluate(*files)
+        assert [one for one in said if told in one] == ([] if masked else [said[0]])
+
+
 def test_whole_numbers_that_a_resumed_run_does_not_read_again_may_be_such() -> None:
     for dtype, told in (("int32", 1), ("uint16", 0)):
         odd = OddNumbers(MemoryScene(np.ones((3, 20, 16), dtype)), range(3), 4)
