@@ -170,7 +170,15 @@ def _rows() -> Iterator[Header]:
         yield Header(name, lines, place, gdal=gdal, warns=warns)
 
 
-PLACES: Final = tuple(_rows())
+PLACES: Final = (
+    *_rows(),
+    Header(
+        "geo-points-beside-map-info",
+        _map(_spelt_out("@@"), "geo points = {1, 1, 9, 8, 9, 1, 9, 9, 1, 7, 8, 8, 9, 7, 8, 9}"),
+        (32633, AT, FAR),
+        warns="geo points left out: map info says the place, and is taken",
+    ),
+)
 
 
 def _means(name: str, lines: str, warns: str = "", **bands: Any) -> Header:

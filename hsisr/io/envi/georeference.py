@@ -336,7 +336,10 @@ def envi_georeference(fields: Mapping[str, str], sidecar: Path | None = None) ->
     place = by_gdal(known, sidecar)
     for key, found in (("geo points", place.gcps), ("rpc info", place.rpcs)):
         if listed(fields.get(key, "")) and not found:
-            warn_of_scene(f"{key} left out: GDAL does not understand {fields[key][:60]!r}")
+            doubt = f"GDAL does not understand {fields[key][:60]!r}"
+            if info is not None and key == "geo points":
+                doubt = "map info says the place, and is taken; remove it to place by the points"
+            warn_of_scene(f"{key} left out: {doubt}")
     place = replace(place, crs_wkt=_crs_wkt(place.crs_wkt, info, system))
     if sidecar is not None and "<GeoTransform>" in sidecar.read_text("utf-8", "replace"):
         return place
