@@ -156,6 +156,13 @@ def test_bands_come_in_natural_order_under_their_names(folder: Path) -> None:
         np.testing.assert_array_equal(scene.read().values, IMAGES)
 
 
+def test_bands_come_in_the_order_of_the_wavelengths_in_their_names(tmp_path: Path) -> None:
+    for number, name in enumerate(("b_0.525um", "b_0.53um", "b_0.5375um", "b_1um")):
+        write_geotiff(tmp_path / f"{name}.tif", IMAGES[number : number + 1])
+    assert_holds(tmp_path, IMAGES[:4])
+    assert metadata_at(tmp_path).spectral_axis.wavelengths_nm == (525, 530, 537.5, 1000)
+
+
 def test_previews_notes_and_hidden_files_are_left_alone(folder: Path) -> None:
     for name in ("scene_RGB.bmp", "preview.jpg", "Thumbs.db", "notes.txt", "._band_1.png"):
         (folder / name).write_bytes(b"something else")

@@ -96,14 +96,18 @@ def _bands_in(folder: Path) -> tuple[dict[str, list[Path]], list[str]]:
     return {kind: files for kind, files in chosen.items() if files}, others
 
 
-def natural_key(name: str) -> list[tuple[int, str]]:
+_NUMBER: Final = re.compile(r"([0-9]+(?:\.[0-9]+(?=[\s_]*(?:nm|[uµ]m|nano|micro)))?)")
+"""A whole number; a decimal one only before a unit, for 1.10 may be behind 1.9."""
+
+
+def natural_key(name: str) -> list[tuple[float, str]]:
     """Sort key under which numbers inside names count as numbers.
 
-    >>> sorted(["b10.png", "b9.png"], key=natural_key)
-    ['b9.png', 'b10.png']
+    >>> sorted(["b10.png", "b9.png", "b9.75nm.png", "b9.5nm.png", "b9.625nm.png"], key=natural_key)
+    ['b9.png', 'b9.5nm.png', 'b9.625nm.png', 'b9.75nm.png', 'b10.png']
     """
-    parts = re.split(r"([0-9]+)", name.lower())
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+    parts = enumerate(_NUMBER.split(name.lower()))
+    return [(float(p) if "." in p else int(p), "") if n % 2 else (-1, p) for n, p in parts]
 
 
 def _checked(
