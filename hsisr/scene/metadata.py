@@ -33,6 +33,8 @@ _TRUE_COLOUR_NM: Final = (660.0, 550.0, 480.0)
 """Red, green and blue."""
 _FAR_NM: Final = 40.0
 """A band farther than this from a colour does not show it."""
+_FEWEST_LISTED: Final = 7
+"""Lists of fewer items may be of something else than bands: the sun's angles, a region, ..."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,18 +307,28 @@ class SceneMetadata:
     def with_bands(self, bands: Sequence[int]) -> "SceneMetadata":
         """The same scene with only the bands named by their 0-based indices.
 
-        ENVI's `default bands` count bands, so they go when bands do.
+        ENVI's `default bands` count bands, so they go when bands do; lists in free fields that
+        have an item for each band (solar irradiance, wavenumbers) keep those of these bands.
         """
         if list(bands) == list(range(self.bands)):
             return self
         stored = _picked(self.stored, ("scales", "offsets", "units"), bands)
+        free = {key: text for key, text in self.header.items() if key != "default bands"}
         return replace(
             self,
             stored=replace(self.stored, **stored),
             spectral_axis=self.spectral_axis.subset(bands),
-            header={key: v for key, v in self.header.items() if key != "default bands"},
+            header={key: self._items_of(key, text, bands) for key, text in free.items()},
+            tags={key: self._items_of(key, text, bands) for key, text in self.tags.items()},
             **_picked(self, ("band_tags",), bands),
         )
+
+    def _items_of(self, key: str, text: str, bands: Sequence[int]) -> str:
+        items = text[1:-1].split(",") if text.startswith("{") else []
+        of_bands = self.bands >= _FEWEST_LISTED or key in ("wavelength", "fwhm")
+        if len(items) != self.bands or not of_bands:
+            return text
+        return "{" + ", ".join(items[band].strip() for band in bands) + "}"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

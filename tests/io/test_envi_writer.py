@@ -63,6 +63,15 @@ def test_spy_and_gdal_find_every_field_but_none_of_the_old_grid(tmp_path: Path) 
         assert dataset.tags(1, ns="IMAGERY")["CENTRAL_WAVELENGTH_UM"] == "0.409"
 
 
+def test_wavelengths_of_some_bands_alone_are_no_list(tmp_path: Path) -> None:
+    some = {"wavelength": "400", "wavelength_units": "nm", "lamp": "on"}
+    metadata = replace(metadata_of((3, 4, 4)), band_tags=(some, {}, {"lamp": "off"}))
+    write_scene(tmp_path / "a.hdr", metadata)
+    found = header_of(tmp_path / "a.hdr")
+    assert not {"wavelength", "wavelength units"} & found.keys()
+    assert found["lamp"] == ["on", "", "off"]
+
+
 def test_a_field_with_braces_inside_does_not_swallow_the_next(tmp_path: Path) -> None:
     metadata = replace(
         metadata_of((1, 4, 4)),
@@ -93,6 +102,8 @@ PLACES = {
     "degrees": at(4326, 1 / 14400, 13.0000123, -1 / 14400, 52),
     "km": at("+proj=utm +zone=33 +datum=WGS84 +units=km", 0.03, 500, -0.03, 4000),
     "equal-area": at(3035, 5, 4321000.5, -5, 3210000.25),
+    "feet": at(2222, 5, 700000, -5, 1000000),
+    "US survey feet": at(2227, 5, 6000000, -5, 2100000),
 }
 
 

@@ -20,6 +20,7 @@ from hsisr.io.geotiff.writer import GeoTiffWriter
 from hsisr.scene.georeference import Georeference
 from tests.io.written import (
     PLACED,
+    POINTS,
     lose_the_end,
     metadata_of,
     rich_metadata,
@@ -53,6 +54,14 @@ def looked_at(path: Path) -> dict[str, Any]:
             "colours": [c.name for c in d.colorinterp],
             "blocks": d.block_shapes[0],
         }
+
+
+@BOTH
+def test_control_points_of_pixels_that_are_points_stay(kind: str, tmp_path: Path) -> None:
+    metadata = replace(metadata_of((1, 64, 48), place=POINTS), tags={"AREA_OR_POINT": "Point"})
+    write_scene(tmp_path / "a.tif", metadata, format=kind)
+    found, _ = looked_at(tmp_path / "a.tif")["gcps"]
+    assert [(p.row, p.col) for p in found] == [(p.row, p.col) for p in POINTS.gcps]
 
 
 @BOTH

@@ -109,6 +109,23 @@ def test_metadata_follow_the_grid_and_the_bands() -> None:
     assert meta.with_bands([0, 1, 2]) == meta
 
 
+@pytest.mark.parametrize(
+    ("bands", "key", "items", "left"),
+    [
+        (7, "solar irradiance", "{1, 2,3, 4, 5, 6, 7}", "{7, 1}"),
+        (7, "z plot range", "{0, 100}", "{0, 100}"),
+        (3, "himg", "{1, 640, 2}", "{1, 640, 2}"),
+        (3, "wavelength", "{1000, 900, 800}", "{800, 1000}"),
+    ],
+)
+def test_free_lists_of_all_bands_follow_the_bands(
+    bands: int, key: str, items: str, left: str
+) -> None:
+    meta = replace(metadata(bands), header={key: items}, tags={key: items})
+    picked = meta.with_bands([bands - 1, 0])
+    assert (picked.header[key], picked.tags[key]) == (left, left)
+
+
 def test_parts_that_do_not_fit_are_refused() -> None:
     with pytest.raises(InputDataError, match="8 x 5 pixels do not divide by scale 4"):
         metadata(cols=5).coarser(4)

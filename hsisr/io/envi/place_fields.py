@@ -30,6 +30,7 @@ _CRS = "coordinate system string"
 _LIFTED = ("map info", "projection info", _CRS)
 _SQUARE = 1e-6
 """Cosine of the angle between rows and columns from which pixels count as sheared."""
+_FOOT_M = 0.3048
 _NEAR_PX = 1e-3
 """How far a pixel may lie from its place after map info was read back."""
 
@@ -147,6 +148,10 @@ def _lifted(place: Georeference) -> dict[str, str]:
         and "units=" not in fields.get("map info", "units=")
     ):
         fields["map info"] = fields["map info"].removesuffix("}") + ", units=Km}"  # GDAL leaves out
+    in_feet = place.crs_wkt and "units=Feet" in fields.get("map info", "")
+    if in_feet and parsed_crs(place.crs_wkt or "").linear_units_factor[1] != _FOOT_M:
+        # GDAL reads international ones, whatever the string says: metres away in the US
+        fields["map info"] = fields["map info"].replace(", units=Feet", "")
     grid = place.transform
     if grid is not None and not grid.b and not grid.d and (grid.a < 0 or grid.e > 0):
         fields["map info"] = _with_signs(fields["map info"], grid)

@@ -15,6 +15,7 @@ from hsisr.io.base import FileWriter
 from hsisr.io.envi.files import TYPES, envi_pair, refuse_existing_pair
 from hsisr.io.envi.place_fields import place_fields, write_sidecar
 from hsisr.io.spectral import (
+    SPECTRAL_FIELDS,
     dataset_tags,
     free_fields,
     number_list,
@@ -122,7 +123,8 @@ def _tag_fields(metadata: SceneMetadata) -> dict[str, str]:
     tags.pop("start_time", None)  # acquisition time in ENVI
     tags.pop("AREA_OR_POINT", None)  # GDAL's own word for the grid; ENVI's grid is areas
     for key in dict.fromkeys(key for band in metadata.band_tags for key in band):
-        tags.setdefault(key, text_list(band.get(key, "") for band in metadata.band_tags))
+        if _field_name(key) not in SPECTRAL_FIELDS:  # else they could not be used
+            tags.setdefault(key, text_list(band.get(key, "") for band in metadata.band_tags))
     return {_field_name(key): value for key, value in tags.items() if value}
 
 

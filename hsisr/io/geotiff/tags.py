@@ -242,13 +242,15 @@ def write_tags(dataset: Any, metadata: SceneMetadata, *, envi_domain_kept: bool)
     Where the format does not keep the ENVI domain (GDAL's COG driver drops it), the header's fields
     go into the default domain.
     """
+    place, tags = metadata.georeference, dataset_tags(metadata)
+    if place.gcps:
+        tags.pop("AREA_OR_POINT", None)  # with Point GDAL 3.10 moves them by a pixel
     if envi_domain_kept:
-        dataset.update_tags(**dataset_tags(metadata))
+        dataset.update_tags(**tags)
         if fields := envi_domain(metadata):
             dataset.update_tags(ns="ENVI", **fields)
     else:
-        dataset.update_tags(**(header_tags(metadata) | dataset_tags(metadata)))
-    place = metadata.georeference
+        dataset.update_tags(**(header_tags(metadata) | tags))
     if place.gcps:
         crs = parsed_crs(place.gcps_crs_wkt) if place.gcps_crs_wkt else CRS()
         dataset.gcps = (gdal_points(place), crs)
