@@ -438,6 +438,7 @@ STAC: Any = {"proj:transform": [30, 0, 100, 0, -30, 500, 0, 0, 1], "proj:shape":
 NODE: Any = {"spatial:transform": [30, 0, 115, 0, -30, 485], "spatial:registration": "node"}
 
 
+@pytest.mark.parametrize("name", ["a", "of/10m/a"])
 @pytest.mark.parametrize("of_group", [False, True])
 @pytest.mark.parametrize(
     "said",
@@ -449,12 +450,16 @@ NODE: Any = {"spatial:transform": [30, 0, 115, 0, -30, 485], "spatial:registrati
     ],
     ids=["geozarr", "stac", "node", "projjson"],
 )
-def test_the_place_by_conventions(said: dict[str, Any], of_group: bool, tmp_path: Path) -> None:
+def test_the_place_by_conventions(
+    said: dict[str, Any], of_group: bool, name: str, tmp_path: Path
+) -> None:
     path = write_store(
-        tmp_path / "a.zarr", {"a": CUBE}, version=3, attributes={} if of_group else {"a": said}
+        tmp_path / "a.zarr", {name: CUBE}, version=3, attributes={} if of_group else {name: said}
     )
-    if of_group:
-        zarr.open_group(path, mode="a").attrs.update(said)
+    if of_group:  # a transform is for what lies in the group, a reference system further down too
+        for key, value in said.items():
+            at = name.rpartition("/")[0] if re.search("spatial:|form|shape", key) else ""
+            zarr.open_group(path, path=at, mode="a").attrs[key] = value
     found = metadata_at(path)
     assert found.georeference.transform == Affine(30, 0, 100, 0, -30, 500)
     assert "UTM zone 33N" in str(found.georeference.crs_wkt)

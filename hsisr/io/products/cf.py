@@ -57,6 +57,7 @@ class HdfStore:
         found = ((name, _array(file, name, item)) for name, item in file.walk())
         self.arrays = {name: array for name, array in found if array is not None}
         self.attributes = _plain_attributes(file.attributes())
+        self.groups = {"": self.attributes}
 
     def read(self, name: str, place: Any = ...) -> Any:
         """Numbers or texts of an array, all or a part."""

@@ -251,23 +251,22 @@ class ZarrFields:
         named = str(self._attributes.get("grid_mapping", PLACE)).split(":")[0]
         name = self._beside(named) or self._beside(PLACE) or self._beside("crs")
         said = dict(self._store.arrays[name].attrs) if name else {}
-        attributes = {**({} if self._folder else self._store.attributes), **self._attributes}
+        own = {**self._store.groups.get(self._folder, {}), **self._attributes}
+        above = (self._store.groups.get(name, {}) for name in _groups_of(self._folder))
         gdals = self._attributes.get("_CRS")  # GDAL, Zarr driver, "SRS encoding"
         alone = str({**self._store.attributes, **self._attributes}.get("crs", ""))
         words = [
             *map(said.get, _CRS_WORDS),
             gdals.get("wkt") if isinstance(gdals, Mapping) else None,
             alone if re.search(r"[:+\[]", alone) else None,  # else the name of an array
-            crs_by_conventions(attributes),
+            *map(crs_by_conventions, (self._attributes, *above)),
         ]
         wkt = next((str(word) for word in words if word), None)
         unit = 1000 if self._coordinate_unit("c").startswith("k") else 1
         wkt = wkt or usable("reference system", lambda: crs_of_mapping(said, unit))
         wkt = f"EPSG:{wkt}" if wkt and wkt.isdecimal() else wkt
         told = usable("GeoTransform", lambda: transform_in(said.get("GeoTransform")))
-        told = told or usable(
-            "place", lambda: transform_by_conventions(attributes, *self.shape[1:])
-        )
+        told = told or usable("place", lambda: transform_by_conventions(own, *self.shape[1:]))
         transform = self._grid(told, in_km=unit > 1 and is_in_km(wkt))
         if not wkt and transform is not None and self._in_degrees():
             warn_of_scene("longitudes and latitudes name no datum; taken as WGS 84")
@@ -361,6 +360,15 @@ class ZarrFields:
         if not isinstance(found, list) or len(found) != bands:
             return ()
         return tuple(_texts(band) for band in found)
+
+
+def _groups_of(folder: str) -> list[str]:
+    """A group and those around it, the root last.
+
+    >>> _groups_of("a/b"), _groups_of("")
+    (['a/b', 'a', ''], [''])
+    """
+    return [folder, *_groups_of(folder.rpartition("/")[0])] if folder else [""]
 
 
 def _is_list(key: str, value: Any) -> bool:

@@ -93,7 +93,10 @@ def zarr_errors(what: str = "not a Zarr store that can be read") -> Iterator[Non
 
 
 class OpenStore:
-    """The arrays of a store, opened for reading; InputDataError: it cannot be understood."""
+    """The arrays of a store, opened for reading; InputDataError: it cannot be understood.
+
+    `groups` are the attributes of each group, those of the root under an empty name.
+    """
 
     def __init__(self, source: Any) -> None:
         zarr = zarr_package()
@@ -106,11 +109,12 @@ class OpenStore:
             root = zarr.open(store=self._store, mode="r")
             if isinstance(root, zarr.Array):
                 self.arrays: dict[str, Any] = {"": root}
-                self.attributes: Mapping[str, Any] = {}
+                self.groups: dict[str, Mapping[str, Any]] = {"": {}}
             else:
-                members = root.members(max_depth=None)
+                members = (("", root), *root.members(max_depth=None))
                 self.arrays = {n: a for n, a in members if isinstance(a, zarr.Array)}
-                self.attributes = dict(root.attrs)
+                self.groups = {n: dict(g.attrs) for n, g in members if n not in self.arrays}
+            self.attributes = self.groups[""]
 
     def read(self, name: str, place: Any = ...) -> npt.NDArray[Any]:
         """Numbers or texts of a part of an array.
