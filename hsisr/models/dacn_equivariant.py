@@ -275,6 +275,11 @@ class EquivariantSize(NetworkSize):
         )
 
 
+RELEASED: Final = EquivariantSize(features=16, patterns=24, filters=8, symmetries=4)
+"""Size of the released weights at x4, and of a new network. Weights files name their own; what an
+early one does not name has the value in `EquivariantSize`."""
+
+
 class OrientedNorm(nn.Module):
     """Layer normalisation over all channels of a pixel, scaled by feature."""
 
@@ -415,13 +420,16 @@ class DacnEquivariant(DetailNetwork):
     def descriptor(cls, scale: int, size: EquivariantSize | None = None) -> ModelDescriptor:
         """The settings for a scale: tiles of 48 LR pixels with 8 around them.
 
+        `RELEASED` sees groups of 64 bands, another size groups of 32.
+
         Raises:
             WeightsError: The scale is not 2, 4 or 8.
         """
-        hparams = dataclasses.asdict(size or EquivariantSize())
-        return dataclasses.replace(
-            usual_descriptor("dacn-equivariant", scale, **hparams), tile_lr_px=48
-        )
+        hparams = dataclasses.asdict(size or RELEASED)
+        usual = usual_descriptor("dacn-equivariant", scale, **hparams)
+        if size is None:
+            usual = dataclasses.replace(usual, group_size=64, group_overlap=16)
+        return dataclasses.replace(usual, tile_lr_px=48)
 
     def detail(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
         """See `AddsDetail.detail`."""

@@ -2,20 +2,20 @@
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import nn
 
 from hsisr.engine.machine import device_named
 from hsisr.errors import UsageError, WeightsError
-from hsisr.models.descriptor import ModelDescriptor
+from hsisr.models.descriptor import BandGroupNetwork, ModelDescriptor, sized
 from hsisr.models.registry import build, descriptor_for
 from hsisr.training.distributed import Workers
 from hsisr.training.recipe import Recipe
-from hsisr.weights import load_weights, resolve, save_weights
+from hsisr.weights import LoadedWeights, load_weights, resolve, save_weights
 
 UPSAMPLING: Final = ("upsampling.", "output.", "pixels.", "filters.")
 """Where the names of weights begin that belong to one scale, in all of these networks."""
@@ -77,8 +77,8 @@ def start_from(init: str, model: str | None, scale: int, recipe: Recipe, seed: i
         raise WeightsError(f"{init} is a {found.arch}, found --model {model}; leave --model out")
     lends = found.scale != scale
     wanted = {"normalisation": recipe.normalisation, **recipe.network}
-    usual = descriptor_for(found.arch, found.scale).hparams
-    has = {"normalisation": found.normalisation, **usual, **found.hparams}
+    sizes = _sizes(loaded)
+    has = {"normalisation": found.normalisation, **sizes}
     if recipe.group_size:
         wanted["group_size"], has["group_size"] = recipe.group_size, found.group_size
     added = {part for part in _ADDED if recipe.network.get(part) and not has.get(part)}
@@ -92,7 +92,7 @@ def start_from(init: str, model: str | None, scale: int, recipe: Recipe, seed: i
     if not lends and not added:
         network = in_channels_last(loaded.network.train())
         return Start(descriptor=found, network=network, init_sha256=loaded.sha256)
-    trunk = {k: v for k, v in found.hparams.items() if k not in own}
+    trunk = {k: v for k, v in sizes.items() if k not in own}
     like_it = replace(
         recipe,
         normalisation=found.normalisation,
@@ -107,6 +107,13 @@ def start_from(init: str, model: str | None, scale: int, recipe: Recipe, seed: i
     }
     fresh.network.load_state_dict(lent, strict=False)
     return replace(fresh, init_sha256=loaded.sha256)
+
+
+def _sizes(loaded: LoadedWeights) -> dict[str, Any]:
+    """All parameters of a network, those too that its weights file does not name."""
+    if isinstance(loaded.network, BandGroupNetwork):
+        return asdict(sized(type(loaded.network).size_type, loaded.descriptor))
+    return dict(loaded.descriptor.hparams)
 
 
 def milestone_path(out: Path, share: float) -> Path:

@@ -155,7 +155,7 @@ def test_the_fast_form_asks_nothing_of_the_device(scale: int) -> None:
     """In float16 the processor runs what a GPU would."""
     descriptor = DacnEquivariant.descriptor(scale)
     network = FastDacnEquivariant(DacnEquivariant.of(descriptor)).half()
-    lr, zero = torch.rand(1, descriptor.group_size, 9, 8), torch.zeros(1, 32, 1, 1)
+    lr, zero = torch.rand(1, descriptor.group_size, 9, 8), torch.zeros(1, 64, 1, 1)
     network(lr, zero)  # tables are made once
     with NoQuestions():  # type: ignore[no-untyped-call]
         network(lr, zero)

@@ -51,7 +51,7 @@ def test_changed_private_operations_are_out(change: str, monkeypatch: pytest.Mon
 def test_a_memory_estimate_does_not_decide_for_the_work(library: str) -> None:
     onednn._work.cache_clear()  # as in a program that begins
     trained = DacnEquivariant.of(DacnEquivariant.descriptor(2))
-    tile_bytes(FastDacnEquivariant(trained), bands=32, side_px=8)
+    tile_bytes(FastDacnEquivariant(trained), bands=64, side_px=8)
     with torch.no_grad():
         assert onednn.available(numbers(3, 4), numbers(2, 4)) == (library == "oneDNN")
 

@@ -1,5 +1,6 @@
 """Recipes: every shipped one loads; what a recipe cannot mean is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,8 @@ from hsisr.errors import UsageError
 from hsisr.models.dacn_equivariant import DacnEquivariant, EquivariantSize
 from hsisr.training.recipe import Recipe, recipe_named, shipped_recipes
 from hsisr.training.schedule import WeightAverage, rate_factor
-from hsisr.training.start import start_from
-from hsisr.weights import load_weights, save_weights
+from hsisr.training.start import fresh_start, start_from
+from hsisr.weights import load_weights, resolve, save_weights
 from tests.networks import lively_equivariant
 
 
@@ -104,3 +105,20 @@ def test_filters_that_are_new_are_fresh(tmp_path: Path, filters: int, scale: int
         with torch.no_grad():
             before, after = network(lr), start.network(lr)
         assert 0 < (after - before).std() < 0.05 * before.std()
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_weights_from_before_filters_stay_without(tmp_path: Path, scale: int) -> None:
+    size = EquivariantSize(features=4, stages=1, blocks=1, heads=2, patterns=2)
+    descriptor, network = DacnEquivariant.descriptor(2, size), lively_equivariant(2, size)
+    known = {key: value for key, value in descriptor.hparams.items() if key != "filters"}
+    path = save_weights(tmp_path / "old.safetensors", network, replace(descriptor, hparams=known))
+    start = start_from(str(path), None, scale, recipe_named("aerial"), seed=0)
+    assert start.network.filters is None
+    assert start.descriptor.group_size == 32
+
+
+def test_a_new_network_is_as_large_as_the_released_one() -> None:
+    released = load_weights(resolve("dacn-equivariant-x4")).descriptor
+    fresh = fresh_start("dacn-equivariant", 4, recipe_named("any"), 0).descriptor
+    assert fresh == replace(released, wavelengths_nm=None)
