@@ -27,6 +27,16 @@ def shared_data() -> Path:
 
 
 @pytest.fixture
+def small_sample(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The package's folder as far as the sample scene is concerned, which has 40 bands now."""
+    from tests.scenes import write_small_sample
+
+    package = write_small_sample(tmp_path_factory.mktemp("package"))
+    monkeypatch.setattr("hsisr.commands.sample.files", lambda _: package)
+    return package
+
+
+@pytest.fixture
 def out(tmp_path: Path) -> Path:
     folder = tmp_path / "out"
     folder.mkdir()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.program import ran
+from tests.nursery import forked
 
 LITTLE = 256 * 2**20
 """Bytes that scenes may take beyond what the libraries have."""
@@ -49,6 +49,6 @@ def outcomes(
         (sound.parent / name).mkdir()
         paths.append(make(sound.parent / name))
     module, function = use.split(":")
-    done = ran(_PROGRAM.format(module=module, function=function), sound, more, *paths)
+    done = forked(_PROGRAM.format(module=module, function=function), sound, more, *paths)
     assert done.returncode == 0, done.stderr[-2000:]
     return dict(zip(makers, json.loads(done.stdout.splitlines()[-1]), strict=True))

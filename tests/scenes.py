@@ -14,6 +14,7 @@ import scipy.io
 import tifffile
 from affine import Affine
 
+import hsisr
 from hsisr.io.geotiff.gdal import gdal_env
 
 Values = npt.NDArray[Any]
@@ -38,6 +39,16 @@ def numbered(bands: int = 5, rows: int = 13, cols: int = 11, dtype: str = "uint1
     """A cube in which no two pixels near each other are equal; fits 8 bits."""
     flat = np.arange(bands * rows * cols) * 7 % 251 + 1
     return flat.reshape(bands, rows, cols).astype(dtype)
+
+
+def write_small_sample(package: Path) -> Path:
+    """The sample scene, but fewer bands and pixels, in a folder to be taken for hsisr's."""
+    place = Path("sample_scene", "indian-pines.npz")
+    with np.load(Path(hsisr.__file__).parent / place) as whole:
+        arrays = {name: whole[name][::5] for name in whole.files}
+    (package / place.parent).mkdir()
+    np.savez(package / place, **{**arrays, "cube": arrays["cube"][:, :48, :48]})
+    return package
 
 
 def write_geotiff(

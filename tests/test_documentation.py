@@ -1,5 +1,6 @@
 """What the documentation shows is what happens."""
 
+import json
 import os
 import re
 import runpy
@@ -8,16 +9,20 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.connect import write_connection_file
 
+from hsisr.commands.sample import write_sample
 from hsisr.metrics.conventions import CONVENTIONS
-from tests.program import succeed
+from tests.nursery import fork, forked
+from tests.program import metadata_at, succeed
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "docs/examples"
+TUTORIAL = ROOT / "docs/src/tutorial/first-scene.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/src").rglob("*.md"))]
 
 
@@ -51,20 +56,48 @@ def test_examples_run_in_an_empty_folder(
 
 
 def test_a_format_is_added_by_a_row(tmp_path: Path) -> None:
-    assert "Text" in program(str(EXAMPLES / "adding_format.py"), folder=tmp_path)
+    code = "import runpy, sys; runpy.run_path(sys.argv[1], None, '__main__')"
+    done = forked(code, EXAMPLES / "adding_format.py", cwd=tmp_path)
+    assert "Text" in done.stdout, done.stderr
 
 
-def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    path = ROOT / "docs/examples/sample_scene.ipynb"
-    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
-    NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    shown = [
-        output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", ())
-    ]
+KERNEL = """
+import sys
+from pathlib import Path
+from typing import Any
+from ipykernel.kernelapp import launch_new_instance
+import hsisr.commands.sample
+
+hsisr.commands.sample.files = lambda _: Path(sys.argv.pop())
+launch_new_instance()
+"""
+
+
+def test_the_notebook_runs(tmp_path: Path, small_sample: Path) -> None:
+    notebook = json.loads((ROOT / "docs/examples/sample_scene.ipynb").read_text(encoding="utf-8"))
+    connection, _ = write_connection_file(str(tmp_path / "connection.json"))
+    shown: list[dict[str, Any]] = []
+    with Path(os.devnull).open("r+") as nothing:
+        streams = [nothing.fileno()] * 3
+        kernel = fork(KERNEL, "-f", connection, small_sample, streams=streams, cwd=tmp_path)
+    client = BlockingKernelClient(connection_file=connection)
+    client.load_connection_file()
+    client.start_channels()
+    client.wait_for_ready(timeout=300)
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            reply = client.execute_interactive(
+                "".join(cell["source"]),
+                timeout=300,
+                output_hook=lambda said: shown.append(said["content"].get("data", {})),
+            )
+            assert reply["content"]["status"] == "ok", reply
+    client.shutdown()
+    assert kernel.wait() == 0
+    client.stop_channels()
     texts = [data["text/plain"] for data in shown if "text/plain" in data]
     assert "0.0" in texts  # the agreement
-    assert "(200, 40, 40)" in texts
+    assert "(40, 40, 40)" in texts
     assert any(
         re.search(r"</progress>.*: (\d+) of \1 tiles", d.get("text/html", "")) for d in shown
     )
@@ -97,10 +130,16 @@ def test_pages_use_options_that_exist_and_link_to_files_that_exist(page: Path) -
         assert (EXAMPLES / example).exists()
 
 
+def test_the_sample_is_as_large_as_said(tmp_path: Path) -> None:
+    assert metadata_at(write_sample(tmp_path)).shape == (200, 60, 60)
+    assert "60 x 60 pixels and 200 bands" in TUTORIAL.read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("small_sample")
 def test_the_tutorial_runs_as_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = (ROOT / "docs/src/tutorial/first-scene.md").read_text(encoding="utf-8")
+    text = TUTORIAL.read_text(encoding="utf-8")
     blocks = re.findall(r"^```bash\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     monkeypatch.chdir(tmp_path)
     printed = ""

@@ -20,6 +20,7 @@ from hsisr import errors
 from hsisr.cli.console import QUIET, expected_errors, fact_table
 from hsisr.cli.main import app
 from tests.conftest import PROJECT
+from tests.nursery import forked
 from tests.program import ran, values_of
 from tests.scenes import counts, numbered, write_geotiff, write_tif
 
@@ -119,7 +120,7 @@ def test_ctrl_c_at_the_very_end_leaves_a_whole_output_and_says_nothing(tmp_path:
     scene, out = write_geotiff(tmp_path / "scene.tif", numbered()), tmp_path / "out" / "a.tif"
     out.parent.mkdir()
     words = ["upscale", str(scene), "-s", "2", "-m", "nearest", "-q", "-o", str(out)]
-    done = ran(_INTERRUPTED, *words)
+    done = forked(_INTERRUPTED, *words)
     assert done.stderr == ""
     assert (done.returncode, done.stdout) == (-signal.SIGINT, f"{out}\n")
     assert [path.name for path in out.parent.iterdir()] == ["a.tif"]

@@ -1,13 +1,17 @@
 """Streams that are closed, full or read in part; text from files on its way to them."""
 
+import fcntl
 import io
 import os
 import pty
 import shlex
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import termios
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +19,14 @@ import numpy as np
 import pexpect
 import pyte
 import pytest
+from pexpect import fdpexpect
 from rich.console import Console
 from typer.main import get_command
 
 from hsisr.cli.console import bars_on, say, tell
 from hsisr.cli.main import application
 from hsisr.metrics.report import as_csv
+from tests.nursery import HSISR, Forked, fork
 from tests.program import hsisr, refusal
 from tests.scenes import numbered, write_npy
 
@@ -37,42 +43,43 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def shell(command: str, folder: Path) -> "subprocess.CompletedProcess[str]":
-    """Run a line of bash in which `hsisr` is the program."""
-    line = f'hsisr() {{ {sys.executable} -m hsisr "$@"; }}; {command}'
-    return subprocess.run(
-        ["bash", "-c", line], cwd=folder, capture_output=True, text=True, check=False, timeout=300
-    )
+def without_reader() -> int:
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
 
 
 @pytest.mark.parametrize(
-    ("redirected", "code"), [("| true", 0), ("> /dev/full", 5), (">&- 2>&- <&-", 0)]
+    ("stdout", "code"), [(without_reader, 0), (lambda: os.open("/dev/full", os.O_WRONLY), 5)]
 )
-def test_work_goes_on_whatever_the_streams_do(folder: Path, redirected: str, code: int) -> None:
-    done = shell(f"hsisr {UPSCALE} {redirected}; echo code ${{PIPESTATUS[0]}}", folder)
-    assert f"code {code}" in done.stdout
-    assert len(list((folder / "hr").glob("*.hdr"))) + len(list((folder / "hr").glob("*.tif"))) == 5
-    said = [line for line in done.stderr.splitlines() if "error" in line.lower()]
+def test_work_goes_on_whatever_stdout_does(
+    folder: Path, stdout: Callable[[], int], code: int
+) -> None:
+    with (folder / "said").open("w+") as said, os.fdopen(stdout(), "w") as out:
+        streams = [said.fileno(), out.fileno(), said.fileno()]
+        assert fork(HSISR, *UPSCALE.split(), streams=streams, cwd=folder).wait() == code
+        said.seek(0)
+        errors = [line for line in said.read().splitlines() if "error" in line.lower()]
+    assert len([*(folder / "hr").glob("*.tif")]) == 5
     expected = "error: results cannot be written to stdout: No space left on device"
-    assert said == ([expected] if code else [])
+    assert errors == ([expected] if code else [])
+
+
+def test_work_goes_on_without_streams(folder: Path) -> None:
+    line = f"{sys.executable} -m hsisr {UPSCALE} >&- 2>&- <&-"
+    subprocess.run(["bash", "-c", line], cwd=folder, check=True, timeout=300)
+    assert len([*(folder / "hr").glob("*.tif")]) == 5
 
 
 def test_a_terminal_that_is_closed_does_not_end_the_work(folder: Path) -> None:
     leader, follower = pty.openpty()
-    run = subprocess.Popen(
-        [sys.executable, "-m", "hsisr", *UPSCALE.split()],
-        cwd=folder,
-        stdin=follower,
-        stdout=follower,
-        stderr=follower,
-        start_new_session=True,
-    )
+    run = fork(HSISR, *UPSCALE.split(), streams=[follower] * 3, cwd=folder, terminal=True)
     os.close(follower)
     while b"hr" not in os.read(leader, 4096):  # the first result
         pass
     os.close(leader)
     os.kill(run.pid, signal.SIGHUP)
-    assert run.wait(timeout=300) == 0
+    assert run.wait() == 0
     assert len(list((folder / "hr").iterdir())) >= 5
 
 
@@ -130,46 +137,32 @@ def test_no_cell_of_a_csv_is_a_formula(name: str, cell: str) -> None:
     assert as_csv(("scene",), [(name,), (-2,), ("a.tif",)]) == f"scene\n{cell}\n-2\na.tif"
 
 
-PROJECT = Path(__file__).parents[2]
-HSISR = (sys.executable, "-m", "hsisr")
 WIDTH, HEIGHT = 100, 40
 
 
-def typed(command: str, folder: Path) -> Any:
-    return pexpect.spawn(
-        "/bin/sh",
-        ["-c", command],
-        cwd=str(folder),
-        dimensions=(HEIGHT, WIDTH),
-        encoding="utf-8",
-        timeout=600,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(PROJECT), "TERM": "xterm"},
-    )
+def typed(command: str, folder: Path) -> tuple[Forked, Any]:
+    """The program, and what it says on a terminal of its own."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("4H", HEIGHT, WIDTH, 0, 0))
+    env = {"PATH": "/usr/bin:/bin", "TERM": "xterm", "OMP_NUM_THREADS": "1"}
+    words = shlex.split(command)
+    run = fork(HSISR, *words, streams=[follower] * 3, cwd=folder, env=env, terminal=True)
+    os.close(follower)
+    return run, fdpexpect.fdspawn(leader, encoding="utf-8", timeout=600)
 
 
-def screen_after(command: str, folder: Path) -> list[str]:
-    """The lines that stand on a terminal once a shell command has ended."""
-    screen, child = pyte.Screen(WIDTH, HEIGHT), typed(command, folder)
-    pyte.Stream(screen).feed(child.read())
-    child.close()
-    assert child.exitstatus == 0, screen.display
-    return [line.rstrip() for line in screen.display if line.strip()]
-
-
-@pytest.fixture
-def call(tmp_path: Path) -> str:
-    """A call that upscales two scenes; of both it warns, for their values do not fit a byte."""
+def test_results_stand_above_bars_that_leave_nothing_behind(tmp_path: Path) -> None:
     folder = tmp_path / "scenes"
     folder.mkdir()
-    for name in ("a", "b"):
+    for name in ("a", "b"):  # with values that do not fit a byte, of which it warns
         cube = np.random.default_rng(0).integers(0, 500, (9, 40, 31)).astype(np.uint16)
         np.save(folder / f"{name}.npy", cube)
-    words = (*HSISR, "upscale", folder, "-mbicubic", "-tuint8", "-fGTiff", "--axes", "brc")
-    return shlex.join(map(str, (*words, "-o", "out")))
-
-
-def test_results_stand_above_bars_that_leave_nothing_behind(call: str, tmp_path: Path) -> None:
-    lines = screen_after(call, tmp_path)
+    words = "upscale scenes -mbicubic -tuint8 -fGTiff --axes brc -o out"
+    screen, (run, terminal) = pyte.Screen(WIDTH, HEIGHT), typed(words, tmp_path)
+    pyte.Stream(screen).feed(terminal.read())
+    terminal.close()
+    assert run.wait() == 0, screen.display
+    lines = [line.rstrip() for line in screen.display if line.strip()]
     assert [line for line in lines if line.startswith("out/")] == ["out/a_x4.tif", "out/b_x4.tif"]
     assert sum(line.startswith("warning: a_x4.tif: ") for line in lines) == 1
     assert lines.count("--dtype float32 keeps them") == 2  # broken between words
@@ -214,8 +207,10 @@ def test_help_cuts_no_word(
 def test_reading_has_its_own_count(tmp_path: Path) -> None:
     cube = np.random.default_rng(0).integers(0, 5000, (300, 300, 200)).astype(np.uint16)
     np.save(tmp_path / "a.npy", cube)
-    upscale = typed(shlex.join((*HSISR, "upscale", "a.npy", "-s", "2", "-o", "a.tif")), tmp_path)
-    upscale.expect(r"reading statistics[^\r]* \d+/300 rows")
-    upscale.sendintr()
-    upscale.expect(pexpect.EOF)
+    run, terminal = typed("upscale a.npy -s 2 -o a.tif", tmp_path)
+    terminal.expect(r"reading statistics[^\r]* \d+/300 rows")
+    terminal.send("\x03")  # Ctrl-C
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert run.wait() == 130
     assert not (tmp_path / "a.tif").exists()

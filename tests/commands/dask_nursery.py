@@ -1,4 +1,4 @@
-"""Dask schedulers and workers, each a fork of this process, which has loaded torch once."""
+"""Dask schedulers and workers, each a fork of this process, which has loaded Dask once."""
 
 import asyncio
 import os
@@ -9,8 +9,6 @@ from pathlib import Path
 from distributed import Scheduler, Worker
 from torch import nn
 
-import hsisr.commands.archive.run
-import hsisr.weights  # noqa: F401 - with the line above, all that a task needs
 from hsisr.engine.machine import tile_bytes
 
 
@@ -41,7 +39,3 @@ def main() -> None:
             os._exit(0)
         sys.stdout.write(f"{pid}\n")
         sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main()

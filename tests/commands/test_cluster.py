@@ -4,8 +4,6 @@ import os
 import pickle
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -29,12 +27,13 @@ from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, ResourceError, UsageError
 from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.resume.record import Work
-from tests.conftest import PROJECT
 from tests.networks import OVERLAPPING, tiny_weights
+from tests.nursery import fork
 from tests.program import hsisr
 from tests.scenes import numbered, write_geotiff
 
 BANDS, ROWS, COLS = 10, 150, 12
+DASK = "from tests.commands.dask_nursery import main; main()"
 
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forks")
@@ -44,14 +43,10 @@ class Cluster:
     """A scheduler and its workers, each a process without a nanny that would start it again."""
 
     def __init__(self, folder: Path) -> None:
-        self._nursery = subprocess.Popen(
-            [sys.executable, "-m", "tests.commands.dask_nursery"],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(PROJECT)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        (asked, self._ask), (self._told, told) = os.pipe(), os.pipe()
+        self._nursery = fork(DASK, streams=[asked, told, 2], cwd=folder)
+        os.close(asked)
+        os.close(told)
         self._processes: list[int] = []
         file = folder / "address"
         self._start(f"scheduler {file}")
@@ -79,14 +74,13 @@ class Cluster:
         self.client.close()
         for pid in list(self._processes):
             self.kill(pid)
-        self._nursery.communicate(timeout=60)
+        os.close(self._ask)
+        os.close(self._told)
+        assert self._nursery.wait() == 0
 
     def _start(self, line: str) -> None:
-        assert self._nursery.stdin is not None
-        assert self._nursery.stdout is not None
-        self._nursery.stdin.write(f"{line}\n")
-        self._nursery.stdin.flush()
-        self._processes.append(int(self._nursery.stdout.readline()))
+        os.write(self._ask, f"{line}\n".encode())
+        self._processes.append(int(os.read(self._told, 99)))
 
 
 def wait_until(true: Callable[[], Any], seconds: float = 120) -> None:

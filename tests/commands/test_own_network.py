@@ -35,6 +35,7 @@ def own_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.usefixtures("small_sample")
 def test_the_commands_of_the_page_run_as_printed(
     own_network: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -54,7 +55,7 @@ def test_the_commands_of_the_page_run_as_printed(
     report = json.loads((own_network / "report/report.json").read_text())
     assert "own_network:build" in json.dumps(report)
     assert "own_network:build" in (own_network / "report/report.html").read_text()
-    assert hsisr.info("x2.tif").metadata.shape == (200, 120, 120)
+    assert hsisr.info("x2.tif").metadata.shape == (40, 96, 96)
     weights = own_network / "my-run/own_network-build-x2.safetensors"
     assert load_weights(weights).trained is True
     registry._OWN.clear()

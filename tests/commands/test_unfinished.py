@@ -21,7 +21,8 @@ from hsisr.io.atomic import alone_in
 from hsisr.io.open import open_scene
 from hsisr.resume.run import Piece, RunKey, RunLock, clear_rest, locked_run
 from tests.commands.runs import old_scene
-from tests.program import cube_at, hsisr, ran
+from tests.nursery import forked
+from tests.program import cube_at, hsisr
 from tests.scenes import numbered, write_geotiff
 
 
@@ -144,7 +145,7 @@ def test_two_runs_on_one_output_the_second_is_refused(tmp_path: Path) -> None:
     output = tmp_path / "out.tif"
     with run_on(output) as run:
         keep_strip(run)
-        second = ran(SECOND, output)
+        second = forked(SECOND, output)
         assert second.returncode == 1
         assert "another run is making" in second.stderr
         assert "inside" not in second.stdout
@@ -178,7 +179,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for place, inside in ((".unfinished", "lock\n"), (".part", "a_x2.tif\n")):
         found[place] = tmp_path_factory.mktemp("killed")
         old_scene(found[place] / "in" / "a.tif")
-        done = ran(KILLED, place, *NEAREST, cwd=found[place])
+        done = forked(KILLED, place, *NEAREST, cwd=found[place])
         assert (done.returncode, done.stdout) == (-9, inside), done.stderr
     return found
 

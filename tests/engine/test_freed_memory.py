@@ -2,13 +2,12 @@
 
 import json
 import mmap
-import os
 import platform
 
 import pytest
 
 from hsisr.engine.machine import HeapTrimmer, tune_allocator
-from tests.program import ran
+from tests.nursery import forked
 
 PROGRAM = """
 import json, os, resource, sys
@@ -53,9 +52,8 @@ pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of gl
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, list[int]]:
-    """What a program of its own finds, without settings of malloc."""
-    own = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_"))}
-    done = ran(PROGRAM, env=own)
+    """What a program of its own finds."""
+    done = forked(PROGRAM)
     assert done.returncode == 0, done.stderr
     return {name: numbers for name, *numbers in map(json.loads, done.stdout.splitlines())}
 

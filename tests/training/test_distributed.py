@@ -1,8 +1,6 @@
 """Two processes by torchrun's launcher: one result, that of one process with twice the batch."""
 
 import json
-import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ from hsisr.errors import ResourceError
 from hsisr.training.distributed import Workers, joined_workers
 from hsisr.training.loop import train
 from hsisr.training.state import load_state
-from tests.program import ran
+from tests.nursery import forked
 from tests.training.small import plan, recipe
 from tests.training.test_loop import Watch
 
@@ -66,8 +64,7 @@ def test_processes_that_do_not_find_each_other_are_told(monkeypatch: pytest.Monk
 
 
 def test_two_processes_do_as_one_with_twice_the_batch(tmp_path: Path) -> None:
-    path = os.pathsep.join(sys.path)
-    done = ran(PROGRAM, tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path})
+    done = forked(PROGRAM, tmp_path)
     assert done.returncode == 0, done.stderr
     first, second = (load_file(tmp_path / f"weights-{r}") for r in (0, 1))
     assert all(torch.equal(first[name], second[name]) for name in first)
