@@ -1,6 +1,9 @@
 """Recipes: every shipped one loads; what a recipe cannot mean is refused."""
 
+import re
+import shlex
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -8,12 +11,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hsisr.commands.options import TrainOptions
+from hsisr.commands.training.train import chosen_recipe
 from hsisr.errors import UsageError
 from hsisr.models.dacn_equivariant import DacnEquivariant, EquivariantSize
 from hsisr.training.recipe import Recipe, recipe_named, shipped_recipes
 from hsisr.training.schedule import WeightAverage, rate_factor
 from hsisr.training.start import fresh_start, start_from
 from hsisr.weights import load_weights, resolve, save_weights
+from tests.conftest import PROJECT
 from tests.networks import lively_equivariant
 
 
@@ -114,11 +120,27 @@ def test_weights_from_before_filters_stay_without(tmp_path: Path, scale: int) ->
     known = {key: value for key, value in descriptor.hparams.items() if key != "filters"}
     path = save_weights(tmp_path / "old.safetensors", network, replace(descriptor, hparams=known))
     start = start_from(str(path), None, scale, recipe_named("aerial"), seed=0)
-    assert start.network.filters is None
-    assert start.descriptor.group_size == 32
+    assert (start.descriptor.group_size, start.descriptor.hparams["filters"]) == (32, 0)
 
 
 def test_a_new_network_is_as_large_as_the_released_one() -> None:
     released = load_weights(resolve("dacn-equivariant-x4")).descriptor
     fresh = fresh_start("dacn-equivariant", 4, recipe_named("any"), 0).descriptor
     assert fresh == replace(released, wavelengths_nm=None)
+
+
+COMMAND = re.compile(r"`hsisr train (.*? --init (dacn-equivariant-x\d-\d) .*?)`")
+
+
+def test_the_commands_of_cards_begin_with_the_weights_they_name() -> None:
+    cards = (PROJECT / "weights").glob("dacn-equivariant-*.md")
+    commands = [found for card in cards for found in COMMAND.findall(card.read_text("utf-8"))]
+    assert len(commands) > 5
+    for words, init in commands:
+        pairs = list(pairwise(shlex.split(words)))
+        scale = int(dict(pairs).get("-s", 4))
+        settings = tuple(value for key, value in pairs if key == "--set")
+        options = TrainOptions(
+            scenes=(Path("x.tif"),), recipe="aerial", init=init, settings=settings, scale=scale
+        )
+        start_from(init, None, scale, chosen_recipe(options), seed=0)
