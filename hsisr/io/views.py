@@ -267,7 +267,8 @@ def _named(scene: Scene) -> npt.NDArray[Any]:
     """Numbers that mean no data, in any band."""
     dtype = scene.metadata.stored.dtype
     said = {scene.nodata_of(band) for band in range(scene.metadata.bands)}
-    return np.array([dtype.type(n) for n in said if n is not None and holds(dtype, n)], dtype)
+    known = np.array([n for n in said if n is not None and holds(dtype, n)], np.float64)
+    return known if dtype.kind in "iu" else known.astype(dtype)
 
 
 def _some_rows(scene: Scene, bands: Sequence[int]) -> npt.NDArray[Any]:

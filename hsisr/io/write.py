@@ -45,7 +45,7 @@ def output_numbers(
             _warn_of_small(scene, target.dtype)
     nodata, name = target.nodata, scene.path.name
     if nodata is not None:
-        if holds(target.dtype, nodata):
+        if holds(target.dtype, nodata) and (target.dtype.kind == "f" or abs(nodata) <= _EXACT):
             return target, False
         why = f"{name}: nodata {nodata:g} does not fit {target.dtype}"
     else:
@@ -65,6 +65,9 @@ def output_numbers(
     return replace(target, nodata=chosen), False
 
 
+_EXACT: Final = 2.0**53
+"""Larger whole numbers are no nodata of an output: MATLAB and rasterio have floats for it, and GDAL
+3.10 reads the -9.2e+18 that rasterio writes as -9."""
 _SMALL: Final = 10
 """Half a unit, which rounding takes at most, is 5 % of this."""
 
@@ -126,7 +129,7 @@ def _spare_number(dtype: np.dtype[Any]) -> float:
     if dtype.kind == "f":
         return np.nan
     info = np.iinfo(dtype)
-    return float(info.min if dtype.kind == "i" else info.max)
+    return max(-_EXACT, float(info.min)) if dtype.kind == "i" else min(_EXACT, float(info.max))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -209,14 +209,14 @@ def holds(dtype: np.dtype[Any], number: float) -> bool:
 
     >>> holds(np.dtype("uint16"), -9999), holds(np.dtype("float32"), -9999)
     (False, True)
-    >>> holds(np.dtype("float32"), -1.7976931348623157e308)
-    False
+    >>> holds(np.dtype("float32"), -1.7976931348623157e308), holds(np.dtype("uint64"), 2.0**64)
+    (False, True)
     """
     if dtype.kind == "f":
         with np.errstate(over="ignore"):
             return bool(np.isfinite(dtype.type(number)) or not np.isfinite(number))
-    info = np.iinfo(dtype)
-    return bool(np.isfinite(number)) and number == int(number) and info.min <= number <= info.max
+    low, high = (float(end) for end in (np.iinfo(dtype).min, np.iinfo(dtype).max))
+    return bool(np.isfinite(number)) and number == int(number) and low <= number <= high
 
 
 def _nothing() -> Mapping[str, str]:

@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from rasterio.shutil import copy as copied_by_gdal
 
+from hsisr import upscale
 from hsisr.errors import HsisrWarning, UsageError
+from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.io.open import open_scene
 from hsisr.io.views import DescribedScene, warn_of_fill
 from hsisr.tiling import Window
@@ -62,6 +65,29 @@ def test_a_number_beyond_the_type_is_left_out(dtype: str, nodata: str, tmp_path:
         assert metadata_at(path).stored.nodata is None
     with pytest.warns(HsisrWarning, match=words):
         assert cube_at(path).valid.all()
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "nodata"),
+    [
+        ("a.tif", "int64", -(2**63)),
+        ("a.hdr", "uint64", 2**64 - 1),
+        ("a.nc", "int64", 2**63 - 1),
+    ],
+)
+def test_the_ends_of_64_bits_mean_no_data(
+    name: str, dtype: str, nodata: int, tmp_path: Path
+) -> None:
+    numbers = VALUES.astype(dtype)
+    numbers[:, 2, 3] = nodata
+    path = write_envi(tmp_path / "x.hdr", numbers, {"data ignore value": str(nodata)})
+    with pytest.warns(HsisrWarning, match=rf"does not fit {dtype}; -?9.0072e\+15 marks invalid"):
+        upscale(path, tmp_path / name, scale=2, model="nearest")
+    for found, one in ((path, numbers), (tmp_path / name, numbers.repeat(2, 1).repeat(2, 2))):
+        np.testing.assert_array_equal(cube_at(found).valid, one != nodata)
+    if name == "a.tif":
+        with gdal_env(), rasterio.open(tmp_path / name) as image:
+            np.testing.assert_array_equal(image.read_masks() > 0, cube_at(tmp_path / name).valid)
 
 
 SHAPE = (4, 24, 24)
