@@ -27,6 +27,7 @@ from tests.io.written import (
     write_scene,
     writer_for,
 )
+from tests.program import metadata_at
 
 BOTH = pytest.mark.parametrize("kind", ["GTiff", "COG"])
 
@@ -62,6 +63,14 @@ def test_control_points_of_pixels_that_are_points_stay(kind: str, tmp_path: Path
     write_scene(tmp_path / "a.tif", metadata, format=kind)
     found, _ = looked_at(tmp_path / "a.tif")["gcps"]
     assert [(p.row, p.col) for p in found] == [(p.row, p.col) for p in POINTS.gcps]
+
+
+@BOTH
+@pytest.mark.filterwarnings("ignore::hsisr.errors.HsisrWarning")  # they are no lengths
+def test_wavenumbers_are_carried_through_either(kind: str, tmp_path: Path) -> None:
+    lists = {"wavelength": "{1000, 900}", "wavelength units": "Wavenumber", "fwhm": "{4, 4}"}
+    write_scene(tmp_path / "a.tif", replace(metadata_of((2, 64, 48)), header=lists), format=kind)
+    assert metadata_at(tmp_path / "a.tif").header == lists
 
 
 @BOTH

@@ -19,6 +19,7 @@ from rasterio.errors import CRSError
 
 from hsisr.errors import InputDataError, warn_of_scene
 from hsisr.io.spectral import (
+    SPECTRAL_FIELDS,
     SpectralSource,
     band_tags,
     carried_fields,
@@ -67,7 +68,7 @@ def metadata_of(
             names if any(names) else None,
         ),
         georeference=georeference_of(dataset),
-        header=carried_fields(_envi_fields(dataset.tags(ns="ENVI"))),
+        header=carried_fields(_own_lists(dataset) | _envi_fields(dataset.tags(ns="ENVI"))),
         tags=free_tags(dataset),
         band_tags=_free_band_tags(_band_tags(dataset, indexes), sources[0]),
     )
@@ -79,14 +80,19 @@ def _band_tags(dataset: Any, indexes: Sequence[int]) -> list[dict[str, str]]:
 
 def spectral_sources(dataset: Any, indexes: Sequence[int]) -> list[SpectralSource]:
     """The spectral fields of an open rasterio dataset, most trusted place first."""
-    own = dataset.tags()
-    lists = any(_is_spectral_list(*tag) for tag in own.items())
     return [
         band_tag_source(_band_tags(dataset, indexes)),
-        source_from_fields(_envi_fields(own) if lists else {}),
+        source_from_fields(_own_lists(dataset)),
         source_from_fields(_envi_fields(dataset.tags(ns="ENVI"))),
         _imagery_source([dataset.tags(i, ns="IMAGERY") for i in indexes]),
     ]
+
+
+def _own_lists(dataset: Any) -> dict[str, str]:
+    """Spectral fields of the dataset's default domain, if there is a list among them."""
+    own = dataset.tags()
+    listed = any(_is_spectral_list(*tag) for tag in own.items())
+    return {key: v for key, v in _envi_fields(own).items() if listed and key in SPECTRAL_FIELDS}
 
 
 def _envi_fields(tags: Mapping[str, str]) -> dict[str, str]:
