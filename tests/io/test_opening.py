@@ -1,14 +1,17 @@
 """Every format through the one door: windows equal the array, wrong paths one clear line."""
 
+import gc
 import gzip
 import os
 import sys
+import time
 import zipfile
 from pathlib import Path
 
 import hypothesis
 import numpy as np
 import pytest
+import zarr
 from hypothesis import strategies as st
 
 from hsisr.errors import InputDataError
@@ -139,3 +142,17 @@ def test_a_name_that_no_file_can_have_is_one_line(tmp_path: Path, name: str) -> 
     with pytest.raises(InputDataError, match=r"the file cannot be opened|no such file") as caught:
         open_scene(tmp_path / name)
     assert str(caught.value).isprintable()
+
+
+def test_of_a_zarr_store_whose_arrays_are_damaged_one_error_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in "abcdefgh":
+        (tmp_path / "x.zarr" / name).mkdir(parents=True)
+        (tmp_path / "x.zarr" / name / "zarr.json").write_text('{"zarr_format": 3}')
+    zarr.create_group(tmp_path / "x.zarr")
+    with pytest.raises(InputDataError, match="Zarr store that can be read; it is incomplete"):
+        open_scene(tmp_path / "x.zarr")
+    time.sleep(0.05)  # for tasks of zarr that were begun and that nobody waits for
+    gc.collect()
+    assert "never retrieved" not in caplog.text

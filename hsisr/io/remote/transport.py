@@ -93,15 +93,13 @@ def temporary_copy() -> Iterator[Path]:
 
 def zarr_store_of(path: RemotePath) -> Any:
     """A remote folder as a store of zarr's; InputDataError: its URL is signed, for one file."""
-    from hsisr.io.zarr.store import zarr_package
-
     if "?" in path.url:
         raise InputDataError(
             f"{path}: the URL has a query, which opens one file, and a Zarr store has many; copy "
             "the store here, or name its bucket (s3://, gs://, az://)"
         )
 
-    zarr, url = zarr_package(), url_of(path)
+    zarr, url = package("zarr", "Zarr stores", "zarr"), url_of(path)
     with reaching(path, InputDataError, "cannot be opened"):
         return zarr.storage.FsspecStore.from_url(
             url, storage_options=_storage_options(url), read_only=True
@@ -172,11 +170,11 @@ def reaching(path: RemotePath, kind: type[HsisrError], what: str) -> Iterator[tu
                 f"{path}: {what}: no space left in {tempfile.gettempdir()}; free some, or let "
                 "TMPDIR name another folder"
             ) from error
-        raise kind(f"{path}: {what}: {_reason(error)}; check the name and the network") from error
+        raise kind(f"{path}: {what}: {reason(error)}; check the name and the network") from error
 
 
-def _foreign_errors() -> tuple[type[Exception], ...]:
-    """What reaching out can raise; packages have bases of their own, and only loaded ones count."""
+def network_errors() -> tuple[type[Exception], ...]:
+    """What connections that fail raise; of packages' own errors only those that are loaded."""
     known = {
         "aiohttp": "ClientError",
         "botocore.exceptions": "BotoCoreError",
@@ -184,10 +182,14 @@ def _foreign_errors() -> tuple[type[Exception], ...]:
         "azure.core.exceptions": "AzureError",
     }
     loaded = [getattr(sys.modules[m], name) for m, name in known.items() if m in sys.modules]
-    return (OSError, ValueError, RuntimeError, *loaded)
+    return (ConnectionError, TimeoutError, *loaded)
 
 
-def _reason(error: BaseException) -> str:
+def _foreign_errors() -> tuple[type[Exception], ...]:
+    return (OSError, ValueError, RuntimeError, *network_errors())
+
+
+def reason(error: BaseException) -> str:
     """Why, in a few words."""
     if isinstance(error, TimeoutError):
         return "no answer in time"

@@ -4,6 +4,7 @@ A link, a pipe or a device among the files of a store would show another file, o
 folder that links to itself has no end either.
 """
 
+import logging
 import stat
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 from zarr.storage import WrapperStore
 
 from hsisr.errors import InputDataError
+
+# When a member of a group cannot be read, zarr raises; of the others asyncio would tell, too.
+logging.getLogger("asyncio").addFilter(lambda said: "_getitem_semaphore" not in said.getMessage())
 
 
 class GuardedStore(WrapperStore[Any]):

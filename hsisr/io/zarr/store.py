@@ -22,6 +22,7 @@ from hsisr.errors import InputDataError, ResourceError, UsageError
 from hsisr.io.atomic import refuse_existing
 from hsisr.io.formats import is_zarr_store, package
 from hsisr.io.paths import without_secrets
+from hsisr.io.remote.transport import network_errors, reason
 
 LARGEST_CHUNK: Final = 2**30
 """Bytes of an unpacked chunk that is read; one chunk at a time has to fit into memory."""
@@ -85,6 +86,8 @@ def zarr_errors(what: str = "not a Zarr store that can be read") -> Iterator[Non
         raise
     except MemoryError as error:
         raise ResourceError(f"{what}; it does not fit into memory") from error
+    except network_errors() as error:
+        raise InputDataError(f"{what}: {reason(error)}; check the network") from error
     except _DAMAGED as error:
         words = without_secrets(str(error))[:200] or type(error).__name__
         raise InputDataError(
