@@ -249,6 +249,7 @@ def test_masked_pixels_stay_invalid_and_do_not_spread(weights: Path) -> None:
         ({"axes": "brc", "wavelengths": np.linspace(0.4, 2.5, 10)}, "micrometres by 1000"),
         ({"axes": "brc", "mask": np.ones((3, 3))}, r"expected \(rows, cols\) \(19, 27\)"),
         ({"axes": "brc", "overwrite": True}, "concerns files"),
+        ({"axes": "brc", "window": (0, 0, 4, 4)}, "'window', .* cut the array"),
     ],
 )
 def test_what_would_be_a_wrong_order_is_refused(keywords: dict[str, Any], message: str) -> None:
@@ -297,6 +298,18 @@ def test_the_transform_of_a_part_is_its_own(part: dict[str, slice], scene: Path)
     assert made.almost_equals(told @ Affine.scale(1 / 2))
     assert made.almost_equals(finer.rio.transform(recalc=True))
     assert finer.rio.bounds() == pytest.approx(array.rio.bounds(recalc=True))
+
+
+@pytest.mark.parametrize(("asked", "fills"), [(-1, 4), ("none", 0)])
+def test_the_nodata_that_is_asked_for_goes_before_the_arrays(asked: Any, fills: int) -> None:
+    numbers = counts(2, 4, 5).astype("int16")
+    numbers[:, 1, 2] = -1
+    array = xr.DataArray(numbers, dims=("band", "y", "x"), attrs={"_FillValue": 7})
+    finer = hsisr.upscale(array, scale=2, model="nearest", nodata=asked)
+    assert (finer[0] == -1).sum() == 4
+    assert finer.attrs.get("_FillValue") == (-1 if fills else None)
+    around = hsisr.upscale(array, scale=2, model="bicubic", nodata=asked)
+    assert (around[0] == -1).sum() == fills
 
 
 def test_a_dask_array_is_computed_only_when_asked_for(scene: Path, weights: Path) -> None:

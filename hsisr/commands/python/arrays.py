@@ -26,7 +26,7 @@ Bool = npt.NDArray[np.bool_]
 
 _OF_FILES: Final = (
     *("scheduler", "format", "creation_options", "overviews", "overwrite", "resume"),
-    *("variable", "axes", "quicklook", "report", "uncertainty"),
+    *("variable", "axes", "quicklook", "report", "uncertainty", "ortho", "window", "bbox"),
 )
 """Options that mean nothing for an array."""
 _SOURCE: Final = Path("array")
@@ -152,7 +152,10 @@ def array_session(
     options = chosen_options(UpscaleOptions, given, keywords)
     for name in _OF_FILES:
         if getattr(options, name):
-            raise UsageError(f"found the option {name!r}, which concerns files, not arrays")
+            raise UsageError(
+                f"found the option {name!r}, which concerns files, not arrays; leave it out, and "
+                "cut the array where a part is wanted"
+            )
     if isinstance(model, LoadedModel):
         return Session(options, Model(model.name, model.of_scale(options.scale)))
     return Session(options)

@@ -124,6 +124,7 @@ def _read_for(plan: Plan, metadata: SceneMetadata, place: int, number: int) -> W
     return core.grown(plan.halo + fill_rounds(plan.halo), metadata.rows, metadata.cols)
 
 
+_NODATA: Final = ("_FillValue", "missing_value", "nodata")
 _GOOD: Final = ("good", "bbl", "good_wavelengths")
 _UNEVEN: Final = 0.05
 """Part of a step by which coordinates may miss an even grid, as map coordinates in float32 do."""
@@ -147,7 +148,8 @@ def upscale_dataarray(
     Args:
         array: Bands, rows and columns in any order. Wavelengths are read from a coordinate
             `wavelength` along the bands (nanometres unless its `units` say otherwise), bad bands
-            from `good` or `bbl`, nodata from the attribute `_FillValue`; NaN is invalid.
+            from `good` or `bbl`, nodata from the attribute `_FillValue` unless an option names it;
+            NaN is invalid.
         options: How; keywords change it.
         axes: The meaning of the dimensions, such as "brc"; None: by their names (x, y, lon, lat,
             ...), the remaining one being the bands.
@@ -171,7 +173,9 @@ def upscale_dataarray(
     metadata = SceneMetadata(
         rows=array.sizes[row],
         cols=array.sizes[col],
-        stored=StoredNumbers(dtype=array.dtype.newbyteorder("="), nodata=_nodata(array)),
+        stored=StoredNumbers(
+            dtype=array.dtype.newbyteorder("="), nodata=_nodata(array, session.options.nodata)
+        ),
         spectral_axis=_spectral_axis(array, band),
     )
     lazy = hasattr(array.data, "__dask_graph__")
@@ -189,7 +193,9 @@ def upscale_dataarray(
     kept = array.isel({band: list(job.written)}) if len(job.written) < metadata.bands else array
     stored = job.metadata.stored
     attrs = {**array.attrs, **{k: v for k, v in job.metadata.tags.items() if k.startswith(PREFIX)}}
-    if stored.nodata is not None and stored.nodata != metadata.stored.nodata:
+    for key in _NODATA if session.options.nodata is not None else ():
+        attrs.pop(key, None)
+    if stored.nodata is not None and stored.nodata != _nodata_in(attrs):
         attrs["_FillValue"] = stored.dtype.type(stored.nodata)
     coords = _finer_coordinates(kept, row, col, session.options.scale)
     made = type(array)(finer, dims=array.dims, coords=coords, attrs=attrs)
@@ -215,11 +221,15 @@ def _order(array: "DataArray", axes: str | None) -> str:
     return order
 
 
-def _nodata(array: "DataArray") -> float | None:
-    for key in ("_FillValue", "missing_value", "nodata"):
-        if array.attrs.get(key) is not None:
-            return float(np.asarray(array.attrs[key]).ravel()[0])
-    return None
+def _nodata(array: "DataArray", asked: str | None) -> float | None:
+    if asked is not None:
+        return None if asked.lower() == "none" else float(asked)
+    return _nodata_in(array.attrs)
+
+
+def _nodata_in(attrs: Mapping[Any, Any]) -> float | None:
+    found = (attrs[key] for key in _NODATA if attrs.get(key) is not None)
+    return next((float(np.asarray(number).ravel()[0]) for number in found), None)
 
 
 def _spectral_axis(array: "DataArray", band: Hashable) -> SpectralAxis:
