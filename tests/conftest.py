@@ -6,15 +6,23 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # one worker a processor, so one thread a worker
-    os.environ["OMP_NUM_THREADS"] = "1"
-
 # other programs may be at work beside the tests
 CALM = [HealthCheck.too_slow]
 settings.register_profile("tests", settings.default, deadline=None, suppress_health_check=CALM)
 settings.load_profile("tests")
 
 PROJECT = Path(__file__).parents[1]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One worker a processor, so one thread a worker; it is to know before it loads numpy."""
+    if config.getoption("numprocesses", None):
+        os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """What would be left out anyway need not load a driver of browsers."""
+    return (collection_path.name == "clients" and "not clients" in config.option.markexpr) or None
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +42,12 @@ def small_sample(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     package = write_small_sample(tmp_path_factory.mktemp("package"))
     monkeypatch.setattr("hsisr.commands.sample.files", lambda _: package)
     return package
+
+
+@pytest.fixture
+def no_curve(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings leave out their picture, which takes longer than a few steps."""
+    monkeypatch.setattr("hsisr.commands.training.record.draw_curve", lambda path, *_: path.touch())
 
 
 @pytest.fixture

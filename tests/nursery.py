@@ -166,6 +166,9 @@ def begin(fds: Sequence[int]) -> None:
         facts = json.load(text)
     if facts["terminal"]:
         os.login_tty(os.dup(streams[0]))
+        # which shells start background jobs without, and nohup
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     for own, given in enumerate(streams):
         os.dup2(given, own)
         os.close(given)
@@ -182,7 +185,7 @@ def begin(fds: Sequence[int]) -> None:
 
 
 def main() -> None:
-    sys.modules["boto3"] = None  # type: ignore[assignment]  # rasterio's choice; few have it
+    sys.modules["boto3"] = None  # type: ignore[assignment]  # few have what rasterio would take
     import_module("distributed")  # before rasterio, of whose exceptions it changes the pickles
     import hsisr.commands.archive.run
     import hsisr.commands.upscale

@@ -270,7 +270,7 @@ def test_networks_see_pseudo_bands_and_say_so(
 
 def test_resumed_runs_measure_nothing_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write_geotiff(tmp_path / "a.tif", correlated(36, 80, 24))
-    options = UpscaleOptions(scale=2, model=NARROW, tile=32, overlap=4)
+    options = UpscaleOptions(scale=2, model=str(tiny_weights(tmp_path)), tile=32, overlap=4)
     whole = upscale(source, tmp_path / "whole.tif", options)
     assert whole.pseudo_bands == 32
     break_off(source, tmp_path / "b.tif", options)

@@ -20,6 +20,7 @@ from hsisr.io.open import open_scene
 from tests.commands.runs import break_off
 from tests.engine.test_mixing import Sharpen, correlated, mixing_of, plan_of
 from tests.memory import MemoryScene, MemoryWriter, stitched
+from tests.networks import tiny_weights
 from tests.program import assert_holds, values_of
 from tests.scenes import TRANSFORM, UTM, write_geotiff
 
@@ -91,9 +92,16 @@ def source(tmp_path: Path) -> Path:
     return write_geotiff(tmp_path / "a.tif", values, crs=UTM, transform=TRANSFORM)
 
 
+@pytest.fixture
+def options(tmp_path: Path) -> UpscaleOptions:
+    return UpscaleOptions(scale=2, model=str(tiny_weights(tmp_path)), tile=32, overlap=4)
+
+
 @pytest.mark.usefixtures("known")
-def test_both_files_appear_of_a_resumed_run_too(source: Path, tmp_path: Path) -> None:
-    options = UpscaleOptions(scale=2, tile=32, overlap=4, uncertainty=tmp_path / "a_error.tif")
+def test_both_files_appear_of_a_resumed_run_too(
+    source: Path, options: UpscaleOptions, tmp_path: Path
+) -> None:
+    options = replace(options, uncertainty=tmp_path / "a_error.tif")
     upscale(source, tmp_path / "whole.tif", options)
     with open_scene(tmp_path / "whole.tif") as one, open_scene(tmp_path / "a_error.tif") as two:
         assert one.metadata.shape == two.metadata.shape
@@ -113,13 +121,18 @@ def test_both_files_appear_of_a_resumed_run_too(source: Path, tmp_path: Path) ->
 @pytest.mark.usefixtures("known")
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_neither_file_appears_without_the_other(
-    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, overwrite: bool
+    source: Path,
+    options: UpscaleOptions,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    overwrite: bool,
 ) -> None:
     output, errors = tmp_path / "b.tif", tmp_path / "e.tif"
     if overwrite:
         for path in (output, errors):
             path.write_bytes(path.name.encode())
-    options = UpscaleOptions(scale=2, uncertainty=errors, overwrite=overwrite)
+    options = replace(options, uncertainty=errors, overwrite=overwrite)
     check = GeoTiffWriter._check
 
     def fail(writer: GeoTiffWriter) -> None:
@@ -132,7 +145,8 @@ def test_neither_file_appears_without_the_other(
         warnings.simplefilter("ignore", HsisrWarning)
         with pytest.raises(ResourceError, match="no space"):
             upscale(source, output, options)
-    files = [path for path in tmp_path.iterdir() if path.is_file() and path != source]
+    given = {source, Path(str(options.model))}
+    files = [path for path in tmp_path.iterdir() if path.is_file() and path not in given]
     left = {path.name: path.read_bytes() for path in files}
     assert left == ({"b.tif": b"b.tif", "e.tif": b"e.tif"} if overwrite else {})
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.signal import convolve2d
 from skimage import metrics as skimage_metrics
 
 from hsisr.metrics.conventions import CONVENTIONS, FIGURES
@@ -180,6 +179,8 @@ def test_moments_do_not_depend_on_their_centre(count: int, centre: float, seed: 
     strip=st.integers(1, 25),
 )
 def test_local_means_are_convolutions(kernel: Kernel, rows: int, cols: int, strip: int) -> None:
+    from scipy.signal import convolve2d  # loads much
+
     x, y = random_pair(1, rows, cols, seed=rows)
     local = LocalMean(1, kernel, lambda m: m.x_mean * m.y_variance)
     for row in range(0, rows, strip):

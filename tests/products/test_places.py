@@ -282,7 +282,7 @@ def test_a_window_of_a_swath_is_that_of_the_whole(product_of: str, tmp_path: Pat
     name, how = SWATHS[product_of]
     scene = tmp_path / name
     getattr(fixtures, f"write_{product_of}")(scene, **how)
-    for scale in (2, 4):
+    for scale in (2, 4) if product_of == "emit" else (2,):
         outputs = (tmp_path / f"whole{scale}.nc", tmp_path / f"part{scale}.nc")
         for output, more in zip(outputs, ((), ("--window", "3,4,5,4")), strict=True):
             made(scene, output, *more, scale=scale)

@@ -22,8 +22,8 @@ from hsisr.io.open import open_scene
 from hsisr.tiling import Window
 from tests.program import hsisr, metadata_at, succeed
 
-pytestmark = pytest.mark.shared
-LEVELS = pytest.mark.parametrize("level", ["L1", "L2C", "L2D"])
+pytestmark = [pytest.mark.shared, pytest.mark.no_cover]
+LEVELS = pytest.mark.parametrize("level", ["L1", "L2C", "L2D"], scope="module")
 BANDS: Final = {"Vnir": 66, "Swir": 173}
 """In the cubes; SNAP lists 63 and 171 of them, those with a wavelength."""
 SCALE: Final = {"L1": 100.0, "L2C": 65535.0, "L2D": 65535.0}
@@ -119,15 +119,16 @@ class Listed:
         return ("_VNIR", "_SWIR") if self.level == "L1" else ("",)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def listed(level: str, shared_data: Path) -> Listed:
     return Listed(shared_data, level)
 
 
-@pytest.fixture
-def path(listed: Listed, tmp_path: Path) -> Path:
-    listed.write(tmp_path / "PRS.he5")
-    return tmp_path / "PRS.he5"
+@pytest.fixture(scope="module")
+def path(listed: Listed, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp(listed.level) / "PRS.he5"
+    listed.write(path)
+    return path
 
 
 def kept(listed: Listed) -> list[dict[str, Any]]:
@@ -180,7 +181,7 @@ def test_values_are_those_that_snap_lists(listed: Listed, path: Path) -> None:
         assert (vnir.metadata.bands, swir.metadata.bands) == (63, 171)
 
 
-@pytest.mark.parametrize("level", ["L2D"])
+@pytest.mark.parametrize("level", ["L2D"], scope="module")
 def test_pixels_of_l2d_lie_where_the_scene_says(listed: Listed, path: Path) -> None:
     """Arrays of latitudes and longitudes in the real file, and SNAP's own grid, say the same."""
     transform = metadata_at(path).georeference.transform
@@ -197,7 +198,7 @@ def test_pixels_of_l2d_lie_where_the_scene_says(listed: Listed, path: Path) -> N
         assert (longitude, latitude) == pytest.approx((place["lon"], place["lat"]), abs=1e-9)
 
 
-@pytest.mark.parametrize("level", ["L1", "L2C"])
+@pytest.mark.parametrize("level", ["L1", "L2C"], scope="module")
 def test_pixels_of_a_swath_lie_where_the_scene_says(listed: Listed, path: Path) -> None:
     places = metadata_at(path).geolocation
     assert places is not None
@@ -207,7 +208,7 @@ def test_pixels_of_a_swath_lie_where_the_scene_says(listed: Listed, path: Path) 
             assert degrees[pixel["y"], pixel["x"]] == pytest.approx(pixel["value"], abs=1e-5)
 
 
-@pytest.mark.parametrize("level", ["L2D"])
+@pytest.mark.parametrize("level", ["L2D"], scope="module")
 def test_a_part_of_l2d_stays_on_the_real_grid(path: Path, tmp_path: Path) -> None:
     part = ("--window", "571,639,4,4", "-s", 4, "-m", "bicubic", "-o", tmp_path / "o.tif")
     succeed("upscale", path, *part)
