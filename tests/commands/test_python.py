@@ -7,7 +7,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import dask.array
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -121,6 +120,7 @@ def test_numbers_may_be_those_of_numpy_and_nodata_a_number(scene: Path, tmp_path
         ({"tile": "16"}, "tile '16': expected a whole number"),
         ({"nodata": [1]}, r"nodata \[1\]: expected a number, nan or none"),
         ({"progress": 5}, "found 5 for progress, expected True or a function"),
+        ({"session": 5}, "found int for session, expected a Session"),
         ({"options": {"scale": 2}}, "found dict for the options, expected UpscaleOptions or"),
     ],
 )
@@ -313,6 +313,8 @@ def test_the_nodata_that_is_asked_for_goes_before_the_arrays(asked: Any, fills: 
 
 
 def test_a_dask_array_is_computed_only_when_asked_for(scene: Path, weights: Path) -> None:
+    import dask.array  # loads much
+
     array = opened(scene)
     eager = hsisr.upscale(array, scale=2, model=str(weights))
     read: list[tuple[int, ...]] = []

@@ -105,8 +105,12 @@ def upscale(
     from hsisr.commands.archive.select import output_beside
     from hsisr.commands.upscale import upscale as run
 
-    if session is not None and options is None:
-        options = session.options
+    if session is not None:
+        from hsisr.engine.session import Session
+
+        if not isinstance(session, Session):
+            raise UsageError(f"found {type(session).__name__} for session, expected a Session")
+        options = session.options if options is None else options
     chosen = chosen_options(UpscaleOptions, options, keywords)
     if output is None:
         output = output_beside(scene_path(source), chosen)
