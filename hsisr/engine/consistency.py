@@ -84,6 +84,7 @@ def _agree_band(
     if (low < limits[0] and floor < limits[0]) or high > limits[1]:
         under = (planes < limits[0]) & (floor < limits[0])  # else the scene's floor holds it
         held = (under | (planes > limits[1])).sum(dim=0, dtype=observed.dtype)
+    held[(observed < limits[0]) | (observed > limits[1])] = len(planes)
     if low < bounds[0] or high > bounds[1]:
         some = ((planes < bounds[0]) | (planes > bounds[1])).any(dim=0)
         planes[:, some] = _bounded(planes[:, some], wanted[some], *bounds)

@@ -187,6 +187,12 @@ def test_only_numbers_that_the_type_cannot_hold_are_counted(low: int) -> None:
     assert held == 1
 
 
+def test_flat_blocks_beyond_the_type_are_counted() -> None:
+    observed = torch.tensor([[[300.0, 20.0, -5.0]]])
+    _, held = agree(repeat_pixels(observed, 2), observed, 2, limits=(0.0, 255.0), whole=True)
+    assert held == 8
+
+
 @pytest.mark.parametrize("whole", [True, False])
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf, 3e38])
 def test_what_cannot_agree_in_finite_numbers_is_an_error(bad: float, *, whole: bool) -> None:
