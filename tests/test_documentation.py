@@ -5,6 +5,7 @@ import os
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 import warnings
@@ -172,3 +173,21 @@ def test_the_navigation_names_every_page() -> None:
     navigation = (ROOT / "docs/mkdocs.yml").read_text(encoding="utf-8")
     for page in PAGES[1:]:
         assert str(page.relative_to(ROOT / "docs/src")) in navigation
+
+
+@pytest.mark.skipif(not (ROOT / ".ci/run").is_file(), reason="only in a checkout")
+def test_what_ran_in_the_background_is_shown_when_the_tests_fail(tmp_path: Path) -> None:
+    here, tools = tmp_path / "here", tmp_path / "tools"
+    shutil.copytree(ROOT / ".ci", here / ".ci")
+    (here / "README.md").write_text("```sh\n:\n```\n```sh\nsleep 0.2; false\n```\n")
+    for name in ("python3", "git"):
+        tools.mkdir(exist_ok=True)
+        (tools / name).write_text("#!/bin/sh\nexit 1\n")
+        (tools / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        ["bash", ".ci/run"], cwd=here, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "README's first command, with the built wheel" in done.stdout
+    assert not list(tmp_path.glob("tmp*"))
