@@ -26,7 +26,7 @@ _ENVI_KEYS: Final = (
     *("coordinate system string", "geo points", "rpc info", "data ignore value", "pixel size"),
     *("data gain values", "data offset values", "data units", "major frame offsets", "x start"),
 )
-_VALUES: Final[tuple[Any, ...]] = (
+VALUES: Final[tuple[Any, ...]] = (
     *(0, 1, -1, 2, 8, 2**31, 2**63, 2**70, 10**400, 1.5, 1e308, float("nan"), float("inf"), 3, 5),
     *(None, True, False, "", "x", "dacn", "band", "\x1b[2J", "\ud800", [], {}, [1, 2], [[1, 2]]),
     *([0, 4], [4, 0], "F32", "I64", "BF16", {"a": 1}, "__metadata__", "hsisr", "NaN", "0x7ff8"),
@@ -36,6 +36,9 @@ _VALUES: Final[tuple[Any, ...]] = (
     *([4, 5, 3], [1, 1, 1], [10**12, 4, 5], [10**9, 1, 10**9], [0, 4, 5], [-1, 4, 5], [3]),
     *({"id": "zlib"}, {"id": "pickle"}, [{"id": "zstd"}], {"name": "gzip", "configuration": {}}),
     *({"id": "delta", "dtype": "<i2"}, {"name": "numcodecs.pickle"}, {"name": "transpose"}),
+    *("_FillValue", "scale_factor", "add_offset", "grid_mapping", "crs_wkt", "spatial_ref"),
+    *("GeoTransform", "units", "_ARRAY_DIMENSIONS", "proj:code", "proj:transform", "raster:bands"),
+    *("spatial:transform", "spatial:registration", [30, 0, 100, 0, -30, 500], "1 2 3 4 5 6"),
     # of STAC Items
     *("file:///etc/passwd", "../../x", "/vsistdin/", "https://a/b.tif", "a%2fb.tif", "%00.tif"),
     *("x" * 5000, "memory://a.tif", "https://[::1", "99999999-01-01", "1e999", "now", "-1"),
@@ -124,9 +127,9 @@ def _change(tree: Any, chance: Random) -> None:
         if chance.random() < 0.2:
             del tree[key]
         elif isinstance(tree, dict) and chance.random() < 0.2:
-            tree[str(chance.choice(_VALUES))] = copy.deepcopy(chance.choice(_VALUES))
+            tree[str(chance.choice(VALUES))] = copy.deepcopy(chance.choice(VALUES))
         else:
-            tree[key] = copy.deepcopy(chance.choice(_VALUES))
+            tree[key] = copy.deepcopy(chance.choice(VALUES))
         return
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fuzz.mutators import VALUES
 from tests.fuzz.targets import TARGETS, run, warm_up
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -18,6 +19,12 @@ def test_every_input_works_or_is_refused_in_one_line(name: str, tmp_path: Path) 
     warm_up(TARGETS[name], CORPUS / name, tmp_path)
     for file in inputs:
         run(TARGETS[name], file.read_bytes(), tmp_path)
+
+
+def test_the_fuzzer_knows_the_attributes_that_readers_look_for() -> None:
+    place = {"grid_mapping", "proj:code", "proj:transform", "spatial:transform", "GeoTransform"}
+    texts = {value for value in VALUES if isinstance(value, str)}
+    assert {*place, "_FillValue", "scale_factor", "eo:bands"} <= texts
 
 
 def test_the_corpus_is_small() -> None:
