@@ -324,7 +324,8 @@ class SceneMetadata:
         )
 
     def _items_of(self, key: str, text: str, bands: Sequence[int]) -> str:
-        items = text[1:-1].split(",") if text.startswith("{") else []
+        is_list = text.startswith("{") and '"' not in text  # else JSON
+        items = text[1:-1].split(",") if is_list else []
         of_bands = self.bands >= _FEWEST_LISTED or key in ("wavelength", "fwhm")
         if len(items) != self.bands or not of_bands:
             return text
