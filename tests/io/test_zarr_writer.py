@@ -10,7 +10,7 @@ import pytest
 import rasterio
 import zarr
 
-from hsisr.errors import ResourceError, UsageError
+from hsisr.errors import HsisrWarning, ResourceError, UsageError
 from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.io.write import block_size
 from hsisr.io.zarr.writer import ZarrWriter
@@ -25,6 +25,16 @@ from tests.io.written import (
     writer_for,
 )
 from tests.program import assert_holds, metadata_at
+
+
+def test_positions_of_pixels_are_left_out_aloud(tmp_path: Path) -> None:
+    write_scene(tmp_path / "a.zarr", metadata_of((2, 3, 4)))
+    group = zarr.open_group(tmp_path / "a.zarr", use_consolidated=False)
+    for name in ("lon", "lat"):
+        group.create_array(name, shape=(3, 4), dtype="f8")
+    zarr.consolidate_metadata(group.store, zarr_format=2)
+    with pytest.warns(HsisrWarning, match="longitudes and latitudes of the pixels are left out"):
+        assert not metadata_at(tmp_path / "a.zarr").georeference.exists
 
 
 def test_gdal_finds_the_numbers_and_the_place(tmp_path: Path) -> None:

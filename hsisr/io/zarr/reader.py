@@ -439,6 +439,8 @@ def open_zarr(
         with zarr_errors("what it says of its cube cannot be understood"):
             fields = ZarrFields(store, name, order)
             metadata, flags = fields.metadata(), fields.mask_name()
+        if not metadata.georeference.exists:
+            _warn_of_positions(store, metadata)
         mask = None if flags is None else _Array(store, flags)
         return ArrayScene(
             path,
@@ -451,3 +453,14 @@ def open_zarr(
     except BaseException:
         store.close()
         raise
+
+
+def _warn_of_positions(store: OpenStore, metadata: SceneMetadata) -> None:
+    """Say that longitudes and latitudes of each pixel are not read of a Zarr store."""
+    size = sorted((metadata.rows, metadata.cols))
+    planes = {n.rpartition("/")[2] for n, a in store.arrays.items() if sorted(a.shape) == size}
+    if planes >= {"longitude", "latitude"} or planes >= {"lon", "lat"}:
+        warn_of_scene(
+            "longitudes and latitudes of the pixels are left out, as of every Zarr store; to keep "
+            "them save it as netCDF, in xarray by to_netcdf"
+        )
