@@ -1,23 +1,38 @@
 """Fixtures that every room's tests share."""
 
 import os
+from importlib import import_module
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
-
-# other programs may be at work beside the tests
-CALM = [HealthCheck.too_slow]
-settings.register_profile("tests", settings.default, deadline=None, suppress_health_check=CALM)
-settings.load_profile("tests")
+from coverage import Coverage
 
 PROJECT = Path(__file__).parents[1]
+
+
+LIBRARIES = (
+    *("distributed", "hypothesis.strategies", "matplotlib.pyplot", "rasterio", "skimage.metrics"),
+    *("torch", "torch._dynamo", "xarray", "zarr"),
+)
+"""What takes long to load, and half as long again while coverage looks at each line."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """One worker a processor, so one thread a worker; it is to know before it loads numpy."""
     if config.getoption("numprocesses", None):
         os.environ["OMP_NUM_THREADS"] = "1"
+        return
+    if "PYTEST_XDIST_WORKER" in os.environ and (coverage := Coverage.current()):
+        coverage.stop()
+        for name in LIBRARIES:
+            import_module(name)
+        coverage.start()
+    from hypothesis import HealthCheck, settings
+
+    # other programs may be at work beside the tests
+    calm = [HealthCheck.too_slow]
+    settings.register_profile("tests", settings.default, deadline=None, suppress_health_check=calm)
+    settings.load_profile("tests")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

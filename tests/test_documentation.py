@@ -75,6 +75,7 @@ launch_new_instance()
 """
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="its kernel is a fork")
 def test_the_notebook_runs(tmp_path: Path, small_sample: Path) -> None:
     notebook = json.loads((ROOT / "docs/examples/sample_scene.ipynb").read_text(encoding="utf-8"))
     connection, _ = write_connection_file(str(tmp_path / "connection.json"))

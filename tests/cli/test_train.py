@@ -21,6 +21,7 @@ from tests.program import hsisr, succeed
 from tests.scenes import write_tif
 from tests.training.small import SETTINGS, texture
 
+pytestmark = pytest.mark.usefixtures("no_curve")
 SMALL = [part for setting in SETTINGS for part in ("--set", setting)]
 
 

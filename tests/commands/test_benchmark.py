@@ -61,7 +61,7 @@ def done(folder: Path) -> BenchmarkResult:
 
 
 @pytest.fixture
-def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_page(monkeypatch: pytest.MonkeyPatch, no_curve: None) -> None:  # noqa: ARG001
     """The page, whose drawings take longest, is an empty file."""
     monkeypatch.setattr("hsisr.benchmark.report.write_page", lambda path, *_: path.touch())
 

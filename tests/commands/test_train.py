@@ -25,7 +25,10 @@ from tests.training.small import SETTINGS as SMALL
 from tests.training.small import texture
 
 # four steps are no training
-pytestmark = pytest.mark.filterwarnings("ignore:the weights lose:hsisr.errors.HsisrWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:the weights lose:hsisr.errors.HsisrWarning"),
+    pytest.mark.usefixtures("no_curve"),  # but for `run`, which is made before that
+]
 
 
 @pytest.fixture

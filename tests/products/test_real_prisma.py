@@ -80,7 +80,7 @@ class Listed:
             f"Data Fields/{detector.upper()}_Cube",
             (self.rows, count, self.cols),
             "u2",
-            chunks=(8, count, 8),
+            chunks=(1, count, self.cols),
         )
         centres, widths = np.zeros((2, count), np.float32)
         for place, band in self.bands(detector):

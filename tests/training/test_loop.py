@@ -24,6 +24,8 @@ from hsisr.training.state import Progress, Record, TrainingState, load_state, sa
 from hsisr.training.validation import bicubic_scores, validation_windows
 from tests.training.small import plan, recipe, scene
 
+pytestmark = pytest.mark.no_cover
+
 
 class Watch:
     """Notes what it hears; does something after a step."""
@@ -94,7 +96,9 @@ def test_runs_of_one_seed_are_equal_bit_by_bit_of_two_not(whole: Outcome, tmp_pa
     assert not equal(whole, train(plan(tmp_path / "b", seed=1)))
 
 
-@pytest.mark.parametrize("step", [1, 4, 5, 11])
+@pytest.mark.parametrize(
+    "step", [4, 5, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, 11))]
+)
 def test_stopped_runs_come_to_the_same_result(step: int, whole: Outcome, tmp_path: Path) -> None:
     stopped = train(plan(tmp_path / "state"), [interrupted_at(step)])
     assert (stopped.ending, stopped.signal) == ("stopped", signal.SIGINT)
@@ -210,7 +214,7 @@ RECORD = Record(
 )
 
 
-@pytest.mark.parametrize("title", [r"$\frac$ \frac{a", "$ a_b^{c [link=x]y[/link]"])
+@pytest.mark.parametrize("title", [r"$\frac$ \frac{a", "$$ a_b^{c [link=x]y[/link]"])
 def test_a_curve_shows_a_name_as_it_is_written(title: str, tmp_path: Path) -> None:
     draw_curve(tmp_path / "curve.png", [replace(RECORD, loss=0.5, score=31.0)], title)
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
