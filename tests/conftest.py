@@ -1,7 +1,8 @@
 """Fixtures that every room's tests share."""
 
 import os
-from importlib import import_module
+from functools import cache
+from importlib import import_module, metadata
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,8 @@ def pytest_configure(config: pytest.Config) -> None:
         for name in LIBRARIES:
             import_module(name)
         coverage.start()
+    # what is installed stays the same, and registries ask for it thousands of times
+    vars(metadata)["entry_points"] = cache(metadata.entry_points)
     from hypothesis import HealthCheck, settings
 
     # other programs may be at work beside the tests
