@@ -15,6 +15,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -124,7 +125,10 @@ def serve(requests: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, ended)
     while True:
         message, fds, *_ = socket.recv_fds(requests, 1, 5)
-        if not message:
+        if not message:  # the tests are over
+            for pid in list(waiting):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             return
         *given, test = fds
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
