@@ -22,7 +22,6 @@ from tests.nursery import fork, forked
 from tests.program import metadata_at, succeed
 
 ROOT = Path(__file__).parent.parent
-pytestmark = pytest.mark.no_cover
 EXAMPLES = ROOT / "docs/examples"
 TUTORIAL = ROOT / "docs/src/tutorial/first-scene.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/src").rglob("*.md"))]

@@ -17,7 +17,6 @@ from hsisr.engine.options import SelectOptions, UpscaleOptions
 
 ROOT = Path(hsisr.__file__).parent
 PROJECT = Path(__file__).parents[1]
-pytestmark = pytest.mark.no_cover
 FLOORS = (
     {"", "errors", "option"},  # the package's own `__init__` imports late
     {"scene", "tiling", "degradation", "metrics"},

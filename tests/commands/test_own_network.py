@@ -35,7 +35,6 @@ def own_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.no_cover
 @pytest.mark.usefixtures("small_sample")
 def test_the_commands_of_the_page_run_as_printed(
     own_network: Path, monkeypatch: pytest.MonkeyPatch

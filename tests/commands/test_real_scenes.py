@@ -19,7 +19,6 @@ from hsisr.tiling import Window
 
 pytestmark = [
     pytest.mark.shared,
-    pytest.mark.no_cover,
     pytest.mark.filterwarnings("ignore::hsisr.errors.HsisrWarning"),
 ]
 

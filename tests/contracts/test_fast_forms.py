@@ -8,7 +8,6 @@ from hsisr.models.interpolation import area_average
 from hsisr.models.registry import agrees, for_inference
 from tests.networks import lively_equivariant
 
-pytestmark = pytest.mark.no_cover
 every_scale = pytest.mark.parametrize("scale", [2, 4, 8])
 every_symmetry = pytest.mark.parametrize("symmetries", [4, 8])
 

@@ -73,7 +73,6 @@ def test_any_size_comes_out_scaled(arch: str, scale: int) -> None:
         assert bool(torch.isfinite(hr).all())
 
 
-@pytest.mark.no_cover
 @every_scale
 def test_gradients_reach_every_parameter(arch: str, scale: int) -> None:
     network = network_of(arch, scale).train()
@@ -85,7 +84,6 @@ def test_gradients_reach_every_parameter(arch: str, scale: int) -> None:
         assert parameter.ndim < 2 or bool(parameter.grad.any()), name
 
 
-@pytest.mark.no_cover
 @every_network
 def test_evaluation_is_deterministic_and_leaves_network_and_input_alone(arch: str) -> None:
     network, lr = network_of(arch).eval(), noise(1, 5, 7)
@@ -96,7 +94,6 @@ def test_evaluation_is_deterministic_and_leaves_network_and_input_alone(arch: st
     assert torch.equal(lr, noise(1, 5, 7))
 
 
-@pytest.mark.no_cover
 @every_network
 def test_neither_other_tiles_nor_the_memory_layout_matter(arch: str) -> None:
     network, lr = network_of(arch).eval(), noise(3, 5, 7)
@@ -106,7 +103,6 @@ def test_neither_other_tiles_nor_the_memory_layout_matter(arch: str) -> None:
     torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("bands", [1, 7])
 @every_network
 def test_groups_can_have_any_number_of_bands(arch: str, bands: int) -> None:
@@ -115,7 +111,6 @@ def test_groups_can_have_any_number_of_bands(arch: str, bands: int) -> None:
         assert network(noise(2, 5, 7, bands)).shape == (2, bands, 10, 14)
 
 
-@pytest.mark.no_cover
 @every_network
 def test_bfloat16_is_near_to_float32(arch: str) -> None:
     network, lr = network_of(arch).eval(), noise(1, 5, 7)
@@ -133,14 +128,12 @@ def test_another_number_of_bands_is_refused(arch: str, bands: int) -> None:
         network_of(arch)(noise(1, 5, 7, bands))
 
 
-@pytest.mark.no_cover
 @every_network
 def test_the_same_seed_gives_the_same_weights(arch: str) -> None:
     one, other = network_of(arch).state_dict(), network_of(arch).state_dict()
     assert all(torch.equal(one[key], other[key]) for key in one)
 
 
-@pytest.mark.no_cover
 @every_network
 def test_saved_and_loaded_it_gives_the_same_output(arch: str, tmp_path: Path) -> None:
     network, lr = network_of(arch), noise(2, 5, 7)

@@ -41,7 +41,6 @@ from tests.networks import tiny_weights
 from tests.program import assert_holds, values_of
 from tests.scenes import TRANSFORM, UTM, write_geotiff
 
-pytestmark = pytest.mark.no_cover
 Values = npt.NDArray[Any]
 NARROW = "dacn-equivariant-x2-4"
 """Weights that take 32 bands at once."""

@@ -12,7 +12,7 @@ from hsisr.io.views import warn_of_fill
 from hsisr.tiling import Window
 from tests.program import metadata_at
 
-pytestmark = [pytest.mark.no_cover, pytest.mark.shared]
+pytestmark = pytest.mark.shared
 
 SHAPES = {
     "dev/abu-airport-1.mat": (205, 100, 100),

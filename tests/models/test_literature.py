@@ -26,7 +26,6 @@ from hsisr.models.literature.widths_by_scale import repeated
 from hsisr.models.registry import ARCHITECTURES, build, descriptor_for
 from hsisr.option import SCALES
 
-pytestmark = pytest.mark.no_cover
 every_scale = pytest.mark.parametrize("scale", SCALES)
 COMPARISON = sorted(ARCHITECTURES.keys() - {"dacn", "dacn-any", "dacn-equivariant"})
 PARAMETERS = {

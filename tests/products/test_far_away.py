@@ -15,7 +15,6 @@ from tests.program import assert_holds, hsisr, succeed, values_of
 from tests.scenes import write_item
 
 pytestmark = [
-    pytest.mark.no_cover,
     pytest.mark.filterwarnings("ignore:Dataset has no geotransform"),
     # a network that learnt nothing may leave the data type
     pytest.mark.filterwarnings("ignore::hsisr.errors.MovedValuesWarning"),

@@ -22,7 +22,7 @@ from hsisr.io.open import open_scene
 from hsisr.tiling import Window
 from tests.program import hsisr, metadata_at, succeed
 
-pytestmark = [pytest.mark.shared, pytest.mark.no_cover]
+pytestmark = pytest.mark.shared
 LEVELS = pytest.mark.parametrize("level", ["L1", "L2C", "L2D"], scope="module")
 BANDS: Final = {"Vnir": 66, "Swir": 173}
 """In the cubes; SNAP lists 63 and 171 of them, those with a wavelength."""

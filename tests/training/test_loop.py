@@ -24,8 +24,6 @@ from hsisr.training.state import Progress, Record, TrainingState, load_state, sa
 from hsisr.training.validation import bicubic_scores, validation_windows
 from tests.training.small import plan, recipe, scene
 
-pytestmark = pytest.mark.no_cover
-
 
 class Watch:
     """Notes what it hears; does something after a step."""

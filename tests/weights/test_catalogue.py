@@ -133,7 +133,6 @@ def test_every_scale_has_a_default_and_all_are_small() -> None:
 
 
 @pytest.mark.shared
-@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("name", "scale", "side"),
     [

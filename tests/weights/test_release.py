@@ -22,7 +22,6 @@ RELEASING = Path(__file__).parents[2] / "docs" / "releasing"
 
 # four steps are no training; what is judged here is the release
 pytestmark = [
-    pytest.mark.no_cover,
     pytest.mark.filterwarnings("ignore:the weights lose:hsisr.errors.HsisrWarning"),
 ]
 
