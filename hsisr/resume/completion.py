@@ -20,6 +20,7 @@ from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.session import Model
 from hsisr.errors import HsisrError, InputDataError
 from hsisr.io.formats import is_format_name
+from hsisr.io.geotiff.gdal import listening
 from hsisr.io.geotiff.reader import DAMAGED
 from hsisr.io.open import open_scene, open_with
 from hsisr.io.paths import RemotePath, sibling
@@ -189,7 +190,7 @@ def require_whole(path: Path) -> None:
 def _require_blocks(path: Path) -> None:
     try:
         size = path.stat().st_size
-        with TiffFile(path) as tiff:
+        with listening(to="tifffile"), TiffFile(path) as tiff:
             end = max(
                 start + count
                 for page in tiff.pages

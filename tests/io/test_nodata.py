@@ -1,5 +1,6 @@
 """Which numbers are data: named by the user, impossible ones, constants that nobody named."""
 
+import logging
 import re
 import warnings
 from contextlib import closing
@@ -17,6 +18,7 @@ from hsisr.errors import HsisrWarning, UsageError
 from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.io.open import open_scene
 from hsisr.io.views import DescribedScene, warn_of_fill
+from hsisr.resume.completion import require_whole
 from hsisr.tiling import Window
 from tests.program import cube_at, metadata_at
 from tests.scenes import EVERY_FORMAT, numbered, write_envi, write_geotiff
@@ -88,6 +90,17 @@ def test_the_ends_of_64_bits_mean_no_data(
     if name == "a.tif":
         with gdal_env(), rasterio.open(tmp_path / name) as image:
             np.testing.assert_array_equal(image.read_masks() > 0, cube_at(tmp_path / name).valid)
+
+
+def test_the_lowest_float_as_nodata_is_written_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # with pytest's, nothing is printed
+    field = {"data ignore value": "-3.4028234663852886e+38"}
+    path = write_envi(tmp_path / "x.hdr", VALUES.astype("float32"), field)
+    upscale(path, tmp_path / "a.tif", scale=2, model="nearest")
+    require_whole(tmp_path / "a.tif")
+    assert capsys.readouterr().err == ""
 
 
 SHAPE = (4, 24, 24)

@@ -165,7 +165,8 @@ class GeoTiffWriter(FileWriter):
     def _has_all_blocks(self) -> bool:
         size = self._grown.stat().st_size
         sparse = self._co.get("SPARSE_OK", "NO").upper() not in ("NO", "FALSE", "OFF")
-        with tifffile.TiffFile(self._grown) as tiff:
+        # tifffile would say that it cannot cast the lowest float32, a usual nodata
+        with listening(to="tifffile"), tifffile.TiffFile(self._grown) as tiff:
             page = tiff.pages[0]
             places = zip(page.dataoffsets, page.databytecounts, strict=True)
             return all((count or sparse) and start + count <= size for start, count in places)
