@@ -1,8 +1,10 @@
 """Scenes that lie elsewhere: on a server on loopback, in memory, in archives."""
 
+import ftplib
 import itertools
 import os
 import pickle
+import shutil
 import subprocess
 import tempfile
 import zipfile
@@ -132,11 +134,39 @@ def test_what_gdal_keeps_beside_a_scene_is_fetched_with_it(
     np.testing.assert_array_equal(cube_at(there).valid, ODD)
 
 
+@pytest.mark.parametrize("error", [FileNotFoundError, ftplib.error_perm])
+def test_empty_files_of_what_is_not_there_are_no_masks(
+    error: type[Exception], memory: str, served: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ftp and sftp make the local file before they find none."""
+
+    def fetch(system: Any, key: str, local: str) -> None:
+        with Path(local).open("wb") as file:
+            if not system.exists(key):
+                raise error("550 no such file")
+            file.write(system.cat_file(key))
+
+    system = fsspec.filesystem("memory")
+    monkeypatch.setattr(type(system), "get_file", fetch)
+    for file in served.glob("a.???"):
+        system.put_file(str(file), f"{memory}/{file.name}")
+    np.testing.assert_array_equal(values_of(f"{memory}/a.hdr"), VALUES)
+    with pytest.raises(InputDataError, match="no such file; check the name"):
+        open_scene(f"{memory}/missing.hdr")
+
+
 def test_a_zarr_store_on_a_server_is_read(url: str) -> None:
     with pytest.raises(InputDataError, match="not a Zarr store that can be read"):
         open_scene(f"{url}/missing.zarr")
     assert_holds(f"{url}/a.zarr", cube_for(rich_metadata()))
     assert metadata_at(f"{url}/a.zarr").spectral_axis == rich_metadata().spectral_axis
+
+
+def test_a_zarr_store_whose_arrays_nobody_lists_is_one_line(served: Path, url: str) -> None:
+    shutil.copytree(served / "a.zarr", served / "unlisted.zarr")
+    (served / "unlisted.zarr/.zmetadata").unlink()
+    with pytest.raises(InputDataError, match=r"unlisted\.zarr: found no arrays .*consolidate"):
+        open_scene(f"{url}/unlisted.zarr", variable="cube")
 
 
 def test_chunks_that_a_server_does_not_give_are_one_line(url: str) -> None:

@@ -73,8 +73,10 @@ def fetch_first(path: RemotePath, names: list[str], folder: Path) -> Path | None
         try:
             return fetched(beside(path, name), folder)
         except InputDataError as error:
+            (folder / name).unlink(missing_ok=True)  # ftp and sftp leave an empty file
             cause = error.__cause__
             hidden = isinstance(cause, (*_ABSENT, PermissionError))
+            hidden |= str(cause).startswith(("550", "Forbidden"))  # as ftplib and gcsfs say it
             if not hidden and getattr(cause, "status", None) not in (401, 403):
                 raise
     return None
@@ -177,6 +179,7 @@ def network_errors() -> tuple[type[Exception], ...]:
     """What connections that fail raise; of packages' own errors only those that are loaded."""
     known = {
         "aiohttp": "ClientError",
+        "ftplib": "Error",
         "botocore.exceptions": "BotoCoreError",
         "google.auth.exceptions": "GoogleAuthError",
         "azure.core.exceptions": "AzureError",

@@ -102,9 +102,9 @@ class OpenStore:
     """
 
     def __init__(self, source: Any) -> None:
-        zarr = zarr_package()
+        zarr, is_remote = zarr_package(), not isinstance(source, Path)
         with zarr_errors():
-            if isinstance(source, Path):
+            if not is_remote:
                 source = zarr.storage.LocalStore(source, read_only=True)
             from hsisr.io.zarr.guard import GuardedStore  # loads zarr
 
@@ -118,6 +118,11 @@ class OpenStore:
                 self.arrays = {n: a for n, a in members if isinstance(a, zarr.Array)}
                 self.groups = {n: dict(g.attrs) for n, g in members if n not in self.arrays}
             self.attributes = self.groups[""]
+            if is_remote and not self.arrays:
+                raise InputDataError(
+                    "found no arrays in the Zarr store, whose server may list no folders; let "
+                    "zarr.consolidate_metadata write their list into the store"
+                )
 
     def read(self, name: str, place: Any = ...) -> npt.NDArray[Any]:
         """Numbers or texts of a part of an array.
