@@ -26,7 +26,7 @@ from typer.main import get_command
 from hsisr.cli.console import bars_on, say, tell
 from hsisr.cli.main import application
 from hsisr.metrics.report import as_csv
-from tests.nursery import HSISR, Forked, fork
+from tests.nursery import HSISR, Forked, fork, forked
 from tests.program import hsisr, refusal
 from tests.scenes import numbered, write_npy
 
@@ -69,6 +69,20 @@ def test_work_goes_on_without_streams(folder: Path) -> None:
     line = f"{sys.executable} -m hsisr {UPSCALE} >&- 2>&- <&-"
     subprocess.run(["bash", "-c", line], cwd=folder, check=True, timeout=300)
     assert len([*(folder / "hr").glob("*.tif")]) == 5
+
+
+def test_a_fork_that_nobody_waits_for_ends_no_others(tmp_path: Path) -> None:
+    asked, ask = os.pipe()
+    with (tmp_path / "said").open("w") as said:
+        left = fork("import sys; sys.stdin.read()", streams=[asked, said.fileno(), said.fileno()])
+    pid = left.pid
+    del left
+    os.close(asked)
+    os.close(ask)
+    with pytest.raises(ProcessLookupError):
+        while True:
+            os.kill(pid, 0)
+    assert forked("print(5)").stdout == "5\n"
 
 
 def test_a_terminal_that_is_closed_does_not_end_the_work(folder: Path) -> None:
