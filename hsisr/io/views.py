@@ -212,9 +212,11 @@ def are_whole_pixels(counts: npt.NDArray[Any], size: float, same: npt.NDArray[np
 def number_text(number: float, dtype: np.dtype[Any]) -> str:
     """A text that gives this very number back in that type.
 
-    >>> number_text(float(np.finfo("f4").min), np.dtype("f4")), number_text(-9999.0, np.dtype("i2"))
-    ('-3.4028235e+38', '-9999')
+    >>> number_text(float(np.finfo("f4").min), np.dtype("f4")), number_text(2.0**63, np.dtype("i8"))
+    ('-3.4028235e+38', '9223372036854775807')
     """
+    if dtype.kind != "f":
+        return str(min(int(number), np.iinfo(dtype).max))
     return str(dtype.type(number)).removesuffix(".0")
 
 
@@ -305,7 +307,8 @@ class FillWatch(DelegatingScene):
         super().__init__(scene)
         varied = varied_bands(found)
         few = found[varied, :: max(1, found.shape[1] // _LOOKED_AT)]
-        self._numbers = [n for n in usual_of(few) if few.dtype.type(n) not in _named(scene)]
+        named, as_named = _named(scene), few.dtype.type if few.dtype.kind == "f" else float
+        self._numbers = [number for number in usual_of(few) if as_named(number) not in named]
         self._apart = [bands_apart(few, number) for number in self._numbers]
         self._counts = {bands[n]: np.zeros(2 + len(self._numbers), np.uint64) for n in varied}
         """Of each band: samples, which of them are 0 (see `_trace`), how many each number."""

@@ -167,6 +167,7 @@ HIDDEN = {
     "zeros in whole pixels": (whole_numbers(1, 8000), slice(None), 0),
     "zeros beside a dark band": (filled(whole_numbers(1, 8000), 0, DARK), slice(None), 0),
     "the least number of the type": (cube("int32"), slice(None), -(2**31)),
+    "the largest of 64 bits": (cube("int64"), slice(None), 2**63 - 1),
     "-1 among counts": (cube(), slice(None), -1),
 }
 
