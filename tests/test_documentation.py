@@ -179,7 +179,8 @@ def test_the_navigation_names_every_page() -> None:
 def test_what_ran_in_the_background_is_shown_when_the_tests_fail(tmp_path: Path) -> None:
     here, tools = tmp_path / "here", tmp_path / "tools"
     shutil.copytree(ROOT / ".ci", here / ".ci")
-    (here / "README.md").write_text("```sh\n:\n```\n```sh\nsleep 0.2; false\n```\n")
+    fails = "until [ -s $work/user.log ]; do sleep 0.02; done; false"
+    (here / "README.md").write_text(f"```sh\n:\n```\n```sh\n{fails}\n```\n")
     for name in ("python3", "git"):
         tools.mkdir(exist_ok=True)
         (tools / name).write_text("#!/bin/sh\nexit 1\n")
