@@ -21,7 +21,7 @@ from hsisr.io.atomic import refuse_existing
 from hsisr.io.base import Scene, SceneWriter, TargetOptions
 from hsisr.io.formats import loaded, output_format
 from hsisr.io.paths import RemotePath, sibling
-from hsisr.io.views import warn_of_digits
+from hsisr.io.views import number_text, warn_of_digits
 from hsisr.scene.metadata import SceneMetadata, StoredNumbers, all_valid, holds
 from hsisr.tiling import Window
 
@@ -45,9 +45,13 @@ def output_numbers(
             _warn_of_small(scene, target.dtype)
     nodata, name = target.nodata, scene.path.name
     if nodata is not None:
-        if holds(target.dtype, nodata) and (target.dtype.kind == "f" or abs(nodata) <= _EXACT):
+        fits = holds(target.dtype, nodata)
+        if fits and (target.dtype.kind == "f" or abs(nodata) <= _EXACT):
             return target, False
         why = f"{name}: nodata {nodata:g} does not fit {target.dtype}"
+        if fits:
+            text = number_text(nodata, target.dtype)
+            why = f"{name}: nodata {text} is rounded by many programs"
     else:
         if target.dtype.kind == "f":
             return target, False
@@ -60,7 +64,9 @@ def output_numbers(
     chosen = _spare_number(target.dtype)
     if nodata is None or not np.isnan(nodata):
         warnings.warn(
-            f"{why}; {chosen:g} marks invalid pixels in the output", HsisrWarning, stacklevel=2
+            f"{why}; {number_text(chosen, target.dtype)} marks invalid pixels in the output",
+            HsisrWarning,
+            stacklevel=2,
         )
     return replace(target, nodata=chosen), False
 
