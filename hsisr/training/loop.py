@@ -378,10 +378,24 @@ def _require_same_run(found: dict[str, Any], plan: Plan) -> None:
     if "recipe" in found:  # of before some keys were there, whose defaults are what it did
         defaults = json.loads(json.dumps(Recipe().as_dict()))
         found = {**found, "recipe": {**defaults, **found["recipe"]}}
-    for key in sorted(found.keys() | expected.keys()):
-        if found.get(key) != expected.get(key):
-            raise InputDataError(
-                f"{plan.state_path}: belongs to another run: its {key} is {found.get(key)!r}, "
-                f"found {expected.get(key)!r}; give the same options to --resume, or start anew "
-                "with --overwrite"
-            )
+    if any(found.get(key) != expected.get(key) for key in found.keys() | expected.keys()):
+        key, has, wanted = _first_difference(found, expected)
+        raise InputDataError(
+            f"{plan.state_path}: belongs to another run: its {key} is {has!r}, found {wanted!r}; "
+            "give the same options to --resume, or start anew with --overwrite"
+        )
+
+
+def _first_difference(one: dict[str, Any], other: dict[str, Any]) -> tuple[str, Any, Any]:
+    """Name and values of the first entry that differs, in tables within tables too.
+
+    >>> _first_difference({"a": 1, "b": {"c": 2, "d": 3}}, {"a": 1, "b": {"c": 2}})
+    ('b: d', 3, None)
+    """
+    keys = sorted(one.keys() | other.keys())
+    key = next((k for k in keys if one.get(k) != other.get(k)), keys[0])
+    has, wanted = one.get(key), other.get(key)
+    if isinstance(has, dict) and isinstance(wanted, dict):
+        inner, has, wanted = _first_difference(has, wanted)
+        key = f"{key}: {inner}"
+    return key, has, wanted

@@ -196,7 +196,7 @@ def test_a_state_of_before_a_recipe_had_a_key_is_continued(tmp_path: Path) -> No
     now = replace(plan(tmp_path / "state"), fingerprint={"recipe": whole})
     assert train(now, resume=True).progress.step == 12
     other = replace(now, fingerprint={"recipe": {**whole, "loss_unit": "peak"}})
-    with pytest.raises(InputDataError, match="belongs to another run: its recipe"):
+    with pytest.raises(InputDataError, match="its recipe: loss_unit is 'normalised', found 'peak'"):
         train(other, resume=True)
 
 
