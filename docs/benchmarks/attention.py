@@ -1,4 +1,4 @@
-"""`dacn-equivariant` without one of its attentions, or without both, as rows of a comparison.
+"""`dacn-equivariant` without one of its attentions, as rows of a comparison.
 
 From this folder, so that the names are found:
 
@@ -48,8 +48,3 @@ def no_self(settings: ModelDescriptor) -> nn.Module:
 def no_channel(settings: ModelDescriptor) -> nn.Module:
     """Features are not weighed."""
     return WithoutParts.of(settings).without(channel_attention=True)
-
-
-def none(settings: ModelDescriptor) -> nn.Module:
-    """Neither."""
-    return WithoutParts.of(settings).without(self_attention=True, channel_attention=True)

@@ -5,7 +5,8 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from hsisr.commands.evaluation.agreement import axes_of, other_place
+from hsisr.commands.evaluation.agreement import other_place
+from hsisr.commands.evaluation.files import axes_of
 from hsisr.commands.options import ViewOptions
 from hsisr.errors import warn
 from hsisr.io.base import Scene

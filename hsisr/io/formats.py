@@ -115,6 +115,11 @@ def package(name: str, needed_by: str, extra: str) -> Any:
         ) from error
 
 
+def zarr_package() -> Any:
+    """The package zarr; see `package`."""
+    return package("zarr", "Zarr stores", "zarr")
+
+
 def late(name: str) -> Recogniser:
     """A recogniser that is imported when it is first asked."""
     return lambda path, start: bool(loaded(name)(path, start))

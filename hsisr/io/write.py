@@ -48,10 +48,10 @@ def output_numbers(
         fits = holds(target.dtype, nodata)
         if fits and (target.dtype.kind == "f" or abs(nodata) <= _EXACT):
             return target, False
-        why = f"{name}: nodata {nodata:g} does not fit {target.dtype}"
         if fits:
-            text = number_text(nodata, target.dtype)
-            why = f"{name}: nodata {text} is rounded by many programs"
+            why = f"{name}: nodata {number_text(nodata, target.dtype)} is rounded by many programs"
+        else:
+            why = f"{name}: nodata {nodata:g} does not fit {target.dtype}"
     else:
         if target.dtype.kind == "f":
             return target, False

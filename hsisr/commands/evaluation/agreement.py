@@ -5,11 +5,8 @@ the detail an estimate adds within a pixel.
 """
 
 import math
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -17,10 +14,8 @@ import numpy.typing as npt
 from affine import Affine
 
 from hsisr.degradation import DEGRADATIONS
-from hsisr.errors import HsisrError, InputDataError, warn
+from hsisr.errors import InputDataError, warn
 from hsisr.io.base import Scene
-from hsisr.io.open import open_scene, options_of_kind
-from hsisr.resume.record import provenance_of
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling import Window
 
@@ -49,30 +44,6 @@ class Strip:
         """True where both are data."""
         both: Bool = self.reference_valid & self.predicted_valid
         return both
-
-
-def axes_of(files: Mapping[Path, str | None], axes: str | None) -> dict[Path, str | None]:
-    """The order of axes to open each file with; of each, the variable to be opened is given.
-
-    It is for all whose kind takes one; of several, not for those that hsisr wrote, whose order
-    their reader finds. Where none takes one, it is for all, and they refuse it.
-    """
-    takers = [file for file in files if options_of_kind(file, None, axes)[1]]
-    if len(takers) > 1:
-        own = [file for file in takers if _is_own(file, files[file])]
-        return {file: axes if file in takers and file not in own else None for file in files}
-    return {file: axes if file in (takers or files) else None for file in files}
-
-
-def _is_own(file: Path, variable: str | None) -> bool:
-    variable = options_of_kind(file, variable, None)[0]
-    with (
-        warnings.catch_warnings(action="ignore"),
-        suppress(HsisrError),
-        open_scene(file, variable=variable) as scene,
-    ):
-        return bool(provenance_of(scene.metadata))
-    return False
 
 
 def strip_windows(

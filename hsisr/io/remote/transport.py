@@ -23,7 +23,7 @@ from hsisr.errors import (
     ResourceError,
     UsageError,
 )
-from hsisr.io.formats import package
+from hsisr.io.formats import package, zarr_package
 from hsisr.io.paths import SERVERS, RemotePath, beside, without_secrets
 
 _BUCKETS: Final = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl"}
@@ -101,7 +101,7 @@ def zarr_store_of(path: RemotePath) -> Any:
             "the store here, or name its bucket (s3://, gs://, az://)"
         )
 
-    zarr, url = package("zarr", "Zarr stores", "zarr"), url_of(path)
+    zarr, url = zarr_package(), url_of(path)
     with reaching(path, InputDataError, "cannot be opened"):
         return zarr.storage.FsspecStore.from_url(
             url, storage_options=_storage_options(url), read_only=True

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from hsisr.errors import InputDataError, ResourceError, UsageError
 from hsisr.io.atomic import refuse_existing
-from hsisr.io.formats import is_zarr_store, package
+from hsisr.io.formats import is_zarr_store, zarr_package
 from hsisr.io.paths import without_secrets
 from hsisr.io.remote.transport import network_errors, reason
 
@@ -64,11 +64,6 @@ def refuse_existing_store(path: Path, *, overwrite: bool) -> None:
     """
     zarr_package()
     refuse_existing((path,), overwrite=overwrite, replaceable=is_zarr_store)
-
-
-def zarr_package() -> Any:
-    """The package zarr; see `package`."""
-    return package("zarr", "Zarr stores", "zarr")
 
 
 @contextmanager

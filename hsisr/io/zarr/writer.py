@@ -15,7 +15,7 @@ import numpy.typing as npt
 from hsisr.errors import ResourceError, UsageError
 from hsisr.io.atomic import require_room
 from hsisr.io.base import FileWriter
-from hsisr.io.formats import is_zarr_store
+from hsisr.io.formats import is_zarr_store, zarr_package
 from hsisr.io.zarr.layout import (
     CUBE,
     DIMENSIONS,
@@ -25,7 +25,7 @@ from hsisr.io.zarr.layout import (
     coordinates,
     cube_attributes,
 )
-from hsisr.io.zarr.store import LARGEST_CHUNK, WHOLE, zarr_package
+from hsisr.io.zarr.store import LARGEST_CHUNK, WHOLE
 from hsisr.scene.metadata import StoredNumbers, holds
 
 _CHUNK_BYTES: Final = 8 * 2**20
