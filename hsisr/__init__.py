@@ -11,9 +11,12 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hsisr.commands.degrade import degrade
+    from hsisr.commands.evaluation.evaluate import evaluate
+    from hsisr.commands.info import info
     from hsisr.commands.options import DegradeOptions, EvaluateOptions, TrainOptions
     from hsisr.commands.python.arrays import upscale_array
-    from hsisr.commands.python.functions import degrade, evaluate, info, train, upscale
+    from hsisr.commands.python.functions import train, upscale
     from hsisr.engine.options import UpscaleOptions
     from hsisr.errors import HsisrError
     from hsisr.io.open import open_scene
@@ -25,9 +28,12 @@ __version__ = version("hsisr")
 _HOMES = {
     name: f"hsisr.{home}"
     for home, names in {
+        "commands.degrade": ("degrade",),
+        "commands.evaluation.evaluate": ("evaluate",),
+        "commands.info": ("info",),
         "commands.options": ("DegradeOptions", "EvaluateOptions", "TrainOptions"),
         "commands.python.arrays": ("upscale_array",),
-        "commands.python.functions": ("degrade", "evaluate", "info", "train", "upscale"),
+        "commands.python.functions": ("train", "upscale"),
         "engine.options": ("UpscaleOptions",),
         "errors": ("HsisrError",),
         "io.open": ("open_scene",),

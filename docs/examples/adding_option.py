@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from typer.testing import CliRunner
 
-from hsisr.cli.console import expected_errors, tell
+from hsisr.cli.console import tell
 from hsisr.cli.options import Given, takes
 from hsisr.commands.options import SceneOptions
 from hsisr.option import Option
@@ -29,8 +29,7 @@ app = typer.Typer()
 @takes(ShiftOptions)
 def shift(options: Given) -> None:
     """Show what the options are."""
-    with expected_errors():
-        tell(decisive_options(options.made(ShiftOptions)))
+    tell(decisive_options(options.made(ShiftOptions)))
 
 
 for arguments in (["--rows", "2", "--nodata", "0"], ["-r", "-1"], ["--help"]):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hsisr.benchmark.options import BenchmarkOptions, SpeedOptions
-from hsisr.cli.console import INTERRUPTED, QUIET, TERMINATED, expected_errors, print_json, say, tell
-from hsisr.cli.options import Given, Json, Quiet, Verbose, takes, verbosity
+from hsisr.cli.console import INTERRUPTED, TERMINATED, print_json, say, tell
+from hsisr.cli.options import Given, takes
 from hsisr.cli.progress import benchmark_progress
 from hsisr.errors import UsageError
 from hsisr.option import names_of
@@ -35,35 +35,29 @@ def benchmark(
             help="Measure this machine instead: seconds and rates of tiles and of a whole scene.",
         ),
     ] = False,
-    json: Json = False,
-    verbose: Verbose = 0,
-    quiet: Quiet = False,
 ) -> None:
     """Compare methods: train alike, judge, measure cost, report; exit 1 if one failed."""
-    level = verbosity(verbose, quiet=quiet)
-    with expected_errors(level):
-        command = shlex.join(["hsisr", *sys.argv[1:]])
-        if speed:
-            found = [*options.foreign(SpeedOptions), *(["--seeds"] if seeds else [])]
-            if found:
-                raise UsageError(
-                    f"found --speed with {', '.join(found)}; --speed compares no scores, leave "
-                    "them out"
-                )
-            how = options.made(SpeedOptions, command=command)
-            _measure_speed(how, json=json, quiet=level <= QUIET)
-            return
-        from hsisr.benchmark.run import benchmark as run
+    command = shlex.join(["hsisr", *sys.argv[1:]])
+    if speed:
+        found = [*options.foreign(SpeedOptions), *(["--seeds"] if seeds else [])]
+        if found:
+            raise UsageError(
+                f"found --speed with {', '.join(found)}; --speed compares no scores, leave them out"
+            )
+        how = options.made(SpeedOptions, command=command)
+        _measure_speed(how, json=options.json, quiet=options.quiet)
+        return
+    from hsisr.benchmark.run import benchmark as run
 
-        common, own = _seeds(seeds or "1")
-        wanted = options.made(BenchmarkOptions, seeds=common, own_seeds=own, command=command)
-        with benchmark_progress(enabled=level > QUIET) as progress:
-            result = run(wanted, observer=progress, downloading=progress.downloaded)
-        if result.signal is not None:
-            say("stopped; finished pieces are kept, the same command with --resume goes on")
-            code = TERMINATED if result.signal == signal.SIGTERM else INTERRUPTED
-            raise typer.Exit(code)
-        _show(result, table=wanted.table, json=json)
+    common, own = _seeds(seeds or "1")
+    wanted = options.made(BenchmarkOptions, seeds=common, own_seeds=own, command=command)
+    with benchmark_progress(enabled=not options.quiet) as progress:
+        result = run(wanted, observer=progress, downloading=progress.downloaded)
+    if result.signal is not None:
+        say("stopped; finished pieces are kept, the same command with --resume goes on")
+        code = TERMINATED if result.signal == signal.SIGTERM else INTERRUPTED
+        raise typer.Exit(code)
+    _show(result, table=wanted.table, json=options.json)
 
 
 def _measure_speed(options: SpeedOptions, *, json: bool, quiet: bool) -> None:

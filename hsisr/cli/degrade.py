@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from hsisr.cli.console import expected_errors, print_json, tell
-from hsisr.cli.options import Given, Json, Quiet, SceneArgument, Verbose, takes, verbosity
+from hsisr.cli.console import print_json, tell
+from hsisr.cli.options import Given, SceneArgument, takes
 from hsisr.commands.options import DegradeOptions
 from hsisr.io.paths import scene_path
 
@@ -18,16 +18,12 @@ def degrade(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="PATH", parser=scene_path, help="Output file.")
     ],
-    json: Json = False,
-    verbose: Verbose = 0,
-    quiet: Quiet = False,
 ) -> None:
     """Make coarser pixels, centred: the LR scene that a sensor would have seen."""
-    with expected_errors(verbosity(verbose, quiet=quiet)):
-        from hsisr.commands.degrade import degrade as make
+    from hsisr.commands.degrade import degrade as make
 
-        result = make(scene, output, options.made(DegradeOptions))
-        if json:
-            print_json(result.as_dict())
-        else:
-            tell(result.output)
+    result = make(scene, output, options.made(DegradeOptions))
+    if options.json:
+        print_json(result.as_dict())
+    else:
+        tell(result.output)

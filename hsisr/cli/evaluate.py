@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hsisr.cli.console import counted, expected_errors, print_json, say, tell
-from hsisr.cli.options import Given, Json, Quiet, Verbose, scene_argument, takes, verbosity
+from hsisr.cli.console import counted, print_json, say, tell
+from hsisr.cli.options import Given, scene_argument, takes
 from hsisr.commands.options import EvaluateOptions, WaldOptions
 from hsisr.errors import OutputExistsError, UsageError
 from hsisr.io.paths import scene_path
@@ -35,28 +35,24 @@ def evaluate(
     ] = None,
     per_band: Annotated[bool, typer.Option("--per-band", help="Show every band too.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated text.")] = False,
-    json: Json = False,
-    verbose: Verbose = 0,
-    quiet: Quiet = False,
 ) -> None:
     """Judge an estimate: MPSNR, MSSIM, SAM, CC, ERGAS, RMSE, UIQI; exit 1 if a limit fails."""
     images = [path for path in (reference, estimate) if path is not None]
-    with expected_errors(verbosity(verbose, quiet=quiet)):
-        if csv and json:
-            raise UsageError("found --csv and --json, expected one of them")
-        report: Report | WaldReport
-        try:
-            if wald is None:
-                from hsisr.commands.evaluation.evaluate import evaluate as judge
+    if csv and options.json:
+        raise UsageError("found --csv and --json, expected one of them")
+    report: Report | WaldReport
+    try:
+        if wald is None:
+            from hsisr.commands.evaluation.evaluate import evaluate as judge
 
-                truth = _reference(images, options)
-                report = judge(truth, images[-1], options.made(EvaluateOptions))
-            else:
-                report = _judged_by_wald(wald, images, options)
-        except OutputExistsError as error:  # wrong usage, so that code 1 means a failed limit
-            raise UsageError(str(error)) from error
-        _show(report, per_band=per_band, csv=csv, json=json)
-        _judge(report.failed, report)
+            truth = _reference(images, options)
+            report = judge(truth, images[-1], options.made(EvaluateOptions))
+        else:
+            report = _judged_by_wald(wald, images, options)
+    except OutputExistsError as error:  # wrong usage, so that code 1 means a failed limit
+        raise UsageError(str(error)) from error
+    _show(report, per_band=per_band, csv=csv, json=options.json)
+    _judge(report.failed, report)
 
 
 def _reference(images: list[Path], options: Given) -> Path | None:

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from hsisr.cli import console
-from hsisr.cli.options import Given, Json, SceneArgument, Verbose, takes, verbosity
+from hsisr.cli.options import Given, SceneArgument, takes
 from hsisr.commands.options import PartOptions
 from hsisr.engine.options import SPEED
 
 
-@takes(PartOptions)
+@takes(PartOptions, quiet=False)
 def info(
     options: Given,
     scene: SceneArgument,
@@ -25,28 +25,25 @@ def info(
             rich_help_panel=SPEED,
         ),
     ] = False,
-    json: Json = False,
-    verbose: Verbose = 0,
 ) -> None:
     """Show what hsisr sees in a scene: size, bands, wavelengths, nodata, place, cost of x4."""
-    with console.expected_errors(verbosity(verbose, quiet=False)):
-        from hsisr.commands.info import describe
+    from hsisr.commands.info import info as look
 
-        how = options.made(PartOptions)
-        table = describe(scene, how).as_dict()
-        if time:
-            from hsisr.commands.info import time_x4
+    how = options.made(PartOptions)
+    table = look(scene, how).as_dict()
+    if time:
+        from hsisr.commands.info import time_x4
 
-            plan = time_x4(scene, how)
-            table["upscaled_x4"] |= {
-                "model": plan.model,
-                "seconds": plan.estimated_seconds,
-                "peak_memory_bytes": plan.peak_memory_bytes,
-            }
-        if json:
-            console.print_json(table)
-        else:
-            console.tell(_text(table))
+        plan = time_x4(scene, how)
+        table["upscaled_x4"] |= {
+            "model": plan.model,
+            "seconds": plan.estimated_seconds,
+            "peak_memory_bytes": plan.peak_memory_bytes,
+        }
+    if options.json:
+        console.print_json(table)
+    else:
+        console.tell(_text(table))
 
 
 def _text(table: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, TypeVar, get_args
 import typer
 from typer.models import OptionInfo
 
+from hsisr.cli.console import QUIET, expected_errors
 from hsisr.engine import options as declarations
 from hsisr.io.paths import scene_path
 from hsisr.option import Option, declared
@@ -25,6 +26,15 @@ class Given:
     """By the name of the field; what was not given is left out."""
     flags: Mapping[str, str]
     """Of those that differ from their defaults, as they are written."""
+    json: bool = False
+    """The result is wanted as one JSON object."""
+    verbosity: int = 0
+    """-1 quiet, 0 normal, 1 verbose, 2 debug."""
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing is to be said but errors."""
+        return self.verbosity == QUIET
 
     def made(self, kind: type[_Options], **changes: Any) -> _Options:
         """An options dataclass; `changes` take the place of what was given."""
@@ -41,12 +51,14 @@ class Given:
         return [flag for name, flag in self.flags.items() if name not in declared(kind)]
 
 
-def takes(*kinds: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command one parameter for each option that dataclasses declare.
+def takes(
+    *kinds: type[Any], quiet: bool = True
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command one parameter for each option that dataclasses declare, and --json, -v and -q.
 
     They take the place of the command's own parameter `options`, which receives a `Given`. Where
     several dataclasses have an option, the first describes it, and it has no default unless theirs
-    are the same.
+    are the same. Errors become lines and exit codes (`expected_errors`). `quiet`: there is a -q.
     """
 
     def decorated(command: Callable[..., None]) -> Callable[..., None]:
@@ -57,14 +69,24 @@ def takes(*kinds: type[Any]) -> Callable[[Callable[..., None]], Callable[..., No
             for name, one in own.parameters.items()
             for parameter in (derived.values() if name == "options" else [one])
         ]
+        parameters += [
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=kind.__origin__(), annotation=kind
+            )
+            for name, kind in _TALKING.items()
+            if quiet or name != "quiet"
+        ]
         parameters.sort(key=_panel)
 
         @functools.wraps(command)
         def called(**given: Any) -> None:
+            json, verbose, silent = (given.pop(name, False) for name in _TALKING)
+            level = QUIET if silent else int(verbose)
             values = {n: v for n, v in given.items() if n in derived and v not in (None, [])}
             flags = {n: _flag(derived[n]) for n, v in values.items() if v != derived[n].default}
             others = {n: v for n, v in given.items() if n not in derived}
-            command(**others, options=Given(values, flags))
+            with expected_errors(level):
+                command(**others, options=Given(values, flags, json, level))
 
         called.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
         called.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -179,10 +201,6 @@ Verbose = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", **_TALK)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.", **_TALK)]
+_TALKING: Final[dict[str, Any]] = {"json": Json, "verbose": Verbose, "quiet": Quiet}
 SceneArgument = Annotated[Path, scene_argument("SCENE", "A scene in any supported format.")]
 Overwrite = _parameters((declarations.UpscaleOptions,))["overwrite"].annotation
-
-
-def verbosity(verbose: int, *, quiet: bool) -> int:
-    """One number for how much to say: -1 quiet, 0 normal, 1 verbose, 2 debug."""
-    return -1 if quiet else verbose

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from hsisr.cli.console import expected_errors, say, tell
-from hsisr.cli.options import Overwrite, Quiet, verbosity
+from hsisr.cli.console import QUIET, expected_errors, say, tell
+from hsisr.cli.options import Overwrite, Quiet
 
 
 def sample(
@@ -22,7 +22,7 @@ def sample(
     quiet: Quiet = False,
 ) -> None:
     """Write a small real scene to try things on: AVIRIS, Indian Pines, as ENVI."""
-    with expected_errors(verbosity(0, quiet=quiet)):
+    with expected_errors(QUIET if quiet else 0):
         from hsisr.commands.sample import CREDIT, write_sample
 
         tell(write_sample(output, overwrite=overwrite))

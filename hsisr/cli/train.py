@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hsisr.cli.console import INTERRUPTED, QUIET, TERMINATED, expected_errors, print_json, say, tell
-from hsisr.cli.options import Given, Json, Quiet, Verbose, takes, verbosity
+from hsisr.cli.console import INTERRUPTED, TERMINATED, print_json, say, tell
+from hsisr.cli.options import Given, takes
 from hsisr.cli.progress import training_progress
 from hsisr.commands.options import TrainOptions
 
@@ -23,31 +23,26 @@ def train(
     scenes: Annotated[
         list[Path] | None, typer.Argument(metavar="SCENE", help="Scene files, or folders of them.")
     ] = None,
-    json: Json = False,
-    verbose: Verbose = 0,
-    quiet: Quiet = False,
 ) -> None:
     """Train a network on your scenes or a public dataset, or adapt released weights (--init)."""
-    level = verbosity(verbose, quiet=quiet)
-    with expected_errors(level):
-        from hsisr.commands.training.train import train as run
-        from hsisr.engine.machine import tune_allocator
+    from hsisr.commands.training.train import train as run
+    from hsisr.engine.machine import tune_allocator
 
-        command = shlex.join(["hsisr", *sys.argv[1:]])
-        how = options.made(TrainOptions, scenes=tuple(scenes or ()), command=command)
-        tune_allocator()
-        with training_progress(enabled=level > QUIET, minutes=how.max_minutes) as progress:
-            result = run(
-                how,
-                observer=progress,
-                downloading=progress.downloaded,
-                preparing=progress.preparing,
-            )
-        if result.first:
-            _report(result, json=json, quiet=level <= QUIET)
-        if result.ending == "stopped":
-            say(f"stopped after step {result.steps}; the same command with --resume continues")
-            raise typer.Exit(TERMINATED if result.signal == signal.SIGTERM else INTERRUPTED)
+    command = shlex.join(["hsisr", *sys.argv[1:]])
+    how = options.made(TrainOptions, scenes=tuple(scenes or ()), command=command)
+    tune_allocator()
+    with training_progress(enabled=not options.quiet, minutes=how.max_minutes) as progress:
+        result = run(
+            how,
+            observer=progress,
+            downloading=progress.downloaded,
+            preparing=progress.preparing,
+        )
+    if result.first:
+        _report(result, json=options.json, quiet=options.quiet)
+    if result.ending == "stopped":
+        say(f"stopped after step {result.steps}; the same command with --resume continues")
+        raise typer.Exit(TERMINATED if result.signal == signal.SIGTERM else INTERRUPTED)
 
 
 def _report(result: "TrainResult", *, json: bool, quiet: bool) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hsisr.cli import console
-from hsisr.cli.options import Given, Json, Quiet, Verbose, scene_argument, takes, verbosity
+from hsisr.cli.options import Given, scene_argument, takes
 from hsisr.engine.options import MANY, OUTPUT, SelectOptions, UpscaleOptions
 
 if TYPE_CHECKING:
@@ -40,36 +40,31 @@ def upscale(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan; write nothing.")
     ] = False,
-    json: Json = False,
-    verbose: Verbose = 0,
-    quiet: Quiet = False,
 ) -> None:
     """Make finer pixels: same ground, same bands, same metadata, SCALE times the resolution."""
-    level = verbosity(verbose, quiet=quiet)
-    with console.expected_errors(level):
-        from hsisr.commands.archive.run import Done, make_folder, upscale_all
-        from hsisr.commands.archive.select import select
-        from hsisr.engine.machine import tune_allocator
+    from hsisr.commands.archive.run import Done, make_folder, upscale_all
+    from hsisr.commands.archive.select import select
+    from hsisr.engine.machine import tune_allocator
 
-        how = options.made(UpscaleOptions, format=_format(options.values.get("format"), cog=cog))
-        wanted = options.made(SelectOptions, sources=sources)
-        selection = select(wanted, how, os.environ)
-        if level > console.QUIET:
-            _say_shard(selection)
-        if selection.in_folder and wanted.output is not None and not dry_run:
-            make_folder(wanted.output)
-        tune_allocator()
-        outcomes: list[Outcome] = []
-        with _bars(len(selection.entries), enabled=level > console.QUIET and not dry_run) as bar:
-            for outcome in upscale_all(
-                selection, how, skip_existing=skip_existing, dry_run=dry_run, progress=bar
-            ):
-                outcomes.append(outcome)
-                if not json and isinstance(outcome, Done):
-                    _show(outcome.result, selection.total, quiet=level <= console.QUIET)
-        if json:
-            console.print_json(_report(outcomes, selection))
-        _judge(outcomes, quiet=level <= console.QUIET)
+    how = options.made(UpscaleOptions, format=_format(options.values.get("format"), cog=cog))
+    wanted = options.made(SelectOptions, sources=sources)
+    selection = select(wanted, how, os.environ)
+    if not options.quiet:
+        _say_shard(selection)
+    if selection.in_folder and wanted.output is not None and not dry_run:
+        make_folder(wanted.output)
+    tune_allocator()
+    outcomes: list[Outcome] = []
+    with _bars(len(selection.entries), enabled=not (options.quiet or dry_run)) as bar:
+        for outcome in upscale_all(
+            selection, how, skip_existing=skip_existing, dry_run=dry_run, progress=bar
+        ):
+            outcomes.append(outcome)
+            if not options.json and isinstance(outcome, Done):
+                _show(outcome.result, selection.total, quiet=options.quiet)
+    if options.json:
+        console.print_json(_report(outcomes, selection))
+    _judge(outcomes, quiet=options.quiet)
 
 
 def _bars(

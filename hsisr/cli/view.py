@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from hsisr.cli.console import QUIET, expected_errors, print_json, say, tell
-from hsisr.cli.options import Given, Json, Quiet, Verbose, scene_argument, takes, verbosity
+from hsisr.cli.console import print_json, say, tell
+from hsisr.cli.options import Given, scene_argument, takes
 from hsisr.commands.options import ViewOptions
 
 
@@ -26,20 +26,15 @@ def view(
             help="Page to write. [default: NAME_view.html beside SCENE]",
         ),
     ] = None,
-    json: Json = False,
-    verbose: Verbose = 0,
-    quiet: Quiet = False,
 ) -> None:
     """Make a page to look at a scene and its results: swipe, choose bands, click for spectra."""
-    level = verbosity(verbose, quiet=quiet)
-    with expected_errors(level):
-        from hsisr.commands.view import view as make
+    from hsisr.commands.view import view as make
 
-        made = make(scene, results or (), output, options.made(ViewOptions))
-        if json:
-            print_json(made.as_dict())
-            return
-        tell(made.output)
-        if level > QUIET:
-            size, windows = made.bytes / 1e6, "; ".join(made.windows)
-            say(f"{made.output.name}: {size:.1f} MB; at full size: {windows}")
+    made = make(scene, results or (), output, options.made(ViewOptions))
+    if options.json:
+        print_json(made.as_dict())
+        return
+    tell(made.output)
+    if not options.quiet:
+        size, windows = made.bytes / 1e6, "; ".join(made.windows)
+        say(f"{made.output.name}: {size:.1f} MB; at full size: {windows}")

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from hsisr.commands.options import DegradeOptions
+from hsisr.commands.python.calls import chosen_options, keywords_of
 from hsisr.degradation import Degradation, degradation_named, whole_blocks
 from hsisr.errors import InputDataError
 from hsisr.io import views, write
@@ -55,16 +57,29 @@ class DegradeResult(Result):
         )
 
 
+@keywords_of(DegradeOptions)
 def degrade(
-    source: str | Path, output: str | Path, options: DegradeOptions | None = None
+    source: str | Path, output: str | Path, options: DegradeOptions | None = None, **keywords: Any
 ) -> DegradeResult:
-    """Make a scene file with `scale` times larger pixels; raises as `hsisr.degrade` does.
+    """Make a scene with `scale` times larger pixels, as a coarser sensor would have seen it.
 
     The ground stays where it is, and wavelengths and every other field are carried over; the output
     appears whole or not at all. An LR pixel is valid where all HR pixels of its block are.
+
+    Args:
+        source: A scene in any supported format.
+        output: The file to make; its suffix names the format.
+        options: How; keywords change it.
+        keywords: Fields of `DegradeOptions`, such as scale, method or crop.
+
+    Raises:
+        InputDataError: The scene cannot be read, or its sides do not divide by the scale.
+        OutputExistsError: The output exists and `overwrite` is off.
+        ResourceError: The output cannot be written.
+        UsageError: The options are unknown, impossible or contradict the scene.
     """
     source, output = scene_path(source), scene_path(output)
-    options = options or DegradeOptions()
+    options = chosen_options(DegradeOptions, options, keywords)
     target = TargetOptions(
         format=options.format,
         creation_options=options.creation_options,

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from hsisr.commands.options import PartOptions
+from hsisr.commands.python.calls import chosen_options, keywords_of
 from hsisr.io.geotiff.gdal import crs_name, pixel_size_m
 from hsisr.io.open import open_with
+from hsisr.io.paths import scene_path
 from hsisr.io.views import warn_of_fill
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling import Window
@@ -86,9 +88,20 @@ class SceneInfo:
         return {"shape": [bands, rows, cols], "bytes": bands * rows * cols * itemsize}
 
 
-def describe(path: Path, options: PartOptions | None = None) -> SceneInfo:
-    """Open a scene and say what is in it."""
-    options = options or PartOptions()
+@keywords_of(PartOptions)
+def info(source: str | Path, options: PartOptions | None = None, **keywords: Any) -> SceneInfo:
+    """What is in a scene: size, numbers, wavelengths, nodata, place; pixels are only sampled.
+
+    Args:
+        source: A scene in any supported format.
+        options: How it is read, and what of it; keywords change it.
+        keywords: Fields of `PartOptions`, such as variable, axes, nodata, window or bands.
+
+    Raises:
+        InputDataError: It cannot be read.
+        UsageError: The options are unknown, impossible or contradict the scene.
+    """
+    path, options = scene_path(source), chosen_options(PartOptions, options, keywords)
     with closing(open_with(path, options)) as scene:
         if options.nodata is None:
             warn_of_fill(scene)

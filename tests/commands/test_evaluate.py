@@ -11,7 +11,7 @@ from affine import Affine
 from hsisr.commands.degrade import degrade
 from hsisr.commands.evaluation.agreement import measure_agreement, require_same_grid
 from hsisr.commands.evaluation.evaluate import evaluate
-from hsisr.commands.info import describe
+from hsisr.commands.info import info
 from hsisr.commands.options import DegradeOptions, EvaluateOptions, PartOptions, ViewOptions
 from hsisr.commands.view import view
 from hsisr.degradation import DEGRADATIONS
@@ -181,7 +181,7 @@ def test_a_part_is_judged_described_and_degraded_alone(tmp_path: Path) -> None:
     found, expected = evaluate(whole[0], whole[1], how), evaluate(part[0], part[1])
     assert found.values == pytest.approx(expected.values, nan_ok=True)
     one = PartOptions(window=(4, 0, 12, 12), bands="2-3")
-    assert describe(whole[0], one).metadata.shape == (2, 12, 12)
+    assert info(whole[0], one).metadata.shape == (2, 12, 12)
     some = DegradeOptions(scale=4, window=(4, 0, 12, 12), bands="2-3")
     made = degrade(whole[0], tmp_path / "lr.tif", some)
     assert made.output_shape == (2, 3, 3)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hsisr.commands.info import describe
+from hsisr.commands.info import info
 from hsisr.commands.options import TrainOptions
 from hsisr.commands.training.train import train
 from hsisr.commands.upscale import upscale
@@ -252,7 +252,7 @@ def test_nodata_beyond_float32_is_read_without_a_line_of_a_library(
     values[:, 2, 3] = nodata
     path = write_geotiff(tmp_path / "x.tif", values, nodata=nodata)
     assert (~cube_at(path).valid).sum() == 3
-    told = describe(tmp_path / "x.tif").as_dict()
+    told = info(tmp_path / "x.tif").as_dict()
     assert float(json.loads(json.dumps(told, allow_nan=False))["nodata"]) == nodata
     upscale(tmp_path / "x.tif", tmp_path / "o.tif", PLAIN)
     assert capfd.readouterr().err == ""

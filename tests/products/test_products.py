@@ -16,7 +16,7 @@ import pytest
 import rasterio
 import spectral.io.envi
 
-from hsisr.commands.info import describe
+from hsisr.commands.info import info
 from hsisr.io.open import find_scenes, open_scene
 from hsisr.tiling import Window
 from tests.products import fixtures
@@ -405,8 +405,8 @@ def test_lists_of_real_enmap_metadata_are_carried(
         nodata = size["nodata"] = -32768
     with rasterio.open(image, "w", driver="GTiff", **size) as made:
         made.write(np.ones((bands, 3, 4), np.int16))
-    info = describe(named)
-    told = info.as_dict()
+    seen = info(named)
+    told = seen.as_dict()
     xml = next(folder.glob("*METADATA.XML")).read_text(encoding="utf-8")
     part = xml[xml.index("<bandCharacterisation>") : xml.index("</bandCharacterisation>")]
     fields = {
@@ -422,7 +422,7 @@ def test_lists_of_real_enmap_metadata_are_carried(
     assert told["product"]["acquired"] == "2017-06-26T10:20:20.999936Z"
     assert told["product"]["sun_elevation"] == "63.0384"
     assert (told["nodata"], told["bad_bands"]) == (nodata, [])
-    assert bool(info.metadata.georeference.rpcs) == (level == "L1B")
+    assert bool(seen.metadata.georeference.rpcs) == (level == "L1B")
 
 
 @pytest.mark.shared

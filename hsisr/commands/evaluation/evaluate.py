@@ -22,6 +22,7 @@ from hsisr.commands.evaluation.agreement import (
 )
 from hsisr.commands.evaluation.files import axes_of, opened, opened_estimate
 from hsisr.commands.options import EvaluateOptions
+from hsisr.commands.python.calls import chosen_options, keywords_of
 from hsisr.errors import InputDataError, UsageError, warn
 from hsisr.io.base import Scene
 from hsisr.io.open import open_scene, part_of
@@ -124,15 +125,32 @@ def figures_as_csv(*columns: reports.Column) -> str:
     return reports.as_csv(("figure", "unit", *(column.title for column in columns)), rows)
 
 
+@keywords_of(EvaluateOptions)
 def evaluate(
-    reference: str | Path | None, estimate: str | Path, options: EvaluateOptions | None = None
+    reference: str | Path | None,
+    estimate: str | Path,
+    options: EvaluateOptions | None = None,
+    **keywords: Any,
 ) -> Report:
-    """Judge the estimate by all that is given; raises as `hsisr.evaluate` does.
+    """Judge an estimate against a reference, against the scene it was made from, or both.
 
     Reads both files twice, strip by strip: once for ranges and valid bands, once for the scores.
-    Without a reference, `options.observed` is all there is to judge by.
+
+    Args:
+        reference: The true scene on the same grid, or None where only `observed` is given.
+        estimate: What was made.
+        options: How; keywords change it.
+        keywords: Fields of `EvaluateOptions`, such as observed, scale, convention or minimum.
+
+    Returns:
+        The figures by name in `values`, and the agreement with the observed scene.
+
+    Raises:
+        InputDataError: A scene cannot be read, or the grids do not fit.
+        UsageError: There is nothing to judge by, or an option is unknown or impossible.
+        OutputExistsError: The picture exists and `overwrite` is off.
     """
-    options = options or EvaluateOptions()
+    options = chosen_options(EvaluateOptions, options, keywords)
     truth = None if reference is None else scene_path(reference)
     estimate = scene_path(estimate)
     _require_something_to_judge_by(truth, options)

@@ -1,19 +1,11 @@
-"""The commands as functions with keywords: `hsisr.upscale("scene.tif", "out.tif", scale=2)`.
-
-A keyword is a field of the command's options dataclass, which may be given instead.
-"""
+"""Commands that take more from Python than options: DataArrays, sessions, progress of their own."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, overload
 
-from hsisr.commands import degrade as degrading
-from hsisr.commands.degrade import DegradeResult
-from hsisr.commands.evaluation import evaluate as evaluating
-from hsisr.commands.evaluation.evaluate import Report
-from hsisr.commands.info import SceneInfo, describe
-from hsisr.commands.options import DegradeOptions, EvaluateOptions, PartOptions, TrainOptions
+from hsisr.commands.options import TrainOptions
 from hsisr.commands.python.calls import Advance, Progress, chosen_options, keywords_of, shown
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import UsageError
@@ -116,70 +108,6 @@ def upscale(
         output = output_beside(scene_path(source), chosen)
     with shown(progress, Path(source).name) as advance:
         return run(source, output, chosen, session=session, progress=advance)
-
-
-@keywords_of(PartOptions)
-def info(source: str | Path, options: PartOptions | None = None, **keywords: Any) -> SceneInfo:
-    """What is in a scene: size, numbers, wavelengths, nodata, place; pixels are only sampled.
-
-    Args:
-        source: A scene in any supported format.
-        options: How it is read, and what of it; keywords change it.
-        keywords: Fields of `PartOptions`, such as variable, axes, nodata, window or bands.
-
-    Raises:
-        InputDataError: It cannot be read.
-        UsageError: The options are unknown, impossible or contradict the scene.
-    """
-    return describe(scene_path(source), chosen_options(PartOptions, options, keywords))
-
-
-@keywords_of(DegradeOptions)
-def degrade(
-    source: str | Path, output: str | Path, options: DegradeOptions | None = None, **keywords: Any
-) -> DegradeResult:
-    """Make a scene with `scale` times larger pixels, as a coarser sensor would have seen it.
-
-    Args:
-        source: A scene in any supported format.
-        output: The file to make; its suffix names the format.
-        options: How; keywords change it.
-        keywords: Fields of `DegradeOptions`, such as scale, method or crop.
-
-    Raises:
-        InputDataError: The scene cannot be read, or its sides do not divide by the scale.
-        OutputExistsError: The output exists and `overwrite` is off.
-        ResourceError: The output cannot be written.
-        UsageError: The options are unknown, impossible or contradict the scene.
-    """
-    return degrading.degrade(source, output, chosen_options(DegradeOptions, options, keywords))
-
-
-@keywords_of(EvaluateOptions)
-def evaluate(
-    reference: str | Path | None,
-    estimate: str | Path,
-    options: EvaluateOptions | None = None,
-    **keywords: Any,
-) -> Report:
-    """Judge an estimate against a reference, against the scene it was made from, or both.
-
-    Args:
-        reference: The true scene on the same grid, or None where only `observed` is given.
-        estimate: What was made.
-        options: How; keywords change it.
-        keywords: Fields of `EvaluateOptions`, such as observed, scale, convention or minimum.
-
-    Returns:
-        The figures by name in `values`, and the agreement with the observed scene.
-
-    Raises:
-        InputDataError: A scene cannot be read, or the grids do not fit.
-        UsageError: There is nothing to judge by, or an option is unknown or impossible.
-        OutputExistsError: The picture exists and `overwrite` is off.
-    """
-    chosen = chosen_options(EvaluateOptions, options, keywords)
-    return evaluating.evaluate(reference, estimate, chosen)
 
 
 class _Observer:
