@@ -4,11 +4,12 @@
 
 Each report is a Markdown table. Scenes are their own truth: they are degraded by area averages and
 super-resolved back as `hsisr upscale` does by default; the baseline is bicubic that agrees with the
-LR pixels. `stripes` needs no scene; `index` takes the scenes that have wavelengths. `tiles` and
-`mirrored` have the mean over bands of the gain in dB over the baseline.
+LR pixels. `stripes` needs no scene; `index` takes the scenes that have wavelengths. `tiles`,
+`borders` and `mirrored` have the mean over bands of the gain in dB over the baseline.
 """
 
 import argparse
+import dataclasses
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -22,12 +23,15 @@ import hsisr
 from hsisr.degradation import DEGRADATIONS
 from hsisr.io.open import open_scene
 from hsisr.tiling import Window
+from hsisr.weights import load_weights, resolve, save_weights
 
 Array = npt.NDArray[np.float32]
 RED_NM, NIR_NM = 665.0, 842.0
 CLASSES = 6
 MOST_PX = 256
 TILES = (16, 24, 48, 96)
+BORDERS = ((48, 8, 8), (48, 4, 4), (56, 4, 4), (28, 2, 2))
+"""Side of a tile, LR pixels shared with the next, context around it."""
 
 
 def main() -> None:
@@ -134,6 +138,31 @@ def tiles(scenes: Sequence[Path], models: Sequence[str], scale: int) -> Iterator
             yield path.name, size, model, *(f"{found:+.3f}" for found in gains)
 
 
+def borders(scenes: Sequence[Path], models: Sequence[str], scale: int) -> Iterator[Sequence[str]]:
+    """The gain by what tiles share and see around them; the fewer, the less is computed twice."""
+    yield "scene", "LR pixels", "model", *("{}, {} shared, {} around".format(*b) for b in BORDERS)
+    yield ("---",) * (3 + len(BORDERS))
+    for path in scenes:
+        truth = truth_of(path, scale, most=512)[0]
+        lr = DEGRADATIONS["area"](truth, scale)
+        gain = gain_over_baseline(truth, lr, scale)
+        for model in models:
+            gains = (gain(in_tiles(lr, model, scale, *border)) for border in BORDERS)
+            size = " x ".join(map(str, lr.shape[1:]))
+            yield path.name, size, model, *(f"{found:+.3f}" for found in gains)
+
+
+def in_tiles(lr: Array, model: str, scale: int, side: int, shared: int, around: int) -> Array:
+    """By weights whose file names such tiles."""
+    weights = load_weights(resolve(model))
+    changes = {"tile_lr_px": side, "overlap_lr_px": shared, "margin_lr_px": around}
+    descriptor = dataclasses.replace(weights.descriptor, **changes)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "weights.safetensors"
+        save_weights(path, weights.network, descriptor, card=weights.card)
+        return upscaled(lr, str(path), scale)
+
+
 def mirrored(scenes: Sequence[Path], models: Sequence[str], scale: int) -> Iterator[Sequence[str]]:
     """The gain, that of the mirrored scene, and that of the mean of both results."""
     yield "scene", "model", "as it is", "mirrored", "mean of both results"
@@ -166,6 +195,7 @@ TITLES = {
     "index": "NDVI",
     "classes": "Classes of pixels",
     "tiles": "Gain over bicubic with agreement, in dB, by the side of the tiles in LR pixels",
+    "borders": "Gain over bicubic with agreement, in dB, by the borders of tiles in LR pixels",
     "mirrored": "Gain over bicubic with agreement, in dB, of scenes and of mirrored scenes",
 }
 REPORTS: dict[str, Callable[[Sequence[Path], Sequence[str], int], Iterator[Sequence[str]]]]
@@ -175,17 +205,18 @@ REPORTS = {
     "index": index,
     "classes": classes,
     "tiles": tiles,
+    "borders": borders,
     "mirrored": mirrored,
 }
 
 
 def truth_of(
-    path: Path, scale: int
+    path: Path, scale: int, most: int = MOST_PX
 ) -> tuple[Array, npt.NDArray[np.bool_], npt.NDArray[np.float64] | None]:
     """Live bands of the middle of a scene, where all are valid, and their wavelengths in nm."""
     scene = open_scene(path)
     meta = scene.metadata
-    rows, cols = (min(n, MOST_PX) // scale * scale for n in (meta.rows, meta.cols))
+    rows, cols = (min(n, most) // scale * scale for n in (meta.rows, meta.cols))
     cube = scene.read(Window((meta.rows - rows) // 2, (meta.cols - cols) // 2, rows, cols))
     scene.close()
     live = [b for b, good in enumerate(cube.valid) if good.any() and np.ptp(cube.values[b][good])]

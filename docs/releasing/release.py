@@ -1,13 +1,13 @@
 """Turn the folder of a training run into released weights: float16 file, card, catalogue entry.
 
     python docs/releasing/release.py RUN --default --judge dev/*.mat dev/*.tif
-    python docs/releasing/release.py --again NAME --tile 48 --judge dev/*.mat dev/*.tif
+    python docs/releasing/release.py --again NAME --tiles 48,4,4 --name NEWER --judge ...
     python docs/releasing/release.py --again NAME --file LEANER --note WHY --judge ...
 
 The weights are rounded to float16 first and judged as released, by Wald's protocol with two blurs,
 beside bicubic that agrees with the LR pixels; every scene named after --judge stands in the card,
-good or bad. The other forms release weights again that are released already, with tiles of another
-size or as another file has them, such as one by `leaner.py`.
+good or bad. The other forms release weights again that are released already, with other tiles or as
+another file has them, such as one by `leaner.py`; with --name as a newer version beside the old.
 """
 
 import argparse
@@ -44,10 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("run", type=Path, nargs="?", help="folder that `hsisr train` wrote")
     what.add_argument("--again", metavar="NAME", help="weights that are released already")
-    parser.add_argument("--name", help="default: the name of the run's weights")
+    parser.add_argument("--name", help="default: that of the run's weights, or of NAME")
     parser.add_argument("--alias", default="", help="a name without version that stands for them")
     parser.add_argument("--default", action="store_true", help="used when --model is not given")
-    parser.add_argument("--tile", type=int, help="side of a tile in LR pixels")
+    parser.add_argument(
+        "--tiles", type=whole_numbers, help="LR pixels: side of a tile, shared, context around it"
+    )
     parser.add_argument("--file", type=Path, help="with --again: where the weights are now")
     parser.add_argument("--note", help="a line for the card's part on how they were made")
     parser.add_argument("--judge", type=Path, nargs="+", required=True, metavar="SCENE")
@@ -73,7 +75,7 @@ def released(own: argparse.Namespace) -> list[WaldReport]:
     facts = json.loads((own.run / "run.json").read_text(encoding="utf-8"))
     for scene in facts["scenes"]:
         origin(scene["name"])
-    trained = in_tiles(own.tile, load_weights(own.run / facts["weights"]))
+    trained = in_tiles(own.tiles, load_weights(own.run / facts["weights"]))
     name = own.name or trained.name
     card = (own.run / facts["weights"]).with_suffix(".md").read_text(encoding="utf-8")
     for parameter in trained.network.parameters():  # moving statistics stay: they may be large
@@ -92,27 +94,38 @@ def released_again(own: argparse.Namespace) -> list[WaldReport]:
     table = tomllib.loads((own.weights / "catalogue.toml").read_text(encoding="utf-8"))
     row = next(row for row in table["weights"] if row["name"] == own.again)
     before = load_weights(own.weights / row["file"])
-    trained = in_tiles(own.tile, load_weights(own.file) if own.file else before)
+    trained = in_tiles(own.tiles, load_weights(own.file) if own.file else before)
     kind, was = ((d.arch, d.scale) for d in (trained.descriptor, before.descriptor))
     if kind != was:
         raise SystemExit(f"{own.file}: found {kind}, expected {was} for {own.again}")
     for parameter in trained.network.parameters():
         parameter.data = parameter.data.half()  # as they were stored
-    path, reports = saved_and_judged(Path(row["file"]).stem, trained, own)
-    card = own.weights / row["card"]
-    head, rest = card.read_text(encoding="utf-8").split(f"{JUDGED}\n")
+    name = own.name or own.again
+    path, reports = saved_and_judged(own.name or Path(row["file"]).stem, trained, own)
+    card = (own.weights / row["card"]).read_text(encoding="utf-8")
+    head, rest = card.replace(f"# {own.again}\n", f"# {name}\n", 1).split(f"{JUDGED}\n")
     tail = rest[rest.index("\n## ") :]
-    judgement = judged(own.again, trained.descriptor.tile_lr_px, reports)
+    judgement = judged(name, trained.descriptor.tile_lr_px, reports)
     text = with_note(f"{head}{judgement}\n{tail}", own.note)
-    card.write_text(text, encoding="utf-8")
-    enter(own.weights / "catalogue.toml", {**row, "sha256": file_sha256(path)})
+    renamed = entry(path, trained.descriptor.scale, row["default"]) if own.name else {}
+    now = {**row, "sha256": file_sha256(path), **renamed}
+    (own.weights / now["card"]).write_text(text, encoding="utf-8")
+    enter(own.weights / "catalogue.toml", now)
     return reports
 
 
-def in_tiles(side: int | None, trained: LoadedWeights) -> LoadedWeights:
-    """The same weights, for tiles of that side in LR pixels; None: as they are."""
-    tile = side or trained.descriptor.tile_lr_px
-    return replace(trained, descriptor=replace(trained.descriptor, tile_lr_px=tile))
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """What --tiles was given."""
+    return tuple(map(int, text.split(",")))
+
+
+def in_tiles(tiles: tuple[int, int, int] | None, trained: LoadedWeights) -> LoadedWeights:
+    """The same weights for such tiles: side, shared, context; None: as they are."""
+    if tiles is None:
+        return trained
+    side, shared, context = tiles
+    changes = {"tile_lr_px": side, "overlap_lr_px": shared, "margin_lr_px": context}
+    return replace(trained, descriptor=replace(trained.descriptor, **changes))
 
 
 def saved_and_judged(

@@ -72,19 +72,22 @@ def test_released_again_only_the_tile_and_the_scores_change(
     script["main"]([str(run.out), "--default", "--alias", "newest", *more, str(judges[0])])
     (entry,) = released(folder)
     first, card = load_weights(entry), entry.card.read_text()
-    assert script["main"](["--again", entry.name, "--tile", "24", *more, str(judges[1])]) == 0
-    (entry,) = released(folder)
-    assert (entry.alias, entry.default) == ("newest", True)
+    again = ["--again", entry.name, "--tiles", "24,3,2", "--name", "newer"]
+    assert script["main"]([*again, *more, str(judges[1])]) == 0
+    entry, old = released(folder)
+    assert (entry.name, entry.alias, entry.default) == ("newer", "newest", True)
+    assert (old.alias, old.default, old.path) == ("", False, first.path)
     second = load_weights(entry)
-    assert second.descriptor == replace(first.descriptor, tile_lr_px=24)
+    changes = {"tile_lr_px": 24, "overlap_lr_px": 3, "margin_lr_px": 2}
+    assert second.descriptor == replace(first.descriptor, **changes)
     for mine, theirs in zip(second.network.parameters(), first.network.parameters(), strict=True):
         assert torch.equal(mine, theirs)
-    again = entry.card.read_text()
-    assert "| cave-j.tif |" in again
-    assert "| enmap-j.tif |" not in again
-    for part in (0, -1):
-        assert again.split("## ")[part] == card.split("## ")[part]
-    assert again.count("## ") == card.count("## ")
+    now = entry.card.read_text()
+    assert "| cave-j.tif |" in now
+    assert "| enmap-j.tif |" not in now
+    assert now.startswith("# newer\n")
+    assert now.split("## ")[-1] == card.split("## ")[-1]
+    assert now.count("## ") == card.count("## ")
 
 
 @pytest.mark.parametrize("scale", [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (4, 8))])
