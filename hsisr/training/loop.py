@@ -26,7 +26,7 @@ from hsisr.datasets.patches import PatchSource
 from hsisr.errors import DivergedError, InputDataError, UsageError, one_line
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.training.distributed import Workers
-from hsisr.training.feed import Feed, Tensors, opened_feed
+from hsisr.training.feed import Feed, Tensors, on_device, opened_feed
 from hsisr.training.losses import Loss, in_unit, squared_weights
 from hsisr.training.recipe import Recipe
 from hsisr.training.schedule import WeightAverage, rate_factor
@@ -73,7 +73,7 @@ def stop_requests() -> Iterator[StopRequest]:
 
 
 Ending = Literal["finished", "time", "patience", "stopped"]
-_SCORES: Final = ("score", "sam", "bicubic", "bicubic_sam", "baseline", "baseline_sam")
+SCORES: Final = ("score", "sam", "bicubic", "bicubic_sam", "baseline", "baseline_sam")
 """Of a validation, as `Record` has them."""
 
 
@@ -270,7 +270,7 @@ class Trainer:
         rate = self._rate()
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        batch = feed(self.progress.step).on(self.plan.device)
+        batch = on_device(feed(self.progress.step), self.plan.device)
         # layers that draw numbers draw the same ones after a resume
         torch.manual_seed(self.progress.step * self.plan.workers.count + self.plan.workers.rank)
         loss = self.optimise(batch)
@@ -317,13 +317,13 @@ class Trainer:
             self.best = {name: tensor.clone() for name, tensor in self.average.tensors.items()}
             return
         workers = self.plan.workers
-        found = workers.from_first(self._scores() if workers.first else [0.0] * len(_SCORES))
+        found = workers.from_first(self._scores() if workers.first else [0.0] * len(SCORES))
         record = Record(
             step=progress.step,
             seconds=progress.seconds,
             loss=progress.loss_sum / progress.loss_count if progress.loss_count else None,
             learning_rate=rate,
-            **dict(zip(_SCORES, found, strict=True)),
+            **dict(zip(SCORES, found, strict=True)),
         )
         progress.history.append(record)
         progress.loss_sum, progress.loss_count = 0.0, 0
@@ -337,7 +337,7 @@ class Trainer:
             observer.validated(record, progress)
 
     def _scores(self) -> list[float]:
-        """In the order of `_SCORES`."""
+        """In the order of `SCORES`."""
         plan = self.plan
         if self.interpolated is None:
             plain = bicubic_scores(plan.judges, plan.descriptor)

@@ -3,8 +3,11 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
+
+import jinja2
 
 from hsisr.commands.options import TrainOptions
 from hsisr.commands.training.data import TrainingData
@@ -15,7 +18,7 @@ from hsisr.metrics.report import markdown_cell
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.option import Result, plain_fields
 from hsisr.tiling import Window
-from hsisr.training.loop import Outcome, Plan
+from hsisr.training.loop import SCORES, Outcome, Plan
 from hsisr.training.recipe import Recipe
 from hsisr.training.reporting import RunLog, draw_curve, machine
 from hsisr.training.start import Start
@@ -43,65 +46,27 @@ def model_card(
     `facts` are those of the finished run: `scenes`, `command`, `hardware`, `versions`, `seed`,
     `ending`, `test`; `datasets` are the entries of the scenes that came by name.
     """
-    parts = [
-        f"# {name}",
-        _network(descriptor),
-        "## Scores",
-        _scores(progress),
-        _tests(facts["test"]),
-        "## Training scenes",
-        _scenes(facts["scenes"]),
-        _terms(datasets),
-        "## How it was made",
-        _making(recipe, progress, facts),
-        "## Limits",
-        _limits(descriptor, cut_short=facts["ending"] == "time"),
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _network(descriptor: ModelDescriptor) -> str:
-    blur = _BLURS.get(descriptor.degradation, descriptor.degradation)
-    return (
-        f"Network `{descriptor.arch}`, x{descriptor.scale}, groups of {descriptor.group_size} "
-        f"bands, normalisation `{descriptor.normalisation}`.\n\n"
-        f"Blur: LR patches were made by {blur}."
+    environment = jinja2.Environment(  # noqa: S701 - Markdown
+        undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )
-
-
-def _scores(progress: Progress) -> str:
-    best = _best(progress)
-    if best is None:
-        return "Nothing was held out, so there are none."
-    rows = [
-        "| on the validation windows | MPSNR (dB) | SAM (degrees) |",
-        "| --- | --- | --- |",
-        f"| these weights (step {best.step}) | {best.score:.3f} | {best.sam:.3f} |",
-        f"| bicubic interpolation | {best.bicubic:.3f} | {best.bicubic_sam:.3f} |",
-    ]
-    if best.baseline is not None:
-        rows.append(f"| {BASELINE} | {best.baseline:.3f} | {best.baseline_sam:.3f} |")
-    return "\n".join(rows) + f"\n\n{gain_words(best)}."
-
-
-def _tests(tests: Sequence[Mapping[str, Any]]) -> str:
-    if not tests:
-        return ""
-    head = " | ".join(name.upper() for name in SHOWN)
-    lines = [f"| scene | | {head} |", "| --- | --- |" + " --- |" * len(SHOWN)]
-    for test in tests:
-        rows = {"these weights": "scores", "bicubic": "bicubic", BASELINE: "baseline"}
-        for who, scores in rows.items():
-            figures = " | ".join(_number(test[scores][name]) for name in SHOWN)
-            lines.append(f"| {markdown_cell(test['scene'])} | {who} | {figures} |")
-    window = Window(*tests[0]["window"])
-    drawn = "" if tests[0]["back_projected"] else "not "
-    lines.append(
-        f"\nRows {window.row} to {window.row_end - 1}, columns {window.col} to "
-        f"{window.col_end - 1} of the scene, by which nothing was chosen; convention "
-        f"`{CONVENTION}` of `hsisr evaluate`; {drawn}drawn towards the observed pixels."
+    environment.filters |= {"cell": markdown_cell, "figure": _number}
+    best, tests = _best(progress), facts["test"]
+    template = (files("hsisr.commands.training") / "card.md.j2").read_text(encoding="utf-8")
+    return environment.from_string(template).render(
+        name=name,
+        descriptor=descriptor,
+        recipe=recipe,
+        progress=progress,
+        facts=facts,
+        datasets=datasets,
+        blurs=_BLURS,
+        best=best,
+        gain=gain_words(best) if best is not None else "",
+        baseline=BASELINE,
+        shown=SHOWN,
+        window=Window(*tests[0]["window"]) if tests else None,
+        convention=CONVENTION,
     )
-    return "\n".join(lines)
 
 
 def _number(value: float | str | None) -> str:
@@ -112,61 +77,6 @@ def gain_words(record: Record) -> str:
     """In words what was gained, or lost, against the baseline."""
     gain, angle, over = record.gain
     return f"{gain:+z.2f} dB and {angle:+z.3f} degrees over {over}"
-
-
-def _scenes(scenes: Sequence[Mapping[str, Any]]) -> str:
-    lines = ["| scene | live bands | rows | columns |", "| --- | --- | --- | --- |"]
-    lines += [
-        f"| {markdown_cell(s['name'])} | {s['live_bands']} | {s['rows']} | {s['cols']} |"
-        for s in scenes
-    ]
-    leaks = [s for s in scenes if s["test_px_also_trained_on"]]
-    lines += [
-        f"\n**{markdown_cell(s['name'])}: {s['test_px_also_trained_on']} pixels of the test "
-        "window were also trained on, as in the published notebooks.**"
-        for s in leaks
-    ]
-    return "\n".join(lines)
-
-
-def _terms(datasets: Sequence[Dataset]) -> str:
-    """Of the datasets known by name, and what terms of training scenes mean for the weights."""
-    lines = [f"- {d.title}: {d.citation}. Terms: {d.terms}." for d in datasets]
-    lines.append(
-        "\nThe weights hold no pixel of these scenes. Whether the terms of scenes bind what was "
-        "fitted to them is not settled: where they ask for attribution, give it with the weights "
-        "too; where they exclude a use, or name no licence, ask their owner before that use of "
-        "the weights."
-    )
-    return "\n".join(lines)
-
-
-def _making(recipe: Recipe, progress: Progress, facts: Mapping[str, Any]) -> str:
-    hardware, versions = facts["hardware"], facts["versions"]
-    ending = f"{progress.step} steps, best at {progress.best_step}, ended: {facts['ending']}"
-    where = f"{hardware['threads']} threads, {hardware['processes']} process(es)"
-    where += f", {recipe.precision}"
-    lines = [
-        f"- command: `{facts['command']}`",
-        f"- recipe: {markdown_cell(recipe.name)} ({markdown_cell(recipe.about)})",
-        f"- seed {facts['seed']}, {ending}",
-        f"- {progress.seconds / 60:.1f} minutes on {hardware['device']}, {where}",
-        f"- {', '.join(f'{k} {v}' for k, v in versions.items())}",
-    ]
-    return "\n".join(lines)
-
-
-def _limits(descriptor: ModelDescriptor, *, cut_short: bool) -> str:
-    known = descriptor.wavelengths_nm
-    spectrum = (
-        f"Trained between {known[0]:.0f} and {known[1]:.0f} nm. " if known is not None else ""
-    )
-    short = "Time ended this training, not its recipe: longer may be better. " if cut_short else ""
-    return (
-        f"{short}{spectrum}The detail added is plausible, not measured: what lies below the "
-        "observed pixel cannot be known from one scene. Scenes from other sensors, or whose blur "
-        "is not the area average trained on, may gain less; `hsisr evaluate --wald` tells how much."
-    )
 
 
 STATE, RUN, CURVE = "state.safetensors", "run.json", "curve.png"
@@ -338,10 +248,6 @@ def _say_gain(options: TrainOptions, outcome: Outcome) -> None:
         )
 
 
-_SCORES: Final = ("score", "bicubic", "sam", "bicubic_sam", "baseline", "baseline_sam")
-"""Of the best record, under the same names in the result."""
-
-
 def training_result(
     options: TrainOptions, outcome: Outcome, weights: Path | None, *, first: bool = True
 ) -> TrainResult:
@@ -355,7 +261,7 @@ def training_result(
         steps=progress.step,
         best_step=progress.best_step,
         seconds=progress.seconds,
-        **{name: getattr(best, name, None) for name in _SCORES},
+        **{name: getattr(best, name, None) for name in SCORES},
         start=progress.history[0].score if progress.history else None,
         last=progress.history[-1].score if progress.history else None,
         gain=gain_words(best) if best is not None else "",
