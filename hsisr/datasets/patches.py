@@ -5,9 +5,9 @@ machine, so a run that was broken off continues with the very patches it would h
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ from hsisr.tiling import Window, mirrored_order, window_starts
 
 Float32 = npt.NDArray[np.float32]
 Bool = npt.NDArray[np.bool_]
+_Array = TypeVar("_Array")
+_Other = TypeVar("_Other")
 
 LEAST_LR_PX = 4
 """Smallest side of a patch that teaches anything."""
@@ -27,20 +29,27 @@ _TRIES = 20
 _MOST_INVALID = 0.5
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Batch:
-    """Pairs of normalised patches."""
+class Batch(NamedTuple, Generic[_Array]):
+    """Pairs of normalised patches, in arrays of NumPy or of torch."""
 
-    hr: Float32
-    """Shape (n, group_size, rows, cols)."""
-    lr: Float32
+    hr: _Array
+    """Shape (n, group_size, rows, cols), float32."""
+    lr: _Array
     """Area average of `hr`, shape (n, group_size, rows / scale, cols / scale)."""
-    mean: Float32
+    mean: _Array
     """Subtracted from stored numbers, shape (n, group_size, 1, 1); 0 where nothing was."""
-    deviation: Float32
+    deviation: _Array
     """By which they were then divided, shape (n, group_size, 1, 1); 1 where nothing was."""
-    valid: Bool | None = None
-    """Where `hr` is data, shape (n, 1, rows, cols); None: everywhere."""
+    valid: _Array | None = None
+    """Where `hr` is data, shape (n, 1, rows, cols), bool; None: everywhere."""
+
+    def each(self, change: Callable[[_Array], _Other]) -> "Batch[_Other]":
+        """The same with every array changed."""
+        hr, lr, mean, deviation = map(change, self[:4])
+        return Batch(hr, lr, mean, deviation, None if self.valid is None else change(self.valid))
+
+
+Arrays = Batch[npt.NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +100,7 @@ def pseudo_patch(scene: TrainingScene, window: Window, runs: Sequence[tuple[int,
 class PatchSource(Protocol):
     """Makes batches by their number."""
 
-    def batch(self, step: int, first: int, count: int) -> Batch:
+    def batch(self, step: int, first: int, count: int) -> Arrays:
         """Samples `first` to `first + count - 1` of the batch of a training step."""
         ...
 
@@ -153,7 +162,7 @@ class RandomPatches:
                 "a smaller --scale"
             )
 
-    def batch(self, step: int, first: int, count: int) -> Batch:
+    def batch(self, step: int, first: int, count: int) -> Arrays:
         """See `PatchSource.batch`."""
         sides = np.array([self._side(scene) for scene in self.scenes])
         pixels = [sum(w.rows * w.cols for w in s.split.training) for s in self.scenes]
@@ -310,7 +319,7 @@ class GridPatches:
         """Batches that show every sample once."""
         return len(self._epoch(0))
 
-    def batch(self, step: int, first: int, count: int) -> Batch:
+    def batch(self, step: int, first: int, count: int) -> Arrays:
         """See `PatchSource.batch`; steps count from 0."""
         epoch, number = divmod(step, self.steps_per_epoch)
         alike = self._epoch(epoch)[number]
@@ -333,7 +342,7 @@ class GridPatches:
         return [batches[n] for n in rng.permutation(len(batches))]
 
 
-def stacked(patches: Sequence[Patch], scale: int) -> Batch:
+def stacked(patches: Sequence[Patch], scale: int) -> Arrays:
     """A batch of equally large patches; a mask only if any pixel of any patch is invalid."""
     hr = np.stack([np.ascontiguousarray(patch.hr) for patch in patches])
     mean = np.stack([patch.mean for patch in patches])[..., None, None]

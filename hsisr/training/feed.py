@@ -3,38 +3,24 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import torch
 
-from hsisr.datasets.patches import PatchSource
+from hsisr.datasets.patches import Batch, PatchSource
 
 _AHEAD = 3
 _THREADS = 2
 
 
-class Tensors(NamedTuple):
-    """A batch on its way to the device; see `Batch`."""
-
-    lr: torch.Tensor
-    hr: torch.Tensor
-    mean: torch.Tensor
-    deviation: torch.Tensor
-    valid: torch.Tensor | None
-
-    def on(self, device: torch.device) -> "Tensors":
-        """The same on a device."""
-        return self.each(lambda tensor: tensor.to(device, non_blocking=True))
-
-    def each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Tensors":
-        """The same with every tensor changed."""
-        valid = None if self.valid is None else change(self.valid)
-        lr, hr, mean, deviation = map(change, (self.lr, self.hr, self.mean, self.deviation))
-        return Tensors(lr, hr, mean, deviation, valid)
-
-
+Tensors = Batch[torch.Tensor]
+"""A batch on its way to the device."""
 Feed = Callable[[int], Tensors]
 """Gives the batch of a step; the next ones are begun."""
+
+
+def on_device(batch: Tensors, device: torch.device) -> Tensors:
+    """The same on a device."""
+    return batch.each(lambda tensor: tensor.to(device, non_blocking=True))
 
 
 @contextmanager
@@ -49,11 +35,7 @@ def opened_feed(
     coming: dict[int, Future[Tensors]] = {}
 
     def made(step: int) -> Tensors:
-        batch = source.batch(step, first, count)
-        arrays = (batch.lr, batch.hr, batch.mean, batch.deviation)
-        lr, hr, mean, deviation = map(torch.from_numpy, arrays)
-        valid = None if batch.valid is None else torch.from_numpy(batch.valid)
-        tensors = Tensors(lr, hr, mean, deviation, valid)
+        tensors = source.batch(step, first, count).each(torch.from_numpy)
         return tensors.each(torch.Tensor.pin_memory) if pin else tensors
 
     def take(step: int) -> Tensors:

@@ -15,7 +15,7 @@ import torch
 
 from hsisr.errors import DivergedError
 from hsisr.training.distributed import Workers
-from hsisr.training.feed import opened_feed
+from hsisr.training.feed import on_device, opened_feed
 from hsisr.training.loop import Plan, Trainer
 
 Precision = Literal["float32", "bfloat16"]
@@ -37,7 +37,7 @@ def timed_precisions(plan: Plan) -> dict[str, float]:
         opened_feed(plan.source, 0, plan.recipe.batch_size) as feed,
         torch.random.fork_rng(devices=[]),
     ):
-        batch = feed(0).on(plan.device)
+        batch = on_device(feed(0), plan.device)
         trainers = {name: _trainer(alone, name) for name in CANDIDATES}
         seconds: dict[str, list[float]] = {name: [] for name in CANDIDATES}
         for step in range(_STEPS + 1):

@@ -110,7 +110,7 @@ def test_in_units_of_bicubic_every_contrast_counts_alike() -> None:
     halfway = (interpolate(lr, KERNELS["bicubic"], 2) + hr) / 2
     hr[..., 0] = 1e6  # not valid: without part in any error
     estimate, reference, mask, centre, unit = in_unit(
-        "bicubic", halfway, Tensors(lr, hr, mean, deviation, valid)
+        "bicubic", halfway, Tensors(hr, lr, mean, deviation, valid)
     )
     squares = ((estimate - reference).square() * valid).sum((-2, -1)) / valid[0].sum()
     assert squares.flatten().tolist() == pytest.approx([0.25] * 6, rel=0.02)
