@@ -16,6 +16,7 @@ from hsisr.io.atomic import write_new
 from hsisr.io.base import Scene
 from hsisr.models.interpolation import KERNELS, phase_weights
 from hsisr.resume.record import provenance_of
+from hsisr.scene.metadata import SceneMetadata
 from hsisr.scene.rendering import colour_bands
 from hsisr.tiling import Window
 from hsisr.view.encoding import PackedCube, map_picture, pack, scale_picture, top_of
@@ -76,8 +77,14 @@ class PageContent:
 
     data: dict[str, Any]
     """For `page.js`: cubes, bands, windows; plain values for JSON."""
-    facts: dict[str, str]
-    """Of the scene, in words."""
+    observed: str
+    """Name of the observed scene's file."""
+    meta: SceneMetadata
+    """Of the observed scene."""
+    physical: bool
+    """See `PageScenes`."""
+    overview: tuple[int, int, int, int]
+    """LR pixels of an overview pixel along a side, its rows and columns, and bits of a value."""
     maps: DetailMaps | None
     """Of the first result."""
     provenance: list[tuple[str, dict[str, str]]]
@@ -124,7 +131,10 @@ def page_content(scenes: PageScenes, centres: Sequence[tuple[int, int]] = ()) ->
     }
     return PageContent(
         data=data,
-        facts=_facts(scenes, step, bits, overview.shape),
+        observed=observed.path.name,
+        meta=meta,
+        physical=scenes.physical,
+        overview=(step, *overview.shape[1:], bits),
         maps=maps,
         provenance=[(one.path.name, provenance_of(one.metadata)) for one in scenes.results],
         windows=[_where(w, meta.rows, meta.cols, why) for w in windows],
@@ -221,26 +231,6 @@ def _where(window: dict[str, Any], rows: int, cols: int, why: str) -> str:
     return f"rows {top} to {bottom}, columns {left} to {right}, {why}"
 
 
-def _facts(scenes: PageScenes, step: int, bits: int, shape: tuple[int, int, int]) -> dict[str, str]:
-    meta = scenes.observed.metadata
-    every = "every pixel of the scene" if step == 1 else f"means of {step} x {step} pixels"
-    facts = {
-        "Observed": f"{scenes.observed.path.name}: {meta.bands} bands, {meta.rows} rows, "
-        f"{meta.cols} columns",
-        "Numbers": "physical values" if scenes.physical else "as stored in the files",
-        "Overview": f"{shape[1]} x {shape[2]} pixels, {every}; a value is off by at most "
-        f"{100 / 2 ** (bits + 1):.2g} % of its band's range",
-        "Windows": f"full size; off by at most {100 / 2 ** (_WINDOW_BITS + 1):.2g} %",
-    }
-    axis = meta.spectral_axis
-    if axis.wavelengths_nm:
-        known = axis.wavelengths_nm
-        facts["Wavelengths"] = f"{min(known):g} to {max(known):g} nm"
-    if axis.good is not None:
-        facts["Bad bands"] = f"{axis.good.count(False)} of {meta.bands}, shaded in the spectra"
-    return facts
-
-
 MOST_BYTES = 25_000_000
 
 
@@ -260,14 +250,21 @@ def page_text(title: str, content: PageContent) -> str:
     """The page as text."""
     from hsisr import __version__
 
-    top = 1.0 if content.maps is None else top_of([content.maps.detail])
+    top, pictures, largest = 1.0, list[str](), 0.0
+    if (maps := content.maps) is not None:
+        top = top_of([maps.detail])
+        pictures = [map_picture(one, top) for one in (maps.detail, maps.agreement)]
+        largest = float(np.nanmax(maps.agreement, initial=0.0))
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
     page = environment.from_string(_file("page.html.j2")).render(
         title=title,
         content=content,
-        maps=_maps(content, top),
+        maps=maps,
+        window_bits=_WINDOW_BITS,
+        pictures=pictures,
+        largest=largest,
         top=f"{top:.3g}",
         scale=scale_picture(),
         shaded=content.data["good"] is not None,
@@ -284,25 +281,3 @@ def page_text(title: str, content: PageContent) -> str:
 
 def _file(name: str) -> str:
     return (files("hsisr.view") / name).read_text(encoding="utf-8")
-
-
-def _maps(content: PageContent, top: float) -> list[dict[str, Any]]:
-    if content.maps is None:
-        return []
-    maps = content.maps
-    largest = float(np.nanmax(maps.agreement, initial=0.0))
-    most = f"at most {largest:.2g}" if largest else "0 everywhere, so black"
-    row, col = maps.most_detail()
-    return [
-        {
-            "picture": map_picture(maps.detail, top),
-            "words": "Added detail: RMS of result minus bicubic over good bands.",
-            "alt": f"Map of added detail; most of it near row {row}, column {col}.",
-        },
-        {
-            "picture": map_picture(maps.agreement, top),
-            "words": "Agreement: RMS of the result's block averages minus the observed pixels, "
-            f"in the same colours; {most}.",
-            "alt": f"Map of disagreement with the observed scene, {most}.",
-        },
-    ]
