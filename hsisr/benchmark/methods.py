@@ -65,6 +65,12 @@ TITLES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """What a row is called where it is not the published network itself; see its module."""
 
+
+def titled(method: str) -> str:
+    """What the row of a method is called."""
+    return TITLES.get(method, method)
+
+
 _NO_GRADIENTS: Final = ("spatial=0.0", "spectral=0.0")
 _VARIANTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = MappingProxyType(
     {
@@ -97,11 +103,6 @@ class Method:
     """Settings of the recipe that make the training of its authors."""
     changes: tuple[str, ...] = ()
     """Settings that make it a variant; they come after the others."""
-
-    @property
-    def title(self) -> str:
-        """What its row is called."""
-        return TITLES.get(self.name, self.name)
 
     def settings(self, bands: int) -> tuple[str, ...]:
         """What it changes, with a number for `ALL_BANDS`.

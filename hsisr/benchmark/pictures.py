@@ -116,12 +116,8 @@ _LEGEND: Final[dict[str, Any]] = {"loc": "outside lower center", "ncols": 2, "fr
 _MARKERS: Final = "osD^v<>PX*ph"
 
 
-@dataclass(frozen=True, slots=True)
-class Plot:
-    """The same drawing for both kinds of page, as data addresses."""
-
-    light: str
-    dark: str
+Plot = dict[str, str]
+"""The same drawing for both kinds of page, `light` and `dark`, as data addresses."""
 
 
 def spectra_plot(maps: Mapping[str, SceneMaps]) -> Plot:
@@ -214,4 +210,4 @@ def _plot(draw: Any, size: tuple[float, float]) -> Plot:
             content = io.BytesIO()
             figure.savefig(content, format="png", dpi=_DPI)
         found[theme] = data_address(content.getvalue())
-    return Plot(**found)
+    return found

@@ -14,7 +14,7 @@ from typing import Any, Final
 import jinja2
 import psutil
 
-from hsisr.benchmark.methods import COMMON, PLAIN, TITLES, method_named
+from hsisr.benchmark.methods import COMMON, PLAIN, method_named, titled
 from hsisr.benchmark.options import BenchmarkOptions
 from hsisr.benchmark.pictures import Plot, SceneMaps, cost_plot, curve_plot, spectra_plot
 from hsisr.benchmark.runs import Cells
@@ -68,7 +68,7 @@ def _gallery(rows: Sequence[Mapping[str, Any]], cells: Cells) -> dict[str, Any]:
     first = next(iter(maps.values()))
     methods = [
         {
-            "name": TITLES.get(row["method"], row["method"]),
+            "name": titled(row["method"]),
             "figures": "{:.2f} dB, {:.2f}°".format(
                 *(_number(row["figures"]["hsisr"][name]) for name in ("mpsnr", "sam"))
             ),
@@ -102,7 +102,7 @@ def curve_plots(facts: Mapping[str, Any]) -> list[tuple[str, Plot]]:
     found = []
     for course, scale in dict.fromkeys((row["course"], row["scale"]) for row in facts["curves"]):
         lines = {
-            TITLES.get(row["method"], row["method"]): {
+            titled(row["method"]): {
                 100 * float(share): gain
                 for share, gain in row["gain_db"].items()
                 if isinstance(gain, float)
@@ -126,7 +126,7 @@ def cost_plots(facts: Mapping[str, Any]) -> list[tuple[str, Plot]]:
         for scale in facts["options"]["scales"]:
             points = [
                 {
-                    "method": TITLES.get(row["method"], row["method"]),
+                    "method": titled(row["method"]),
                     "seconds": quickest[row["method"], scale],
                     "mpsnr": row["figures"]["mpsnr"]["mean"],
                     "deviation": row["figures"]["mpsnr"]["deviation"],
@@ -202,7 +202,7 @@ def _method(name: str, recipe: str) -> dict[str, Any]:
         "name": name,
         "arch": method.arch,
         "about": method.about,
-        "title": method.title,
+        "title": titled(name),
         "settings": list(COMMON if recipe == "common" else method.authors),
         "changes": list(method.changes),
     }

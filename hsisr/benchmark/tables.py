@@ -7,7 +7,7 @@ from importlib.resources import files
 from operator import itemgetter
 from typing import Any, Final
 
-from hsisr.benchmark.methods import PLAIN, TITLES
+from hsisr.benchmark.methods import PLAIN, titled
 from hsisr.benchmark.options import MILESTONES
 from hsisr.benchmark.summary import (
     SETTLED_DB,
@@ -98,12 +98,8 @@ def published() -> dict[str, Any]:
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
-def _title(method: str) -> str:
-    return TITLES.get(method, method)
-
-
 def _method(row: Row) -> str:
-    return _title(row["method"])
+    return titled(row["method"])
 
 
 def _scale(row: Row) -> str:
@@ -169,8 +165,8 @@ def pairs_table(facts: Facts) -> Table:
     count = sum(row["excludes_zero"] for row in pairs)
     columns: Columns = {
         "scenes": lambda row: f"{row['course']} x{row['scale']}",
-        "method": lambda row: _title(row["methods"][0]),
-        "other": lambda row: _title(row["methods"][1]),
+        "method": lambda row: titled(row["methods"][0]),
+        "other": lambda row: titled(row["methods"][1]),
         "excludes 0": lambda row: "yes" if row["excludes_zero"] else "no",
         "difference, dB": lambda row: _db(row["mean_db"]),
         "95 % interval": lambda row: _interval(row["interval_db"]),
@@ -329,7 +325,7 @@ def _steps(facts: Facts) -> dict[tuple[str, str, int], str]:
 def methods_table(facts: Facts) -> Table:
     """What each method is, and how it learns."""
     columns: Columns = {
-        "method": lambda row: _title(row["name"]),
+        "method": lambda row: titled(row["name"]),
         "what it is": itemgetter("about"),
         "training": lambda row: ", ".join(row["settings"]) or NOTHING,
         "changes": lambda row: ", ".join(row["changes"]) or NOTHING,
