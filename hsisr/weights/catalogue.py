@@ -1,5 +1,6 @@
 """The released weights by name: which there are, where they lie, which a scale uses by default."""
 
+import os
 import re
 import tomllib
 from collections import Counter
@@ -105,7 +106,7 @@ def resolve(name_or_path: str | Path, scale: int | None = None) -> CatalogueEntr
     """
     text, path = str(name_or_path), Path(name_or_path)
     if text != path.name or path.suffix.lower() in _SUFFIXES:
-        return _expanded(path)
+        return Path(os.path.expanduser(path))  # noqa: PTH111 - leaves `~` where there is no home
     entries = released()
     named = [entry for entry in entries if text and text in (entry.name, entry.alias)]
     if entry := next(iter(named), None):
@@ -123,14 +124,6 @@ def resolve(name_or_path: str | Path, scale: int | None = None) -> CatalogueEntr
         f"{wrong}; {hint}'hsisr weights list' names those that are released; or give a safetensors "
         "file"
     )
-
-
-def _expanded(path: Path) -> Path:
-    """With `~` spelt out, where there is such a home."""
-    try:
-        return path.expanduser()
-    except RuntimeError:
-        return path
 
 
 def _refuse_contradictions(path: Path, entries: Sequence[CatalogueEntry]) -> None:

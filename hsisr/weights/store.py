@@ -41,12 +41,6 @@ _PICKLE: Final = (
 _KERAS: Final = "expected a safetensors file; convert it with `hsisr weights import`"
 
 
-def refuse_foreign(path: Path) -> None:
-    """Refuse a file that is missing, unreadable, or recognised as something else (WeightsError)."""
-    if complaint := _complaint(path, first_bytes(path, 16)):
-        raise WeightsError(f"{path}: {complaint}")
-
-
 def first_bytes(path: Path, count: int) -> bytes:
     """The beginning of a weights file (WeightsError where it cannot be read)."""
     with _opened(path) as file:
@@ -67,6 +61,7 @@ def _opened(path: Path) -> Iterator[BufferedReader]:
 
 
 def _complaint(path: Path, head: bytes) -> str | None:
+    """What a file is that begins with these bytes, where that is nothing to load."""
     if not head:
         return "the file is empty; expected a safetensors file"
     if head[4:9] == b"\0\0\0\0{":  # eight bytes, little endian: length of the JSON that follows
@@ -261,7 +256,8 @@ def load_weights(source: CatalogueEntry | str | Path) -> LoadedWeights:
     """
     entry = source if isinstance(source, CatalogueEntry) else None
     path = source.path if isinstance(source, CatalogueEntry) else Path(source)
-    refuse_foreign(path)
+    if complaint := _complaint(path, first_bytes(path, 16)):
+        raise WeightsError(f"{path}: {complaint}")
     data = _bytes(path)
     sha256 = hashlib.sha256(data).hexdigest()
     if entry and entry.sha256 != sha256:
