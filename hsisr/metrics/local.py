@@ -46,17 +46,12 @@ def uniform(size: int, *, sample_covariance: bool) -> Kernel:
     return Kernel(f"{size}x{size} uniform", np.full(size, 1.0 / size), sample_covariance)
 
 
-def gaussian(size: int, sigma: float) -> Kernel:
-    """A square window with Gaussian weights, as in Wang et al. 2004."""
-    weights = np.exp(-((np.arange(size) - (size - 1) / 2) ** 2) / (2 * sigma**2))
-    return Kernel(f"{size}x{size} Gaussian of {sigma} pixels", weights / weights.sum(), False)
-
-
 UNIFORM_7 = uniform(7, sample_covariance=True)
 """scikit-image's default window for SSIM."""
 UNIFORM_8 = uniform(8, sample_covariance=False)
 """The window of Wang and Bovik's universal quality index."""
-GAUSSIAN_11 = gaussian(11, 1.5)
+_BELL = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
+GAUSSIAN_11 = Kernel("11x11 Gaussian of 1.5 pixels", _BELL / _BELL.sum(), sample_covariance=False)
 """The window of Wang et al. 2004."""
 
 
