@@ -122,6 +122,11 @@ def test_an_observed_scene_gives_the_scale_and_the_agreement(tmp_path: Path) -> 
     assert both.values["ergas"] == 0
     with pytest.raises(UsageError, match=r"--lr are 4 times as large .*leave --scale out"):
         evaluate(estimate, estimate, EvaluateOptions(observed=observed, scale=2))
+    few = write_tif(tmp_path / "few.tif", hr[:2])
+    with pytest.raises(InputDataError, match="give --wavelengths that both have"):
+        evaluate(None, few, EvaluateOptions(observed=observed))
+    chosen = EvaluateOptions(observed=observed, wavelengths="400-410")
+    assert evaluate(None, few, chosen).values["lr_max"] == 0
 
 
 def test_a_part_across_observed_pixels_is_refused_with_what_to_do(tmp_path: Path) -> None:

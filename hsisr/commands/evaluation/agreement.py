@@ -233,6 +233,8 @@ def scale_between(observed: Scene, estimate: Scene) -> int:
     if lr.bands != hr.bands or scale < 2 or lr.finer(scale).shape != hr.shape:
         part = observed.whole is not observed and estimate.whole is not estimate
         advice = "lay a --bbox along the borders of its pixels, and " if part else ""
+        if lr.bands != hr.bands:
+            advice = "give --wavelengths that both have, or "
         raise InputDataError(
             f"{estimate.path} has {hr.bands} bands of {hr.rows} x {hr.cols} pixels, "
             f"{observed.path} {lr.bands} of {lr.rows} x {lr.cols}; expected the same bands and "
