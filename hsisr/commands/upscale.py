@@ -29,7 +29,7 @@ from hsisr.io.views import warn_of_fill
 from hsisr.resume.record import (
     PREFIX,
     Work,
-    item_bands_hash,
+    hashes_beside,
     output_files,
     scene_identity,
     states,
@@ -65,8 +65,11 @@ def upscale(
         _unfinished(scene, output, options, session, count, progress) as run,
     ):
         finished = _is_finished(source, output, options, session)
-        if not finished:
+        if finished:
+            options = _without_those_there(options)
+        else:
             write.check_target(output, target_of(options))
+            _check_pictures(options, overwrite=options.overwrite)
         job = Job.prepare(scene, output, options, session, run.room, run.statistics)
         moved = 0 if finished else _run(job, progress, run, count)
         checked = _checked(job, options)
@@ -140,11 +143,7 @@ def _checked_options(
             write.refuse_same_file(read, made)
     if dry or not (options.resume or is_unfinished(run_place(output, options.format))):
         write.check_target(output, target_of(options))
-    for path, suffixes in ((options.quicklook, (".png",)), (options.report, (".html", ".htm"))):
-        if path is not None:
-            from hsisr.view.figure import check_picture
-
-            check_picture(path, overwrite=options.overwrite, suffixes=suffixes)
+    _check_pictures(options, overwrite=options.overwrite or options.resume)
     if options.ortho and (options.quicklook or options.report):
         raise UsageError(
             "--quicklook and --report show an output on the grid of the scene; leave them or "
@@ -152,6 +151,20 @@ def _checked_options(
         )
     _check_uncertainty(output, options, session.model)
     return session, options
+
+
+def _check_pictures(options: UpscaleOptions, *, overwrite: bool) -> None:
+    for path, suffixes in ((options.quicklook, (".png",)), (options.report, (".html", ".htm"))):
+        if path is not None:
+            from hsisr.view.figure import check_picture
+
+            check_picture(path, overwrite=overwrite, suffixes=suffixes)
+
+
+def _without_those_there(options: UpscaleOptions) -> UpscaleOptions:
+    """Options that ask for no picture or page that is there, since its output is finished."""
+    asked = {name: getattr(options, name) for name in ("quicklook", "report")}
+    return replace(options, **{name: None for name, at in asked.items() if at and at.exists()})
 
 
 def _is_finished(source: Path, output: Path, options: UpscaleOptions, session: Session) -> bool:
@@ -185,7 +198,7 @@ def _unfinished(
     settings = {
         **{name: getattr(settled, name) for name in sorted(AFFECTS_BITS - {"ortho"})},
         **({"ortho": True} if options.ortho else {}),  # runs of earlier versions did not know it
-        **item_bands_hash(options),
+        **hashes_beside(options),
         "creation_options": dict(options.creation_options),
         "device": session.device.type,
         "threads": threads,
@@ -244,12 +257,14 @@ def _journal(job: Job, run: RunLock) -> Journal | None:
 
 
 def _write_pictures(job: Job, options: UpscaleOptions) -> None:
-    """The quicklook and the page that are asked for."""
+    """The quicklook and the page that are asked for, of the bands that were written."""
+    written = ",".join(str(band + 1) for band in job.written)
+    part = replace(options, bands=written, wavelengths=None)
     if options.quicklook is not None:
         from hsisr.view.figure import Quicklook, write_quicklook
 
         path, name = job.scene.path, job.session.model.name
-        with closing(open_with(path, options)) as lr, closing(open_scene(job.output)) as hr:
+        with closing(open_with(path, part)) as lr, closing(open_scene(job.output)) as hr:
             shown = Quicklook(observed=lr, result=hr, name=name)
             write_quicklook(options.quicklook, shown, overwrite=options.overwrite)
     if options.report is not None:
@@ -258,7 +273,7 @@ def _write_pictures(job: Job, options: UpscaleOptions) -> None:
 
         names = ("uncertainty", "variable", "axes", "nodata", "overwrite")
         how = ViewOptions(**{name: getattr(options, name) for name in names})
-        view(job.scene.path, [job.output], options.report, how, look_for_fill=False, part=options)
+        view(job.scene.path, [job.output], options.report, how, look_for_fill=False, part=part)
 
 
 def _check_uncertainty(output: Path, options: UpscaleOptions, model: Model) -> None:

@@ -93,20 +93,22 @@ def open_with(path: str | Path, options: ReadOptions, *, all_bands: bool = False
     With `all_bands` the caller chooses among the bands.
     """
     scene = open_scene(path, variable=options.variable, axes=options.axes, nodata=options.nodata)
-    of_item = getattr(options, "item_bands", ())
-    if of_item:
-        from hsisr.io.stac.bands import with_bands_of_item
-
-        scene = with_bands_of_item(scene, of_item, nodata=options.nodata is None)
     return part_of(scene, options, all_bands=all_bands)
 
 
 def part_of(scene: Scene, options: object, *, all_bands: bool = False) -> Scene:
     """The part of a scene that `window`, `bbox`, `bands` or `wavelengths` of options name, if any.
 
+    `item_bands` of the options, if any, say of the scene what its file does not.
+
     Raises:
         InputDataError: The scene has no such part; it is closed then.
     """
+    if of_item := getattr(options, "item_bands", ()):
+        from hsisr.io.stac.bands import with_bands_of_item
+
+        by_item = getattr(options, "nodata", None) is None
+        scene = with_bands_of_item(scene, of_item, nodata=by_item)
     window, bbox, bands, wavelengths = (
         getattr(options, name, None) for name in ("window", "bbox", "bands", "wavelengths")
     )

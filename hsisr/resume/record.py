@@ -20,7 +20,7 @@ from hsisr.errors import InputDataError
 from hsisr.io.atomic import replace_file
 from hsisr.io.formats import output_format
 from hsisr.io.open import scene_files
-from hsisr.io.paths import RemotePath, beside, sibling
+from hsisr.io.paths import RemotePath, beside, scene_path, sibling
 from hsisr.option import declared
 from hsisr.scene.metadata import SceneMetadata
 
@@ -82,12 +82,25 @@ def _plain(value: Any) -> bool | float | str:
     return value if isinstance(value, (bool, int, float, str)) else str(value)
 
 
-def item_bands_hash(options: UpscaleOptions) -> dict[str, str]:
-    """The `item_bands` option of records and run keys: a hash of it; empty without an Item."""
-    if not options.item_bands:
-        return {}
-    text = json.dumps([dict(band) for band in options.item_bands], sort_keys=True)
-    return {"item_bands": hashlib.sha256(text.encode()).hexdigest()}
+_HASHED: Final = ("item_bands", "statistics_scene")
+"""What is read beside the scene; of records and run keys alone, tags do not have it."""
+
+
+def hashes_beside(options: UpscaleOptions) -> dict[str, str]:
+    """Hashes of what a STAC Item says, and of the state of the scene of `statistics_from`.
+
+    Each is left out where there is none, or nothing is known of it.
+    """
+    found: list[list[Any]] = [[dict(band) for band in options.item_bands], []]
+    if options.statistics_from is not None:
+        path = scene_path(options.statistics_from)
+        if not isinstance(path, RemotePath):
+            found[1] = [asdict(state) for state in states(scene_files(path))]
+    return {
+        name: hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+        for name, what in zip(_HASHED, found, strict=True)
+        if what
+    }
 
 
 def plain_options(options: Any) -> dict[str, Any]:
@@ -273,8 +286,8 @@ class OutputSpec:
             return f"with {other.model}"
         names = sorted(self.options.keys() | other.options.keys())
         changed = [n for n in names if _value(self.options, n) != _value(other.options, n)]
-        if any("item_bands" not in known for known in (self.options, other.options)):
-            changed = [n for n in changed if n != "item_bands"]  # tags and earlier records lack it
+        lacking = {n for n in _HASHED if n not in self.options or n not in other.options}
+        changed = [n for n in changed if n not in lacking]  # tags and earlier records lack them
         return f"with other options ({', '.join(changed)})" if changed else None
 
 
@@ -312,7 +325,7 @@ def output_spec(
 
     The output's suffix names the format where the options do not; an interpolation has no hash.
     """
-    decisive = {k: v for k, v in options.items() if k in AFFECTS_RESULT | {"item_bands"}}
+    decisive = {k: v for k, v in options.items() if k in AFFECTS_RESULT | {*_HASHED}}
     named = decisive.get("format")
     decisive["format"] = output_format(output, None if named is None else str(named)).name
     return OutputSpec(model, sha256, decisive)
@@ -322,7 +335,7 @@ def output_spec_of(
     options: UpscaleOptions, output: Path, model: str, sha256: str | None
 ) -> OutputSpec:
     """The same for options as they are given."""
-    plain = plain_options(options) | item_bands_hash(options)
+    plain = plain_options(options) | hashes_beside(options)
     return output_spec(plain, output, model, sha256)
 
 

@@ -70,12 +70,17 @@ def test_a_dry_run_plans_and_writes_nothing(scene: Path, out: Path) -> None:
     assert "5 bands, 21 rows, 17 columns -> 5 bands, 84 rows, 68 columns" in done.stdout
     assert "peak memory" in done.stdout
     assert list(out.iterdir()) == []
+    several = "--list", "-", "--quicklook", out / "look", "-o", out / "new" / "er"
+    other = write_tif(scene.with_name("b.tif"), counts(2, 5, 4))
+    succeed("upscale", "-m", "bicubic", "--dry-run", *several, stdin=f"{scene}\n{other}\n")
+    assert list(out.iterdir()) == []
     planned = hsisr("upscale", scene, "--dry-run", "--json", "-o", out / "a.tif")
     assert json.loads(planned.stdout)["results"][0]["written"] is False
 
 
 def test_resuming_keeps_what_is_finished_or_another_thing(scene: Path, out: Path) -> None:
     words = ["upscale", scene, "-s", "2", "-m", "bicubic", "-o", out / "a.tif"]
+    words += ["--report", out / "a.html"]
     succeed(*words)
     before = (out / "a.tif").read_bytes()
     again = hsisr(*words, "--resume")
@@ -85,7 +90,7 @@ def test_resuming_keeps_what_is_finished_or_another_thing(scene: Path, out: Path
     assert other.exit_code == 1
     assert "exists and is kept" in other.stderr
     assert (out / "a.tif").read_bytes() == before
-    assert [path.name for path in out.iterdir()] == ["a.tif"]
+    assert {path.name for path in out.iterdir()} == {"a.tif", "a.html"}
 
 
 def test_every_file_that_was_written_is_told_at_the_end(scene: Path, out: Path) -> None:
@@ -141,6 +146,17 @@ def test_what_became_of_bad_bands_is_told_of_chosen_bands_too(
     chosen = ("--bands", "1-4", "--bad-bands", how)
     done = succeed("upscale", scene, "-s", 2, "-m", "bicubic", *chosen, "-o", out / "a.tif")
     assert f"bad bands    {fate}\n" in done.stderr
+
+
+def test_a_page_without_wavelengths_shows_the_bands_that_were_not_dropped(
+    tmp_path: Path, out: Path
+) -> None:
+    numbers = counts(4, 9, 8)
+    numbers[1] = 7
+    scene, page = write_geotiff(tmp_path / "flat.tif", numbers), out / "p.html"
+    how = ("-s", 2, "-m", "bicubic", "--bad-bands", "drop", "--report", page)
+    succeed("upscale", scene, *how, "-o", out / "a.tif")
+    assert "flat.tif: 3 bands, 9 rows, 8 columns" in page.read_text()
 
 
 @pytest.mark.parametrize(("side", "said"), [(0.05, "12.34568"), (7.0, "12.346"), (60.0, "12.35")])

@@ -20,7 +20,13 @@ from hsisr.errors import HsisrWarning, OutputExistsError
 from hsisr.io.open import open_scene
 from hsisr.io.paths import RemotePath, scene_path
 from hsisr.option import declared
-from hsisr.resume.record import read_record, record_path
+from hsisr.resume.record import (
+    output_spec,
+    output_spec_of,
+    plain_options,
+    read_record,
+    record_path,
+)
 from tests.commands.runs import BICUBIC, age, assert_kept, assert_left_out, made, old_scene, once
 from tests.io.serving_ranges import serving
 from tests.scenes import counts, write_tif
@@ -102,6 +108,18 @@ def test_what_other_options_or_weights_made_is_kept(
         forget(output)
     asked = replace(BICUBIC, **change)
     assert_kept(f"was made {reason}", scene, out, asked)
+
+
+def test_statistics_of_a_scene_that_has_changed_are_another_making(scene: Path) -> None:
+    options = replace(BICUBIC, statistics_from=scene)
+    there = output_spec_of(options, scene, "n", "0")
+    tags = output_spec(plain_options(options), scene, "n", "0")
+    age(scene, seconds=600)
+    now = output_spec_of(options, scene, "n", "0")
+    assert now.difference(there) == "with other options (statistics_scene)"
+    assert now.difference(tags) is None
+    scene.unlink()  # what nobody can look at is not held against an output
+    assert output_spec_of(options, scene, "n", "0").difference(there) is None
 
 
 def test_every_option_is_known_to_matter_or_not() -> None:
