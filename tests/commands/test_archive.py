@@ -130,6 +130,15 @@ def test_two_scenes_with_one_output_fail_in_every_shard(shard: str | None) -> No
         assert str(one).startswith("in/c.tif and too/c.tif would become out/c_x4.tif; upscale ")
 
 
+@pytest.mark.parametrize("option", ["quicklook", "report", "uncertainty"])
+def test_scenes_whose_companions_have_one_name_fail(option: str) -> None:
+    write_envi(Path("in/a.hdr"), numbered(2, 5, 4))
+    asked: dict[str, Any] = {option: Path("out")}
+    for entry in chosen("in/a.tif", "in/a.hdr", options=UpscaleOptions(**asked)).entries:
+        assert isinstance(entry, Failure)
+        assert str(entry.error).startswith("in/a.tif and in/a.hdr would become out/a_x4")
+
+
 def test_an_output_that_is_an_input_of_the_run_is_refused() -> None:
     Path("out").mkdir()
     Path("in/c.tif").rename("out/a_x4.tif")

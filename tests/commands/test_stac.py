@@ -22,7 +22,14 @@ from hsisr.engine.options import SelectOptions, UpscaleOptions
 from hsisr.errors import HsisrWarning, OutputExistsError
 from hsisr.resume.record import record_path
 from tests.program import cube_at, metadata_at
-from tests.scenes import PROPERTIES, data_asset, write_envi, write_geotiff, write_item
+from tests.scenes import (
+    PROPERTIES,
+    data_asset,
+    numbered,
+    write_envi,
+    write_geotiff,
+    write_item,
+)
 
 BICUBIC = UpscaleOptions(scale=2, model="bicubic")
 
@@ -150,6 +157,7 @@ def test_an_item_may_name_another_nodata_in_each_band(tmp_path: Path, out: Path)
     words = r"several nodata \(-9999, -1, nan\): each is used .* an output names -9999"
     with pytest.warns(HsisrWarning, match=words):
         cube = cube_at(made(item, out / "fine.tif").result.output)
+    assert nodata_said(out / "fine.json") == {-9999}
     assert not cube.valid[:, :, :6].any()
     assert cube.valid[:, :, 6:].all()
     np.testing.assert_allclose(cube.values[1:, :, 6:], 2000)
@@ -161,9 +169,37 @@ def test_the_file_goes_before_its_item_and_the_user_before_both(tmp_path: Path, 
     item = write_item(tmp_path / "in", {"data": data_asset(**said)})
     meta = metadata_at(made(item, out / "a.tif").result.output)  # as the file says
     assert meta.stored.nodata == 0
+    assert nodata_said(out / "a.json") == {0}
     assert meta.spectral_axis.wavelengths_nm == (400.0, 410.0, 420.0)
-    named = UpscaleOptions(scale=2, model="bicubic", nodata="7")
-    assert metadata_at(made(item, out / "b.tif", named).result.output).stored.nodata == 7
+    for nodata, known in (("7", {7}), ("none", {None})):
+        named = UpscaleOptions(scale=2, model="bicubic", nodata=nodata)
+        output = made(item, out / f"{nodata}.tif", named).result.output
+        assert {metadata_at(output).stored.nodata} == known
+        assert nodata_said(out / f"{nodata}.json") == known
+
+
+def test_a_finished_output_and_its_item_are_kept_by_resume(item: Path, out: Path) -> None:
+    made(item, out / "fine.tif")
+    before = (out / "fine.json").read_bytes()
+    with pytest.warns(HsisrWarning, match=r"fine\.tif is finished already"):
+        done = made(item, out / "fine.tif", replace(BICUBIC, resume=True))
+    assert done.item == out / "fine.json"
+    assert done.item.read_bytes() == before
+
+
+def test_the_page_shows_the_scene_as_its_item_says(tmp_path: Path, out: Path) -> None:
+    said = [{"raster:scale": 1e-4, "eo:center_wavelength": um} for um in (0.5, 0.6, 0.7)]
+    item, page = item_of(tmp_path, numbered(3, 6, 8, "int16"), bands=said), out / "page.html"
+    how = UpscaleOptions(scale=2, model="bicubic", report=page, wavelengths="550-700")
+    made(item, out / "fine.tif", how)
+    assert "as stored in the files" in (text := page.read_text())  # so all have one scale
+    assert "600 to 700 nm" in text
+
+
+def nodata_said(item: Path) -> set[Any]:
+    """What the only asset of an item says of nodata in each of its bands."""
+    (asset,) = json.loads(item.read_text())["assets"].values()
+    return {band.get("nodata") for band in asset["raster:bands"]}
 
 
 def test_the_derived_item_says_what_is_finer_and_keeps_the_rest(item: Path, out: Path) -> None:

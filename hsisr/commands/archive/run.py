@@ -1,15 +1,15 @@
 """Many scenes: best effort through all of them, each finished one remembered."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
-from hsisr.commands.archive.select import Failure, Selection
+from hsisr.commands.archive.select import Failure, Selection, companions
 from hsisr.commands.upscale import Progress, UpscaleResult, plan_upscale, upscale
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.session import Model, Session, model_named, with_precision
@@ -31,6 +31,7 @@ from hsisr.resume.record import (
     Record,
     Work,
     head_of,
+    item_path,
     output_files,
     output_spec_of,
     source_states,
@@ -70,9 +71,6 @@ class Skipped(Result):
 
 
 Outcome = Done | Skipped | Failure
-
-_COMPANIONS: Final = {"quicklook": ".png", "report": ".html", "uncertainty": "_uncertainty.tif"}
-"""Options that name a file beside each output, and how its name ends where they name a folder."""
 
 
 def upscale_all(
@@ -210,6 +208,19 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
 
 
+@contextmanager
+def _there(folder: Path) -> Iterator[None]:
+    """A folder that a run would make is there for its plan, and goes again."""
+    lacking = [one for one in (folder, *folder.parents) if not one.exists()]
+    make_folder(folder)
+    try:
+        yield
+    finally:
+        for one in lacking:
+            with suppress(OSError):  # somebody put something there
+                one.rmdir()
+
+
 @dataclass(frozen=True, slots=True)
 class _Begun:
     work: Work
@@ -234,11 +245,15 @@ class _Run:
         self, work: Work, session: Session, progress: Callable[[Path], Progress | None]
     ) -> Done | Skipped:
         """One scene."""
-        begun = self.begin(work)
-        if isinstance(begun, Skipped):
-            return begun
-        if self.dry_run:
-            return Done(plan_upscale(work.scene, work.output, begun.options, session=session), None)
+        planned = self.dry_run and self.selection.in_folder
+        planned = planned and not isinstance(work.output, RemotePath)
+        with _there(work.output.parent) if planned else nullcontext():
+            begun = self.begin(work)
+            if isinstance(begun, Skipped):
+                return begun
+            if self.dry_run:
+                plan = plan_upscale(work.scene, work.output, begun.options, session=session)
+                return Done(plan, None)
         shown = progress(work.source)
         result = upscale(work.scene, work.output, begun.options, session=session, progress=shown)
         return self.finish(begun, result)
@@ -260,7 +275,8 @@ class _Run:
         if work.item is not None:
             from hsisr.commands.archive.stac_item import check_item
 
-            check_item(work, overwrite=options.overwrite)
+            kept = options.resume and work.output.exists()  # finished, or refused by its own name
+            check_item(work, overwrite=options.overwrite or kept)
         told = told_of_source(work) if self.selection.in_folder else ()
         return _Begun(work, options, source_states(work), told)
 
@@ -271,7 +287,9 @@ class _Run:
             from hsisr.commands.archive.stac_item import write_item
 
             part, anew = bool(options.window or options.bbox), options.overwrite
-            item = write_item(work.item, work.output, result, part=part, overwrite=anew)
+            item = item_path(work.output)
+            if anew or not (options.resume and item.exists()):
+                write_item(work.item, work.output, result, part=part, overwrite=anew)
             result = replace(result, files=(*result.files, item))
         if self.selection.in_folder:
             _remember(begun, result)
@@ -299,14 +317,16 @@ class _Run:
     def _with_own_companions(self, output: Path) -> UpscaleOptions:
         """The options with the companions of one scene, in folders named for several."""
         changes: dict[str, Any] = {}
-        for name, suffix in _COMPANIONS.items():
+        for name, path in companions(output, self.options).items():
             folder = getattr(self.options, name)
-            if folder is None or not (self.selection.total > 1 or folder.is_dir()):
+            if not (self.selection.total > 1 or folder.is_dir()):
                 continue
-            if folder.suffix.lower() == suffix[suffix.index(".") :]:
+            if folder.suffix.lower() == path.suffix:
                 raise UsageError(f"--{name} {folder} is one file; several scenes need a folder")
-            make_folder(folder)
-            changes[name] = folder / f"{output.stem}{suffix}"
+            is_made = not self.dry_run or folder.is_dir()
+            if is_made:
+                make_folder(folder)
+            changes[name] = path if is_made else None
         return replace(self.options, **changes)
 
 

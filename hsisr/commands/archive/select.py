@@ -24,6 +24,8 @@ _FORM: Final = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
 _EXPECTED: Final = "expected I/N with I from 1 to N, such as 1/4"
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _STDIN: Final = Path("-")
+_COMPANIONS: Final = {"quicklook": ".png", "report": ".html", "uncertainty": "_uncertainty.tif"}
+"""Options that name a file beside each output, and how its name ends where they name a folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def select(
         entry if isinstance(entry, Failure) else _work(entry, wanted, options, folder, output)
         for entry in found.values()
     ]
-    entries = _without_collisions(entries, replace(options, uncertainty=None))
+    entries = _without_collisions(entries, options)
     if wanted.items:
         _say_without_item(entries)
     several = wanted.list is not None or len(entries) > 1
@@ -229,6 +231,16 @@ def output_beside(scene: Path, options: UpscaleOptions) -> Path:
     return folder_of(scene) / _name(scene, scene, None, options)
 
 
+def companions(output: Path, options: UpscaleOptions) -> dict[str, Path]:
+    """What options want beside each of several outputs, for this one, by the option's name."""
+    folders = {name: getattr(options, name) for name in _COMPANIONS}
+    return {
+        name: folder / f"{output.stem}{_COMPANIONS[name]}"
+        for name, folder in folders.items()
+        if folder is not None
+    }
+
+
 def _suffix(scene: Path, format_name: str | None) -> str:
     """Suffix of an output: of the format named, else of the scene's own if it can be written."""
     try:
@@ -256,12 +268,19 @@ def _without_collisions(
 ) -> list[Work | Failure]:
     """Scenes that would have one output, as a.tif and a.npy, become failures, all of them.
 
-    So does one whose output is an input of this run, as a.tif beside a_x4.tif.
+    So do those that would have one companion, as the picture of a.tif and a.hdr, and one whose
+    output is an input of this run, as a.tif beside a_x4.tif.
     """
     if len(entries) < 2:
         return list(entries)
     makers: dict[Path, list[Path]] = {}
-    made = [() if isinstance(one, Failure) else output_files(one, options) for one in entries]
+    alone = replace(options, uncertainty=None)
+    made = [
+        ()
+        if isinstance(one, Failure)
+        else (*output_files(one, alone), *companions(one.output, options).values())
+        for one in entries
+    ]
     for entry, paths in zip(entries, made, strict=True):
         for path in paths:
             makers.setdefault(path, []).append(entry.source)

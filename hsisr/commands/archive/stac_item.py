@@ -1,6 +1,7 @@
 """The STAC Item of an output, derived from that of its input."""
 
 import json
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -53,7 +54,7 @@ def check_item(work: Work, *, overwrite: bool) -> None:
 
 def write_item(
     source: SourceItem, output: Path, result: "UpscaleResult", *, part: bool, overwrite: bool
-) -> Path:
+) -> None:
     """Write the item of an output, or of an output of a part of the input, beside it.
 
     Geometry and bbox of a part are its own. Those of a whole input, times and all other properties
@@ -63,10 +64,8 @@ def write_item(
     """
     with closing(open_scene(output)) as scene:
         metadata = scene.metadata
-    path = item_path(output)
     text = item_text(source, output, result, metadata, part=part)
-    write_new(path, text, overwrite=overwrite)
-    return path
+    write_new(item_path(output), text, overwrite=overwrite)
 
 
 def item_text(
@@ -84,7 +83,7 @@ def item_text(
     item.id = f"{item.id}_x{result.scale}"
     item.collection_id = None  # the output is no member of the input's collection
     item.links = [_derived_from(source, output)]
-    item.properties = _fields_of_output(item.properties, result)
+    item.properties = _fields_of_output(item.properties, result, metadata)
     item.properties["created"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     software = item.properties.get("processing:software")
     earlier = software if isinstance(software, dict) else {}
@@ -92,7 +91,7 @@ def item_text(
     if PROCESSING not in item.stac_extensions:
         own = [one for one in item.stac_extensions if "/processing/" not in one]
         item.stac_extensions = [*own, PROCESSING]
-    item.assets = _assets(source, output, result)
+    item.assets = _assets(source, output, result, metadata)
     _project(item, source, metadata)
     if part:
         _place_part(item, output, metadata)
@@ -112,7 +111,9 @@ def _derived_from(source: SourceItem, output: Path) -> "pystac.Link":
     return pystac.Link(pystac.RelType.DERIVED_FROM, target, pystac.MediaType.JSON, source.item.id)
 
 
-def _assets(source: SourceItem, output: Path, result: "UpscaleResult") -> dict[str, "pystac.Asset"]:
+def _assets(
+    source: SourceItem, output: Path, result: "UpscaleResult", metadata: SceneMetadata
+) -> dict[str, "pystac.Asset"]:
     """The output under the key of the input, and the header of a pair."""
     import pystac
 
@@ -125,7 +126,7 @@ def _assets(source: SourceItem, output: Path, result: "UpscaleResult") -> dict[s
             description=old.description,
             media_type=output_format(output, result.format).media_type or None,
             roles=old.roles or ["data"],
-            extra_fields=_fields_of_output(old.extra_fields, result),
+            extra_fields=_fields_of_output(old.extra_fields, result, metadata),
         )
     }
     if header is not None:
@@ -135,24 +136,26 @@ def _assets(source: SourceItem, output: Path, result: "UpscaleResult") -> dict[s
     return assets
 
 
-def _fields_of_output(fields: Mapping[str, Any], result: "UpscaleResult") -> dict[str, Any]:
+def _fields_of_output(
+    fields: Mapping[str, Any], result: "UpscaleResult", metadata: SceneMetadata
+) -> dict[str, Any]:
     """Fields of the input's file that hold for the output; per band, of its bands."""
     kept, all_bands = result.written_bands, result.input_shape[0]
 
     def of_output(bands: Sequence[Any]) -> list[Any]:
         if kept is not None and len(bands) == all_bands:
             bands = [bands[number - 1] for number in kept]
-        return [_finer(band, result) for band in bands]
+        return [_finer(band, result, metadata) for band in bands]
 
     return {
         key: of_output(value) if key in _PER_BAND and isinstance(value, list) else value
-        for key, value in _finer(fields, result).items()
+        for key, value in _finer(fields, result, metadata).items()
         if not key.startswith(_OF_OLD_FILE)
     }
 
 
-def _finer(fields: Any, result: "UpscaleResult") -> Any:
-    """Fields of an asset or a band with the output's pixel sizes and data type."""
+def _finer(fields: Any, result: "UpscaleResult", metadata: SceneMetadata) -> Any:
+    """Fields of an asset or a band with the output's pixel sizes, data type and nodata."""
     if not isinstance(fields, dict):
         return fields
     kept = {
@@ -160,7 +163,13 @@ def _finer(fields: Any, result: "UpscaleResult") -> Any:
         for key, value in fields.items()
         if key not in _OF_OLD_NUMBERS
     }
-    return kept | ({"data_type": result.dtype} if "data_type" in kept else {})
+    nodata = metadata.stored.nodata
+    known: dict[str, Any] = {"data_type": result.dtype}
+    if nodata is None:
+        kept.pop("nodata", None)
+    else:
+        known["nodata"] = nodata if math.isfinite(nodata) else str(nodata)  # JSON has no NaN
+    return kept | {key: value for key, value in known.items() if key in kept}
 
 
 def _part(value: Any, scale: int) -> Any:
