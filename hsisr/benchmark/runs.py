@@ -21,7 +21,7 @@ from hsisr import __version__
 from hsisr.benchmark.methods import COMMON, LINEAR, Method
 from hsisr.benchmark.options import MILESTONES, BenchmarkOptions
 from hsisr.benchmark.splits import TrainTestSplit
-from hsisr.commands.options import TrainOptions
+from hsisr.commands.options import SceneOptions, TrainOptions
 from hsisr.commands.training.data import expand_sources, training_data
 from hsisr.commands.training.train import chosen_recipe, train
 from hsisr.engine.machine import device_named
@@ -330,7 +330,7 @@ def _kept_linear(
 
     recipe = recipe_of(run, options)
     descriptor = described(LINEAR, run.scale, recipe)
-    sources = expand_sources(run.course.train, nodata=options.nodata)
+    sources = expand_sources(run.course.train, SceneOptions(nodata=options.nodata))
     patches = training_data(sources, (), recipe, descriptor, run.seed).patches
     batches = (patches.batch(n, 0, recipe.batch_size) for n in range(_LINEAR_BATCHES))
     network = fitted_linear(descriptor, ((batch.lr, batch.hr) for batch in batches))

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from hsisr.datasets.training_scenes import area_average
 from hsisr.errors import InputDataError
 
 Float32 = npt.NDArray[np.float32]
@@ -96,16 +97,14 @@ def read_photographs(paths: Sequence[Path], side: int = 0) -> Photographs:
         side: Average by the largest whole factor that leaves so many pixels along a side; 0: not.
 
     Raises:
-        InputDataError: A file cannot be read, or none is left.
+        InputDataError: A file cannot be read.
     """
-    if not paths:
-        raise InputDataError("found no photograph; name 8-bit colour images or an .npz of them")
     if paths[0].suffix == ".npz":
         images, name = _from_npz(paths[0]), paths[0].name
     else:
         images, name = _from_files(paths), paths[0].parent.name
     if side and (factor := min(images.shape[2:]) // side) > 1:
-        images = _averaged(images, factor)
+        images = np.asarray(area_average(images, factor).round(), np.uint8)
     return Photographs(name=name, images=images)
 
 
@@ -140,11 +139,3 @@ def _from_files(paths: Sequence[Path]) -> UInt8:
             raise InputDataError(f"{path}: cannot be read as a photograph ({error})") from error
         by_size.setdefault(pixels.shape, []).append(pixels)
     return np.stack(max(by_size.values(), key=len))
-
-
-def _averaged(images: UInt8, factor: int) -> UInt8:
-    n, colours, rows, cols = images.shape
-    high, wide = rows // factor, cols // factor
-    blocks = images[:, :, : high * factor, : wide * factor]
-    means = blocks.reshape(n, colours, high, factor, wide, factor).mean((3, 5), dtype=np.float32)
-    return np.asarray(means.round(), np.uint8)

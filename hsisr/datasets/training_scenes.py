@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -54,40 +55,31 @@ class TrainingScene:
         return None if self.valid is None else self.valid[_slices(window)]
 
 
-def training_scene(
-    scene: Scene, scale: int, split: Split, region: Window | None = None
-) -> TrainingScene:
+def training_scene(scene: Scene, scale: int, split: Split, region: Window) -> TrainingScene:
     """Read a whole scene, which stays open, leave out what cannot teach and describe the rest.
 
     Bands that are bad by the bad-band list, constant, or empty where others are not, are left
-    out. Statistics are those of the LR scene, as `hsisr upscale` would find them. The windows of
-    `split` count from the corner of `region`; without it as much as divides by the scale is read.
+    out. Statistics are those of the LR scene, as `hsisr upscale` would find them. Only `region` is
+    read, whose sides divide by the scale; the windows of `split` count from its corner.
 
     Raises:
         InputDataError: No live band or no whole LR pixel is left.
     """
-    meta = scene.metadata
-    region = region or Window(0, 0, meta.rows // scale * scale, meta.cols // scale * scale)
-    if not region.rows or not region.cols:
-        raise InputDataError(
-            f"{scene.path}: found {meta.rows} x {meta.cols} pixels, expected at least "
-            f"{scale} x {scale} for scale {scale}"
-        )
+    axis = scene.metadata.spectral_axis
     cube = scene.read(region)
-    live = _live_bands(cube.values, cube.valid, meta.spectral_axis.good)
+    live = _live_bands(cube.values, cube.valid, axis.good)
     if not live:
         raise InputDataError(
             f"{scene.path}: found no band with data that varies, expected at least one; "
             "check its nodata value and bad-band list"
         )
-    axis = meta.spectral_axis.subset(live)
     return scene_from_arrays(
         scene.path.name,
         cube.values[live],
         cube.valid[live],
         scale,
         split,
-        wavelengths_nm=axis.wavelengths_nm,
+        wavelengths_nm=axis.subset(live).wavelengths_nm,
     )
 
 
@@ -214,7 +206,7 @@ def _statistics(seen: Float64) -> BandStatistics:
     )
 
 
-def area_average(hr: Float32, scale: int) -> Float32:
+def area_average(hr: npt.NDArray[Any], scale: int) -> Float32:
     """Mean over each whole block of `scale` x `scale` pixels, in float64, shape (..., rows, cols).
 
     >>> area_average(np.float32([[1, 2], [3, 6]]), 2).tolist()

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hsisr.commands.options import SceneOptions
 from hsisr.datasets.catalogue import Dataset
 from hsisr.datasets.patches import (
     Augmentation,
@@ -100,15 +101,10 @@ def _facts(name: str, numbers: npt.NDArray[Any], split: Split) -> dict[str, Any]
     }
 
 
-def expand_sources(
-    paths: Sequence[Path],
-    variable: str | None = None,
-    axes: str | None = None,
-    nodata: str | None = None,
-) -> list[Source]:
+def expand_sources(paths: Sequence[Path], how: SceneOptions) -> list[Source]:
     """The scenes that some paths stand for; folders are searched.
 
-    Where there are several, `variable` and `axes` are for those whose kind of file takes them.
+    Where there are several, variable and axes are for those whose kind of file takes them.
     What cannot be used in a folder is left out, and that is said.
     """
     named = [(path, find_scenes(path)) for path in paths]
@@ -117,8 +113,10 @@ def expand_sources(
     for path, found in named:
         own = []
         for scene in found:
-            taken = (variable, axes) if alone else options_of_kind(scene, variable, axes)
-            own.append(Source(path=scene, variable=taken[0], axes=taken[1], nodata=nodata))
+            variable, axes = how.variable, how.axes
+            if not alone:
+                variable, axes = options_of_kind(scene, variable, axes)
+            own.append(Source(path=scene, variable=variable, axes=axes, nodata=how.nodata))
         if found == [path]:  # refused before any of the others is read
             open_with(path, own[0]).close()
         else:

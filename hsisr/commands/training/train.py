@@ -78,7 +78,7 @@ def _train(
     device = training_device(options.device, workers)
     start = _start(options, recipe)
     sources, datasets = _sources(options, workers, downloading)
-    validation = expand_sources(options.val, options.variable, options.axes, options.nodata)
+    validation = expand_sources(options.val, options)
     photographs = _photographs(options, recipe, sources)
     sources = [s for s in sources if s.dataset is None or not s.dataset.photographs]
     preparing("reading scenes")
@@ -194,7 +194,7 @@ def _sources(
     options: TrainOptions, workers: Workers, downloading: DownloadProgress | None
 ) -> tuple[list[Source], list[Dataset]]:
     """Scenes by path and by name; the first process downloads before the others look."""
-    sources = expand_sources(options.scenes, options.variable, options.axes, options.nodata)
+    sources = expand_sources(options.scenes, options)
     if options.dataset is None:
         return sources, []
     dataset = dataset_named(options.dataset)
