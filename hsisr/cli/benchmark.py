@@ -10,7 +10,7 @@ import typer
 from hsisr.benchmark.options import BenchmarkOptions, SpeedOptions
 from hsisr.cli.console import INTERRUPTED, TERMINATED, print_json, say, tell
 from hsisr.cli.options import Given, takes
-from hsisr.cli.progress import benchmark_progress
+from hsisr.cli.progress import BenchmarkProgress, shown_bars
 from hsisr.errors import UsageError
 from hsisr.option import names_of
 
@@ -51,7 +51,8 @@ def benchmark(
 
     common, own = _seeds(seeds or "1")
     wanted = options.made(BenchmarkOptions, seeds=common, own_seeds=own, command=command)
-    with benchmark_progress(enabled=not options.quiet) as progress:
+    with shown_bars(wanted=not options.quiet) as bars:
+        progress = BenchmarkProgress(bars, lines=not options.quiet)
         result = run(wanted, observer=progress, downloading=progress.downloaded)
     if result.signal is not None:
         say("stopped; finished pieces are kept, the same command with --resume goes on")

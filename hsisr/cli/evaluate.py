@@ -14,7 +14,6 @@ from hsisr.io.paths import scene_path
 if TYPE_CHECKING:
     from hsisr.commands.evaluation.evaluate import Report
     from hsisr.commands.evaluation.wald import WaldReport
-    from hsisr.metrics.report import Threshold
 
 
 @takes(EvaluateOptions, WaldOptions)
@@ -52,7 +51,7 @@ def evaluate(
     except OutputExistsError as error:  # wrong usage, so that code 1 means a failed limit
         raise UsageError(str(error)) from error
     _show(report, per_band=per_band, csv=csv, json=options.json)
-    _judge(report.failed, report)
+    _judge(report)
 
 
 def _reference(images: list[Path], options: Given) -> Path | None:
@@ -88,11 +87,11 @@ def _show(report: "Report | WaldReport", *, per_band: bool, csv: bool, json: boo
         tell(report.as_table(per_band=per_band))
 
 
-def _judge(failed: "tuple[Threshold, ...]", report: "Report | WaldReport") -> None:
+def _judge(report: "Report | WaldReport") -> None:
     """One line per limit that is not kept, and exit code 1."""
-    for limit in failed:
+    for limit in report.failed:
         why = report.undefined.get(limit.figure)
         found = f"undefined ({why})" if why else f"{report.values[limit.figure]:.6g}"
         say(f"error: {limit.figure} is {found}, expected {limit}", color="red")
-    if failed:
+    if report.failed:
         raise typer.Exit(1)

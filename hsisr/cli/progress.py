@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def _bars(*, wanted: bool) -> Iterator["Bars | None"]:
+def shown_bars(*, wanted: bool) -> Iterator["Bars | None"]:
     """Bars on stderr; None where they are not wanted, or it is no terminal."""
     if not (wanted and sys.stderr.isatty()):
         yield None
@@ -96,13 +96,6 @@ class TrainingProgress:
             self._download.at(done // 10**6, total and total // 10**6)
 
 
-@contextmanager
-def training_progress(*, enabled: bool, minutes: float | None = None) -> Iterator[TrainingProgress]:
-    """Something that shows the progress of a training run."""
-    with _bars(wanted=enabled) as bars:
-        yield TrainingProgress(bars, minutes, lines=enabled)
-
-
 class BenchmarkProgress:
     """A line per piece, if wanted, above a bar that also shows the steps of a training."""
 
@@ -137,10 +130,3 @@ class BenchmarkProgress:
         """Some bytes have come."""
         of = f" of {total / 1e6:.0f}" if total else ""
         self._show(f"downloaded {done / 1e6:.0f}{of} MB")
-
-
-@contextmanager
-def benchmark_progress(*, enabled: bool) -> Iterator[BenchmarkProgress]:
-    """Something that shows the progress of a comparison."""
-    with _bars(wanted=enabled) as bars:
-        yield BenchmarkProgress(bars, lines=enabled)

@@ -10,7 +10,7 @@ import typer
 
 from hsisr.cli.console import INTERRUPTED, TERMINATED, print_json, say, tell
 from hsisr.cli.options import Given, takes
-from hsisr.cli.progress import training_progress
+from hsisr.cli.progress import TrainingProgress, shown_bars
 from hsisr.commands.options import TrainOptions
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def train(
     command = shlex.join(["hsisr", *sys.argv[1:]])
     how = options.made(TrainOptions, scenes=tuple(scenes or ()), command=command)
     tune_allocator()
-    with training_progress(enabled=not options.quiet, minutes=how.max_minutes) as progress:
+    with shown_bars(wanted=not options.quiet) as bars:
+        progress = TrainingProgress(bars, how.max_minutes, lines=not options.quiet)
         result = run(
             how,
             observer=progress,

@@ -49,8 +49,10 @@ def upscale(
     how = options.made(UpscaleOptions, format=_format(options.values.get("format"), cog=cog))
     wanted = options.made(SelectOptions, sources=sources)
     selection = select(wanted, how, os.environ)
-    if not options.quiet:
-        _say_shard(selection)
+    if (shard := selection.shard) is not None and not options.quiet:
+        own = len(selection.entries)
+        idle = "" if own else "; nothing to do"
+        console.say(f"shard {shard.number} of {shard.of}: {own} of {selection.total} scenes{idle}")
     if selection.in_folder and wanted.output is not None and not dry_run:
         make_folder(wanted.output)
     tune_allocator()
@@ -86,13 +88,6 @@ def _format(named: str | None, *, cog: bool) -> str | None:
 
         raise UsageError(f"found --cog and --format {named}, expected one of them")
     return "COG"
-
-
-def _say_shard(selection: "Selection") -> None:
-    shard, own = selection.shard, len(selection.entries)
-    if shard is not None:
-        idle = "" if own else "; nothing to do"
-        console.say(f"shard {shard.number} of {shard.of}: {own} of {selection.total} scenes{idle}")
 
 
 def _report(outcomes: "list[Outcome]", selection: "Selection") -> dict[str, Any]:
@@ -174,8 +169,9 @@ def _plan_rows(made: "UpscaleResult") -> list[tuple[str, str]]:
 
 def _cost_rows(plan: "UpscaleResult") -> list[tuple[str, str]]:
     seconds, groups = plan.estimated_seconds, console.counted(plan.groups, "band group")
+    groups += f" of {plan.pseudo_bands} pseudo-bands" if plan.pseudo_bands else ""
     return [
-        ("work", f"{console.counted(plan.tiles, 'tile')} in {groups}{_seen(plan)}"),
+        ("work", f"{console.counted(plan.tiles, 'tile')} in {groups}"),
         ("output size", f"{console.megabytes(plan.output_bytes)} before compression"),
         ("peak memory", f"about {plan.peak_memory_bytes / 1e6:,.0f} MB"),
         (
@@ -206,8 +202,3 @@ def _done_rows(made: "UpscaleResult") -> list[tuple[str, str]]:
             + ("" if used is None else f", at most {used / 1e6:,.0f} MB of memory"),
         ),
     ]
-
-
-def _seen(plan: "UpscaleResult") -> str:
-    """What the groups are made of, where it is not the bands themselves."""
-    return f" of {plan.pseudo_bands} pseudo-bands" if plan.pseudo_bands else ""

@@ -87,11 +87,12 @@ def test_ctrl_c_saves_and_the_same_command_with_resume_continues(
     steps = ["--set", "steps=200", "--set", "validate_every=200"]
     command = ["train", scene, "-s", "2", *SMALL, *steps, "-o", out, "--device", "cpu"]
     bars = terminal_bars(redirect=False)
-    monkeypatch.setattr("hsisr.cli.progress._bars", lambda **_: nullcontext(bars))
+    monkeypatch.setattr("hsisr.cli.train.shown_bars", lambda **_: nullcontext(bars))
     done = hsisr(*command, "--max-minutes", 9)
     assert done.exit_code == 130
     shown = bars.tasks[-1]  # minutes are counted where they are the limit
-    assert (shown.description, shown.fields["count"]) == ("training", "0.0/9 min")
+    assert shown.description == "training"
+    assert shown.fields["count"].endswith("/9 min")
     assert shown.fields["talk"].startswith("step 4 loss ")
     assert "the same command with --resume continues" in done.stderr
     assert not (out / "dacn-any-x2.safetensors").exists()
