@@ -5,8 +5,10 @@ line and nothing else; text of files in it is made safe for terminals.
 """
 
 import errno
+import struct
 import unicodedata
 import warnings
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,6 +16,11 @@ from dataclasses import fields
 from typing import Any, ClassVar, Final, Literal, get_args, get_origin, get_type_hints
 
 _LONGEST: Final = 3000
+DAMAGED: Final = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError),
+    *(AssertionError, BufferError, EOFError, SyntaxError, struct.error, zlib.error),
+)
+"""What libraries raise on files that are not what they seem, memory apart."""
 
 
 class HsisrError(Exception):

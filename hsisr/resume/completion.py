@@ -18,10 +18,9 @@ from tifffile import TiffFile
 from hsisr.engine.mixing import PSEUDO_BANDS
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.session import Model
-from hsisr.errors import HsisrError, InputDataError
+from hsisr.errors import DAMAGED, HsisrError, InputDataError
 from hsisr.io.formats import is_format_name
 from hsisr.io.geotiff.gdal import listening
-from hsisr.io.geotiff.reader import DAMAGED
 from hsisr.io.open import open_scene, open_with
 from hsisr.io.paths import RemotePath, sibling
 from hsisr.models.interpolation import KERNELS

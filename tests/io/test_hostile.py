@@ -14,7 +14,7 @@ import scipy.io
 from hsisr.errors import HsisrWarning, InputDataError
 from hsisr.io.open import open_scene
 from tests.limited import outcomes
-from tests.scenes import numbered, write_envi, write_mat73, write_pages
+from tests.scenes import numbered, write_envi, write_mat73
 
 CUBE = numbered(3, 4, 5)
 HUGE = 2**31 - 1
@@ -109,22 +109,6 @@ def tiff(width: int, height: int, strip_rows: int) -> Make:
     return make
 
 
-def lsm_in_circles(folder: Path) -> Path:
-    """A packed LSM file, of which tifffile follows the list of pages as soon as it opens it."""
-    microscope = (34412, "B", 64, bytes(64), True)
-    return tiff_in_circles(folder, compression="zlib", extratags=[microscope])
-
-
-def tiff_in_circles(folder: Path, **options: Any) -> Path:
-    path = write_pages(folder / "scene.tif", CUBE, **options)
-    data = bytearray(path.read_bytes())
-    (first,) = struct.unpack_from("<I", data, 4)
-    (tags,) = struct.unpack_from("<H", data, first)
-    struct.pack_into("<I", data, first + 2 + 12 * tags, first)
-    path.write_bytes(data)
-    return path
-
-
 CLAIMS: dict[str, tuple[Make, str]] = {
     "envi-cube": (envi(lines=10**6, samples=10**6, bands=10**4), "the header promises"),
     "envi-overflow": (envi(lines=2**32, samples=2**32, bands=1), "the header promises"),
@@ -157,8 +141,6 @@ CLAIMS: dict[str, tuple[Make, str]] = {
     "tiff-width": (tiff(HUGE, HUGE, HUGE), "scene.tif"),
     "tiff-strips": (tiff(2**20, 2**20, 1), "scene.tif"),
     "tiff-strip": (tiff(2**15, 2**15, 2**15), "scene.tif"),
-    "tiff-circle": (tiff_in_circles, "goes in circles"),
-    "lsm-circle": (lsm_in_circles, "goes in circles"),
 }
 
 

@@ -121,6 +121,7 @@ def test_text_beyond_ascii_survives_in_v73(tmp_path: Path) -> None:
 
 def test_a_v73_file_that_was_cut_off_is_never_delivered(tmp_path: Path) -> None:
     writer = writer_for(tmp_path / "a.mat", metadata_of((2, 300, 300)), creation_options=V73)
+    writer.write(np.zeros((2, 300, 300), np.uint16), row=0, col=0, band=0)
     lose_the_end(writer, "_file", 200_000)
     with pytest.raises(ResourceError, match=r"cannot write .*a\.mat: .*truncated file"):
         writer.commit()

@@ -7,7 +7,7 @@ from typing import Final
 
 from numpy.lib import format as npy_format
 
-from hsisr.errors import InputDataError
+from hsisr.errors import DAMAGED, InputDataError
 from hsisr.io.arrays.axes import ArrayScene, checked_axes, sizes, warn_if_unlikely, whole
 from hsisr.io.arrays.raw import PlainNumbers
 from hsisr.scene.metadata import SceneMetadata, SpectralAxis, StoredNumbers
@@ -16,11 +16,6 @@ _READ: Final = {1: npy_format.read_array_header_1_0, 2: npy_format.read_array_he
 """Version 3 differs only in names of fields, which plain numbers do not have."""
 _LONGEST_HEADER: Final = 1 << 16
 """What a file claims for its header beyond that is never allocated; numpy's own limit is 10 000."""
-_DAMAGED: Final = (
-    *(OSError, ValueError, EOFError, LookupError, TypeError),
-    *(SyntaxError, tokenize.TokenError, RecursionError, MemoryError),
-)
-"""What numpy raises on headers that are none; the last line is Python's, parsing the literal."""
 
 
 def open_npy(path: Path, *, axes: str | None) -> ArrayScene:
@@ -62,7 +57,7 @@ def _located(path: Path) -> tuple[PlainNumbers, bool]:
         with path.open("rb") as file:
             start = io.BytesIO(file.read(_LONGEST_HEADER))
         shape, reverse, dtype = _READ[npy_format.read_magic(start)[0]](start)
-    except _DAMAGED as error:
+    except (*DAMAGED, tokenize.TokenError, MemoryError) as error:
         raise InputDataError(
             f"cannot be read as a numpy array of numbers; it is truncated or damaged ({error})"
         ) from error

@@ -4,10 +4,9 @@ The bands lie in one GDAL dataset. Whether the pages of a TIFF are a stack of ba
 not see, tifffile tells, which knows the axes.
 """
 
-import struct
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +18,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterWindow
 from tifffile import TiffFile, TiffFileError, TiffPageSeries
 
-from hsisr.errors import HsisrWarning, InputDataError, UsageError, warn_of_scene
+from hsisr.errors import DAMAGED, HsisrWarning, InputDataError, UsageError, warn_of_scene
 from hsisr.io.base import Scene
 from hsisr.io.formats import OTHER_RASTERS, format_of, gdal_drivers, loaded
 from hsisr.io.geotiff.gdal import Listener, gdal_env, listening
@@ -290,15 +289,8 @@ def _holds_two_numbers(dataset: Any, index: int) -> bool:
         return len(np.setdiff1d(found, [0])) < 2
 
 
-DAMAGED: Final = (
-    *(TiffFileError, OSError, ValueError, LookupError, TypeError, RuntimeError),
-    *(ArithmeticError, SyntaxError, struct.error),
-)
-"""What tifffile raises on files that are no TIFF inside."""
-_BROKEN_CHAIN: Final = ("invalid page", "corrupted", "missing", "truncated")
+_BROKEN_CHAIN: Final = ("invalid page", "corrupted", "missing", "truncated", "circular")
 """What it only logs, and then goes on with the pages up to there."""
-
-_MOST_PAGES: Final = 100_000
 
 
 def open_tiff(path: Path, *, axes: str | None = None) -> Scene:
@@ -348,7 +340,6 @@ def is_tiff_stack(path: Path) -> bool:
 @contextmanager
 def _pages(path: Path) -> Iterator[TiffFile]:
     """A TIFF, whose pages are one stack also where tifffile wrote them one by one."""
-    _refuse_circles(path)
     with listening(to="tifffile"), ExitStack() as held:
         tiff = held.enter_context(TiffFile(path))
         if tiff.is_shaped and len(tiff.pages) > 1:
@@ -374,27 +365,3 @@ def _stacks_in(tiff: TiffFile) -> list[TiffPageSeries]:
 def _has_planes(series: TiffPageSeries) -> bool:
     page = series.keyframe
     return len(series.pages) > 1 or page.imagedepth > 1 or (series.ndim > 2 and page.ndim == 2)
-
-
-def _refuse_circles(path: Path) -> None:
-    """Go through the list of pages before tifffile, which follows long circles without an end."""
-    seen = set[int]()
-    with path.open("rb") as file, suppress(struct.error, OverflowError, OSError):
-        start = file.read(16)
-        big = start[2:4] in (b"+\0", b"\0+")
-        counts, places, tag = ("Q", "Q", 20) if big else ("H", "I", 12)
-        order = ">" if start[:2] == b"MM" else "<"
-        count, offset = struct.Struct(order + counts), struct.Struct(order + places)
-        (place,) = offset.unpack_from(start, 8 if big else 4)
-        while place:
-            if place in seen or len(seen) >= _MOST_PAGES:
-                raise InputDataError(
-                    f"the list of pages goes in circles, or on for more than {_MOST_PAGES}; the "
-                    "file is damaged"
-                )
-            seen.add(place)
-            file.seek(place)
-            (tags,) = count.unpack(file.read(count.size))
-            file.seek(place + count.size + tags * tag)
-            (place,) = offset.unpack(file.read(offset.size))
-    # a list that is cut off: whoever reads the pages says so

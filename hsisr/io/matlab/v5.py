@@ -40,8 +40,6 @@ _ENCODINGS: Final = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "
 """Of characters, by the types of numbers they are stored as."""
 _MOST_DEFLATED: Final = 1032
 """Deflate packs no better than 1032 to 1 (zlib's technical details)."""
-_LONGEST_NAME, _MOST_TEXT, _MOST_CELLS = 4096, 1 << 22, 1 << 16
-_MOST_DIMENSIONS, _DEEPEST_STRUCT = 64, 16
 _PIECE: Final = 1 << 18
 
 
@@ -137,13 +135,11 @@ class _Source:
             raise ValueError(f"a small element claims {first >> 16} bytes")
         return first & 0xFFFF, first >> 16, bytes(start[4 : 4 + (first >> 16)])
 
-    def element(self, most: int) -> tuple[int, bytes]:
-        """Type and content of the next element, which may have so many bytes."""
+    def element(self) -> tuple[int, bytes]:
+        """Type and content of the next element."""
         kind, size, inside = self.tag()
         if inside is not None:
             return kind, inside
-        if size > most:
-            raise ValueError(f"an element claims {size} bytes, expected at most {most}")
         content = bytes(self.read(size))
         self.skip(-size % 8)
         return kind, content
@@ -151,18 +147,18 @@ class _Source:
     def head(self, name: str = "") -> _Head:
         """The head of a variable, called `name` or as it says; leaves the source at its content."""
         start = self.position
-        kind, content = self.element(16)
+        kind, content = self.element()
         if kind != _UINT32 or len(content) != 8:
             raise ValueError("a variable does not begin with its flags")
         word = struct.unpack_from(f"{self.order}I", content)[0]
         matlab_class, flags = word & 0xFF, word >> 8 & 0xFF
         shape: tuple[int, ...] = ()
         if matlab_class != _OPAQUE:
-            kind, content = self.element(4 * _MOST_DIMENSIONS)
+            kind, content = self.element()
             shape = tuple(struct.unpack(f"{self.order}{len(content) // 4}i", content))
             if kind != _INT32 or len(shape) < 2 or min(shape) < 0:
                 raise ValueError(f"a variable has the dimensions {shape}")
-        kind, content = self.element(_LONGEST_NAME)
+        kind, content = self.element()
         if kind != _INT8:
             raise ValueError("a variable has a name that is no text")
         name = name or content.decode("latin-1")
@@ -208,10 +204,7 @@ class Mat5(MatFile):
         with reading(), self._content(name) as source:
             if head.matlab_class == _CHAR:
                 return _rows_of_text(source, head.shape)
-            count = math.prod(head.shape)
-            if count > _MOST_CELLS:
-                raise ValueError(f"{name} has {count} cells, expected one a band")
-            return [_text_in_cell(source) for _ in range(count)]
+            return [_text_in_cell(source) for _ in range(math.prod(head.shape))]
 
     def close(self) -> None:
         """Nothing stays open."""
@@ -240,11 +233,11 @@ def _heads(file: BufferedReader, size: int) -> Iterator[_Head]:
         source = _Source(file, _Element(place, length, kind == _COMPRESSED), order)
         if kind == _COMPRESSED and source.tag()[0] != _MATRIX:
             raise ValueError("found packed data that are no variable")
-        yield from _with_fields(source, "", 0)
+        yield from _with_fields(source)
         place += length
 
 
-def _with_fields(source: _Source, name: str, depth: int) -> Iterator[_Head]:
+def _with_fields(source: _Source, name: str = "") -> Iterator[_Head]:
     """The variable at the source and, of a single struct, its fields."""
     head = source.head(name)
     if not head.name:  # MATLAB's own workspace of functions
@@ -252,10 +245,8 @@ def _with_fields(source: _Source, name: str, depth: int) -> Iterator[_Head]:
     yield head
     if head.matlab_class != _STRUCT or math.prod(head.shape) != 1:
         return
-    if depth >= _DEEPEST_STRUCT:
-        raise ValueError(f"structs lie {depth} deep in each other")
-    (longest,) = struct.unpack(f"{source.order}i", source.element(4)[1])
-    texts = source.element(_MOST_TEXT)[1]
+    (longest,) = struct.unpack(f"{source.order}i", source.element()[1])
+    texts = source.element()[1]
     for at in range(0, len(texts), max(1, longest)):
         field = texts[at : at + longest].partition(b"\0")[0].decode("latin-1")
         kind, size, _ = source.tag()
@@ -263,7 +254,7 @@ def _with_fields(source: _Source, name: str, depth: int) -> Iterator[_Head]:
             raise ValueError(f"field {field[:80]} of {head.name} is of type {kind}")
         end = source.position + size
         if size:
-            yield from _with_fields(source, f"{head.name}.{field}", depth + 1)
+            yield from _with_fields(source, f"{head.name}.{field}")
         source.skip(end - source.position)
 
 
@@ -284,7 +275,7 @@ def _byte_order(file: BufferedReader) -> str:
 
 def _rows_of_text(source: _Source, shape: tuple[int, ...]) -> list[str]:
     """A char array as its rows, which it keeps column by column."""
-    kind, content = source.element(_MOST_TEXT)
+    kind, content = source.element()
     if kind not in _ENCODINGS:
         raise ValueError(f"found text of type {kind}")
     name = _ENCODINGS[kind]
@@ -299,7 +290,7 @@ def _rows_of_text(source: _Source, shape: tuple[int, ...]) -> list[str]:
 
 def _text_in_cell(source: _Source) -> str:
     """The next cell of a cell array, which must be a text or empty."""
-    content = source.element(_MOST_TEXT)[1]
+    content = source.element()[1]
     if not content:
         return ""
     cell = _Source(BytesIO(content), _Element(0, len(content), packed=False), source.order)

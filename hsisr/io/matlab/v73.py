@@ -6,6 +6,7 @@ MATLAB's, axes are as HDF5 has them. What Octave saves with `-hdf5`, a group "va
 each variable, is read as well.
 """
 
+import math
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,8 +14,6 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.errors import ResourceError
-from hsisr.io.arrays.raw import reserve_space
 from hsisr.io.atomic import require_room
 from hsisr.io.matlab.fields import (
     Kind,
@@ -30,8 +29,6 @@ from hsisr.io.products.hdf import HdfFile, HdfWriter, lies_inside, texts_in
 _CLASSES: Final = frozenset({"double", "single"}) | {
     f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)
 }
-_MOST_TEXTS: Final = 1 << 16
-_MOST_TEXT: Final = 1 << 22
 
 
 class Mat73(MatFile):
@@ -78,16 +75,9 @@ class Mat73(MatFile):
         """See `MatFile.texts`."""
         with reading():
             item = self._items[name]
-            if item.size > _MOST_TEXTS:
-                raise ValueError(f"{name} has {item.size} texts, expected one a band")
             if h5py.check_ref_dtype(item.dtype) is not h5py.Reference:
                 return _texts(item)
-            found: list[str] = []
-            for reference in np.ravel(item[()]):
-                found.append(_text_of(item.file[reference]))
-                if sum(map(len, found)) > _MOST_TEXT:
-                    raise ValueError("found texts of unlikely length")
-            return found
+            return [_text_of(item.file[reference]) for reference in np.ravel(item[()])]
 
     def close(self) -> None:
         """See `MatFile.close`."""
@@ -116,8 +106,6 @@ def _texts(item: h5py.Dataset) -> list[str]:
     """Strings, or the rows of a char array."""
     if h5py.check_string_dtype(item.dtype):
         return texts_in(item)
-    if item.size * item.dtype.itemsize > _MOST_TEXT:
-        raise ValueError(f"{item.name} is too long for a text")
     rows = np.atleast_2d(np.asarray(item).T)
     return ["".join(map(chr, row)) for row in rows]
 
@@ -142,8 +130,6 @@ def _kind(matlab_class: str) -> Kind:
 
 
 _USER_BLOCK: Final = 512
-_FIELD_BYTES: Final = 2**20
-"""Room for everything but the cube."""
 _MATLAB_CLASS: Final = {"float32": "single", "float64": "double"}
 """MATLAB's names of classes where numpy has others."""
 
@@ -157,35 +143,28 @@ class Mat73Writer(HdfWriter):
     """
 
     def _open(self) -> None:
-        require_room(self._place.folder, self.path, self._whole_chunks() + _FIELD_BYTES)
+        stored = math.prod(self.metadata.shape) * self.metadata.stored.dtype.itemsize
+        require_room(self._place.folder, self.path, stored)
         self._file = h5py.File(self._grown, "x", userblock_size=_USER_BLOCK)
         self._held.callback(self._close)
-        self._data, self._valid = self._create(masked=self._options.masked)
-        self._take_space()
+        self._cube, self._valid = self._create(masked=self._options.masked)
 
     def _put(self, numbers: npt.NDArray[Any], band: int, row: int, col: int) -> None:
+        require_room(self._place.folder, self.path, numbers.nbytes, self._grown.stat().st_size)
         bands, rows, cols = numbers.shape
         for number in range(bands):
             turned = np.ascontiguousarray(numbers[number].T)
-            self._data[band + number, col : col + cols, row : row + rows] = turned
+            self._cube[band + number, col : col + cols, row : row + rows] = turned
 
     def _put_mask(self, mask: npt.NDArray[np.bool_], row: int, col: int) -> None:
         rows, cols = mask.shape
         self._valid[col : col + cols, row : row + rows] = np.ascontiguousarray(mask.T)
 
     def _finish(self) -> list[tuple[Path, Path]]:
-        self._file.close()
+        files = super()._finish()
         with self._grown.open("r+b") as file:
             file.write(_header())
-        self._check()
-        return [(self._grown, self.path)]
-
-    def _close(self) -> None:
-        if self._file:
-            try:
-                self._file.close()
-            except (OSError, RuntimeError):  # the space it lacks is not wanted any more
-                self._file.id.close()
+        return files
 
     def _create(self, *, masked: bool) -> tuple[Any, Any]:
         bands, rows, cols = self.metadata.shape
@@ -193,45 +172,13 @@ class Mat73Writer(HdfWriter):
             _write_variable(self._file, name, value)
         chunk = min(self.block_cols, cols), min(self.block_rows, rows)
         dtype = self.metadata.stored.dtype
-        data = _create_whole(self._file, "data", (bands, cols, rows), dtype, (1, *chunk))
+        data = self._file.create_dataset("data", (bands, cols, rows), dtype, chunks=(1, *chunk))
         _name_class(data, _MATLAB_CLASS.get(dtype.name, dtype.name))
         if not masked:
             return data, None
-        valid = _create_whole(self._file, "valid", (cols, rows), np.dtype(np.uint8), chunk)
+        valid = self._file.create_dataset("valid", (cols, rows), np.uint8, chunks=chunk)
         _name_class(valid, "logical")
         return data, valid
-
-    def _take_space(self) -> None:
-        """Reserve what the file will need: HDF5 does not survive a full disk while it closes."""
-        self._file.flush()
-        with self._grown.open("r+b") as file:
-            reserve_space(file.fileno(), self._grown.stat().st_size)
-
-    def _check(self) -> None:
-        """HDF5 can fail late, so look at what is on disk."""
-        bands, rows, cols = self.metadata.shape
-        with h5py.File(self._grown, "r") as found:
-            complete = found["data"].shape == (bands, cols, rows)
-        nbytes = bands * rows * cols * self.metadata.stored.dtype.itemsize
-        if not complete or self._grown.stat().st_size < nbytes:
-            raise ResourceError(f"cannot write {self.path}: the file was cut off")
-
-    def _whole_chunks(self) -> int:
-        """Bytes of the cube with the chunks at its borders counted whole."""
-        bands, rows, cols = self.metadata.shape
-        high, wide = min(self.block_rows, rows), min(self.block_cols, cols)
-        numbers = bands * (-(-rows // high) * high) * (-(-cols // wide) * wide)
-        return numbers * self.metadata.stored.dtype.itemsize
-
-
-def _create_whole(
-    file: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], chunk: tuple[int, ...]
-) -> Any:
-    """A chunked dataset whose place in the file is taken at once, and not filled."""
-    known = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    known.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    known.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    return file.create_dataset(name, shape, dtype, chunks=chunk, dcpl=known)
 
 
 def _write_variable(file: Any, name: str, value: MatValue) -> None:

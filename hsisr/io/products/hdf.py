@@ -5,10 +5,8 @@ followed.
 """
 
 import math
-import struct
-import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +15,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.errors import HsisrError, InputDataError, ResourceError
+from hsisr.errors import DAMAGED, HsisrError, InputDataError, ResourceError
 from hsisr.io.atomic import resource_errors
 from hsisr.io.base import FileWriter
 from hsisr.scene.georeference import Geolocation, LookupTable
@@ -46,10 +44,7 @@ def reading_errors(what: str = "HDF5 or netCDF-4 file") -> Iterator[None]:
         raise
     except MemoryError as error:
         raise ResourceError(f"a part of the {what} does not fit into memory") from error
-    except (
-        *(OSError, ValueError, TypeError, LookupError, RuntimeError, NotImplementedError),
-        *(AttributeError, ArithmeticError, struct.error, zlib.error),
-    ) as error:
+    except DAMAGED as error:
         raise InputDataError(f"not a whole {what}; it is truncated or damaged ({error})") from error
 
 
@@ -163,7 +158,7 @@ class HdfFile:
     def texts(self, name: str) -> list[str]:
         """An array of texts, one a band."""
         item = self.dataset(name)
-        if h5py.check_string_dtype(item.dtype) is None or item.size > _MOST_TEXTS:
+        if h5py.check_string_dtype(item.dtype) is None:
             raise InputDataError(f"array {name} holds {item.size} entries, expected texts")
         return texts_in(item)
 
@@ -224,6 +219,8 @@ def lies_inside(item: Any) -> bool:
 
 def texts_in(item: Any) -> list[str]:
     """The strings of an array, read one by one, for all may point at one long string."""
+    if item.size > _MOST_TEXTS:
+        raise ValueError(f"{item.name} has {item.size} texts, expected one a band")
     found, length = [], 0
     for place in np.ndindex(item.shape):
         found.append(str(item.asstr()[place]))
@@ -242,7 +239,25 @@ def _plain(value: Any) -> Any:
 
 
 class HdfWriter(FileWriter):
-    """A file that HDF5 writes; what it cannot flush, it reports in errors of its own."""
+    """A file that HDF5 writes; what it cannot flush, it reports in errors of its own.
+
+    `_open` makes the file `_file`, whose end takes `_close`, and the cube in it.
+    """
+
+    _file: Any
+    _cube: Any
+
+    def _finish(self) -> list[tuple[Path, Path]]:
+        name, shape = self._cube.name, self._cube.shape
+        self._file.close()
+        with h5py.File(self._grown, "r") as found:  # HDF5 can fail late
+            if found[name].shape != shape:
+                raise ResourceError(f"cannot write {self.path}: the file was cut off")
+        return [(self._grown, self.path)]
+
+    def _close(self) -> None:
+        with suppress(OSError, RuntimeError, ValueError):  # the space it lacks is not wanted
+            self._file.close()
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -16,7 +16,7 @@ from urllib.request import url2pathname
 
 import msgspec
 
-from hsisr.errors import InputDataError, ResourceError
+from hsisr.errors import DAMAGED, InputDataError, ResourceError
 from hsisr.io.formats import ROWS
 from hsisr.io.open import scene_files
 from hsisr.io.paths import SERVERS
@@ -24,10 +24,6 @@ from hsisr.io.paths import SERVERS
 if TYPE_CHECKING:
     import pystac
 
-_LARGEST: Final = 64 * 2**20
-"""Bytes of an item; real ones have some thousands."""
-_DEEPEST: Final = 64
-"""Braces inside of each other; real items have about ten."""
 _SCHEME: Final = re.compile("^([A-Za-z][A-Za-z0-9+.-]+):/")
 _REACHED: Final = tuple(chain.from_iterable(SERVERS.values()))
 _READABLE: Final = frozenset(end for row in ROWS if row.searched for end in row.suffixes)
@@ -78,9 +74,6 @@ def item_beside(scene: Path) -> SourceItem | None:
 
 def _content(path: Path) -> dict[str, Any]:
     try:
-        size = path.stat().st_size
-        if size > _LARGEST:
-            raise InputDataError(f"{path}: found {size} bytes of JSON, expected a STAC Item")
         content = json.loads(path.read_bytes(), parse_float=_number, parse_constant=_CONSTANTS.get)
     except OSError as error:
         raise InputDataError(f"{path}: cannot be read ({error.strerror})") from error
@@ -96,8 +89,6 @@ def _content(path: Path) -> dict[str, Any]:
     raise InputDataError(f"{path}: found {found}, expected a STAC Item (a Feature); name one")
 
 
-_NO_ITEM: Final = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
-"""What pystac and the readers of dates stumble over."""
 _CONSTANTS: Final = {"NaN": "nan", "Infinity": "inf", "-Infinity": "-inf"}
 """What JSON does not have, by the texts of STAC's raster extension."""
 
@@ -105,17 +96,6 @@ _CONSTANTS: Final = {"NaN": "nan", "Infinity": "inf", "-Infinity": "-inf"}
 def _number(text: str) -> float | str:
     number = float(text)
     return number if math.isfinite(number) else str(number)
-
-
-def _is_too_deep(content: Any) -> bool:
-    """True if lists and objects lie in each other deeper than any item's do."""
-    layer = [content]
-    for _ in range(_DEEPEST):
-        inside = [one.values() if isinstance(one, dict) else one for one in layer]
-        layer = [part for one in inside for part in one if isinstance(part, (dict, list))]
-        if not layer:
-            return False
-    return True
 
 
 class _Asset(msgspec.Struct):
@@ -139,8 +119,6 @@ def _require_form(path: Path, content: dict[str, Any]) -> None:
             f"{path}: is no valid STAC Item, expected an id and assets with href, type and roles "
             f"({error})"
         ) from error
-    if _is_too_deep(content):
-        raise InputDataError(f"{path}: is no valid STAC Item, lists lie {_DEEPEST} deep in it")
 
 
 def _parsed(path: Path, content: dict[str, Any]) -> "pystac.Item":
@@ -154,7 +132,7 @@ def _parsed(path: Path, content: dict[str, Any]) -> "pystac.Item":
     try:
         # its links are neither followed nor passed on, so they may be as they are
         item = pystac.Item.from_dict({**content, "links": []}, href=str(path.absolute()))
-    except (pystac.STACError, *_NO_ITEM) as error:
+    except (pystac.STACError, *DAMAGED) as error:
         reason = f"{type(error).__name__}: {error}"
         raise InputDataError(f"{path}: is no valid STAC Item ({reason})") from error
     return item

@@ -7,9 +7,7 @@ codecs that are known to be harmless are unpacked, and no chunk larger than `LAR
 
 import lzma
 import math
-import struct
 import warnings
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.errors import InputDataError, ResourceError, UsageError
+from hsisr.errors import DAMAGED, InputDataError, ResourceError, UsageError
 from hsisr.io.atomic import refuse_existing
 from hsisr.io.formats import is_zarr_store, zarr_package
 from hsisr.io.paths import without_secrets
@@ -41,20 +39,6 @@ _HARMLESS: Final = frozenset(
     }
 )
 """Codecs that only move numbers; the registry of numcodecs also knows pickle, which runs code."""
-
-_DAMAGED: Final = (
-    OSError,
-    ValueError,  # every error of zarr's own is one, and those of JSON
-    LookupError,
-    TypeError,
-    AttributeError,
-    RuntimeError,  # unpacking
-    NotImplementedError,
-    ArithmeticError,
-    AssertionError,
-    *(EOFError, BufferError, struct.error, zlib.error, lzma.LZMAError),
-)
-"""What zarr raises where a store does not keep to the format."""
 
 
 def refuse_existing_store(path: Path, *, overwrite: bool) -> None:
@@ -83,7 +67,7 @@ def zarr_errors(what: str = "not a Zarr store that can be read") -> Iterator[Non
         raise ResourceError(f"{what}; it does not fit into memory") from error
     except network_errors() as error:
         raise InputDataError(f"{what}: {reason(error)}; check the network") from error
-    except _DAMAGED as error:
+    except (*DAMAGED, lzma.LZMAError) as error:
         words = without_secrets(str(error))[:200] or type(error).__name__
         raise InputDataError(
             f"{what}; it is incomplete, damaged or of an unknown kind ({words})"
