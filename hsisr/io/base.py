@@ -149,6 +149,28 @@ class TargetOptions:
     """Write on the map grid of the scene's lookup table, not in sensor geometry."""
 
 
+def asked_options(path: Path, options: Mapping[str, str], **known: Sequence[str]) -> dict[str, str]:
+    """Creation options in capitals, by what each may be; the first is the default.
+
+    An option that may be anything has no choices, and is there only if it is asked for.
+
+    Raises:
+        UsageError: An option, or what is asked of it, is not known.
+
+    >>> asked_options(Path("a.nc"), {"zlevel": "9"}, COMPRESS=("DEFLATE", "NONE"), ZLEVEL="19")
+    {'COMPRESS': 'DEFLATE', 'ZLEVEL': '9'}
+    """
+    asked = {key.upper(): value.upper() for key, value in options.items()}
+    for key, value in asked.items():
+        choices = known.get(key, [*known])
+        if key not in known or (choices and value not in choices):
+            raise UsageError(
+                f"{path.name}: found the creation option {key}={value}, expected one of "
+                f"{', '.join(choices)}"
+            )
+    return {key: choices[0] for key, choices in known.items() if choices} | asked
+
+
 class SceneWriter(ABC):
     """A scene being written to a temporary place beside its target.
 

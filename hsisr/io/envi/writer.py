@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from hsisr.errors import ResourceError, UsageError
 from hsisr.io.arrays.raw import Interleave, RawFile
-from hsisr.io.base import FileWriter
+from hsisr.io.base import FileWriter, asked_options
 from hsisr.io.envi.files import TYPES, envi_pair, refuse_existing_pair
 from hsisr.io.envi.place_fields import place_fields, write_sidecar
 from hsisr.io.spectral import (
@@ -150,20 +150,11 @@ def _wrapped(text: str) -> str:
 
 
 def _interleave(path: Path, creation_options: Mapping[str, str]) -> Interleave:
-    if unknown := [key for key in creation_options if key != "INTERLEAVE"]:
-        raise UsageError(
-            f"{path.name}: ENVI has no creation option {unknown[0]}, expected INTERLEAVE"
-        )
-    known: tuple[Interleave, ...] = get_args(Interleave)
-    by_name = next((name for name in known if path.suffix.lower() == f".{name}"), None)
-    asked = creation_options.get("INTERLEAVE", by_name or "bsq").lower()
-    for name in known:
-        if asked == name and by_name in (name, None):
-            return name
-    raise UsageError(
-        f"{path.name}: found INTERLEAVE={asked}, expected one of {', '.join(known)} that "
-        "agrees with the suffix"
-    )
+    """As asked for, which the suffix may forbid."""
+    every: tuple[Interleave, ...] = get_args(Interleave)
+    named = [name for name in every if path.suffix.lower() == f".{name}"] or every
+    asked = asked_options(path, creation_options, INTERLEAVE=[name.upper() for name in named])
+    return next(name for name in named if name.upper() == asked["INTERLEAVE"])
 
 
 def _with(path: Path, suffix: str) -> Path:

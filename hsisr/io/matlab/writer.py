@@ -6,7 +6,6 @@ sequential file and is then turned into MATLAB's column order, some columns at a
 
 import io
 import struct
-from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -18,7 +17,7 @@ import scipy.io
 from hsisr.errors import ResourceError, UsageError
 from hsisr.io.arrays.raw import RawFile
 from hsisr.io.atomic import require_room
-from hsisr.io.base import FileWriter, SceneWriter, TargetOptions
+from hsisr.io.base import FileWriter, SceneWriter, TargetOptions, asked_options
 from hsisr.io.matlab.fields import mat_variables
 from hsisr.io.matlab.v73 import Mat73Writer
 from hsisr.scene.metadata import SceneMetadata
@@ -59,8 +58,9 @@ def create_mat_writer(
         )
     bands, rows, cols = metadata.shape
     fits = bands * rows * cols * dtype.itemsize <= LARGEST_V5
-    version = _version(path, options.creation_options, default="5" if fits else "7.3")
-    if version == "7.3":
+    versions = ("5", "7.3") if fits else ("7.3", "5")
+    asked = asked_options(path, options.creation_options, VERSION=versions)
+    if asked["VERSION"] == "7.3":
         return Mat73Writer(path, metadata, options, blocks)
     if not fits:
         raise UsageError(
@@ -153,15 +153,3 @@ def _array_head(name: str, dims: tuple[int, ...], dtype: np.dtype[Any], *, logic
 
 def _padded(element: bytes) -> bytes:
     return element + bytes(-len(element) % 8)
-
-
-def _version(path: Path, creation_options: Mapping[str, str], *, default: str) -> str:
-    options = {key.upper(): value for key, value in creation_options.items()}
-    version = options.pop("VERSION", default)
-    if options or version not in ("5", "7.3"):
-        found = next(iter(options), f"VERSION={version}")
-        raise UsageError(
-            f"{path.name}: MATLAB files have no creation option {found}, expected VERSION=5 or "
-            "VERSION=7.3"
-        )
-    return version

@@ -10,7 +10,6 @@ of a grid in degrees, of each pixel of any other and in sensor geometry. Sources
 import json
 import math
 import re
-from collections.abc import Mapping
 from contextlib import suppress
 from itertools import product
 from pathlib import Path
@@ -24,9 +23,9 @@ from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.warp import transform as warp_points
 
-from hsisr.errors import HsisrError, ResourceError, UsageError
+from hsisr.errors import HsisrError
 from hsisr.io.atomic import refuse_existing, require_room
-from hsisr.io.base import TargetOptions
+from hsisr.io.base import TargetOptions, asked_options
 from hsisr.io.formats import package
 from hsisr.io.geotiff.gdal import GdalError, gdal_env
 from hsisr.io.geotiff.tags import parsed_crs
@@ -76,7 +75,8 @@ class NetcdfWriter(HdfWriter):
     """Of the cube's axes: bands, rows and columns by their numbers."""
 
     def _prepare(self) -> None:
-        asked, packing = _asked(self._co), {"compression": "gzip", "shuffle": True}
+        asked = asked_options(self.path, self._co, **_OPTIONS)
+        packing = {"compression": "gzip", "shuffle": True}
         packed = asked["COMPRESS"] == "DEFLATE"
         self._packing = {**packing, "compression_opts": int(asked["ZLEVEL"])} if packed else {}
         self._package = package(*_PACKAGE)
@@ -112,19 +112,6 @@ class NetcdfWriter(HdfWriter):
     def _put_mask(self, mask: npt.NDArray[np.bool_], row: int, col: int) -> None:
         rows, cols = mask.shape
         self._mask[row : row + rows, col : col + cols] = mask.astype(np.uint8)
-
-    def _finish(self) -> list[tuple[Path, Path]]:
-        name, shape = self._cube.name, self._cube.shape
-        self._file.close()
-        with self._package.File(self._grown, "r") as found:
-            complete = found[name].shape == shape
-        if not complete:
-            raise ResourceError(f"cannot write {self.path}: the file was cut off")
-        return [(self._grown, self.path)]
-
-    def _close(self) -> None:
-        with suppress(OSError, RuntimeError, ValueError):  # the space it lacks is not wanted
-            self._file.close()
 
     def _create(self, name: str) -> tuple[Any, Any]:
         """The cube, and the mask if there is one; a chunk holds a block of one band."""
@@ -226,7 +213,8 @@ def create_netcdf(
     path: Path, metadata: SceneMetadata, options: TargetOptions, blocks: tuple[int, int]
 ) -> NetcdfWriter:
     """A writer of CF netCDF, or of EMIT's layout with `LAYOUT=EMIT`; see both classes."""
-    own = EmitWriter if _asked(options.creation_options)["LAYOUT"] == "EMIT" else NetcdfWriter
+    asked = asked_options(path, options.creation_options, **_OPTIONS)
+    own = EmitWriter if asked["LAYOUT"] == "EMIT" else NetcdfWriter
     return own(path, metadata, options, blocks)
 
 
@@ -234,17 +222,6 @@ def refuse_existing_netcdf(path: Path, *, overwrite: bool) -> None:
     """Check that a netCDF file may be made; raises as `refuse_existing` does."""
     package(*_PACKAGE)
     refuse_existing((path,), overwrite=overwrite)
-
-
-def _asked(options: Mapping[str, str]) -> dict[str, str]:
-    """Creation options in capitals, those that are not given by their default."""
-    asked = {key.upper(): value.upper() for key, value in options.items()}
-    for key, value in asked.items():
-        if key not in _OPTIONS:
-            raise UsageError(f"--co {key}: expected one of {', '.join(_OPTIONS)} for netCDF")
-        if value not in _OPTIONS[key]:
-            raise UsageError(f"{key}={value}: expected one of {', '.join(_OPTIONS[key])}")
-    return {key: values[0] for key, values in _OPTIONS.items()} | asked
 
 
 def _global_attributes(metadata: SceneMetadata) -> dict[str, str]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from hsisr.errors import ResourceError, UsageError
 from hsisr.io.atomic import require_room
-from hsisr.io.base import FileWriter
+from hsisr.io.base import FileWriter, asked_options
 from hsisr.io.formats import is_zarr_store, zarr_package
 from hsisr.io.zarr.layout import (
     CUBE,
@@ -29,7 +29,7 @@ from hsisr.io.zarr.store import LARGEST_CHUNK, WHOLE
 from hsisr.scene.metadata import StoredNumbers, holds
 
 _CHUNK_BYTES: Final = 8 * 2**20
-_LEVELS: Final = {"ZSTD": (range(1, 23), 3), "GZIP": (range(1, 10), 6), "NONE": (range(0), 0)}
+_LEVELS: Final = {"ZSTD": (range(1, 23), 3), "GZIP": (range(1, 10), 6), "NONE": (range(1), 0)}
 """Levels of each compression, and the usual one; GDAL reads all."""
 _LACKING: Final = frozenset({"float16", "longdouble", "float128"})
 
@@ -175,21 +175,14 @@ def asked_chunks(options: Mapping[str, str]) -> tuple[int, int, int] | None:
 def _compressor(path: Path, options: Mapping[str, str]) -> Any:
     import numcodecs
 
-    name, level = options.get("COMPRESSION", "ZSTD").upper(), options.get("LEVEL")
-    unknown = [key for key in options if key not in ("CHUNKS", "COMPRESSION", "LEVEL")]
-    if name not in _LEVELS:
-        unknown.append(f"COMPRESSION={name}")
-    elif level is not None and not (level.isdecimal() and int(level) in _LEVELS[name][0]):
-        unknown.append(f"LEVEL={level} with COMPRESSION={name}")
-    if unknown:
-        raise UsageError(
-            f"{path.name}: Zarr stores have no creation option {unknown[0]}, expected "
-            "CHUNKS=BANDS,ROWS,COLS, COMPRESSION=ZSTD, GZIP or NONE, LEVEL=1 to 22 (9 for GZIP)"
-        )
-    if name == "NONE":
-        return None
-    chosen = _LEVELS[name][1] if level is None else int(level)
-    return numcodecs.Zstd(level=chosen) if name == "ZSTD" else numcodecs.GZip(level=chosen)
+    asked = asked_options(path, options, COMPRESSION=[*_LEVELS], CHUNKS=(), LEVEL=())
+    levels, usual = _LEVELS[asked["COMPRESSION"]]
+    known = asked_options(
+        path, {"LEVEL": asked.get("LEVEL", str(usual))}, LEVEL=[*map(str, levels)]
+    )
+    level = int(known["LEVEL"])
+    packs = {"ZSTD": numcodecs.Zstd, "GZIP": numcodecs.GZip}.get(asked["COMPRESSION"])
+    return packs(level=level) if packs else None
 
 
 def _require_storable(path: Path, stored: StoredNumbers) -> None:
