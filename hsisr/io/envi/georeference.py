@@ -224,26 +224,18 @@ def _is_south(letters: str, sign: str) -> bool | None:
     A lone S is taken as South, though the latitude band S (32 to 40 degrees) lies in the north.
     """
     text = letters.lower()
-    if not text:
-        if sign != "-":
-            warn_of_scene("map info: found a UTM zone without a hemisphere; taken as North")
-        return sign == "-"
+    band = text if len(text) == 1 else ""
+    north = text.startswith("north") or band in {*"npqrtuvwx"}
+    south = text.startswith("south") or band in {*"cdefghjklms"} or (not text and sign == "-")
     if text == "s":
         warn_of_scene("map info: hemisphere S is taken as South, not as the latitude band S")
-    if text.startswith("north") or (len(text) == 1 and text in "npqrtuvwx"):
-        south = False
-    elif text.startswith("south") or (len(text) == 1 and text in "cdefghjklms"):
-        south = True
-    else:
+    if not text and not south:
+        warn_of_scene("map info: found a UTM zone without a hemisphere; taken as North")
+    elif not (north or south) or (north and sign == "-"):
+        zone = "a negative UTM zone, which means South, and " if sign == "-" else ""
         warn_of_scene(
-            f"map info: found hemisphere {letters!r}, expected North, South or a latitude band; "
-            "the coordinate reference system is unknown"
-        )
-        return None
-    if sign == "-" and not south:
-        warn_of_scene(
-            f"map info: a negative UTM zone means South, but the hemisphere is {letters!r}; the "
-            "coordinate reference system is unknown"
+            f"map info: found {zone}hemisphere {letters!r}, expected North, South or a latitude "
+            "band; the coordinate reference system is unknown"
         )
         return None
     return south

@@ -4,7 +4,6 @@ GDAL's ENVI driver says the first two. They are read back, by GDAL and by hsisr,
 header cannot hold is refused or put into GDAL's sidecar.
 """
 
-import math
 import tempfile
 import warnings
 import xml.etree.ElementTree as ET
@@ -28,8 +27,6 @@ from hsisr.scene.metadata import SceneMetadata
 
 _CRS = "coordinate system string"
 _LIFTED = ("map info", "projection info", _CRS)
-_SQUARE = 1e-6
-"""Cosine of the angle between rows and columns from which pixels count as sheared."""
 _FOOT_M = 0.3048
 _NEAR_PX = 1e-3
 """How far a pixel may lie from its place after map info was read back."""
@@ -59,8 +56,9 @@ def place_fields(metadata: SceneMetadata, target: Path) -> dict[str, str]:
         readings = [by_gdal(fields).transform, _read_back(fields).transform]
         if not all(found and _near(found, place.transform, metadata) for found in readings):
             raise UsageError(
-                f"{target.name}: found {_shape_of(place.transform)}, which readers of ENVI headers "
-                "do not agree about or map info cannot say; write GeoTIFF instead"
+                f"{target.name}: found a grid that is sheared, or turned and mirrored, or turned "
+                "with pixels that are not square, which map info cannot say so that all readers "
+                "agree; write GeoTIFF instead"
             )
     if place.crs_wkt and not _says_crs(fields, place.crs_wkt):
         fields = _with_crs(fields, place.crs_wkt, target)
@@ -69,16 +67,6 @@ def place_fields(metadata: SceneMetadata, target: Path) -> dict[str, str]:
     if place.rpcs:
         fields["rpc info"] = _rpc_info(place.rpcs)
     return fields
-
-
-def _shape_of(t: Affine) -> str:
-    """What is unusual about a grid, in words."""
-    width, height = math.hypot(t.a, t.d), math.hypot(t.b, t.e)
-    if abs(t.a * t.b + t.d * t.e) > _SQUARE * width * height:
-        return "sheared pixels"
-    if t.a * t.e - t.b * t.d > 0:
-        return "a turned and mirrored grid"
-    return "turned pixels that are not square"
 
 
 def _says_crs(fields: Mapping[str, str], crs_wkt: str) -> bool:
