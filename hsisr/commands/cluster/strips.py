@@ -19,7 +19,7 @@ from hsisr.engine.mixing import SceneStatistics
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Plan
 from hsisr.engine.session import Session
-from hsisr.errors import InputDataError, ResourceError, WeightsError
+from hsisr.errors import InputDataError, WeightsError
 from hsisr.io.atomic import resource_errors
 from hsisr.io.base import Scene, SceneWriter
 from hsisr.io.open import open_with
@@ -53,8 +53,6 @@ class Orders:
     input: Any
     """From `scene_identity`, as the command sees it."""
     weights: str | None
-    outline: tuple[Any, ...]
-    """Of the plan."""
 
 
 def compute_strips(job: Job, run: RunLock, threads: int, advance: Callable[[int], None]) -> None:
@@ -98,7 +96,6 @@ def orders_of(job: Job, run: RunLock, threads: int) -> Orders:
         strips=run.journal.folder,
         input=run.bound.input,
         weights=job.session.model.sha256,
-        outline=outline(job.plan),
     )
 
 
@@ -155,13 +152,7 @@ def _prepared(orders: Orders, scene: Scene, here: WorkerContext) -> Job:
             f"{(session.model.sha256 or 'none')[:12]}..., expected "
             f"{(orders.weights or 'none')[:12]}...); give all workers the same file"
         )
-    job = Job.prepare(scene, orders.output, options, session, orders.room, orders.statistics)
-    if outline(job.plan) != orders.outline:
-        raise ResourceError(
-            f"worker {here.name} would cut the scene into other tiles than the command; "
-            "install the same versions of all libraries there"
-        )
-    return job
+    return Job.prepare(scene, orders.output, options, session, orders.room, orders.statistics)
 
 
 def _require_same_input(orders: Orders, here: WorkerContext) -> None:
@@ -184,20 +175,6 @@ class _Nowhere(SceneWriter):
 
     def write(self, numbers: npt.NDArray[Any], **place: Any) -> None:
         """Drop a block."""
-
-
-def outline(plan: Plan) -> tuple[Any, ...]:
-    """What two plans have in common that make the same strips."""
-    return (
-        tuple((rows.start, rows.size) for rows in plan.rows),
-        tuple(
-            (panel.start, panel.size, tuple((s.start, s.size) for s in panel.segments))
-            for panel in plan.panels
-        ),
-        tuple(group.bands for group in plan.groups),
-        plan.batch_size,
-        plan.halo,
-    )
 
 
 def _tiles(plan: Plan, strip: Strip) -> int:
