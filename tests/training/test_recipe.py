@@ -15,8 +15,8 @@ from hsisr.commands.options import TrainOptions
 from hsisr.commands.training.train import chosen_recipe
 from hsisr.errors import UsageError
 from hsisr.models.dacn_equivariant import DacnEquivariant, EquivariantSize
+from hsisr.training.loop import WeightAverage, rate_factor
 from hsisr.training.recipe import Recipe, recipe_named, shipped_recipes
-from hsisr.training.schedule import WeightAverage, rate_factor
 from hsisr.training.start import fresh_start, start_from
 from hsisr.weights import load_weights, resolve, save_weights
 from tests.conftest import PROJECT
