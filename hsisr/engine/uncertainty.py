@@ -231,7 +231,7 @@ class ErrorModel:
         added = detail.mean(dim=(0, 1))
         pixel = self.log_error(pixel_features(near, beside, known, added, level)).exp()
         square = pixel.square_().mul_(level.gradient[:, None, None]).div_(1 + self.detail)
-        share = square * self.detail / added.clamp_min(torch.finfo(added.dtype).tiny)
+        share = torch.where(added > 0, square * self.detail / added, 0)  # equal values have none
         # squares of `inside`, times the pixel's, in three passes over the HR pixels
         found = detail.mul_(share).add_(square).mul_(self.place.square()[..., None, None, None])
         if whole:

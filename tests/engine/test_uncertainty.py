@@ -13,7 +13,7 @@ import torch
 from hsisr.commands.evaluation.evaluate import measure_coverage
 from hsisr.commands.upscale import upscale
 from hsisr.engine.options import UpscaleOptions
-from hsisr.engine.uncertainty import ErrorModel, StandardErrors, levels
+from hsisr.engine.uncertainty import ErrorModel, Levels, StandardErrors, levels
 from hsisr.errors import HsisrWarning, InputDataError, ResourceError, UsageError, WeightsError
 from hsisr.io.geotiff.writer import GeoTiffWriter
 from hsisr.io.open import open_scene
@@ -77,6 +77,14 @@ def test_errors_follow_the_numbers_of_the_scene() -> None:
     values = correlated(40)
     one, other = errors_of(values), errors_of(values * 8)
     np.testing.assert_allclose(other, 8 * one, rtol=0.02)
+
+
+def test_pixels_whose_values_are_all_equal_have_an_error_too() -> None:
+    near = 1000 * torch.rand(1, 12, 12, generator=torch.Generator().manual_seed(0))
+    level = Levels(torch.tensor([1e6]), torch.zeros(1, 4))
+    values = torch.full((1, 8, 8), 7.0)
+    found = model(2).standard_errors(values, near, near, torch.ones_like(near), level)
+    assert (torch.isfinite(found) & (found > 0)).all()
 
 
 def test_a_model_survives_being_stored() -> None:
