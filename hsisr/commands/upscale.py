@@ -164,7 +164,8 @@ def _check_pictures(options: UpscaleOptions, *, overwrite: bool) -> None:
 def _without_those_there(options: UpscaleOptions) -> UpscaleOptions:
     """Options that ask for no picture or page that is there, since its output is finished."""
     asked = {name: getattr(options, name) for name in ("quicklook", "report")}
-    return replace(options, **{name: None for name, at in asked.items() if at and at.exists()})
+    there: dict[str, Any] = {name: None for name, at in asked.items() if at and at.exists()}
+    return replace(options, **there)
 
 
 def _is_finished(source: Path, output: Path, options: UpscaleOptions, session: Session) -> bool:
