@@ -26,7 +26,6 @@ Progress = Callable[[int, int | None], None]
 
 _CHUNK: Final = 1 << 20
 _TIMEOUT_S: Final = 30
-_PACKINGS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _MOST_UNPACKED: Final = 4 << 30
 """The CAVE set takes 0.5 GB; more than this is no set of ours."""
 
@@ -172,8 +171,6 @@ def _unpacked(path: Path, dataset: Dataset) -> Path:
             members = [m for m in archive.infolist() if not _skipped(m.filename, dataset)]
             if sum(m.file_size for m in members) > _MOST_UNPACKED:
                 raise InputDataError(f"{path}: would unpack to more than {_MOST_UNPACKED} bytes")
-            if any(m.compress_type not in _PACKINGS for m in members):
-                raise InputDataError(f"{path}: is packed in another way than by deflate")
             if any(".." in PurePosixPath(m.filename).parts for m in members):
                 raise InputDataError(f"{path}: names files outside its own folder")
             beside.mkdir()

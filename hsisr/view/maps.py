@@ -10,8 +10,7 @@ import numpy.typing as npt
 
 from hsisr.commands.evaluation.agreement import (
     STRIP_BYTES,
-    comparable_as_stored,
-    in_physical_unit,
+    in_one_unit,
     paired_strips,
     strip_windows,
 )
@@ -290,11 +289,8 @@ def _spectra(
 ) -> None:
     known = reference.metadata.spectral_axis.wavelengths_nm
     x = np.array(known)[bands] if known else np.array(bands) + 1
-    pair = [scene.read(pixel, bands).values for scene in (reference, estimate)]
-    if not comparable_as_stored(reference, estimate):
-        scenes = zip(pair, (reference, estimate), strict=True)
-        pair = [in_physical_unit(values, scene, bands) for values, scene in scenes]
-    order = np.argsort(x)
+    one, other = ((scene.read(pixel, bands).values, scene) for scene in (reference, estimate))
+    pair, order = in_one_unit(one, other, bands), np.argsort(x)
     x, truth, guess = x[order], pair[0][order, 0, 0], pair[1][order, 0, 0]
     gaps = _gaps(x)
     label = f"{which}: row {pixel.row}, column {pixel.col}"

@@ -82,11 +82,13 @@ def comparable_as_stored(one: Scene, other: Scene) -> bool:
     return same_unit(one, other) and bool((scales == scales[0]).all() and not offsets.any())
 
 
-def in_one_unit(one: tuple[Float, Scene], other: tuple[Float, Scene]) -> tuple[Float, Float]:
+def in_one_unit(
+    one: tuple[Float, Scene], other: tuple[Float, Scene], bands: Sequence[int] | None = None
+) -> tuple[Float, Float]:
     """Values of two scenes: as stored where both have one factor for them, else physical ones."""
     if comparable_as_stored(one[1], other[1]):
         return one[0], other[0]
-    return in_physical_unit(*one), in_physical_unit(*other)
+    return in_physical_unit(*one, bands), in_physical_unit(*other, bands)
 
 
 def in_physical_unit(values: Float, scene: Scene, bands: Sequence[int] | None = None) -> Float:
