@@ -5,9 +5,14 @@ them and says which hsisr understands and which it passes on; `hsisr.io.spectral
 """
 
 import re
+import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+
+from spectral.io import envi
+from spectral.io.envi import EnviException
 
 from hsisr.errors import InputDataError, OutputExistsError, warn_of_scene
 from hsisr.io.atomic import refuse_existing
@@ -41,40 +46,58 @@ def read_header(path: Path) -> dict[str, str]:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = raw.decode("latin-1")
-    lines = [line for line in text.splitlines()[1:] if not line.startswith(";")]  # no comments
-    return {key: _plain(key, value) for key, value in _raw_fields(path, lines).items()}
+    lines = text.splitlines()
+    closed = _closed([line for line in lines if not line.startswith(";")])  # without comments
+    try:
+        fields = _by_spy(path) if raw.isascii() and closed == lines else _by_copy(path.name, closed)
+    except EnviException as error:
+        raise InputDataError(
+            f"header {path.name} cannot be parsed; look for a brace that is never closed"
+        ) from error
+    return {key: _text(key, value) for key, value in fields.items()}
 
 
-def _raw_fields(path: Path, lines: Sequence[str]) -> dict[str, str]:
-    """Fields in lower case, lists with their braces and line ends.
+def _by_spy(header: Path) -> dict[str, str | list[str]]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Parameters with non-lowercase names")
+        fields: dict[str, str | list[str]] = envi.read_envi_header(header)
+        return fields
 
-    A list that breaks off before the next field ends there. One that breaks off at the end is an
-    error, for the header itself may be broken off.
+
+def _by_copy(name: str, lines: Sequence[str]) -> dict[str, str | list[str]]:
+    """What SPy makes of the lines, in a file of the locale's encoding, which is what it reads."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, name)
+        copy.write_text("\n".join(lines) + "\n", errors="replace")
+        return _by_spy(copy)
+
+
+def _closed(lines: Sequence[str]) -> list[str]:
+    """The lines, with a brace where a list breaks off before the next field.
+
+    A list that breaks off at the end stays open: the header itself may be broken off there.
+
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     _closed(["wavelength = {400,", "500", "bands = 2", "bbl = {1"])
+    ['wavelength = {400,', '500}', 'bands = 2', 'bbl = {1']
     """
-    fields, first, opened = dict[str, str](), dict[str, str](), ""
+    closed, opened, first = list(lines), "", dict[str, str]()
     for number, line in enumerate(lines):
-        key, equals, value = line.partition("=")
+        key, _, value = line.partition("=")
         key, value = key.strip().lower(), value.strip()
         if opened and key in _KNOWN and _breaks_off(opened, lines, number):
-            fields[opened] += "}"
+            closed[number - 1] += "}"
             warn_of_scene(
                 f"{opened}: found no closing brace; the list is taken to end before the next field"
             )
             opened = ""
         if not opened and key in _KNOWN and first.setdefault(key, value) != value:
             _complain_of_two(key, first[key], value)
-        if opened:
-            fields[opened] += f"\n{line.strip()}"
-        elif equals:
-            fields[key] = value
-            opened = key if value.startswith("{") else ""
+        if not opened and value.startswith("{"):
+            opened = key
         if opened and line.rstrip().endswith("}"):
             opened = ""
-    if opened:
-        raise InputDataError(
-            f"header {path.name} cannot be parsed; look for a brace that is never closed"
-        )
-    return fields
+    return closed
 
 
 def _complain_of_two(key: str, first: str, last: str) -> None:
@@ -97,13 +120,11 @@ def _breaks_off(opened: str, lines: Sequence[str], number: int) -> bool:
     return end is None or samples == [n for n in samples if number <= n <= end] != []
 
 
-def _plain(key: str, value: str) -> str:
-    """The text of a field on one line, but for line ends inside items of a list."""
-    if key == "description":
-        return "{" + " ".join(value.strip("{}").split()) + "}"
-    if value.startswith("{"):
-        return "{" + ", ".join(item.strip() for item in value[1:-1].split(",")) + "}"
-    return " ".join(value.split())
+def _text(key: str, value: str | list[str]) -> str:
+    if isinstance(value, list):
+        return "{" + ", ".join(value) + "}"
+    text = " ".join(value.split())
+    return "{" + text + "}" if key == "description" else text
 
 
 _ROW: Final = next(row for row in ROWS if row.name == "ENVI")
