@@ -1,4 +1,4 @@
-"""Scenes seen through another one: described otherwise, read row by row; looked at for fill.
+"""Scenes seen through another one: described otherwise, read row by row, watched for fill.
 
 What means no data is what the file or the user names; usual fill values that lie apart from all
 other numbers look like it, though nobody names them.
@@ -161,18 +161,14 @@ def fill_among(found: npt.NDArray[Any]) -> float | None:
     -9999.0
     """
     found = found[varied_bands(found)]
-    limits = np.finfo(found.dtype) if found.dtype.kind == "f" else np.iinfo(found.dtype)
-    usual = dict.fromkeys((*_USUAL, float(limits.min), float(limits.max)))
-    for number in (number for number in usual if holds(found.dtype, number)):
+    for number in usual_of(found):
         hits = found == number
-        pairs = zip(found, hits, strict=True)
-        apart = [_is_wide(own) and _is_apart(band, number) for band, own in pairs]
-        if apart and (all(apart) or (number <= _NEVER_MEASURED and any(apart))):
+        wide = np.array(list(map(_is_wide, hits)), bool)
+        if suffices(wide, number) and suffices(wide & bands_apart(found, number, wide), number):
             return number
         if number == 0:
             same = (hits == hits.all(axis=0)).all(axis=(1, 2))
-            enough = hits.mean(axis=(1, 2)).min(initial=1) >= LEAST_SHARE
-            if len(same) > 1 and enough and same.mean() > 0.5:
+            if are_whole_pixels(hits.sum(axis=(1, 2)), hits[:1].size, same):
                 return number
     return None
 
@@ -181,6 +177,36 @@ def varied_bands(found: npt.NDArray[Any]) -> list[int]:
     """Bands that hold more than one number: those with one only tell nothing."""
     bands = (band[np.isfinite(band)] for band in found)
     return [n for n, band in enumerate(bands) if (band != band[:1]).any()]
+
+
+def usual_of(found: npt.NDArray[Any]) -> list[float]:
+    """Usual fill values that numbers of this type can be, the ends of the type among them."""
+    limits = np.finfo(found.dtype) if found.dtype.kind == "f" else np.iinfo(found.dtype)
+    numbers = (*_USUAL, float(limits.min), float(limits.max))
+    return [number for number in dict.fromkeys(numbers) if holds(found.dtype, number)]
+
+
+def bands_apart(
+    found: npt.NDArray[Any], number: float, chosen: npt.NDArray[np.bool_] | None = None
+) -> npt.NDArray[np.bool_]:
+    """In which bands, of those chosen, a number is apart from the others; see `fill_among`."""
+    of_bands = np.ones(len(found), bool) if chosen is None else chosen
+    bands = zip(found, of_bands, strict=True)
+    return np.array([bool(one) and _is_apart(band, number) for band, one in bands], bool)
+
+
+def suffices(bands: npt.NDArray[np.bool_], number: float) -> bool:
+    """True if the bands in which a number looks like fill are enough: all, or some of `-9999`."""
+    return bool(len(bands) and (bands.all() or (number <= _NEVER_MEASURED and bands.any())))
+
+
+def are_whole_pixels(counts: npt.NDArray[Any], size: float, same: npt.NDArray[np.bool_]) -> bool:
+    """True if most bands have zeros in the same pixels only, in which all bands have them.
+
+    Of zeros there are `counts` in each band of `size` samples; `same` are the bands whose zeros are
+    those that all have.
+    """
+    return len(same) > 1 and counts.min() >= LEAST_SHARE * size and bool(same.mean() > 0.5)
 
 
 def number_text(number: float, dtype: np.dtype[Any]) -> str:
@@ -211,39 +237,32 @@ def _is_apart(band: npt.NDArray[Any], number: float) -> bool:
     return bool(number < low - reach or number > high + reach or apart > most - least)
 
 
-_BANDS_LOOKED_AT: Final = 9
+_LOOKED_AT: Final = 9
+"""Rows, at least, and bands, at most, that are looked at for fill before anything else is read."""
 _SAMPLES_LOOKED_AT: Final = 2**21
-_ROWS_LOOKED_AT: Final = 100
-"""At least, so that no fill as high as `LEAST_SHARE` of the scene lies between them; of a remote
-scene, nine."""
 
 
 def warn_of_fill(scene: Scene) -> Scene:
     """Warn where a usual fill value that a scene does not name looks like no data (`fill_among`).
 
-    Nine bands are looked at: a hundred rows of them, or as many as hold two million samples.
-    Returns the scene.
+    Nine bands are looked at: nine rows of them, or as many as hold two million samples. The scene
+    to read on with, which is returned, warns of what lies between those rows once it was read.
 
     Raises:
         InputDataError: The scene cannot be read.
     """
-    last = scene.metadata.bands - 1
-    few = np.unique(np.linspace(0, last, _BANDS_LOOKED_AT).astype(int)).tolist()
+    bands, rows = scene.metadata.bands, scene.metadata.rows
+    few = np.unique(np.linspace(0, bands - 1, _LOOKED_AT).astype(int)).tolist()
     limited = scene.metadata.stored.limits is not None
     if limited or scene.read_mask(Window(0, 0, 1, 1)) is not None:
         return scene
     found = _some_rows(scene, few)
     for plane, named in zip(found, np.isin(found, _named(scene)), strict=True):
         plane[named] = np.resize(plane[~named], np.count_nonzero(named))  # as likely as before
-    if (number := fill_among(found)) is not None:
-        text, named = number_text(number, found.dtype), scene.metadata.stored.nodata
-        beside = "" if named is None else f", though the file names {named:g} as no data"
-        with about_scene(scene.path):
-            warn_of_scene(
-                f"many samples are {text}, apart from all others{beside}; if they mean no data, "
-                f"give --nodata {text}, else --nodata none"
-            )
-    return scene
+    number = fill_among(found)
+    if number is not None:
+        _warn_of_fill(scene, number)
+    return scene if number is not None or found.shape[1] == rows else FillWatch(scene, few, found)
 
 
 def _named(scene: Scene) -> npt.NDArray[Any]:
@@ -257,9 +276,8 @@ def _named(scene: Scene) -> npt.NDArray[Any]:
 def _some_rows(scene: Scene, bands: Sequence[int]) -> npt.NDArray[Any]:
     """Rows far apart, or all of a small scene; what lies in one block of the file is read once."""
     _, rows, cols = scene.metadata.shape
-    many = max(_ROWS_LOOKED_AT, _SAMPLES_LOOKED_AT // (len(bands) * cols))
-    many = _BANDS_LOOKED_AT if isinstance(scene.path, RemotePath) else many
-    chosen = np.unique(np.linspace(0, rows - 1, many).astype(int))
+    many = 0 if isinstance(scene.path, RemotePath) else _SAMPLES_LOOKED_AT // (len(bands) * cols)
+    chosen = np.unique(np.linspace(0, rows - 1, max(_LOOKED_AT, many)).astype(int))
     step = rows if len(chosen) == rows else rows_at_once(scene)
     parts = []
     for block in np.split(chosen, np.flatnonzero(np.diff(chosen // step)) + 1):
@@ -267,6 +285,74 @@ def _some_rows(scene: Scene, bands: Sequence[int]) -> npt.NDArray[Any]:
         part = scene.read_stored(Window(first, 0, last - first + 1, cols), bands)
         parts.append(part[:, block - first])
     return np.concatenate(parts, axis=1)
+
+
+def _warn_of_fill(scene: Scene, number: float) -> None:
+    text, named = number_text(number, scene.metadata.stored.dtype), scene.metadata.stored.nodata
+    beside = "" if named is None else f", though the file names {named:g} as no data"
+    with about_scene(scene.path):
+        warn_of_scene(
+            f"many samples are {text}, apart from all others{beside}; if they mean no data, give "
+            f"--nodata {text}, else --nodata none"
+        )
+
+
+class FillWatch(DelegatingScene):
+    """Counts fill values in what is read, and warns of them once that is the whole scene.
+
+    It looks at the 0-based bands; `found` are some rows of them, that hold no fill to speak of.
+    """
+
+    def __init__(self, scene: Scene, bands: Sequence[int], found: npt.NDArray[Any]) -> None:
+        super().__init__(scene)
+        varied = varied_bands(found)
+        few = found[varied, :: max(1, found.shape[1] // _LOOKED_AT)]
+        named, as_named = _named(scene), few.dtype.type if few.dtype.kind == "f" else float
+        self._numbers = [number for number in usual_of(few) if as_named(number) not in named]
+        self._apart = [bands_apart(few, number) for number in self._numbers]
+        self._counts = {bands[n]: np.zeros(2 + len(self._numbers), np.uint64) for n in varied}
+        """Of each band: samples, which of them are 0 (see `_trace`), how many each number."""
+
+    @property
+    def whole(self) -> Scene:
+        """See `Scene.whole`."""
+        return self if self._scene.whole is self._scene else self._scene.whole
+
+    def read_stored(self, window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
+        """See `Scene.read_stored`."""
+        numbers = self._scene.read_stored(window, bands)
+        for plane, band in zip(numbers, bands, strict=True):
+            if band in self._counts:
+                hits = [np.count_nonzero(plane == number) for number in self._numbers]
+                trace = self._trace(plane, window)
+                self._counts[band] += np.array([plane.size, trace, *hits], np.uint64)
+        if self._counts:
+            self._judge()
+        return numbers
+
+    def _trace(self, plane: npt.NDArray[Any], window: Window) -> np.uint64:
+        """A sum that is the same for bands whose zeros are the same pixels, and hardly for others.
+
+        It is that of the squares of their places in the scene, modulo 2^64.
+        """
+        row, col = np.nonzero(plane == 0)
+        place = (row + window.row).astype(np.uint64) * np.uint64(self.metadata.cols)
+        place += (col + window.col).astype(np.uint64)
+        return np.uint64((place * place).sum(dtype=np.uint64))
+
+    def _judge(self) -> None:
+        """Once all was read, say what fills enough of every band."""
+        size, trace, *hits = np.array([*self._counts.values()]).T
+        if size.min() < self.metadata.rows * self.metadata.cols:
+            return
+        self._counts = {}
+        for number, apart, count in zip(self._numbers, self._apart, hits, strict=True):
+            same = (count == count.min()) & (trace == trace[count.argmin()])
+            if suffices(apart & (count >= LEAST_SHARE * size), number) or (
+                number == 0 and are_whole_pixels(count, size.min(), same)
+            ):
+                _warn_of_fill(self._scene, number)
+                return
 
 
 def usable_numbers(stored: StoredNumbers) -> StoredNumbers:

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import warnings
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.io.open import open_scene
 from hsisr.io.views import DescribedScene, warn_of_fill
 from hsisr.resume.completion import require_whole
+from hsisr.tiling import Window
 from tests.program import cube_at, metadata_at
 from tests.scenes import EVERY_FORMAT, numbered, write_envi, write_geotiff
 
@@ -170,34 +172,38 @@ HIDDEN = {
 }
 
 
+@pytest.fixture(params=[2**21, 0], ids=["small scene", "large scene"])
+def samples(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """As many are looked at before a scene is read; none of a large one."""
+    monkeypatch.setattr("hsisr.io.views._SAMPLES_LOOKED_AT", request.param)
+    return int(request.param)
+
+
 @pytest.mark.parametrize("what", HIDDEN)
-def test_fill_inside_a_scene_is_named(what: str, tmp_path: Path) -> None:
+def test_fill_is_named_when_all_was_read(what: str, samples: int, tmp_path: Path) -> None:
     values, bands, number = HIDDEN[what]
     values[bands, 6:8, 4:20] = number
     path = write_geotiff(tmp_path / "x.tif", values)
-    with open_scene(path) as scene, pytest.warns(HsisrWarning, match=f" {number}, apart"):
-        warn_of_fill(scene)
+    with warnings.catch_warnings(record=True) as heard, open_scene(path) as opened:
+        warnings.simplefilter("always")
+        scene = warn_of_fill(opened)
+        for row in range(0, 24, 4):
+            assert len(heard) == int(samples > 0)
+            scene.read(Window(row, 0, 4, 24))
+        np.testing.assert_array_equal(scene.read().values, values)
+    assert [f" {number}, apart" in str(warning.message) for warning in heard] == [True]
 
 
-@pytest.mark.parametrize("first", [1, 500, 977])
-def test_no_fill_of_many_rows_lies_between_those_that_are_looked_at(
-    first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hsisr.io.views._SAMPLES_LOOKED_AT", 0)  # as of a wide scene
-    values = RANDOM.normal(2000, 100, (2, 1000, 4)).astype("i2")
-    path = write_geotiff(tmp_path / "x.tif", filled(values, -9999, np.s_[:, first : first + 22]))
-    with open_scene(path) as scene, pytest.warns(HsisrWarning, match=" -9999, apart"):
-        warn_of_fill(scene)
-
-
+@pytest.mark.usefixtures("samples")
 @pytest.mark.parametrize("what", PLAIN)
 def test_numbers_of_a_scene_and_named_fill_are_no_reason_to_warn(what: str, tmp_path: Path) -> None:
     named = filled(PLAIN[what].copy(), 255, np.s_[:, :9, :9])
     for values, nodata in ((PLAIN[what], None), (named, 255)):
         with open_scene(write_geotiff(tmp_path / "x.tif", values, nodata=nodata)) as scene:
-            warn_of_fill(scene)
+            warn_of_fill(scene).read()
 
 
+@pytest.mark.usefixtures("samples")
 @pytest.mark.parametrize(
     ("named", "fill", "place"),
     [
@@ -214,4 +220,4 @@ def test_fill_beside_a_nodata_is_named(named: int, fill: int, place: Any, tmp_pa
         open_scene(write_geotiff(tmp_path / "x.tif", values, nodata=named)) as scene,
         pytest.warns(HsisrWarning, match=words),
     ):
-        warn_of_fill(scene)
+        warn_of_fill(scene).read()
