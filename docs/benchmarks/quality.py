@@ -155,8 +155,9 @@ def borders(scenes: Sequence[Path], models: Sequence[str], scale: int) -> Iterat
 def in_tiles(lr: Array, model: str, scale: int, side: int, shared: int, around: int) -> Array:
     """By weights whose file names such tiles."""
     weights = load_weights(resolve(model))
-    changes = {"tile_lr_px": side, "overlap_lr_px": shared, "margin_lr_px": around}
-    descriptor = dataclasses.replace(weights.descriptor, **changes)
+    descriptor = dataclasses.replace(
+        weights.descriptor, tile_lr_px=side, overlap_lr_px=shared, margin_lr_px=around
+    )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights.safetensors"
         save_weights(path, weights.network, descriptor, card=weights.card)

@@ -2,13 +2,15 @@
 
     python docs/releasing/error_model.py NAME train/*.mat train/*.npy train/*.tif
         --photographs uc-merced-0.6m.npz
+    python docs/releasing/error_model.py NAME --of OLDER
 
 Every scene, every scene averaged 2 x 2 before, and every 50th photograph under random spectra is
 degraded by area averages and brought back by the weights, so that the error of each value is known;
 `hsisr.engine.uncertainty` says what it is explained by. The fit maximises the likelihood of
 Laplace's distribution, all scenes alike. The factors for 68 and 95 % are those of scenes that the
 fit did not see: a fifth of them is left out at a time. Scenes that are kept apart to judge with
-have no place here; see `docs/benchmarks/uncertainty.py`.
+have no place here; see `docs/benchmarks/uncertainty.py`. Weights with the numbers of older ones,
+for other tiles, take over the model of those.
 """
 
 import argparse
@@ -41,6 +43,7 @@ from hsisr.engine.uncertainty import (
 from hsisr.errors import HsisrError
 from hsisr.io.base import Scene
 from hsisr.io.open import open_scene
+from hsisr.weights import load_weights
 from hsisr.weights.catalogue import CatalogueEntry, released_folder, resolve
 
 PIXELS = 6000
@@ -70,12 +73,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Fit and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("name", help="of released weights")
-    parser.add_argument("scenes", type=Path, nargs="+", help="to fit on")
+    parser.add_argument("scenes", type=Path, nargs="*", help="to fit on")
+    parser.add_argument("--of", metavar="OLDER", help="take over the model of the same numbers")
     parser.add_argument("--photographs", type=Path, help="as for `hsisr train`")
     own = parser.parse_args(arguments)
     entry = resolve(own.name)
     if not isinstance(entry, CatalogueEntry):
         parser.error(f"{own.name}: expected the name of released weights")
+    path = released_folder() / FILE
+    table = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if own.of:
+        older, newer = load_weights(resolve(own.of)), load_weights(entry)
+        others = older.network.state_dict()
+        for name, tensor in newer.network.state_dict().items():
+            if not torch.equal(tensor, others[name]):
+                parser.error(f"{own.of}: {name} has other numbers than in {own.name}")
+        table[entry.sha256] = {**table[older.sha256], "weights": entry.name}
+    else:
+        model = fitted(samples_of(own, entry))
+        table[entry.sha256] = {"weights": entry.name, **model.as_dict()}
+        sys.stdout.write(f"{entry.name}: factors {model.factors.tolist()}\n")
+    rows = [f"{json.dumps(key)}: {json.dumps(table[key])}" for key in sorted(table)]
+    path.write_text("{\n" + ",\n".join(rows) + "\n}\n", encoding="utf-8")
+    return 0
+
+
+def samples_of(own: argparse.Namespace, entry: CatalogueEntry) -> list[Sample]:
+    """Of every scene that the weights can be tried on."""
     samples = []
     with tempfile.TemporaryDirectory(prefix="hsisr-uncertainty-") as folder:
         for scene in chain(own.scenes, more(own.scenes, own.photographs, Path(folder))):
@@ -84,14 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 sys.stderr.write(f"{scene.name}\n")
             except HsisrError as error:
                 sys.stderr.write(f"left out: {error}\n")
-    model = fitted(samples)
-    path = released_folder() / FILE
-    table = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    table[entry.sha256] = {"weights": entry.name, **model.as_dict()}
-    rows = [f"{json.dumps(key)}: {json.dumps(table[key])}" for key in sorted(table)]
-    path.write_text("{\n" + ",\n".join(rows) + "\n}\n", encoding="utf-8")
-    sys.stdout.write(f"{entry.name}: factors {model.factors.tolist()}\n")
-    return 0
+    return samples
 
 
 def more(scenes: Sequence[Path], photographs: Path | None, folder: Path) -> Iterator[Path]:

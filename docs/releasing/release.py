@@ -124,8 +124,10 @@ def in_tiles(tiles: tuple[int, int, int] | None, trained: LoadedWeights) -> Load
     if tiles is None:
         return trained
     side, shared, context = tiles
-    changes = {"tile_lr_px": side, "overlap_lr_px": shared, "margin_lr_px": context}
-    return replace(trained, descriptor=replace(trained.descriptor, **changes))
+    descriptor = replace(
+        trained.descriptor, tile_lr_px=side, overlap_lr_px=shared, margin_lr_px=context
+    )
+    return replace(trained, descriptor=descriptor)
 
 
 def saved_and_judged(

@@ -78,8 +78,8 @@ def test_released_again_only_the_tile_and_the_scores_change(
     assert (entry.name, entry.alias, entry.default) == ("newer", "newest", True)
     assert (old.alias, old.default, old.path) == ("", False, first.path)
     second = load_weights(entry)
-    changes = {"tile_lr_px": 24, "overlap_lr_px": 3, "margin_lr_px": 2}
-    assert second.descriptor == replace(first.descriptor, **changes)
+    tiles = replace(first.descriptor, tile_lr_px=24, overlap_lr_px=3, margin_lr_px=2)
+    assert second.descriptor == tiles
     for mine, theirs in zip(second.network.parameters(), first.network.parameters(), strict=True):
         assert torch.equal(mine, theirs)
     now = entry.card.read_text()
