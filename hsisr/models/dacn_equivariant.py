@@ -418,7 +418,7 @@ class DacnEquivariant(DetailNetwork):
 
     @classmethod
     def descriptor(cls, scale: int, size: EquivariantSize | None = None) -> ModelDescriptor:
-        """The settings for a scale: tiles of 48 LR pixels with 8 around them.
+        """The settings for a scale: tiles of 48 LR pixels that share 4, with 4 around them.
 
         `RELEASED` sees groups of 64 bands, another size groups of 32.
 
@@ -429,7 +429,7 @@ class DacnEquivariant(DetailNetwork):
         usual = usual_descriptor("dacn-equivariant", scale, **hparams)
         if size is None:
             usual = dataclasses.replace(usual, group_size=64, group_overlap=16)
-        return dataclasses.replace(usual, tile_lr_px=48)
+        return dataclasses.replace(usual, tile_lr_px=48, overlap_lr_px=4, margin_lr_px=4)
 
     def detail(self, lr: torch.Tensor, zero: torch.Tensor | None = None) -> torch.Tensor:
         """See `AddsDetail.detail`."""

@@ -60,8 +60,8 @@ def test_the_default_is_the_released_network_of_the_scale(scene: Path, out: Path
     report = json.loads(done.stdout)
     (result,) = report["results"]
     assert (result["output"], report["failed"]) == (str(out / "a.tif"), [])
-    assert (result["model"], result["output_shape"]) == ("dacn-equivariant-x2-6", [5, 42, 34])
-    weights = released_folder() / "dacn-equivariant-x2-6.safetensors"
+    assert (result["model"], result["output_shape"]) == ("dacn-equivariant-x2-7", [5, 42, 34])
+    weights = released_folder() / "dacn-equivariant-x2-7.safetensors"
     assert result["weights_sha256"] == file_sha256(weights)
 
 

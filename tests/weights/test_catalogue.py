@@ -65,7 +65,7 @@ def test_misfits_are_answered_with_fitting_names(name: str, scale: int | None, w
 
 
 def test_of_several_runs_of_another_scale_the_newest_is_named() -> None:
-    with pytest.raises(WeightsError, match="did you mean 'dacn-equivariant-x4-7'"):
+    with pytest.raises(WeightsError, match="did you mean 'dacn-equivariant-x4-8'"):
         resolve("dacn-equivariant-x2-3", 4)
 
 

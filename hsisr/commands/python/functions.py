@@ -82,7 +82,7 @@ def upscale(
 
     Example:
         >>> hsisr.upscale("scene.tif", "finer.tif", scale=4, progress=True)  # doctest: +SKIP
-        UpscaleResult('finer.tif': 200 bands, 60 x 60 -> 240 x 240, dacn-equivariant-x4-7, 8.3 s)
+        UpscaleResult('finer.tif': 200 bands, 60 x 60 -> 240 x 240, dacn-equivariant-x4-8, 8.3 s)
     """
     if not isinstance(source, (str, Path)) or not isinstance(output, (str, Path, NoneType)):
         if output is not None or not hasattr(source, "coords"):
