@@ -124,6 +124,7 @@ def plan_upscale(
     session, options = _checked_options(source, output, options, session, dry=True)
     with torch_threads(session.threads), closing(_opened(source, options)) as scene:
         job = Job.prepare(scene, output, options, session, session.room)
+        write.check_writer(output, job.metadata, job.target)
         return job.result(written=False)
 
 

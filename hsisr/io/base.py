@@ -147,6 +147,8 @@ class TargetOptions:
     """Threads that compress."""
     ortho: bool = False
     """Write on the map grid of the scene's lookup table, not in sensor geometry."""
+    dry: bool = False
+    """Refuse what the format cannot hold, and begin nothing."""
 
 
 def asked_options(path: Path, options: Mapping[str, str], **known: Sequence[str]) -> dict[str, str]:
@@ -272,6 +274,8 @@ class FileWriter(SceneWriter):
         self.block_rows, self.block_cols = blocks
         self._co = {key.upper(): value for key, value in options.creation_options.items()}
         self._prepare()
+        if options.dry:
+            return
         self._place = TemporaryPlace(
             self.path,
             overwrite=options.overwrite,

@@ -334,6 +334,12 @@ def create_writer(path: Path, metadata: SceneMetadata, options: TargetOptions) -
     )
 
 
+def check_writer(path: Path, metadata: SceneMetadata, options: TargetOptions) -> None:
+    """Raise early what `create_writer` raises of numbers and options; writes nothing."""
+    local = Path(path.name) if isinstance(path, RemotePath) else path
+    create_writer(local, metadata, replace(options, dry=True, overwrite=True))
+
+
 def block_size(
     metadata: SceneMetadata, file_format: str, creation_options: Mapping[str, str] | None = None
 ) -> tuple[int, int]:

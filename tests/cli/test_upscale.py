@@ -78,6 +78,25 @@ def test_a_dry_run_plans_and_writes_nothing(scene: Path, out: Path) -> None:
     assert json.loads(planned.stdout)["results"][0]["written"] is False
 
 
+@pytest.mark.parametrize(
+    ("name", "how", "said"),
+    [
+        ("a.tif", ("--co", "FOO=1"), "does not support creation option FOO"),
+        ("a.tif", ("--dtype", "float16"), "GDAL cannot store float16"),
+        ("a.mat", ("--co", "VERSION=4"), "found the creation option VERSION=4"),
+        ("a.hdr", ("--dtype", "int8"), "ENVI cannot store int8"),
+        ("a.nc", ("--co", "LAYOUT=EMIT"), "LAYOUT=EMIT needs the lookup table"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_run_would(
+    name: str, how: tuple[str, str], said: str, scene: Path, out: Path
+) -> None:
+    for dry in ((), ("--dry-run",)):
+        done = hsisr("upscale", scene, "-m", "bicubic", *dry, *how, "-o", out / name)
+        assert (done.exit_code, said in done.stderr) == (2, True), done.stderr
+        assert list(out.iterdir()) == []
+
+
 def test_resuming_keeps_what_is_finished_or_another_thing(scene: Path, out: Path) -> None:
     words = ["upscale", scene, "-s", "2", "-m", "bicubic", "-o", out / "a.tif"]
     words += ["--report", out / "a.html"]

@@ -63,6 +63,11 @@ class GeoTiffWriter(FileWriter):
             )
         if self._cog:
             _try_cog(self.path, self.metadata, self._cog_options())
+        elif self._options.dry:  # else GDAL says it of the file itself
+            profile = {"SPARSE_OK": "YES", **creation_profile(self.metadata)}
+            profile |= {**self._gtiff_options(), "width": 1, "height": 1}
+            with gdal_env(), MemoryFile() as file, strict_options(self.path):
+                file.open(driver="GTiff", **profile).close()
 
     def _sidecars(self) -> list[Path]:
         place, suffix = self.metadata.georeference, self.path.suffix

@@ -161,8 +161,12 @@ class EmitWriter(NetcdfWriter):
     _dimensions = ("bands", "downtrack", "crosstrack")
     _order = (1, 2, 0)
 
+    def _prepare(self) -> None:
+        super()._prepare()
+        self._located = located(self.metadata, "LAYOUT=EMIT")
+
     def _describe(self) -> None:
-        metadata, (places, table) = self.metadata, located(self.metadata, "LAYOUT=EMIT")
+        metadata, (places, table) = self.metadata, self._located
         grid = table.transform @ Affine.scale(1 / places.scale)
         title = {"title": metadata.tags["title"]} if "title" in metadata.tags else {}
         self._file.attrs.update({**_global_attributes(metadata), **title})

@@ -55,7 +55,7 @@ def writer_with_positions(
     writer = create(replace(metadata, geolocation=None))
     writer.metadata = metadata
     try:
-        if metadata.geolocation is not None:
+        if metadata.geolocation is not None and not options.dry:
             grown = writer.companion(positions_path(path))
             _write_positions(grown, metadata.geolocation, metadata, options.threads)
     except BaseException:
@@ -133,6 +133,8 @@ class OrthoWriter(FileWriter):
         if metadata.stored.nodata is None and metadata.stored.dtype.kind != "f":
             raise UsageError("--ortho needs a nodata value for pixels that the sensor did not see")
         super().__init__(path, metadata, options)
+        if options.dry:
+            create(self._target)
 
     def _open(self) -> None:
         shape, dtype = self.metadata.shape, self.metadata.stored.dtype
