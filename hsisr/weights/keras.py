@@ -106,6 +106,11 @@ def _refuse_odd_members(path: Path, archive: zipfile.ZipFile) -> None:
                 f"{ratio:.0f} times its size; expected at most {MAX_MEMBER_BYTES} bytes and "
                 f"{MAX_COMPRESSION} times; get the file from where it was published"
             )
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise WeightsError(  # LZMA takes as much memory as a member says
+                f"{path}: {member.filename!r} is packed in another way than Keras packs; give the "
+                "file as Keras wrote it"
+            )
     if missing := [name for name in KERAS_MEMBERS if name not in archive.namelist()]:
         raise WeightsError(
             f"{path}: no {missing[0]} in the archive; expected a .keras file of Keras 3"

@@ -139,6 +139,14 @@ def test_a_bomb_in_an_archive_is_not_unpacked(tmp_path: Path) -> None:
         import_keras(path)
 
 
+def test_a_member_that_says_how_much_memory_it_takes_is_not_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "x.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as made:
+        made.writestr("model.weights.h5", b"few bytes")
+    with pytest.raises(WeightsError, match="is packed in another way than Keras packs"):
+        import_keras(path)
+
+
 def test_a_lambda_layer_is_never_run(tmp_path: Path) -> None:
     trap = tmp_path / "sprung"
     code = f"__import__('os').mkdir({str(trap)!r})"
