@@ -159,7 +159,7 @@ def asked_options(path: Path, options: Mapping[str, str], **known: Sequence[str]
     Raises:
         UsageError: An option, or what is asked of it, is not known.
 
-    >>> asked_options(Path("a.nc"), {"zlevel": "9"}, COMPRESS=("DEFLATE", "NONE"), ZLEVEL="19")
+    >>> asked_options(Path("a.nc"), {"zlevel": "9"}, COMPRESS=("DEFLATE", "NONE"), ZLEVEL=())
     {'COMPRESS': 'DEFLATE', 'ZLEVEL': '9'}
     """
     asked = {key.upper(): value.upper() for key, value in options.items()}
