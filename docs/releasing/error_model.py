@@ -43,8 +43,7 @@ from hsisr.engine.uncertainty import (
 from hsisr.errors import HsisrError
 from hsisr.io.base import Scene
 from hsisr.io.open import open_scene
-from hsisr.weights import load_weights
-from hsisr.weights.catalogue import CatalogueEntry, released_folder, resolve
+from hsisr.weights import CatalogueEntry, load_weights, released_folder, resolve
 
 PIXELS = 6000
 """LR pixels of a scene, of all bands together."""

@@ -70,7 +70,7 @@ def models() -> Iterator[str]:
 
 def released_names() -> Iterator[str]:
     """Those of released weights."""
-    from hsisr.weights.catalogue import released  # late: only a shell that completes asks
+    from hsisr.weights import released  # late: only a shell that completes asks
 
     return (entry.name for entry in released())
 

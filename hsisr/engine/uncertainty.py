@@ -269,7 +269,7 @@ class ErrorModel:
 
 def model_of(sha256: str) -> ErrorModel | None:
     """The model of the error of released weights; None: there is none."""
-    from hsisr.weights.catalogue import released_folder
+    from hsisr.weights import released_folder
 
     path = released_folder() / FILE
     table = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

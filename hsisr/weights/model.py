@@ -8,7 +8,7 @@ from torch import nn
 
 from hsisr.errors import WeightsError
 from hsisr.models.descriptor import ModelDescriptor
-from hsisr.weights.catalogue import resolve
+from hsisr.weights import resolve
 from hsisr.weights.store import LoadedWeights, load_weights
 
 

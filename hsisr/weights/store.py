@@ -27,7 +27,7 @@ from hsisr.errors import WeightsError
 from hsisr.io.atomic import write_new
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.models.registry import build, descriptor_for
-from hsisr.weights.catalogue import CatalogueEntry
+from hsisr.weights import CatalogueEntry
 
 HDF5: Final = b"\x89HDF\r\n\x1a\n"
 ZIP: Final = b"PK\x03\x04"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from affine import Affine
 
-from hsisr.weights.catalogue import released_folder
+from hsisr.weights import released_folder
 from hsisr.weights.store import file_sha256
 from tests.program import hsisr, refusal, succeed
 from tests.scenes import counts, write_geotiff, write_tif

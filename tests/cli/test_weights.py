@@ -33,7 +33,7 @@ def catalogue(file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     sound = {"name": "sound-x2", **row, "default": True}
     replaced = {"name": "replaced-x2", **row, "default": False, "sha256": "0" * 64}
     folder = write_catalogue(file.parent, sound, replaced)
-    monkeypatch.setattr("hsisr.weights.catalogue.released_folder", lambda: folder)
+    monkeypatch.setattr("hsisr.weights.released_folder", lambda: folder)
     return folder
 
 

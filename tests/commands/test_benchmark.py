@@ -181,7 +181,7 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     write_catalogue(out, {**row, "scale": 2, "default": True})
     how = SpeedOptions(smoke=True, device="cpu", threads=1, scales=(2,), out=out)
     with pytest.MonkeyPatch.context() as patch, warned():
-        patch.setattr("hsisr.weights.catalogue.released_folder", lambda: out)
+        patch.setattr("hsisr.weights.released_folder", lambda: out)
         patch.setattr("hsisr.benchmark.speed.run.automatic_precision", lambda _: "bfloat16")
         return benchmark_speed(how)
 

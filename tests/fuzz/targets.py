@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from hsisr.errors import HsisrError
 from hsisr.training.recipe import recipe_named
-from hsisr.weights.catalogue import released
+from hsisr.weights import released
 from hsisr.weights.keras import import_keras
 from hsisr.weights.store import METADATA_KEY, load_weights
 from tests.fuzz import beside_use

@@ -10,8 +10,14 @@ from hsisr.commands.evaluation.wald import evaluate_by_wald
 from hsisr.commands.options import WaldOptions
 from hsisr.errors import WeightsError
 from hsisr.tiling import Window
-from hsisr.weights import CatalogueEntry, default_for, load_weights, released
-from hsisr.weights.catalogue import released_folder, resolve
+from hsisr.weights import (
+    CatalogueEntry,
+    default_for,
+    load_weights,
+    released,
+    released_folder,
+    resolve,
+)
 from tests.networks import write_catalogue
 
 ROW = {
@@ -28,7 +34,7 @@ THIRD = ROW | {"name": "dacn-any-x2", "scale": 2}
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("hsisr.weights.catalogue.released_folder", lambda: tmp_path)
+    monkeypatch.setattr("hsisr.weights.released_folder", lambda: tmp_path)
     return write_catalogue(tmp_path, ROW, SECOND, THIRD)
 
 
@@ -97,7 +103,7 @@ def test_impossible_rows_refused(change: dict[str, object], complaint: str, tmp_
 
 
 def test_incomplete_installations_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hsisr.weights.catalogue.files", lambda _: tmp_path / "hsisr")
+    monkeypatch.setattr("hsisr.weights.files", lambda _: tmp_path / "hsisr")
     with pytest.raises(WeightsError, match="this installation is incomplete"):
         released_folder()
 

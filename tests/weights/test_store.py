@@ -15,8 +15,7 @@ from torch import nn
 
 from hsisr.errors import OutputExistsError, WeightsError
 from hsisr.models.dacn import Dacn
-from hsisr.weights import load_weights, save_weights
-from hsisr.weights.catalogue import CatalogueEntry
+from hsisr.weights import CatalogueEntry, load_weights, save_weights
 from hsisr.weights.store import file_sha256
 
 DESCRIPTOR = Dacn.descriptor(2)
