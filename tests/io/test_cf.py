@@ -232,6 +232,15 @@ def test_a_single_time_is_no_axis_of_a_scene(tmp_path: Path) -> None:
     assert_holds(path, VALUES, variable="other", axes="rcb")
 
 
+def test_an_order_against_the_names_of_dimensions_is_told(tmp_path: Path) -> None:
+    path = gridded("nc", tmp_path, {})
+    for axes in ("rcb", "brc"):
+        told = r"x\.nc: --axes rcb counts, although .* band, y, x, which is brc; leave it out"
+        against = pytest.warns(HsisrWarning, match=told) if axes == "rcb" else nullcontext()
+        with against, open_scene(path, axes=axes) as scene:
+            assert scene.metadata.bands == (3 if axes == "brc" else 6)
+
+
 def test_positions_whose_axes_are_the_other_way_round(tmp_path: Path) -> None:
     latitude = np.linspace(50, 51, 4)[:, None] + np.zeros((4, 4))
     places = {"lat": (("x", "y"), latitude.T), "lon": (("x", "y"), latitude - 40)}

@@ -6,9 +6,10 @@ of the wavelengths, tell its axes (`hsisr.io.arrays.axes`); `axes` overrules the
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
-from hsisr.errors import InputDataError, UsageError
+from hsisr.errors import InputDataError, UsageError, warn_of_scene
 from hsisr.io.arrays.axes import checked_axes, given_order, is_wavelength, named_order
 from hsisr.io.zarr.layout import DIMENSIONS
 from hsisr.io.zarr.store import zarr_errors
@@ -82,6 +83,14 @@ def axis_order(arrays: Mapping[str, Any], cube: str, axes: str | None) -> str:
     with zarr_errors("what it says of its cube cannot be understood"):
         names = dimension_names(arrays[cube])
         spectral = spectral_dimension(arrays, cube)
-    if axes is not None:
-        return given_order(checked_axes(axes), names, shape)
-    return named_order(names, shape, spectral)
+    if axes is None:
+        return named_order(names, shape, spectral)
+    order = given_order(checked_axes(axes), names, shape)
+    with suppress(InputDataError):  # most names tell nothing, or the same
+        if (told := named_order(names, shape, spectral)) != order:
+            warn_of_scene(
+                f"--axes {axes} counts, although the dimensions of {cube} are called "
+                f"{', '.join(names)}, which is {told.replace('1', '')}; leave it out if they are "
+                "right"
+            )
+    return order
