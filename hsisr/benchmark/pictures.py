@@ -14,9 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from hsisr.commands.evaluation.agreement import in_one_unit
 from hsisr.io.atomic import replace_file
-from hsisr.io.base import Scene
+from hsisr.io.base import Scene, in_one_unit
 from hsisr.io.open import open_scene
 from hsisr.metrics.figures import angles_deg
 from hsisr.metrics.report import picture_label

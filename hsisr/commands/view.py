@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hsisr.commands.evaluation.agreement import other_place
-from hsisr.commands.evaluation.files import axes_of
+from hsisr.commands.evaluation.evaluate import axes_of
 from hsisr.commands.options import ViewOptions
 from hsisr.errors import warn
 from hsisr.io.base import Scene

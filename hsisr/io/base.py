@@ -129,6 +129,48 @@ class Scene(ABC):
         self.close()
 
 
+def same_unit(one: Scene, other: Scene) -> bool:
+    """True if both files turn stored numbers into values alike."""
+    return np.array_equal(_scaling(one), _scaling(other))
+
+
+def comparable_as_stored(one: Scene, other: Scene) -> bool:
+    """True if values of both files are their stored numbers times one factor.
+
+    An offset, or bands with factors of their own, would change the angles between spectra.
+    """
+    scales, offsets = _scaling(one)
+    return same_unit(one, other) and bool((scales == scales[0]).all() and not offsets.any())
+
+
+def in_one_unit(
+    one: tuple[npt.NDArray[np.floating], Scene],
+    other: tuple[npt.NDArray[np.floating], Scene],
+    bands: Sequence[int] | None = None,
+) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
+    """Values of two scenes: as stored where both have one factor for them, else physical ones."""
+    if comparable_as_stored(one[1], other[1]):
+        return one[0], other[0]
+    return in_physical_unit(*one, bands), in_physical_unit(*other, bands)
+
+
+def in_physical_unit(
+    values: npt.NDArray[np.floating], scene: Scene, bands: Sequence[int] | None = None
+) -> npt.NDArray[np.floating]:
+    """Stored number * scale + offset, in float64; `values` are of all bands, or of `bands`."""
+    scales, offsets = _scaling(scene)[:, slice(None) if bands is None else list(bands)]
+    physical: npt.NDArray[np.floating] = values * scales[:, None, None] + offsets[:, None, None]
+    return physical
+
+
+def _scaling(scene: Scene) -> npt.NDArray[np.float64]:
+    """Scale and offset per band, shape (2, bands)."""
+    stored, bands = scene.metadata.stored, scene.metadata.bands
+    scales = stored.scales or (1.0,) * bands
+    offsets = stored.offsets or (0.0,) * bands
+    return np.array([scales, offsets], np.float64)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetOptions:
     """How to write a scene; what to write is its metadata."""

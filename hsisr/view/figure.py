@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.commands.evaluation.agreement import in_physical_unit, same_unit
 from hsisr.errors import UsageError
 from hsisr.io.atomic import refuse_existing, write_new
-from hsisr.io.base import Scene
+from hsisr.io.base import Scene, in_physical_unit, same_unit
 from hsisr.metrics.report import picture_label
 from hsisr.resume.record import provenance_of
 from hsisr.scene.metadata import SceneMetadata, SpectralAxis

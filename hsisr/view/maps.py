@@ -10,12 +10,11 @@ import numpy.typing as npt
 
 from hsisr.commands.evaluation.agreement import (
     STRIP_BYTES,
-    in_one_unit,
     paired_strips,
     strip_windows,
 )
 from hsisr.errors import InputDataError
-from hsisr.io.base import Scene
+from hsisr.io.base import Scene, in_one_unit
 from hsisr.metrics.figures import angles_deg
 from hsisr.metrics.report import Scores, picture_label
 from hsisr.tiling import Window

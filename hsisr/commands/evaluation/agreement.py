@@ -5,7 +5,7 @@ the detail an estimate adds within a pixel.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +15,9 @@ from affine import Affine
 
 from hsisr.degradation import DEGRADATIONS
 from hsisr.errors import InputDataError, warn
-from hsisr.io.base import Scene
+from hsisr.io.base import Scene, in_one_unit
+from hsisr.metrics.figures import AngleSum
+from hsisr.metrics.report import jsonable
 from hsisr.scene.metadata import SceneMetadata
 from hsisr.tiling import Window
 
@@ -66,44 +68,6 @@ def paired_strips(reference: Scene, estimate: Scene) -> Iterator[Strip]:
         truth, guess = reference.read(window), estimate.read(window)
         x, y = in_one_unit((truth.values, reference), (guess.values, estimate))
         yield Strip(x, y, truth.valid, guess.valid)
-
-
-def same_unit(one: Scene, other: Scene) -> bool:
-    """True if both files turn stored numbers into values alike."""
-    return np.array_equal(_scaling(one), _scaling(other))
-
-
-def comparable_as_stored(one: Scene, other: Scene) -> bool:
-    """True if values of both files are their stored numbers times one factor.
-
-    An offset, or bands with factors of their own, would change the angles between spectra.
-    """
-    scales, offsets = _scaling(one)
-    return same_unit(one, other) and bool((scales == scales[0]).all() and not offsets.any())
-
-
-def in_one_unit(
-    one: tuple[Float, Scene], other: tuple[Float, Scene], bands: Sequence[int] | None = None
-) -> tuple[Float, Float]:
-    """Values of two scenes: as stored where both have one factor for them, else physical ones."""
-    if comparable_as_stored(one[1], other[1]):
-        return one[0], other[0]
-    return in_physical_unit(*one, bands), in_physical_unit(*other, bands)
-
-
-def in_physical_unit(values: Float, scene: Scene, bands: Sequence[int] | None = None) -> Float:
-    """Stored number * scale + offset, in float64; `values` are of all bands, or of `bands`."""
-    scales, offsets = _scaling(scene)[:, slice(None) if bands is None else list(bands)]
-    physical: Float = values * scales[:, None, None] + offsets[:, None, None]
-    return physical
-
-
-def _scaling(scene: Scene) -> npt.NDArray[np.float64]:
-    """Scale and offset per band, shape (2, bands)."""
-    stored, bands = scene.metadata.stored, scene.metadata.bands
-    scales = stored.scales or (1.0,) * bands
-    offsets = stored.offsets or (0.0,) * bands
-    return np.array([scales, offsets], np.float64)
 
 
 def require_same_grid(reference: Scene, estimate: Scene, *, finer: int = 1) -> None:
@@ -187,8 +151,6 @@ def _warn_about_wavelengths(reference: Scene, estimate: Scene) -> None:
 FIGURES: Final = ("lr_rmse", "lr_max", "lr_sam")
 """Names of the figures of agreement."""
 
-_SAMPLED_ROWS: Final = 8
-
 DEFINITIONS: Final = {
     "lr_rmse": "root mean squared difference of the estimate's area average and the observed "
     "scene, over all values valid in both",
@@ -217,8 +179,6 @@ class Agreement:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        from hsisr.metrics.report import jsonable
-
         return {
             "scale": self.scale,
             "scores": {name: jsonable(value) for name, value in self.figures.items()},
@@ -248,13 +208,14 @@ def scale_between(observed: Scene, estimate: Scene) -> int:
 
 def measure_agreement(observed: Scene, estimate: Scene) -> Agreement:
     """Average the estimate over each LR pixel and compare with the observed scene."""
-    from hsisr.metrics.figures import AngleSum
-
     scale = scale_between(observed, estimate)
     require_same_grid(observed, estimate, finer=scale)
     angles, count, squares, largest = AngleSum(), 0, 0.0, 0.0
     for window in strip_windows(observed.metadata, bytes_=STRIP_BYTES // scale**2):
-        strip = _strip(observed, estimate, scale, window)
+        truth, guess = observed.read(window), estimate.read(window.scaled(scale))
+        averaged, whole = DEGRADATIONS["area"].strip(guess.values, guess.valid, scale)
+        x, y = in_one_unit((truth.values, observed), (averaged, estimate))
+        strip = Strip(x, y, truth.valid, whole)
         valid = strip.valid
         apart = np.abs(strip.predicted[valid] - strip.reference[valid].astype(np.float64))
         count += apart.size
@@ -279,32 +240,3 @@ def measure_agreement(observed: Scene, estimate: Scene) -> Agreement:
         values=count,
         zero_spectra=angles.zero_spectra,
     )
-
-
-def _strip(observed: Scene, estimate: Scene, scale: int, window: Window) -> Strip:
-    """Observed rows beside the estimate's area average."""
-    truth, guess = observed.read(window), estimate.read(window.scaled(scale))
-    averaged, valid = DEGRADATIONS["area"].strip(guess.values, guess.valid, scale)
-    x, y = in_one_unit((truth.values, observed), (averaged, estimate))
-    return Strip(x, y, truth.valid, valid)
-
-
-def sampled_agreement(observed: Scene, estimate: Scene) -> float | None:
-    """Largest absolute difference of block average and observed pixel in a few rows.
-
-    The first, middle and last 8 rows of the scene: enough to notice that something went wrong,
-    whatever its size. None where the bands differ (bad ones were dropped) or nothing is valid.
-    """
-    lr, hr = observed.metadata, estimate.metadata
-    if lr.bands != hr.bands:
-        return None
-    scale = scale_between(observed, estimate)
-    largest_strip = next(strip_windows(lr, bytes_=STRIP_BYTES // scale**2))
-    step = min(_SAMPLED_ROWS, largest_strip.rows)
-    largest = None
-    for row in sorted({0, max(0, lr.rows // 2 - step // 2), max(0, lr.rows - step)}):
-        strip = _strip(observed, estimate, scale, Window(row, 0, min(step, lr.rows - row), lr.cols))
-        apart = np.abs(strip.predicted - strip.reference.astype(np.float64))[strip.valid]
-        if apart.size:
-            largest = max(largest or 0.0, float(apart.max()))
-    return largest

@@ -1,7 +1,8 @@
 """Judge an estimate: against a reference, against the scene it was made from, or both."""
 
+import warnings
 from collections.abc import Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,22 +13,18 @@ import numpy.typing as npt
 from hsisr.commands.evaluation.agreement import FIGURES as LR_FIGURES
 from hsisr.commands.evaluation.agreement import (
     Agreement,
-    comparable_as_stored,
-    in_physical_unit,
     measure_agreement,
     paired_strips,
     require_same_grid,
-    same_unit,
     strip_windows,
 )
-from hsisr.commands.evaluation.files import axes_of, opened, opened_estimate
 from hsisr.commands.options import EvaluateOptions
 from hsisr.commands.python.calls import chosen_options, keywords_of
-from hsisr.errors import InputDataError, UsageError, warn
-from hsisr.io.base import Scene
-from hsisr.io.open import open_scene, part_of
+from hsisr.errors import HsisrError, InputDataError, UsageError, warn
+from hsisr.io.base import Scene, comparable_as_stored, in_physical_unit, same_unit
+from hsisr.io.open import open_scene, options_of_kind, part_of
 from hsisr.io.paths import scene_path
-from hsisr.io.views import infinite_numbers, warn_of_infinite
+from hsisr.io.views import infinite_numbers, warn_of_fill, warn_of_infinite, watched_for_digits
 from hsisr.metrics import report as reports
 from hsisr.metrics.conventions import FIGURES, convention_named
 from hsisr.metrics.coverage import FACTORS, Coverage, CoverageSums
@@ -162,9 +159,9 @@ def evaluate(
     files = {estimate: options.estimate_variable, **dict.fromkeys(known_files, options.variable)}
     axes, alone = axes_of(files, options.axes), len(known_files) == 1
     with ExitStack() as stack:
-        guess = stack.enter_context(closing(opened_estimate(estimate, options, axes[estimate])))
-        observed = opened(stack, options.observed, options, axes, alone=alone)
-        known = opened(stack, truth, options, axes, alone=alone)
+        guess = stack.enter_context(closing(_opened_estimate(estimate, options, axes[estimate])))
+        observed = _opened(stack, options.observed, options, axes, alone=alone)
+        known = _opened(stack, truth, options, axes, alone=alone)
         agreement = None if observed is None else measure_agreement(observed, guess)
         scale = _ratio(options.scale, agreement)
         scores = None
@@ -199,6 +196,61 @@ def evaluate(
             thresholds=options.thresholds,
             coverage=coverage,
         )
+
+
+def axes_of(files: Mapping[Path, str | None], axes: str | None) -> dict[Path, str | None]:
+    """The order of axes to open each file with; of each, the variable to be opened is given.
+
+    It is for all whose kind takes one; of several, not for those that hsisr wrote, whose order
+    their reader finds. Where none takes one, it is for all, and they refuse it.
+    """
+    takers = [file for file in files if options_of_kind(file, None, axes)[1]]
+    if len(takers) > 1:
+        own = [file for file in takers if _is_own(file, files[file])]
+        return {file: axes if file in takers and file not in own else None for file in files}
+    return {file: axes if file in (takers or files) else None for file in files}
+
+
+def _is_own(file: Path, variable: str | None) -> bool:
+    variable = options_of_kind(file, variable, None)[0]
+    with (
+        warnings.catch_warnings(action="ignore"),
+        suppress(HsisrError),
+        open_scene(file, variable=variable) as scene,
+    ):
+        return bool(provenance_of(scene.metadata))
+    return False
+
+
+def _opened(
+    stack: ExitStack,
+    path: Path | None,
+    options: EvaluateOptions,
+    axes: Mapping[Path, str | None],
+    *,
+    alone: bool,
+) -> Scene | None:
+    """Open a known file; of two, only those whose kind takes `variable` get it."""
+    if path is None:
+        return None
+    variable = options.variable if alone else options_of_kind(path, options.variable, None)[0]
+    scene = open_scene(path, variable=variable, axes=axes[path], nodata=options.nodata)
+    scene = stack.enter_context(closing(part_of(watched_for_digits(scene), options)))
+    return warn_of_fill(scene) if options.nodata is None else scene
+
+
+def _opened_estimate(path: Path, options: EvaluateOptions, axes: str | None) -> Scene:
+    """The estimate, to which `nodata` applies where its file names no such number."""
+    how = {"variable": options.estimate_variable, "axes": axes}
+    try:
+        scene = open_scene(path, **how)
+    except (InputDataError, UsageError) as error:  # the estimate has an option of its own
+        raise type(error)(str(error).replace("--variable", "--estimate-variable")) from error
+    if options.nodata is not None and scene.metadata.stored.nodata is None:
+        scene.close()
+        scene = open_scene(path, **how, nodata=options.nodata)
+    part = part_of(watched_for_digits(scene), options)
+    return warn_of_fill(part) if options.nodata is None else part
 
 
 def _ratio(given: int | None, agreement: Agreement | None) -> int | None:
