@@ -142,11 +142,11 @@ io/envi/georeference.py: x - (ref_x - 1) * width -> x - ref_x * width
     io/test_envi_headers.py the_place_is_the_right_one
 io/envi/georeference.py: Affine.rotation(rotation) -> Affine.rotation(-rotation)
     io/test_envi_headers.py the_place_is_the_right_one
-io/geotiff/tags.py: dataset.offsets = stored.offsets -> dataset.offsets = stored.scales
+io/geotiff/gdal.py: dataset.offsets = stored.offsets -> dataset.offsets = stored.scales
     io/test_geotiff_writer.py every_field_is_where_gdal_and_enmap_box_look
-io/geotiff/tags.py: offsets=tuple(offsets) if scaled else None -> offsets=None
+io/geotiff/gdal.py: offsets=tuple(offsets) if scaled else None -> offsets=None
     io/test_raster.py scale_offset_and_unit
-io/geotiff/tags.py: row=p.row, col=p.col, x=p.x -> row=p.col, col=p.row, x=p.x
+io/geotiff/gdal.py: row=p.row, col=p.col, x=p.x -> row=p.col, col=p.row, x=p.x
     io/test_raster.py ground_control_points
 io/views.py: _RANGES * (high - low) -> 0 * (high - low)
     io/test_nodata.py numbers_of_a_scene_and_named_fill

@@ -183,9 +183,9 @@ ROWS: Final[tuple[Format, ...]] = (
     ),
     Format(
         name="image folder",
-        recognise=late("hsisr.io.arrays.folder:is_band_folder"),
+        recognise=late("hsisr.io.arrays.stack:is_band_folder"),
         folder=True,
-        read="hsisr.io.arrays.folder:open_folder",
+        read="hsisr.io.arrays.stack:open_folder",
     ),  # the last row of folders stands for every other folder, to say what is expected
     Format(
         name="MAT",
@@ -202,7 +202,7 @@ ROWS: Final[tuple[Format, ...]] = (
         name="NumPy .npy",
         suffixes=(".npy",),
         recognise=_begins(b"\x93NUMPY"),
-        read="hsisr.io.arrays.npy:open_npy",
+        read="hsisr.io.arrays.raw:open_npy",
         takes=("axes",),
         searched=(".npy",),
     ),

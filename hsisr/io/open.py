@@ -14,9 +14,8 @@ import numpy.typing as npt
 from hsisr.errors import InputDataError, ResourceError, UsageError, about_scene, warn_of_scene
 from hsisr.io.base import Scene
 from hsisr.io.formats import ROWS, SIDECARS, format_by_suffix, format_of, is_format_name
-from hsisr.io.geotiff.gdal import crs_name
+from hsisr.io.geotiff.gdal import crs_name, known_crs, parsed_crs
 from hsisr.io.geotiff.reader import is_tiff_stack
-from hsisr.io.geotiff.tags import known_crs, parsed_crs
 from hsisr.io.paths import POSITIONS, RemotePath, is_envi_header, is_utf8, scene_path
 from hsisr.io.spectral import said_bands, usable
 from hsisr.io.views import DelegatingScene, DescribedScene, usable_numbers

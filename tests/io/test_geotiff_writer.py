@@ -14,7 +14,7 @@ from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 
 from hsisr.errors import InputDataError, OutputExistsError, ResourceError, UsageError
-from hsisr.io.geotiff import gdal
+from hsisr.io.geotiff import gdal, writer
 from hsisr.io.geotiff.gdal import gdal_env
 from hsisr.io.geotiff.writer import GeoTiffWriter
 from hsisr.scene.georeference import Georeference
@@ -220,8 +220,9 @@ def test_a_rasterio_without_its_private_module_still_tells_errors(
     anew = module_from_spec(spec)
     spec.loader.exec_module(anew)
     anew.silence_libtiff()
+    monkeypatch.setattr(writer, "GdalError", anew.GdalError)
     with (
         pytest.raises(ResourceError, match="disk full"),
-        anew.write_errors(tmp_path, anew.Listener()),
+        writer._write_errors(tmp_path, anew.Listener()),
     ):
         raise RasterioError("disk full")

@@ -14,8 +14,7 @@ from hsisr.errors import UsageError, warn
 from hsisr.io.atomic import refuse_existing, write_new
 from hsisr.io.envi.files import envi_pair
 from hsisr.io.formats import output_format
-from hsisr.io.geotiff.gdal import GdalError, crs_name, gdal_env
-from hsisr.io.geotiff.tags import parsed_crs
+from hsisr.io.geotiff.gdal import GdalError, crs_name, gdal_env, parsed_crs
 from hsisr.io.open import open_scene
 from hsisr.io.paths import RemotePath
 from hsisr.io.stac.item import SourceItem

@@ -28,8 +28,7 @@ from rasterio.io import MemoryFile
 from rasterio.warp import transform as warp_points
 
 from hsisr.errors import HsisrWarning, InputDataError, warn_of_scene
-from hsisr.io.geotiff.gdal import GdalError, crs_name, gdal_env
-from hsisr.io.geotiff.tags import georeference_of, wkt_of
+from hsisr.io.geotiff.gdal import GdalError, crs_name, gdal_env, georeference_of, wkt_of
 from hsisr.io.spectral import listed
 from hsisr.scene.georeference import Georeference
 

@@ -29,8 +29,8 @@ from hsisr.io.envi.files import (
 )
 from hsisr.io.envi.georeference import envi_georeference, one_pixel
 from hsisr.io.formats import first_bytes
+from hsisr.io.geotiff.gdal import free_tags, spectral_sources, stored_numbers
 from hsisr.io.geotiff.reader import RasterScene, is_other_raster, open_raster
-from hsisr.io.geotiff.tags import free_tags, spectral_sources, stored_numbers
 from hsisr.io.paths import header_beside, is_envi_header
 from hsisr.io.spectral import (
     SpectralSource,

@@ -21,8 +21,7 @@ from tifffile import TiffFile, TiffFileError, TiffPageSeries
 from hsisr.errors import DAMAGED, HsisrWarning, InputDataError, UsageError, warn_of_scene
 from hsisr.io.base import Scene
 from hsisr.io.formats import OTHER_RASTERS, format_of, gdal_drivers, loaded
-from hsisr.io.geotiff.gdal import Listener, gdal_env, listening
-from hsisr.io.geotiff.tags import metadata_of
+from hsisr.io.geotiff.gdal import Listener, gdal_env, listening, metadata_of
 from hsisr.io.paths import RemotePath, header_beside, is_envi_header, scene_path, without_secrets
 from hsisr.io.spectral import SpectralSource, source_from_fields
 from hsisr.tiling import Window

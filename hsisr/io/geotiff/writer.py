@@ -19,7 +19,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 from rasterio.windows import Window as GdalWindow
 
-from hsisr.errors import HsisrWarning, ResourceError, UsageError
+from hsisr.errors import HsisrError, HsisrWarning, ResourceError, UsageError
 from hsisr.io.atomic import require_room, resource_errors
 from hsisr.io.base import FileWriter
 from hsisr.io.formats import SIDECARS
@@ -28,11 +28,11 @@ from hsisr.io.geotiff.gdal import (
     Listener,
     gdal_env,
     listening,
+    parsed_crs,
+    plain,
     silence_libtiff,
-    strict_options,
-    write_errors,
+    write_tags,
 )
-from hsisr.io.geotiff.tags import creation_profile, write_tags
 from hsisr.scene.metadata import SceneMetadata
 
 _ZSTD_LEVEL = "3"
@@ -64,9 +64,9 @@ class GeoTiffWriter(FileWriter):
         if self._cog:
             _try_cog(self.path, self.metadata, self._cog_options())
         elif self._options.dry:  # else GDAL says it of the file itself
-            profile = {"SPARSE_OK": "YES", **creation_profile(self.metadata)}
+            profile = {"SPARSE_OK": "YES", **_creation_profile(self.metadata)}
             profile |= {**self._gtiff_options(), "width": 1, "height": 1}
-            with gdal_env(), MemoryFile() as file, strict_options(self.path):
+            with gdal_env(), MemoryFile() as file, _strict_options(self.path):
                 file.open(driver="GTiff", **profile).close()
 
     def _sidecars(self) -> list[Path]:
@@ -79,8 +79,8 @@ class GeoTiffWriter(FileWriter):
         return [*_beside(self.path), *(self.path.with_suffix(end) for end in ends)]
 
     def _open(self) -> None:
-        profile = creation_profile(self.metadata) | self._gtiff_options()
-        with strict_options(self.path):
+        profile = _creation_profile(self.metadata) | self._gtiff_options()
+        with _strict_options(self.path):
             self._dataset = rasterio.open(self._grown, "w", driver="GTiff", **profile)
         self._held.callback(self._close)
         write_tags(self._dataset, self.metadata, envi_domain_kept=not self._cog)
@@ -181,7 +181,7 @@ class GeoTiffWriter(FileWriter):
         with (
             gdal_env(GDAL_TIFF_INTERNAL_MASK="YES"),
             resource_errors(self.path),
-            write_errors(self.path, self._heard),
+            _write_errors(self.path, self._heard),
         ):
             yield
 
@@ -193,6 +193,69 @@ class CogWriter(GeoTiffWriter):
     """
 
     _cog = True
+
+
+def _creation_profile(metadata: SceneMetadata) -> dict[str, Any]:
+    """What `rasterio.open` must know when it creates a file; absent where nothing is known."""
+    stored, place = metadata.stored, metadata.georeference
+    nodata = stored.nodata
+    if nodata is not None and stored.dtype.kind in "iu" and nodata == nodata // 1:
+        nodata = int(nodata)
+    profile = {
+        "width": metadata.cols,
+        "height": metadata.rows,
+        "count": metadata.bands,
+        "dtype": stored.dtype.name,
+        "nodata": nodata,
+        "transform": place.transform,
+        "crs": parsed_crs(place.crs_wkt) if place.crs_wkt else None,
+    }
+    return {key: value for key, value in profile.items() if value is not None}
+
+
+@contextmanager
+def _strict_options(target: Path) -> Iterator[None]:
+    """Create a file such that an option GDAL rejects, or would ignore, is an error.
+
+    Raises:
+        UsageError: GDAL complained.
+    """
+    failure: Exception | None = None
+    with listening() as heard:
+        try:
+            yield
+        except HsisrError:
+            raise
+        except (RasterioError, GdalError, ValueError, TypeError) as error:
+            failure, heard.errors = error, [plain(str(error))]
+    if words := heard.warnings + heard.errors:
+        raise UsageError(
+            f"cannot create {target}: {words[0]}; correct the creation option or the data type, "
+            "see the GDAL documentation of the format"
+        ) from failure
+
+
+@contextmanager
+def _write_errors(target: Path, heard: Listener) -> Iterator[None]:
+    """Write such that a failure GDAL reports, or only logs, is an error.
+
+    Raises:
+        ResourceError: GDAL could not write.
+    """
+    failure: Exception | None = None
+    with listening(heard):
+        try:
+            yield
+        except HsisrError:
+            raise
+        except (RasterioError, GdalError) as error:
+            failure = error
+            heard.errors.append(plain(str(error.__cause__ or error)))
+    if heard.errors:
+        raise ResourceError(
+            f"cannot write {target}: GDAL says {heard.errors[0]!r}; check the space left, limits "
+            "and permissions, or write elsewhere"
+        ) from failure
 
 
 def _with_details(
@@ -228,7 +291,7 @@ def _compression() -> str:
 def _try_cog(path: Path, metadata: SceneMetadata, options: Mapping[str, str]) -> None:
     """Make a COG of one pixel in memory, so that a bad option is found before any work."""
     profile = {"width": 1, "height": 1, "count": 1, "dtype": metadata.stored.dtype.name}
-    with gdal_env(), MemoryFile() as source, MemoryFile() as target, strict_options(path):
+    with gdal_env(), MemoryFile() as source, MemoryFile() as target, _strict_options(path):
         with source.open(driver="GTiff", **profile) as dataset:
             dataset.write(np.zeros((1, 1, 1), metadata.stored.dtype))
         rasterio.shutil.copy(source.name, target.name, driver="COG", **options)

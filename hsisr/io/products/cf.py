@@ -31,9 +31,9 @@ from hsisr.io.products.fields import (
     time_in,
 )
 from hsisr.io.products.hdf import HdfFile
-from hsisr.io.zarr.cubes import axis_order, cube_name, dimension_names
 from hsisr.io.zarr.place import decoded
 from hsisr.io.zarr.reader import ZarrFields
+from hsisr.io.zarr.store import axis_order, cube_name, dimension_names
 from hsisr.scene.georeference import Geolocation
 from hsisr.scene.metadata import SceneMetadata
 

@@ -27,8 +27,7 @@ from hsisr.errors import HsisrError
 from hsisr.io.atomic import refuse_existing, require_room
 from hsisr.io.base import TargetOptions, asked_options
 from hsisr.io.formats import package
-from hsisr.io.geotiff.gdal import GdalError, gdal_env
-from hsisr.io.geotiff.tags import parsed_crs
+from hsisr.io.geotiff.gdal import GdalError, gdal_env, parsed_crs
 from hsisr.io.products.fields import ACDD
 from hsisr.io.products.hdf import HdfWriter
 from hsisr.io.products.ortho import located, nearest_pixels

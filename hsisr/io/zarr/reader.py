@@ -29,7 +29,6 @@ from hsisr.io.spectral import (
     source_from_names,
     usable,
 )
-from hsisr.io.zarr.cubes import axis_order, cube_name, dimension_names
 from hsisr.io.zarr.layout import MASK, MASK_MEANINGS, OWN_ATTRIBUTES, PLACE
 from hsisr.io.zarr.place import (
     crs_by_conventions,
@@ -41,7 +40,14 @@ from hsisr.io.zarr.place import (
     transform_by_conventions,
     transform_in,
 )
-from hsisr.io.zarr.store import WHOLE, OpenStore, zarr_errors
+from hsisr.io.zarr.store import (
+    WHOLE,
+    OpenStore,
+    axis_order,
+    cube_name,
+    dimension_names,
+    zarr_errors,
+)
 from hsisr.scene.georeference import Georeference
 from hsisr.scene.metadata import SceneMetadata, SpectralAxis, StoredNumbers
 
@@ -424,7 +430,7 @@ def open_zarr(
 
     Args:
         path: What the user named.
-        variable: Name of the cube, with / in groups; None: by the rule of `hsisr.io.zarr.cubes`.
+        variable: Name of the cube, with / in groups; None: by the rule of `hsisr.io.zarr.store`.
         axes: Order of its axes, such as "brc"; None: by that rule.
         source: A store of zarr's to read from; None: the folder `path`.
 
