@@ -19,7 +19,7 @@ from hsisr.benchmark.scoring import Judging, judgings, pictured, scored, shares_
 from hsisr.benchmark.speed.cost import measured_cost
 from hsisr.benchmark.splits import TrainTestSplit, courses, leaks, table_datasets
 from hsisr.benchmark.tables import published
-from hsisr.datasets.download import Progress as DownloadProgress
+from hsisr.datasets.catalogue import Progress as DownloadProgress
 from hsisr.engine.machine import torch_threads
 from hsisr.errors import HsisrError, OutputExistsError, UsageError, warn
 from hsisr.io.atomic import resource_errors

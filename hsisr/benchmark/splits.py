@@ -10,9 +10,8 @@ from typing import Any, Final
 from hsisr.benchmark.options import BenchmarkOptions
 from hsisr.commands.archive.run import make_folder
 from hsisr.commands.sample import write_sample
-from hsisr.datasets.catalogue import Dataset, dataset_named
-from hsisr.datasets.download import Fetching, data_folder, dataset_scenes
-from hsisr.datasets.download import Progress as DownloadProgress
+from hsisr.datasets.catalogue import Dataset, Fetching, data_folder, dataset_named, dataset_scenes
+from hsisr.datasets.catalogue import Progress as DownloadProgress
 from hsisr.datasets.splits import PUBLISHED_TESTS, disjoint_split, published_split
 from hsisr.errors import InputDataError, UsageError
 from hsisr.io.base import TargetOptions

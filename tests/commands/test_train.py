@@ -103,7 +103,7 @@ def test_auto_takes_the_faster_precision_and_a_resumed_run_keeps_it(
         return optimise(trainer, batch)
 
     monkeypatch.setattr(Trainer, "optimise", timed)
-    monkeypatch.setattr("hsisr.training.precision.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("hsisr.training.start.perf_counter", lambda: clock[0])
     auto = (*SMALL, "precision=auto")
     named = train(options(scene, "named", settings=(*SMALL, f"precision={taken}")))
     chosen = train(options(scene, settings=auto))

@@ -10,9 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from hsisr.datasets import download
-from hsisr.datasets.catalogue import DATASETS, Dataset, RemoteFile, dataset_named
-from hsisr.datasets.download import Fetching, data_folder, dataset_scenes, fetched
+from hsisr.datasets import catalogue
+from hsisr.datasets.catalogue import (
+    DATASETS,
+    Dataset,
+    Fetching,
+    RemoteFile,
+    data_folder,
+    dataset_named,
+    dataset_scenes,
+    fetched,
+)
 from hsisr.errors import InputDataError, ResourceError
 from hsisr.io.open import open_scene
 from tests.datasets.serving import band_zip, served
@@ -155,7 +163,7 @@ def test_members_that_are_links_become_files(tmp_path: Path) -> None:
 
 
 def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "_MOST_UNPACKED", 10**6)
+    monkeypatch.setattr(catalogue, "_MOST_UNPACKED", 10**6)
     with pytest.raises(InputDataError, match="would unpack to more than 1000000 bytes"):
         unpacked(with_member("zeros", bytes(10**6), zipfile.ZIP_DEFLATED), tmp_path / "data")
     assert sorted(p.name for p in (tmp_path / "data").iterdir()) == ["set.zip"]

@@ -16,13 +16,12 @@ from hsisr.models.literature.as3_itransunet import (
     WindowAttention,
 )
 from hsisr.models.literature.cssfenet import AxisConvolution, Cssfenet, CssfenetSize
-from hsisr.models.literature.dsdcn import dilated_fusion
+from hsisr.models.literature.dsdcn import dilated_fusion, repeated
 from hsisr.models.literature.mcnet import Mcnet, McnetSize, MixedModule
 from hsisr.models.literature.msdformer import DeformableConvolution
 from hsisr.models.literature.msfmnet import haar, inverse_haar
 from hsisr.models.literature.pdenet import Gates, Pdenet, PdenetSize, Resampling
 from hsisr.models.literature.vdsr import Vdsr, VdsrSize
-from hsisr.models.literature.widths_by_scale import repeated
 from hsisr.models.registry import ARCHITECTURES, build, descriptor_for
 from hsisr.option import SCALES
 

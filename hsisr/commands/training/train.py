@@ -13,9 +13,8 @@ from hsisr.commands.options import TrainOptions
 from hsisr.commands.training import record
 from hsisr.commands.training.data import Source, expand_sources, training_data
 from hsisr.commands.training.record import TrainResult
-from hsisr.datasets.catalogue import Dataset, dataset_named
-from hsisr.datasets.download import Fetching, data_folder, dataset_scenes
-from hsisr.datasets.download import Progress as DownloadProgress
+from hsisr.datasets.catalogue import Dataset, Fetching, data_folder, dataset_named, dataset_scenes
+from hsisr.datasets.catalogue import Progress as DownloadProgress
 from hsisr.datasets.photographs import Photographs, photograph_files, read_photographs
 from hsisr.engine.machine import torch_threads
 from hsisr.errors import OutputExistsError, UsageError, warn
@@ -24,10 +23,17 @@ from hsisr.metrics.report import jsonable
 from hsisr.training.distributed import Workers, joined_workers
 from hsisr.training.loop import Observer, Outcome, Plan
 from hsisr.training.loop import train as run_plan
-from hsisr.training.precision import CANDIDATES, timed_precisions
 from hsisr.training.recipe import Recipe, recipe_named
 from hsisr.training.reporting import RunLog, TensorBoard, tensorboard_installed
-from hsisr.training.start import Start, fresh_start, keep_milestone, start_from, training_device
+from hsisr.training.start import (
+    CANDIDATES,
+    Start,
+    fresh_start,
+    keep_milestone,
+    start_from,
+    timed_precisions,
+    training_device,
+)
 from hsisr.training.state import load_state
 
 __all__ = ["TrainOptions", "TrainResult", "train"]

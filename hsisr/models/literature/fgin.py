@@ -11,7 +11,7 @@ those notebooks for 32 bands. What differs or had to be chosen:
 
 - the text normalises every branch of an inception block, the notebooks only what the branches are
   merged to; done as in the notebooks, whose results are the published ones;
-- what `widths_by_scale` says.
+- upsampling and normalisation, as `dsdcn` says.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from torch import nn
 from torch.nn import functional
 
 from hsisr.models.layers import BATCH_NORM_MOMENTUM, NORM_EPS, activated
-from hsisr.models.literature.widths_by_scale import (
+from hsisr.models.literature.dsdcn import (
     FusedBranches,
     NetworkByScale,
     SizeByScale,
