@@ -97,6 +97,16 @@ def test_chunks_are_the_blocks_and_options_are_obeyed(tmp_path: Path) -> None:
     assert cube.metadata.to_dict()["compressor"] == {"id": "gzip", "level": 1}
 
 
+def test_what_is_not_packed_has_no_level(tmp_path: Path) -> None:
+    metadata, options = metadata_of((1, 20, 20)), {"COMPRESSION": "none"}
+    write_scene(tmp_path / "a.zarr", metadata, creation_options=options)
+    cube = zarr.open_group(tmp_path / "a.zarr", mode="r")["data"]
+    assert cube.metadata.to_dict()["compressor"] is None
+    options["LEVEL"] = "3"
+    with pytest.raises(UsageError, match=r"b\.zarr: COMPRESSION=NONE has no LEVEL; leave one"):
+        writer_for(tmp_path / "b.zarr", metadata, creation_options=options)
+
+
 def test_only_a_zarr_store_is_ever_replaced(tmp_path: Path) -> None:
     metadata, path = metadata_of((1, 20, 20)), tmp_path / "a.zarr"
     path.mkdir()

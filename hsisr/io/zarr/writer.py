@@ -29,7 +29,7 @@ from hsisr.io.zarr.store import LARGEST_CHUNK, WHOLE
 from hsisr.scene.metadata import StoredNumbers, holds
 
 _CHUNK_BYTES: Final = 8 * 2**20
-_LEVELS: Final = {"ZSTD": (range(1, 23), 3), "GZIP": (range(1, 10), 6), "NONE": (range(1), 0)}
+_LEVELS: Final = {"ZSTD": (range(1, 23), 3), "GZIP": (range(1, 10), 6)}
 """Levels of each compression, and the usual one; GDAL reads all."""
 _LACKING: Final = frozenset({"float16", "longdouble", "float128"})
 
@@ -175,14 +175,17 @@ def asked_chunks(options: Mapping[str, str]) -> tuple[int, int, int] | None:
 def _compressor(path: Path, options: Mapping[str, str]) -> Any:
     import numcodecs
 
-    asked = asked_options(path, options, COMPRESSION=[*_LEVELS], CHUNKS=(), LEVEL=())
+    asked = asked_options(path, options, COMPRESSION=[*_LEVELS, "NONE"], CHUNKS=(), LEVEL=())
+    if asked["COMPRESSION"] == "NONE":
+        if "LEVEL" in asked:
+            raise UsageError(f"{path.name}: COMPRESSION=NONE has no LEVEL; leave one of them out")
+        return None
     levels, usual = _LEVELS[asked["COMPRESSION"]]
     known = asked_options(
         path, {"LEVEL": asked.get("LEVEL", str(usual))}, LEVEL=[*map(str, levels)]
     )
-    level = int(known["LEVEL"])
-    packs = {"ZSTD": numcodecs.Zstd, "GZIP": numcodecs.GZip}.get(asked["COMPRESSION"])
-    return packs(level=level) if packs else None
+    packs = {"ZSTD": numcodecs.Zstd, "GZIP": numcodecs.GZip}[asked["COMPRESSION"]]
+    return packs(level=int(known["LEVEL"]))
 
 
 def _require_storable(path: Path, stored: StoredNumbers) -> None:
