@@ -92,7 +92,7 @@ class EnviWriter(FileWriter):
         if data.stat().st_size != self._file.numbers.end:
             raise ResourceError(f"cannot write {self._data}: the file was cut off")
         files = [(data, self._data)]
-        if write_sidecar(self.metadata.georeference, sidecar):
+        if _write_sidecar(self.metadata.georeference, sidecar):
             files.append((sidecar, _with(self._data, ".aux.xml")))
         return [*files, (self._grown, self.path)]
 
@@ -103,7 +103,7 @@ def _header_text(metadata: SceneMetadata, interleave: Interleave, data: Path) ->
     Names are in lower case because readers differ about capitals.
     """
     fields = _layout_fields(metadata, interleave, data)
-    fields |= place_fields(metadata, data) | spectral_fields(metadata)
+    fields |= _place_fields(metadata, data) | spectral_fields(metadata)
     fields |= _number_fields(metadata.stored)
     others = _tag_fields(metadata) | free_fields(metadata)
     fields |= {key: text for key, text in others.items() if key not in fields}
@@ -199,7 +199,7 @@ _RPC_NUMBERS = tuple(
 _RPC_LISTS = ("LINE_NUM_COEFF", "LINE_DEN_COEFF", "SAMP_NUM_COEFF", "SAMP_DEN_COEFF")
 
 
-def place_fields(metadata: SceneMetadata, target: Path) -> dict[str, str]:
+def _place_fields(metadata: SceneMetadata, target: Path) -> dict[str, str]:
     """Header fields that say where the scene lies; empty where nothing is known.
 
     A coordinate reference system in words that GDAL does not read is a warning.
@@ -264,7 +264,7 @@ def _read_back(fields: Mapping[str, str]) -> Georeference:
         return envi_georeference(fields)
 
 
-def write_sidecar(place: Georeference, sidecar: Path) -> bool:
+def _write_sidecar(place: Georeference, sidecar: Path) -> bool:
     """Keep ground control points whole (heights, reference system) where GDAL looks.
 
     Geo points in a header are latitudes and longitudes and nothing else. Returns False, and

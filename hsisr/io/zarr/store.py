@@ -188,7 +188,7 @@ def dimension_names(array: Any) -> tuple[str, ...]:
     return tuple(str(name or "") for name in names)
 
 
-def spectral_dimension(arrays: Mapping[str, Any], cube: str) -> str | None:
+def _spectral_dimension(arrays: Mapping[str, Any], cube: str) -> str | None:
     """Name of the cube's dimension that an array of wavelengths lies on, if there is one."""
     sizes = dict(zip(dimension_names(arrays[cube]), arrays[cube].shape, strict=True))
     for name, array in arrays.items():
@@ -216,7 +216,7 @@ def cube_name(arrays: Mapping[str, Any], wanted: str | None) -> str:
         return name
     cubes = [n for n, a in arrays.items() if _is_cube(a) and a.dtype.kind in "iufc"]
     if len(cubes) > 1:
-        spectral = [name for name in cubes if spectral_dimension(arrays, name)]
+        spectral = [name for name in cubes if _spectral_dimension(arrays, name)]
         cubes = spectral if len(spectral) == 1 else cubes
     if len(cubes) > 1:
         listed = _table({name: arrays[name] for name in cubes})
@@ -247,7 +247,7 @@ def axis_order(arrays: Mapping[str, Any], cube: str, axes: str | None) -> str:
     shape = arrays[cube].shape
     with zarr_errors("what it says of its cube cannot be understood"):
         names = dimension_names(arrays[cube])
-        spectral = spectral_dimension(arrays, cube)
+        spectral = _spectral_dimension(arrays, cube)
     if axes is None:
         return named_order(names, shape, spectral)
     order = given_order(checked_axes(axes), names, shape)
