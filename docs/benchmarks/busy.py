@@ -1,49 +1,46 @@
-"""What it gains beside a busy program, and costs beside none, that waiting threads sleep soon.
+"""What a program beside it costs `hsisr upscale`, against another checkout.
 
-`hsisr upscale` of one scene, whole processes in turns: as libgomp waits by itself, and with
-GOMP_SPINCOUNT=1000; first beside a program that keeps one core busy, then on a quiet machine.
+One scene, whole processes in turns, beside a program that keeps one core busy and beside none.
 
-    python docs/benchmarks/busy.py --size 200x340 --bands 103 --scale 4 --pairs 3
+    python docs/benchmarks/busy.py OTHER_CHECKOUT --size 200x340 --bands 103 --scale 4 --pairs 3
 """
 
-import os
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 from scenes import write_scene
-from turns import in_turns, medians_and_ratio, options_of_pairs, print_machine, seconds_of
+from starts import seconds_with
+from turns import in_turns, medians_and_ratio, options_of_pairs, print_machine
 
-_BY_ITSELF = {**os.environ, "GOMP_SPINCOUNT": "300000"}
-"""What libgomp takes where no more threads than cores are asked for."""
-_SOON = {**os.environ, "GOMP_SPINCOUNT": "1000"}
+HERE = Path(__file__).parents[2]
 
 
 def main() -> None:
     parser = options_of_pairs(__doc__, size="200x340", bands=103, pairs=3)
+    parser.add_argument("other", type=Path, help="another checkout, to compare with")
     parser.add_argument("--scale", type=int, default=4)
-    arguments = parser.parse_args()
-    rows, cols = arguments.size
+    own = parser.parse_args()
     print_machine()
-    print("| beside | libgomp by itself, s | sleeping soon, s | ratio (median, min to max) |")
+    print("| beside | this checkout, s | other one, s | ratio (median, min to max) |")
     print("| --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
-        scene, output = Path(folder) / "scene.tif", Path(folder) / "out.tif"
-        write_scene(scene, rows, cols, arguments.bands)
-        command = [sys.executable, "-m", "hsisr", "upscale", str(scene), "-o", str(output)]
-        command += ["--scale", str(arguments.scale), "-q", "--overwrite"]
-        by_itself = partial(seconds_of, command, _BY_ITSELF)
-        busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-        try:
-            pairs = in_turns(by_itself, partial(seconds_of, command, _SOON), arguments.pairs)
-        finally:
-            busy.kill()
-            busy.wait()
-        print(f"| a busy program | {medians_and_ratio(pairs)} |", flush=True)
-        pairs = in_turns(by_itself, partial(seconds_of, command, _SOON), arguments.pairs)
-        print(f"| nothing | {medians_and_ratio(pairs)} |")
+        scene, out = Path(folder, "scene.tif"), Path(folder, "out.tif")
+        write_scene(scene, *own.size, own.bands)
+        call = ["-m", "hsisr", "upscale", str(scene), "--scale", str(own.scale)]
+        call += ["-o", str(out), "--overwrite", "--quiet"]
+        here, there = (partial(seconds_with, place, call) for place in (HERE, own.other))
+        for what in ("a busy program", "nothing"):
+            with ExitStack() as beside:
+                if what != "nothing":
+                    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+                    beside.callback(busy.wait)
+                    beside.callback(busy.kill)
+                pairs = in_turns(here, there, own.pairs)
+            print(f"| {what} | {medians_and_ratio(pairs)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Everything about one scene that is decided before its first tile, and what is said of it."""
 
+import functools
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -10,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from hsisr.engine.machine import Room, device_named
+from hsisr.engine.machine import Room, device_named, one_thread_each, torch_threads
 from hsisr.engine.mixing import SceneStatistics, measure_scene
 from hsisr.engine.options import UpscaleOptions
 from hsisr.engine.plan import Layout, Plan
@@ -401,7 +402,7 @@ def _bad_bands(
 
 
 def estimated_seconds(plan: Plan) -> float:
-    """Seconds that all tiles of a plan take here, from one batch timed after another.
+    """Seconds that all tiles of a plan take here, from a few timed after others.
 
     Reading and writing are not counted.
     """
@@ -416,11 +417,14 @@ def estimated_seconds(plan: Plan) -> float:
         key = id(group.upscaler), len(group.bands)
         if key not in timed:
             margin = group.upscaler.margin_lr_px
-            tile = torch.zeros(plan.batch_size, len(group.bands), *[side + 2 * margin] * 2)
+            count, size = (plan.batch_size, 1) if plan.in_threads else (1, plan.batch_size)
+            batches = [torch.zeros(size, len(group.bands), *[side + 2 * margin] * 2)] * count
             trim = Trim(margin, margin, margin, margin)
-            group.upscaler.run(tile, group.bands, trim)
-            started = time.perf_counter()
-            group.upscaler.run(tile, group.bands, trim)
+            run = functools.partial(group.upscaler.run, bands=group.bands, trim=trim)
+            with torch_threads(1), one_thread_each(len(batches), "tiles") as threads:
+                list(threads.map(run, batches))
+                started = time.perf_counter()
+                list(threads.map(run, batches))
             timed[key] = (time.perf_counter() - started) / (plan.batch_size * side**2)
         total += timed[key] * area
     return total

@@ -1,6 +1,9 @@
 """From blended rows of tiles to stored numbers: add up, agree, mask, quantise, hand on."""
 
+import functools
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +31,19 @@ if TYPE_CHECKING:
 BANDS_EXPANDED_AT_ONCE: Final = 16
 """Bands made of detail together: so many that reading the detail anew for each batch costs little,
 so few that memory stays small."""
+MOST_FINISHING: Final = 4
+"""Times so many bands are finished side by side, or wait to be handed on."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """Numbers as they are stored, and their standard errors if these are wanted."""
+
+    piece: Piece
+    moved: int
+    seen: bool
+    """Any of them is data."""
+    errors: npt.NDArray[np.float32] | None
 
 
 class PanelFinisher:
@@ -35,7 +51,8 @@ class PanelFinisher:
 
     The writer takes the finished blocks, `errors` their standard errors where these are wanted.
     `consistent` makes block means equal the observed pixels, `masked` hands the pixel mask to the
-    writer; `overflown` gives the error to raise where numbers of these bands are not finite.
+    writer; bands are finished in `threads`; `overflown` gives the error to raise where numbers of
+    these bands are not finite.
     """
 
     def __init__(
@@ -43,6 +60,7 @@ class PanelFinisher:
         writer: SceneWriter,
         plan: Plan,
         panel: Panel,
+        threads: ThreadPoolExecutor,
         *,
         consistent: bool,
         masked: bool,
@@ -63,6 +81,8 @@ class PanelFinisher:
         self._plan, self._panel = plan, panel
         self._consistent, self._masked, self._overflown = consistent, masked, overflown
         self._waiting: dict[int, torch.Tensor] = {}
+        self._threads = threads
+        self._coming: deque[Future[list[_Finished]]] = deque()
         self._detail: torch.Tensor | None = None
         self._base = base_of(plan.scale)
         self._kept = range(writer.metadata.bands) if plan.kept is None else plan.kept
@@ -76,11 +96,14 @@ class PanelFinisher:
         moved = self.moved
         try:
             yield
+            while self._coming:
+                self._take_next()
             self._flush(after)
             if recording is not None:
                 recording.commit(self.moved - moved)
         finally:
             self._open, self._recording = False, None
+            self._coming.clear()
             if recording is not None:
                 recording.discard()
 
@@ -88,18 +111,23 @@ class PanelFinisher:
         """Hand on a strip that was finished before; standard errors need what was observed."""
         self.seen = True
         for piece in pieces:
-            self._put(piece, observed)
+            self._put(piece, None if observed is None else self._errors_of(piece, observed))
         self._flush(after)
 
-    def _put(self, piece: Piece, observed: Observed | None) -> None:
+    def _put(self, piece: Piece, errors: npt.NDArray[np.float32] | None) -> None:
         self._blocks.put(piece.numbers, band=piece.band, row=piece.row, mask=piece.mask)
-        if self._errors is not None and self._error_blocks is not None and observed is not None:
-            scale = self._plan.scale
-            rows = piece.numbers.shape[1] // scale
-            window = Window(piece.row // scale, self._panel.start, rows, self._panel.size)
-            bands = self._kept[piece.band : piece.band + len(piece.numbers)]
-            found = self._errors.of(piece.numbers, bands, window, observed)
-            self._error_blocks.put(found, band=piece.band, row=piece.row)
+        if self._error_blocks is not None and errors is not None:
+            self._error_blocks.put(errors, band=piece.band, row=piece.row)
+
+    def _errors_of(self, piece: Piece, observed: Observed) -> npt.NDArray[np.float32] | None:
+        """Standard errors of finished numbers, if they are wanted."""
+        if self._errors is None:
+            return None
+        scale = self._plan.scale
+        rows = piece.numbers.shape[1] // scale
+        window = Window(piece.row // scale, self._panel.start, rows, self._panel.size)
+        bands = self._kept[piece.band : piece.band + len(piece.numbers)]
+        return self._errors.of(piece.numbers, bands, window, observed)
 
     def _flush(self, after: int) -> None:
         self._blocks.flush(after * self._plan.scale)
@@ -140,7 +168,7 @@ class PanelFinisher:
         """Finish bands; where they are pseudo-bands, all bands once the last one's detail came."""
         mixing = self._plan.mixing
         if mixing is None:
-            self._finish(bands, values, lr, observed)
+            self._begin(functools.partial(self._finished, bands, values, lr, observed))
             return
         shape = mixing.count, *values.shape[1:]
         if self._detail is None or self._detail.shape != shape:
@@ -152,10 +180,37 @@ class PanelFinisher:
         for some in _batches(every, BANDS_EXPANDED_AT_ONCE):
             if not {*some} & {*self._kept}:
                 continue
-            whole = self._expanded(some, self._detail, mixing, lr, observed)
-            for few in _batches(some, BANDS_FINISHED_AT_ONCE):
-                own = slice(few[0] - some[0], few[-1] - some[0] + 1)
-                self._finish(few, whole[own], lr, observed)
+            self._begin(functools.partial(self._mixed, some, self._detail, mixing, lr, observed))
+
+    def _begin(self, task: Callable[[], list[_Finished]]) -> None:
+        """Finish bands in a thread, and hand on those that were begun long before."""
+        self._coming.append(self._threads.submit(task))
+        if len(self._coming) > MOST_FINISHING:
+            self._take_next()
+
+    def _take_next(self) -> None:
+        for finished in self._coming.popleft().result():
+            self.moved += finished.moved
+            self.seen |= finished.seen
+            if self._recording is not None:
+                self._recording.put(finished.piece)
+            self._put(finished.piece, finished.errors)
+
+    def _mixed(
+        self,
+        bands: tuple[int, ...],
+        detail: torch.Tensor,
+        mixing: Mixing,
+        lr: Window,
+        observed: Observed,
+    ) -> list[_Finished]:
+        """Bands, a few at a time, once the detail of all pseudo-bands is there."""
+        whole = self._expanded(bands, detail, mixing, lr, observed)
+        finished: list[_Finished] = []
+        for few in _batches(bands, BANDS_FINISHED_AT_ONCE):
+            own = slice(few[0] - bands[0], few[-1] - bands[0] + 1)
+            finished += self._finished(few, whole[own], lr, observed)
+        return finished
 
     def _expanded(
         self,
@@ -178,32 +233,31 @@ class PanelFinisher:
         whole.flatten(1).addmm_(shares, detail.flatten(1))
         return whole
 
-    def _finish(
+    def _finished(
         self, bands: tuple[int, ...], values: torch.Tensor, lr: Window, observed: Observed
-    ) -> None:
+    ) -> list[_Finished]:
+        """What is written of a few bands: one piece, or none."""
         inside = observed.cut(lr)
         wanted = [number for number, band in enumerate(bands) if band in self._kept]
         if not wanted:
-            return
+            return []
         if len(wanted) < len(bands):
             bands, values = tuple(bands[number] for number in wanted), values[wanted]
         own, first = list(bands), self._kept.index(bands[0])
         seen = observed.values[:, *inside][own]
         valid = observed.valid[:, *inside][own]
         fine_valid = _repeated(valid, self._plan.scale)
-        self.seen = self.seen or bool(valid.any())
+        held = 0
         try:
             if self._consistent:
-                values = self._agreed(bands, values, seen, valid)
+                values, held = self._agreed(bands, values, seen, valid)
             quantised = quantise(values.numpy(), fine_valid, self._stored)
         except FloatingPointError as error:
             raise self._overflown(bands, observed) from error
-        self.moved += quantised.moved
         mask = np.asarray(fine_valid.any(axis=0)) if self._masked and first == 0 else None
         piece = Piece(quantised.numbers, first, lr.row * self._plan.scale, mask)
-        if self._recording is not None:
-            self._recording.put(piece)
-        self._put(piece, observed)
+        moved, errors = held + quantised.moved, self._errors_of(piece, observed)
+        return [_Finished(piece, moved, bool(valid.any()), errors)]
 
     def _agreed(
         self,
@@ -211,12 +265,15 @@ class PanelFinisher:
         values: torch.Tensor,
         seen: npt.NDArray[np.float32],
         valid: npt.NDArray[np.bool_],
-    ) -> torch.Tensor:
-        """Values whose block means are the observed pixels; stored integers where that is exact."""
+    ) -> tuple[torch.Tensor, int]:
+        """Values whose block means are the observed pixels, and how many were held at a limit.
+
+        Stored integers where that is exact.
+        """
         whole, itemsize = self._stored.dtype.kind != "f", self._stored.dtype.itemsize
         floors, small = self._plan.floors, whole and itemsize <= 4
         precision = torch.float64 if whole and itemsize > 2 else torch.float32
-        agreed, held = agree(
+        return agree(
             values.to(precision),
             torch.from_numpy(np.ascontiguousarray(seen)).to(precision),
             self._plan.scale,
@@ -227,8 +284,6 @@ class PanelFinisher:
             dtype=torch.from_numpy(np.empty(0, self._stored.dtype)).dtype if small else None,
             valid=torch.from_numpy(np.ascontiguousarray(valid)),
         )
-        self.moved += held
-        return agreed
 
 
 def _batches(bands: tuple[int, ...], size: int) -> Iterator[tuple[int, ...]]:

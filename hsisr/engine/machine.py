@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,18 @@ def torch_threads(threads: int | None) -> Iterator[int]:
         torch.set_num_threads(before)
 
 
+def one_thread_each(tasks: int, name: str) -> ThreadPoolExecutor:
+    """Threads for so many tasks at once, each of which computes on its own thread alone.
+
+    >>> with one_thread_each(2, "tiles") as threads:
+    ...     list(threads.map(lambda _: torch.get_num_threads(), range(3)))
+    [1, 1, 1]
+    """
+    return ThreadPoolExecutor(
+        tasks, thread_name_prefix=name, initializer=torch.set_num_threads, initargs=(1,)
+    )
+
+
 WORKING_BYTES = 384 * 2**20
 """Most that is held at once, the interpreter and its libraries apart."""
 
@@ -104,13 +117,9 @@ _SHARE = 4
 """One part in this many of what is free may be taken."""
 _GPU_TILES = 16
 """More at once make no GPU busier."""
-_CPU_TILES = 12
-"""On a processor these are hardly done later than more at once."""
-_CPU_FEATURES_BYTES = {4: 64 * 2**20, 2: 192 * 2**20}
-"""All their features take at most, for the bytes of one number: more would hardly be done sooner
-and take the memory. In half precision products take half the time, and calls weigh more."""
-_CPU_LR_PIXELS = {4: 8192, 2: 16384}
-"""More leave the cache."""
+_PROBE_PX = 24
+"""LR pixels along a side of a tile for which a processor's network is asked; larger ones take in
+proportion to their pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +141,16 @@ def tile_bytes(network: nn.Module, bands: int, side_px: int) -> int:
     >>> tile_bytes(nn.Conv2d(4, 8, 1), bands=4, side_px=10)
     3200
     """
-    shapes_only = copy.deepcopy(network).to("meta").eval()
-    tile = torch.empty(1, bands, side_px, side_px, device="meta")
+    on_gpu = any(p.is_cuda for p in network.parameters())
+    seen = side_px if on_gpu else min(side_px, _PROBE_PX)  # shapes alone load torch's compiler
+    trial = copy.deepcopy(network).to("meta" if on_gpu else "cpu").eval()
+    tile = torch.zeros(1, bands, seen, seen, device="meta" if on_gpu else "cpu")
     with torch.inference_mode():
         try:
-            return _most_live_bytes(shapes_only, tile)
+            found = _most_live_bytes(trial, tile)
         except ImportError:  # a torch without the private parts that it uses
-            return _all_features(shapes_only, tile)
+            found = _all_features(trial, tile)
+    return found * side_px**2 // seen**2
 
 
 def _most_live_bytes(network: nn.Module, tile: torch.Tensor) -> int:
@@ -154,10 +166,16 @@ def _most_live_bytes(network: nn.Module, tile: torch.Tensor) -> int:
     most = 0
 
     class LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        @classmethod
+        def _should_skip_dynamo(cls) -> bool:  # True would load torch's compiler to keep it out
+            return False
+
         def __torch_dispatch__(self, func: Any, _: Any, args: Any = (), kwargs: Any = None) -> Any:
             nonlocal live, most
             made = func(*args, **(kwargs or {}))
             for tensor in filter(torch.is_tensor, tree_leaves(made)):
+                if tensor.is_mkldnn:  # a kernel in oneDNN's layout
+                    continue
                 storage = tensor.untyped_storage()
                 ref = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
                 live[ref.cdata] = (ref, storage.nbytes())
@@ -181,15 +199,9 @@ def _all_features(network: nn.Module, tile: torch.Tensor) -> int:
     return sum(sizes)
 
 
-def tiles_that_pay(
-    side_px: int, bytes_each: int, device: torch.device, precision: torch.dtype
-) -> int:
-    """Tiles, `side_px` with their context, beyond which none is done much sooner; at least 1."""
-    if device.type == "cuda":
-        return _GPU_TILES
-    size = precision.itemsize
-    fitting = _CPU_FEATURES_BYTES[size] // max(1, bytes_each * size // 4)
-    return max(1, min(_CPU_TILES, _CPU_LR_PIXELS[size] // side_px**2, fitting))
+def tiles_that_pay(device: torch.device) -> int:
+    """Tiles at once beyond which none is done much sooner: on a processor one for each thread."""
+    return _GPU_TILES if device.type == "cuda" else torch.get_num_threads()
 
 
 def room_at_hand(device: torch.device) -> Room:
@@ -231,6 +243,7 @@ def page_tensor(shape: tuple[int, ...]) -> torch.Tensor:
 
 _TRIM_THRESHOLD: Final = -1
 _MMAP_THRESHOLD: Final = -3
+_ARENA_MAX: Final = -8
 """Their names in malloc.h begin with M_."""
 
 LARGEST_KEPT: Final = 128 * 2**20
@@ -245,10 +258,13 @@ _SECONDS_BETWEEN: Final = 10.0
 def tune_allocator() -> bool:
     """For the rest of this process, keep what is freed for what comes next; changes no result.
 
+    One heap serves all threads: what one of them frees, another can take.
+
     False where nothing was told: another C library, or settings of the user in the environment.
     """
     tell = _of_malloc("mallopt")
-    return bool(tell and tell(_MMAP_THRESHOLD, LARGEST_KEPT) and tell(_TRIM_THRESHOLD, _KEPT))
+    told = (_MMAP_THRESHOLD, LARGEST_KEPT), (_TRIM_THRESHOLD, _KEPT), (_ARENA_MAX, 1)
+    return tell is not None and all(tell(*setting) for setting in told)
 
 
 class HeapTrimmer:

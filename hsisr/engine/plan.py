@@ -78,6 +78,7 @@ class Plan:
     halo: int
     """LR pixels read around a tile."""
     batch_size: int
+    """Tiles that a device is given at once; on a processor, those in threads of their own."""
     peak_bytes: int
     """Estimate of the most memory held at any time, libraries included."""
     floors: tuple[float, ...] | None = None
@@ -88,10 +89,15 @@ class Plan:
     kept: tuple[int, ...] | None = None
     """Positions of the bands that are written, rising, among those that are read; None: all."""
     ahead: bool = False
-    """Upscale the next bands while these are finished: where that takes one thread each."""
+    """Upscale the next groups while these bands are finished, not tiles side by side."""
     reads_ahead: bool = False
     """Read the next row of tiles while this one is upscaled. Interpolation computes in a thread of
     its own, so that reading holds nothing up."""
+
+    @property
+    def in_threads(self) -> bool:
+        """Whether several threads can compute at once."""
+        return all(group.upscaler.in_threads for group in self.groups)
 
     @property
     def tiles(self) -> int:

@@ -71,17 +71,22 @@ class BandMoments:
 
     def add(self, cube: Cube) -> None:
         """Take a part of the scene."""
+        whole = all_valid(cube.valid)  # then nothing is masked, nor copied for that
         n = np.count_nonzero(cube.valid, axis=(1, 2))
-        values = np.where(cube.valid, cube.values, 0).astype(np.float64)
+        values = (cube.values if whole else np.where(cube.valid, cube.values, 0)).astype(np.float64)
         here = values.sum(axis=(1, 2)) / np.maximum(n, 1)
-        spread = np.where(cube.valid, values - here[:, None, None], 0)
+        values -= here[:, None, None]
+        spread = values if whole else np.where(cube.valid, values, 0)
         delta = here - self._mean
         both = np.maximum(self._count + n, 1)
-        self._squares += (spread**2).sum(axis=(1, 2)) + delta**2 * self._count * n / both
+        squares = np.square(spread, out=spread).sum(axis=(1, 2))
+        self._squares += squares + delta**2 * self._count * n / both
         self._mean += delta * n / both
         self._count += n
-        low = np.where(cube.valid, cube.values, np.inf).min(axis=(1, 2))
-        high = np.where(cube.valid, cube.values, -np.inf).max(axis=(1, 2))
+        low, high = (
+            fold(cube.values if whole else np.where(cube.valid, cube.values, end), axis=(1, 2))
+            for fold, end in ((np.min, np.inf), (np.max, -np.inf))
+        )
         self._low, self._high = np.minimum(self._low, low), np.maximum(self._high, high)
 
     def statistics(self) -> BandStatistics:

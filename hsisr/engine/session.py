@@ -162,9 +162,7 @@ class Session:
 
     @property
     def threads(self) -> int | None:
-        """Processor threads for torch; None: all cores."""
-        if self.model.weights is None:  # a second thread would wait more than work
-            return 1
+        """Processor threads that compute; None: all cores."""
         return self.options.threads or (1 if self.options.scheduler is not None else None)
 
     @property
@@ -283,7 +281,7 @@ class Session:
                 HsisrWarning,
                 stacklevel=2,
             )
-        most = tiles_that_pay(tile + context, bytes_each, self.device, self.precision)
+        most = tiles_that_pay(self.device)
         batch_size = options.batch_size or max(1, min(most, room // max(1, bytes_each)))
         return tile, batch_size, bytes_each * batch_size
 

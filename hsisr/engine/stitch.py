@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import torch
 
-from hsisr.engine.finish import PanelFinisher, overflow_error, strip_extent
-from hsisr.engine.machine import HeapTrimmer, page_tensor
+from hsisr.engine.finish import MOST_FINISHING, PanelFinisher, overflow_error, strip_extent
+from hsisr.engine.machine import HeapTrimmer, one_thread_each, page_tensor, torch_threads
 from hsisr.engine.plan import BANDS_FINISHED_AT_ONCE, BandGroup, Panel, Plan, Segment
 from hsisr.engine.reading import Observed, OddNumbers, fill_rounds, observe
 from hsisr.io.base import Scene, SceneWriter
@@ -30,25 +30,18 @@ _Result = TypeVar("_Result")
 
 
 def prefetch(
-    tasks: Iterable[Callable[[], _Result]], thread: ThreadPoolExecutor
+    tasks: Iterable[Callable[[], _Result]], threads: ThreadPoolExecutor, ahead: int = 1
 ) -> Iterator[_Result]:
-    """Results in order; one task at a time runs in `thread`, which may serve many calls.
+    """Results in order, of tasks in threads that may serve many calls; `ahead` beside the next one.
 
-    An error of a task is raised where its result would have come. Whoever leaves the thread waits
-    for the task under way.
+    An error of a task is raised where its result would have come. Whoever leaves the threads waits
+    for the tasks under way.
 
     >>> with ThreadPoolExecutor(1) as thread:
     ...     list(prefetch([lambda: 1, lambda: 2], thread))
     [1, 2]
     """
-    before: Future[_Result] | None = None
-    for task in tasks:
-        coming = thread.submit(task)
-        if before is not None:
-            yield before.result()
-        before = coming
-    if before is not None:
-        yield before.result()
+    return under_way((threads.submit(task).result for task in tasks), ahead + 1)
 
 
 def under_way(begun: Iterable[Callable[[], _Result]], most: int) -> Iterator[_Result]:
@@ -115,9 +108,13 @@ def stitch(
     moved, seen = 0, False
     overflown = functools.partial(overflow_error, scene, bands, plan)
     holes, odd = HeapTrimmer(), OddNumbers(scene, bands, plan.halo)
-    # one thread for all: memory that comes and goes in many threads is never given back
+    threads = torch.get_num_threads()
+    # Tiles and bands side by side, on one thread each, are done sooner than one after the other on
+    # all threads, which wait for each other after every step.
     with (
-        ThreadPoolExecutor(1, thread_name_prefix="ahead") as thread,
+        torch_threads(1),
+        one_thread_each(plan.batch_size if plan.in_threads else 1, "tiles") as computing,
+        one_thread_each(1 if plan.ahead else min(threads, MOST_FINISHING), "bands") as finishing,
         ThreadPoolExecutor(1, thread_name_prefix="reader") as reader,
     ):
         for place, panel in enumerate(plan.panels):
@@ -125,6 +122,7 @@ def stitch(
                 writer,
                 plan,
                 panel,
+                finishing,
                 consistent=consistent,
                 masked=masked,
                 overflown=overflown,
@@ -134,7 +132,7 @@ def stitch(
             look = functools.partial(odd.look, cols=own)
             rolling = RowCache(scene, above=fill_rounds(plan.halo), look=look)
             reading = _Reading(rolling, bands, plan, panel, reader)
-            column = _Column(reading, plan, panel, finisher, thread, holes)
+            column = _Column(reading, plan, panel, finisher, computing, holes)
             for number in range(len(plan.rows)):
                 extent = strip_extent(plan, (place, number), writer.metadata, masked=masked)
                 if only is not None and (place, number) not in only:
@@ -196,11 +194,11 @@ class _Column:
         plan: Plan,
         panel: Panel,
         finisher: PanelFinisher,
-        thread: ThreadPoolExecutor,
+        threads: ThreadPoolExecutor,
         holes: HeapTrimmer,
     ) -> None:
         self._reading, self._plan, self._panel = reading, plan, panel
-        self._finisher, self._thread, self._holes = finisher, thread, holes
+        self._finisher, self._threads, self._holes = finisher, threads, holes
         self._skipped = False
 
     def skip(self) -> None:
@@ -237,7 +235,7 @@ class _Column:
         if plan.mixing is not None:
             mixed = plan.mixing.mixed(observed.values, observed.valid)
             seen = Observed(observed.window, *mixed)
-        TileRow(plan, self._panel, rows, seen, advance).upscale(self._thread, take)
+        TileRow(plan, self._panel, rows, seen, advance).upscale(self._threads, take)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,33 +249,43 @@ class TileRow:
     advance: Callable[[int], None]
 
     def upscale(
-        self, thread: ThreadPoolExecutor, take: Callable[[tuple[int, ...], torch.Tensor], None]
+        self, threads: ThreadPoolExecutor, take: Callable[[tuple[int, ...], torch.Tensor], None]
     ) -> None:
         """Upscale them, and hand on bands as soon as no later group adds to them.
 
-        `take` gets a few consecutive bands and their HR rows, shape (bands, rows, cols), which it
-        may change but not keep.
+        `threads` compute groups ahead or, where the plan has none ahead, tiles. `take` gets a few
+        consecutive bands and their HR rows, shape (bands, rows, cols), which nothing else uses.
         """
-        groups = self.plan.groups
-        tasks = [functools.partial(self._blended, group) for group in groups]
-        results = prefetch(tasks, thread) if self.plan.ahead else (task() for task in tasks)
+        plan, groups = self.plan, self.plan.groups
+        tiles = threads if plan.in_threads and not plan.ahead else None
+        tasks = [functools.partial(self._blended, group, tiles) for group in groups]
+        results = prefetch(tasks, threads) if plan.ahead else (task() for task in tasks)
         waiting: dict[int, torch.Tensor] = {}
         for number, group in enumerate(groups):  # a loop over results would hold one while it waits
             later = {band for other in groups[number + 1 :] for band in other.bands}
-            _hand_on(group, next(results), later & {*group.bands}, waiting, take)
+            values = next(results)
+            if self._is_one_tile:
+                self.advance(1)
+            _hand_on(group, values, later & {*group.bands}, waiting, take)
+            del values
 
-    def _blended(self, group: BandGroup) -> torch.Tensor:
-        """One band group: shape (bands, rows * scale, panel cols * scale)."""
+    def _blended(self, group: BandGroup, threads: ThreadPoolExecutor | None) -> torch.Tensor:
+        """One band group: shape (bands, rows * scale, panel cols * scale).
+
+        Tiles are computed one by one in `threads`; without these, in batches.
+        """
         panel, s = self.panel, self.plan.scale
         shape = len(group.bands), self.rows.size * s, panel.size * s
         if self._is_one_tile:
-            self.advance(1)
             alone = self._begun(panel.segments, group)()
             return page_tensor(shape) if alone is None else alone[0]
         total = page_tensor(shape)
-        batches = list(self._batches(group.upscaler.margin_lr_px))
+        batches = list(self._batches(group.upscaler.margin_lr_px, threads is not None))
         begun = (self._begun(batch, group) for batch in batches)
-        results = under_way(begun, group.upscaler.most_under_way)
+        if threads is None:
+            results = under_way(begun, group.upscaler.most_under_way)
+        else:
+            results = prefetch(begun, threads, self.plan.batch_size)
         for batch in batches:
             if (fine := next(results)) is not None:
                 self._add_tiles(total, fine, batch)
@@ -292,11 +300,14 @@ class TileRow:
         whole = (first.start, first.size) == (self.panel.start, self.panel.size)
         return whole and not others and first.weights is None and self.rows.weights is None
 
-    def _batches(self, margin: int) -> Iterator[tuple[Segment, ...]]:
-        """Neighbouring tiles whose context is cut alike, as even in number as can be.
+    def _batches(self, margin: int, single: bool) -> Iterator[tuple[Segment, ...]]:
+        """Single tiles, or neighbours whose context is cut alike, as even in number as can be.
 
         A few tiles at the end of a row, alone, would take nearly as long as a whole batch.
         """
+        if single:
+            yield from ((segment,) for segment in self.panel.segments)
+            return
 
         def shape(segment: Segment) -> tuple[int, int, int]:
             _, trim = self.observed.around(self._window(segment), margin)

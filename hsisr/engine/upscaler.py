@@ -72,6 +72,8 @@ class Upscaler(ABC):
     """Context around a tile that decides on its result."""
     most_under_way: int = 1
     """Batches that `begin` may be asked for before the first result is waited for."""
+    in_threads: bool = False
+    """Several threads may each call `run`, and are done sooner than one after the other."""
 
     @abstractmethod
     def run(self, tiles: torch.Tensor, bands: tuple[int, ...], trim: Trim) -> torch.Tensor:
@@ -108,6 +110,7 @@ class InterpolationUpscaler(Upscaler):
     kernel: Kernel
     scale: int
     consistent: bool = True
+    in_threads = True
 
     @property
     def margin_lr_px(self) -> int:  # type: ignore[override]
@@ -157,6 +160,11 @@ class NetworkUpscaler(Upscaler):
     def margin_lr_px(self) -> int:  # type: ignore[override]
         """As the weights say."""
         return self.descriptor.margin_lr_px
+
+    @property
+    def in_threads(self) -> bool:  # type: ignore[override]
+        """On a processor."""
+        return self.device.type == "cpu" and self.transfers is None
 
     @property
     def most_under_way(self) -> int:  # type: ignore[override]

@@ -93,6 +93,12 @@ def _kernel_order(side: int, order: int) -> torch.Tensor:
         return division[:, :, None] * taps + tap_order(side, order)[:, None, :]
 
 
+def _normal(*shape: int, std: float) -> torch.Tensor:
+    """Fresh weights; on the device `meta`, for which torch would load much, without numbers."""
+    weights = torch.empty(shape)
+    return weights if weights.is_meta else weights.normal_().mul_(std)
+
+
 class LiftingConv(nn.Module):
     """Convolution from plain channels to oriented features; `side`, of the kernel, is odd."""
 
@@ -100,7 +106,7 @@ class LiftingConv(nn.Module):
         super().__init__()
         self.side, self.order = side, order
         std = (2.0 / (channels * side * side)) ** 0.5
-        self.kernel = nn.Parameter(torch.randn(features, channels, side * side) * std)
+        self.kernel = nn.Parameter(_normal(features, channels, side * side, std=std))
         self.bias = nn.Parameter(torch.zeros(features))
 
     def dense(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -132,7 +138,7 @@ class RegularConv(nn.Module):
         super().__init__()
         self.side, self.order = side, order
         std = gain * (2.0 / (features_in * order * side * side)) ** 0.5
-        kernel = torch.randn(features_out, features_in, order * side * side) * std
+        kernel = _normal(features_out, features_in, order * side * side, std=std)
         self.kernel = nn.Parameter(kernel)
         self.bias = nn.Parameter(torch.zeros(features_out))
 
@@ -165,7 +171,7 @@ class SubpixelProjection(nn.Module):
         super().__init__()
         self.scale, self.order = scale, order
         std = gain * (1.0 / (features * order)) ** 0.5
-        self.kernel = nn.Parameter(torch.randn(bands, features, scale * scale) * std)
+        self.kernel = nn.Parameter(_normal(bands, features, scale * scale, std=std))
 
     def dense(self) -> torch.Tensor:
         """The 1 x 1 convolution's weight, before the pixel shuffle."""
@@ -194,7 +200,7 @@ class FilterBank(nn.Module):
         super().__init__()
         self.scale, self.side, self.order = scale, side, order
         std = 1.0 / (side * side)
-        self.kernel = nn.Parameter(torch.randn(filters, side * side, scale * scale) * std)
+        self.kernel = nn.Parameter(_normal(filters, side * side, scale * scale, std=std))
 
     def dense(self) -> torch.Tensor:
         """Every filter in every orientation, shape (side * side * scale**2, order * filters)."""

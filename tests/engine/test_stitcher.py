@@ -1,5 +1,6 @@
 """Tiling, grouping and blending change nothing; invalid stays invalid; block means agree."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.multiprocessing.reductions import StorageWeakRef
 
+from hsisr.engine.machine import torch_threads
 from hsisr.engine.plan import (
     BANDS_FINISHED_AT_ONCE,
     BandGroup,
@@ -22,7 +24,7 @@ from hsisr.engine.plan import (
     plan_network,
 )
 from hsisr.engine.reading import fill_invalid, observe, scene_statistics
-from hsisr.engine.stitch import TileRow
+from hsisr.engine.stitch import TileRow, stitch
 from hsisr.engine.upscaler import InterpolationUpscaler, Upscaler
 from hsisr.models.interpolation import (
     KERNELS,
@@ -294,3 +296,55 @@ def test_no_batch_is_much_smaller_than_another() -> None:
     upscaler = Watched()
     upscaled(MemoryScene(np.ones((BANDS, ROWS, COLS), np.float32)), upscaler, batch_size=3)
     assert upscaler.sizes == 3 * [2, 2, 3]  # seven tiles for each of three groups
+
+
+class Together(Upscaler):
+    """Repeats pixels; a tile is done when as many others are at work as there are threads."""
+
+    scale = SCALE
+    margin_lr_px = 0
+    in_threads = True
+
+    def __init__(self, threads: int) -> None:
+        self.barrier = threading.Barrier(threads, timeout=20)
+
+    def run(self, tiles: torch.Tensor, bands: tuple[int, ...], trim: Trim) -> torch.Tensor:  # noqa: ARG002
+        self.barrier.wait()
+        assert (torch.get_num_threads(), len(tiles)) == (1, 1)
+        return tiles.repeat_interleave(SCALE, dim=-1).repeat_interleave(SCALE, dim=-2)
+
+
+def test_tiles_are_computed_side_by_side_on_a_thread_each() -> None:
+    numbers = smooth(7, 9, 16)
+    upscaler, scene = Together(3), MemoryScene(numbers)
+    groups = network_groups(range(7), upscaler, size=4, overlap=1)
+    plan = plan_network(upscaler, groups, layout_of(scene), tile=3, overlap=0, batch_size=3)
+    here: list[threading.Thread] = []
+
+    def advance(tiles: int) -> None:
+        here.extend([threading.current_thread()] * tiles)
+
+    found = MemoryWriter(scene.metadata.finer(SCALE))
+    with torch_threads(3):
+        stitch(scene, (*range(7),), found, plan, consistent=True, masked=False, advance=advance)
+        assert torch.get_num_threads() == 3
+    np.testing.assert_allclose(found.cube, numbers.repeat(SCALE, 1).repeat(SCALE, 2), rtol=1e-6)
+    assert here == [threading.current_thread()] * plan.tiles
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+def test_threads_change_no_number(dtype: str) -> None:
+    numbers = np.abs(smooth(40, 30, 30, "float32")).astype(dtype)
+    numbers[3, 4:9, 5:7] = 0
+    scene = MemoryScene(numbers, nodata=0)
+    by_network = network_plan(scene, Enlarge("bicubic", 2), tile=8, overlap=2, group=(16, 4))
+    by_kernel = plan_interpolation(
+        InterpolationUpscaler(KERNELS["bicubic"], 2), layout_of(scene, (16, 16)), tile=8
+    )
+    for plan in (by_network, by_kernel):
+        found = []
+        for threads in (1, 3):
+            with torch_threads(threads):
+                found.append(stitched(scene, replace(plan, batch_size=threads)))
+        np.testing.assert_array_equal(found[0].cube, found[1].cube)
+        assert found[0].moved == found[1].moved

@@ -25,7 +25,6 @@ from hsisr.engine.machine import (
     PRECISIONS,
     automatic_precision,
     device_named,
-    tile_bytes,
     tiles_that_pay,
     torch_threads,
     tune_allocator,
@@ -58,7 +57,8 @@ def benchmark_speed(
         found = environment(options.device)
         for scale in options.scales:
             tell(f"x{scale}: a tile")
-            tiles += tile_facts(scale, device, options.rounds)
+            with torch_threads(1 if device.type == "cpu" else None):
+                tiles += tile_facts(scale, device, options.rounds)
         for scale in options.scales:
             tell(f"x{scale}: a scene from file to file")
             scenes += scene_facts(scale, options)
@@ -91,7 +91,8 @@ def _refuse_existing(options: SpeedOptions) -> None:
 def tile_facts(scale: int, device: torch.device, rounds: int) -> list[dict[str, Any]]:
     """Seconds of one tile of the default network, in float32 and in what `auto` takes here.
 
-    None without weights.
+    On a processor of one tile by one thread, as those of a scene are computed; none without
+    weights.
     """
     if (entry := default_for(scale)) is None:
         return []
@@ -103,7 +104,7 @@ def tile_facts(scale: int, device: torch.device, rounds: int) -> list[dict[str, 
     for name in dict.fromkeys(("float32", automatic_precision(device))):
         precision = PRECISIONS[name]
         fast = for_inference(trained, precision)
-        at_once = tiles_that_pay(side, tile_bytes(fast, bands, side), device, precision)
+        at_once = tiles_that_pay(device) if device.type == "cuda" else 1
         lr = torch.rand(at_once, bands, side, side, device=device)
 
         ways = {
