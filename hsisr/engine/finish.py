@@ -51,8 +51,8 @@ class PanelFinisher:
 
     The writer takes the finished blocks, `errors` their standard errors where these are wanted.
     `consistent` makes block means equal the observed pixels, `masked` hands the pixel mask to the
-    writer; bands are finished in `threads`; `overflown` gives the error to raise where numbers of
-    these bands are not finite.
+    writer; bands are finished in `threads`, if there are any; `overflown` gives the error to raise
+    where numbers of these bands are not finite.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class PanelFinisher:
         writer: SceneWriter,
         plan: Plan,
         panel: Panel,
-        threads: ThreadPoolExecutor,
+        threads: ThreadPoolExecutor | None,
         *,
         consistent: bool,
         masked: bool,
@@ -97,7 +97,7 @@ class PanelFinisher:
         try:
             yield
             while self._coming:
-                self._take_next()
+                self._take(self._coming.popleft().result())
             self._flush(after)
             if recording is not None:
                 recording.commit(self.moved - moved)
@@ -184,12 +184,15 @@ class PanelFinisher:
 
     def _begin(self, task: Callable[[], list[_Finished]]) -> None:
         """Finish bands in a thread, and hand on those that were begun long before."""
+        if self._threads is None:
+            self._take(task())
+            return
         self._coming.append(self._threads.submit(task))
         if len(self._coming) > MOST_FINISHING:
-            self._take_next()
+            self._take(self._coming.popleft().result())
 
-    def _take_next(self) -> None:
-        for finished in self._coming.popleft().result():
+    def _take(self, few: list[_Finished]) -> None:
+        for finished in few:
             self.moved += finished.moved
             self.seen |= finished.seen
             if self._recording is not None:

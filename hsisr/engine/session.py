@@ -163,6 +163,8 @@ class Session:
     @property
     def threads(self) -> int | None:
         """Processor threads that compute; None: all cores."""
+        if self.model.weights is None:  # a second thread would wait more than work
+            return 1
         return self.options.threads or (1 if self.options.scheduler is not None else None)
 
     @property

@@ -110,11 +110,13 @@ def stitch(
     holes, odd = HeapTrimmer(), OddNumbers(scene, bands, plan.halo)
     threads = torch.get_num_threads()
     # Tiles and bands side by side, on one thread each, are done sooner than one after the other on
-    # all threads, which wait for each other after every step.
+    # all threads, which wait for each other after every step. While a thread interpolates ahead,
+    # this one finishes.
+    interpolates = plan.ahead and plan.in_threads
     with (
         torch_threads(1),
         one_thread_each(plan.batch_size if plan.in_threads else 1, "tiles") as computing,
-        one_thread_each(1 if plan.ahead else min(threads, MOST_FINISHING), "bands") as finishing,
+        one_thread_each(min(threads, MOST_FINISHING), "bands") as finishing,
         ThreadPoolExecutor(1, thread_name_prefix="reader") as reader,
     ):
         for place, panel in enumerate(plan.panels):
@@ -122,7 +124,7 @@ def stitch(
                 writer,
                 plan,
                 panel,
-                finishing,
+                None if interpolates else finishing,
                 consistent=consistent,
                 masked=masked,
                 overflown=overflown,
