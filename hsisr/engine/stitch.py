@@ -142,7 +142,7 @@ def stitch(
                 elif journal is not None and journal.has(place, number, extent):
                     column.skip()
                     odd.skip()
-                    seen_there = None if errors is None else reading.of(number)
+                    seen_there = None if errors is None else reading.of(number)[0]
                     pieces = journal.pieces(place, number)
                     finisher.replay(pieces, plan.end_of(number), seen_there)
                     finisher.moved += journal.moved(place, number)
@@ -158,7 +158,10 @@ def stitch(
 
 
 class _Reading:
-    """What is observed for the rows of tiles of a panel; networks get the next one read ahead."""
+    """What is observed for the rows of tiles of a panel, and what of it the model sees.
+
+    Networks get the next one read ahead.
+    """
 
     def __init__(
         self,
@@ -170,21 +173,24 @@ class _Reading:
     ) -> None:
         self._scene, self._bands, self._plan, self._panel = scene, bands, plan, panel
         self._thread = thread
-        self._coming: tuple[int, Future[Observed]] | None = None
+        self._coming: tuple[int, Future[tuple[Observed, Observed]]] | None = None
 
-    def of(self, number: int) -> Observed:
+    def of(self, number: int) -> tuple[Observed, Observed]:
         """Wait for a row of tiles, and begin to read the one below."""
         ahead, self._coming = self._coming, None
         found = None if ahead is None else ahead[1].result()  # one thread at a time reads a scene
         right = ahead is not None and ahead[0] == number
-        observed = found if found is not None and right else self._read(number)
+        both = found if found is not None and right else self._read(number)
         if self._plan.reads_ahead and number + 1 < len(self._plan.rows):
             self._coming = number + 1, self._thread.submit(self._read, number + 1)
-        return observed
+        return both
 
-    def _read(self, number: int) -> Observed:
+    def _read(self, number: int) -> tuple[Observed, Observed]:
         tiles = self._panel.between(self._plan.rows[number])
-        return observe(self._scene, self._bands, tiles, self._plan.halo)
+        observed = observe(self._scene, self._bands, tiles, self._plan.halo)
+        if (mixing := self._plan.mixing) is None:
+            return observed, observed
+        return observed, Observed(observed.window, *mixing.mixed(observed.values, observed.valid))
 
 
 class _Column:
@@ -225,7 +231,7 @@ class _Column:
 
     def _add(self, number: int, advance: Callable[[int], None]) -> None:
         plan, rows = self._plan, self._plan.rows[number]
-        observed = self._reading.of(number)
+        observed, seen = self._reading.of(number)
         after = plan.end_of(number)
 
         def take(bands: tuple[int, ...], values: torch.Tensor) -> None:
@@ -233,10 +239,6 @@ class _Column:
                 self._holes.trim()
             self._finisher.add(bands, values, rows, after, observed)
 
-        seen = observed
-        if plan.mixing is not None:
-            mixed = plan.mixing.mixed(observed.values, observed.valid)
-            seen = Observed(observed.window, *mixed)
         TileRow(plan, self._panel, rows, seen, advance).upscale(self._threads, take)
 
 
