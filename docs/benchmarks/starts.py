@@ -1,8 +1,8 @@
 """Time that short commands take, of this checkout against another one.
 
-`hsisr --help`, `hsisr info` on a small GeoTIFF and `import hsisr`, each a whole process; the two
-checkouts take turns, and the ratio is taken pair by pair. Run it on a machine that does nothing
-else.
+`hsisr --help`, `hsisr info` and `hsisr upscale` on a small GeoTIFF and `import hsisr`, each a whole
+process; the two checkouts take turns, and the ratio is taken pair by pair. Run it on a machine that
+does nothing else.
 
     python docs/benchmarks/starts.py OTHER_CHECKOUT --pairs 9
 """
@@ -40,6 +40,10 @@ def main() -> None:
             "hsisr --help": ["-m", "hsisr", "--help"],
             "hsisr info scene.tif": ["-m", "hsisr", "info", str(scene)],
             "import hsisr": ["-c", "import hsisr"],
+            "hsisr upscale scene.tif -s 4": [
+                *("-m", "hsisr", "upscale", str(scene), "-s", "4"),
+                *("-o", str(Path(folder, "out.tif")), "--overwrite", "--quiet"),
+            ],
         }
         for name, call in calls.items():
             other, here = (partial(seconds_with, place, call) for place in (arguments.other, HERE))
