@@ -417,7 +417,7 @@ def estimated_seconds(plan: Plan) -> float:
         key = id(group.upscaler), len(group.bands)
         if key not in timed:
             margin = group.upscaler.margin_lr_px
-            count, size = (plan.batch_size, 1) if plan.in_threads else (1, plan.batch_size)
+            count, size = (plan.batch_size, 1) if plan.side_by_side else (1, plan.batch_size)
             batches = [torch.zeros(size, len(group.bands), *[side + 2 * margin] * 2)] * count
             trim = Trim(margin, margin, margin, margin)
             run = functools.partial(group.upscaler.run, bands=group.bands, trim=trim)

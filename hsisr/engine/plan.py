@@ -95,9 +95,9 @@ class Plan:
     its own, so that reading holds nothing up."""
 
     @property
-    def in_threads(self) -> bool:
-        """Whether several threads can compute at once."""
-        return all(group.upscaler.in_threads for group in self.groups)
+    def side_by_side(self) -> bool:
+        """Tiles are computed, and bands finished, each by a thread of its own."""
+        return not self.ahead and all(group.upscaler.in_threads for group in self.groups)
 
     @property
     def tiles(self) -> int:

@@ -8,6 +8,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -109,22 +110,21 @@ def stitch(
     overflown = functools.partial(overflow_error, scene, bands, plan)
     holes, odd = HeapTrimmer(), OddNumbers(scene, bands, plan.halo)
     threads = torch.get_num_threads()
-    # Tiles and bands side by side, on one thread each, are done sooner than one after the other on
-    # all threads, which wait for each other after every step. While a thread interpolates ahead,
-    # this one finishes.
-    interpolates = plan.ahead and plan.in_threads
-    with (
-        torch_threads(1),
-        one_thread_each(plan.batch_size if plan.in_threads else 1, "tiles") as computing,
-        one_thread_each(min(threads, MOST_FINISHING), "bands") as finishing,
-        ThreadPoolExecutor(1, thread_name_prefix="reader") as reader,
-    ):
+    with ExitStack() as pools:
+        reader = pools.enter_context(ThreadPoolExecutor(1, thread_name_prefix="reader"))
+        finishing = None
+        if plan.side_by_side:  # threads that share each step wait for each other after it
+            pools.enter_context(torch_threads(1))
+            computing = pools.enter_context(one_thread_each(plan.batch_size, "tiles"))
+            finishing = pools.enter_context(one_thread_each(min(threads, MOST_FINISHING), "bands"))
+        else:
+            computing = pools.enter_context(ThreadPoolExecutor(1, thread_name_prefix="ahead"))
         for place, panel in enumerate(plan.panels):
             finisher = PanelFinisher(
                 writer,
                 plan,
                 panel,
-                None if interpolates else finishing,
+                finishing,
                 consistent=consistent,
                 masked=masked,
                 overflown=overflown,
@@ -261,7 +261,7 @@ class TileRow:
         consecutive bands and their HR rows, shape (bands, rows, cols), which nothing else uses.
         """
         plan, groups = self.plan, self.plan.groups
-        tiles = threads if plan.in_threads and not plan.ahead else None
+        tiles = threads if plan.side_by_side else None
         tasks = [functools.partial(self._blended, group, tiles) for group in groups]
         results = prefetch(tasks, threads) if plan.ahead else (task() for task in tasks)
         waiting: dict[int, torch.Tensor] = {}
