@@ -13,8 +13,10 @@ from hsisr.commands.evaluation.agreement import measure_agreement, require_same_
 from hsisr.commands.evaluation.evaluate import evaluate
 from hsisr.commands.info import info
 from hsisr.commands.options import DegradeOptions, EvaluateOptions, PartOptions, ViewOptions
+from hsisr.commands.upscale import upscale
 from hsisr.commands.view import view
 from hsisr.degradation import DEGRADATIONS
+from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
 from hsisr.scene.georeference import Georeference
 from hsisr.view.maps import error_maps, ranked, write_picture
@@ -285,6 +287,24 @@ def test_invalid_values_take_no_part_in_agreement() -> None:
     found = measure_agreement(scene(observed, nodata=-1), scene(hr, nodata=-1))
     assert found.values == 3 * 6 - 6 - 2
     assert found.maximum == 0
+
+
+@pytest.mark.parametrize(("row", "scales"), [(0, (0.5, 1.0, 3.0)), (4, (1.0,) * 3), (8, None)])
+def test_upscaling_tells_the_agreement_that_evaluate_measures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: int, scales: tuple[float, ...] | None
+) -> None:
+    x = counts(3, 9, 10).astype(np.float32)
+    x[2, row, 7] = 60_000
+    x[:, 0, :4] = x[1, 4, 3] = 0
+    source = write_tif(tmp_path / "lr.tif", x, nodata=0)
+    if scales:
+        with edited(source) as dataset:
+            dataset.scales = scales
+    monkeypatch.setattr("hsisr.commands.upscale._SAMPLED_BYTES", 3 * 10 * 4 * 4 * 3)  # 3 rows
+    how = UpscaleOptions(scale=2, model="bicubic", consistency=False, overwrite=True)
+    made = upscale(source, tmp_path / "hr.tif", how)
+    report = evaluate(None, made.output, EvaluateOptions(observed=source))
+    assert made.agreement == report.values["lr_max"] > 0
 
 
 def test_maps_hold_the_error_of_every_pixel(monkeypatch: pytest.MonkeyPatch) -> None:
