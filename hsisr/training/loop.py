@@ -351,7 +351,8 @@ class Trainer:
             raise DivergedError(
                 f"training broke down at step {self.progress.step + 1}: the loss is {value:g} and "
                 f"the length of its gradient {float(norm):g}, expected finite numbers; lower "
-                "learning_rate or set clip_norm in the recipe, or precision to float32; "
+                "learning_rate or set clip_norm in the recipe, or precision to float32; look for "
+                "numbers far beyond all others in the scenes; "
                 f"{self.plan.state_path} holds the last state before"
             )
         self.optimiser.step()
@@ -436,14 +437,16 @@ def _require_same_run(found: dict[str, Any], plan: Plan) -> None:
 
 
 def _first_difference(one: dict[str, Any], other: dict[str, Any]) -> tuple[str, Any, Any]:
-    """Name and values of the first entry that differs, in tables within tables too.
+    """Name and values of the first entry that differs, in tables and lists within tables too.
 
-    >>> _first_difference({"a": 1, "b": {"c": 2, "d": 3}}, {"a": 1, "b": {"c": 2}})
-    ('b: d', 3, None)
+    >>> _first_difference({"a": 1, "b": [{"c": 2, "d": 3}]}, {"a": 1, "b": [{"c": 2}]})
+    ('b: 1: d', 3, None)
     """
     keys = sorted(one.keys() | other.keys())
     key = next((k for k in keys if one.get(k) != other.get(k)), keys[0])
     has, wanted = one.get(key), other.get(key)
+    if isinstance(has, list) and isinstance(wanted, list):
+        has, wanted = ({str(n): v for n, v in enumerate(list_, 1)} for list_ in (has, wanted))
     if isinstance(has, dict) and isinstance(wanted, dict):
         inner, has, wanted = _first_difference(has, wanted)
         key = f"{key}: {inner}"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from hsisr.commands.options import TrainOptions
 from hsisr.commands.training.train import TrainResult, train
 from hsisr.datasets import catalogue
-from hsisr.errors import HsisrWarning, UsageError, WeightsError
+from hsisr.errors import HsisrWarning, InputDataError, UsageError, WeightsError
 from hsisr.models.dacn import Dacn
 from hsisr.training.feed import Tensors
 from hsisr.training.loop import Trainer
@@ -125,6 +126,18 @@ def test_validation_scenes_judge_and_do_not_teach(scene: Path) -> None:
     assert [s["validation_px"] for s in record["scenes"]] == [0]  # type: ignore[attr-defined]
     with pytest.warns(HsisrWarning, match=r"scene\.tif is trained on and validated on"):
         train(options(scene, "same", val=(Path(os.path.relpath(scene)),)))
+    copy = Path(shutil.copy(scene, scene.parent / "copy.tif"))
+    with pytest.warns(HsisrWarning, match=r"copy\.tif is trained on and validated on"):
+        train(options(scene, "copied", val=(copy,)))
+
+
+def test_a_run_does_not_go_on_with_other_numbers(scene: Path) -> None:
+    other = write_tif(scene.parent / "other.tif", smooth(33, 32, 32, seed=5))
+    train(options(scene, val=(other,)))
+    train(options(scene, val=(other,), resume=True))
+    write_tif(other, smooth(33, 32, 32, seed=6))
+    with pytest.raises(InputDataError, match=r"its judges: 1: 6 is '\w{8}', found '\w{8}'; give"):
+        train(options(scene, val=(other,), resume=True))
 
 
 @pytest.mark.parametrize("scale", [2, 4])

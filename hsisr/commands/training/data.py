@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import os
 import zlib
 from collections.abc import Sequence
 from contextlib import closing
@@ -36,7 +35,7 @@ from hsisr.datasets.training_scenes import TrainingScene, coarser, fitting_regio
 from hsisr.errors import InputDataError, UsageError, warn
 from hsisr.io.base import Scene
 from hsisr.io.open import find_scenes, open_with, options_of_kind
-from hsisr.io.views import warn_of_fill
+from hsisr.io.views import warn_of_fill, watched_for_digits
 from hsisr.models.descriptor import ModelDescriptor
 from hsisr.tiling import Window
 from hsisr.training.recipe import Recipe
@@ -93,12 +92,17 @@ def _facts(name: str, numbers: npt.NDArray[Any], split: Split) -> dict[str, Any]
         "live_bands": bands,
         "rows": rows,
         "cols": cols,
-        "crc32": f"{zlib.crc32(np.ascontiguousarray(numbers).tobytes()):08x}",
+        "crc32": checksum(numbers),
         "training_px": sum(w.rows * w.cols for w in split.training),
         "validation_px": sum(w.rows * w.cols for w in split.validation),
         "test_windows": [list(dataclasses.astuple(w)) for w in split.test],
         "test_px_also_trained_on": split.leak_px,
     }
+
+
+def checksum(numbers: npt.NDArray[Any]) -> str:
+    """What tells the numbers of a scene from other ones."""
+    return f"{zlib.crc32(np.ascontiguousarray(numbers).tobytes()):08x}"
 
 
 def expand_sources(paths: Sequence[Path], how: SceneOptions) -> list[Source]:
@@ -156,8 +160,11 @@ def training_data(
         judge for scene in judging for judge in validation_windows(scene, scale, whole=elsewhere)
     ]
     _say_leaks(scenes)
-    known = {os.path.realpath(source.path) for source in sources}
-    both = (judge.path for judge in validation if os.path.realpath(judge.path) in known)
+    both = (
+        source.path
+        for source, judge in zip(validation, judging if elsewhere else (), strict=True)
+        if any(np.array_equal(judge.values, scene.values) for scene in scenes)  # copies too
+    )
     for path in dict.fromkeys(both):
         warn(
             f"{path} is trained on and validated on, which flatters; leave out --val or name others"
@@ -244,7 +251,7 @@ def _published_samples(
 
 
 def _read(source: Source, scale: int, recipe: Recipe, seed: int, *, whole: bool) -> TrainingScene:
-    with closing(open_with(source.path, source)) as opened:
+    with closing(watched_for_digits(open_with(source.path, source))) as opened:
         _require_shape(opened, source.dataset)
         looked_at = source.nodata is None and source.dataset is None
         scene = warn_of_fill(opened) if looked_at else opened

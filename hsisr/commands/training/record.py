@@ -10,7 +10,7 @@ from typing import Any, Final
 import jinja2
 
 from hsisr.commands.options import TrainOptions
-from hsisr.commands.training.data import TrainingData
+from hsisr.commands.training.data import TrainingData, checksum
 from hsisr.datasets.catalogue import Dataset
 from hsisr.errors import warn
 from hsisr.io.atomic import replace_file
@@ -23,7 +23,7 @@ from hsisr.training.recipe import Recipe
 from hsisr.training.reporting import RunLog, draw_curve, machine
 from hsisr.training.start import Start
 from hsisr.training.state import BASELINE, Progress, Record
-from hsisr.training.validation import CONVENTION, SHOWN, scores_on_test_windows
+from hsisr.training.validation import CONVENTION, SHOWN, ValidationWindow, scores_on_test_windows
 from hsisr.weights import save_weights
 from hsisr.weights.store import file_sha256
 
@@ -160,9 +160,16 @@ def fingerprint(
         "network": _plain(dataclasses.asdict(start.descriptor)),
         "recipe": _plain(recipe.as_dict()),
         "scenes": data.facts(),
-        "judges": [[j.scene.name, *dataclasses.astuple(j.window)] for j in data.judges],
+        "judges": [_judge(judge, data) for judge in data.judges],
         "processes": processes,
     }
+
+
+def _judge(judge: ValidationWindow, data: TrainingData) -> list[Any]:
+    """Name and window, and what tells a scene that is not among those trained on from others."""
+    place = [judge.scene.name, *dataclasses.astuple(judge.window)]
+    known = any(judge.scene is scene for scene in data.scenes)
+    return place if known else [*place, checksum(judge.scene.values)]
 
 
 def written_result(
