@@ -4,6 +4,7 @@ import filecmp
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,6 +70,7 @@ def courses(
         )
     train, judges = _listed(options.train), _listed(options.scenes)
     _require_disjoint(train, judges)
+    _require_names(judges)
     for path in (*train, *judges) if options.nodata is None else ():
         with closing(open_scene(path)) as scene:
             warn_of_fill(scene)
@@ -117,6 +119,16 @@ def _require_disjoint(train: Sequence[Path], judges: Sequence[Path]) -> None:
                 raise UsageError(
                     f"{judge} would judge what {scene} teaches: they are the same; leave one out"
                 )
+
+
+def _require_names(judges: Sequence[Path]) -> None:
+    """Refuse scenes of one name, by which scores of methods are paired."""
+    for one, other in combinations(judges, 2):
+        if one.name == other.name:
+            raise UsageError(
+                f"found {one} and {other} to judge by, expected scenes of different names, by "
+                "which the report tells them apart; rename one, or leave it out"
+            )
 
 
 def _is_same(one: Path, other: Path) -> bool:

@@ -113,6 +113,17 @@ def test_a_scene_never_teaches_and_judges(tmp_path: Path) -> None:
             courses(own, tmp_path / "parts")
 
 
+def test_scenes_that_judge_have_names_of_their_own(tmp_path: Path) -> None:
+    paths = [tmp_path / folder / "one.tif" for folder in "ab"]
+    for number, path in enumerate(paths):
+        path.parent.mkdir()
+        write_tif(path, counts(4, 16, 16) + number)
+    for judges in (paths, paths[:1] * 2):
+        own = BenchmarkOptions(scenes=tuple(judges))
+        with pytest.raises(UsageError, match="to judge by, expected scenes of different names"):
+            courses(own, tmp_path / "parts")
+
+
 def test_the_leak_is_what_the_windows_share() -> None:
     for leak in leaks():
         test = Window(*leak["test"])
