@@ -21,6 +21,7 @@ from rasterio.rio.main import main_group
 import hsisr
 from hsisr.commands.python.calls import chosen_options
 from hsisr.engine.options import UpscaleOptions
+from hsisr.engine.session import Session
 from hsisr.errors import HsisrWarning, InputDataError, UsageError, WeightsError
 from tests.io.written import rich_metadata, writer_for
 from tests.networks import OVERLAPPING, tiny_weights
@@ -136,6 +137,13 @@ def test_what_can_mean_one_thing_only_is_taken() -> None:
     made = chosen_options(UpscaleOptions, None, given)
     assert (made.model, made.dtype) == ("a.safetensors", "float32")
     assert made.creation_options == {"ZLEVEL": "9"}
+
+
+def test_a_session_is_for_files() -> None:
+    array = xr.DataArray(np.ones((2, 4, 4), np.float32), dims=("band", "y", "x"))
+    session = Session(UpscaleOptions(scale=2, model="bicubic"))
+    with pytest.raises(UsageError, match="found a session, which is for scenes in files; of Data"):
+        hsisr.upscale(array, session=session)
 
 
 @pytest.mark.parametrize("name", [None, 3, ["scene.tif"]])

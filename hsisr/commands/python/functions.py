@@ -65,7 +65,7 @@ def upscale(
         output: The file to make; its suffix names the format. None for a DataArray, and for
             NAME_x4 beside the scene, in its format where that can be written.
         options: How; keywords change it.
-        session: The model, ready, for many files alike.
+        session: The model, ready, for many files alike; not for DataArrays.
         progress: True for a bar in a notebook or on a terminal, or a function that is called with
             the tiles finished and the tiles in all.
         keywords: Fields of `UpscaleOptions`, such as scale, model, tile, dtype or overwrite.
@@ -90,6 +90,11 @@ def upscale(
             raise UsageError(
                 f"found {found}, expected the name of a scene and of an output, "
                 "or a DataArray alone; hsisr.upscale_array takes NumPy arrays"
+            )
+        if session is not None:
+            raise UsageError(
+                "found a session, which is for scenes in files; of DataArrays keep the network, as "
+                "in model=hsisr.load_model('dacn-any-x4')"
             )
         from hsisr.commands.python.dataarray import upscale_dataarray
 
