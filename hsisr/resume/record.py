@@ -31,12 +31,12 @@ PREFIX = "HSISR_"
 
 
 def provenance_tags(
-    *, source: str, model: str, weights_sha256: str | None, options: Any
+    *, source: str, model: str, weights_sha256: str | None, options: UpscaleOptions
 ) -> dict[str, str]:
     """Dataset tags that say how an output came to be."""
     from hsisr import __version__
 
-    plain = plain_options(options)
+    plain = plain_options(options) | hashes_beside(options)
     if "model" in plain:  # without its folder: outputs are for other people, too
         plain["model"] = PurePath(plain["model"]).name
     tags = {
@@ -83,7 +83,7 @@ def _plain(value: Any) -> bool | float | str:
 
 
 _HASHED: Final = ("item_bands", "statistics_scene")
-"""What is read beside the scene; of records and run keys alone, tags do not have it."""
+"""What is read beside the scene; tags and records of earlier versions do not have it."""
 
 
 def hashes_beside(options: UpscaleOptions) -> dict[str, str]:
@@ -287,7 +287,7 @@ class OutputSpec:
         names = sorted(self.options.keys() | other.options.keys())
         changed = [n for n in names if _value(self.options, n) != _value(other.options, n)]
         lacking = {n for n in _HASHED if n not in self.options or n not in other.options}
-        changed = [n for n in changed if n not in lacking]  # tags and earlier records lack them
+        changed = [n for n in changed if n not in lacking]  # as of earlier versions
         return f"with other options ({', '.join(changed)})" if changed else None
 
 

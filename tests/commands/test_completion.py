@@ -24,6 +24,7 @@ from hsisr.resume.record import (
     output_spec,
     output_spec_of,
     plain_options,
+    provenance_tags,
     read_record,
     record_path,
 )
@@ -113,11 +114,14 @@ def test_what_other_options_or_weights_made_is_kept(
 def test_statistics_of_a_scene_that_has_changed_are_another_making(scene: Path) -> None:
     options = replace(BICUBIC, statistics_from=scene)
     there = output_spec_of(options, scene, "n", "0")
-    tags = output_spec(plain_options(options), scene, "n", "0")
+    said = provenance_tags(source="s", model="n", weights_sha256="0", options=options)
+    tags = output_spec(json.loads(said["HSISR_OPTIONS"]), scene, "n", "0")
+    earlier = output_spec(plain_options(options), scene, "n", "0")
     age(scene, seconds=600)
     now = output_spec_of(options, scene, "n", "0")
     assert now.difference(there) == "with other options (statistics_scene)"
-    assert now.difference(tags) is None
+    assert now.difference(tags) == "with other options (statistics_scene)"
+    assert now.difference(earlier) is None
     scene.unlink()  # what nobody can look at is not held against an output
     assert output_spec_of(options, scene, "n", "0").difference(there) is None
 
