@@ -169,6 +169,25 @@ def test_options_that_gdal_would_ignore_are_refused_before_any_work(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("packing", ["JPEG", "WEBP"])
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+@BOTH
+def test_numbers_that_a_compression_cannot_hold_are_refused_before_any_work(
+    kind: str, dtype: str, packing: str, tmp_path: Path
+) -> None:
+    options = {"COMPRESS": packing}
+    with pytest.raises(
+        UsageError, match=r"cannot create .*a\.tif: .*; correct the creation option"
+    ):
+        writer_for(
+            tmp_path / "a.tif",
+            metadata_of((4, 40, 40), dtype),
+            format=kind,
+            creation_options=options,
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_nodata_outside_the_type_or_a_system_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot create .*a\.tif: .*nodata"):
         writer_for(tmp_path / "a.tif", metadata_of((1, 4, 4), "uint8", nodata=-1))

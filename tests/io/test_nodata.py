@@ -92,6 +92,15 @@ def test_the_ends_of_64_bits_mean_no_data(
             np.testing.assert_array_equal(image.read_masks() > 0, cube_at(tmp_path / name).valid)
 
 
+@pytest.mark.parametrize("nodata", [-(2**63), 2**60])
+def test_nodata_of_64_bits_with_an_exponent_is_no_small_number(nodata: int, tmp_path: Path) -> None:
+    numbers = VALUES.astype("int64")
+    numbers[:, 2, 3], numbers[0, 0, :2] = nodata, (-9, 1)  # what GDAL reads of -9.2e+18 and 1.1e+18
+    path = write_geotiff(tmp_path / "x.tif", numbers, nodata=nodata)
+    assert metadata_at(path).stored.nodata == nodata
+    np.testing.assert_array_equal(cube_at(path).valid, numbers != nodata)
+
+
 def test_the_lowest_float_as_nodata_is_written_in_silence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,9 +4,11 @@ The bands lie in one GDAL dataset. Whether the pages of a TIFF are a stack of ba
 not see, tifffile tells, which knows the axes.
 """
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,12 +26,15 @@ from hsisr.io.formats import OTHER_RASTERS, format_of, gdal_drivers, loaded
 from hsisr.io.geotiff.gdal import Listener, gdal_env, listening, metadata_of
 from hsisr.io.paths import RemotePath, header_beside, is_envi_header, scene_path, without_secrets
 from hsisr.io.spectral import SpectralSource, source_from_fields
+from hsisr.io.views import DescribedScene
 from hsisr.tiling import Window
 
 _SIDECARS_OF_PIXELS: Final = (".msk", ".ovr", ".msk.ovr")
 """Files beside a raster that GDAL opens with whatever driver their text calls for."""
 _MIXED: Final = ("CMYK", "LAB", "CIELAB", "ICCLAB", "ITULAB")
 """Colours that GDAL turns into red, green and blue."""
+_NODATA_TAG: Final = 42113
+"""GDAL's tag of a TIFF for the number that means no data, as text."""
 _PAGE: Final = "GTIFF_DIR:"
 """How names of single pages of a TIFF begin."""
 
@@ -304,8 +309,10 @@ def open_tiff(path: Path, *, axes: str | None = None) -> Scene:
             or GDAL cannot read it.
     """
     stacks: list[TiffPageSeries] = []
+    said = ""
     try:
         with _pages(path) as tiff:
+            said = str(tiff.pages.first.tags.valueof(_NODATA_TAG) or "")
             if stacks := _stacks_in(tiff):
                 scene: Scene = loaded("hsisr.io.arrays.stack:stack_scene")(path, tiff, stacks, axes)
                 return scene
@@ -316,7 +323,23 @@ def open_tiff(path: Path, *, axes: str | None = None) -> Scene:
             raise InputDataError(f"not a TIFF stack that can be read ({error})") from error
     if axes is not None:
         raise UsageError(f"--axes {axes} has no meaning for a TIFF that is no stack; leave it out")
-    return open_raster(path)
+    scene = open_raster(path)
+    stored = scene.metadata.stored
+    # rasterio writes such nodata of 64-bit integers with an exponent, at which GDAL stops reading
+    if stored.dtype.itemsize == 8 and stored.nodata == _until_exponent(said):
+        stored = replace(stored, nodata=float(said))
+        return DescribedScene(scene, replace(scene.metadata, stored=stored))
+    return scene
+
+
+def _until_exponent(text: str) -> int | None:
+    """What GDAL makes of a nodata like -9.22e+18 in integers of 64 bits; None: the number itself.
+
+    >>> _until_exponent("-9.2233720368547758e+18"), _until_exponent("-9")
+    (-9, None)
+    """
+    found = re.fullmatch(r"\s*([+-]?\d+)(\.\d*)?e\+?\d+\s*", text)
+    return int(found[1]) if found else None
 
 
 def is_tiff_stack(path: Path) -> bool:

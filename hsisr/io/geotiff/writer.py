@@ -61,13 +61,19 @@ class GeoTiffWriter(FileWriter):
                 f"{self.path.name}: GDAL cannot store {name}; choose another --dtype, such as "
                 "float32"
             )
+        packed = "COMPRESS" in self._co  # maybe in a way that such numbers cannot be
         if self._cog:
-            _try_cog(self.path, self.metadata, self._cog_options())
-        elif self._options.dry:  # else GDAL says it of the file itself
-            profile = {"SPARSE_OK": "YES", **_creation_profile(self.metadata)}
-            profile |= {**self._gtiff_options(), "width": 1, "height": 1}
+            count = self.metadata.bands if packed else 1
+            _try_cog(self.path, count, self.metadata.stored.dtype, self._cog_options())
+        elif self._options.dry or packed:  # else GDAL says it of the file itself
+            profile = _creation_profile(self.metadata) | self._gtiff_options()
+            profile |= {"SPARSE_OK": "YES", "width": 1, "height": 1}
             with gdal_env(), MemoryFile() as file, _strict_options(self.path):
-                file.open(driver="GTiff", **profile).close()
+                with file.open(driver="GTiff", **profile) as dataset:
+                    if packed:
+                        _fill(dataset)
+                if packed:
+                    _require_filled(file)
 
     def _sidecars(self) -> list[Path]:
         place, suffix = self.metadata.georeference, self.path.suffix
@@ -288,10 +294,22 @@ def _compression() -> str:
     return "DEFLATE" if heard.warnings or heard.errors else "ZSTD"
 
 
-def _try_cog(path: Path, metadata: SceneMetadata, options: Mapping[str, str]) -> None:
+def _try_cog(path: Path, count: int, dtype: np.dtype[Any], options: Mapping[str, str]) -> None:
     """Make a COG of one pixel in memory, so that a bad option is found before any work."""
-    profile = {"width": 1, "height": 1, "count": 1, "dtype": metadata.stored.dtype.name}
+    profile = {"width": 1, "height": 1, "count": count, "dtype": dtype.name}
     with gdal_env(), MemoryFile() as source, MemoryFile() as target, _strict_options(path):
         with source.open(driver="GTiff", **profile) as dataset:
-            dataset.write(np.zeros((1, 1, 1), metadata.stored.dtype))
+            _fill(dataset)
         rasterio.shutil.copy(source.name, target.name, driver="COG", **options)
+        _require_filled(target)
+
+
+def _fill(dataset: Any) -> None:
+    dataset.write(np.full((dataset.count, 1, 1), 100, dataset.dtypes[0]))
+
+
+def _require_filled(file: MemoryFile) -> None:
+    """Raise where a block of `_fill` did not come to the file, of which GDAL may say nothing."""
+    with file.open() as dataset:
+        if not dataset.read().all():
+            raise ValueError(f"COMPRESS cannot hold {dataset.count} bands of {dataset.dtypes[0]}")
