@@ -18,6 +18,7 @@ from hsisr.commands.view import view
 from hsisr.degradation import DEGRADATIONS
 from hsisr.engine.options import UpscaleOptions
 from hsisr.errors import HsisrWarning, InputDataError, UsageError
+from hsisr.io.geotiff.gdal import same_crs
 from hsisr.scene.georeference import Georeference
 from hsisr.view.maps import error_maps, ranked, write_picture
 from tests.memory import MemoryScene
@@ -257,6 +258,17 @@ def test_the_same_crs_in_another_spelling_is_accepted() -> None:
     assert spellings[0] != spellings[1]
     require_same_grid(
         *(scene(np.zeros((2, 4, 5)), place=placed(NORTH_UP, wkt)) for wkt in spellings)
+    )
+
+
+def test_an_engineering_system_is_known_by_name_and_unit() -> None:
+    ends = 'CS[Cartesian,2],AXIS["x",east],AXIS["y",north],LENGTHUNIT["metre",1]]'
+    own = f'ENGCRS["site",EDATUM["post"],{ends}'
+    in_geotiff = 'LOCAL_CS["site",UNIT["metre",1,AUTHORITY["EPSG","9001"]]]'
+    assert same_crs(own, in_geotiff)
+    assert not same_crs(own, in_geotiff.replace("site", "other site"))
+    assert not same_crs(
+        own, in_geotiff.replace('"metre",1,AUTHORITY["EPSG","9001"]', '"foot",0.3048')
     )
 
 

@@ -139,6 +139,7 @@ datums-that-are-nearly-one | @, 33, North, ETRS-89 + ~ | 32633 | here | - | -
 system-string | @@ + ~ | 32633 | here | - | -
 system-string-decides | Arbitrary, 1, 1, ^, 30, 30 + ~ | 32633 | here | - | -
 system-string-damaged | @@ + PROJCS["a | 32633 | here | - | coordinate system string left out
+points | geo points = {1, 1, 9, 8, 9, 1, 9, 9, 1, 7, 8, 8} | - | nowhere | no word | no reference
 geo-points-short | geo points = {1, 2, 3} | - | nowhere | no word | geo points left out
 rpc-short | rpc info = {1, 2, 3} | - | nowhere | no word | rpc info left out
 """

@@ -331,6 +331,11 @@ def envi_georeference(fields: Mapping[str, str], sidecar: Path | None = None) ->
             if info is not None and key == "geo points":
                 doubt = "map info says the place, and is taken; remove it to place by the points"
             warn_of_scene(f"{key} left out: {doubt}")
+    if "geo points" in known and place.gcps and not place.gcps_crs_wkt:
+        warn_of_scene(
+            "geo points have no reference system, and are carried without one; say it in an "
+            ".aux.xml (GCPList Projection), for example of longitudes and latitudes"
+        )
     place = replace(place, crs_wkt=_crs_wkt(place.crs_wkt, info, system))
     if sidecar is not None and "<GeoTransform>" in sidecar.read_text("utf-8", "replace"):
         return place

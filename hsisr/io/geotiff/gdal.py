@@ -89,15 +89,23 @@ def _other_s3_server() -> dict[str, str]:
     return {"AWS_S3_ENDPOINT": host, "AWS_HTTPS": https, "AWS_VIRTUAL_HOSTING": "FALSE"}
 
 
+_LOCAL: Final = re.compile(r'LOCAL_CS\["([^"]*)".*\bUNIT\["[^"]*",([^],]*)')
+"""Name and unit of an engineering system in the older form of WKT."""
+
+
 def same_crs(one_wkt: str, other_wkt: str) -> bool:
     """Compare by text, then as GDAL understands both, then by their projection parameters.
 
-    ENVI and GeoTIFF spell the same system differently, and each loses other names on the way.
+    ENVI and GeoTIFF spell the same system differently, and each loses other names on the way; of an
+    engineering system GeoTIFF keeps name and unit alone.
     """
     if one_wkt.strip() == other_wkt.strip():
         return True
     try:
         one, other = CRS.from_wkt(one_wkt), CRS.from_wkt(other_wkt)
+        local = [_LOCAL.match(crs.to_wkt()) for crs in (one, other)]
+        if local[0] and local[1]:
+            return local[0].groups() == local[1].groups()
         return bool(one == other or (one.to_dict() and one.to_dict() == other.to_dict()))
     except CRSError:
         return False
