@@ -99,6 +99,7 @@ def test_nodata_of_64_bits_with_an_exponent_is_no_small_number(nodata: int, tmp_
     path = write_geotiff(tmp_path / "x.tif", numbers, nodata=nodata)
     assert metadata_at(path).stored.nodata == nodata
     np.testing.assert_array_equal(cube_at(path).valid, numbers != nodata)
+    assert metadata_at(write_geotiff(tmp_path / "y.tif", numbers)).stored.nodata is None
 
 
 def test_the_lowest_float_as_nodata_is_written_in_silence(

@@ -326,7 +326,8 @@ def open_tiff(path: Path, *, axes: str | None = None) -> Scene:
     scene = open_raster(path)
     stored = scene.metadata.stored
     # rasterio writes such nodata of 64-bit integers with an exponent, at which GDAL stops reading
-    if stored.dtype.itemsize == 8 and stored.nodata == _until_exponent(said):
+    misread = _until_exponent(said)
+    if misread is not None and stored.nodata == misread and stored.dtype.itemsize == 8:
         stored = replace(stored, nodata=float(said))
         return DescribedScene(scene, replace(scene.metadata, stored=stored))
     return scene
