@@ -8,6 +8,7 @@ import ctypes
 import mmap
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -81,16 +82,32 @@ def precision_named(name: str, device: torch.device) -> torch.dtype:
     return dtype
 
 
+_COUNTS: Final[dict[int, int]] = {}
+"""Torch's threads outside of `torch_threads`, for each Python thread inside."""
+_COUNTING: Final = threading.Lock()
+
+
 @contextmanager
 def torch_threads(threads: int | None) -> Iterator[int]:
-    """Let torch use that many processor threads, None: all cores; gives the number in use."""
-    before = torch.get_num_threads()
-    if threads is not None:
-        torch.set_num_threads(threads)
+    """Let torch use that many processor threads, None: as many as before; gives the number in use.
+
+    Torch hands the number last set, by whatever thread, to threads that are new to it: these take
+    that of the others before any was here.
+    """
+    me = threading.get_ident()
+    with _COUNTING:
+        outermost = me not in _COUNTS
+        others = outermost and _COUNTS
+        before = next(iter(_COUNTS.values())) if others else torch.get_num_threads()
+        _COUNTS.setdefault(me, before)
+    torch.set_num_threads(threads or before)
     try:
         yield torch.get_num_threads()
     finally:
         torch.set_num_threads(before)
+        if outermost:
+            with _COUNTING:
+                del _COUNTS[me]
 
 
 def one_thread_each(tasks: int, name: str) -> ThreadPoolExecutor:

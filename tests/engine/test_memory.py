@@ -2,6 +2,7 @@
 
 import gc
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -34,6 +35,18 @@ def test_memory_is_given_back_even_where_freed_memory_is_kept() -> None:
     assert process.memory_info().rss < held - size // 2
     with pytest.raises(MemoryError, match="no room"):
         page_buffer((2**60,), "uint8")
+
+
+def test_torch_has_the_threads_it_had_whoever_leaves_first() -> None:
+    before = torch.get_num_threads()
+    one, other = torch_threads(before + 1), torch_threads(None)
+    with ThreadPoolExecutor(1) as a, ThreadPoolExecutor(1) as b, ThreadPoolExecutor(1) as c:
+        assert a.submit(one.__enter__).result() == before + 1
+        assert b.submit(other.__enter__).result() == before
+        a.submit(one.__exit__, None, None, None).result()
+        b.submit(other.__exit__, None, None, None).result()
+        found = [thread.submit(torch.get_num_threads).result() for thread in (a, b, c)]
+    assert found == [before] * 3
 
 
 class KeepsAll(nn.Module):
