@@ -178,9 +178,9 @@ class _Reading:
     def of(self, number: int) -> tuple[Observed, Observed]:
         """Wait for a row of tiles, and begin to read the one below."""
         ahead, self._coming = self._coming, None
-        found = None if ahead is None else ahead[1].result()  # one thread at a time reads a scene
-        right = ahead is not None and ahead[0] == number
-        both = found if found is not None and right else self._read(number)
+        if ahead is None or ahead[0] != number:  # no other thread reads, for a scene cannot bear it
+            ahead = number, self._thread.submit(self._read, number)
+        both = ahead[1].result()
         if self._plan.reads_ahead and number + 1 < len(self._plan.rows):
             self._coming = number + 1, self._thread.submit(self._read, number + 1)
         return both
@@ -257,11 +257,15 @@ class TileRow:
     ) -> None:
         """Upscale them, and hand on bands as soon as no later group adds to them.
 
-        `threads` compute groups ahead or, where the plan has none ahead, tiles. `take` gets a few
-        consecutive bands and their HR rows, shape (bands, rows, cols), which nothing else uses.
+        `threads` compute groups ahead, or tiles of all groups side by side, as the plan says.
+        `take` gets a few consecutive bands and their HR rows, shape (bands, rows, cols), which
+        nothing else uses.
         """
-        plan, groups = self.plan, self.plan.groups
-        tiles = threads if plan.side_by_side else None
+        plan, groups, tiles = self.plan, self.plan.groups, None
+        if plan.side_by_side:
+            each = itertools.product(groups, self.panel.segments)
+            begun = (self._begun((segment,), group) for group, segment in each)
+            tiles = prefetch(begun, threads, plan.batch_size)
         tasks = [functools.partial(self._blended, group, tiles) for group in groups]
         results = prefetch(tasks, threads) if plan.ahead else (task() for task in tasks)
         waiting: dict[int, torch.Tensor] = {}
@@ -273,25 +277,26 @@ class TileRow:
             _hand_on(group, values, later & {*group.bands}, waiting, take)
             del values
 
-    def _blended(self, group: BandGroup, threads: ThreadPoolExecutor | None) -> torch.Tensor:
+    def _blended(
+        self, group: BandGroup, tiles: Iterator[torch.Tensor | None] | None
+    ) -> torch.Tensor:
         """One band group: shape (bands, rows * scale, panel cols * scale).
 
-        Tiles are computed one by one in `threads`; without these, in batches.
+        The next of `tiles` are its own, one by one; without these they are computed, in batches.
         """
         panel, s = self.panel, self.plan.scale
         shape = len(group.bands), self.rows.size * s, panel.size * s
+        batches: Iterable[tuple[Segment, ...]] = ((segment,) for segment in panel.segments)
+        if tiles is None:
+            batches = list(self._batches(group.upscaler.margin_lr_px))
+            begun = (self._begun(batch, group) for batch in batches)
+            tiles = under_way(begun, group.upscaler.most_under_way)
         if self._is_one_tile:
-            alone = self._begun(panel.segments, group)()
+            alone = next(tiles)
             return page_tensor(shape) if alone is None else alone[0]
         total = page_tensor(shape)
-        batches = list(self._batches(group.upscaler.margin_lr_px, threads is not None))
-        begun = (self._begun(batch, group) for batch in batches)
-        if threads is None:
-            results = under_way(begun, group.upscaler.most_under_way)
-        else:
-            results = prefetch(begun, threads, self.plan.batch_size)
         for batch in batches:
-            if (fine := next(results)) is not None:
+            if (fine := next(tiles)) is not None:
                 self._add_tiles(total, fine, batch)
             del fine  # not held while the next is made
             self.advance(len(batch))
@@ -304,14 +309,11 @@ class TileRow:
         whole = (first.start, first.size) == (self.panel.start, self.panel.size)
         return whole and not others and first.weights is None and self.rows.weights is None
 
-    def _batches(self, margin: int, single: bool) -> Iterator[tuple[Segment, ...]]:
-        """Single tiles, or neighbours whose context is cut alike, as even in number as can be.
+    def _batches(self, margin: int) -> Iterator[tuple[Segment, ...]]:
+        """Neighbouring tiles whose context is cut alike, as even in number as can be.
 
         A few tiles at the end of a row, alone, would take nearly as long as a whole batch.
         """
-        if single:
-            yield from ((segment,) for segment in self.panel.segments)
-            return
 
         def shape(segment: Segment) -> tuple[int, int, int]:
             _, trim = self.observed.around(self._window(segment), margin)

@@ -1,10 +1,13 @@
 """A run that goes on with finished strips equals an unbroken one, bit by bit."""
 
 import errno
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from hypothesis import given, settings
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 from hsisr.engine.plan import Plan
 from hsisr.errors import HsisrWarning, ResourceError
 from hsisr.resume.run import Journal, Piece
+from hsisr.tiling import Window
 from tests import memory
 from tests.engine.standing_in import network_plan
 from tests.engine.test_stitcher import smooth
@@ -86,6 +90,20 @@ def test_what_is_finished_is_not_computed_again(tmp_path: Path) -> None:
     again = stitched(scene, plan, journal)
     assert network.calls == 0
     np.testing.assert_array_equal(again.cube, whole.cube)
+
+
+def test_one_thread_alone_reads_a_scene(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the next panel begins while rows that nobody wants are read ahead, too."""
+    scene, plan, _ = scene_and_plan(40, 8, 2)
+    read, readers = scene.read_stored, set[int]()
+
+    def watched(window: Window, bands: Sequence[int]) -> npt.NDArray[Any]:
+        readers.add(threading.get_ident())
+        return read(window, bands)
+
+    monkeypatch.setattr(scene, "read_stored", watched)
+    stitched(scene, plan, only=[(0, 0), (1, 0)])
+    assert len(readers) == 1
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "emptied"])

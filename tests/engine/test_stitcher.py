@@ -314,11 +314,12 @@ class Together(Upscaler):
         return tiles.repeat_interleave(SCALE, dim=-1).repeat_interleave(SCALE, dim=-2)
 
 
-def test_tiles_are_computed_side_by_side_on_a_thread_each() -> None:
+@pytest.mark.parametrize(("tile", "at_once"), [(3, 3), (16, 2)], ids=["many", "one per group"])
+def test_tiles_are_computed_side_by_side_on_a_thread_each(tile: int, at_once: int) -> None:
     numbers = smooth(7, 9, 16)
-    upscaler, scene = Together(3), MemoryScene(numbers)
+    upscaler, scene = Together(at_once), MemoryScene(numbers)
     groups = network_groups(range(7), upscaler, size=4, overlap=1)
-    plan = plan_network(upscaler, groups, layout_of(scene), tile=3, overlap=0, batch_size=3)
+    plan = plan_network(upscaler, groups, layout_of(scene), tile=tile, overlap=0, batch_size=3)
     here: list[threading.Thread] = []
 
     def advance(tiles: int) -> None:
