@@ -29,7 +29,8 @@ def main() -> None:
     print("| --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
         scene, out = Path(folder, "scene.tif"), Path(folder, "out.tif")
-        write_scene(scene, *own.size, own.bands)
+        rows, cols = own.size
+        write_scene(scene, rows, cols, own.bands)
         call = ["-m", "hsisr", "upscale", str(scene), "--scale", str(own.scale)]
         call += ["-o", str(out), "--overwrite", "--quiet"]
         here, there = (partial(seconds_with, place, call) for place in (HERE, own.other))

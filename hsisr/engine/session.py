@@ -285,6 +285,8 @@ class Session:
             )
         most = tiles_that_pay(self.device)
         batch_size = options.batch_size or max(1, min(most, room // max(1, bytes_each)))
+        if self.device.type == "cpu":  # where each takes a thread
+            batch_size = min(batch_size, most)
         return tile, batch_size, bytes_each * batch_size
 
     def _bytes_of(self, side_px: int, upscaler: NetworkUpscaler) -> int:

@@ -1,6 +1,7 @@
 """One model, read and prepared once, for all scenes of a run; options checked before any scene."""
 
 import json
+import pickle
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,12 @@ import torch
 
 from hsisr.commands.archive.run import Done, upscale_all
 from hsisr.commands.archive.select import select
+from hsisr.commands.job import Job
+from hsisr.commands.python import arrays
+from hsisr.commands.python.dataarray import upscale_dataarray
 from hsisr.commands.upscale import plan_upscale, upscale
 from hsisr.engine import machine, session
+from hsisr.engine.machine import torch_threads
 from hsisr.engine.options import SelectOptions, UpscaleOptions
 from hsisr.engine.session import Session
 from hsisr.errors import HsisrError, HsisrWarning, ResourceError, UsageError, WeightsError
@@ -91,6 +96,35 @@ def test_tiles_and_overlaps_may_exceed_the_scene(tiny: UpscaleOptions, tmp_path:
     _, *plans = [plan_upscale(scene, "hr.tif", replace(tiny, tile=n)) for n in (30, 30, 100_000)]
     assert plans[0].peak_memory_bytes == plans[1].peak_memory_bytes
     assert plans[0].tiles == plans[1].tiles == 1
+
+
+def test_a_processor_computes_no_more_tiles_at_once_than_it_has_threads(
+    tiny: UpscaleOptions, tmp_path: Path
+) -> None:
+    scene = write_geotiff(tmp_path / "lr.tif", numbered(5, 30, 20))
+    _, *plans = [plan_upscale(scene, "hr.tif", replace(tiny, batch_size=n)) for n in (1, 1, 9)]
+    assert plans[0].peak_memory_bytes == plans[1].peak_memory_bytes
+
+
+def test_strips_of_dask_arrays_take_the_threads_that_were_asked_for(
+    tiny: UpscaleOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import xarray as xr  # loads much
+
+    array = xr.DataArray(numbered(5, 13, 11) + 2000, dims=("band", "y", "x")).chunk(y=7)
+    lazy = upscale_dataarray(array, tiny, model=tiny.model)
+    lazy = pickle.loads(pickle.dumps(lazy))  # noqa: S301 - as another process gets it
+    at_once: list[int] = []
+
+    def computed(job: Job, **how: Any) -> Any:
+        at_once.append(job.plan.batch_size)
+        return original(job, **how)
+
+    original = arrays.computed
+    monkeypatch.setattr("hsisr.commands.python.dataarray.computed", computed)
+    with torch_threads(3):
+        lazy.compute(scheduler="sync")
+    assert {*at_once} == {1}
 
 
 def test_small_tiles_say_what_they_cost(tiny: UpscaleOptions, tmp_path: Path) -> None:

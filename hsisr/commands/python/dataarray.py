@@ -80,9 +80,10 @@ class StripMaker:
             scene = array_scene(_Placed(part, self._axes, read), self._axes, self._metadata)
             if self._job is None:
                 session = array_session(self._options, self._model, {})
-                self._job = Job.prepare(
-                    scene, OUTPUT, session.options, session, self._room, self._statistics
-                )
+                with torch_threads(session.threads):
+                    self._job = Job.prepare(
+                        scene, OUTPUT, session.options, session, self._room, self._statistics
+                    )
             plan = replace(self._job.plan, reads_ahead=False)
             job = replace(self._job, scene=scene, plan=plan)
             with torch_threads(job.session.threads):
