@@ -135,7 +135,7 @@ def _sampled_agreement(observed: Scene, estimate: Scene, scale: int) -> float | 
             mean = made.values.reshape(blocks).mean((2, 4), np.float64).astype(np.float32)
         x, y = in_one_unit((truth.values, observed), (mean, estimate))
         valid = truth.valid & made.valid.reshape(blocks).all((2, 4))
-        apart = np.abs(y - x.astype(np.float64))[valid]
+        apart = np.abs(y[valid] - x[valid].astype(np.float64))
         found += [float(apart.max())] if apart.size else []
     return max(found, default=None)
 
