@@ -208,9 +208,10 @@ class NetworkUpscaler(Upscaler):
             if not means_no_memory(error):
                 raise
             if len(tiles) == 1:
+                less = "fewer --threads" if self.in_threads else "--device cpu"
                 raise ResourceError(
                     f"one tile of {tuple(tiles.shape[1:])} does not fit into the memory of "
-                    f"{self.device}; use a smaller --tile, or --device cpu"
+                    f"{self.device}; use a smaller --tile, or {less}"
                 ) from error
         if self.device.type == "cuda":
             from hsisr.models.fast.cuda_graph import Graphed
