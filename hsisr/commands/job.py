@@ -412,12 +412,15 @@ def estimated_seconds(plan: Plan) -> float:
     side = max(segment.size for segment in plan.rows)
     columns = [segment for panel in plan.panels for segment in panel.segments]
     area = sum(row.size * col.size for row in plan.rows for col in columns)
+    in_a_row = len(plan.groups) * max(len(panel.segments) for panel in plan.panels)
+    count, size = 1, plan.batch_size
+    if plan.side_by_side:
+        count, size = min(plan.batch_size, in_a_row), 1
     timed: dict[tuple[int, int], float] = {}
     for group in plan.groups:
         key = id(group.upscaler), len(group.bands)
         if key not in timed:
             margin = group.upscaler.margin_lr_px
-            count, size = (plan.batch_size, 1) if plan.side_by_side else (1, plan.batch_size)
             batches = [torch.zeros(size, len(group.bands), *[side + 2 * margin] * 2)] * count
             trim = Trim(margin, margin, margin, margin)
             run = functools.partial(group.upscaler.run, bands=group.bands, trim=trim)
@@ -425,6 +428,6 @@ def estimated_seconds(plan: Plan) -> float:
                 list(threads.map(run, batches))
                 started = time.perf_counter()
                 list(threads.map(run, batches))
-            timed[key] = (time.perf_counter() - started) / (plan.batch_size * side**2)
+            timed[key] = (time.perf_counter() - started) / (count * size * side**2)
         total += timed[key] * area
     return total

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.multiprocessing.reductions import StorageWeakRef
 
+from hsisr.commands.job import estimated_seconds
 from hsisr.engine.machine import torch_threads
 from hsisr.engine.plan import (
     BANDS_FINISHED_AT_ONCE,
@@ -296,6 +297,18 @@ def test_no_batch_is_much_smaller_than_another() -> None:
     upscaler = Watched()
     upscaled(MemoryScene(np.ones((BANDS, ROWS, COLS), np.float32)), upscaler, batch_size=3)
     assert upscaler.sizes == 3 * [2, 2, 3]  # seven tiles for each of three groups
+
+
+class BesideOthers(Watched):
+    in_threads = True
+
+
+def test_time_is_estimated_of_as_many_tiles_at_once_as_a_row_has() -> None:
+    upscaler, scene = BesideOthers(), MemoryScene(smooth(3, 9, 9))
+    groups = network_groups(range(3), upscaler, size=3, overlap=0)
+    plan = plan_network(upscaler, groups, layout_of(scene), tile=9, overlap=0, batch_size=4)
+    assert estimated_seconds(plan) > 0
+    assert upscaler.sizes == [1, 1]  # the first is not timed
 
 
 class Together(Upscaler):

@@ -36,7 +36,7 @@ _AS_ONE: Final[Mapping[int, torch.dtype]] = MappingProxyType(
 _ROWS: Final = 8
 """Rows of LR pixels that are filtered at a time."""
 _LAYOUTS: Final = 4
-"""Layouts kept per kernel: two batch sizes, and tiles whose context is cut on one side."""
+"""Layouts kept per kernel: a row has tiles whose context is cut left, nowhere and right."""
 
 
 class FixedLayer(nn.Module):
