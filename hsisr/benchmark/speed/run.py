@@ -251,9 +251,9 @@ def _tiles(facts: Mapping[str, Any]) -> Table:
     }
     note = (
         "Per tile, so many at once as a GPU is given, on a processor one by one thread; medians of "
-        "rounds in which the network as trained and as hsisr runs it take turns; ratios round by round: median (least "
-        "to most). GFLOP: convolutions, matrix products and attention, two per multiply-add. New "
-        "values: what the next tile and band group do not give again."
+        "rounds in which the network as trained and as hsisr runs it take turns; ratios round by "
+        "round: median (least to most). GFLOP: convolutions, matrix products and attention, two "
+        "per multiply-add. New values: what the next tile and band group do not give again."
     )
     return Table.of("One tile", facts["tiles"], columns, note=note, words=2)
 
