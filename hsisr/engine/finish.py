@@ -207,34 +207,22 @@ class PanelFinisher:
         lr: Window,
         observed: Observed,
     ) -> list[_Finished]:
-        """Bands, a few at a time, once the detail of all pseudo-bands is there."""
-        whole = self._expanded(bands, detail, mixing, lr, observed)
+        """Consecutive bands: their own interpolation with agreement, and their share of detail.
+
+        All are one product with matrices of the same shapes in every run, so that its sums have the
+        same order; then a few at a time are finished.
+        """
+        near, trim = observed.around(lr, self._base.margin_lr_px)
+        every = slice(bands[0], bands[-1] + 1)
+        seen = observed.values[every][:, *observed.cut(near)]
+        tiles = torch.from_numpy(np.ascontiguousarray(seen))[None]
+        whole = self._base.run(tiles, bands, trim)[0]
+        whole.flatten(1).addmm_(torch.from_numpy(mixing.expansion[every]), detail.flatten(1))
         finished: list[_Finished] = []
         for few in _batches(bands, BANDS_FINISHED_AT_ONCE):
             own = slice(few[0] - bands[0], few[-1] - bands[0] + 1)
             finished += self._finished(few, whole[own], lr, observed)
         return finished
-
-    def _expanded(
-        self,
-        bands: tuple[int, ...],
-        detail: torch.Tensor,
-        mixing: Mixing,
-        lr: Window,
-        observed: Observed,
-    ) -> torch.Tensor:
-        """Consecutive bands: their own interpolation with agreement, and their share of detail.
-
-        Each batch of bands is one product with matrices of the same shapes in every run, so that
-        its sums have the same order.
-        """
-        near, trim = observed.around(lr, self._base.margin_lr_px)
-        seen = observed.values[bands[0] : bands[-1] + 1][:, *observed.cut(near)]
-        tiles = torch.from_numpy(np.ascontiguousarray(seen))[None]
-        whole = self._base.run(tiles, bands, trim)[0]
-        shares = torch.from_numpy(mixing.expansion[bands[0] : bands[-1] + 1])
-        whole.flatten(1).addmm_(shares, detail.flatten(1))
-        return whole
 
     def _finished(
         self, bands: tuple[int, ...], values: torch.Tensor, lr: Window, observed: Observed
