@@ -25,6 +25,7 @@ from hsisr.io.formats import output_format
 from hsisr.io.open import PartScene, open_scene, open_with
 from hsisr.io.paths import RemotePath, scene_path, sibling
 from hsisr.io.views import warn_of_fill
+from hsisr.models.interpolation import area_average
 from hsisr.resume.record import (
     PREFIX,
     Work,
@@ -124,6 +125,8 @@ def _sampled_agreement(observed: Scene, estimate: Scene, scale: int) -> float | 
     The first, middle and last 8 rows of the scene, or fewer: enough to notice that something went
     wrong, whatever its size. None where nothing is valid.
     """
+    import torch
+
     lr, found = observed.metadata, list[float]()
     most = _SAMPLED_BYTES // (lr.bands * lr.cols * 4 * scale**2)
     step = max(1, min(_SAMPLED_ROWS, lr.rows, most))
@@ -131,8 +134,7 @@ def _sampled_agreement(observed: Scene, estimate: Scene, scale: int) -> float | 
         window = Window(row, 0, step, lr.cols)
         truth, made = observed.read(window), estimate.read(window.scaled(scale))
         blocks = (lr.bands, step, scale, lr.cols, scale)
-        with np.errstate(invalid="ignore"):  # of infinite numbers, which are no data
-            mean = made.values.reshape(blocks).mean((2, 4), np.float64).astype(np.float32)
+        mean = area_average(torch.from_numpy(made.values).double(), scale).float().numpy()
         x, y = in_one_unit((truth.values, observed), (mean, estimate))
         valid = truth.valid & made.valid.reshape(blocks).all((2, 4))
         apart = np.abs(y[valid] - x[valid].astype(np.float64))

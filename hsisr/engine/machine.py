@@ -96,10 +96,9 @@ def torch_threads(threads: int | None) -> Iterator[int]:
     """
     me = threading.get_ident()
     with _COUNTING:
-        outermost = me not in _COUNTS
-        others = outermost and _COUNTS
-        before = next(iter(_COUNTS.values())) if others else torch.get_num_threads()
-        _COUNTS.setdefault(me, before)
+        outermost, before = me not in _COUNTS, torch.get_num_threads()
+        if outermost:
+            before = _COUNTS[me] = next(iter(_COUNTS.values()), before)
     torch.set_num_threads(threads or before)
     try:
         yield torch.get_num_threads()
